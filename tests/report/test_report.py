@@ -353,3 +353,32 @@ def test_a_value_that_no_flag_has_blames_no_flag(make_record: Callable[[int], Ru
     odd = msgspec.structs.replace(record.rows[0], case="test_odd", outcome="failed", values={"streaming": "fast"})
     changed = build_report(replace(record, rows=(*record.rows, odd)), NOW)
     assert build_report(record, NOW).causes == changed.causes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "xfailed"},
+        {"reason": "[XPASS(strict)] later"},
+        {"misses": ("POST /v1/messages: not recorded",), "recorded_from": None},
+        {"faults": ("overloaded:on=1,combination=streaming",)},
+    ],
+)
+def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: dict[str, Any]) -> None:
+    """Nor does an expected failure count as a passed run."""
+    rows = [
+        RunRow(case=f"test_ask.py::test_ask[{name}]", combination=name, outcome=outcome, values=values)
+        for name, outcome, values in (
+            ("off", "passed", {"streaming": False, "concise": False}),
+            ("concise", "failed", {"streaming": False, "concise": True}),
+            ("streaming", "failed", {"streaming": True, "concise": False}),
+            ("streaming+concise", "failed", {"streaming": True, "concise": True}),
+        )
+    ]
+    rows[2] = msgspec.structs.replace(rows[2], **change)
+    flags = {
+        name: {"default": False, "values": [False, True], "env": name.upper()} for name in ("streaming", "concise")
+    }
+    header = RunHeader(package="1", sdk="1", python="3", started_at="2026-11-28T09:00:00+00:00", flags=flags)
+    (cause,) = build_report(RunRecord(header, tuple(rows)), NOW).causes
+    assert ("fails when concise", 3, 4) == (cause.text, cause.ran, cause.allowed)

@@ -17,7 +17,8 @@ class MatrixRun(TypedDict):
     """One run of a matrix test, as plain values.
 
     `test` is the node id without the combination, `row` the index of each flag's value, `left_out` why the run is
-    compared with no other (empty if it is), `requests` what it sent, without secrets.
+    compared with no other (empty if it is), `requests` what it sent, without secrets. `faults` are those that could
+    fire in it. `other_cause` says why its outcome is not due to its flags (empty if it may be), such as `skipped`.
     """
 
     nodeid: str
@@ -26,16 +27,34 @@ class MatrixRun(TypedDict):
     passed: bool
     left_out: str
     requests: list[list[Any]]
+    faults: list[str]
+    other_cause: str
+
+
+UNRECORDED = "not recorded"
+SKIPPED = "skipped"
+EXPECTED_FAILURE = "expected to fail (xfail)"
+UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
+"""Values of `MatrixRun.other_cause`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailingTest:
-    """A matrix test that failed under some combinations, with all its runs. `pins` are flags with a single value."""
+    """A matrix test that failed under some combinations.
+
+    Attributes:
+        name: the node id without the combination.
+        flags: the flags of its combinations.
+        runs: its runs, without those that something else than flags explains.
+        pins: the flags that have a single value.
+        faults: the faults that could fire in all of its runs.
+    """
 
     name: str
     flags: "tuple[Flag, ...]"
     runs: tuple[MatrixRun, ...]
     pins: Mapping[str, object] = field(default_factory=dict)
+    faults: frozenset[str] = frozenset()
 
     @property
     def space(self) -> FlagSpace:
@@ -68,14 +87,52 @@ def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: 
 
     If the command line pins flags (`has_pins`), those with the same value in all runs of a test count as pinned.
     """
+    found = []
+    for name, own in _runs_by_test(runs).items():
+        by_cause = _runs_by_cause(own)
+        judged = by_cause.get("", ())
+        if len(judged) > 1 and not all(run["passed"] for run in judged):
+            used = tuple(flag for flag in flags if flag.name in own[0]["row"])
+            pins = _constant_values(used, own) if has_pins else {}
+            found.append(FailingTest(name, used, tuple(judged), pins, common_faults(own)))
+    return found
+
+
+def runs_without_blame(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) -> dict[str, list[MatrixRun]]:
+    """Return the runs that something else than flags explains, by what it is.
+
+    A run that was skipped or expected to fail is among them only if its test also failed under other combinations.
+    """
+    failing, found = {test.name for test in tests}, dict[str, list[MatrixRun]]()
+    for name, own in _runs_by_test(runs).items():
+        for cause, group in _runs_by_cause(own).items():
+            if cause and (name in failing or cause not in (SKIPPED, EXPECTED_FAILURE, UNEXPECTED_PASS)):
+                found.setdefault(cause, []).extend(group)
+    return found
+
+
+def common_faults(runs: Sequence[MatrixRun]) -> frozenset[str]:
+    """Return the faults that could fire in every run of a test. A skipped run may not have armed its faults."""
+    armed = [frozenset(run["faults"]) for run in runs if run["other_cause"] != SKIPPED]
+    return frozenset.intersection(*armed) if armed else frozenset()
+
+
+def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
     tests: dict[str, list[MatrixRun]] = {}
     for run in runs:
         tests.setdefault(run["test"], []).append(run)
-    found = []
-    for name, own in tests.items():
-        if len(own) > 1 and not all(run["passed"] for run in own):
-            used = tuple(flag for flag in flags if flag.name in own[0]["row"])
-            found.append(FailingTest(name, used, tuple(own), _constant_values(used, own) if has_pins else {}))
+    return tests
+
+
+def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
+    """Return the runs of a test by what else than flags explains their outcome; by an empty string if nothing does."""
+    shared, found = common_faults(runs), dict[str, list[MatrixRun]]()
+    for run in runs:
+        own_faults = [fault for fault in run["faults"] if fault not in shared]
+        cause = run["other_cause"]
+        if not cause and not run["passed"] and own_faults:
+            cause = f"not all combinations have the fault {', '.join(own_faults)}"
+        found.setdefault(cause, []).append(run)
     return found
 
 

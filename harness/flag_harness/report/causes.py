@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from flag_harness.analysis.blame import SharedExplanation, explain_tests, find_suspects
-from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun, failing_tests, matrix_row
+from flag_harness.analysis.matrix_runs import (
+    EXPECTED_FAILURE,
+    UNEXPECTED_PASS,
+    UNRECORDED,
+    FailingTest,
+    MatrixRun,
+    failing_tests,
+    matrix_row,
+)
 from flag_harness.errors import FlagError
 from flag_harness.flag import SOURCES, Flag
 from flag_harness.matrix import flag_space, name_of_test
@@ -105,10 +113,22 @@ def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "nodeid": row.case,
         "test": name_of_test(row.case, row.combination),
         "row": indices,
-        "passed": row.outcome != "failed",
+        "passed": row.outcome in ("passed", "xpassed"),
         "left_out": row.excluded_from_effects,
         "requests": [],
+        "faults": [fault for fault in row.faults if "combination=" in fault],
+        "other_cause": _other_cause(row),
     }
+
+
+def _other_cause(row: RunRow) -> str:
+    """Return what else than the flags explains the outcome of a row, or an empty string."""
+    if row.outcome == "xfailed":
+        return EXPECTED_FAILURE
+    if row.outcome == "failed" and row.reason.startswith("[XPASS(strict)]"):
+        return UNEXPECTED_PASS
+    is_unrecorded = row.misses and row.recorded_from is None and row.answered_by is None
+    return UNRECORDED if row.outcome == "failed" and is_unrecorded else ""
 
 
 def _causes(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.analysis.effects.attribution import Attribution, attribute_effects, generalize_path, is_same_path
+from flag_harness.analysis.effects.flag_runs import effect_lines
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.matrix import FlagSpace, MatrixFlag
@@ -48,6 +49,19 @@ def test_an_effect_names_the_path_the_values_and_the_pairs() -> None:
     assert (4, 4, "", ("test_refund",)) == (effect.changed_pairs, effect.pairs, effect.condition, effect.tests)
     assert {"concise": 4, "model": 4} == dict(attribution.inert)
     assert "stream: <absent> → True (4 of 4 pairs)" == str(effect)
+
+
+def test_a_run_with_a_problem_is_in_no_pair() -> None:
+    """It stopped early, so what it did not send is no effect; nor do pairs without any request count."""
+    runs = [ObservedRun(row, (_request({"n": row[1]}),) * 2) for row in product((0, 1), (0, 1), (0,)) if row[0] == 0]
+    runs += [ObservedRun((1, 0, 0), (_request({"n": 0}),), "with a failed run")]
+    quiet = [ObservedRun((0, concise, 0), ()) for concise in (0, 1)]
+    attribution = attribute_effects(SPACE, {"test_refund": runs, "test_quiet": quiet})
+    assert ["n: 0 → 1 (1 of 1 pairs)"] == [str(effect) for effect in attribution.effects]
+    assert {"sent no request": 1, "with a failed run": 1} == attribution.left_out
+    assert ("streaming", "model") == attribution.unpaired
+    lines = effect_lines(attribution)
+    assert "not compared: 2 pairs of runs (1 sent no request, 1 with a failed run)" == lines[-1]
 
 
 def test_an_effect_of_two_flags_together_names_the_other_flag() -> None:

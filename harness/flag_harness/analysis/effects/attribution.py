@@ -53,12 +53,14 @@ class Attribution:
         inert: the flags that changed nothing, each with the number of pairs of runs that show this.
         unpaired: the flags for which no two runs differ only in that flag, so nothing is known about them.
         volatile: the paths whose values vary without any flag.
+        left_out: the number of pairs of runs that were not compared, by the reason, such as `failed`.
     """
 
     effects: tuple[Effect, ...]
     inert: Mapping[str, int] = field(default_factory=dict)
     unpaired: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def effects_of(self, flag: str) -> tuple[Effect, ...]:
         """Return the effects of one flag."""
@@ -80,16 +82,18 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
 
     Pairs of runs that differ only in one flag are compared, request by request. A value is volatile, and not an effect,
     if it differs between repetitions of the same run, or if it looks like an id, date or random number and never
-    recurs.
+    recurs. A run with a problem is compared with no other, and the pairs that it would be in are counted.
     """
     found: dict[tuple[int, int, str, str], list[RunEffect]] = {}
     pairs: Counter[int] = Counter()
     changed: Counter[int] = Counter()
     volatile: set[str] = set()
+    left_out: Counter[str] = Counter()
     for name, runs in tests.items():
         comparison = PairedRuns(space, name, runs)
         volatile |= comparison.volatile
         pairs += comparison.pair_counts
+        left_out += comparison.left_out
         for effect in comparison.effects():
             changed[effect.flag] += effect.changed_pairs
             found.setdefault((effect.flag, effect.value, effect.path, effect.condition), []).append(effect)
@@ -106,6 +110,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
             name for index, name in enumerate(names) if not pairs[index] and index not in default_members(space)
         ),
         volatile=tuple(sorted(volatile)),
+        left_out=dict(sorted(left_out.items())),
     )
 
 

@@ -13,6 +13,7 @@ from flag_harness.matrix import flag_space, name_of_test, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
+from flag_harness.wording import quantity
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
 
@@ -52,7 +53,9 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
 
 
 def effect_lines(attribution: Attribution) -> list[str]:
-    """Return one line for each effect, grouped by flag, then one for each flag that changed nothing."""
+    """Return one line for each effect, grouped by flag, one for each flag that changed nothing, and one for the pairs
+    that were not compared.
+    """
     settings: dict[str, list[Effect]] = {}
     for effect in attribution.effects:
         settings.setdefault(effect.setting, []).append(effect)
@@ -62,7 +65,14 @@ def effect_lines(attribution: Attribution) -> list[str]:
         for setting, effects in settings.items()
         for index, effect in enumerate(effects)
     ]
-    return [*lines, *inert_lines(attribution.inert)]
+    return [*lines, *inert_lines(attribution.inert), *_left_out_lines(attribution.left_out)]
+
+
+def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
+    if not left_out:
+        return []
+    count = quantity(sum(left_out.values()), "pair")
+    return [f"not compared: {count} of runs ({', '.join(f'{pairs} {why}' for why, pairs in left_out.items())})"]
 
 
 def inert_lines(inert: Mapping[str, int]) -> list[str]:

@@ -2,9 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flag_harness.analysis.blame import explain_failures
 from flag_harness.analysis.effects.request_changes import (
@@ -15,29 +14,29 @@ from flag_harness.analysis.effects.request_changes import (
     display_value,
     list_changes,
 )
+from flag_harness.analysis.effects.volatile import has_date, is_equal_after_masking, mask_volatile_words
 from flag_harness.matrix import FlagSpace, Row
 
 REQUESTS = "requests"
 """The `path` of an effect that adds or removes whole requests."""
 
-_VOLATILE_TOKEN = re.compile(
-    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
-    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"  # a date or time, ISO 8601
-    r"|\b\d\d:\d\d:\d\d\b"
-    r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"  # a hash, or a number in hexadecimal
-    r"|\b\d{6,}\b"
-    r"|\b(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}\b"  # a random token
-    r"|/(?:tmp|var/folders|private/tmp)/[^\s\"']+"  # a temporary file
-)
 _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedRun:
-    """One run of a test: its row (the values of all flags) and its requests, from `simplify_requests`."""
+    """One run of a test: its row (the values of all flags) and its requests, from `simplify_requests`.
+
+    `problem` says why the run is compared with no other, such as `failed`; empty if it is.
+    """
 
     row: Row
     requests: tuple[SentRequest, ...]
+    problem: str = ""
+
+
+NO_REQUEST = "sent no request"
+"""Why a pair is left out if neither of its runs sent a request: it shows nothing about a flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,11 @@ class PairedRuns:
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
-            by_row.setdefault(run.row, []).append(self._intern_requests(run.requests))
+            if not run.problem:
+                by_row.setdefault(run.row, []).append(self._intern_requests(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
         self._unstable_paths = self._paths_that_differ(ids for ids in by_row.values() if len(ids) > 1)
+        self.left_out = self._count_left_out(runs, by_row.keys())
         pairs = list(self._pair_runs({row: ids[0] for row, ids in by_row.items()}))
         self.pair_counts = Counter(pair.flag for pair in pairs)
         self.volatile: set[str] = set()
@@ -164,14 +165,29 @@ class PairedRuns:
             self._request_ids[key] = (len(self._request_ids), requests)
         return self._request_ids[key][0]
 
+    def _count_left_out(self, runs: Sequence[ObservedRun], comparable: Collection[Row]) -> Counter[str]:
+        """Return how many pairs are not compared, by the problem of one of their runs."""
+        problems = {run.row: run.problem for run in runs if run.row not in comparable}
+        rows = {*problems, *comparable}
+        pairs = (problems.get(row) or problems.get(base) for _, base, row in self._pair_rows(rows) if problems)
+        return Counter(problem for problem in pairs if problem)
+
     def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
-        for row, after in runs.items():
+        for index, base, row in self._pair_rows(runs.keys()):
+            before, after = runs[base], runs[row]
+            if self._requests[before] or self._requests[after]:
+                yield _RunPair(index, base, row, self._cached_changes(before, after))
+            else:
+                self.left_out[NO_REQUEST] += 1
+
+    def _pair_rows(self, rows: Collection[Row]) -> Iterator[tuple[int, Row, Row]]:
+        """Yield the index of a flag, and two of the rows that differ in it alone; the first has the default."""
+        for row in rows:
             for index, default in enumerate(self._space.default_row):
                 if row[index] == default or index in self._group_defaults:
                     continue
-                base = self._base_row(row, index)
-                if (before := runs.get(base)) is not None:
-                    yield _RunPair(index, base, row, self._cached_changes(before, after))
+                if (base := self._base_row(row, index)) in rows:
+                    yield index, base, row
 
     def _base_row(self, row: Row, flag: int) -> Row:
         """Return a row with the default of a flag, and of the flags that are in a group with it."""
@@ -197,7 +213,7 @@ class PairedRuns:
         for first, *others in repetitions:
             for other in others:
                 for path, changes in self._cached_changes(first, other).items():
-                    differs = any(not _is_equal_after_masking(change) for change in changes)
+                    differs = any(not is_equal_after_masking(change) for change in changes)
                     paths[path] = paths.get(path, False) or differs
         return paths
 
@@ -213,11 +229,11 @@ class PairedRuns:
 
     def _is_volatile(self, change: Change, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
         if change.path in self._unstable_paths:
-            return self._unstable_paths[change.path] or _is_equal_after_masking(change)
+            return self._unstable_paths[change.path] or is_equal_after_masking(change)
         if ABSENT in (change.before, change.after) or change.path == REQUESTS:
             return False
-        if _is_equal_after_masking(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
-            return self._recurrences[_recurrence_key(pair, change)] < 2 or _has_date(change)
+        if is_equal_after_masking(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
+            return self._recurrences[_recurrence_key(pair, change)] < 2 or has_date(change)
         if change.path not in self._random_paths:
             self._random_paths[change.path] = self._looks_random(change.path, pairs)
         return self._random_paths[change.path]
@@ -228,10 +244,10 @@ class PairedRuns:
         flags: set[int] = set()
         for pair in pairs:
             for change in pair.changes.get(path, ()):
-                if not _is_equal_after_masking(change):
+                if not is_equal_after_masking(change):
                     values[pair.base], values[pair.row] = (
-                        repr(_mask_volatile_words(change.before)),
-                        repr(_mask_volatile_words(change.after)),
+                        repr(mask_volatile_words(change.before)),
+                        repr(mask_volatile_words(change.after)),
                     )
                     flags.add(pair.flag)
         rows = {row for pair in pairs for row in (pair.base, pair.row)}
@@ -249,22 +265,6 @@ def _changes_by_path(
             for change in list_changes(one, other):
                 changes.setdefault(change.path, []).append(change)
     return {path: tuple(found) for path, found in changes.items()}
-
-
-def _is_equal_after_masking(change: Change) -> bool:
-    return repr(_mask_volatile_words(change.before)) == repr(_mask_volatile_words(change.after))
-
-
-def _mask_volatile_words(value: Any) -> Any:
-    if isinstance(value, str):
-        return _VOLATILE_TOKEN.sub("<volatile>", value)
-    if isinstance(value, Mapping):
-        return {key: _mask_volatile_words(item) for key, item in value.items()}
-    return [_mask_volatile_words(item) for item in value] if isinstance(value, list) else value
-
-
-def _has_date(change: Change) -> bool:
-    return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))
 
 
 def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -> Iterator[tuple[str, set[str]]]:

@@ -1,19 +1,19 @@
 """Write the lines at the end of a run that say which flags broke its tests."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import matrix_row
+from flag_harness.analysis.matrix_runs import UNRECORDED, matrix_row
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import SharedExplanation
     from flag_harness.analysis.locate import Location
-    from flag_harness.analysis.matrix_runs import FailingTest
+    from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
     from flag_harness.flag import Flag
     from flag_harness.matrix import Row
 
@@ -70,6 +70,13 @@ def blame_lines(
         yield from located_lines(one)
 
 
+def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
+    """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
+    for cause, group in runs.items():
+        advice = "; to record: pytest --record-mode=once" if cause == UNRECORDED else ""
+        yield f"not blamed on flags: {cause}: {_shorten([run['nodeid'] for run in group])}{advice}"
+
+
 def located_lines(one: LocatedTest) -> Iterator[str]:
     """Yield the lines about a test that ran further combinations. The last one is a command that reproduces it."""
     location = one.location
@@ -85,7 +92,7 @@ def located_lines(one: LocatedTest) -> Iterator[str]:
 def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
     yield f"{'perhaps ' if advice else ''}{finding} ({_shorten(finding.tests)})"
     if advice:
-        yield from _suspect_lines(tests[finding.tests[0]])
+        yield from _suspect_lines(tests[finding.tests[0]], finding)
         yield f"  {advice}"
     if finding.explanation.flaky:
         yield "  Combinations that both passed and failed are left out"
@@ -96,16 +103,15 @@ def _smallest_failure(finding: "SharedExplanation", tests: "dict[str, FailingTes
     return min((test.count_changes(run), run["nodeid"]) for run, test in failures)[1]
 
 
-def _suspect_lines(test: "FailingTest") -> Iterator[str]:
+def _suspect_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
-    outcomes, space = test.outcomes, test.space
+    outcomes, space, named = test.outcomes, test.space, finding.explanation.conjunctions
     suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
+    others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})
-    yield (
-        f"  {rows} of {space.count:,} combinations ran; these explain it as well: "
-        f"{_shorten([str(suspect.conjunction) for suspect in suspects])}"
-    )
+    more = f"; these explain it as well: {_shorten(others)}" if others else ""
+    yield f"  {rows} of {space.count:,} combinations ran{more}"
 
 
 def _row_ids(test: "FailingTest", rows: "Iterable[Row]") -> str:

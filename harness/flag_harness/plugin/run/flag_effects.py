@@ -4,20 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import MatrixRun, failing_tests, matrix_row
+from flag_harness.analysis.matrix_runs import (
+    EXPECTED_FAILURE,
+    SKIPPED,
+    UNEXPECTED_PASS,
+    UNRECORDED,
+    MatrixRun,
+    failing_tests,
+    matrix_row,
+    runs_without_blame,
+)
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
-from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
+from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
+from flag_harness.plugin.test.faults import active_faults
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
+    from flag_harness.plugin.test.traffic import CassetteTraffic
 
+NO_CASSETTE = "it uses no cassette"
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
@@ -34,12 +46,12 @@ class FlagEffects:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Attach the requests and the outcome of a matrix test to its report, unless it was skipped."""
+        """Attach the requests and the outcome of a matrix test to the report of its call, or of its failed setup."""
         report = yield
-        is_skipped = report.skipped and not hasattr(report, "wasxfail")
         is_judged = any(map(item.config.getoption, ("--harness-verdict", "--harness-resume")))
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
-        if report.when == "call" and is_row and not is_skipped and not repetition_of(item) and not is_judged:
+        is_result = report.when == "call" or (report.when == "setup" and not report.passed)
+        if is_result and is_row and not repetition_of(item) and not is_judged:
             setattr(report, _ATTRIBUTE, _matrix_run(item, report))
         return report
 
@@ -68,9 +80,12 @@ class FlagEffects:
             terminalreporter.section("what each flag changes", sep="-")
             for line in lines:
                 terminalreporter.write_line(line)
-        if tests := self.failing_tests():
+        tests = self.failing_tests()
+        lines = [*blame_lines(self._config, tests, self.located, self._used_flags(), self.advice)] if tests else []
+        lines += blameless_lines(runs_without_blame(self._ordered_runs(), tests))
+        if lines:
             terminalreporter.section("which flags broke it", sep="-")
-            for line in blame_lines(self._config, tests, self.located, self._used_flags(), self.advice):
+            for line in lines:
                 terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)
@@ -92,10 +107,11 @@ class FlagEffects:
             space = self._space()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._ordered_runs():
-                if run["left_out"]:
+                if run["left_out"] == NO_CASSETTE or run["other_cause"] == SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
-                tests.setdefault(run["test"], []).append(ObservedRun(self._row_of_run(run), requests))
+                observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
+                tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
         return self._attribution
 
@@ -136,13 +152,34 @@ def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
         "nodeid": item.nodeid,
         "test": name_of_test(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
-        "passed": not report.failed,
-        "left_out": "it uses no cassette" if traffic is None else traffic.excluded_from_effects,
+        "passed": report.passed,
+        "left_out": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _decode_body(request.body)]
             for request in sent_requests(exchanges)
         ],
+        "faults": [] if traffic is None else active_faults(traffic),
+        "other_cause": _other_cause(report, traffic),
     }
+
+
+def _other_cause(report: pytest.TestReport, traffic: "CassetteTraffic | None") -> str:
+    """Return what else than the flags explains the outcome of a run, or an empty string."""
+    if hasattr(report, "wasxfail"):
+        return EXPECTED_FAILURE if report.skipped else ""
+    if report.skipped:
+        return SKIPPED
+    if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
+        return UNEXPECTED_PASS
+    is_unrecorded = traffic is not None and traffic.misses and traffic.plan.cassette is None
+    return UNRECORDED if report.failed and is_unrecorded else ""
+
+
+def _comparison_problem(run: MatrixRun) -> str:
+    """Return why the requests of a run are compared with those of no other, or an empty string."""
+    if not run["passed"]:
+        return "with a failed run"
+    return "with a run that its test excludes" if run["left_out"] else ""
 
 
 def _decode_body(body: Any) -> Any:

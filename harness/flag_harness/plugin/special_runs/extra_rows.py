@@ -1,13 +1,14 @@
 """After the ordinary tests, run a matrix test under combinations that its matrix leaves out."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from flag_harness.plugin.stash import EXTRA_ROW, REFUSALS, AnswerSource
+from flag_harness.plugin.stash import EXTRA_ROW, REFUSALS, TRAFFIC, AnswerSource
+from flag_harness.plugin.test.faults import active_faults
 
 if TYPE_CHECKING:
     from flag_harness.matrix import Combination
@@ -29,10 +30,15 @@ class RowRunner:
         return True
 
     def run_combination(
-        self, template: pytest.Function, combination: "Combination", source: AnswerSource
+        self,
+        template: pytest.Function,
+        combination: "Combination",
+        source: AnswerSource,
+        faults: Collection[str],
     ) -> bool | None:
         """Run the test of `template` under a combination. Return whether it passes, or None if it cannot be run.
 
+        If it fails with a fault that is not among `faults`, which all other combinations have, return None too.
         Fixtures of a wider scope than the function stay set up for the next run.
         """
         item = make_item(template, combination)
@@ -40,7 +46,10 @@ class RowRunner:
         reports = self.run_item(item, template)
         if source.refuses_misses and item.stash.get(REFUSALS, _no_refusals)():
             return None
-        return _has_passed(reports)
+        passed, traffic = _has_passed(reports), item.stash.get(TRAFFIC, None)
+        if not passed and traffic is not None and not {*active_faults(traffic)} <= {*faults}:
+            return None
+        return passed
 
     def run_item(self, item: pytest.Item, nextitem: pytest.Item | None) -> Sequence[pytest.TestReport]:
         """Run an item, and return the reports of its phases. Fixtures that `nextitem` shares stay set up."""
@@ -116,7 +125,7 @@ def _collect_quietly(session: pytest.Session, nodeids: Sequence[str]) -> Sequenc
 def _has_passed(reports: Sequence[pytest.TestReport]) -> bool | None:
     phases = {report.when: report for report in reports}
     call = phases.get("call")
-    if call is None or (call.skipped and not hasattr(call, "wasxfail")):
+    if call is None or call.skipped:
         return None
     return not any(report.failed for report in phases.values())
 

@@ -188,7 +188,7 @@ class RowSearch:
         )
         outcome = None
         for source in self._answer_sources(row):
-            outcome = self._row_runner.run_combination(self._template, combination, source)
+            outcome = self._row_runner.run_combination(self._template, combination, source, self._test.faults)
             if outcome is not None:
                 self._run_count += 1
                 if source.case and source.case != self._nodeid(row):

@@ -15,6 +15,7 @@ from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_r
 if TYPE_CHECKING:
     from flag_harness.cassette import Replay
     from flag_harness.faults import Fault
+    from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.sweep.probe import Probe
     from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response
 
@@ -72,6 +73,11 @@ def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
         with patch_refused_keywords(fault):
             pass
     return fault
+
+
+def active_faults(traffic: "CassetteTraffic") -> list[str]:
+    """Return the faults that can fire under the combination of a test, spelled as on the command line."""
+    return [str(fault) for fault in traffic.faults if fault.can_fire]
 
 
 def arm_command_line_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":

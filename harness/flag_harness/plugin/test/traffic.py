@@ -72,7 +72,7 @@ class CassetteTraffic:
     ) -> None:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.clock()
-        self._own_faults, self._faults = faults, (*faults, *everywhere)
+        self._own_faults, self.faults = faults, (*faults, *everywhere)
         self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
@@ -81,7 +81,7 @@ class CassetteTraffic:
             check,
             *joining_layers(self.clock),
             self._traffic_log,
-            *fault_layers(self._faults, self._replay, probe),
+            *fault_layers(self.faults, self._replay, probe),
             *([evidence] if evidence else ()),
         )
         self._simulator = (
@@ -121,7 +121,7 @@ class CassetteTraffic:
                 self._network_refusals = stack.enter_context(
                     refuse_network(doing, self._make_network_failure, self.plan.scope)
                 )
-            stack.enter_context(patch_refused_keywords(*self._faults))
+            stack.enter_context(patch_refused_keywords(*self.faults))
             route = self.route
             stack.enter_context(route_clients(lambda one: route if is_own(one) else None, self.plan.scope))
             stack.enter_context(share_clock(self.clock, self.plan.project_names))
