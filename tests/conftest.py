@@ -20,7 +20,7 @@ DEEP = os.environ.get("HARNESS_TESTS") == "deep"
 with suppress(ImportError):  # the cases run in this checkout without it, by the README's first command
     from hypothesis import settings
 
-    settings.register_profile("normal", max_examples=50, derandomize=True, deadline=None)
+    settings.register_profile("normal", max_examples=30, derandomize=True, deadline=None)
     settings.register_profile("deep", max_examples=500, deadline=None)
     settings.load_profile("deep" if DEEP else "normal")
 

@@ -105,7 +105,7 @@ def test_tests_with_the_same_explanation_stand_together() -> None:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.data())
 def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -> None:
     """It holds in exactly the failing rows, and brute force finds no smaller one."""
@@ -121,7 +121,7 @@ def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -
     assert smallest_by_brute_force(space, failing) == (len(explanation.conjunctions), literals)
 
 
-@settings(max_examples=settings().max_examples // 2, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -> None:
     """Any rows of any outcome: every failing row is explained, no passing row is."""
@@ -133,7 +133,7 @@ def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -
         assert passed != any(holds(one, space.assignment(row)) for one in explanation.conjunctions)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_planted_fault_is_among_the_suspects(seed: int) -> None:
     """A pair in an array of strength 2 always fails somewhere, and passes nowhere."""

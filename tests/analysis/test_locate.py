@@ -211,7 +211,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
 
 
-@settings(max_examples=settings().max_examples // 2, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_one_fault_among_twenty_flags_is_always_named(seed: int) -> None:
     """Any one to three literals, on or off."""

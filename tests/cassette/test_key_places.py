@@ -101,31 +101,27 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
 }
 
 
-CASES = [(place, encoding) for place in PLACES for encoding in ENCODINGS]
-
-
-def test_at_least_ninety_places_are_tried() -> None:
-    """Every place times every encoding."""
-    assert len(CASES) >= 90
-
-
-@pytest.mark.parametrize(("place", "encoding"), CASES)
-def test_an_undeclared_key_is_seen_wherever_it_is_written(place: str, encoding: str) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_an_undeclared_key_is_seen_wherever_it_is_written(place: str) -> None:
     """So the cassette is not saved."""
-    interaction = PLACES[place](ENCODINGS[encoding](UNDECLARED))
-    assert scan_cassette(Envelope("live", ""), [interaction])
+    unseen = [
+        encoding
+        for encoding, encode in ENCODINGS.items()
+        if not scan_cassette(Envelope("live", ""), [PLACES[place](encode(UNDECLARED))])
+    ]
+    assert [] == unseen
 
 
-@pytest.mark.parametrize(("place", "encoding"), CASES)
-def test_a_declared_pattern_takes_the_value_out_wherever_it_is_written(place: str, encoding: str) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_a_declared_pattern_takes_the_value_out_wherever_it_is_written(place: str) -> None:
     """A second pass has nothing to take out, and neither the value nor an encoding of it is left."""
-    interaction = PLACES[place](ENCODINGS[encoding](DECLARED))
     filters = Filters(patterns=(PATTERN,))
-    filtered = filters.filter_interaction(interaction)
-    assert filtered != interaction
-    assert filters.filter_interaction(filtered) == filtered
-    document = repr(filtered)
-    assert not any(
-        one in document for one in (DECLARED, ENCODINGS[encoding](DECLARED), _base64(DECLARED)[:20], quote(DECLARED))
-    )
-    assert not re.search(PATTERN, document.replace("\\x00", ""))
+    for encoding, encode in ENCODINGS.items():
+        interaction = PLACES[place](encode(DECLARED))
+        filtered = filters.filter_interaction(interaction)
+        assert filtered != interaction, encoding
+        assert filters.filter_interaction(filtered) == filtered, encoding
+        document = repr(filtered)
+        forms = (DECLARED, encode(DECLARED), _base64(DECLARED)[:20], quote(DECLARED))
+        assert [] == [form for form in forms if form in document], encoding
+        assert not re.search(PATTERN, document.replace("\\x00", "")), encoding

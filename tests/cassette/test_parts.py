@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
@@ -141,7 +141,6 @@ LEAVES = st.sampled_from([NAME, LARGE, IMAGE, 1, None])
 BODIES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2))
 
 
-@settings(max_examples=50)
 @given(BODIES, st.sampled_from(["live", "simulator"]))
 def test_whatever_a_body_holds_is_what_it_was(body: Any, upstream: Any) -> None:
     """Also objects that look like references to parts or blobs, at any depth, in both formats."""

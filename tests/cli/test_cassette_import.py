@@ -272,7 +272,7 @@ def test_hostile_files_end_in_one_line_each(
     marker, source, target = room / "executed", room / "x.yaml", room / "new" / "x.json"
     random_, pieces = random.Random(20261122), _hostile(marker)
     refused = 0
-    files = 8_000 if deep else 200
+    files = 8_000 if deep else 80
     for _ in range(files):
         source.write_bytes(_mutated(random_, pieces))
         code, out, err = _run(capsys, "x.yaml", "--to", "new")

@@ -86,7 +86,7 @@ def test_hostile_cassettes_end_in_one_line_or_are_read(
     monkeypatch.setattr(serve, "_serve_until_stopped", _asked)
     random_ = random.Random(20261126)
     codes = dict.fromkeys((0, 1, 2), 0)
-    files = 20_000 if deep else 180
+    files = 20_000 if deep else 90
     for number in range(files):
         data = _mutated(random_)
         Path("x.json").write_bytes(data)

@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flag_harness.cli import main
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 KEYS = ("sk-ant-api03-" + "k" * 93 + "AA", "AKIAIOSFODNN7PLANTED", "hunter2-Very-Secret-9")
 PERSONAL_DATA = (
@@ -102,24 +106,24 @@ def _make_project(folder: Path, *, has_scenario: bool) -> Path:
     return folder
 
 
-def _run(folder: Path, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    variables = {name: value for name, value in os.environ.items() if name not in ("CI", "ANTHROPIC_API_KEY")}
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=variables | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def run_module(warm_run: Callable[..., Any]) -> Run:
+    """Return a function that runs `python -m COMMAND` in a folder, outside of CI and without a key."""
+
+    def run(folder: Path, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        variables = {name: value for name, value in os.environ.items() if name not in ("CI", "ANTHROPIC_API_KEY")}
+        options = {"cwd": folder, "env": variables | environment, "capture_output": True, "text": True}
+        return warm_run([sys.executable, "-m", *command], **options)
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uploaded(tmp_path_factory: pytest.TempPathFactory, run_module: Run) -> Path:
     """Run the project in CI, red under one combination, and return the folder that the job uploads."""
     project = _make_project(tmp_path_factory.mktemp("ci"), has_scenario=True)
     options = ["--harness-record=out/run.jsonl", "--junitxml=out/junit.xml"]
-    done = _run(project, "pytest", *options, CI="true")
+    done = run_module(project, "pytest", *options, CI="true")
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     (project / "out" / "terminal.txt").write_text(done.stdout, encoding="utf-8")
     folder = tmp_path_factory.mktemp("uploaded") / "artifact"
@@ -137,7 +141,9 @@ def project(tmp_path: Path, uploaded: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return project
 
 
-def test_a_red_run_is_shown_and_run_again_elsewhere(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_red_run_is_shown_and_run_again_elsewhere(
+    project: Path, capsys: pytest.CaptureFixture[str], run_module: Run
+) -> None:
     """A copy of the project gets the same failure from the artifact alone."""
     assert 0 == main(["report", "open", "artifact"])
     shown = capsys.readouterr().out
@@ -147,7 +153,7 @@ def test_a_red_run_is_shown_and_run_again_elsewhere(project: Path, capsys: pytes
     assert "tool_use" in shown
     assert "assistant   It is on its way to REDACTED" in shown
     [command] = re.findall("^  (pytest .*)$", shown, re.MULTILINE)
-    again = _run(project, *command.split())
+    again = run_module(project, *command.split())
     assert 1 == again.returncode
     assert "rerun: " in again.stdout
     assert "AssertionError: it says It is on its way to REDACTED" in again.stdout
@@ -156,21 +162,23 @@ def test_a_red_run_is_shown_and_run_again_elsewhere(project: Path, capsys: pytes
     assert not (project / "recordings").exists()
 
 
-def test_the_failure_is_gone_once_the_code_is_mended(project: Path) -> None:
+def test_the_failure_is_gone_once_the_code_is_mended(project: Path, run_module: Run) -> None:
     """So the kept answers also show that a change mends it; a node id and workers select the same test."""
     test = project / "test_agent.py"
     test.write_text(test.read_text("utf-8").replace('"lost" in answer', '"way" in answer'), encoding="utf-8")
     for options in (["test_agent.py::test_ask[streaming]"], ["-n", "1"]):
-        again = _run(project, "pytest", "--harness-rerun=artifact/run.jsonl", *options)
+        again = run_module(project, "pytest", "--harness-rerun=artifact/run.jsonl", *options)
         assert 0 == again.returncode, again.stdout
         assert "1 passed" in again.stdout.splitlines()[-1]
 
 
-def test_no_view_shows_keys_or_personal_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_view_shows_keys_or_personal_data(
+    project: Path, capsys: pytest.CaptureFixture[str], run_module: Run
+) -> None:
     """Neither what the job uploads, nor the views that are made of it elsewhere."""
     artifact, run = project / "artifact", "artifact/run.jsonl"
     assert 0 == main(["report", "open", run])
-    views = {"open": capsys.readouterr().out, "rerun": _run(project, "pytest", f"--harness-rerun={run}").stdout}
+    views = {"open": capsys.readouterr().out, "rerun": run_module(project, "pytest", f"--harness-rerun={run}").stdout}
     for name in ("page.html", "report.json", "report.md"):
         assert 0 == main(["report", "build", run, "-o", name])
         views[name] = (project / name).read_text("utf-8")
@@ -187,23 +195,23 @@ def test_no_view_shows_keys_or_personal_data(project: Path, capsys: pytest.Captu
     assert [] == [(name, one) for name, text in texts.items() for one in secrets if one in text]
 
 
-def test_the_record_that_is_run_again_is_not_replaced(project: Path) -> None:
+def test_the_record_that_is_run_again_is_not_replaced(project: Path, run_module: Run) -> None:
     """As it would be if `addopts` named it; its kept answers stay."""
     before = sorted(project.rglob("artifact/**/*"))
-    again = _run(project, "pytest", "--harness-rerun=artifact", "--harness-record=artifact/run.jsonl")
+    again = run_module(project, "pytest", "--harness-rerun=artifact", "--harness-record=artifact/run.jsonl")
     assert 4 == again.returncode
     assert "--harness-record=artifact/run.jsonl would replace that run; name another file" in again.stderr
     assert before == sorted(project.rglob("artifact/**/*"))
 
 
 def test_a_run_without_failures_is_not_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_module: Run
 ) -> None:
     """The error says so; so does `open`, and a folder without a record is named."""
     project = _make_project(tmp_path / "green", has_scenario=True)
-    done = _run(project, "pytest", "--harness-record=run.jsonl", "-k", "off")
+    done = run_module(project, "pytest", "--harness-record=run.jsonl", "-k", "off")
     assert 0 == done.returncode, done.stdout
-    again = _run(project, "pytest", "--harness-rerun=run.jsonl")
+    again = run_module(project, "pytest", "--harness-rerun=run.jsonl")
     assert "no test failed in this run, so there is nothing to run again" in again.stderr
     monkeypatch.chdir(project)
     assert 0 == main(["report", "open", "run.jsonl"])

@@ -10,7 +10,7 @@ from flag_harness.clock import VirtualClock
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.reference.tools.tool import Toolbox, ToolCall
 
-few = settings(deadline=None, max_examples=60)
+few = settings(deadline=None, max_examples=30)
 LEAVES = st.sampled_from(
     [
         ({"type": "string"}, st.text(max_size=8)),

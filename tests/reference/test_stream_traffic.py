@@ -106,7 +106,7 @@ def short_streams() -> tuple[bytes, ...]:
     return tuple(sorted({body for _, body in recorded_streams() if len(body) <= 8000}))[::10]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0), st.sets(st.integers(0), min_size=1, max_size=40))
 def test_however_a_recorded_stream_is_cut_it_says_the_same(number: int, places: set[int]) -> None:
     """Inside characters, lines, events, anywhere."""

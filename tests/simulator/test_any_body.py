@@ -74,7 +74,9 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 Read = Callable[[Response], tuple[int, Any]]
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+SHARED = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4 * settings().max_examples, deadline=None
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

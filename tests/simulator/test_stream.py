@@ -46,7 +46,7 @@ def asked(turn: ScenarioTurn, seed: int = 0, **changes: Any) -> Any:
     return simulate(Scenario(turns=(turn,)), seed=seed)(request)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.lists(BLOCKS, max_size=5), st.integers(0, 1000))
 def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
     """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""

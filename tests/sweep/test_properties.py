@@ -66,7 +66,7 @@ def faults(draw: st.DrawFn) -> Fault:
     return kind.make(**at, **when)
 
 
-@settings(few, max_examples=60)
+@settings(few, max_examples=30)
 @given(faults(), st.sampled_from(COMBINATIONS))
 def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
     baseline: dict[str, Observation], fault: Fault, combination: Combination

@@ -22,7 +22,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=4 * settings().max_examples)
 @given(VALUES)
 def test_what_pyyaml_writes_is_read_as_it_was(value: Any) -> None:
     """Everything that vcrpy can put into a cassette survives, to the type."""
