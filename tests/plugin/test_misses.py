@@ -15,7 +15,7 @@ from flag_harness.plugin.run.misses import MissCollector, describe_difference
 from flag_harness.plugin.run.recorded_effects import RecordedEffects
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-TESTS = 40
+TESTS = 12
 SYSTEM = "You are a careful assistant for commands. " + "Say what you did. " * 20
 ASK = """
 import httpx2
@@ -103,8 +103,8 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     run.assert_outcomes(failed=TESTS)
     first, hit, price, advice = _summary(run)
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
-    assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 37 more", hit)
-    assert "  recording anew: 40 cassettes, about $0.0800 at list prices" == price
+    assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 9 more", hit)
+    assert "  recording anew: 12 cassettes, about $0.0240 at list prices" == price
     assert "If the answers still hold: flag-harness cassette rebase --dry-run" == advice
     output = run.stdout.str()
     assert 1 == output.count("The nearest is interaction 0; it differs in:")
@@ -114,7 +114,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     assert before == [path.read_text().splitlines() for path in paths]
     done = _rebase(pytester)
     assert (0, "") == (done.returncode, done.stderr)
-    assert "40 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
+    assert "12 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
     for old, path in zip(before, paths, strict=True):
         new = path.read_text().splitlines()
         stamp = [line for line in new if line.strip().startswith('"rebased"')]
@@ -124,7 +124,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
         assert [(changed[0][1].replace("helpful", "careful"), changed[0][1])] == changed
     green = pytester.runpytest_subprocess(*workers)
     green.assert_outcomes(passed=TESTS)
-    green.stdout.fnmatch_lines(["rebased, not verified: 40 cassettes, until they are recorded again"])
+    green.stdout.fnmatch_lines(["rebased, not verified: 12 cassettes, until they are recorded again"])
     assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
 
 

@@ -28,12 +28,12 @@ def test_other():
 SCENARIO = """
 [[turn]]
 when = { user_contains = "strict" }
-weight = 0.4
+weight = 0.3
 text = "It is refunded."
 
 [[turn]]
 when = { user_contains = "strict" }
-weight = 0.6
+weight = 0.7
 text = "No."
 
 [[turn]]
@@ -47,7 +47,7 @@ text = "No."
 CONFIG = """
 [tool.flag-harness.flags]
 strict = { env = "STRICT" }
-fast = { env = "FAST" }
+fast = { env = "FAST", margin = 0.2 }
 """
 SIMULATED = ("--disable-recording", "--harness-upstream=simulator", "--harness-record=run.jsonl")
 
@@ -145,9 +145,9 @@ def test_with_xdist_all_rounds_run_and_the_main_process_judges(
     """A decided flag does not stop, since no worker knows all rows."""
     _make_project(pytester)
     monkeypatch.setenv("BREAKS", "1")
-    run = pytester.runpytest_subprocess("-n1", "--harness-verdict=strict", "--harness-repeat=40", *SIMULATED)
+    run = pytester.runpytest_subprocess("-n1", "--harness-verdict=strict", "--harness-repeat=25", *SIMULATED)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
-    run.stdout.fnmatch_lines(["strict: FAIL (simulator only) after 40 rounds*"])
+    run.stdout.fnmatch_lines(["strict: FAIL (simulator only) after 25 rounds*"])
     assert [("strict", "fail", True)] == _verdicts(pytester)
 
 
@@ -179,8 +179,8 @@ def test_a_decided_value_of_a_choice_stops_while_another_one_runs_on(pytester: p
     pytester.makepyprojecttoml(
         '[tool.flag-harness.flags]\nstyle = { env = "STYLE", values = ["plain", "bad", "good"] }\n'
     )
-    run = pytester.runpytest_inprocess("--harness-verdict=style", "--harness-repeat=40", *SIMULATED)
-    run.stdout.fnmatch_lines(["style=bad: FAIL *", "style=good: INCONCLUSIVE * after 40 rounds*"])
+    run = pytester.runpytest_inprocess("--harness-verdict=style", "--harness-repeat=25", *SIMULATED)
+    run.stdout.fnmatch_lines(["style=bad: FAIL *", "style=good: INCONCLUSIVE * after 25 rounds*"])
     rows = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text().splitlines()[1:]]
     counts = {name: sum(row["values"]["style"] == name for row in rows) for name in ("plain", "bad", "good")}
-    assert counts["bad"] < counts["plain"] == counts["good"] == 40
+    assert counts["bad"] < counts["plain"] == counts["good"] == 25
