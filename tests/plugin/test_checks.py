@@ -211,3 +211,26 @@ def test_an_answer_that_a_fault_spoiled_is_served_again(
         "It was recorded 1 time, and each answer has been played.\n"
         "To record it: pytest test_it.py::test_it --record-mode=rewrite --harness-upstream=live" == _failure(run)
     )
+
+
+def test_what_a_failed_test_swallowed_is_told_once(pytester: pytest.Pytester) -> None:
+    """Its failure says so, and an error of its teardown does not say it again."""
+    _recorded(pytester)
+    pytester.makepyfile(
+        test_it=f"""
+        import contextlib, httpx2, pytest
+
+        @pytest.fixture
+        def broken(cassette):
+            yield
+            raise RuntimeError("in the teardown")
+
+        def test_it(broken):
+            with contextlib.suppress(BaseException):
+                httpx2.post({URL!r}, json={{"n": 2}})
+            assert False
+        """
+    )
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", "-q")
+    run.assert_outcomes(failed=1, errors=1)
+    assert 1 == sum("POST /v1/messages is not in" in line for line in run.outlines)

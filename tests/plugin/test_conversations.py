@@ -155,3 +155,18 @@ def test_a_broken_file_of_conversations_is_named(suite: pytest.Pytester, capsys:
     (suite.path / "run.conversations.jsonl").write_text('{"case": 1}\n', encoding="utf-8")
     assert 2 == main(["report", "build", str(suite.path / "run.jsonl"), "-o", str(suite.path / "out.md")])
     assert "delete it, or run pytest again" in capsys.readouterr().err
+
+
+def test_answers_that_cannot_be_kept_are_a_warning(pytester: pytest.Pytester) -> None:
+    """The test fails for its own reason; the run goes on even if warnings are errors."""
+    pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\naddopts = "--disable-recording --harness-upstream=simulator"\n'
+    )
+    body = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello."}]}
+    headers = {"anthropic-version": "2023-06-01", "x-api-key": "k"}
+    send = f"httpx2.post('https://api.anthropic.com/v1/messages', json={body}, headers={headers})"
+    pytester.makepyfile(test_it=f"import httpx2\n\ndef test_a(cassette):\n    {send}\n    assert False\n")
+    (pytester.path / "run.cassettes").write_text("a file where the folder would be")
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", "-Werror", "--harness-record=run.jsonl")
+    run.assert_outcomes(failed=1, warnings=1)
+    run.stdout.fnmatch_lines(["*PytestWarning: test_it.py::test_a cannot be run again: *"])

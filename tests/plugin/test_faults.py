@@ -338,3 +338,13 @@ def test_a_keyword_that_the_sdk_does_not_know_may_be_chosen(repository: pytest.P
     run = repository.runpytest_inprocess("-p", "no:asyncio", *SIMULATED, fault, "-k", "once")
     run.assert_outcomes(failed=1, deselected=1)
     run.stdout.fnmatch_lines(["*TypeError: Messages.create() got an unexpected keyword argument 'no_such_keyword'"])
+
+
+def test_a_fault_that_fires_in_a_subtest_is_named_there(repository: pytest.Pytester) -> None:
+    """The report of a subtest has no row; that of its test has."""
+    pytest.importorskip("_pytest.subtests", reason="pytest has subtests since 9.0")
+    subtest = "def test_ask(cassette, subtests):\n    with subtests.test('first'):\n        ask()\n"
+    repository.makepyfile(test_ask=TESTS.partition("def test_ask(")[0] + subtest)
+    run = repository.runpytest_inprocess("-p", "no:asyncio", *SIMULATED, "--harness-fault=overloaded:on=1")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["*faults that fired*", "overloaded:on=1: 1 time"])

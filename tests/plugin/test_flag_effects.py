@@ -189,3 +189,14 @@ def test_the_run_to_reproduce_is_the_one_nearest_the_defaults(repository: pytest
     run = repository.runpytest_subprocess(*SIMULATED)
     run.assert_outcomes(passed=4, failed=4)
     run.stdout.fnmatch_lines(["  To reproduce: pytest 'test_ask.py::test_ask[[]streaming[]]' *"])
+
+
+def test_a_combination_whose_teardown_fails_is_a_failed_one(repository: pytest.Pytester) -> None:
+    """The flag behind it is named; the run fails for that, whatever else was asked for."""
+    fixture = "@pytest.fixture\ndef opened(flags):\n    yield\n    assert 'streaming' not in flags\n"
+    test = _test().replace("import pytest\n", f"import pytest\n\n{fixture}").replace("(cassette,", "(cassette, opened,")
+    repository.makepyfile(test_ask=test)
+    run = repository.runpytest_inprocess("-p", "no:asyncio", *SIMULATED, "--harness-fail-on=inert-flag")
+    run.assert_outcomes(passed=8, errors=4)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["fails when streaming: 1 test (test_ask.py::test_ask[[]*[]])"])

@@ -4,7 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from flag_harness.plugin.special_runs.locate import LocatePass
+from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
+from flag_harness.flag import Flag
+from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.special_runs.locate import LocatePass, RowSearch
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
 
@@ -255,3 +258,25 @@ def test_a_number_is_demanded(repository: pytest.Pytester, number: str) -> None:
     run = repository.runpytest_subprocess("--harness-locate", number)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines([f"*'{number}' is not a number of combinations; type --harness-locate=45, or *"])
+
+
+def _failing_test(*outcomes: bool) -> FailingTest:
+    """A test that ran under one flag, with these outcomes."""
+    runs = [
+        MatrixRun(nodeid="a::b[x]", test="a::b", row={"x": 1}, passed=one, left_out="", requests=[]) for one in outcomes
+    ]
+    return FailingTest("a::b[*]", (Flag("x", "X"),), tuple(runs))
+
+
+def test_a_test_that_is_not_collected_again_is_said_to_be_missing(pytestconfig: pytest.Config) -> None:
+    """Its file looks at the worker that it runs in, for example."""
+    locating = LocatePass(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
+    locating._locate_all(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
+    assert ([], True) == (effects.located, "the test was not found again after the run" in effects.advice)
+
+
+def test_a_combination_that_also_passed_is_reproduced_if_no_other_failed(pytestconfig: pytest.Config) -> None:
+    """No combination always failed, and none could be run any more."""
+    template = SimpleNamespace(config=pytestconfig)
+    search = RowSearch(_failing_test(False, True), template, RowRunner(), "simulator", 0, lambda *words: None)  # type: ignore[arg-type]
+    assert "pytest 'a::b[x]'" == search.locate_flags().command

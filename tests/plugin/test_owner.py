@@ -304,3 +304,72 @@ def test_the_same_message_of_two_reports_of_a_worker_is_one_error() -> None:
     assert [("the module fixture wide", "failed", "teardown")] == [
         (report.nodeid, report.outcome, report.when) for report in reports
     ]
+
+
+IN_PROCESS = ("-p", "no:asyncio", *RECORD)
+SENDING = """
+import socket, threading
+import httpx2, pytest
+
+def send(text):
+    body = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+    headers = {"anthropic-version": "2023-06-01", "x-api-key": "k"}
+    return httpx2.post("https://api.anthropic.com/v1/messages", json=body, headers=headers)
+
+def run_in_thread(*arguments):
+    thread = threading.Thread(target=send, args=arguments)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_a_thread_of_a_test_is_answered_by_its_cassette(pytester: pytest.Pytester) -> None:
+    """Also if a fixture before the cassette starts it."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    fixture = "@pytest.fixture\ndef early():\n    run_in_thread('first')\n"
+    test = "def test_a(early, cassette):\n    run_in_thread('second')\n"
+    pytester.makepyfile(test_it=f"{SENDING}\n{fixture}\n{test}")
+    pytester.runpytest_inprocess(*IN_PROCESS).assert_outcomes(passed=1)
+    assert {"test_a": ["first", "second"]} == _prompts(pytester.path)
+
+
+def test_a_request_before_a_cassette_that_cannot_be_opened_says_why(pytester: pytest.Pytester) -> None:
+    """The client would take another error for a broken connection, and try again."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    fixture = "@pytest.fixture\ndef early():\n    send('first')\n"
+    test = "@pytest.mark.scenario('absent')\ndef test_a(early, cassette): ...\n"
+    pytester.makepyfile(test_it=f"{SENDING}\n{fixture}\n{test}")
+    run = pytester.runpytest_inprocess(*IN_PROCESS)
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines(["*Failed: *absent*"])
+
+
+def test_a_late_attempt_to_reach_the_network_is_an_error_of_the_test_that_started_it(
+    pytester: pytest.Pytester,
+) -> None:
+    """Not of the one that runs by then."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    tests = """
+go, threads = threading.Event(), []
+
+def look_up():
+    go.wait(10)
+    try:
+        socket.getaddrinfo("far.example", 443)
+    except OSError:
+        pass
+
+def test_a(cassette):
+    send("a")
+    threads.append(threading.Thread(target=look_up))
+    threads[0].start()
+
+def test_b(cassette):
+    send("b")
+    go.set()
+    threads[0].join()
+"""
+    pytester.makepyfile(test_it=f"{SENDING}\n{tests}")
+    run = pytester.runpytest_inprocess(*IN_PROCESS)
+    run.assert_outcomes(passed=2, errors=1)
+    run.stdout.fnmatch_lines(["*An attempt to reach the network (*far.example:443*) was refused: *test_it.py::test_a*"])

@@ -61,3 +61,13 @@ def test_a_test_that_failed_names_no_cassette(pytester: pytest.Pytester) -> None
     run.stdout.fnmatch_lines(
         [f"recorded: wrote 2 cassettes: {FOLDER}/fixture-greeting.json, {FOLDER}/test_ask[[]n=1[]].json"]
     )
+
+
+def test_a_cassette_that_cannot_be_written_is_named(pytester: pytest.Pytester) -> None:
+    """A file stands where its folder would be."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(test_it=TEST.replace("range(6)", "range(1)"))
+    (pytester.path / "recordings").write_text("")
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", "--record-mode=rewrite", "--harness-upstream=simulator")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["*.json was not written: *; what was there before is untouched.*"])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.plugin.limits.spending import recorded_costs
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -78,3 +80,13 @@ def test_a_git_lfs_pointer_is_named_as_such(suite: pytest.Pytester, monkeypatch:
         run = suite.runpytest_subprocess("-k", "one")
     assert 1 == run.ret
     run.stdout.fnmatch_lines(["*it is a Git LFS pointer, and the content is not here; type `git lfs pull`*"])
+
+
+def test_a_file_that_is_no_cassette_has_no_price(tmp_path: Path) -> None:
+    """The other recordings have theirs."""
+    body = {"model": "claude-haiku-4-5", "max_tokens": 100_000}
+    request = Request("POST", "/v1/messages", (), json.dumps(body).encode())
+    recorded = Interaction(request, _answer(request))
+    Cassette(Envelope("live", "2026-01-02T03:04:05Z", case="test_a"), (recorded,)).save(tmp_path / "a.json")
+    (tmp_path / "broken.json").write_text("{")
+    assert {"test_a": 0.5} == recorded_costs(sorted(tmp_path.glob("*.json")))

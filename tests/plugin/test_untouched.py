@@ -1,8 +1,12 @@
 """A project that does not use the harness runs on the functions of Python, as if the harness were not installed."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
+from pluggy import PluginManager
+
+from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts
 
 TEST = """
 import _socket, os, socket, subprocess, sys, time
@@ -49,3 +53,13 @@ def test_after_a_test_that_uses_the_harness_the_functions_are_those_of_python(py
     """The audit hook stays, since Python cannot remove it; it does nothing."""
     pytester.makepyfile(test_a=USING, test_b=TEST)
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "not audit").assert_outcomes(passed=2, deselected=1)
+
+
+def test_a_second_collection_of_tests_that_do_not_use_the_harness_changes_nothing() -> None:
+    """The first one has taken the harness out."""
+    manager = PluginManager("pytest")
+    manager.register(object(), CHECKS)
+    session = SimpleNamespace(items=[], config=SimpleNamespace(stash=pytest.Stash(), pluginmanager=manager))
+    for _ in range(2):
+        WaitingParts().pytest_collection_finish(session)  # type: ignore[arg-type]
+        assert not manager.has_plugin(CHECKS)

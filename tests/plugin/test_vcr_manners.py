@@ -1,9 +1,15 @@
 """Suites in the manner of public ones, unchanged: recorded here and replayed there, and the other way round."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
+from pluggy import PluginManager
 
+from flag_harness.config import Config
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.vcr import options
+from flag_harness.plugin.vcr.config import adopt_vcr
 from tests.loopback import LoopbackServer
 
 OTHERS = ("-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
@@ -307,3 +313,29 @@ def test_a_suite_records_and_replays(
     record.assert_outcomes(passed=1)
     pytester.runpytest_subprocess(*_arguments(plugin, player)).assert_outcomes(passed=1)
     assert ["/v1/one", "/v1/two"] == loopback_server.received
+
+
+def test_an_object_of_vcrpy_keeps_the_persister_of_its_suite() -> None:
+    """Only the one of vcrpy itself, which keeps files as the harness does, is dropped."""
+
+    class Persister:
+        pass
+
+    theirs = SimpleNamespace(matchers={}, serializers={}, persister=Persister)
+    assert Persister is adopt_vcr(theirs).settings["persister"]
+    Persister.__module__ = "vcr.persisters.filesystem"
+    assert "persister" not in adopt_vcr(theirs).settings
+
+
+def test_the_other_plugin_of_the_mark_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both would answer; the header says how to get it back."""
+    monkeypatch.setattr(options, "emulated_plugin", lambda manager: RECORDING)
+    monkeypatch.setattr(options, "entry_points", lambda group: [SimpleNamespace(name="vcr")])
+    manager, stash = PluginManager("pytest"), pytest.Stash()
+    manager.register(object(), "vcr")
+    options.unregister_other_plugin(manager)  # type: ignore[arg-type]
+    assert not manager.has_plugin("vcr")
+    stash[CONFIG] = Config(vcr_marks=RECORDING)
+    header = options.VcrHeader().pytest_report_header(SimpleNamespace(pluginmanager=manager, stash=stash))  # type: ignore[arg-type]
+    assert header is not None
+    assert header.endswith("in the manner of pytest-recording, and not pytest-vcr; -p no:flag_harness gives it back")

@@ -346,3 +346,22 @@ def test_a_fixture_that_is_torn_down_at_the_end_of_a_stopped_run_is_answered(pro
     run.stdout.fnmatch_lines(["POST /v1/messages is not in *recordings/test_it/fixture-wide.json (0 interactions)."])
     project.runpytest_subprocess(*RECORD, "-x").assert_outcomes(failed=1)
     assert {"test_it/fixture-wide": [("teardown", True)]} == _prompts(project.path)
+
+
+FAILING_SAVE = """
+@pytest.fixture(scope="module")
+def wide():
+    yield
+    send("sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5aGlkZGVu")
+
+def test_a(wide, cassette): send("a")
+"""
+
+
+def test_a_fixture_that_would_record_a_key_is_an_error(project: pytest.Pytester) -> None:
+    """Its cassette is not written."""
+    project.makepyfile(test_it=HEAD.replace("socket.getaddrinfo = look_up", "") + FAILING_SAVE)
+    run = project.runpytest_inprocess("-p", "no:asyncio", *RECORD)
+    run.assert_outcomes(passed=1, errors=1)
+    run.stdout.fnmatch_lines(["*fixture-wide.json was not written*"])
+    assert not list(project.path.rglob("fixture-wide.json"))

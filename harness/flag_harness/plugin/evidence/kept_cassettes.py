@@ -50,7 +50,9 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
     try:
         cassette.save(kept_cassette_path(record, traffic.plan.case))
     except (CassetteError, OSError) as error:
-        warnings.warn(pytest.PytestWarning(f"{traffic.plan.case} cannot be run again: {error}"), stacklevel=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # as an error, it would end the whole run
+            warnings.warn(pytest.PytestWarning(f"{traffic.plan.case} cannot be run again: {error}"), stacklevel=1)
 
 
 def _answers(traffic: "CassetteTraffic") -> "Cassette":

@@ -44,7 +44,8 @@ class RowRunner:
         item = make_item(template, combination)
         item.stash[EXTRA_ROW] = source
         reports = self.run_item(item, template)
-        if source.refuses_misses and item.stash.get(REFUSALS, _no_refusals)():
+        refusals = item.stash.get(REFUSALS, None)
+        if source.refuses_misses and refusals is not None and refusals():
             return None
         passed, traffic = _has_passed(reports), item.stash.get(TRAFFIC, None)
         if not passed and traffic is not None and not {*active_faults(traffic)} <= {*faults}:
@@ -128,7 +129,3 @@ def _has_passed(reports: Sequence[pytest.TestReport]) -> bool | None:
     if call is None or call.skipped:
         return None
     return not any(report.failed for report in phases.values())
-
-
-def _no_refusals() -> list[Any]:
-    return []

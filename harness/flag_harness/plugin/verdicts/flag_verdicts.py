@@ -78,9 +78,7 @@ class FlagJudge:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep only the tests that vary a judged flag."""
         kept = [item for item in items if _combination(item) is not None]
-        left_out = [item for item in items if _combination(item) is None]
-        if left_out:
-            config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=[item for item in items if _combination(item) is None])
         items[:] = kept
         self._combinations = list({one: None for item in kept if (one := _combination(item)) is not None})
 
