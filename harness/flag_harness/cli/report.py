@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
+from flag_harness.analysis.verdict.evidence import FlagChange, arm_rows
+from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
+from flag_harness.analysis.verdict.recorded import PooledRows, judge_rows, pool_lines, pool_rows, varied_changes
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
 from flag_harness.cli.terminal import add_commands
 from flag_harness.config import find_root
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
+from flag_harness.matrix.baseline import read_baseline
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
 from flag_harness.record.conversation import load_conversations, save_conversations
 from flag_harness.record.kept import copy_kept_cassettes
+from flag_harness.report.causes import recorded_flags
 from flag_harness.report.logs import log_digest_lines, log_values
 from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
@@ -26,6 +33,7 @@ examples:
   flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
   flag-harness report logs run.jsonl
+  flag-harness report verdict run.jsonl --flags=streaming
   flag-harness report diff main.jsonl branch.jsonl
   flag-harness report open artifact/
 """
@@ -54,6 +62,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     _add_build_command(subparsers)
     _add_metrics_command(subparsers)
     _add_logs_command(subparsers)
+    _add_verdict_command(subparsers)
     add_diff_arguments(
         _add_parser(
             subparsers,
@@ -134,6 +143,23 @@ def _add_logs_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentP
     logs.set_defaults(run=_run_logs)
 
 
+def _add_verdict_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verdict = _add_parser(
+        subparsers,
+        "verdict",
+        "say which flags are safe to turn on, by the repetitions in records of finished runs",
+        "Judge flags by the runs with and without them, as pytest --harness-verdict does, from records of finished "
+        "runs. Arms are paired within a record. The exit code is 1 unless every verdict is PASS.",
+    )
+    verdict.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="records of runs of the same code")
+    verdict.add_argument("--flags", default="", metavar="NAMES", help="the flags to judge; by default all that vary")
+    verdict.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="the state of production; by default all flags at their defaults"
+    )
+    verdict.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    verdict.set_defaults(run=_run_verdict)
+
+
 def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the record that a command reads, and `--json`."""
     parser.add_argument(
@@ -175,6 +201,40 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
         print("\n".join(metric_lines(record)))
     _print_problem(record)
     return 1 if record.problem else 0
+
+
+def _run_verdict(arguments: argparse.Namespace) -> int:
+    records = [load_record(path) for path in arguments.records]
+    merged = merge_records(records)
+    pooled = pool_rows(records)
+    changes = _chosen_changes(arguments, merged, pooled)
+    verdicts = judge_rows(pooled.rows, changes)
+    pairs = [(one, verdict, arm_rows(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)]
+    if arguments.json:
+        found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
+        print(json.dumps({"verdicts": found, "copies": pooled.copies, "problem": merged.problem}))
+    else:
+        for _, verdict, rows in pairs:
+            print("\n".join(verdict_lines(verdict, rows)))
+        print(*pool_lines(pooled, len(records)), sep="\n")
+        _print_problem(merged)
+    return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
+
+
+def _chosen_changes(arguments: argparse.Namespace, record: RunRecord, pooled: PooledRows) -> Sequence[FlagChange]:
+    """Return the changes to judge. Raise `RecordError` if the records do not vary a flag that the command names."""
+    flags = recorded_flags(record.header)
+    baseline = read_baseline(arguments.baseline, flags).values if arguments.baseline else {}
+    changes = varied_changes(pooled.rows, flags, baseline)
+    names = [name.strip() for name in arguments.flags.split(",") if name.strip()]
+    known = sorted({one.flag for one in changes})
+    if not known:
+        raise RecordError("no test of these records ran with and without a flag, such as one with the mark flag_matrix")
+    for name in names:
+        if name not in known:
+            others = ", ".join(known)
+            raise RecordError(f"--flags={arguments.flags}: no test ran with and without {name!r}, but with {others}")
+    return [one for one in changes if not names or one.flag in names]
 
 
 def _run_logs(arguments: argparse.Namespace) -> int:

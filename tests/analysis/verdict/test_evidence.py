@@ -106,13 +106,14 @@ def test_each_other_value_of_a_flag_is_a_change() -> None:
 
 
 def _lines(losses: int, rounds: int) -> list[str]:
+    upstream = "live" if losses else "simulator"
     rows = [
-        _row("a", number, passed=not strict or number >= losses, strict=strict)
+        _row("a", number, passed=not strict or number >= losses, strict=strict, answered_by=upstream)
         for number in range(rounds)
         for strict in (False, True)
     ]
     verdict = judge_flags(collect_evidence(rows, CHANGES))[0]
-    return list(verdict_lines(verdict, rows, is_simulated=losses == 0))
+    return list(verdict_lines(verdict, rows))
 
 
 def test_the_lines_say_what_was_found_and_what_is_not_excluded() -> None:

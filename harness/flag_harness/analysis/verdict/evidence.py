@@ -87,6 +87,11 @@ def is_provider_failure(row: "RunRow") -> bool:
     return status is None or status in _OVERLOADED or status >= 500
 
 
+def arm_rows(rows: "Iterable[RunRow]", change: FlagChange) -> "list[RunRow]":
+    """Return the rows of both arms of a comparison."""
+    return [row for row in rows if row.values.get(change.flag, change) in (change.base, change.value)]
+
+
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
     """Return the evidence of run records about each change.
 

@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from flag_harness.analysis.verdict.evidence import is_provider_failure
+from flag_harness.analysis.verdict.evidence import FlagChange, is_provider_failure
 from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
 from flag_harness.wording import join_names, quantity
 
 if TYPE_CHECKING:
-    from flag_harness.record import RunRow
+    from flag_harness.record import RunRow, VerdictRecord
 
 _MOST_NAMED = 3
 
 
-def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]", *, is_simulated: bool) -> Iterator[str]:
+def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield the lines about one verdict. `rows` are the runs of both arms, for what further rounds would cost."""
-    where = " (simulator only)" if is_simulated else ""
+    where = " (simulator only)" if is_simulated(rows) else ""
     yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason(verdict)}"
     yield f"  {excluded_text(verdict)}"
     for obstacle in verdict.obstacles:
@@ -24,6 +24,19 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]", *, is_simulated: b
         yield f"  {text}"
     if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
         yield f"  {_cost_text(verdict, rows)}"
+
+
+def is_simulated(rows: "Iterable[RunRow]") -> bool:
+    """Return True if the simulator gave answers, in these runs or in a recording that they played."""
+    return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)
+
+
+def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]") -> "VerdictRecord":
+    """Return a verdict as a run record holds it. `rows` are those of both arms."""
+    from flag_harness.record import VerdictRecord
+
+    word = verdict.decision.lower()
+    return VerdictRecord(change.flag, word, is_simulated(rows), summary_text(verdict))  # type: ignore[arg-type]
 
 
 def provider_text(rows: "Iterable[RunRow]") -> str:

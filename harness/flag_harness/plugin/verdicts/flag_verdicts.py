@@ -145,7 +145,7 @@ class FlagJudge:
         terminalreporter.section("verdicts", sep="-")
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             rows = self._rows_of(change)
-            for line in verdict_lines(verdict, rows, is_simulated=_is_simulated(rows)):
+            for line in verdict_lines(verdict, rows):
                 terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
@@ -172,17 +172,15 @@ class FlagJudge:
         return any(one.values == {**values, change.flag: other} for one in self._combinations)
 
     def _rows_of(self, change: "FlagChange") -> "Sequence[RunRow]":
-        """Return the rows of both arms of a comparison."""
-        return [row for row in self._rows if row.values.get(change.flag, change) in (change.base, change.value)]
+        from flag_harness.analysis.verdict.evidence import arm_rows
+
+        return arm_rows(self._rows, change)
 
     def _records(self) -> "Iterator[VerdictRecord]":
-        from flag_harness.analysis.verdict.lines import summary_text
-        from flag_harness.record import VerdictRecord
+        from flag_harness.analysis.verdict.lines import verdict_record
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            word = verdict.decision.lower()
-            is_simulated = _is_simulated(self._rows_of(change))
-            yield VerdictRecord(change.flag, word, is_simulated, summary_text(verdict))  # type: ignore[arg-type]
+            yield verdict_record(change, verdict, self._rows_of(change))
 
 
 def _combination(item: pytest.Item) -> "Combination | None":
@@ -192,7 +190,3 @@ def _combination(item: pytest.Item) -> "Combination | None":
     callspec = getattr(item, "callspec", None)
     combination: Combination | None = callspec.params.get("harness_combination") if callspec else None
     return combination
-
-
-def _is_simulated(rows: "Sequence[RunRow]") -> bool:
-    return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)

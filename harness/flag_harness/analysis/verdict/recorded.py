@@ -1,0 +1,87 @@
+"""Verdicts from the records of finished runs: which of their rows are evidence of their own."""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from flag_harness.analysis.verdict.evidence import FlagChange, collect_evidence, flag_changes
+from flag_harness.analysis.verdict.judgment import Verdict, judge_flags
+from flag_harness.flag import Flag
+from flag_harness.record import RunRecord, RunRow
+from flag_harness.wording import quantity
+
+_SEED = "--harness-seed"
+
+
+@dataclass(frozen=True, slots=True)
+class PooledRows:
+    """The rows of several records, whose repetitions are numbered so that no pair of arms is from two records.
+
+    Attributes:
+        rows: the rows that are evidence of their own.
+        copies: the number of rows that were left out because another record has the same answers.
+    """
+
+    rows: tuple[RunRow, ...]
+    copies: int
+
+
+def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
+    """Return the rows of records as those of one run.
+
+    Two rows are copies if they played the same recording, or if the simulator drew both answers from the same seed.
+    Rows of sweeps are left out. Arms that ran in different runs are not paired, since something else may have changed
+    in between.
+    """
+    kept: list[RunRow] = []
+    known: set[Hashable] = set()
+    copies = first = 0
+    for number, record in enumerate(records):
+        seed = _seed(record.header.options)
+        for row in (one for one in record.rows if one.sweep is None):
+            source = _answer_source(row, seed, number)
+            copies += source in known
+            if source not in known:
+                known.add(source)
+                kept.append(msgspec.structs.replace(row, repetition=first + row.repetition))
+        first += 1 + max((row.repetition for row in record.rows), default=0)
+    return PooledRows(tuple(kept), copies)
+
+
+def _answer_source(row: RunRow, seed: str, record: int) -> Hashable:
+    """Return what a row's answers come from. Equal sources always give equal answers."""
+    test = row.case, row.combination
+    if row.answered_by == "live":
+        return (*test, row.repetition, record)
+    if row.recorded_at is not None:
+        return (*test, row.cassette, row.recorded_at)
+    return (*test, row.repetition, seed)
+
+
+def _seed(options: Sequence[str]) -> str:
+    text = " ".join(options).replace("=", " ").split()
+    return text[text.index(_SEED) + 1] if _SEED in text[:-1] else "0"
+
+
+def pool_lines(pooled: PooledRows, records: int) -> Iterator[str]:
+    """Yield the lines that say what a verdict on pooled rows rests on."""
+    number, files = quantity(len(pooled.rows), "run"), quantity(records, "record")
+    yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
+    if pooled.copies:
+        yield f"{quantity(pooled.copies, 'run')} left out: another record has the same recording, or the same seed"
+
+
+def varied_changes(rows: Iterable[RunRow], flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
+    """Return the changes that the rows can show: from a flag's value in `baseline`, or its default, to another one."""
+    seen: dict[str, list[object]] = {}
+    for row in rows:
+        for name, value in row.values.items():
+            seen.setdefault(name, []).append(value)
+    changes = (one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default)))
+    return [one for one in changes if one.value in seen.get(one.flag, ()) and one.base in seen[one.flag]]
+
+
+def judge_rows(rows: Sequence[RunRow], changes: Sequence[FlagChange]) -> tuple[Verdict, ...]:
+    """Return the verdict on each change, from one look at all rows."""
+    return judge_flags(collect_evidence(rows, changes))
