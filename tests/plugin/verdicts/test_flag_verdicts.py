@@ -76,8 +76,8 @@ def test_a_harmful_flag_fails_and_stops_and_a_harmless_one_passes(
     run.stdout.fnmatch_lines(
         [
             "strict: FAIL (simulator only) after * rounds: it is worse with the flag in test_it.py::test_refund*",
-            "  a loss of * points or more is excluded in every stratum*",
             "fast: PASS (simulator only) after * rounds; test_it.py::test_refund[[]*[]] neither gains nor loses",
+            "  a loss of * points or more is excluded in every stratum*",
             "*passed, 1 deselected, * failed trials*",
         ]
     )
