@@ -5,15 +5,19 @@ import gzip
 import html
 import json
 import re
+import zlib
 from collections.abc import Callable
 from urllib.parse import quote
 
+import brotli
 import pytest
+import zstandard
 
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.scan import scan_cassette
+from flag_harness.wire.aws_frames import decode_frames, encode_exception, frame_from_sse
 from flag_harness.wire.sse import encode_event
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
 UNDECLARED = "sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5aGlkZGVu"
 DECLARED = "corp-7f3a9c2e5b8d1f4a6c0e"
@@ -99,6 +103,86 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
     ),
     "query": lambda text: _sent(b"", f"/v1/files?note={quote(text, safe='')}"),
 }
+
+
+def _aws_stream(text: str) -> Interaction:
+    """The deltas of a text in the frames in which Bedrock streams them, in chunks that end within frames."""
+    stream = _stream(text, "text_delta", "text").response
+    data = b"".join(frame_from_sse(piece.data) for piece in stream if isinstance(piece, Chunk))
+    return Interaction(
+        Request("POST", "/model/x/invoke-with-response-stream", (), b"{}"), _answered(data[:90], data[90:])
+    )
+
+
+MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
+    "base64 of zlib": lambda key: base64.b64encode(zlib.compress(f"it is {key}".encode())).decode(),
+    "base64 of zstd": lambda key: base64.b64encode(zstandard.compress(f"it is {key}".encode())).decode(),
+    "base64 of percent, with a word behind it": lambda key: f"{_base64(quote(key, safe='').replace('-', '%2D'))}\nmore",
+    "hexadecimal": lambda key: f"id {key.encode().hex()}",
+    "hexadecimal behind a digit": lambda key: f"a{key.encode().hex()}",
+    "hexadecimal with spaces": lambda key: key.encode().hex(" "),
+    "hexadecimal numbers": lambda key: ", ".join(f"0x{byte:02X}" for byte in key.encode()),
+    "html without semicolons": lambda key: "".join(f"&#{ord(letter)}" for letter in key),
+    "names of characters": lambda key: key.replace("-", r"\N{HYPHEN-MINUS}"),
+    "short octal escapes": lambda key: "".join(f"\\{byte:o}" for byte in key.encode()),
+    "quoted-printable, lower case": lambda key: "".join(f"={byte:02x}" for byte in key.encode()),
+    "invisible characters": "\u200b".join,
+    "bytes that pprint splits": lambda key: f"E       +  (b'{key[:12]}'\nE       +   b'{key[12:]}')",
+    "a sum of strings": lambda key: f'"{key[:12]}" + "{key[12:]}"',
+}
+MORE_PLACES: dict[str, Callable[[str], Interaction]] = {
+    "stream of Bedrock": _aws_stream,
+    "zlib request": lambda text: _sent(zlib.compress(json.dumps({"a": text}).encode())),
+    "zstd request": lambda text: _sent(zstandard.compress(json.dumps({"a": text}).encode())),
+    "brotli request": lambda text: _sent(brotli.compress(json.dumps({"a": text}).encode())),
+    "step of a path": lambda text: _sent(b"", f"/v1/files/{quote(text, safe='')}/content"),
+}
+MORE_CASES = [
+    *((place, "percent, every character") for place in MORE_PLACES),
+    *(("request", encoding) for encoding in MORE_ENCODINGS),
+    ("step of a path", "base64"),
+]
+
+
+def test_a_key_is_neither_saved_nor_left_in_a_rarer_place_or_encoding() -> None:
+    """An undeclared key is found, and a declared pattern takes its value out, once and for all."""
+    filters = Filters(patterns=(PATTERN,))
+    for place, encoding in MORE_CASES:
+        write, encode = (PLACES | MORE_PLACES)[place], (ENCODINGS | MORE_ENCODINGS)[encoding]
+        assert scan_cassette(Envelope("live", ""), [write(encode(UNDECLARED))]), (place, encoding)
+        interaction = write(encode(DECLARED))
+        filtered = filters.filter_interaction(interaction)
+        assert filtered != interaction, (place, encoding)
+        assert filters.filter_interaction(filtered) == filtered, (place, encoding)
+        assert encode(DECLARED) not in repr(filtered), (place, encoding)
+
+
+def test_the_frames_of_a_stream_of_bedrock_stay_whole() -> None:
+    """After a filter has changed one, and if it changes none: each has its checksum, and each chunk its frames."""
+    interaction = _aws_stream(f"it is {DECLARED}.")
+    assert interaction == Filters(patterns=("nothing",)).filter_interaction(interaction)
+    filtered = Filters(patterns=(PATTERN,)).filter_interaction(interaction).response
+    chunks = [piece.data for piece in filtered if isinstance(piece, Chunk)]
+    texts = [json.loads(event.data)["delta"]["text"] for event in decode_frames(chunks)]
+    assert (2, "it is REDACTED.") == (len(chunks), "".join(texts))
+
+
+def test_an_error_of_bedrock_is_filtered_too() -> None:
+    """Its frame holds the message itself, not base64."""
+    frame = encode_exception("overloaded_error", f"{DECLARED} is busy")
+    interaction = Interaction(Request("POST", "/", (), b""), _answered(frame, b"\xff\0rest"))
+    filtered = body(Filters(patterns=(PATTERN,)).filter_interaction(interaction).response)
+    assert filtered == encode_exception("overloaded_error", "REDACTED is busy") + b"\xff\0rest"
+
+
+def test_images_and_what_only_begins_like_compressed_data_are_left_as_they_are() -> None:
+    """Pixels are not searched, and broken data has nothing to search."""
+    pixels = zlib.compress(bytes(range(256)) * 40)
+    broken = b"\xff" + zlib.compress(f"it is {DECLARED}".encode())[:9] + b"x^y\x1f\x8b\x08(\xb5/\xfd\xff"
+    for data in (pixels, broken, b"\x00x\x01\xe9", brotli.compress(b"it is fine")):
+        sent = _sent(data)
+        assert sent == Filters(patterns=(PATTERN,)).filter_interaction(sent)
+        assert [] == scan_cassette(Envelope("live", ""), [sent])
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
-from flag_harness.cassette.redact import encodings
+from flag_harness.cassette.redact.encodings import compressed, escapes
 from flag_harness.cassette.redact.scan import KEY_SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
 from flag_harness.wire.sse import encode_event
@@ -327,8 +327,8 @@ def test_a_key_in_a_request_that_got_no_answer_is_found() -> None:
 
 def test_gzip_data_that_expands_too_far_is_searched_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What begins in the first 2,000 bytes is found, and nothing after them is decompressed."""
-    monkeypatch.setattr(encodings, "EXPANDED_BYTES", 2000)
-    monkeypatch.setattr(encodings, "EXPANDED_RATIO", 0)
+    monkeypatch.setattr(compressed, "EXPANDED_BYTES", 2000)
+    monkeypatch.setattr(compressed, "EXPANDED_RATIO", 0)
     packed = gzip.compress(f"{KEY} ".encode() + random.Random(0).randbytes(9000).hex().encode()).decode("latin-1")
     body = json.dumps({"system": packed}).encode()
     interaction = Interaction(Request("POST", "/v1/messages", (), body), (End(0.1),))
@@ -338,6 +338,6 @@ def test_gzip_data_that_expands_too_far_is_searched_up_to_the_limit(monkeypatch:
 def test_escapes_are_removed_a_limited_number_of_times() -> None:
     """Text that was escaped more often is searched as it then is."""
     text = "%" + "25" * 99 + "41"
-    assert [text[: -2 * level - 2] + "41" for level in range(encodings.MAX_ENCODING_DEPTH + 1)] == [
-        level.text for level in encodings.escape_levels(text)
+    assert [text[: -2 * level - 2] + "41" for level in range(escapes.MAX_ENCODING_DEPTH + 1)] == [
+        level.text for level in escapes.escape_levels(text)
     ]

@@ -21,6 +21,7 @@ _PRELUDE, _CHECKSUM = 12, 4
 _LARGEST_FRAME = 16 * 1024 * 1024
 """The largest frame in bytes. Botocore has the same limit."""
 _TEXT_HEADER = 7
+_LINE_START, _LINE_END = b"data: ", b"\n\n"
 _EXCEPTIONS: Mapping[str, str] = {
     "api_error": "internalServerException",
     "invalid_request_error": "validationException",
@@ -85,6 +86,28 @@ class FrameSplitter:
                 frames.append(_parse_frame(self.rest[:total], header_length))
                 self.rest = self.rest[total:]
         return frames
+
+
+def split_frames(data: bytes) -> tuple[list[Frame], bytes]:
+    """Return the frames of an AWS event stream, and the bytes after them; no frames if `data` is something else."""
+    splitter = FrameSplitter()
+    return splitter.feed(data), splitter.rest
+
+
+def event_line(frame: Frame) -> bytes:
+    """Return the JSON of a frame as an event of a server-sent stream, without a name; see `replace_event_line`."""
+    event = frame.event if "bytes" in decode_json_object(frame.payload) else None
+    return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
+
+
+def replace_event_line(frame: Frame, line: bytes) -> bytes:
+    """Return the bytes of a frame whose `event_line` was changed to `line`."""
+    data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
+    payload = decode_json_object(frame.payload)
+    if "bytes" in payload and frame.event is not None:
+        payload = payload | {"bytes": base64.b64encode(data).decode()}
+        data = json.dumps(payload, separators=(",", ":")).encode()
+    return encode_frame(frame.headers, data)
 
 
 def is_aws_stream(head: Head) -> bool:

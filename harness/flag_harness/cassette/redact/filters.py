@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from flag_harness.cassette.interaction import Interaction
+from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, body_rules
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
@@ -113,7 +114,7 @@ class Filters:
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
         if self._display_rules:
             for body in (request.body, b"".join(_chunk_data(decompress_response(response)))):
-                found.update(self._display_rules.removed_values(body.decode(*UTF8)))
+                found.update(self._display_rules.removed_values(searchable_body(body).decode(*UTF8)))
         return frozenset(secret for secret in found if len(secret) >= SHORTEST_SECRET)
 
     @property
@@ -147,6 +148,7 @@ class Filters:
     def _filter_url(self, url: str) -> str:
         parts = urlsplit(url)
         path = self._redact_url_part(parts.path, unquote, quote)
+        path = "/".join(self._redact_url_part(step, unquote, quote) for step in path.split("/"))
         query = "&".join(map(self._filter_parameter, parts.query.split("&"))) if parts.query else ""
         return self._redact_text(urlunsplit(parts._replace(path=path, query=query)))
 
@@ -169,8 +171,12 @@ class Filters:
         """Redact the chunks of one body; a secret that spans several chunks is replaced in the first."""
         if not self._storage_rules:
             return list(chunks)
-        body = b"".join(chunks).decode(*UTF8)
-        return apply_edits_to_parts(chunks, byte_edits(body, self._storage_rules.body_edits(body)))
+        return edit_body(chunks, self._edit_parts)
+
+    def _edit_parts(self, parts: Sequence[bytes]) -> list[bytes]:
+        """Redact a body that is split into parts."""
+        body = b"".join(parts).decode(*UTF8)
+        return apply_edits_to_parts(parts, byte_edits(body, self._storage_rules.body_edits(body)))
 
 
 def _redirect_urls(response: Response) -> Iterator[str]:

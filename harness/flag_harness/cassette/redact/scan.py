@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.redact.bodies import searchable_body
 from flag_harness.cassette.redact.body_strings import body_strings, text_with_name
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import SEPARATOR, finding_edits, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
+from flag_harness.cassette.redact.hints import SHORTEST_WORD
 from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
@@ -72,7 +74,7 @@ def scan_file(data: bytes) -> list[KeyFinding]:
 
 def redact_keys(text: str) -> str:
     """Redact everything in a text that looks like a key, including keys behind escapes and in base64."""
-    return str(edit_text(text, finding_edits(text, find_keys)))
+    return str(edit_text(text, finding_edits(text, find_keys, is_search=True)))
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
@@ -117,7 +119,8 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
         return
     request = interaction.request
     yield from _value_keys("", (("case", interaction.case),))
-    yield from _value_keys("request ", (("url", unquote_plus(request.url)), *_header_values(request.headers)))
+    yield from dict.fromkeys(_value_keys("request ", (("url", text) for text in _url_texts(request.url))))
+    yield from _value_keys("request ", _header_values(request.headers))
     yield from _body_keys(request.body, "request ")
     if response and isinstance(response[0], Head):
         yield from _value_keys("response ", _header_values(response[0].headers))
@@ -129,7 +132,8 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
 
 def _interaction_texts(interaction: Interaction, response: Response) -> Iterator[str]:
     """Yield every text of an interaction; `response` is its response after decompression."""
-    yield from (interaction.case, unquote_plus(interaction.request.url))
+    yield interaction.case
+    yield from _url_texts(interaction.request.url)
     heads = (response[0].headers,) if response and isinstance(response[0], Head) else ()
     for headers in (interaction.request.headers, *heads):
         yield from (value for _, value in _header_values(headers))
@@ -137,11 +141,17 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
     if response is not interaction.response:
         bodies.append(body(interaction.response))
     for data in bodies:
-        yield from body_strings(data.decode(*UTF8))
+        yield from body_strings(searchable_body(data).decode(*UTF8))
+
+
+def _url_texts(url: str) -> Iterator[str]:
+    """Yield a URL and each long step of its path, which may be base64, without percent-encoding."""
+    yield unquote_plus(url)
+    yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)
 
 
 def _body_keys(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
-    document = data.decode(*UTF8)
+    document = searchable_body(data).decode(*UTF8)
     if has_finding(SEPARATOR.join(body_strings(document)), find_keys):
         yield from _body_text_keys(body_texts(document), side)
 

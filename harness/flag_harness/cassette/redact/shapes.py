@@ -37,7 +37,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Langfuse key": rf"[sp]k-lf-{_UUID}",
         "a Helicone key": r"sk-helicone-[A-Za-z0-9-]{16,}",
         "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1|or)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})",
-        "an AWS access key id": r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9+=_-]|/(?![0-9]{8}/))",
+        "an AWS access key id": r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9_-])",
         "an AWS secret key": r'(?i:(?:aws_?)?secret_?access_?key|aws_?secret(?:_?key)?)[\s"=:\\]{1,8}'
         r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
         "an AWS session token": r"(?i:x-amz-security-token|(?:aws_?)?session_?token|<sessiontoken>)"

@@ -1,0 +1,75 @@
+"""Read and edit bodies in binary formats: AWS event streams, and requests in brotli, which no header announces."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import accumulate
+
+from flag_harness.wire.aws_frames import Frame, event_line, replace_event_line, split_frames
+from flag_harness.wire.compression import Decompressor, codecs, decompressed_limit
+
+PartsEditor = Callable[[Sequence[bytes]], list[bytes]]
+"""Edits a text that is split into parts."""
+
+
+def searchable_body(data: bytes) -> bytes:
+    """Return the text of a body: the events of an AWS stream, what brotli contains, or the body itself."""
+    if _is_text(data):
+        return data
+    frames, rest = split_frames(data)
+    if frames:
+        return b"".join(map(event_line, frames)) + rest
+    plain = _decompress_brotli(data)
+    return data if plain is None else plain
+
+
+def edit_body(chunks: Sequence[bytes], edit: PartsEditor) -> list[bytes]:
+    """Edit the text of a body, which stays in its format and in as many chunks."""
+    data = b"".join(chunks)
+    if _is_text(data):
+        return edit(chunks)
+    if frames := split_frames(data)[0]:
+        return _edit_frames(chunks, frames, edit)
+    if len(chunks) == 1 and (plain := _decompress_brotli(data)) is not None:
+        (edited,) = edit([plain])
+        return list(chunks) if edited == plain else [_compress_brotli(edited)]
+    return edit(chunks)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
+def _edit_frames(chunks: Sequence[bytes], frames: Sequence[Frame], edit: PartsEditor) -> list[bytes]:
+    """Edit the events of an AWS stream; each frame goes to the chunk in which it ended."""
+    lines = list(map(event_line, frames))
+    ends = list(accumulate(map(len, chunks)))
+    result, position = [b""] * len(chunks), 0
+    edited = edit(lines)
+    if edited == lines:
+        return list(chunks)
+    for frame, before, after in zip(frames, lines, edited, strict=True):
+        position += len(frame.raw)
+        result[bisect_left(ends, position)] += frame.raw if before == after else replace_event_line(frame, after)
+    result[-1] += b"".join(chunks)[position:]
+    return result
+
+
+def _decompress_brotli(data: bytes) -> bytes | None:
+    """Return the text that brotli contains, or None if the data is something else or the library is missing."""
+    for codec in codecs("br"):
+        decompressor = Decompressor(codec, limit=decompressed_limit(len(data)))
+        with suppress(ValueError, OverflowError):
+            plain = decompressor.decompress(data)
+            return plain if decompressor.is_finished and _is_text(plain) else None
+    return None
+
+
+def _compress_brotli(data: bytes) -> bytes:
+    import brotli  # type: ignore[import-untyped]  # only data that the library has decompressed is compressed again
+
+    return bytes(brotli.compress(data))

@@ -1,0 +1,136 @@
+"""Find compressed data within texts, and decompress it."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.wire.compression import codecs
+
+EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
+"""How much compressed data is searched: so many bytes, plus this many times its compressed size."""
+
+_STEP = 1024
+"""The number of bytes that are decompressed at once; what follows the compressed data is copied each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRun:
+    """A stretch of encoded text in a text, with its decoded text; `encode` encodes a changed text again."""
+
+    start: int
+    stop: int
+    text: str
+    encode: Callable[[str], str]
+    is_text: bool = True
+
+
+def _compress_zstd(data: bytes) -> bytes:
+    import zstandard  # only data that the library has decompressed is compressed again
+
+    return bytes(zstandard.compress(data))
+
+
+_COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": partial(gzip.compress, mtime=0),
+    "deflate": zlib.compress,
+    "zstd": _compress_zstd,
+}
+_ENCODINGS: Mapping[bytes, str] = {
+    b"\x1f\x8b\x08": "gzip",
+    b"x\x01": "deflate",
+    b"x^": "deflate",
+    b"x\x9c": "deflate",
+    b"x\xda": "deflate",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""The encoding of data that begins with these bytes."""
+_MAGICS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd")
+_SURROGATE_MAGICS = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd")
+_SHORT_MAGICS = ("x\x01", "x^")
+"""The first characters of compressed data in a text that was decoded as Latin-1, as UTF-8, or as either."""
+_CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
+_SAMPLE = 256
+
+
+def compressed_runs(text: str) -> Iterator[EncodedRun]:
+    """Yield the compressed parts of a text, decompressed; the text may be decoded as UTF-8 or as Latin-1."""
+    if text.isascii():
+        return
+    is_utf8, is_latin = _has_any(text, _SURROGATE_MAGICS), _has_any(text, _MAGICS)
+    if not (is_utf8 or is_latin) and _has_any(text, _SHORT_MAGICS):
+        is_latin = max(text) <= "\xff"
+        is_utf8 = not is_latin
+    if is_utf8:
+        yield from _runs_in_codec(text, UTF8)
+    if is_latin:
+        yield from _runs_in_codec(text, ("latin-1", "replace"))
+
+
+def _has_any(text: str, parts: tuple[str, ...]) -> bool:
+    return any(part in text for part in parts)
+
+
+def _runs_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedRun]:
+    data = text.encode(*codec)
+    position = last = 0  # `position` is in characters, all others in bytes
+    left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
+    for encoding, start in _beginnings(data):
+        if start < last:
+            continue
+        position += len(data[last:start].decode(*codec))
+        plain, last = _decompress_member(encoding, data, start, left)
+        size = len(data[start:last].decode(*codec))
+        if plain:
+            yield EncodedRun(position, position + size, plain.decode(*UTF8), partial(_compress, encoding, codec))
+        position += size
+        left -= max(len(plain), _STEP)
+        if left <= 0:
+            return
+
+
+def _beginnings(data: bytes) -> Iterator[tuple[str, int]]:
+    """Yield the encoding and the position of what may be compressed data, in the order of their positions."""
+    following = {magic: start for magic in _ENCODINGS if (start := data.find(magic)) >= 0}
+    while following:
+        magic = min(following, key=following.__getitem__)
+        start = following.pop(magic)
+        yield _ENCODINGS[magic], start
+        if (later := data.find(magic, start + 1)) >= 0:
+            following[magic] = later
+
+
+def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tuple[bytes, int]:
+    """Decompress the data at `start`, up to `limit` bytes; return the bytes and where the data ends.
+
+    Invalid data, and deflate of anything but text, gives no bytes and ends after its first byte.
+    """
+    decoders = codecs(encoding)
+    if not decoders:
+        return b"", start + 1
+    member, plain = decoders[0](), bytearray()
+    for position in range(start, len(data), _STEP):
+        try:
+            plain += member.decompress(data[position : position + _STEP], limit - len(plain))
+        except Exception:  # the first bytes begin something else
+            return b"", start + 1
+        if encoding == "deflate" and not _is_text(plain):
+            return b"", start + 1
+        if member.eof:
+            return bytes(plain), min(position + _STEP, len(data)) - len(member.unused_data)
+        if len(plain) >= limit:
+            break
+    return bytes(plain), len(data)
+
+
+def _is_text(data: bytes | bytearray) -> bool:
+    """Return whether data begins as text in UTF-8 or UTF-16 does, and not as the pixels of an image do."""
+    sample = data[:_SAMPLE]
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    return controls * 50 <= len(sample) and sample.count(b"\0") * 5 <= len(sample) * 3
+
+
+def _compress(encoding: str, codec: tuple[str, str], text: str) -> str:
+    return _COMPRESSORS[encoding](text.encode(*UTF8)).decode(*codec)

@@ -1,0 +1,109 @@
+"""Remove escapes from texts, and convert positions in the plain text to positions in the original one."""
+
+import html
+import re
+import unicodedata
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MAX_ENCODING_DEPTH = 4
+"""The most encodings that are seen through. Percent-encoded base64 of gzip of JSON has three."""
+
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+"""Characters without width: spaces, joiners and the soft hyphen."""
+_ESCAPES = (
+    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%[0-9A-Fa-f]{2}|\0|=\r?\n|=[0-9A-Fa-f]{2}"
+    r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|N\{[A-Za-z0-9 -]{1,40}\}"
+    r"|[0-7]{1,3}|[^0-9\0])"
+    r"|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
+    f"|[{_INVISIBLE}]"
+)
+_ESCAPE = re.compile(_ESCAPES)
+"""One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one."""
+_BREAK = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*\+\s*)"
+_ESCAPE_OR_BREAK = re.compile(f"{_ESCAPES}|\"{_BREAK}\"|'{_BREAK}'")
+"""The same, or the quotes between the parts of a string that `pprint` or a program splits."""
+_ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "=", *_INVISIBLE)
+_BREAK_MARKS = ("'\n", '"\n', "' + '", '" + "')
+_CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class EscapeLevel:
+    """A text after some rounds of removing escapes; `below` is the text before the last round, if any."""
+
+    text: str
+    below: "EscapeLevel | None" = None
+    offsets: list["array[int]"] = field(default_factory=list)
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """Convert a span of this text to the span of the original text, from which it was decoded."""
+        if self.below is None or start >= stop:
+            return start, stop
+        if not self.offsets:
+            self.offsets.extend(_source_offsets(self.below.text))
+        starts, stops = self.offsets
+        return self.below.span(starts[start], stops[stop - 1])
+
+
+def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
+    """Yield the text, then the text after each round of removing escapes; of binary data, only the text."""
+    level = EscapeLevel(text)
+    for _ in range(MAX_ENCODING_DEPTH + 1):
+        yield level
+        pattern = _escape_pattern(level.text) if is_text else None
+        plain = pattern.sub(_decode_escape, level.text) if pattern else level.text
+        if plain == level.text:
+            return
+        level = EscapeLevel(plain, level)
+
+
+def _escape_pattern(text: str) -> re.Pattern[str] | None:
+    """Return the pattern for the escapes of a text, or None if it has none."""
+    if any(mark in text for mark in _BREAK_MARKS):
+        return _ESCAPE_OR_BREAK
+    return _ESCAPE if any(mark in text for mark in _ESCAPE_MARKS) else None
+
+
+def _decode_escape(unit: re.Match[str]) -> str:
+    """Return the character that an escape stands for, or an empty string for what only separates characters."""
+    text = unit[0]
+    match text[0]:
+        case "%":
+            return chr(int(text[1:], 16))
+        case "=":
+            return chr(int(text[1:], 16)) if text[1] not in "\r\n" else ""
+        case "&":
+            return html.unescape(text)
+        case "\\":
+            return _decode_backslash(text)
+    return ""
+
+
+def _decode_backslash(text: str) -> str:
+    kind = text[1]
+    if kind in "xuU" and len(text) > 2:
+        return chr(min(int(text[2:].strip("{}"), 16), 0x10FFFF))
+    if kind == "N" and len(text) > 2:
+        try:
+            return unicodedata.lookup(text[3:-1])
+        except KeyError:
+            return "N"
+    return chr(int(text[1:], 8)) if kind in "01234567" else _CONTROL_ESCAPES.get(kind, kind)
+
+
+def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:
+    """Return where each character of the decoded text starts, and where it stops, in the escaped `text`."""
+    starts, stops, position = array("Q"), array("Q"), 0
+    pattern = _escape_pattern(text)
+    for unit in pattern.finditer(text) if pattern else ():
+        starts.extend(range(position, unit.start()))
+        stops.extend(range(position + 1, unit.start() + 1))
+        position = unit.end()
+        for _ in _decode_escape(unit):
+            starts.append(unit.start())
+            stops.append(position)
+    starts.extend(range(position, len(text)))
+    stops.extend(range(position + 1, len(text) + 1))
+    return starts, stops

@@ -1,0 +1,118 @@
+"""Find the parts of a text that are base64, hexadecimal or compressed, and decode them."""
+
+import binascii
+import re
+import string
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.encodings.compressed import EncodedRun, compressed_runs
+from flag_harness.cassette.redact.hints import letter_runs, letter_table
+
+SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
+"""The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
+_BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+_BASE64_SEPARATORS = re.compile(r"[\s=]+")
+_BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
+_ASCII_TRIPLE = "".join(
+    f"[{''.join(letter for place, letter in enumerate(_BASE64_LETTERS) if not place & bit)}]" for bit in (32, 8, 2)
+)
+"""The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
+_BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
+"""Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
+
+_BASE64_OF_ZLIB_OR_ZSTD = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/")
+_HEX = re.compile("[0-9A-Fa-f]{24,}")
+_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}")
+"""Hexadecimal digits of twelve printable characters."""
+_SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
+_SPACED_HEX_TABLE = letter_table(string.hexdigits + "xX :,-")
+_SHORTEST_SPACED_HEX = 35
+_LONG = 4096
+_FOREIGN_BYTES = 12
+_HEX_PAIR = re.compile("[0-9A-Fa-f]{2}")
+
+
+@lru_cache(maxsize=4)
+def _base64_pattern(shortest: int) -> re.Pattern[str]:
+    """Return a pattern for base64 of at least `shortest` characters, also if it is broken into lines."""
+    letters = "[A-Za-z0-9+/_-]"
+    line_end = r"\r?\n[ \t]*"
+    lines = rf"(?:{letters}{{40,}}+{line_end}(?!--))++{letters}*+"
+    return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
+
+
+def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedRun]:
+    """Yield the parts of a text that are base64, hexadecimal or compressed, decoded.
+
+    With `is_search`, skip base64 that contains neither a word nor compressed data.
+    """
+    yield from compressed_runs(text)
+    pattern, last = _base64_pattern(shortest), 0
+    for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
+        if start >= last and (match := pattern.match(text, start)):
+            last = match.end()
+            yield from _hex_runs(match)
+            yield from _base64_runs(match, is_search)
+    for start, stop in letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
+        yield from map(_spaced_hex_run, _SPACED_HEX.finditer(text, start, stop))
+
+
+def _hex_runs(match: re.Match[str]) -> Iterator[EncodedRun]:
+    """Yield the hexadecimal digits in a match decoded, from the first and the second of them."""
+    packed = match[0]
+    # to save time, a long text must begin with them
+    if (_HEX_OF_TEXT.search if len(packed) <= _LONG else _HEX_OF_TEXT.match)(packed) is None:
+        return
+    for digits in _HEX.finditer(packed):
+        for start in (digits.start(), digits.start() + 1):
+            stop = digits.end() - (digits.end() - start) % 2
+            text = bytes.fromhex(packed[start:stop]).decode(*UTF8)
+            yield EncodedRun(match.start() + start, match.start() + stop, text, _encode_hex)
+
+
+def _spaced_hex_run(match: re.Match[str]) -> EncodedRun:
+    pairs = _HEX_PAIR.findall(match[0])
+    separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
+    text = bytes.fromhex("".join(pairs)).decode(*UTF8)
+    return EncodedRun(match.start(), match.end(), text, lambda changed: _encode_hex(changed, separator))
+
+
+def _encode_hex(text: str, separator: str = "") -> str:
+    return separator.join(f"{byte:02x}" for byte in text.encode(*UTF8))
+
+
+def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
+    """Yield the match decoded from each of its first four characters, as a preceding word may run into it."""
+    packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
+    url_safe = "-" in packed or "_" in packed
+    standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
+    if is_search and not (_BASE64_OF_TEXT.search(standard) or _BASE64_OF_ZLIB_OR_ZSTD.match(standard)):
+        return
+    for phase in range(4):
+        data = binascii.a2b_base64(_pad_base64(standard[phase:]))
+        try:
+            text, codec = data.decode("utf-8"), UTF8
+        except UnicodeDecodeError:
+            text, codec = data.decode("latin-1"), ("latin-1", "replace")
+        encode = partial(_encode_base64, before=match[0][:phase], codec=codec, url_safe=url_safe)
+        is_text = codec is UTF8 or text.count("\0") * 4 > len(text) or _is_mostly_ascii(text)
+        yield EncodedRun(match.start(), match.end(), text, encode, is_text)
+
+
+def _is_mostly_ascii(text: str) -> bool:
+    """Return whether binary data is text apart from what ran into its base64, such as a word before or after it."""
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    return foreign <= _FOREIGN_BYTES and foreign * 8 <= len(text)
+
+
+def _pad_base64(text: str) -> str:
+    cut = len(text) - (len(text) % 4 == 1)
+    return text[:cut] + "=" * (-cut % 4)
+
+
+def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: bool) -> str:
+    packed = b64encode(text.encode(*codec)).decode("ascii")
+    return before + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)

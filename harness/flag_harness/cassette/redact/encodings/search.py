@@ -1,0 +1,80 @@
+"""Find secrets in encoded texts: behind escapes, in base64, hexadecimal, UTF-16 and compressed, and in nestings."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
+from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
+from flag_harness.cassette.redact.encodings.runs import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_runs
+
+Finder = Callable[[str], Iterable[tuple[int, int, str]]]
+"""A function that yields the start, stop and kind of every secret in a text."""
+SEPARATOR = " \x02 "
+"""The text between texts that are joined to be searched together, so that no match spans two of them."""
+
+_PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
+"""Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
+
+
+def finding_edits(
+    text: str,
+    find: Finder,
+    depth: int = MAX_ENCODING_DEPTH,
+    is_text: bool = True,
+    *,
+    in_binary: bool = True,
+    is_search: bool = False,
+) -> list[TextEdit]:
+    """Return the edits that redact everything that `find` finds in a text, however it is encoded.
+
+    Without `in_binary`, only the printable parts of base64 are searched if it decodes to binary data, since ordinary
+    words can be decoded as base64, too. With `is_search`, skip base64 that is too short for a key or contains no text.
+    """
+    edits: list[TextEdit] = []
+    shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
+    for level in escape_levels(text, is_text):
+        for start, stop, _ in find(level.text) if is_text or in_binary else _find_in_printable(level.text, find):
+            edits.append(_redaction_edit(text, *level.span(start, stop)))
+        for run in encoded_runs(level.text, shortest, is_search) if depth else ():
+            if inner := finding_edits(run.text, find, depth - 1, run.is_text, in_binary=in_binary, is_search=is_search):
+                new = run.encode(edit_text(run.text, inner))
+                edits.append(TextEdit(*level.span(run.start, run.stop), new))
+    return merge_edits(edits)
+
+
+def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
+    """Yield the findings of `find` in the printable parts of binary data."""
+    for part in _PRINTABLE.finditer(text):
+        yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
+
+
+def first_finding(
+    text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
+) -> tuple[int, int, str, str] | None:
+    """Return the start, stop, kind and value of the first finding of `find`, however encoded, or None."""
+    for level in escape_levels(text, is_text):
+        for start, stop, kind in find(level.text):
+            return *level.span(start, stop), kind, level.text[start:stop]
+        for run in encoded_runs(level.text, SHORTEST_SEARCHED, True) if depth else ():
+            if inner := first_finding(run.text, find, depth - 1, run.is_text):
+                return *level.span(run.start, run.stop), *inner[2:]
+    return None
+
+
+def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
+    """Return whether `find` finds anything in a text, however encoded; parts are searched together."""
+    for level in escape_levels(text, is_text):
+        if any(True for _ in find(level.text)):
+            return True
+        inner: dict[bool, list[str]] = {}
+        for run in encoded_runs(level.text, SHORTEST_SEARCHED, True) if depth else ():
+            inner.setdefault(run.is_text, []).append(run.text)
+        if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
+            return True
+    return False
+
+
+def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:
+    """Return the edit that redacts a span; if the span is in UTF-16, so is the replacement."""
+    wide = text.count("\0", start, stop) * 2 >= stop - start - 1 > 0
+    return TextEdit(start, stop, "\0".join(REDACTED) if wide else REDACTED)
