@@ -24,6 +24,7 @@ FLOORS = (
         "files",
         "imports",
         "owner",
+        "source_files",
         "toml_tables",
         "wire",
         "wording",

@@ -125,6 +125,27 @@ def test_the_search_for_flags_does_not_count_a_fault_of_one_combination(reposito
     assert not any("fails when streaming" in line for line in lines), lines
 
 
+def test_a_test_that_fails_in_every_combination_has_no_suspects(repository: pytest.Pytester) -> None:
+    """Any flag value would explain it."""
+    lines = _lines(repository, *SIMULATED, "--harness-matrix=single", body="assert not text")
+    assert "fails in every combination that ran, whatever its flags: test_ask.py::test_ask[*]" in lines
+    assert not [line for line in lines if "explain it as well" in line or "perhaps" in line]
+
+
+def test_a_flag_that_is_read_at_import_is_named_with_the_line(repository: pytest.Pytester) -> None:
+    """Also in a quiet run."""
+    repository.makepyfile(settings="import os\nCONCISE = os.environ.get('CONCISE')\n")
+    repository.makepyfile(
+        test_ask=TEST.replace('os.environ.get("CONCISE")', "settings.CONCISE")
+        .replace("MARKS", "import settings")
+        .replace("BODY", "pass")
+        .replace("RETRIES", "0")
+    )
+    lines = repository.runpytest_subprocess("-q", *SIMULATED).outlines
+    reason = "settings.py:2 reads CONCISE at import, before the test sets it"
+    assert f"concise: changed no request in 2 of 2 pairs; {reason}" in lines
+
+
 def test_a_setup_that_fails_under_a_flag_is_blamed_on_it(repository: pytest.Pytester) -> None:
     """Settings are often read by a fixture."""
     repository.makeconftest(

@@ -33,10 +33,15 @@ class Explanation:
     flaky: tuple[Row, ...] = ()
     is_smallest: bool = True
 
+    @property
+    def always_fails(self) -> bool:
+        """Whether every row that was run fails, so that no flag value makes a difference."""
+        return self.conjunctions == (Conjunction(()),)
+
     def __str__(self) -> str:
         if not self.conjunctions:
             return "never fails"
-        if self.conjunctions == (Conjunction(()),):
+        if self.always_fails:
             return "always fails"
         return "fails when " + ", or when ".join(str(conjunction) for conjunction in self.conjunctions)
 

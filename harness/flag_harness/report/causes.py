@@ -147,7 +147,7 @@ def _cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], options
     first = tests[finding.tests[0]]
     ran = len({row for row, _ in first.outcomes})
     others: tuple[str, ...] = ()
-    if not first.is_full:
+    if not first.is_full and not finding.explanation.always_fails:
         suspects = find_suspects(first.space, first.outcomes, _SUSPECT_SIZE)
         texts = [str(suspect.conjunction) for suspect in suspects]
         others = tuple(text for text in texts if not str(finding.explanation).endswith(f"when {text}"))

@@ -1,6 +1,7 @@
 """Runs of tests under their flag combinations, from traffic or cassettes, and what each flag changed in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from flag_harness.analysis.effects.attribution import Attribution, Effect, attribute_effects
@@ -52,9 +53,9 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
     return attribute_effects(space, tests)
 
 
-def effect_lines(attribution: Attribution) -> list[str]:
+def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return one line for each effect, grouped by flag, one for each flag that changed nothing, and one for the pairs
-    that were not compared.
+    that were not compared. `reasons` says why flags changed nothing, by name.
     """
     settings: dict[str, list[Effect]] = {}
     for effect in attribution.effects:
@@ -65,7 +66,7 @@ def effect_lines(attribution: Attribution) -> list[str]:
         for setting, effects in settings.items()
         for index, effect in enumerate(effects)
     ]
-    return [*lines, *inert_lines(attribution.inert), *_left_out_lines(attribution.left_out)]
+    return [*lines, *inert_lines(attribution.inert, reasons), *_left_out_lines(attribution.left_out)]
 
 
 def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
@@ -75,6 +76,12 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
     return [f"not compared: {count} of runs ({', '.join(f'{pairs} {why}' for why, pairs in left_out.items())})"]
 
 
-def inert_lines(inert: Mapping[str, int]) -> list[str]:
-    """Return one line for each flag that changed no request. `inert` has the number of compared pairs."""
-    return [f"{name}: changed no request in {pairs} of {pairs} pairs" for name, pairs in inert.items()]
+def inert_lines(inert: Mapping[str, int], reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return one line for each flag that changed no request, with the reason if it is known.
+
+    `inert` has the number of compared pairs.
+    """
+    return [
+        f"{name}: changed no request in {pairs} of {pairs} pairs" + (f"; {reasons[name]}" if name in reasons else "")
+        for name, pairs in inert.items()
+    ]

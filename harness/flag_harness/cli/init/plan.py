@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from flag_harness.analysis.code.python_flags import FoundFlag
 from flag_harness.cli.init.agents import FoundAgent
-from flag_harness.cli.init.python_flags import FoundFlag
 from flag_harness.cli.init.repository import Repository
 
 TEST_NAME = "test_flag_matrix.py"

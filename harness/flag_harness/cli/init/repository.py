@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,15 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flag_harness.analysis.code.python_flags import FoundFlag, find_flags, full_flag_name, short_flag_name
 from flag_harness.cli.init.agents import FoundAgent, find_agents
-from flag_harness.cli.init.python_flags import FoundFlag, find_flags, full_flag_name, short_flag_name
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_table
 from flag_harness.errors import ConfigError
+from flag_harness.source_files import source_files
 
-MAX_BYTES = 1_000_000
-"""Longer files are not read: they are generated."""
-_SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b")
 _NODE_FLAG = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?")
@@ -58,7 +55,7 @@ def read_repository(root: Path) -> Repository:
     agents: list[FoundAgent] = []
     unreadable: list[str] = []
     has_vcr_marks = False
-    for path in _files(root):
+    for path in source_files(root, (".py", *_SCRIPTS)):
         name = path.relative_to(root).as_posix()
         text = path.read_text(encoding="utf-8", errors="replace")
         is_test = bool(_TEST_FOLDERS & {*path.relative_to(root).parts}) or path.name.startswith(("test_", "conftest"))
@@ -86,23 +83,6 @@ def read_repository(root: Path) -> Repository:
         tests,
         tuple(unreadable),
     )
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(
-            one
-            for one in folders
-            if one not in _SKIPPED_FOLDERS and not one.startswith(".") and not _is_environment(folder, one)
-        )
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.suffix in (".py", *_SCRIPTS) and path.is_file() and path.stat().st_size <= MAX_BYTES:
-                yield path
-
-
-def _is_environment(folder: str, name: str) -> bool:
-    return Path(folder, name, "pyvenv.cfg").exists()
 
 
 def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:

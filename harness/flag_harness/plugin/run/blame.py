@@ -90,6 +90,9 @@ def located_lines(one: LocatedTest) -> Iterator[str]:
 
 
 def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
+    if advice and finding.explanation.always_fails:
+        yield f"fails in every combination that ran, whatever its flags: {_shorten(finding.tests)}"
+        return
     yield f"{'perhaps ' if advice else ''}{finding} ({_shorten(finding.tests)})"
     if advice:
         yield from _suspect_lines(tests[finding.tests[0]], finding)

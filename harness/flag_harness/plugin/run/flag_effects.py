@@ -1,5 +1,6 @@
 """Print at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 from flag_harness.plugin.test.faults import active_faults
+from flag_harness.source_files import source_files
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from flag_harness.matrix import FlagSpace, Row
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
+_MOST_SOURCES = 2_000
+"""The most files of a project that are read for the reason why a flag changed nothing."""
 NO_CASSETTE = "it uses no cassette"
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
@@ -71,7 +75,8 @@ class FlagEffects:
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
-        lines = inert_lines(attribution.inert) if is_quiet else effect_lines(attribution)
+        reasons = self._inert_reasons()
+        lines = inert_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
         if self._config.get_verbosity() > 0:
             lines += [
                 f"{run['nodeid']} is left out: {run['left_out']}" for run in self._ordered_runs() if run["left_out"]
@@ -114,6 +119,20 @@ class FlagEffects:
                 tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
         return self._attribution
+
+    def _inert_reasons(self) -> dict[str, str]:
+        """Return why flags changed nothing, as far as the Python code of the project shows it."""
+        flags = [flag for flag in self._used_flags() if flag.name in self.attribution().inert and flag.env]
+        if not flags:
+            return {}
+        from flag_harness.analysis.code.inert_reasons import inert_reasons
+
+        root = self._config.rootpath
+        files = islice(source_files(root, (".py",)), _MOST_SOURCES)
+        sources = {
+            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in files
+        }
+        return inert_reasons(flags, sources)
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""

@@ -56,12 +56,12 @@ class FoundFlag:
 def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
     """Yield the flags that a module reads, each as often as it is read."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_a_parameter(node)}
+    helpers = helper_names(tree)
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.ClassDef):
-            yield from _settings_flags(node, path)
-        elif (read := _variable_read(node, helpers)) is not None:
+            yield from settings_flags(node, path)
+        elif (read := variable_read(node, helpers)) is not None:
             flag = _variable_flag(node, *read, parents, place)
             if flag is not None:
                 yield flag
@@ -69,7 +69,12 @@ def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
             yield from _service_flags(node, node.func.attr, place)
 
 
-def _variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
+def helper_names(tree: ast.Module) -> set[str]:
+    """Return the names of a module's functions that read the variable which their first parameter names."""
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_a_parameter(node)}
+
+
+def variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
     """Return the variable that an expression reads, its default, and whether a function of the project reads it."""
     if isinstance(node, ast.Subscript) and _is_environ(node.value):
         name = text_of(node.slice)
@@ -90,7 +95,7 @@ def _variable_flag(
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
-    words, is_negated = _compared_words(node, parents)
+    words, is_negated = compared_words(node, parents)
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
     if not is_switch and not (_FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_switch_word(text))):
         return None
@@ -103,7 +108,7 @@ def _variable_flag(
     return FoundFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
 
 
-def _compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
+def compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
     """Return the strings that an expression is compared with, and whether the comparison is a negative one."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
@@ -130,7 +135,7 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
 
 
-def _settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
+def settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
     """Yield a flag for each boolean field of a pydantic settings class."""
     bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
     if "BaseSettings" not in bases:
