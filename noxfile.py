@@ -15,7 +15,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
-WORKERS = ("-n", "auto")
+WORKERS = ("-n", "auto", "--dist=worksteal")
 WORKFLOWS = {
     "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml"],
     "github-actions": [".github/actions/flag-harness/action.yml"],
