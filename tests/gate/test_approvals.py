@@ -13,10 +13,10 @@ from flag_harness.record import encode_record
 from tests.gate.conftest import Project, row
 
 
-def _approve(project: Project, text: str = "two") -> Path:
+def _approve(project: Project, text: str = "two", **header: object) -> Path:
     """Change the prompt in TEST, and approve it; return the approval's file."""
     project.write("test/prompts/support.md", text)
-    printed = project.run("approve", project.record(), "--name", "Ann", "--reason", f"because of {text}")
+    printed = project.run("approve", project.record(**header), "--name", "Ann", "--reason", f"because of {text}")
     return project.root / printed.partition(":")[0]
 
 
@@ -169,10 +169,10 @@ def test_evidence_may_have_moved(project: Project, tmp_path: Path) -> None:
 
 
 def test_an_older_approval_of_the_same_files_still_covers_them(project: Project) -> None:
-    """If the newest is about other evidence, one that passes is taken."""
-    _approve(project)
+    """If the newest is about other evidence, one that passes is taken, even if both were made in the same second."""
+    first = _approve(project)
     shutil.copy(project.root / "run.jsonl", project.root / "first.jsonl")
-    _approve(project)
+    assert first != _approve(project, seconds=2.0)
     assert "promotion 1" in project.run("promote", "--evidence", "first.jsonl")
 
 

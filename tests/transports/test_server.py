@@ -84,7 +84,7 @@ def test_the_request_arrives_whole() -> None:
 def test_a_reset_is_a_reset(how: Any, first: tuple[Any, ...]) -> None:
     """The client's system reports that the peer reset the connection."""
     with LoopbackServer(serve(*first, Cut(0.0, how))) as server, pytest.raises(httpx2.ReadError, match="reset by peer"):
-        httpx2.get(server.url)
+        httpx2.get(server.url, timeout=60)
 
 
 def test_an_early_end_is_told_as_one() -> None:
@@ -97,7 +97,7 @@ def test_an_early_end_is_told_as_one() -> None:
         connection.close()
     assert b"event: a\n" == caught.value.partial
     with LoopbackServer(serve(Cut(0.0, "eof"))) as server, pytest.raises(httpx2.RemoteProtocolError):
-        httpx2.get(server.url)
+        httpx2.get(server.url, timeout=60)
 
 
 def test_silence_lasts_until_the_client_goes() -> None:
@@ -122,7 +122,7 @@ def test_pace_keeps_or_drops_the_times() -> None:
     assert 0.08 < first < 0.29 < last
     clock = VirtualClock()
     with LoopbackServer(serve(*timeline[:1], Chunk(3600.0, b"a"), End(3600.0)), clock=clock) as server:
-        assert b"a" == httpx2.get(server.url).content
+        assert b"a" == httpx2.get(server.url, timeout=60).content
     assert 3600.0 == clock.now()
 
 
@@ -152,14 +152,14 @@ def test_a_client_that_goes_while_it_asks_is_not_answered() -> None:
                 time.sleep(0.2)
         time.sleep(0.2)
         assert [] == asked
-        assert 200 == httpx2.get(server.url).status_code
+        assert 200 == httpx2.get(server.url, timeout=60).status_code
     assert ["GET"] == [request.method for request in asked]
 
 
 def test_a_proxys_headers_change_nothing() -> None:
     """Where the client says it is somebody else's, its connection is still found."""
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), End(0.0)), pace=1) as server:
-        assert b"a" == httpx2.get(server.url, headers={"x-forwarded-for": "10.0.0.1"}).content
+        assert b"a" == httpx2.get(server.url, timeout=60, headers={"x-forwarded-for": "10.0.0.1"}).content
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_layers_stand_before_the_upstream() -> None:
         return Head(0.0, 529, ()), End(0.0)
 
     with LoopbackServer(serve(OK, End(0.0)), overloaded) as server:
-        assert 529 == httpx2.get(server.url).status_code
+        assert 529 == httpx2.get(server.url, timeout=60).status_code
 
 
 def refuse(request: Request) -> Response:
@@ -205,7 +205,7 @@ def refuse(request: Request) -> Response:
 def test_a_refusal_is_numbered_logged_and_kept(caplog: pytest.LogCaptureFixture) -> None:
     """A cassette's miss is no answer of the API, and no client should try again; what it is about stands in the log."""
     with LoopbackServer(refuse) as server:
-        responses = [httpx2.get(server.url) for _ in range(2)]
+        responses = [httpx2.get(server.url, timeout=60) for _ in range(2)]
     assert [(404, "false", b"miss-1"), (404, "false", b"miss-2")] == [
         (response.status_code, response.headers["x-should-retry"], response.content) for response in responses
     ]
@@ -222,13 +222,13 @@ def test_a_broken_upstream_is_told_from_the_api(caplog: pytest.LogCaptureFixture
         return OK, End(0.0)
 
     with LoopbackServer(upstream) as server:
-        response = httpx2.get(f"{server.url}/broken")
+        response = httpx2.get(f"{server.url}/broken", timeout=60)
         assert (500, "false", b"broken") == (
             response.status_code,
             response.headers["x-should-retry"],
             response.content,
         )
-        assert 200 == httpx2.get(server.url).status_code
+        assert 200 == httpx2.get(server.url, timeout=60).status_code
     assert ["GET /broken: the upstream is broken"] == caplog.messages
     assert caplog.records[0].exc_info is not None
 
@@ -260,7 +260,7 @@ def test_a_client_that_hangs_up_harms_nobody_else() -> None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 connection.close()
             assert b"y" * 100_000 == response.read()
-        assert 200 == httpx2.get(server.url).status_code
+        assert 200 == httpx2.get(server.url, timeout=60).status_code
         assert () == server.refusals
 
 
@@ -321,7 +321,7 @@ def test_other_hosts_must_be_meant() -> None:
     with pytest.raises(HarnessError):
         LoopbackServer(serve(), host="localhost.example.org")
     with LoopbackServer(serve(OK, End(0.0)), host="0.0.0.0", allow_any_host=True) as server:
-        assert 200 == httpx2.get(f"http://127.0.0.1:{server.port}").status_code
+        assert 200 == httpx2.get(f"http://127.0.0.1:{server.port}", timeout=60).status_code
     with LoopbackServer(serve(OK, End(0.0)), host="localhost") as server:
         assert server.url == f"http://localhost:{server.port}"
 

@@ -55,13 +55,13 @@ def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile
     approval = Approval(
         name=name,
         reason=reason,
-        time=time.isoformat(timespec="seconds"),
+        time=time.isoformat(timespec="microseconds"),
         files=files,
         policy=gate.policy_digest,
         evidence={_relative(one.path, gate.root): one.digest for one in candidate.evidence},
         manifest=candidate.files,
     )
-    path = gate.approvals / f"{time:%Y%m%d-%H%M%S}-{files[:8]}.json"
+    path = gate.approvals / f"{time:%Y%m%d-%H%M%S-%f}-{files[:8]}.json"
     data = msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n"
     try:
         write_atomically(path, data)
