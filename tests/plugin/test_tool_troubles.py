@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.loopback import LoopbackServer
+
 pytestmark = pytest.mark.usefixtures("imported_sweep")
 SETTINGS = """
 [tool.pytest.ini_options]
@@ -118,7 +120,7 @@ def test_a_good_agent_survives_the_troubles_of_its_tools(project: pytest.Pyteste
 
 def test_tool_troubles_need_the_names_of_tools(project: pytest.Pytester) -> None:
     """Without names, they are tried by no sweep, and a sweep of them alone is an error."""
-    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "real"\n')
+    project.makepyprojecttoml(SETTINGS.replace("functions", "# functions"))
     run = _sweep(project)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(['ERROR: --harness-sweep=tools needs *, such as functions = ?"shop.tools:refund"? in *'])
@@ -188,3 +190,33 @@ def test_an_agent_that_only_forgets_the_turn_raises_what_its_tool_raised(project
     run = _sweep(project, trouble)
     assert pytest.ExitCode.OK == run.ret
     run.stdout.fnmatch_lines(["tool_raises * - * 1 * - *"])
+
+
+HTTP_SHOP = """
+import os
+import httpx
+
+async def stock(item):
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(os.environ["SHOP"] + "/stock", content=item)
+    return f"7 in stock, says {answer.text}"
+
+def price(item):
+    return httpx.post(os.environ["SHOP"] + "/price", content=item).text
+"""
+
+
+def test_requests_of_tools_are_recorded(
+    project: pytest.Pytester, loopback_server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The baseline sends them once, and no trouble sends them again."""
+    monkeypatch.setenv("SHOP", loopback_server.url)
+    names = 'functions = ["shop:stock", "shop:price"]'
+    settings = SETTINGS.replace('"real"', '"record"').replace(names, "functions = []")
+    project.makepyprojecttoml(settings)
+    project.makepyfile(shop=HTTP_SHOP)
+    options = ("--harness-sweep=faults", "--harness-fault=overloaded:on=1", "--harness-fault=unavailable:on=2")
+    run = project.runpytest_inprocess(*options)
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.fnmatch_lines(["overloaded * 1 *", "unavailable * 1 *"])
+    assert ["/price", "/stock"] == sorted(loopback_server.received)

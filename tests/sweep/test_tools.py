@@ -16,6 +16,7 @@ from flag_harness.plugin.sweep.tools.results import NotRecordedError
 from flag_harness.plugin.sweep.tools.tools import SweptTools
 from flag_harness.sweep.probe import Probe
 from flag_harness.sweep.troubles import ToolTroubleError, Trouble, parse_tool_trouble
+from flag_harness.transports.scope import ApiScope
 
 SHOP = """
 RUNS = []
@@ -69,7 +70,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
 
 def _make_tools(shop: ModuleType, *functions: str, stub: dict[str, Any] | None = None) -> SweptTools:
     names = tuple(f"swept_shop:{name}" for name in functions)
-    return SweptTools(SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent)
+    return SweptTools(SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent, ApiScope())
 
 
 def _call(shop: ModuleType, name: str, *args: Any) -> Any:

@@ -22,7 +22,7 @@ class _SweepTable(msgspec.Struct):
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
     usage: Text = ""
-    functions: TextList = ()
+    functions: TextList | None = None
     stub: AnyTable = {}
 
 

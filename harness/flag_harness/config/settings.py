@@ -56,7 +56,7 @@ class SweepSettings:
         patience: the real seconds after which a test has hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
         usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
-        functions: the functions that are the agent's tools, as `module:function`.
+        functions: the functions that are the agent's tools, as `module:function`; None if the project does not say.
         stub: what such functions return with `tools = "stub"`, by name.
     """
 
@@ -65,7 +65,7 @@ class SweepSettings:
     patience: float = 10.0
     assertions: bool = True
     usage: str = ""
-    functions: tuple[str, ...] = ()
+    functions: tuple[str, ...] | None = None
     stub: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -21,17 +21,21 @@ from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
 from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
+from flag_harness.transports.scope import ApiScope
 
 PROCESS_FACTOR = 6
 """The factor by which a test may take longer in real time if it uses other processes."""
 
 
 class Player:
-    """Runs tests under troubles. Fixtures of every scope are set up anew for each run."""
+    """Runs tests under troubles. Fixtures of every scope are set up anew for each run.
 
-    def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path) -> None:
+    `hosts` are the hosts of the API besides the known ones.
+    """
+
+    def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path, hosts: tuple[str, ...]) -> None:
         self._settings, self._runner = settings, runner
-        self._tools = SweptTools(settings, root)
+        self._tools = SweptTools(settings, root, ApiScope(hosts))
         self._read_usage = make_usage_reader(settings.usage, root)
         self._reported = load_exceptions(settings.reported, root)
 

@@ -65,7 +65,7 @@ BUCKETS: Mapping[str, Sequence[str]] = {
 _NOT_SURVIVED = "not survived"
 _NO_FUNCTIONS = (
     '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
-    "[tool.flag-harness.sweep] (docs/sweep.md)"
+    '[tool.flag-harness.sweep], or with tools = "record" functions = [] if all are HTTP requests (docs/sweep.md)'
 )
 _NO_TOOL_NAMES = (
     "--harness-sweep=tools needs the functions that are the agent's tools, such as "
@@ -96,7 +96,7 @@ class SuiteSweep:
         self.budget = SweepBudget(config.getoption("--harness-sweep-budget"))
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
-        self._player = Player(self._settings, self._runner, config.rootpath)
+        self._player = Player(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
         self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
         self._results: list[PlayResult] = []
         self._not_tried: Counter[str] = Counter()
@@ -144,7 +144,7 @@ class SuiteSweep:
         tools = self._tools(test)
         if tools not in ("real", RECORD, STUB):
             raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
-        if tools != "real" and not self._has_functions:
+        if tools != "real" and not self._has_functions and not (tools == RECORD and self._settings.functions == ()):
             raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid, tools))
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:

@@ -34,10 +34,10 @@ class Recording:
     used: Counter[Key] = field(default_factory=Counter)
     is_baseline: bool = True
 
-    def find(self, key: Key) -> RecordedResult | None:
+    def find(self, key: Key, verb: str = "called") -> RecordedResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
-        Raise `NotRecordedError` if it must not run, because a trouble is tried.
+        A request is not called but `sent`. Raise `NotRecordedError` if it must not run, because a trouble is tried.
         """
         known = self.results.get(key, [])
         self.used[key] += 1
@@ -47,9 +47,9 @@ class Recording:
         if known:
             return known[min(index, len(known) - 1)]
         name, arguments = key
+        text = f" with {arguments.decode(errors='replace')}" if arguments else ""
         raise NotRecordedError(
-            f"{name} was not called with {arguments.decode()} without a trouble, so it has no recorded result; it did "
-            "not run"
+            f"{name} was not {verb}{text} without a trouble, so it has no recorded result; it was not {verb} now either"
         )
 
     def keep(self, key: Key, result: RecordedResult) -> None:

@@ -4,7 +4,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep as sleep_really
@@ -15,10 +15,12 @@ import msgspec
 from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
+from flag_harness.plugin.sweep.tools.http import recorded_requests
 from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
 from flag_harness.sweep.probe import ObservedToolRun, Probe
 from flag_harness.sweep.troubles import ToolTroubleError
 from flag_harness.sweep.troubles.tools import LATE_SECONDS
+from flag_harness.transports.scope import ApiScope
 
 RECORD, STUB = "record", "stub"
 STUB_RESULT = "ok"
@@ -48,7 +50,8 @@ class _ToolCall:
 class SweptTools:
     """Replaces the functions that are an agent's tools by others, which may run them."""
 
-    def __init__(self, settings: SweepSettings, root: Path) -> None:
+    def __init__(self, settings: SweepSettings, root: Path, scope: ApiScope) -> None:
+        self._scope = scope
         self._stubs: Mapping[str, Any] = settings.stub
         self._recordings: dict[str, Recording] = {}
         self._recording: Recording | None = None
@@ -61,15 +64,21 @@ class SweptTools:
     def use(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
         """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`. `probe` observes them."""
         self._functions.replace_everywhere()
-        if mode == RECORD:
-            recording = Recording() if is_baseline else self._recordings[nodeid]
-            recording.is_baseline = is_baseline
-            self._recording = self._recordings[nodeid] = recording
         self._has_stubs, self._probe = mode == STUB, probe
         try:
-            yield
+            with self._record(nodeid, is_baseline) if mode == RECORD else nullcontext():
+                yield
         finally:
             self._recording, self._has_stubs, self._probe = None, False, None
+
+    @contextmanager
+    def _record(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
+        """In the context, record the results of a test's tools and the answers to their requests, or return them."""
+        recording = Recording() if is_baseline else self._recordings[nodeid]
+        recording.is_baseline = is_baseline
+        self._recording = self._recordings[nodeid] = recording
+        with recorded_requests(recording, self._scope):
+            yield
 
     def begin_call(self) -> None:
         """Note that the test function is called: its tools return their results from the first one on."""

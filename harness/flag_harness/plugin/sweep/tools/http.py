@@ -1,0 +1,159 @@
+"""Record the answers to HTTP requests of tools in the run without troubles, and return them under each trouble."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
+from flag_harness.transports.patch import replace_attribute
+from flag_harness.transports.scope import ApiScope
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer as it came: its body is not decompressed."""
+
+    status: int
+    headers: tuple[tuple[Any, Any], ...]
+    body: bytes
+    reason: str | None = None
+
+
+@contextmanager
+def recorded_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
+    """In the context, record or return the answers to requests of httpx, httpx2 and urllib3 that do not go to the API.
+
+    `requests` sends with urllib3.
+    """
+    with ExitStack() as patches:
+        for name, patch in _PATCHES:
+            with suppress(ImportError):
+                patches.enter_context(patch(importlib.import_module(name), recording, scope))
+        yield
+
+
+@contextmanager
+def _kept_error(recording: Recording, key: Key) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        recording.keep(key, RecordedResult(error=error))
+        raise
+
+
+def _patched_sync(http: Any, recording: Recording, scope: ApiScope) -> Any:
+    send = http.HTTPTransport.handle_request
+
+    def handle_request(transport: Any, request: Any) -> Any:
+        if scope.has_request(request):
+            return send(transport, request)
+        key = _request_key(request.method, str(request.url), request.read())
+        known = recording.find(key, "sent")
+        if known is None:
+            with _kept_error(recording, key):
+                response = send(transport, request)
+                body = b"".join(response.stream)
+                response.close()
+            known = _keep(recording, key, response, body)
+        return _httpx_response(http, known.get())
+
+    return replace_attribute(http.HTTPTransport, "handle_request", handle_request)
+
+
+def _patched_async(http: Any, recording: Recording, scope: ApiScope) -> Any:
+    send = http.AsyncHTTPTransport.handle_async_request
+
+    async def handle_async_request(transport: Any, request: Any) -> Any:
+        if scope.has_request(request):
+            return await send(transport, request)
+        key = _request_key(request.method, str(request.url), await request.aread())
+        known = recording.find(key, "sent")
+        if known is None:
+            with _kept_error(recording, key):
+                response = await send(transport, request)
+                body = b"".join([chunk async for chunk in response.stream])
+                await response.aclose()
+            known = _keep(recording, key, response, body)
+        return _httpx_response(http, known.get())
+
+    return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
+
+
+def _keep(recording: Recording, key: Key, response: Any, body: bytes) -> RecordedResult:
+    result = RecordedResult(_Answer(response.status_code, tuple(response.headers.raw), body))
+    recording.keep(key, result)
+    return result
+
+
+def _httpx_response(http: Any, answer: _Answer) -> Any:
+    return http.Response(answer.status, headers=[*answer.headers], stream=http.ByteStream(answer.body))
+
+
+def _patched_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any:
+    send: Callable[..., Any] = urllib3.HTTPConnectionPool.urlopen
+
+    def urlopen(pool: Any, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> Any:
+        address = url if "://" in url else f"{pool.scheme}://{pool.host}:{pool.port}{url}"
+        if scope.has_request(SimpleNamespace(url=address, headers=headers or {})):
+            return send(pool, method, url, body, headers, **options)
+        data = _read_body(body)
+        key = _request_key(method, address, data or b"")
+        known = recording.find(key, "sent")
+        if known is None:
+            with _kept_error(recording, key):
+                response = send(pool, method, url, data, headers, **{**options, "preload_content": False})
+                raw = response.read(decode_content=False)
+            known = RecordedResult(_Answer(response.status, tuple(response.headers.items()), raw, response.reason))
+            recording.keep(key, known)
+        return _urllib3_response(urllib3, known.get(), method, options)
+
+    return replace_attribute(urllib3.HTTPConnectionPool, "urlopen", urlopen)
+
+
+def _urllib3_response(urllib3: Any, answer: _Answer, method: str, options: dict[str, Any]) -> Any:
+    return urllib3.HTTPResponse(
+        body=BytesIO(answer.body),
+        headers=urllib3.HTTPHeaderDict(answer.headers) if hasattr(urllib3, "HTTPHeaderDict") else dict(answer.headers),
+        status=answer.status,
+        reason=answer.reason,
+        version=11,
+        preload_content=options.get("preload_content", True),
+        decode_content=options.get("decode_content", True),
+        request_method=method,
+    )
+
+
+def _read_body(body: Any) -> bytes | None:
+    """Return the body of a request that urllib3 sends: bytes, a text, a file, parts, or None."""
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    parts = [body.read()] if hasattr(body, "read") else body
+    return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
+
+
+def _request_key(method: str, url: str, body: bytes) -> Key:
+    """Return what a request is known by. A port of this machine is left out, as it may differ from run to run."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    address = host if host in _LOOPBACK else parts.netloc
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{method} {parts.scheme}://{address}{parts.path}{query}", body
+
+
+_PATCHES = (
+    ("httpx", _patched_sync),
+    ("httpx", _patched_async),
+    ("httpx2", _patched_sync),
+    ("httpx2", _patched_async),
+    ("urllib3", _patched_urllib3),
+)
+"""The libraries, which may be missing, and the functions that patch them."""
