@@ -1,12 +1,14 @@
 """`--harness-locate`: further rows of failing tests are run until it is known which flags broke them."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from pluggy import PluginManager
 
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
-from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.special_runs.extra_rows import RowRunner, _has_passed, finish_fixtures
 from flag_harness.plugin.special_runs.locate import LocatePass, RowSearch
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
@@ -278,3 +280,21 @@ def test_a_combination_that_also_passed_is_reproduced_if_no_other_failed(pytestc
     template = SimpleNamespace(config=pytestconfig)
     search = RowSearch(_failing_test(False, True), template, RowRunner(), "simulator", 0, lambda *words: None)  # type: ignore[arg-type]
     assert "pytest 'a::b[x]'" == search.locate_flags().command
+
+
+def test_a_run_that_was_skipped_neither_passes_nor_fails() -> None:
+    """Nor does one whose function did not run, since its setup failed."""
+    setup, call = (SimpleNamespace(when=when, skipped=False, failed=False) for when in ("setup", "call"))
+    skipped = SimpleNamespace(when="call", skipped=True, failed=False)
+    expected = SimpleNamespace(when="call", skipped=True, failed=False, wasxfail="known")
+    runs: Any = [[setup], [setup, skipped], [setup, expected], [setup, call]]
+    assert [None, None, True, True] == [_has_passed(reports) for reports in runs]
+
+
+def test_fixtures_are_torn_down_if_no_output_is_captured() -> None:
+    """As with `-p no:capture`."""
+    ended: list[object] = []
+    config = SimpleNamespace(pluginmanager=PluginManager("pytest"))
+    session = SimpleNamespace(_setupstate=SimpleNamespace(teardown_exact=ended.append), config=config)
+    finish_fixtures(session)  # type: ignore[arg-type]
+    assert [None] == ended

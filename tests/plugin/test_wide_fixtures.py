@@ -365,3 +365,23 @@ def test_a_fixture_that_would_record_a_key_is_an_error(project: pytest.Pytester)
     run.assert_outcomes(passed=1, errors=1)
     run.stdout.fnmatch_lines(["*fixture-wide.json was not written*"])
     assert not list(project.path.rglob("fixture-wide.json"))
+
+
+STOPPING = """
+SESSIONS = []
+
+def pytest_sessionstart(session): SESSIONS.append(session)
+
+def pytest_runtest_logfinish(): SESSIONS[0].shouldstop = "enough"
+"""
+
+
+def test_a_miss_that_a_fixture_swallows_after_the_last_test_is_an_error(project: pytest.Pytester) -> None:
+    """A plugin has stopped the run between two tests, so there is no test to fail."""
+    project.makeconftest(STOPPING)
+    tests = STOPPED.replace('    send("teardown")', '    swallow("teardown")').replace("assert 0", 'swallow("a")')
+    marked = tests.replace("def test_a", "@pytest.mark.harness_misses\n@pytest.mark.harness_no_request\ndef test_a")
+    project.makepyfile(test_it=HEAD.replace("socket.getaddrinfo = look_up", "") + marked)
+    run = project.runpytest_inprocess("-p", "no:asyncio", *QUIET)
+    run.assert_outcomes(passed=1, errors=1)
+    run.stdout.fnmatch_lines(["POST /v1/messages is not in *recordings/test_it/fixture-wide.json (0 interactions)."])
