@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import io
 import os
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("aiohttp", "brotli", "httpx", "rich.console", "trio", "uvicorn", "uvloop", "vcr", "yaml", "zstandard")
 XDIST = ("execnet.gateway_base", "execnet.multi", "xdist.dsession", "xdist.remote", "xdist.scheduler")
@@ -43,6 +45,7 @@ def warm_up(folder: Path) -> None:
     """Record and play a small suite in a folder of its own."""
     import pytest
 
+    remember_distributions()
     folder.joinpath("test_warm_up.py").write_text(SUITE)
     folder.joinpath("pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     here, environ = os.getcwd(), dict(os.environ)
@@ -57,6 +60,25 @@ def warm_up(folder: Path) -> None:
         os.chdir(here)
         os.environ.clear()
         os.environ.update(environ)
+
+
+def remember_distributions() -> None:
+    """Read the metadata of each installed distribution once: pytest reads all of it whenever it starts."""
+    for name in ("entry_points", "files", "metadata"):
+        setattr(importlib.metadata.PathDistribution, name, _remember(name))
+
+
+def _remember(name: str) -> property:
+    read = getattr(importlib.metadata.PathDistribution, name).fget
+    values: dict[Path, Any] = {}
+
+    def value(distribution: Any) -> Any:
+        path = distribution._path
+        if path not in values:
+            values[path] = read(distribution)
+        return values[path]
+
+    return property(value)
 
 
 class Importing:
