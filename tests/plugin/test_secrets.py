@@ -175,7 +175,12 @@ def _said(response: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     ("where", "how"),
-    [*((where, how) for where in PLACES for how in ("configured", "none")), ("body", "marked"), ("deltas", "fixture")],
+    [
+        *((where, "configured") for where in PLACES),
+        *((where, "none") for where in ("header", "body", "deltas", "gzip")),
+        ("body", "marked"),
+        ("deltas", "fixture"),
+    ],
 )
 def test_a_planted_secret_reaches_nothing_but_the_server(
     where: str, how: str, serve: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

@@ -468,9 +468,9 @@ def test_a_recorded_tool_runs_once(project: pytest.Pytester, held: str) -> None:
     holders = "from shop import add\n\nTOOLS, TABLE, PAIR = [add], {'add': add}, (add, 1)\n"
     agent = AGENT.replace('str(call.input["a"] + call.input["b"])', f'{held}(call.input["a"], call.input["b"])')
     project.makepyfile(shop=TOOLS, agent=holders + agent)
-    run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "baseline or overloaded")
+    run = project.runpytest_subprocess("--harness-sweep=faults", "--harness-fault=overloaded:on=2")
     assert pytest.ExitCode.OK == run.ret
-    run.stdout.fnmatch_lines(["overloaded * 6 * 6 *"])
+    run.stdout.fnmatch_lines(["overloaded * 1 *"])
     assert "2 3\n" == project.path.joinpath("calls.txt").read_text()
 
 

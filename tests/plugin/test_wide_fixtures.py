@@ -15,7 +15,6 @@ asyncio_default_fixture_loop_scope = "function"
 [tool.flag-harness]
 time = "real"
 """
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
 HEAD = """
 import asyncio
 import os
@@ -100,11 +99,8 @@ def _prompts(project: Path) -> dict[str, list[tuple[str, bool]]]:
     }
 
 
-@WORKERS
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_fixture_of_any_scope_has_a_cassette_of_its_own(
-    project: pytest.Pytester, scope: str, workers: tuple[str, ...]
-) -> None:
+def test_a_fixture_of_any_scope_has_a_cassette_of_its_own(project: pytest.Pytester, scope: str) -> None:
     """Setup and teardown are recorded and played; what a test sends with a client of the fixture is the test's."""
     project.makepyfile(test_it=HEAD + ROUND_TRIP.format(scope=scope))
     project.makepyfile(__init__="")
@@ -115,7 +111,7 @@ def test_a_fixture_of_any_scope_has_a_cassette_of_its_own(
         "test_it/TestOne.test_a": [("a", False)],
         "test_it/TestOne.test_b": [("b", False)],
     } == _prompts(project.path)
-    replay = project.runpytest_subprocess(*QUIET, *workers)
+    replay = project.runpytest_subprocess(*QUIET, *(("-n2",) if scope in ("class", "session") else ()))
     replay.assert_outcomes(passed=3)
     assert "belongs to no test" not in replay.stdout.str()
     project.runpytest_subprocess(*QUIET, "-ktest_b").assert_outcomes(passed=1, deselected=2)

@@ -9,7 +9,19 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("aiohttp", "brotli", "httpx", "rich.console", "trio", "uvicorn", "uvloop", "vcr", "yaml", "zstandard")
+LIBRARIES = (
+    *(
+        "aiohttp",
+        "brotli",
+        "httpx",
+        "jinja2.ext",
+        "rich.console",
+        "streamlit.testing.v1",
+        "trio",
+        "uvicorn.lifespan.off",
+    ),
+    *("uvloop", "vcr", "yaml", "zstandard"),
+)
 XDIST = ("execnet.gateway_base", "execnet.multi", "xdist.dsession", "xdist.remote", "xdist.scheduler")
 LATER = ("__main__", "conformance", "features")
 """Modules that are no libraries, belong to the cases, or are loaded by `import_plugin`, which wants to be the first."""
