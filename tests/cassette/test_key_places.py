@@ -124,6 +124,7 @@ MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
     "hexadecimal numbers": lambda key: ", ".join(f"0x{byte:02X}" for byte in key.encode()),
     "html without semicolons": lambda key: "".join(f"&#{ord(letter)}" for letter in key),
     "names of characters": lambda key: key.replace("-", r"\N{HYPHEN-MINUS}"),
+    "names of no character": r"\N{NO SUCH CHARACTER} {}".replace("{}", "%s").__mod__,
     "short octal escapes": lambda key: "".join(f"\\{byte:o}" for byte in key.encode()),
     "quoted-printable, lower case": lambda key: "".join(f"={byte:02x}" for byte in key.encode()),
     "invisible characters": "\u200b".join,
@@ -173,6 +174,13 @@ def test_an_error_of_bedrock_is_filtered_too() -> None:
     interaction = Interaction(Request("POST", "/", (), b""), _answered(frame, b"\xff\0rest"))
     filtered = body(Filters(patterns=(PATTERN,)).filter_interaction(interaction).response)
     assert filtered == encode_exception("overloaded_error", "REDACTED is busy") + b"\xff\0rest"
+
+
+def test_data_whose_library_is_missing_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As before it is installed: nothing can be seen in it."""
+    monkeypatch.setattr("flag_harness.cassette.redact.encodings.compressed.codecs", lambda encoding: ())
+    sent = PLACES["request text"](MORE_ENCODINGS["base64 of zlib"](DECLARED))
+    assert sent == Filters(patterns=(PATTERN,)).filter_interaction(sent)
 
 
 def test_images_and_what_only_begins_like_compressed_data_are_left_as_they_are() -> None:

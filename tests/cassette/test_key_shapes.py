@@ -108,6 +108,84 @@ EXAMPLES = {
     "variable": "export DB_PASSWORD=correct7horse",
 }
 
+_LOWER, _UPPER = _letters(80).lower(), _letters(80).upper()
+RARER_EXAMPLES = {
+    "1Password": "A3-P8IX4E-A4Q9OM4894Z-JOJ7Y-AEKCT-BR4Y1",
+    "1Password service account": "ops_eyJ" + _letters(108),
+    "Adobe": "p8e-" + _letters(32),
+    "Adafruit": "aio_" + _letters(28),
+    "Alibaba": "LTAI" + _letters(20),
+    "Artifactory reference": "cmVmd" + _letters(59),
+    "Asana": f"1/{'1234567890123456'}:{_hex(32)}",
+    "Atlassian admin": "ATCTT3xFfG" + _letters(80),
+    "Authress": f"sc_{_LOWER[:8]}.{_LOWER[:6]}.acc-{_LOWER[:12]}.{_letters(50)}",
+    "Axiom": f"xaat-{UUID}",
+    "Azure DevOps": f"{_letters(52)}JQQJ99{_letters(10)}AZDO{_letters(8)}",
+    "Brave": "BSA" + _letters(28),
+    "CircleCI project": f"CCIPRJ_{_letters(22)}_{_hex(40)}",
+    "ClickHouse": "4b1d" + _letters(38),
+    "Clojars": "CLOJARS_" + _LOWER[:60],
+    "Cloudflare": f"v1.0-{_hex(24)}-{_hex(146)}",
+    "ConfigCat": f"configcat-sdk-1/{_letters(22)}/{_letters(22)}",
+    "Defined Networking": f"dnkey-{_LOWER[:26]}-{_LOWER[:52]}",
+    "Duffel": "duffel_live_" + _letters(43),
+    "Dynatrace": f"dt0c01.{_UPPER[:24]}.{_UPPER[:64]}",
+    "EasyPost": "EZAK" + _letters(54),
+    "Endor Labs": "endr+" + _letters(16),
+    "Flagsmith": "ser." + _letters(22),
+    "Flutterwave": f"FLWSECK-{_hex(32)}-X",
+    "Frame.io": "fio-u-" + _letters(64),
+    "GitLab runner registration": "GR1348941" + _letters(20),
+    "GoCardless": "live_" + _letters(40),
+    "Grafana, old": "eyJrIjoi" + _letters(70),
+    "GrowthBook": "secret_admin_" + _letters(40),
+    "Harness": f"pat.{_letters(22)}.{_hex(24)}.{_letters(20)}",
+    "Inngest": "signkey-prod-" + _hex(64),
+    "Intra42": "s-s4t2ud-" + _hex(64),
+    "LiteLLM": "sk-litellm-" + _letters(22),
+    "Lob": "live_" + _hex(35),
+    "Logfire": "pylf_v1_us_" + _letters(44),
+    "Mailgun signing": f"{_hex(32)}-{_hex(8)}-{_hex(8)}",
+    "Mapbox": f"sk.eyJ{_letters(60)}.{_letters(22)}",
+    "MaxMind": f"{_letters(6)}_{_letters(29)}_mmk",
+    "Neon": "napi_" + _LOWER[:64],
+    "New Relic browser": "NRJS-" + _hex(19),
+    "NuGet": "oy2" + _LOWER[:43],
+    "Octopus": "API-" + _UPPER[:26],
+    "OpenShift": "sha256~" + _letters(43),
+    "Paddle": f"pdl_live_apikey_{_LOWER[:26]}_{_letters(22)}_{_letters(3)}",
+    "PayPal": f"access_token$production${_LOWER[:16]}${_hex(32)}",
+    "Polar": "polar_oat_" + _letters(43),
+    "RapidAPI": f"{_LOWER[:10]}msh{_LOWER[:15]}p1{_LOWER[:5]}jsn{_LOWER[:12]}",
+    "ReadMe": "rdme_" + _LOWER[:70],
+    "RunPod": "rpa_" + _UPPER[:46],
+    "Salesforce": f"00D{_letters(12)}!{_letters(96)}",
+    "Scaleway": "SCW" + _UPPER[:17],
+    "SettleMint": "sm_pat_" + _letters(16),
+    "Shippo": "shippo_live_" + _hex(40),
+    "Slack cookie": "xoxd-" + _letters(30) + "%2B" + _letters(30),
+    "Sourcegraph": f"sgp_{_hex(16)}_{_hex(40)}",
+    "Statsig": "secret-" + _letters(43),
+    "Stripe organization": "sk_org_live_" + _letters(40),
+    "Tailscale": f"tskey-auth-{_letters(12)}-{_letters(32)}",
+    "Together": "tgp_v1_" + _letters(43),
+    "Twitter": "A" * 21 + _letters(80),
+    "Ubidots": "BBFF-" + _letters(30),
+    "Unleash": "*:development." + _hex(56),
+    "Yandex": f"t1.{_letters(20)}.{_letters(86)}",
+    "Zapier": f"https://hooks.zapier.com/hooks/catch/1234567/{_LOWER[:7]}/",
+    "variable of a token": "UPSTASH_REDIS_REST_TOKEN=" + _letters(56),
+    "variable of a key": "ALGOLIA_ADMIN_KEY=" + _hex(32),
+}
+
+
+def test_a_key_of_a_rarer_provider_is_found_and_redacted() -> None:
+    """The formats that gitleaks, trufflehog and the providers document, in a sentence and in JSON."""
+    for provider, key in RARER_EXAMPLES.items():
+        for text in (f"We used {key} then.", json.dumps({"a": key})):
+            assert scan_file(text.encode()), provider
+            assert key[8:] not in redact_keys(text), provider
+
 
 @pytest.mark.parametrize("provider", EXAMPLES)
 def test_a_key_of_every_provider_is_found_and_redacted(provider: str) -> None:
