@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pluggy import PluginManager
 
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
@@ -283,18 +282,18 @@ def test_a_combination_that_also_passed_is_reproduced_if_no_other_failed(pytestc
 
 
 def test_a_run_that_was_skipped_neither_passes_nor_fails() -> None:
-    """Nor does one whose function did not run, since its setup failed."""
+    """Nor does an expected failure, or one whose function did not run."""
     setup, call = (SimpleNamespace(when=when, skipped=False, failed=False) for when in ("setup", "call"))
     skipped = SimpleNamespace(when="call", skipped=True, failed=False)
     expected = SimpleNamespace(when="call", skipped=True, failed=False, wasxfail="known")
     runs: Any = [[setup], [setup, skipped], [setup, expected], [setup, call]]
-    assert [None, None, True, True] == [_has_passed(reports) for reports in runs]
+    assert [None, None, None, True] == [_has_passed(reports) for reports in runs]
 
 
 def test_fixtures_are_torn_down_if_no_output_is_captured() -> None:
     """As with `-p no:capture`."""
     ended: list[object] = []
-    config = SimpleNamespace(pluginmanager=PluginManager("pytest"))
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(getplugin=lambda name: None))
     session = SimpleNamespace(_setupstate=SimpleNamespace(teardown_exact=ended.append), config=config)
     finish_fixtures(session)  # type: ignore[arg-type]
     assert [None] == ended
