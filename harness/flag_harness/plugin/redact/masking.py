@@ -14,9 +14,9 @@ class TrafficMask:
     def __init__(self, filters: Filters, traffic_log: TrafficLog) -> None:
         self._filters, self._traffic_log = filters, traffic_log
         self._read_entries, self._secrets = 0, set[str]()
-        self._open_exchanges: list[tuple[Request, list[Piece], int]] = []
+        self._open_exchanges: list[_OpenExchange] = []
         self._secrets_longest_first: tuple[str, ...] = ()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: an object that is garbage collected in here may write a log
 
     def __call__(self, text: str) -> str:
         text = self._filters.filter_text(text)
@@ -29,14 +29,28 @@ class TrafficMask:
         with self._lock:
             new = self._traffic_log.entries(self._read_entries)
             self._read_entries += len(new)
-            known, still_open = len(self._secrets), []
-            for request, pieces, length in (*self._open_exchanges, *((*one, -1) for one in new)):
-                arrived = tuple(pieces)
-                if len(arrived) != length:
-                    self._secrets |= self._filters.secrets(request, arrived)
-                if not (arrived and isinstance(arrived[-1], (Cut, End))):
-                    still_open.append((request, pieces, len(arrived)))
-            self._open_exchanges = still_open
-            if len(self._secrets) > known:
+            self._open_exchanges += [_OpenExchange(request, pieces) for request, pieces in new]
+            for exchange in tuple(self._open_exchanges):
+                self._secrets.update(exchange.new_secrets(self._filters))
+            self._open_exchanges = [exchange for exchange in self._open_exchanges if exchange.is_open]
+            if len(self._secrets) > len(self._secrets_longest_first):
                 self._secrets_longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
             return self._secrets_longest_first
+
+
+class _OpenExchange:
+    """A request whose response may still be arriving."""
+
+    def __init__(self, request: Request, pieces: list[Piece]) -> None:
+        self._request, self._pieces = request, pieces
+        self._read_pieces, self.is_open = -1, True
+
+    def new_secrets(self, filters: Filters) -> set[str]:
+        """Return the values that the filters remove, or an empty set if nothing has arrived since the last call."""
+        arrived = tuple(self._pieces)
+        if len(arrived) == self._read_pieces:
+            return set()
+        self._read_pieces = len(arrived)
+        secrets = filters.secrets(self._request, arrived)
+        self.is_open = not (arrived and isinstance(arrived[-1], (Cut, End)))
+        return set(secrets)
