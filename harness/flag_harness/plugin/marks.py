@@ -28,6 +28,8 @@ MARKS = (
     "harness_unplayed: the test may leave recorded interactions unplayed",
     "harness_misses: the test may send requests that its cassette does not hold",
     "harness_repeat(n): run the test n times under each combination; --harness-repeat=N wins over it",
+    "harness_stratum(*names): groups of tests that --harness-verdict judges beside each test and all tests, such as "
+    "refunds; also on a class or a module",
     "harness_real_time: sleeps, clocks and deadlines of the test's code are real, though nothing in the test is live",
     'harness_sweep(tools="real", assertions=True): how --harness-sweep runs this test: whether its tools run ("real", '
     '"record" or "stub"), '

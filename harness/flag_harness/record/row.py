@@ -102,6 +102,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         budget: the limits of the test by name: US dollars, requests, tokens, seconds.
         logs: the warnings and errors that the code under test logged, most frequent first.
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
+        strata: the groups of tests that the test belongs to, by its marks `harness_stratum`.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
         provider_failures: how many runs before this one the provider of the live API broke, so that they were repeated.
         duration: the real seconds that the decisive phase of the test took.
@@ -136,6 +137,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogCount, ...] = ()
     cache: CacheUse | None = None
     dropped_betas: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
     duration: float = 0.0

@@ -52,6 +52,21 @@ def test_one_round_over_all_tests_is_one_observation() -> None:
     assert (-0.5,) * 2 == _strata(rows[:-1])[ALL_TESTS]
 
 
+def test_a_group_of_tests_is_a_stratum_under_each_setting() -> None:
+    """A group of one test is that test, and no further stratum."""
+    rows = [
+        _row(test, number, passed=not (strict and test == "b"), strict=strict, others={"fast": fast}, strata=strata)
+        for test, strata in (("a", ("refunds",)), ("b", ("refunds", "single")), ("c", ()))
+        for number in range(2)
+        for fast in (False, True)
+        for strict in (False, True)
+    ]
+    strata = _strata(rows)
+    groups = {name: gains for name, gains in strata.items() if name.startswith("group")}
+    assert {"group refunds under fast=false": (-0.5, -0.5), "group refunds under fast=true": (-0.5, -0.5)} == groups
+    assert (-1 / 3,) * 2 == pytest.approx(strata[ALL_TESTS])
+
+
 def test_settings_of_other_flags_are_strata_of_their_own() -> None:
     """An interaction is not averaged away."""
     rows = [

@@ -96,6 +96,20 @@ def test_a_run_without_failing_verdicts_passes(pytester: pytest.Pytester) -> Non
     assert [("fast", "pass", True)] == _verdicts(pytester)
 
 
+def test_marks_put_tests_into_groups(pytester: pytest.Pytester) -> None:
+    """The rows of the record name the groups, and a mark without a name is refused."""
+    _make_project(pytester)
+    mark = '@pytest.mark.harness_stratum("refunds", "money")\n@pytest.mark.scenario'
+    pytester.makepyfile(test_it=TEST.replace("@pytest.mark.scenario", mark))
+    options = ("--harness-verdict=fast", "--harness-repeat=1", *SIMULATED)
+    pytester.runpytest_inprocess(*options)
+    rows = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text().splitlines()[1:]]
+    assert [["refunds", "money"]] * 2 == [row["strata"] for row in rows]
+    pytester.makepyfile(test_it=TEST.replace("@pytest.mark.scenario", mark.replace('"refunds", "money"', "")))
+    run = pytester.runpytest_inprocess(*options)
+    run.stderr.fnmatch_lines(["*takes names of groups; write @pytest.mark.harness_stratum(*refunds*)"])
+
+
 def test_too_few_rounds_are_inconclusive_and_no_success(pytester: pytest.Pytester) -> None:
     """The verdict says what a decision would cost."""
     _make_project(pytester)

@@ -1,7 +1,7 @@
 """Pair the rows of run records into rounds: for each test, the result with a flag minus the result without it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -96,7 +96,7 @@ def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) ->
     """Return the evidence of run records about each change.
 
     Two rows make a round if they belong to the same test and repetition, and differ in this flag alone. The strata are
-    the tests, each under each setting of the other flags, and all of them together.
+    the tests and the groups of tests, each under each setting of the other flags, and all of them together.
     """
     kept = [row for row in rows if row.values]
     return tuple(_evidence(kept, change) for change in changes)
@@ -104,11 +104,15 @@ def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) ->
 
 @dataclass(slots=True)
 class _Arms:
-    """The results of one cell by repetition, without and with the flag, and whether any row has the flag's value."""
+    """The results of one cell by repetition, without and with the flag.
+
+    `has_value` is True if any row has the flag's value, and `groups` are the groups that the test belongs to.
+    """
 
     off: "dict[int, RunRow]" = field(default_factory=dict)
     on: "dict[int, RunRow]" = field(default_factory=dict)
     has_value: bool = False
+    groups: set[str] = field(default_factory=set)
 
     def differences(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
         """Return the figure with the flag minus the one without it, for each repetition that has both."""
@@ -134,6 +138,7 @@ def _evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
             continue
         others = tuple(sorted((name, value_text(one)) for name, one in row.values.items() if name != change.flag))
         cell = arms.setdefault((name_of_test(row.case, row.combination), others), _Arms())
+        cell.groups.update(row.strata)
         cell.has_value = cell.has_value or value == change.value
         if row.rebased:
             obstacles[f"{row.cassette} was rebased and not recorded again"] = None
@@ -168,17 +173,32 @@ def _score(name: str, row: "RunRow") -> float | None:
 
 
 def _strata(arms: Mapping[_Cell, _Arms]) -> Iterable[Stratum]:
-    """Yield a stratum for each cell and each of its scores, and one for all cells."""
+    """Yield a stratum for each cell and each of its scores, one for each group of tests, and one for all cells."""
     rounds = {cell: one.differences(result_of) for cell, one in arms.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
-        name = test if len(settings) == 1 else f"{test} under {_setting_text(others, settings)}"
+        name = _stratum_name(test, others, settings)
         yield Stratum(name, tuple(gains.values()))
         own = arms[test, others]
         for score in own.scores:
             yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score, score)).values()))
+    yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
         yield Stratum(ALL_TESTS, tuple(_means([*rounds.values()])))
+
+
+def _group_strata(arms: Mapping[_Cell, _Arms], rounds: Mapping[_Cell, Mapping[int, float]]) -> Iterable[Stratum]:
+    """Yield a stratum for each group of several tests, under each setting of the other flags."""
+    settings = dict.fromkeys(others for _, others in arms)
+    for group in sorted({name for one in arms.values() for name in one.groups}):
+        for others in settings:
+            members = [rounds[cell] for cell, one in arms.items() if cell[1] == others and group in one.groups]
+            if len(members) > 1:
+                yield Stratum(_stratum_name(f"group {group}", others, settings), tuple(_means(members)))
+
+
+def _stratum_name(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
+    return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:

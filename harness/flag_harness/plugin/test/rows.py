@@ -9,6 +9,7 @@ import pytest
 from flag_harness.plugin.limits.budget import budget_of
 from flag_harness.plugin.limits.cache_use import traffic_cache_use
 from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, SCORES, TRAFFIC, first_nodeid, repetition_of
+from flag_harness.plugin.verdicts.strata import item_strata
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
@@ -70,6 +71,7 @@ def traffic_row(
         case=first_nodeid(item),
         repetition=repetition_of(item),
         scores=_scores(item),
+        strata=item_strata(item),
         combination=combination.id,
         values=combination.values,
         outcome=outcome,

@@ -14,6 +14,7 @@ from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import REFUSALS, VERDICTS, repetition_of
 from flag_harness.plugin.test.rows import attach_row, attached_row
 from flag_harness.plugin.verdicts.skipping import skip_item
+from flag_harness.plugin.verdicts.strata import item_strata
 
 if TYPE_CHECKING:
     from flag_harness.analysis.verdict.evidence import FlagChange
@@ -78,6 +79,8 @@ class FlagJudge:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep only the tests that vary a judged flag."""
         kept = [item for item in items if _combination(item) is not None]
+        for item in kept:
+            item_strata(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _combination(item) is None])
         items[:] = kept
         self._combinations = list({one: None for item in kept if (one := _combination(item)) is not None})

@@ -1,0 +1,18 @@
+"""The mark `harness_stratum`: groups of tests that verdicts judge beside each test and all tests."""
+
+import pytest
+
+STRATUM_MARK = "harness_stratum"
+
+
+def item_strata(item: pytest.Item) -> tuple[str, ...]:
+    """Return the groups that the marks of a test name. Raise `pytest.UsageError` if a mark is invalid."""
+    names: dict[str, None] = {}
+    for mark in item.iter_markers(STRATUM_MARK):
+        if not mark.args or mark.kwargs or not all(isinstance(name, str) and name for name in mark.args):
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.{STRATUM_MARK} takes names of groups; write "
+                f'@pytest.mark.{STRATUM_MARK}("refunds")'
+            )
+        names.update(dict.fromkeys(mark.args))
+    return tuple(names)
