@@ -68,6 +68,7 @@ import ldclient
 
 def summarize(client: anthropic.Anthropic, text: str) -> str:
     brief = ldclient.get().variation("brief-summaries", ldclient.Context.create("u"), False)
+    polite = ldclient.get().variation("polite", ldclient.Context.create("u"), True)
     return client.messages.create(model="claude-haiku-4-5", max_tokens=100 if brief else 1000, messages=[])
 """,
 }

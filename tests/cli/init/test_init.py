@@ -105,7 +105,8 @@ def test_flags_of_launchdarkly_are_set_by_a_fixture(repository: Path, capsys: py
     _lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
     shown = _proposal(capsys)
     assert 'brief_summaries = { set = "harness_set_flags" }' in shown
-    assert 'KEYS = {"brief_summaries": "brief-summaries"}' in shown
+    assert 'polite = { set = "harness_set_flags", default = true }' in shown
+    assert 'KEYS = {"brief_summaries": "brief-summaries", "polite": "polite"}' in shown
     assert 'client = anthropic.Anthropic(api_key="none")' in shown
     assert 'summarize(client, "Hello.")' in shown
 
@@ -187,8 +188,15 @@ class Settings(BaseSettings):
             "def chat(messages: list):\n    return client.messages.stream()",
             '    chat([{"role": "user", "content": "Hello."}])',
         ),
-        ("def chat(text, *, retries: int):\n    client.messages.create()", "No function calls messages.create"),
-        ("def hello():\n    client.posts.create()", "No function calls messages.create"),
+        (
+            "def chat(text, *, retries: int):\n    client.messages.create()",
+            "No function that takes a prompt alone calls messages.create",
+        ),
+        (
+            "def chat(text, memory, cache):\n    client.messages.create()",
+            "No function that takes a prompt alone calls messages.create",
+        ),
+        ("def hello():\n    client.posts.create()", "No function that takes a prompt alone calls messages.create"),
     ],
 )
 def test_an_agent_is_called_as_its_signature_says(
@@ -218,6 +226,21 @@ def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, caps
     _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
     assert 0 == main(["init"])
     assert '  bot_streaming = { env = "BOT_STREAMING", off = "0", default = true }\n' in capsys.readouterr().out
+
+
+def test_flags_that_change_nothing_in_the_first_test_are_shown(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tests pass, but all combinations are the same program: `Next` begins with that."""
+    inert = "planner: changed no request in 1 of 1 pairs; agent.py:2 reads PLANNER at import, before the test sets it"
+    output = subprocess.CompletedProcess([], 0, f"..\n{inert}\n2 passed in 1.00s\n", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
+    code = "import os\nPLANNER = os.environ.get('ENABLE_PLANNER')\ndef answer(text):\n    client.messages.create()\n"
+    _lay_out(repository, {"agent.py": code})
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert f"  2 passed in 1.00s\n  {inert}\n" in shown
+    assert "  0. Have the code read these flags when it runs" in shown
 
 
 def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,9 +43,7 @@ class FoundFlag:
         """The value of the flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'
-        if self.source == "set":
-            return '{ set = "harness_set_flags" }'
-        parts = [f'{self.source} = "{self.key}"']
+        parts = ['set = "harness_set_flags"' if self.source == "set" else f'{self.source} = "{self.key}"']
         if self.source == "env":
             parts += [f'on = "{self.on}"'] if self.on != "true" else []
             parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
@@ -160,7 +158,7 @@ def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFla
     if _OPENFEATURE_METHODS.match(method):
         yield FoundFlag(short_flag_name(key), "openfeature", key, "true", None, default is True, place)
     elif method in ("variation", "variation_detail", "bool_variation") and isinstance(default, bool):
-        yield FoundFlag(short_flag_name(key), "set", key, "true", None, False, place)
+        yield FoundFlag(short_flag_name(key), "set", key, "true", None, default, place)
 
 
 def _reads_a_parameter(function: ast.FunctionDef) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
+_MOST_PROMPTS = 2
+"""A function with more parameters without a known type takes something else than prompts."""
 _LIST_NAMES = ("messages", "history", "conversation")
 _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
 
@@ -82,7 +84,8 @@ def _callable_agent(
 def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> tuple[str, bool, int] | None:
     """Return the arguments to call a function with, whether one is a client, and how many are prompts.
 
-    Return None if a required parameter is neither a prompt, a list of messages nor a client.
+    Return None if a required parameter is neither a prompt, a list of messages nor a client, or if more than two
+    parameters may be prompts.
     """
     positional = [*node.args.posonlyargs, *node.args.args][1 if skip_first else 0 :]
     required = positional[: len(positional) - len(node.args.defaults)] if node.args.defaults else positional
@@ -98,6 +101,8 @@ def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool
         prompts += kind == "prompt"
         text = {"prompt": '"Hello."', "messages": '[{"role": "user", "content": "Hello."}]', "client": "client"}[kind]
         words.append(text if parameter in required else f"{parameter.arg}={text}")
+    if prompts > _MOST_PROMPTS:
+        return None
     return ", ".join(words), needs_client, min(prompts, 1)
 
 

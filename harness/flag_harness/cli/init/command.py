@@ -104,7 +104,9 @@ def _run_test(plan: Plan, root: Path) -> int:
             )
             return 1
         _print([f"  {_outcome(run.stdout)}"])
-    _print(["", *_next_lines(plan, is_recorded=True)])
+    inert = [line for line in run.stdout.splitlines() if ": changed no request in " in line]
+    _print([f"  {line}" for line in inert])
+    _print(["", *_next_lines(plan, is_recorded=True, has_inert=bool(inert))])
     return 0
 
 
@@ -147,13 +149,17 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
 
 def _no_agent_lines() -> Sequence[str]:
     return (
-        "No function calls messages.create, messages.stream or messages.tool_runner, so there is no test yet.",
+        "No function that takes a prompt alone calls messages.create, messages.stream or messages.tool_runner.",
+        "So there is no test yet.",
         'Write one as the README shows under "Ten minutes to your own suite".',
     )
 
 
-def _next_lines(plan: Plan, *, is_recorded: bool) -> Iterator[str]:
+def _next_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
     yield "Next"
+    if has_inert:
+        yield "  0. Have the code read these flags when it runs, or set them as docs/flags.md says under"
+        yield '     "Settings that are read once, files and arguments": so far, no combination differs in them.'
     if not is_recorded:
         yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
     yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."

@@ -27,7 +27,7 @@ def set_other_sources(
     try:
         entering.__enter__()
     except HarnessError as error:
-        pytest.fail(f"{request.node.nodeid}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
     try:
         yield
     finally:
