@@ -195,6 +195,11 @@ def test_a_key_of_every_provider_is_found_and_redacted(provider: str) -> None:
     assert [] == scan_file(redact_keys(text).encode())
 
 
+def test_a_key_of_anthropic_is_found_within_a_word() -> None:
+    """It may follow other letters in bytes, or in a text without spaces."""
+    assert "zzzREDACTED!" == redact_keys(f"zzz{EXAMPLES['Anthropic']}!")
+
+
 def test_a_key_inside_an_example_is_found() -> None:
     """The value beside a name is an example, but a part of it is a key."""
     (found,) = scan_file(b"password: https://example.org/?access_token=" + _letters(32).encode())

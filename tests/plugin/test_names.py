@@ -3,14 +3,19 @@
 import enum
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flag_harness.config import Config
 from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, duplicate_names, slug
 
 
@@ -129,3 +134,27 @@ def test_owners_of_the_same_name_are_found() -> None:
     """Whatever the case; the first is named with each other."""
     names = [("a", "x.json"), ("b", "y.json"), ("c", "X.json"), ("a", "x.json"), ("d", "x.json")]
     assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(duplicate_names(names))
+
+
+def test_nothing_of_a_secret_value_is_in_the_name() -> None:
+    """A hash stands for it, other than that of another secret; the values beside it are readable."""
+    names = [
+        cassette_name([], "test_ask", {"key": key, "model": "haiku"}, {}, lambda text: text.startswith("corp-"))
+        for key in ("corp-1234", "corp-1235", "plain")
+    ]
+    assert "test_ask[key=plain,model=haiku]" == names.pop()
+    assert 2 == len(set(names))
+    assert all(re.fullmatch(r"test_ask\[key=[0-9a-f]{8},model=haiku\]", name) for name in names)
+
+
+@pytest.mark.parametrize("key", ["sk-ant-api03-0123456789abcdefghij", "corp-12345678"])
+def test_no_path_shows_a_key_or_what_a_filter_matches(key: str, tmp_path: Path) -> None:
+    """A parameter may hold one whose id hides it; the path has a hash of it."""
+    config: Any = SimpleNamespace(rootpath=tmp_path, stash={CONFIG: Config(filters={"patterns": ("corp-[0-9]{8}",)})})
+    spec = SimpleNamespace(params={"key": key, "model": "haiku"}, indices={})
+    node: Any = SimpleNamespace(
+        config=config, path=tmp_path / "test_a.py", callspec=spec, name="test_ask[a]", stash={}, listchain=list
+    )
+    path = default_cassette_path(node)
+    assert re.search(r"\[key=[0-9a-f]{8},model=haiku\]$", path.stem)
+    assert key not in str(path)

@@ -24,7 +24,7 @@ _VALUE_AFTER_NAME = re.compile(
 """Matches the value after a name that announces a key: an assignment, or a long word."""
 _BEFORE_ESCAPED = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
-_KEY_LITERALS = ("-----BEGIN",)
+_KEY_LITERALS = ("-----BEGIN", "sk-ant-")
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 

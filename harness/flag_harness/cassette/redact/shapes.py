@@ -215,8 +215,10 @@ _MULTI_WORD_KINDS = NAMED_KINDS | {
 }
 """The kinds of keys that are not a single word: they contain a name, a space or a quote."""
 _AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
-_KEY_START = rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR}))"
-"""A key starts a word, or follows an escape sequence in raw JSON or in a terminal."""
+_KEY_START = (
+    rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR})|(?=sk-ant-[a-z]+[0-9]+-))"
+)
+"""A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
 _KEY_KINDS = tuple(KEY_SHAPES)
 _ANY_KEY = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
 _HINTS = KeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)

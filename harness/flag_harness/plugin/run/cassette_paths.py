@@ -1,6 +1,6 @@
 """Compute the paths of the cassettes of tests, and of fixtures with a wider scope than one test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ def default_cassette_path(item: pytest.Item) -> Path:
     classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
     callspec = getattr(item, "callspec", None)
     parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
-    name = cassette_name(classes, getattr(item, "originalname", None) or item.name, parameters, indices)
+    function = getattr(item, "originalname", None) or item.name
+    name = cassette_name(classes, function, parameters, indices, _secret_test(config))
     if number := repetition_of(item):
         name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
@@ -52,11 +53,25 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
         classes = [parent.name for parent in node.listchain() if isinstance(parent, (pytest.Class, pytest.Item))]
         path = node.path.with_suffix("")
         module = path.relative_to(config.rootpath) if path.is_relative_to(config.rootpath) else Path(path.name)
+    parameters = {} if value is None else {"param": value}
     name = cassette_name(
-        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", {} if value is None else {"param": value}, {"param": index}
+        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _secret_test(config)
     )
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, module.parts))
     return folder / f"{'.'.join([*map(slug, classes), name])}.json"
+
+
+def _secret_test(config: pytest.Config) -> Callable[[str], bool]:
+    """Return a function that says whether a text holds a key, or what a pattern of the project's filters matches."""
+
+    def is_secret(text: str) -> bool:
+        from flag_harness.cassette import Filters  # imported here: tests without parameters do not need it
+        from flag_harness.cassette.redact.scan import redact_keys
+
+        filters = Filters(patterns=config.stash[CONFIG].filters.get("patterns", ()))
+        return redact_keys(filters.filter_text(text)) != text
+
+    return is_secret
 
 
 def fixture_case(fixturedef: "pytest.FixtureDef[Any]", node: Any, path: Path) -> str:

@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_NAME_LENGTH = 120
@@ -46,17 +46,22 @@ def slug(text: str) -> str:
 
 
 def cassette_name(
-    classes: Sequence[str], function: str, parameters: Mapping[str, Any], indices: Mapping[str, int]
+    classes: Sequence[str],
+    function: str,
+    parameters: Mapping[str, Any],
+    indices: Mapping[str, int],
+    is_secret: Callable[[str], bool] = lambda text: False,
 ) -> str:
     """Return the name of a test's cassette, without suffix: `TestRefund.test_ask[model=haiku,turns=3]`.
 
     A combination of flags comes first, by its id alone. A value that is neither short plain text nor a number is named
     by a hash of its content, or by its index among the values of the parameter (`indices`) if it has no stable content.
+    If `is_secret` says so of its text, nothing of it is readable in the name.
 
     >>> cassette_name([], "test_ask", {"turns": 3, "model": "haiku"}, {})
     'test_ask[model=haiku,turns=3]'
     """
-    values = ",".join(_value_names(parameters, indices))
+    values = ",".join(_value_names(parameters, indices, is_secret))
     name = function if function == function.lower() else f"{function}-{_digest(function)}"
     return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
@@ -83,13 +88,17 @@ def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
             yield first, owner, name
 
 
-def _value_names(parameters: Mapping[str, Any], indices: Mapping[str, int]) -> Iterator[str]:
+def _value_names(
+    parameters: Mapping[str, Any], indices: Mapping[str, int], is_secret: Callable[[str], bool]
+) -> Iterator[str]:
     from flag_harness.matrix import Combination  # imported here: runs without the harness do not need it
 
     combinations = {name for name, value in parameters.items() if isinstance(value, Combination)}
     yield from (parameters[name].id for name in sorted(combinations))
     for name in sorted(parameters.keys() - combinations):
-        yield f"{name}={_value_name(parameters[name], indices.get(name, 0))}"
+        value = parameters[name]
+        is_hidden = isinstance(value, str) and is_secret(value)
+        yield f"{name}={_digest(repr(value)) if is_hidden else _value_name(value, indices.get(name, 0))}"
 
 
 def _value_name(value: Any, index: int) -> str:
