@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -143,7 +144,18 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytester(
     pytester: pytest.Pytester, warm_python: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> pytest.Pytester:
-    """Pytest's own, whose child processes are forks of the warm Python."""
+    """Pytest's own, whose child processes are forks of the warm Python.
+
+    A run in this process does not fail for a socket that an earlier test left to the garbage collector.
+    """
+    inline_run = pytester.inline_run
+
+    def run_inline(*arguments: Any, **options: Any) -> pytest.HookRecorder:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("default", category=pytest.PytestUnraisableExceptionWarning)
+            return inline_run(*arguments, **options)
+
+    monkeypatch.setattr(pytester, "inline_run", run_inline)
     monkeypatch.setattr(pytester, "_getpytestargs", lambda: (warm_python(), "-mpytest"))
     return pytester
 

@@ -14,13 +14,13 @@ import anthropic, pytest
 
 @pytest.fixture(scope="module")
 def greeting():
-    client = anthropic.Anthropic()
-    yield _ask(client, "Hello")
-    _ask(client, "Goodbye")
+    yield _ask(anthropic.Anthropic(), "Hello")
+    _ask(anthropic.Anthropic(), "Goodbye")
 
 def _ask(client, text):
     body = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": text}])
-    return client.messages.create(**body).content[0].text
+    with client:
+        return client.messages.create(**body).content[0].text
 
 def test_wrong_answer(cassette, greeting):
     assert "lost" in greeting + _ask(anthropic.Anthropic(), "Where is my refund?")

@@ -39,7 +39,7 @@ def test_ask(cassette):
     asked = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}])
     if where == "body":
         asked["metadata"] = {"user_id": secret}
-    with client.messages.stream(**asked) as stream:
+    with client, client.messages.stream(**asked) as stream:
         text = stream.get_final_text()
     if not os.environ.get("PLAYED"):
         assert (secret in text) == (where in ("chunk", "chunks", "deltas", "gzip", "deflate", "br"))
@@ -352,7 +352,7 @@ def test_part(cassette, subtests):
     import anthropic
     with subtests.test("one"):
         asked = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}])
-        with anthropic.Anthropic(max_retries=0).messages.stream(**asked) as stream:
+        with anthropic.Anthropic(max_retries=0) as client, client.messages.stream(**asked) as stream:
             print(stream.get_final_text())
 """
 LOGS = """

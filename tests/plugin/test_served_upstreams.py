@@ -19,17 +19,17 @@ TEST = """
 import anthropic
 
 def test_ask(cassette):
-    anthropic.Anthropic().messages.create(
-        model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Where is my refund?"}]
-    )
+    message = {"role": "user", "content": "Where is my refund?"}
+    with anthropic.Anthropic() as client:
+        client.messages.create(model="claude-haiku-4-5", max_tokens=100, messages=[message])
 """
 
 CATCHING_TEST = """
 import anthropic, pytest
 
 def test_ask(cassette):
-    client = anthropic.Anthropic(max_retries=0)
-    with pytest.raises(anthropic.APIStatusError, match="Overloaded"):
+    error = pytest.raises(anthropic.APIStatusError, match="Overloaded")
+    with anthropic.Anthropic(max_retries=0) as client, error:
         client.messages.create(model="claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "Hi"}])
 """
 

@@ -24,12 +24,12 @@ import pytest
 @pytest.mark.scenario("talk")
 def test_talk(cassette, tmp_path):
     pathlib.Path("ran").touch()
-    client = anthropic.Anthropic(max_retries=0)
     messages = [{"role": "user", "content": "Hello."}]
-    first = client.messages.create(model="claude-sonnet-5-5", max_tokens=200, messages=messages)
-    messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "Again."}]
-    with client.messages.stream(model="claude-sonnet-5-5", max_tokens=200, messages=messages) as stream:
-        assert "Hi" in stream.get_final_text()
+    with anthropic.Anthropic(max_retries=0) as client:
+        first = client.messages.create(model="claude-sonnet-5-5", max_tokens=200, messages=messages)
+        messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": "Again."}]
+        with client.messages.stream(model="claude-sonnet-5-5", max_tokens=200, messages=messages) as stream:
+            assert "Hi" in stream.get_final_text()
 """
 SCENARIO = '[[turn]]\nwhen = { user_contains = "." }\ntext = "Hi."\n'
 RECORD = ("--record-mode=rewrite", "--harness-upstream=simulator")
