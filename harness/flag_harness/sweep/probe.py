@@ -68,6 +68,7 @@ class Probe:
         self._request_limit = request_limit
         self._entries: list[_Entry] = []
         self._tool_runs: list[ObservedToolRun] = []
+        self._legal_bodies: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
 
     @property
@@ -92,6 +93,7 @@ class Probe:
         Under a trouble the agent may send a request that the scenario does not know. The answer is then the turn that a
         surprise has replaced, or one that is of no use.
         """
+        self._legal_bodies.append(body)
         if self._armed is None:
             return turn
         surprise = self._armed.surprise
@@ -151,20 +153,21 @@ class Probe:
     def _exchange(self, entry: _Entry) -> ObservedExchange:
         response = tuple(entry.pieces)
         answer, head = parse_response(response), response[0] if response else None
+        body = decode_json_object(entry.request.body)
         return ObservedExchange(
             call=entry.call,
             path=entry.request.path,
-            body=decode_json_object(entry.request.body),
+            body=body,
             headers=entry.request.headers,
             sent=entry.sent,
             ended=entry.sent + (response[-1].at if response else 0.0),
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
             points=points_in(one.data for one in response if isinstance(one, Chunk)) if answer.streamed else (),
-            refusal=self._refusal(entry),
+            refusal="" if body in self._legal_bodies else self._refusal(entry.request),
         )
 
-    def _refusal(self, entry: _Entry) -> str:
-        """Return why the API refuses a request as invalid, or an empty string."""
-        is_prompt = entry.request.path.partition("?")[0] == "/v1/messages"
-        return self.simulator.refusal_reason(entry.request) if self.simulator and is_prompt else ""
+    def _refusal(self, request: Request) -> str:
+        """Return why the API refuses a request that no turn has answered, or an empty string."""
+        is_prompt = request.path.partition("?")[0] == "/v1/messages"
+        return self.simulator.refusal_reason(request) if self.simulator and is_prompt else ""

@@ -1,6 +1,7 @@
 """Find the functions that are an agent's tools, and replace them wherever the project holds them."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class FunctionReplacer:
     """Replaces functions by others in the attributes of the project's modules, and of their classes and objects."""
 
     def __init__(self, wrappers: Mapping[ToolFunction, Function], root: Path) -> None:
-        self._root = root
+        self._folder = f"{root}{os.sep}"
+        self._modules: dict[str, tuple[ModuleType, bool]] = {}
         self._replacements = {id(tool.function): (tool.function, new) for tool, new in wrappers.items()}
         for tool, new in wrappers.items():
             if not isinstance(tool.owner, ModuleType):
@@ -61,8 +63,8 @@ class FunctionReplacer:
 
     def replace_everywhere(self) -> None:
         """Replace the functions in the attributes of the project's modules, and in their lists, tuples and dicts."""
-        for module in [*sys.modules.values()]:
-            if _is_own(module, self._root):
+        for module_name, module in [*sys.modules.items()] if self._replacements else ():
+            if self._is_own(module_name, module):
                 for name, value in [*vars(module).items()]:
                     if (changed := self._replace(value)) is not value:
                         setattr(module, name, changed)
@@ -80,7 +82,10 @@ class FunctionReplacer:
     def _replacement(self, value: Any) -> Any:
         return self._replacements.get(id(value), (value, value))[1]
 
-
-def _is_own(module: ModuleType, root: Path) -> bool:
-    path = Path(getattr(module, "__file__", None) or "/")
-    return path.is_relative_to(root) and "site-packages" not in path.parts
+    def _is_own(self, name: str, module: ModuleType) -> bool:
+        """Return whether a module is a file of the project. A sweep asks this of each module before each run."""
+        known = self._modules.get(name)
+        if known is None or known[0] is not module:
+            path = getattr(module, "__file__", None) or ""
+            known = self._modules[name] = module, path.startswith(self._folder) and "site-packages" not in path
+        return known[1]
