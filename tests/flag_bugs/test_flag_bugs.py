@@ -32,10 +32,14 @@ BUGS = {
 """What makes each test of the suite fail; the test's docstring names the report of the bug."""
 
 
-def _run(pytester: pytest.Pytester) -> pytest.RunResult:
+FEW = ("test_a_forced_tool", "test_five_cache_marks", "test_a_cut_answer", "test_no_fallback_for_streams")
+"""A bug of each part of a request and of an answer."""
+
+
+def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
     return pytester.runpytest_subprocess(
-        "--disable-recording", "--harness-upstream=simulator", "--tb=no", "-rN", "-p", "no:cacheprovider"
+        "--disable-recording", "--harness-upstream=simulator", "--tb=no", "-rN", "-p", "no:cacheprovider", *options
     )
 
 
@@ -51,9 +55,11 @@ def test_each_bug_is_blamed_on_its_flags_alone(pytester: pytest.Pytester) -> Non
     assert BUGS == blamed
 
 
-def test_nothing_is_blamed_once_the_bugs_are_fixed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_blamed_once_the_bugs_are_fixed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, deep: bool
+) -> None:
     """Every test passes under every combination."""
     monkeypatch.setenv("BUGS", "fixed")
-    run = _run(pytester)
-    assert {"passed"} == run.parseoutcomes().keys()
+    run = _run(pytester, *(() if deep else ("-k", " or ".join(FEW))))
+    assert {"passed"} == run.parseoutcomes().keys() - {"deselected"}
     run.stdout.no_fnmatch_line("*which flags broke it*")

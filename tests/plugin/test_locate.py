@@ -163,7 +163,7 @@ def test_what_no_recording_answers_is_said_to_be_undecided(repository: pytest.Py
     repository.makepyfile(test_ask=_test("False", text))
     repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=7)
     repository.makepyfile(test_ask=_test(HIDDEN, text))
-    run = repository.runpytest_subprocess("--harness-locate")
+    run = repository.runpytest_subprocess("--harness-locate=12")
     run.stdout.fnmatch_lines(
         [
             "undecided: * rows could not be run (suspects: *): test_ask.py::test_ask[[]*[]] (0 further combinations *)",

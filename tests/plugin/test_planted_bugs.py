@@ -64,18 +64,18 @@ def test_conversation(agent):
 """
 BUGS = {
     "orphan tool_use": ("unauthorized", "illegal request: *`tool_use` ids were found without `tool_result`*"),
-    "cut stream as success": ("clean_end", "cut answer kept: *"),
+    "cut stream as success": ("clean_end:at=inside_text,on=1", "cut answer kept: *"),
     "time in the cached prefix": ("baseline", "cached prefix changes: 11 of 12 requests *"),
     "more than four marks": ("baseline", "cache marks: a request has 5 cache marks; the API accepts 4*"),
     "signature dropped": ("baseline", "illegal request: *signature: Field required"),
     "truncated call run": ("cut_call", "cut call executed: the tool add ran although *"),
     "usage counted twice": ("baseline", "reported usage: the agent reports * output_tokens, and its answers have *"),
-    "user turn duplicated": ("overloaded", "user turn repeated: *'What is 2 + 3?'*"),
+    "user turn duplicated": ("overloaded:on=1", "user turn repeated: *'What is 2 + 3?'*"),
     "error result with empty content": ("unknown_tool", "illegal request: *content cannot be empty *"),
-    "retry-after ignored": ("rate_limited", "retry-after ignored: retry-after said 2 s, *"),
+    "retry-after ignored": ("rate_limited:retry_after=2,on=1", "retry-after ignored: retry-after said 2 s, *"),
     "watchdog missing": ("ping_only", "hang: the test takes 15,0* s"),
 }
-"""For each bug, the kind of trouble that shows it, and what the sweep prints."""
+"""For each bug, the fault or the kind of trouble that shows it, and what the sweep prints."""
 LIKE_ANOTHER = {"orphan tool_use", "error result with empty content"}
 """Illegal requests, as a dropped signature makes one."""
 FIRST_KINDS = "baseline or clean_end or unknown_tool"
@@ -98,7 +98,8 @@ def test_a_planted_bug_is_found(bug: str, project: pytest.Pytester, monkeypatch:
     """The oracle that finds it is named, without the test's own assertions."""
     kinds, message = BUGS[bug]
     monkeypatch.setenv("BUG", bug)
-    run = project.runpytest_subprocess("-p", "no:asyncio", "--harness-sweep", "-k", kinds)
+    chosen = (f"--harness-fault={kinds}",) if ":" in kinds else ("-k", kinds)
+    run = project.runpytest_subprocess("-p", "no:asyncio", "--harness-sweep", *chosen)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines([f"*: {message}"])
 
