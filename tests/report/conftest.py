@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from flag_harness.record import (
     body_hash,
 )
 from flag_harness.record.conversation import Conversation, Passage, Turn
+from flag_harness.record.outline import body_outline
 from flag_harness.wire.usage import Usage
 
 WORDS = Path(__file__).parents[2].joinpath("docs", "faults.md").read_text("utf-8").split()
@@ -132,4 +134,17 @@ def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:
         0.9 + number % 29 / 50 + turn / 10,
         12 if values["streaming"] else 1,
         0.05 + number % 3 / 100 if values["streaming"] else 0.0,
+        body_outline(_body(number, values, turn)),
     )
+
+
+def _body(number: int, values: dict[str, bool], turn: int) -> dict[str, Any]:
+    """Return a request in which the flags change what they do in real agents."""
+    mark = {"cache_control": {"type": "ephemeral"}} if values["prompt_cache"] else {}
+    return {
+        "model": "claude-sonnet-5-5",
+        "max_tokens": 16384 if values["extended_output"] else 4096,
+        "stream": values["streaming"],
+        "system": [{"type": "text", "text": f"Answer question {number}.", **mark}],
+        "messages": [{"role": "user", "content": f"Turn {count}"} for count in range(2 * turn + 1)],
+    }

@@ -107,7 +107,7 @@ def test_the_headline_says_how_many_runs_failed_and_which_flags_explain_it(
     command = "pytest 'tests/test_area_0.py::test_agent_answers_question_0[streaming]' --harness-upstream=simulator"
     text = _page(record).text
     assert "4 of 64 runs failed" in text
-    assert "Fails when streaming and not prompt_cache" in text
+    assert "2 tests fail when streaming and not prompt_cache" in text
     assert command in text
     markdown = _markdown(record)
     assert "## ❌ 4 of 64 runs failed" == markdown[0]
@@ -121,7 +121,7 @@ def test_a_cause_is_a_guess_as_long_as_combinations_are_missing(make_record: Cal
     [cause] = build_report(RunRecord(record.header, kept), NOW).causes
     assert (False, 2, 8) == (cause.is_certain, cause.ran, cause.allowed)
     text = _page(RunRecord(record.header, kept)).text
-    assert "Perhaps fails when streaming" in text
+    assert "Perhaps 1 test fails when streaming" in text
     assert "2 of 8 combinations ran" in text
     assert "--harness-locate" in text
 

@@ -17,12 +17,15 @@ from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_details
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
+from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport, repetition_case
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.report.table import is_simulated
 
 _HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""
+FEW_REASONS = 5
+"""The reasons of failures that stand open; further ones are folded, so that the flags are seen at once."""
 SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
 
@@ -39,9 +42,11 @@ def render_html(report: RunReport, now: datetime) -> str:
         undefined=jinja2.StrictUndefined,
     )
     style, script = _page_file("page.css"), _page_file("page.js")
+    flags = list(report.record.header.flags)
     alone = [effect for effect in report.effects if len(effect.settings) == 1]
     return environment.get_template("page.html.j2").render(
         report=report,
+        summaries=flag_summaries(flags, report.causes, report.request_effects, alone),
         charts=list(effect_charts(alone)),
         together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.can_be_told],
         symbols=SYMBOLS,
@@ -49,12 +54,13 @@ def render_html(report: RunReport, now: datetime) -> str:
         script=script,
         policy=_content_policy(style, script),
         details=_pack(_details(report)),
-        flags=list(report.record.header.flags),
+        flags=flags,
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED,
         cache=cache_section(report.rows),
         sweep_outcomes=OUTCOMES,
         most=MOST_TESTS,
+        few=FEW_REASONS,
     )
 
 

@@ -29,6 +29,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield f"  - To reproduce: {_code(cause.command)}"
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
+    yield from _request_effect_lines(report)
     yield from _effect_lines(report)
     yield from _cache_lines(report)
     yield ""
@@ -99,6 +100,19 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
             "The conversations are kept beside the record. To read them, and to run the failed tests again: download "
             "its folder, then `flag-harness report open FOLDER`"
         )
+
+
+def _request_effect_lines(report: RunReport) -> Iterator[str]:
+    if not report.request_effects:
+        return
+    yield ""
+    yield "### What each flag changes in requests"
+    yield ""
+    rows = [
+        [escape_markdown(one.setting), escape_markdown(one.change), f"{one.changed_pairs:,} of {one.pairs:,}"]
+        for one in report.request_effects
+    ]
+    yield from table_lines(["flag", "change", "pairs of runs"], rows)
 
 
 def _effect_lines(report: RunReport) -> Iterator[str]:

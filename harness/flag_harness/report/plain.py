@@ -31,6 +31,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
             {"reason": group.reason, "place": group.place, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
+        "request_effects": [asdict(one) for one in report.request_effects],
         "effects": [_effect(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
         "cache": cache_values(report.rows),

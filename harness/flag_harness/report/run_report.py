@@ -10,6 +10,7 @@ from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.causes import FailureCause, failure_causes
+from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import record_effects
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
 from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
@@ -90,6 +91,7 @@ class RunReport:
         causes: which flags explain the failures.
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
+        request_effects: what each flag changes in requests.
         logs: the log messages, errors first.
         sweep: what a sweep over tests found.
         recordings: a line that says who answered, and how old the oldest recording is.
@@ -104,6 +106,7 @@ class RunReport:
     causes: tuple[FailureCause, ...]
     failures: tuple[FailureGroup, ...]
     effects: tuple[FigureEffect, ...]
+    request_effects: tuple[RequestEffect, ...]
     logs: tuple[LogEntry, ...]
     recordings: str
     sweep: SweepTable
@@ -164,6 +167,7 @@ def build_report(
         causes=failure_causes(record),
         failures=_group_failures(rows),
         effects=record_effects(record),
+        request_effects=request_effects(record),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),
         sweep=make_sweep_table(rows),

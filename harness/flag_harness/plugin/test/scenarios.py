@@ -49,7 +49,7 @@ def make_simulator(
         raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
 
 
-def find_refusal(request: Request) -> str | None:
+def find_api_refusal(request: Request) -> str | None:
     """Return the message with which the API would refuse a request, or None if it would accept it."""
     from flag_harness.simulator.refusal import refusal_message  # imported here: only a miss needs the simulator
 

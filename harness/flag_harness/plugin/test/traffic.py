@@ -17,7 +17,7 @@ from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.saving import SavedRecording, answering_upstream, save_recording
-from flag_harness.plugin.test.scenarios import find_refusal, make_simulator
+from flag_harness.plugin.test.scenarios import find_api_refusal, make_simulator
 from flag_harness.transports import (
     REPLAYING,
     SIMULATING,
@@ -108,7 +108,7 @@ class CassetteTraffic:
             normalisers=self.plan.normalisers,
             case=self.plan.case,
             refusal=MissFailure,
-            find_refusal=find_refusal,
+            find_refusal=find_api_refusal,
         )
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""Private: what each flag of a run breaks, changes and costs, for reports."""

@@ -1,0 +1,101 @@
+"""What each flag changes in the requests of a run, from the outlines in its record."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.analysis.effects.attribution import Effect, attribute_effects
+from flag_harness.analysis.effects.paired_runs import ObservedRun
+from flag_harness.analysis.effects.request_changes import ABSENT, TEXT, SentRequest
+from flag_harness.errors import FlagError
+from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.record import RequestRecord, RunRecord
+from flag_harness.record.outline import Outline, is_hash
+from flag_harness.report.causes import recorded_flags
+
+VARIOUS = "various"
+_WORDS = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
+_ITEM = re.compile(r"(\w+)\[(\d+)\](?:\.(.+))?")
+_HIDDEN = "text:"
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""Digits look like a random number, which does not count as a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEffect:
+    """A change that a flag makes to requests, or that it makes none.
+
+    Attributes:
+        setting: the flag, with its value if it is not boolean: `model=haiku`.
+        change: what changes, such as `max_tokens: 4096 → 8192`, or `nothing`.
+        changed_pairs, pairs: in how many pairs of runs it changes, and how many there are.
+    """
+
+    setting: str
+    change: str
+    changed_pairs: int
+    pairs: int
+
+    @property
+    def is_inert(self) -> bool:
+        """Whether the flag changes no request."""
+        return not self.changed_pairs
+
+
+def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
+    """Return what each flag changes in requests, in the order of the flags; flags that change nothing come last.
+
+    The result is empty if the record has no outlines, or no two runs of a test that differ in one flag.
+    """
+    flags = recorded_flags(record.header)
+    space = flag_space(flags)
+    tests: dict[str, list[ObservedRun]] = {}
+    for row in record.rows:
+        if row.excluded_from_effects or not row.requests or not all(one.outline for one in row.requests):
+            continue
+        try:
+            indices = [value_index(flag, row.values.get(flag.name, flag.default)) for flag in flags]
+        except FlagError:
+            continue
+        requests = tuple(map(_comparable_request, row.requests))
+        tests.setdefault(name_of_test(row.case, row.combination), []).append(ObservedRun(tuple(indices), requests))
+    attribution = attribute_effects(space, tests)
+    found = [RequestEffect(one.setting, _change_text(one), one.changed_pairs, one.pairs) for one in attribution.effects]
+    return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert.items()))
+
+
+def _comparable_request(request: RequestRecord) -> SentRequest:
+    return SentRequest(request.method, request.path, (), _comparable_body(request.outline))
+
+
+def _comparable_body(outline: Outline) -> dict[str, Any]:
+    """Return a body with the paths of an outline; lists, such as the messages, are lists again."""
+    body: dict[str, Any] = {}
+    for path, raw in outline:
+        value = f"{_HIDDEN}{str(raw).translate(_LETTERS)}" if is_hash(raw) else raw
+        item = _ITEM.fullmatch(path)
+        if path == "system":
+            body[path] = [{"text": value, "type": "text"}]  # the API takes a text for a block with this text
+        elif item is None:
+            body[path] = value
+        elif item[3] is None:
+            body.setdefault(item[1], []).append(value)
+        else:
+            blocks = body.setdefault(item[1], [])
+            blocks.extend({} for _ in range(int(item[2]) + 1 - len(blocks)))
+            blocks[int(item[2])][item[3]] = value
+    return body
+
+
+def _change_text(effect: Effect) -> str:
+    """Return what changes at a path. Texts are not in the record, so only that they change is known."""
+    before, after = (TEXT if _HIDDEN in one else one for one in (effect.before, effect.after))
+    when = f" when {effect.condition}" if effect.condition else ""
+    if before == ABSENT and after in (TEXT, VARIOUS):
+        return f"{effect.path} is added{when}"
+    if after == ABSENT and before in (TEXT, VARIOUS):
+        return f"{effect.path} is left out{when}"
+    if {before, after} <= {TEXT, VARIOUS}:
+        return f"{effect.path}: other text{when}"
+    return f"{effect.path}: {_WORDS.get(before, before)} → {_WORDS.get(after, after)}{when}"
