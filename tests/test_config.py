@@ -278,3 +278,13 @@ def test_a_value_in_a_table_on_one_line_is_found_at_that_line(tmp_path: Path) ->
     path = _written(tmp_path, "\ntool = { flag-harness = { agent = 5 } }")
     with pytest.raises(ConfigError, match=r"pyproject\.toml:2: .*agent = 5"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    "table", ["values = [true, false]", "values = [false, true], default = true", "default = true"]
+)
+def test_a_switch_that_is_on_by_default_is_switched_off_by_a_text(tmp_path: Path, table: str) -> None:
+    """However it is declared: unset, its variable would leave it on."""
+    (tmp_path / "pyproject.toml").write_text(f'[tool.flag-harness.flags]\nconcise = {{ env = "CONCISE", {table} }}\n')
+    (flag,) = read_config(tmp_path / "pyproject.toml").flags
+    assert (True, "false") == (flag.default, flag.variable_text(False))

@@ -86,6 +86,11 @@ NAMES = "ids of combinations consist of names; use letters, digits, _ and -, and
             "name them: values = { one = 'x y', two = 'X-Y' }",
         ),
         (
+            [Flag("a", "A", values=(True, "true"), default=True)],
+            "flag 'a' has the values True and 'true', which ids would both call 'true'; "
+            "name them: values = { one = true, two = 'true' }",
+        ),
+        (
             [Flag("a", "A", values=(1, "1"), default=1)],
             "flag 'a' has the values 1 and '1', which ids would both call '1'; "
             "name them: values = { one = 1, two = '1' }",

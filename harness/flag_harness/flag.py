@@ -230,6 +230,11 @@ def _check_source(flag: Flag) -> None:
             )
 
 
+def _toml_text(value: object) -> str:
+    """Return a value as it is written in TOML, if it is a boolean; else as Python writes it, which is the same."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _check_values(flag: Flag) -> None:
     """Raise `FlagError` if a label is invalid, or if two values of the flag have the same text or label."""
     if len(flag.values) < 2:
@@ -244,12 +249,13 @@ def _check_values(flag: Flag) -> None:
         if not _VALID_LABEL.fullmatch(label):
             raise FlagError(
                 f"flag {flag.name!r} cannot call its value {value!r} {label!r}: ids of combinations consist of names; "
-                f"use up to {MAX_LABEL} letters, digits, _, . and -: values = {{ short = {value!r} }}"
+                f"use up to {MAX_LABEL} letters, digits, _, . and -: values = {{ short = {_toml_text(value)} }}"
             )
         if label.casefold() in labels:
             raise FlagError(
                 f"flag {flag.name!r} has the values {labels[label.casefold()]!r} and {value!r}, which ids would both "
-                f"call {label!r}; name them: values = {{ one = {labels[label.casefold()]!r}, two = {value!r} }}"
+                f"call {label!r}; name them: values = {{ one = {_toml_text(labels[label.casefold()])}, "
+                f"two = {_toml_text(value)} }}"
             )
         if (text := flag.variable_text(value)) in texts and flag.env:
             raise FlagError(

@@ -83,12 +83,11 @@ def test_a_fault_of_every_combination_may_show_a_flag_that_does_not_bear_it(repo
 
 
 def test_what_is_not_recorded_is_no_fault_of_a_flag(repository: pytest.Pytester) -> None:
-    """It says how to record it. What is recorded and fails is blamed all the same."""
+    """What is recorded and fails is blamed all the same."""
     _lines(repository, "--record-mode=once", "--harness-upstream=simulator", "-k", "not streaming")
     lines = _lines(repository, "--record-mode=none")
     assert [
-        "not blamed on flags: not recorded: test_ask.py::test_ask[streaming+concise], "
-        "test_ask.py::test_ask[streaming]; to record: pytest --record-mode=once"
+        "not blamed on flags: not recorded: test_ask.py::test_ask[streaming+concise], test_ask.py::test_ask[streaming]"
     ] == _blame(lines)
     lines = _lines(repository, "--record-mode=none", body="assert 'concise' not in flags or text != 'Goodbye.'")
     assert "perhaps fails when concise: 1 test (test_ask.py::test_ask[*])" == _blame(lines)[0]

@@ -215,6 +215,8 @@ def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
     if known is None:
         raise ConfigError(f"{where} default = {default!r} is none of its values; {nearest_name(str(default), labels)}")
     on, off = flag.on if flag.on is not None else "true", flag.off
+    if off is None and known is True and all(isinstance(value, bool) for value in values):
+        off = "false"  # unset, the variable would leave the flag on
     return Flag(
         name,
         flag.env,

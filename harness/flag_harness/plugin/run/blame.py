@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import UNRECORDED, matrix_row
+from flag_harness.analysis.matrix_runs import matrix_row
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
 
@@ -73,8 +73,7 @@ def blame_lines(
 def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
     """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
     for cause, group in runs.items():
-        advice = "; to record: pytest --record-mode=once" if cause == UNRECORDED else ""
-        yield f"not blamed on flags: {cause}: {_shorten([run['nodeid'] for run in group])}{advice}"
+        yield f"not blamed on flags: {cause}: {_shorten([run['nodeid'] for run in group])}"
 
 
 def located_lines(one: LocatedTest) -> Iterator[str]:
