@@ -34,6 +34,9 @@ TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache
 BUDGET_MODEL = "claude-haiku-4-5"
 """A current model whose thinking takes a token budget."""
 
+MOST_REQUESTS = 20
+"""More requests than any turn of a case takes: an agent that sends more is in a loop."""
+
 E = TypeVar("E")
 
 
@@ -152,6 +155,7 @@ class Conversation:
             async for event in self.agent.send(text):
                 saved = load_context(self.path) if self.path is not None and self.path.exists() else None
                 send.steps.append(Step(event, self.agent.context, saved))
+                assert self._request_count() - send.first_request <= MOST_REQUESTS, "one send takes a few requests"
         finally:
             logger.removeHandler(handler)
         send.after, send.requests = self.agent.context, slice(send.first_request, self._request_count())

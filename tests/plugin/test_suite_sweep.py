@@ -521,7 +521,7 @@ def _run_schedules(project: pytest.Pytester, runs: int, seed: int) -> pytest.Run
 
 def test_schedules_find_what_one_trouble_does_not(project: pytest.Pytester) -> None:
     """The failure is shrunk to the two faults that it needs, and printed as a mark."""
-    run = _run_schedules(project, 1, 7)
+    run = _run_schedules(project, 1, 4)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(
         ["*: raw exception: RuntimeError: a status and*", "*test_sum: @pytest.mark.faults('*', '*')"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from itertools import combinations
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import HarnessError
-from flag_harness.faults import Fault, parse_fault
+from flag_harness.faults import Fault
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
 from flag_harness.simulator.scenario.scenario import Error
 from flag_harness.sweep.judge import ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles import (
+    FAULT_BUCKETS,
     SIGNALS,
     SURPRISES,
     TOOL_TROUBLES,
@@ -106,7 +108,7 @@ def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None
 
 
 def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, int]:
-    surprise = Trouble(name, Surprise(SURPRISES[name], 1), calls).arm().surprise
+    surprise = Trouble(name, Surprise(SURPRISES[name], 1), calls).arm().surprises[0]
     assert surprise is not None
     return surprise.edit_turn(turn), surprise.fired
 
@@ -170,8 +172,7 @@ def _request(*, stream: bool) -> Request:
 def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     """A request without a stream gets what it asks for, so nothing has fired."""
     armed = Trouble("plain_answer", parse_surprise("plain_answer")).arm()
-    assert armed.surprise is not None
-    armed.surprise.simulator = _upstream()
+    armed.surprises[0].simulator = _upstream()
     answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
     assert (False, "It is 5.", int(stream)) == (answer.streamed, answer.blocks[0]["text"], armed.count_fired())
 
@@ -240,15 +241,6 @@ def test_a_wrong_signal_is_an_error(text: str, message: str) -> None:
 
 def _troubles(*names: str) -> list[Trouble]:
     return [trouble for name in names for trouble in derive_surprises(name, _baseline(ANSWER, CALLS))]
-
-
-def test_a_schedule_has_at_most_one_surprise() -> None:
-    """Two would change the same turn."""
-    faults = [Trouble("overloaded", parse_fault(f"overloaded:on={number}"), ()) for number in (1, 2)]
-    troubles = [*faults, *_troubles("cut_call", "long_answer")]
-    schedules = [found for seed in range(20) if (found := draw_schedule(troubles, seed)) is not None]
-    assert schedules
-    assert [] == [one for one in schedules if sum(not part.is_fault for part in one.parts) > 1]
 
 
 def test_a_schedule_without_a_failing_part_stays_whole() -> None:
@@ -335,3 +327,43 @@ def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much:
         changed = armed.edit(value)
         assert (value if expected is Ellipsis else expected) == changed
         assert armed.fired == (changed is not value)
+
+
+def _many_troubles() -> list[Trouble]:
+    """Return troubles of all kinds that a schedule can hold, many of some kinds and few of others."""
+    baseline = _baseline(ANSWER, CALLS, ANSWER)
+    faults = [one for kind in FAULT_BUCKETS for one in derive_faults(kind, baseline)]
+    return [*faults, *(one for kind in SURPRISES for one in derive_surprises(kind, baseline))]
+
+
+def _ends_the_turn(part: Trouble) -> bool:
+    """Return whether a fault strikes every request, or cannot be retried."""
+    is_refusal = part.kind in ("bad_request", "unauthorized", "forbidden", "not_found", "too_large")
+    return part.is_fault and (is_refusal or "on=" not in part.name)
+
+
+def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:
+    """Each has four to eight troubles of different kinds, of which one at most leaves nothing to the others."""
+    troubles = _many_troubles()
+    schedules = [schedule.parts for seed in range(500) if (schedule := draw_schedule(troubles, seed))]
+    assert {4, 5, 6, 7, 8} == {len(parts) for parts in schedules}
+    assert all(len({part.kind for part in parts}) == len(parts) for parts in schedules)
+    assert all(sum(map(_ends_the_turn, parts)) <= 1 for parts in schedules)
+    kinds = len({one.kind for one in troubles})
+    pairs = {frozenset(pair) for parts in schedules for pair in combinations((one.kind for one in parts), 2)}
+    assert len(pairs) > 0.98 * kinds * (kinds - 1) / 2
+    assert schedules[7] == draw_schedule(troubles, 7).parts  # type: ignore[union-attr]
+
+
+def test_two_surprises_strike_in_one_run() -> None:
+    """Each on its own answer; a turn that was replaced is given back once."""
+    names = {"cut_call": 1, "unknown_tool": 2}
+    armed = join_troubles([Trouble(name, Surprise(SURPRISES[name], on), (ADD,)) for name, on in names.items()]).arm()
+    turn = ScenarioTurn(text="I add.", calls=(ADD,))
+    for expected in ("max_tokens", None):
+        changed = turn
+        for surprise in armed.surprises:
+            changed = surprise.edit_turn(changed)
+        assert expected == changed.stop_reason
+    assert 2 == armed.count_fired()
+    assert [turn, None] == [armed.surprises[0].take_displaced() for _ in range(2)]

@@ -84,8 +84,8 @@ class Probe:
     def use_simulator(self, simulator: Simulator | None) -> None:
         """Remember the simulator that answers the test, or None if a recording does."""
         self.simulator = simulator
-        if self._armed and self._armed.surprise:
-            self._armed.surprise.simulator = simulator
+        for surprise in self._armed.surprises if self._armed else ():
+            surprise.simulator = simulator
 
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
         """Return the turn that answers a request, given the scenario's turn or None.
@@ -96,14 +96,14 @@ class Probe:
         self._legal_bodies.append(body)
         if self._armed is None:
             return turn
-        surprise = self._armed.surprise
+        surprises = self._armed.surprises
         if turn is None:
             self._is_off_script = True
-            displaced = surprise.displaced if surprise else None
-            if surprise:
-                surprise.displaced = None
-            return displaced or ScenarioTurn(text="Understood.")
-        return surprise.edit_turn(turn) if surprise and self.call == 1 else turn
+            displaced = (turn for one in surprises if (turn := one.take_displaced()) is not None)
+            return next(displaced, None) or ScenarioTurn(text="Understood.")
+        for surprise in surprises if self.call == 1 else ():
+            turn = surprise.edit_turn(turn)
+        return turn
 
     def start_tool(self, name: str) -> ObservedToolRun:
         """Note that a tool is called. Return the call, with its trouble if it is in the first call of the test."""

@@ -4,30 +4,54 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from random import Random
 
+from flag_harness.faults import Fault
 from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE = "schedule"
 """The prefix of the buckets of schedules. The number after it is the seed."""
-_MOST_TROUBLES = 3
+_LEAST_TROUBLES, _MOST_TROUBLES = 4, 8
+_MOST_ON_ONE_REQUEST = 3
+"""After three failures of a request, most agents give up."""
+_FINAL_KINDS = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
+"""Faults after which an agent cannot succeed by trying again."""
+_MOST_LEFT = 4
+"""The largest part of which all smaller ones are tried."""
 
 
 def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
-    """Return two or three of the troubles as one, or None if there are fewer than two. The same seed draws the same
-    troubles.
+    """Return four to eight of the troubles as one, or None if there are fewer than two kinds. The same seed draws the
+    same troubles.
 
-    A random half of the kinds takes part. At most one trouble is a surprise.
+    Each is of another kind, and each kind is equally likely, however many of its points there are. At most three strike
+    the same request, and at most one ends the agent's turn, since no other trouble would come after it.
     """
     random = Random(str(seed))
     kinds = sorted({one.kind for one in troubles})
-    chosen = set(random.sample(kinds, max(2, len(kinds) // 2))) if len(kinds) > 2 else set(kinds)
-    able = [one for one in troubles if one.kind in chosen]
-    drawn: list[Trouble] = []
-    for one in random.sample(able, len(able)):
-        if one.is_fault or all(other.is_fault for other in drawn):
-            drawn.append(one)
-        if len(drawn) == random.randint(2, _MOST_TROUBLES):
-            break
+    number, drawn = random.randint(_LEAST_TROUBLES, _MOST_TROUBLES), list[Trouble]()
+    for kind in random.sample(kinds, len(kinds)):
+        able = [one for one in troubles if one.kind == kind and _fits(one, drawn)]
+        if able and len(drawn) < number:
+            drawn.append(random.choice(able))
     return join_troubles(drawn) if len(drawn) > 1 else None
+
+
+def _fits(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
+    """Return whether a trouble can be added to those that are drawn."""
+    if _is_final(trouble):
+        return not any(map(_is_final, drawn))
+    return sum(_request_number(one) == _request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
+
+
+def _request_number(trouble: Trouble) -> object:
+    """Return the number of the request that a trouble strikes, or None if it strikes each."""
+    cause = trouble.cause
+    return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.on
+
+
+def _is_final(trouble: Trouble) -> bool:
+    """Return whether a fault ends the agent's turn: it strikes every request, or is no use to retry after."""
+    cause = trouble.cause
+    return isinstance(cause, Fault) and (cause.name in _FINAL_KINDS or "on" not in dict(cause.arguments))
 
 
 def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
@@ -38,10 +62,17 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
 
 
 def shrink_schedule(schedule: Trouble, fails: Callable[[Trouble], bool]) -> Trouble:
-    """Return the smallest part of a schedule under which the test still fails, or the schedule itself."""
-    parts = schedule.parts
-    for size in range(1, len(parts)):
-        for chosen in combinations(parts, size):
+    """Return a part of a schedule under which the test still fails, but not without any of its troubles.
+
+    Leave out one trouble after the other, then try the smaller parts of what is left.
+    """
+    kept = [*schedule.parts]
+    for one in schedule.parts:
+        rest = [other for other in kept if other is not one]
+        if rest and fails(join_troubles(rest)):
+            kept = rest
+    for size in range(1, min(len(kept), _MOST_LEFT)):
+        for chosen in combinations(kept, size):
             if fails(part := join_troubles(chosen)):
                 return part
-    return schedule
+    return join_troubles(kept)

@@ -55,7 +55,7 @@ class Trouble:
         return ArmedTrouble(
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
-            next((one.surprise for one in armed if one.surprise), None),
+            tuple(surprise for one in armed for surprise in one.surprises),
             next((one.tool for one in armed if one.tool), None),
         )
 
@@ -67,7 +67,7 @@ class Trouble:
             tool = ArmedToolTrouble(self.cause)
             return ArmedTrouble(lambda: tool.fired, (), tool=tool)
         armed = ArmedSurprise(self.cause, self.calls)
-        return ArmedTrouble(lambda: armed.fired, (armed.answer_plainly,), armed)
+        return ArmedTrouble(lambda: armed.fired, (armed.answer_plainly,), (armed,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ArmedTrouble:
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
-    surprise: "ArmedSurprise | None" = None
+    surprises: "tuple[ArmedSurprise, ...]" = ()
     tool: ArmedToolTrouble | None = None
 
 
@@ -86,7 +86,7 @@ class ArmedSurprise:
     def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
         self._surprise, self._calls = surprise, calls
         self._seen = self.fired = 0
-        self.displaced: ScenarioTurn | None = None
+        self._displaced: ScenarioTurn | None = None
         self.simulator: Simulator | None = None
 
     def edit_turn(self, turn: ScenarioTurn) -> ScenarioTurn:
@@ -97,8 +97,13 @@ class ArmedSurprise:
         changed = edit(turn, self._calls) if _fits(self._surprise.kind.needs, turn) else None
         if changed is None:
             return turn
-        self.fired, self.displaced = self.fired + 1, turn
+        self.fired, self._displaced = self.fired + 1, turn
         return changed
+
+    def take_displaced(self) -> ScenarioTurn | None:
+        """Return the turn that the surprise has replaced, once, or None."""
+        displaced, self._displaced = self._displaced, None
+        return displaced
 
     def answer_plainly(self, request: Request) -> Response | Edit | None:
         """Answer a request for a stream with plain JSON if that is the surprise. This is a layer."""
