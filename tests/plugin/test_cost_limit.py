@@ -203,7 +203,7 @@ class CountingApi:
 def test_no_run_spends_more_than_the_limit_and_one_request_a_worker(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, deep: bool, workers: int
 ) -> None:
-    """Five runs (200 in a deep run) with requests one after another and at the same time; most of them hit the limit."""
+    """Five runs (200 in a deep run) with requests one after another and at once; most of them hit the limit."""
     pytester.makepyprojecttoml("[tool.flag-harness]\n")
     runs = (160 if deep else 4) if workers == 0 else (40 if deep else 1)
     refused = 0
