@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +10,15 @@ import msgspec
 
 from flag_harness.analysis.verdict.evidence import FlagChange, arm_rows
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
-from flag_harness.analysis.verdict.recorded import PooledRows, judge_rows, pool_lines, pool_rows, varied_changes
+from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
+from flag_harness.analysis.verdict.recorded import (
+    PooledRows,
+    all_changes,
+    judge_rows,
+    pool_lines,
+    pool_rows,
+    varied_changes,
+)
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
 from flag_harness.cli.terminal import add_commands
@@ -216,16 +224,20 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))
-        print(*pool_lines(pooled, len(records)), sep="\n")
+        known = all_changes(recorded_flags(merged.header), _production(arguments, merged))
+        print(*rate_blame_lines(pooled.rows, known), *pool_lines(pooled, len(records)), sep="\n")
         _print_problem(merged)
     return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
 
 
+def _production(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
+    """Return the values of flags in production that the command line names. Other flags have their defaults there."""
+    return read_baseline(arguments.baseline, recorded_flags(record.header)).values if arguments.baseline else {}
+
+
 def _chosen_changes(arguments: argparse.Namespace, record: RunRecord, pooled: PooledRows) -> Sequence[FlagChange]:
     """Return the changes to judge. Raise `RecordError` if the records do not vary a flag that the command names."""
-    flags = recorded_flags(record.header)
-    baseline = read_baseline(arguments.baseline, flags).values if arguments.baseline else {}
-    changes = varied_changes(pooled.rows, flags, baseline)
+    changes = varied_changes(pooled.rows, all_changes(recorded_flags(record.header), _production(arguments, record)))
     names = [name.strip() for name in arguments.flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})
     if not known:

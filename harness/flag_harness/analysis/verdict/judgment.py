@@ -238,12 +238,12 @@ def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFind
         excluded_loss=excluded,
         rounds_to_pass=0
         if finding.is_safe
-        else max((_rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
+        else max((rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
         obstacles=flag.obstacles,
     )
 
 
-def _rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
+def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     """Return about how many further rounds a PASS takes if the flag changes nothing here.
 
     They are the missing log wealth, divided by the log wealth that one round is expected to add.

@@ -72,13 +72,17 @@ def pool_lines(pooled: PooledRows, records: int) -> Iterator[str]:
         yield f"{quantity(pooled.copies, 'run')} left out: another record has the same recording, or the same seed"
 
 
-def varied_changes(rows: Iterable[RunRow], flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
-    """Return the changes that the rows can show: from a flag's value in `baseline`, or its default, to another one."""
+def all_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
+    """Return every change of each flag from its value in `baseline`, or from its default."""
+    return [one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default))]
+
+
+def varied_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> list[FlagChange]:
+    """Return the changes that the rows can show, because they have the flag's value before and after it."""
     seen: dict[str, list[object]] = {}
     for row in rows:
         for name, value in row.values.items():
             seen.setdefault(name, []).append(value)
-    changes = (one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default)))
     return [one for one in changes if one.value in seen.get(one.flag, ()) and one.base in seen[one.flag]]
 
 

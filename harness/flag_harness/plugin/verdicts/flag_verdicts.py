@@ -57,18 +57,14 @@ class FlagJudge:
     """Runs the arms of each comparison round by round, stops flags that are decided, and prints the verdicts."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from flag_harness.analysis.verdict.evidence import flag_changes
+        from flag_harness.analysis.verdict.recorded import all_changes
 
         command_line = config.stash[COMMAND_LINE_FLAGS]
         baseline = command_line.baseline.values if command_line.baseline else {}
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
-        self._changes: list[FlagChange] = [
-            change
-            for flag in all_flags(config)
-            if flag.name in command_line.judged
-            for change in flag_changes(flag, baseline.get(flag.name, flag.default))
-        ]
+        self._all_changes = all_changes(all_flags(config), baseline)
+        self._changes = [change for change in self._all_changes if change.flag in command_line.judged]
         self._open = list(self._changes)
         self._round = 0
         self._rows: list[RunRow] = []
@@ -144,12 +140,15 @@ class FlagJudge:
         if not self._verdicts:
             return
         from flag_harness.analysis.verdict.lines import verdict_lines
+        from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 
         terminalreporter.section("verdicts", sep="-")
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             rows = self._rows_of(change)
             for line in verdict_lines(verdict, rows):
                 terminalreporter.write_line(line)
+        for line in rate_blame_lines(self._rows, self._all_changes):
+            terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""

@@ -1,0 +1,112 @@
+"""Blame on rates: which combination of flags makes tests fail more often, though its flags alone do not.
+
+Each combination of a test is compared to the one in which all flags are as in production. A combination is harmful if
+its rounds show a loss, and safe if they exclude a loss of the margin; both tests are valid at every look, and their
+error rates hold over all tests and combinations together (Holm). If a part of a harmful combination is neither, the
+data cannot tell whether that part does the harm alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from flag_harness.analysis.verdict.evidence import FlagChange, result_of
+from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Stratum, StratumTest, flag_findings, rounds_to_pass
+from flag_harness.matrix import name_of_test
+from flag_harness.wording import join_names, quantity
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
+
+Labels: TypeAlias = frozenset[str]
+"""The changes from production that a combination makes, such as `{"strict", "model=haiku"}`."""
+_Results: TypeAlias = Mapping[int, float]
+
+
+class _CellKey(NamedTuple):
+    test: str
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A combination of one test, compared to production."""
+
+    off: float
+    on: float
+    test: StratumTest
+    margin: float
+    is_harmful: bool
+    is_safe: bool
+
+
+def rate_blame_lines(
+    rows: "Sequence[RunRow]", changes: Sequence[FlagChange], alpha: float = DEFAULT_ALPHA
+) -> Iterator[str]:
+    """Yield a line for each smallest combination of several flags that makes a test fail more often.
+
+    `changes` has every change of every flag from its value in production. Yield nothing if no combination has several.
+    """
+    compared = _comparisons(_results(rows, changes), changes, alpha)
+    harmful = [key for key, one in compared.items() if one.is_harmful]
+    for key in sorted(harmful, key=lambda key: (key.test, len(key.labels), sorted(key.labels))):
+        is_explained = any(other.test == key.test and other.labels < key.labels for other in harmful)
+        if len(key.labels) > 1 and not is_explained:
+            yield _blame_line(key, compared, alpha)
+
+
+def _results(rows: "Sequence[RunRow]", changes: Sequence[FlagChange]) -> Mapping[_CellKey, _Results]:
+    """Return the results of each test and combination by repetition."""
+    label_of = {(one.flag, repr(one.value)): one.label for one in changes}
+    found: dict[_CellKey, dict[int, float]] = {}
+    for row in rows:
+        labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
+        key = _CellKey(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
+        if row.values and (result := result_of(row)) is not None:
+            found.setdefault(key, {})[row.repetition] = result
+    return found
+
+
+def _comparisons(
+    results: Mapping[_CellKey, _Results], changes: Sequence[FlagChange], alpha: float
+) -> Mapping[_CellKey, _Comparison]:
+    margins = {one.label: one.margin for one in changes}
+    pairs = {key: (results.get(_CellKey(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels}
+    tests = {}
+    for key, (off, on) in pairs.items():
+        common = sorted(off.keys() & on.keys())
+        margin = min(margins[label] for label in key.labels)
+        tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).test(margin), margin
+    findings = flag_findings([[test] for test, _ in tests.values()], alpha)
+    return {
+        key: _Comparison(_rate(pairs[key][0]), _rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe)
+        for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
+    }
+
+
+def _rate(results: _Results) -> float:
+    return sum(results.values()) / len(results) if results else 0.0
+
+
+def _blame_line(key: _CellKey, compared: Mapping[_CellKey, _Comparison], alpha: float) -> str:
+    one, name = compared[key], " and ".join(sorted(key.labels))
+    start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"
+    unknown = [part for part in _parts(key) if part not in compared or not compared[part].is_safe]
+    if not unknown:
+        return f"{start}; with fewer of these flags, a loss of {one.margin * 100:g} points is excluded"
+    names = join_names([" and ".join(sorted(part.labels)) for part in unknown])
+    missing = [part for part in unknown if part not in compared]
+    if missing:
+        return f"{start}; the data cannot tell whether {names} alone would do: not all of that ran"
+    level = alpha / 2 / len(compared)
+    further = max(rounds_to_pass(compared[part].test, compared[part].margin, level) for part in unknown)
+    rounds = quantity(further, "further round")
+    return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
+
+
+def _parts(key: _CellKey) -> Iterator[_CellKey]:
+    """Yield the parts of a combination that have at least one of its flags and lack at least one."""
+    labels = sorted(key.labels)
+    for size in range(1, len(labels)):
+        yield from (_CellKey(key.test, frozenset(part)) for part in combinations(labels, size))
