@@ -15,7 +15,7 @@ _MOST_NAMED = 3
 
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield the lines about one verdict. `rows` are the runs of both arms, for what further rounds would cost."""
-    where = " (simulator only)" if is_simulated(rows) else ""
+    where = " (simulator only)" if has_simulated_answers(rows) else ""
     yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason(verdict)}"
     yield f"  {excluded_text(verdict)}"
     for obstacle in verdict.obstacles:
@@ -26,7 +26,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
         yield f"  {_cost_text(verdict, rows)}"
 
 
-def is_simulated(rows: "Iterable[RunRow]") -> bool:
+def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
     """Return True if the simulator gave answers, in these runs or in a recording that they played."""
     return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)
 
@@ -36,7 +36,7 @@ def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]
     from flag_harness.record import VerdictRecord
 
     word = verdict.decision.lower()
-    return VerdictRecord(change.flag, word, is_simulated(rows), summary_text(verdict))  # type: ignore[arg-type]
+    return VerdictRecord(change.flag, word, has_simulated_answers(rows), summary_text(verdict))  # type: ignore[arg-type]
 
 
 def provider_text(rows: "Iterable[RunRow]") -> str:
