@@ -7,6 +7,7 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.config import read_config
+from flag_harness.errors import RecordError
 from flag_harness.record import RunHeader, RunRow, append_row, encode_record, flag_values, load_record, start_record
 from flag_harness.report.causes import recorded_flags
 
@@ -103,3 +104,10 @@ def test_flags_of_every_source_are_reported_as_declared(tmp_path: Path, suffix: 
     assert "fails when key" in output.read_text("utf-8")
     expected = sorted(flags, key=lambda flag: flag.name)
     assert expected == sorted(recorded_flags(load_record(record).header), key=lambda flag: flag.name)
+
+
+def test_a_flag_that_a_record_declares_wrongly_is_named() -> None:
+    """A record may come from anywhere: one line, without a traceback."""
+    header = RunHeader(flags={"model": {"env": "MODEL", "labels": [1.5, "b"], "values": ["a", "b"]}})
+    with pytest.raises(RecordError, match=r"'model' wrongly.*--harness-record=FILE"):
+        recorded_flags(header)

@@ -17,7 +17,7 @@ from flag_harness.analysis.matrix_runs import (
     failing_tests,
     matrix_row,
 )
-from flag_harness.errors import FlagError
+from flag_harness.errors import FlagError, RecordError
 from flag_harness.flag import SOURCES, Flag
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
@@ -74,13 +74,18 @@ def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
 
 
 def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
-    """Return the flags that the header of a record declares."""
+    """Return the flags that the header of a record declares. Raise `RecordError` if one is invalid."""
     return tuple(_recorded_flag(name, values) for name, values in header.flags.items())
 
 
 def _recorded_flag(name: str, values: Mapping[str, Any]) -> Flag:
     source = {} if values.keys() & set(SOURCES) else {"env": name}
-    return msgspec.convert({**source, **values, "name": name}, Flag)
+    try:
+        return msgspec.convert({**source, **values, "name": name}, Flag)
+    except msgspec.ValidationError as error:
+        raise RecordError(
+            f"the record declares the flag {name!r} wrongly ({error}); write it anew with --harness-record=FILE"
+        ) from None
 
 
 def rerun_command(options: Sequence[str], case: str) -> str:
