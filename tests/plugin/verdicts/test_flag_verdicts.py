@@ -110,6 +110,23 @@ def test_marks_put_tests_into_groups(pytester: pytest.Pytester) -> None:
     run.stderr.fnmatch_lines(["*takes names of groups; write @pytest.mark.harness_stratum(*refunds*)"])
 
 
+def test_leaving_out_a_run_tears_down_the_module_before_it(pytester: pytest.Pytester) -> None:
+    """The last run of a module is left out once its flag is decided; the next module is set up as usual."""
+    test = """
+        import pytest
+
+        @pytest.mark.harness_no_request
+        @pytest.mark.flag_matrix("fast", "strict")
+        def test_it(cassette, flags):
+            assert "strict" not in flags
+    """
+    pytester.makepyfile(test_one=test, test_two=test)
+    pytester.makepyprojecttoml(CONFIG)
+    run = pytester.runpytest_inprocess("--harness-verdict=all", "--harness-repeat=12", *SIMULATED)
+    run.stdout.fnmatch_lines(["strict: FAIL after * rounds*", "fast: INCONCLUSIVE after 12 rounds*"])
+    run.stdout.no_fnmatch_line("*error*in *")
+
+
 def test_too_few_rounds_are_inconclusive_and_no_success(pytester: pytest.Pytester) -> None:
     """The verdict says what a decision would cost."""
     _make_project(pytester)

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flag_harness.plugin.resume.resume import difference
+from flag_harness.record import GateFiles, RunHeader
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -63,6 +67,11 @@ def api(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield api
 
 
+def _header(pytester: pytest.Pytester) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads((pytester.path / "run.jsonl").read_text().splitlines()[0])
+    return header
+
+
 def _interrupt(pytester: pytest.Pytester, *options: str) -> None:
     """Interrupt a run between the two requests of a test, and leave its record as a killed process does."""
     run = pytester.runpytest_inprocess(*OPTIONS, *options, "--harness-record=run.jsonl", no_reraise_ctrlc=True)
@@ -80,7 +89,9 @@ def test_no_completed_request_is_sent_twice(pytester: pytest.Pytester, api: Api,
     """Finished runs are taken from the record, and a test that was interrupted gets back the answers that arrived."""
     options = (*options, "--record-mode=once")
     _interrupt(pytester, *options)
+    begun = _header(pytester)["started_at"]
     run = pytester.runpytest_inprocess(*OPTIONS, *options, "--harness-resume=run.jsonl")
+    assert begun == _header(pytester)["started_at"]  # rows must not look younger than they are
     run.stdout.fnmatch_lines(["resumed: 2 runs of run.jsonl, begun 20*", "*4 passed, 2 resumed*"])
     assert sorted(set(api.texts)) == sorted(api.texts)
     assert 12 == len(api.texts)
@@ -174,3 +185,10 @@ def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: 
     assert "api03" not in (pytester.path / "run.answers.jsonl").read_text()
     pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-resume=run.jsonl")
     assert 13 == len(api.texts)
+
+
+def test_a_changed_file_of_the_gate_is_another_run(tmp_path: Path) -> None:
+    """Its prompts are no modules, but evidence is about these files too."""
+    old, same, new = (RunHeader(tested=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))
+    assert "" == difference(old, same, tmp_path)
+    assert "prompt.md changed since then" == difference(old, new, tmp_path)

@@ -96,6 +96,12 @@ def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
         )
 
 
+def begun_at(config: pytest.Config) -> str:
+    """Return when the run began that this run resumes, or an empty string. Its rows are as old as that."""
+    resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    return resumer.header.started_at if resumer is not None else ""
+
+
 def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
     """Return why a run cannot go on with the record of another one, or an empty string. `root` has the project."""
     for name in _SAME:
@@ -106,6 +112,9 @@ def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
     if before != now:
         return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
     changed = sorted(path for path, digest in old.files.items() if _digest(root / path) != digest)
+    if not changed and old.tested and new.tested:
+        found = old.tested.digests, new.tested.digests
+        changed = sorted({path for path, _ in found[0].items() ^ found[1].items()})
     return f"{join_names(changed)} changed since then" if changed else ""
 
 
