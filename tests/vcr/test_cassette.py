@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 
 from flag_harness.errors import CassetteError, CassetteMiss
@@ -215,3 +216,16 @@ def test_a_placeholder_without_a_value_replaces_nothing(tmp_path: Path) -> None:
     """The variable that holds the value is unset, for example."""
     cassette = _played(tmp_path, _row(answer="<KEY> <ID>"), filter_sensitive_data={"<KEY>": None, "<ID>": "7"})
     assert b"<KEY> 7" == _ask(cassette)
+
+
+def test_an_answer_that_cannot_be_decompressed_names_the_file_and_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client gets it as it is, and fails in words of its own; nothing is said if the package is there."""
+    content = {"base64_string": base64.b64encode(brotli.compress("é".encode() * 9)).decode()}
+    row = _row(headers={"content-encoding": ["br"]}, body=content)
+    cassette = _played(tmp_path, row, allow_playback_repeats=True)
+    _ask(cassette)
+    monkeypatch.setattr("flag_harness.wire.compression.responses.codecs", lambda encoding: ())
+    with pytest.warns(UserWarning, match=r"it\.yaml: .* pip install brotli"):
+        _ask(cassette)

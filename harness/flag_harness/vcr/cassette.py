@@ -1,6 +1,7 @@
 """A cassette in vcrpy's format, which plays recorded responses and records new ones."""
 
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from flag_harness.vcr.responses import VcrResponse
 from flag_harness.vcr.secrets import credential_headers, drop_credential_headers
 from flag_harness.vcr.settings import VcrSettings
 from flag_harness.vcr.storage import StoredCassette, VcrInteraction
+from flag_harness.wire.compression import missing_package
 from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Response
 
 
@@ -60,7 +62,13 @@ class VcrCassette:
                 self.passed_on = True
                 return None
             answer = self.play(filtered)
-        return responses.response_from_vcr(answer) if answer is not None else self._make_recording_edit(sent)
+        if answer is None:
+            return self._make_recording_edit(sent)
+        response = responses.response_from_vcr(answer)
+        if package := missing_package(response):
+            text = f"{self._file}: an answer is compressed, and {package} is missing to read it; pip install {package}"
+            warnings.warn(text, stacklevel=2)
+        return response
 
     def play(self, filtered: VcrRequest) -> VcrResponse | None:
         """Return the next recorded answer to a filtered request, or None if its answer is to be recorded.

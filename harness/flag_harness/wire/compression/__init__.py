@@ -10,6 +10,7 @@ from flag_harness.wire.compression.decompressor import (
 from flag_harness.wire.compression.responses import (
     check_decompressed_sizes,
     decompress_response,
+    missing_package,
     unreadable_encodings,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "codecs",
     "decompress_response",
     "decompressed_limit",
+    "missing_package",
     "unreadable_encodings",
 ]

@@ -8,6 +8,7 @@ from flag_harness.wire.compression.decompressor import Decompressor, codecs, dec
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 _GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
+_PACKAGES = {"br": "brotli", "zstd": "zstandard"}
 _GZIP_RATIO = 1032
 """The largest factor by which gzip or deflate can shrink data in one pass."""
 
@@ -41,6 +42,12 @@ def unreadable_encodings(response: Response) -> str:
         body(plain).decode("utf-8")
         return ""
     return ", ".join(encodings)
+
+
+def missing_package(response: Response) -> str:
+    """Return the package that is missing to decompress a response, or an empty string."""
+    names = unreadable_encodings(response).split(", ")
+    return next((_PACKAGES[name] for name in reversed(names) if name in _PACKAGES and not codecs(name)), "")
 
 
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
