@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import certifi
 import pytest
 
 from flag_harness.errors import HarnessError
@@ -17,6 +20,7 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
 from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_information
+from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
@@ -114,6 +118,20 @@ def test_a_process_whose_children_cannot_be_read_gets_the_signal(monkeypatch: py
         _first_line(process)
         is_due.set()
         assert -signal.SIGKILL == process.wait(20)
+
+
+def test_certificates_are_loaded_by_the_first_use_of_a_context() -> None:
+    """A client that is answered offline never needs them; one that outlives the run of its test has them."""
+    usual = ssl.create_default_context(cafile=certifi.where()).cert_store_stats()
+    with load_certificates_late():
+        asked, left = (ssl.create_default_context(cafile=certifi.where()) for _ in range(2))
+        assert usual == asked.cert_store_stats()
+        assert usual["x509"] == len(asked.get_ca_certs())
+        with pytest.raises(FileNotFoundError):
+            ssl.create_default_context(cafile="no-such-file.pem")
+        with asked.wrap_socket(socket.socket(), server_hostname="shop.test") as connection:
+            assert asked is connection.context
+    assert usual == left.cert_store_stats()
 
 
 def test_a_call_that_takes_too_long_is_a_hang() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from flag_harness.plugin.sweep.budget import (
     order_by_information,
     order_by_test,
 )
+from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS
 from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
@@ -94,6 +96,9 @@ class SuiteSweep:
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
         self.budget = SweepBudget(config.getoption("--harness-sweep-budget"))
+        certificates = ExitStack()
+        certificates.enter_context(load_certificates_late())
+        config.add_cleanup(certificates.close)
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._player = Player(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)

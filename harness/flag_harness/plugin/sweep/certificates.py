@@ -1,0 +1,46 @@
+"""Load certificates only for connections: loading them takes longer than all else that a run of a small test does."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from flag_harness.transports.patch import replace_attribute
+
+_READERS = ("wrap_socket", "wrap_bio", "get_ca_certs", "cert_store_stats")
+"""The methods of an `SSLContext` that need its certificates."""
+
+
+@contextmanager
+def load_certificates_late() -> Iterator[None]:
+    """In the context, let each `SSLContext` read its files of certificates when it is first used.
+
+    Each HTTP client makes such a context when it is created, and a client that is answered offline never uses it. A
+    file that does not exist is an error at once, as usual.
+    """
+    waiting: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
+    load = ssl.SSLContext.load_verify_locations
+
+    def load_late(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        if isinstance(cafile, str) and os.path.isfile(cafile) and capath is None and cadata is None:
+            waiting.setdefault(context, []).append(cafile)
+        else:
+            load(context, cafile, capath, cadata)
+
+    def load_first(method: Any) -> Any:
+        def use(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
+            for cafile in waiting.pop(context, ()):
+                load(context, cafile)
+            return method(context, *args, **options)
+
+        return use
+
+    with ExitStack() as patches:
+        patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", load_late))
+        for name in _READERS:
+            patches.enter_context(replace_attribute(ssl.SSLContext, name, load_first(getattr(ssl.SSLContext, name))))
+        yield
+        for context in [*waiting]:  # it may be used later
+            context.cert_store_stats()
