@@ -118,12 +118,12 @@ def test_leaving_out_a_run_tears_down_the_module_before_it(pytester: pytest.Pyte
         @pytest.mark.harness_no_request
         @pytest.mark.flag_matrix("fast", "strict")
         def test_it(cassette, flags):
-            assert "strict" not in flags
+            assert "fast" not in flags
     """
     pytester.makepyfile(test_one=test, test_two=test)
     pytester.makepyprojecttoml(CONFIG)
     run = pytester.runpytest_inprocess("--harness-verdict=all", "--harness-repeat=12", *SIMULATED)
-    run.stdout.fnmatch_lines(["strict: FAIL after * rounds*", "fast: INCONCLUSIVE after 12 rounds*"])
+    run.stdout.fnmatch_lines(["strict: INCONCLUSIVE after 12 rounds*", "fast: FAIL after * rounds*"])
     run.stdout.no_fnmatch_line("*error*in *")
 
 
