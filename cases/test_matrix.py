@@ -125,7 +125,7 @@ def _streaming(cassette: Any, conversation: Conversation) -> None:
     texts = [line[2] for line in transcript(messages) if line[:2] == ["assistant", "text"]]
     assert "".join(texts) == "".join(shown), "the deltas join to the final text"
     assert len(texts) < len(shown), "the text comes in more than one delta"
-    tolerance = 1e-6 if cassette.is_virtual else SCHEDULING
+    tolerance = 0.005 if cassette.is_virtual else SCHEDULING  # real time passes too while a thread of the process works
     for (_, response), event in zip(cassette.exchanges, conversation.events_of(RequestUsage), strict=True):
         timeline = pytest.approx(first_token(response), abs=tolerance)
         assert timeline == event.first_token, "the agent's first-token time equals the timeline's"
