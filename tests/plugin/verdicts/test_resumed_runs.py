@@ -192,3 +192,14 @@ def test_a_changed_file_of_the_gate_is_another_run(tmp_path: Path) -> None:
     old, same, new = (RunHeader(tested=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))
     assert "" == difference(old, same, tmp_path)
     assert "prompt.md changed since then" == difference(old, new, tmp_path)
+
+
+def test_a_run_that_keeps_no_content_is_resumed_by_its_rows_alone(pytester: pytest.Pytester, api: Api) -> None:
+    """No answer is written to the disk, so an interrupted test is paid for again."""
+    options = (*OPTIONS, "--disable-recording", "--harness-report-content=none")
+    pytester.runpytest_inprocess(*options, "--harness-record=run.jsonl", no_reraise_ctrlc=True)
+    assert not (pytester.path / "run.answers.jsonl").exists()
+    (pytester.path / "stop").write_text("")
+    run = pytester.runpytest_inprocess(*options, "--harness-resume=run.jsonl")
+    run.stdout.fnmatch_lines(["*4 passed, 2 resumed*"])
+    assert 13 == len(api.texts)
