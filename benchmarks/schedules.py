@@ -72,6 +72,16 @@ text = "Thanks a lot."
 when = { user = "Are you there?" }
 text = "Yes, I am."
 """
+CONFTEST = """
+import os
+
+
+def pytest_runtest_logstart(nodeid):
+    log, (_, _, number) = os.environ.get("SCARS_LOG"), nodeid.rstrip("]").rpartition("schedule_")
+    if log and number.isdecimal():
+        with open(log, "a") as file:
+            file.write(f"schedule {number}\\n")
+"""
 _CAUSE = re.compile(r"^(.+): raw exception: PlantedBugError", re.MULTILINE)
 
 
@@ -89,6 +99,7 @@ def make_project(folder: Path) -> None:
     (folder / "fixtures/scenarios/sums.toml").write_text(SCENARIO)
     (folder / "pyproject.toml").write_text(SETTINGS)
     (folder / "test_planted.py").write_text(TEST)
+    (folder / "conftest.py").write_text(CONFTEST)
 
 
 def run_schedules(folder: Path, *options: str, **variables: str) -> str:
@@ -101,13 +112,18 @@ def run_schedules(folder: Path, *options: str, **variables: str) -> str:
 
 def first_schedules(log: Path) -> Mapping[frozenset[str], int]:
     """Return the number of the first schedule that brings two troubles together, for each pair in the log."""
-    agents: list[list[str]] = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        agents[-1].append(line) if line != "agent" else agents.append([])
     first: dict[frozenset[str], int] = {}
-    for number, scars in enumerate(agents[1:]):  # the first is that of the baseline
-        for pair in combinations(scars, 2):
-            first.setdefault(frozenset(pair), number)
+    number, scars = 0, list[str]()
+    for line in log.read_text(encoding="utf-8").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "schedule":
+            number = int(rest)
+        if line == "agent" or kind == "schedule":
+            scars = []
+            continue
+        for other in scars:
+            first.setdefault(frozenset((line, other)), number)
+        scars.append(line)
     return first
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from flag_harness.faults import Fault, clean_end, dropped_event, duplicated_event, ping_only
 
@@ -23,8 +24,27 @@ BROKEN_STREAMS: Mapping[str, Callable[..., Fault]] = {
 }
 """Texts of the user, and how the first answer breaks that looks complete, or comes out of order, or is silent."""
 
+OTHER_TOOL = "tools.1: Input tag 'computer_20251124' found using 'type' does not match any of the expected tags"
+
 UNSENDABLE = {" \n": "empty", "\ud83d": "surrogate"}
 """Texts that the API does not accept, and a word of the error."""
 
 INVALID = (("MAX_TOKENS", "1_000"), ("MAX_TOKENS", "0"), ("THINKING_BUDGET", "1023"))
 """Settings that are not numbers, or too small."""
+
+
+class UnreadyTool:
+    """A tool with a bug: it has no definition."""
+
+    name = "unready"
+    beta: str | None = None
+    input_schema: Mapping[str, Any] = {"type": "object"}
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """Raise `LookupError`."""
+        raise LookupError("the tool is not ready")
+
+    async def run(self, arguments: Mapping[str, Any]) -> str:
+        """Raise: the tool cannot be offered."""
+        raise NotImplementedError(arguments)

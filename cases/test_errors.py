@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.conformance.failures import BROKEN_STREAMS, DATES, FINAL, INVALID, STATUSES, UNSENDABLE
+from flag_harness.conformance import failures
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, about, cache_marks, transcript
 from flag_harness.faults import (
     bad_gateway,
@@ -49,8 +49,6 @@ ASKED_WAIT, LONG_WAIT = 7, 100_000
 LONGEST_WAIT = 60
 """Seconds after which a user takes the agent for dead."""
 
-OTHER_TOOL = "tools.1: Input tag 'computer_20251124' found using 'type' does not match any of the expected tags"
-
 pytestmark = [pytest.mark.features("errors"), pytest.mark.scenario("errors")]
 
 
@@ -75,7 +73,7 @@ class Computer:
 @pytest.mark.flags(streaming=True, prompt_cache=True, extended_output=True)
 @pytest.mark.faults(
     parameter_rejected(parameter="output_config", when=about("And the rest"), on=1),
-    bad_request(message=OTHER_TOOL, when=about("Answer when you can"), on=1),
+    bad_request(message=failures.OTHER_TOOL, when=about("Answer when you can"), on=1),
 )
 @pytest.mark.asyncio
 async def test_beta_rejected(
@@ -133,12 +131,12 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
     roles = [message["role"] for message in conversation.agent.context.messages]
     assert ["user", "assistant"] == roles, "there is one assistant turn"
 
-    for status, seconds in STATUSES.items():
+    for status, seconds in failures.STATUSES.items():
         await conversation.send(f"Status {status}.")
         assert seconds == conversation.events_of(Waiting)[-1].seconds, f"{status} is retried after its time"
         assert isinstance(conversation.events[-1], TurnEnded), "the next attempt succeeds"
-    assert 9 == retry_after_seconds(DATES), "a date in retry-after is compared with the answer's own"
-    for status, kind in FINAL.items():
+    assert 9 == retry_after_seconds(failures.DATES), "a date in retry-after is compared with the answer's own"
+    for status, kind in failures.FINAL.items():
         requests = len(cassette.bodies)
         await conversation.send(f"Status {status}.")
         assert kind == conversation.events_of(AgentError)[-1].kind, f"{status} is reported as what it is"
@@ -198,7 +196,7 @@ async def test_stream_error(cassette: Any, start: Callable[..., Conversation]) -
 @pytest.mark.flags(streaming=True)
 @pytest.mark.faults(
     clean_end(at="inside_text", on=[1, 2, 3]),
-    *(fault(on=1, when=about(words)) for words, fault in BROKEN_STREAMS.items()),
+    *(fault(on=1, when=about(words)) for words, fault in failures.BROKEN_STREAMS.items()),
     trickle(size=64, interval=8, when=about("Status of the line")),
 )
 @pytest.mark.asyncio
@@ -217,7 +215,7 @@ async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> 
     assert 4 == len(cassette.exchanges), "the agent recovers once the stream is complete"
     assert conversation.events_of(TurnEnded), "the session goes on"
 
-    for words in BROKEN_STREAMS:
+    for words in failures.BROKEN_STREAMS:
         discarded = len(conversation.events_of(TurnDiscarded))
         await conversation.send(words)
         assert discarded + 1 == len(conversation.events_of(TurnDiscarded)), (
@@ -245,18 +243,21 @@ async def test_token_guard(cassette: Any, start: Callable[..., Conversation], mo
 
         kept = [block["text"] for block in conversation.agent.context.messages[-1]["content"]]
         assert ["Answer when you can."] == kept, "the user's turn is kept"
-    for name, value in INVALID:
+    for name, value in failures.INVALID:
         with monkeypatch.context() as invalid:
             invalid.setenv(name, value)
             conversation = start()
             await conversation.send("Answer when you can.")
         assert f"{name}={value}" in str(conversation.events).replace("'", ""), "an invalid setting is named"
-    conversation = start()
-    for text, word in UNSENDABLE.items():
+    conversation = start(tools=[failures.UnreadyTool()])
+    for text, word in failures.UNSENDABLE.items():
         await conversation.send(text)
         assert word in conversation.events_of(AgentError)[-1].message, "a text that cannot be sent is refused"
     await conversation.send(None)
     assert "no unanswered turn" in conversation.events_of(AgentError)[-1].message, "there is nothing to continue"
+    monkeypatch.delenv(MAX_TOKENS.env)
+    await conversation.send("Answer when you can.")
+    assert "unexpected" == conversation.events_of(AgentError)[-1].kind, "no exception leaves the agent"
 
     assert not cassette.exchanges, "nothing reaches the network"
     assert 3 == len(refused), "each limit is enforced"

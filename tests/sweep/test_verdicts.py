@@ -152,6 +152,27 @@ def test_tokens_that_no_readable_answer_has_are_wrong() -> None:
     assert "the agent reports 5 input_tokens, and its answers have 0" == find_wrong_usage(observed, observed)
 
 
+def test_a_repeated_request_may_have_an_answer_that_does_not_count() -> None:
+    """An agent that failed elsewhere sends as many requests as without a trouble."""
+    usage = {"input_tokens": 5}
+    answer = ParsedResponse(200, False, {"content": [TEXT], "usage": usage}, complete=True, error=None)
+    exchange = replace(BASELINE.exchanges[0], answer=answer)
+    other = replace(exchange, body={"messages": [MORE]})
+    calls = (CallResult("returned", usage=usage),)
+    baseline = TestObservation(calls, (exchange, other))
+    assert "" == find_wrong_usage(TestObservation(calls, (exchange, exchange)), baseline)
+    assert "the agent reports 5 input_tokens, and its answers have 10" == find_wrong_usage(baseline, baseline)
+
+
+@pytest.mark.parametrize(("sent", "oracles"), [(0.5, []), (1.0, ["retry-after ignored"]), (4.0, [])])
+def test_a_wait_counts_from_the_answer_that_asks_for_it(sent: float, oracles: list[str]) -> None:
+    """An agent that repeats the request before the answer has come does not know what it asks for."""
+    limit = ParsedResponse(429, False, {}, complete=True, error={"type": "rate_limit_error"})
+    first = replace(BASELINE.exchanges[0], answer=limit, response_headers=(("retry-after", "3"),))
+    exchanges = (first, *(replace(one, sent=sent + index) for index, one in enumerate(BASELINE.exchanges)))
+    assert oracles == [name for name, _ in _judge(replace(FIRED, exchanges=exchanges))[1]]
+
+
 def test_a_test_that_sends_far_too_many_requests_is_stopped() -> None:
     """By an exception that no agent catches."""
     (layer,) = Probe(None, request_limit=2).layers(())

@@ -1,6 +1,7 @@
 """Compare the tokens that an agent reports with those of the answers that it got."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
 from flag_harness.wire.usage import Usage
@@ -17,7 +18,9 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
     """
     for number, call in enumerate(observed.calls, start=1):
         prompts = list(observed.prompts(number))
-        is_plain = call.ending == "returned" and len(prompts) == len(list(baseline.prompts(number)))
+        has_retries = any(first.body == second.body for first, second in pairwise(prompts))
+        is_whole = len(prompts) == len(list(baseline.prompts(number))) and not has_retries
+        is_plain = call.ending == "returned" and is_whole
         if any(one.answer.status == 200 and one.answer.usage is None for one in prompts):
             continue
         if reason := _compare(call, prompts, is_plain=is_plain):
