@@ -1,7 +1,7 @@
-"""Durations as people write them: 30d, 2w, 12h."""
+"""Durations as people write them (30d, 2w, 12h), and ages."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from flag_harness.wording import quantity
 
@@ -16,6 +16,19 @@ def duration_text(duration: timedelta) -> str:
     ('30 days', '1 hour')
     """
     return quantity(duration.days, "day") if duration.days else quantity(int(duration.total_seconds() // 3600), "hour")
+
+
+def age_of(moment: str | None, now: datetime) -> timedelta | None:
+    """Return the time from an ISO 8601 moment to `now`, or None if `moment` is not one. Without an offset it is in UTC.
+
+    >>> age_of("2026-11-28T10:00:00+02:00", datetime(2026, 11, 28, 9, tzinfo=UTC))
+    datetime.timedelta(seconds=3600)
+    """
+    try:
+        begin = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    return now - (begin if begin.tzinfo else begin.replace(tzinfo=UTC))
 
 
 def parse_duration(text: str) -> timedelta | None:

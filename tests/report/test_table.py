@@ -100,6 +100,8 @@ NOTHING = {"recorded_from": None, "recorded_at": None}
     ("rows", "line"),
     [
         ([_row(recorded_at="2026-11-21T11:00:00Z")], "0 simulated, 1 live; oldest 1 day old"),
+        ([_row(recorded_at="9999-12-31T23:59:59-12:00")], "0 simulated, 1 live; oldest 0 days old"),
+        ([_row(recorded_at="yesterday")], "0 simulated, 1 live"),
         ([_row(recorded_from="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
         ([_row(**NOTHING, answered_by="live")], "0 simulated, 0 live, 1 answered by the live API"),
         ([_row(**NOTHING, answered_by="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),

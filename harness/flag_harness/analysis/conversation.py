@@ -6,7 +6,6 @@ request whose messages it continues.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -102,15 +101,6 @@ def answer_ending(last: object) -> str:
     if isinstance(last, Cut):
         return last.how
     return "abandoned" if isinstance(last, End) and last.abandoned else "end"
-
-
-def days_since(recorded_at: str, now: datetime) -> int | None:
-    """Return the number of whole days since an ISO 8601 time, or None if the text is not such a time."""
-    try:
-        moment = datetime.fromisoformat(recorded_at)
-    except ValueError:
-        return None
-    return (now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).days
 
 
 def _build_step(

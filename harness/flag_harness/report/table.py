@@ -3,9 +3,10 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flag_harness.durations import age_of
 from flag_harness.matrix import name_of_test
 from flag_harness.wording import quantity
 
@@ -121,8 +122,8 @@ def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
     if without := sum(row.outcome != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
-    moments = [row.recorded_at for row in rows if row.recorded_at]
-    oldest = [f"oldest {_age_text(min(moments), now)}"] if moments else []
+    ages = [age for row in rows if (age := age_of(row.recorded_at, now)) is not None]
+    oldest = [f"oldest {quantity(max(*ages, timedelta()).days, 'day')} old"] if ages else []
     return "recordings: " + "; ".join([", ".join(parts), *oldest])
 
 
@@ -170,8 +171,3 @@ def _outcome_counts(rows: "Sequence[RunRow]") -> str:
 
 def _flag_count(combination: str) -> int:
     return 0 if combination == "off" else combination.count("+") + 1
-
-
-def _age_text(recorded_at: str, now: datetime) -> str:
-    days = (now - datetime.fromisoformat(recorded_at).astimezone(UTC)).days
-    return f"{days} day{'s' if days != 1 else ''} old"

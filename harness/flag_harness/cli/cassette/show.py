@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
+from flag_harness.analysis.conversation import ConversationStep, conversation_steps
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
 from flag_harness.cli.files import one_line
@@ -21,6 +21,7 @@ from flag_harness.cli.terminal import (
     styled_text,
     wrap_text,
 )
+from flag_harness.durations import age_of
 from flag_harness.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -95,8 +96,9 @@ def _conversation_texts(
 
 
 def _provenance_text(envelope: Envelope) -> str:
-    days = days_since(envelope.recorded_at, datetime.now(UTC))
-    age = "" if days is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
+    since = age_of(envelope.recorded_at, datetime.now(UTC))
+    days = since.days if since else 0
+    age = "" if since is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
     marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.rebased else ""]
     loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
     parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]

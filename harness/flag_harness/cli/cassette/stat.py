@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.conversation import conversation_steps, days_since
+from flag_harness.analysis.conversation import conversation_steps
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_NAME
 from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
 from flag_harness.config import find_root, read_config
+from flag_harness.durations import age_of
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
 from flag_harness.wire.usage import Usage
@@ -117,12 +118,13 @@ def _shared_file_sizes(folders: Iterable[Path | None]) -> Iterator[int]:
 def _summarise(path: Path, now: datetime) -> _CassetteSummary:
     cassette = Cassette.load(path)
     found = list(conversation_steps(cassette))
+    age = age_of(cassette.envelope.recorded_at, now)
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _CassetteSummary(
         path=str(path),
         upstreams=Counter([cassette.envelope.upstream]),
         models=Counter(exchange.model for exchange in found if exchange.model),
-        days=days_since(cassette.envelope.recorded_at, now),
+        days=None if age is None else age.days,
         size=path.stat().st_size,
         interactions=len(found),
         errors=sum(not is_successful(exchange.answer) for exchange in found),

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from flag_harness.durations import duration_text
+from flag_harness.durations import age_of, duration_text
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.matrix import name_of_test, select_combinations
@@ -152,7 +152,7 @@ def _required_combinations(candidate: Candidate) -> tuple[str, ...]:
 
 def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, now: datetime, hint: str) -> RuleResult:
     """Judge whether all times are known, and neither older than the limit nor in the future."""
-    ages = {name: _age(text, now) for name, text in times.items()}
+    ages = {name: age_of(text, now) for name, text in times.items()}
     if unknown := [name for name, age in ages.items() if age is None]:
         return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
     known = {name: age for name, age in ages.items() if age is not None}
@@ -161,13 +161,6 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
     if old := [f"{name} ({duration_text(age)})" for name, age in known.items() if age > limit]:
         return RuleResult(rule, "fail", f"older than {duration_text(limit)}: {join_names(old)}; {hint}")
     return RuleResult(rule, "pass", f"none is older than {duration_text(limit)}")
-
-
-def _age(text: str | None, now: datetime) -> timedelta | None:
-    try:
-        return now - datetime.fromisoformat(text or "").astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _amount(row: RunRow, name: str) -> float | None:

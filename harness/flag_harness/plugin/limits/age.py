@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from flag_harness.durations import duration_text, parse_duration
+from flag_harness.durations import age_of, duration_text, parse_duration
 from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
@@ -29,11 +29,8 @@ class MaxAge(NamedTuple):
 
     def excess_age(self, recorded_at: str | None, now: datetime) -> timedelta | None:
         """Return the age of a recording if it is over the limit, or None if it is younger or of unknown age."""
-        try:
-            age = now - datetime.fromisoformat(recorded_at or "").astimezone(UTC)
-        except ValueError:
-            return None
-        return age if age > self.limit else None
+        age = age_of(recorded_at, now)
+        return age if age is not None and age > self.limit else None
 
 
 def add_age_option(group: pytest.OptionGroup) -> None:
