@@ -31,6 +31,9 @@ RANDOM_ROW_COUNT = 6
 class ConjunctionSearch:
     """Finds the conjunction that makes one row fail.
 
+    A conjunction is represented by the mask of the values that it excludes: it holds in a row that has none of them.
+    `named` are the conjunctions that are already known to make other rows fail. No new row satisfies any of them.
+
     `proven` is that conjunction once it has been proven, else None. `unproven` lists likely candidates that no further
     row could prove.
     """
@@ -118,10 +121,12 @@ class ConjunctionSearch:
         return None, True
 
     def pair_row(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
-        """Return an untried row with the most pairs of values that none of `rows` has, or None.
+        """Return a row to run next, or None; and whether `rows` already have all possible pairs of values.
 
-        Also return whether all possible pairs occur in `rows`. The row has no excluded value, and no named conjunction
-        holds in it.
+        The row has not run yet, has no excluded value, and satisfies no conjunction in `named`. Of a few random rows,
+        it is the one with the most pairs of values that none of `rows` has.
+
+        The second value is True if each pair of values that are not excluded occurs in one of `rows`, or is impossible.
         """
         gaps = pairs_not_covered(self._encoding, rows, excluded)
         best, best_gain = None, 0
@@ -206,7 +211,7 @@ class ConjunctionSearch:
     def _nearest_row(self, target: int, excluded: int, required: int = 0) -> int | None:
         """Return the allowed row that is most similar to `target`, or None.
 
-        It has no excluded value and all required ones, and no named conjunction holds in it.
+        It has all required values and no excluded one, and satisfies no conjunction in `named`.
         """
         limits = self._evidence.limits(excluded, required)
         preferred = list(self._encoding.decode(target))

@@ -121,7 +121,10 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
 def _rewrite_repetition(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
-    """Apply the first rewrite whose old values the interaction holds, if there is one."""
+    """Apply the first of `rewrites` whose old values all occur in the interaction.
+
+    Return the interaction unchanged if none fits.
+    """
     for rewrite in rewrites:
         value, model = interaction.value, cassette.interactions[rewrite.index].value
         for change in reversed(rewrite.changes):

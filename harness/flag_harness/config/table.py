@@ -181,7 +181,7 @@ def _with_judgment(parsed: Flag, flag: _FlagTable) -> Flag:
 
 
 def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:
-    """Raise `ConfigError` if a flag does not have exactly one source, or texts for a variable that it does not have."""
+    """Raise `ConfigError` if a flag does not have exactly one valid source, or has `on` or `off` but no variable."""
     kinds = [kind for kind in SOURCES if kind in table]
     if not kinds:
         raise ConfigError(f"{where} lacks a source, which must be one of {SOURCE_EXAMPLES}")
@@ -199,7 +199,7 @@ def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> N
 
 
 def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
-    """Convert a flag whose `values` are a list, or a table from short names to values."""
+    """Parse a flag whose `values` are a list of values, or a table that maps short names to values."""
     if not isinstance(flag.values, (list, dict)) or len(flag.values) < 2:
         raise ConfigError(f'{where} values = {flag.values!r} must be a list or table of at least two: ["a", "b"]')
     if isinstance(flag.values, dict):

@@ -28,7 +28,10 @@ _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|f
 
 
 def body_outline(body: Any) -> Outline:
-    """Return the outline of a decoded JSON body, or an empty one if it is not an object."""
+    """Return the outline of a decoded JSON body, or an empty one if the body is not an object.
+
+    An outline pairs each path in the body with its value. Texts of people or of the project are replaced by hashes.
+    """
     if not isinstance(body, Mapping):
         return ()
     found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]

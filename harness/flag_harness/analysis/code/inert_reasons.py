@@ -12,7 +12,9 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
-    """Return why flags change nothing, by name. A flag without a variable, or without a known reason, is left out.
+    """Return a dictionary from the names of flags that change nothing to the reason.
+
+    A flag without a variable, or without a known reason, is left out.
 
     `sources` has the text of each Python file of the project, by path.
     """

@@ -54,8 +54,10 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
 
 
 def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """Return one line for each effect, grouped by flag, one for each flag that changed nothing, and one for the pairs
-    that were not compared. `reasons` says why flags changed nothing, by name.
+    """Return lines for the effects of flags, the flags that changed nothing, and the runs that were not compared.
+
+    Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`.
+    The last line counts the pairs of runs that were not compared, by cause.
     """
     settings: dict[str, list[Effect]] = {}
     for effect in attribution.effects:

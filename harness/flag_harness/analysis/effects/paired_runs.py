@@ -81,7 +81,7 @@ class _RunPair:
 
     @property
     def value(self) -> int:
-        """The value that the flag has in `row`."""
+        """The index of the value that the flag has in `row`."""
         return self.row[self.flag]
 
 

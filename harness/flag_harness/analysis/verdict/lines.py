@@ -14,7 +14,10 @@ _MOST_NAMED = 3
 
 
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
-    """Yield the lines about one verdict. `rows` are the runs of both arms, for what further rounds would cost."""
+    """Yield the lines about one verdict. `rows` are the runs of both arms.
+
+    They show where the answers came from, what the provider broke, and what further rounds would cost.
+    """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
     yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason(verdict)}"
     yield f"  {excluded_text(verdict)}"

@@ -36,7 +36,7 @@ class Trials:
 
 
 def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
-    """Return the repetitions of each test and combination.
+    """Count the runs and passes of each test under each combination.
 
     Skipped and inconclusive runs are not counted, nor those that the provider broke.
     """

@@ -64,6 +64,7 @@ class RequestIndex:
         return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
 
     def _content(self, sent: Interaction) -> bytes:
+        """Return the content by which an interaction's request is matched, after normalisation."""
         return self.normalise(sent).content_for(self._match_on)
 
 

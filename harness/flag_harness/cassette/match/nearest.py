@@ -25,6 +25,7 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
     parts, body = _request_parts(sent), sent.body
 
     def distance(row: tuple[int, Request]) -> tuple[int, int, int]:
+        """Return a sort key for an index and its recorded request: the smaller, the more it is like the sent one."""
         other, its = _request_parts(row[1]), row[1].body
         longest = max(len(body), len(its))
         unlike = longest - _common_prefix_length(body, its) - _common_prefix_length(body[::-1], its[::-1])

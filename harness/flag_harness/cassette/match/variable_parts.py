@@ -140,7 +140,10 @@ def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str
 
 
 def _token_pattern(one: str, other: str, before: str) -> tuple[str, str] | None:
-    """Return a kind and a pattern for two words, or None if they do not look like ids or numbers."""
+    """Return a kind and a pattern that matches both of two words, or None if they do not look like ids or numbers.
+
+    `before` is the text before the recorded word. The pattern of a short number includes the end of that text.
+    """
     if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
         if len(one) >= _SHORTEST_ID and len(one) == len(other):
             return "an id or a random number", rf"\b[0-9]{{{len(one)}}}\b"

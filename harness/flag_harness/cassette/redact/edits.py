@@ -39,7 +39,7 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
 def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
     """Turn edits of a part's decoded value into edits of the document that contains the part.
 
-    If the document holds the value literally, each edit stays one edit; else the whole part is replaced.
+    If the document contains the value unencoded, each edit is only moved; else one edit replaces the whole part.
     """
     if part.kind != "number" and document[part.start : part.stop] == part.value:
         for start, stop, new in edits:

@@ -56,7 +56,7 @@ def bad_request(
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """400 for an unknown value of the `anthropic-beta` header. Requests without this value pass."""
+    """400, as if the API did not know one value of the `anthropic-beta` header. Requests without that value pass."""
     message = (
         f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."

@@ -87,7 +87,10 @@ def is_finished(row: "RunRow") -> bool:
 
 
 def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
-    """Raise `pytest.UsageError` if this run, with `header`, differs from the one that it resumes. Main process only."""
+    """Raise `pytest.UsageError` if this run differs from the one that it resumes.
+
+    `header` is the header of this run's record. xdist workers write no record, so they do not call this.
+    """
     resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
     if resumer is not None and (why := difference(resumer.header, header, config.rootpath)):
         raise pytest.UsageError(

@@ -183,7 +183,7 @@ def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
 
 
 def _other_cause(report: pytest.TestReport, traffic: "CassetteTraffic | None") -> str:
-    """Return what else than the flags explains the outcome of a run, or an empty string."""
+    """Return what other than the flags explains the outcome of a run, or an empty string."""
     if hasattr(report, "wasxfail"):
         return EXPECTED_FAILURE if report.skipped else ""
     if report.skipped:

@@ -143,7 +143,7 @@ class RowSearch:
         self._reused_recordings: list[str] = []
 
     def locate_flags(self) -> LocatedTest:
-        """Run rows until the search is over, and return its result."""
+        """Run the test with other flag values until the search is over, and return its result."""
         while rows := self._locator.next_rows() or self._unconfirmed_row():
             self._locator.add([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()

@@ -38,10 +38,16 @@ def order_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Ord
 
 
 def order_by_information(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
-    """Yield the test, kind and part of each item, the most informative first.
+    """Yield each item of the sweep as a test, a kind of trouble and a part (`ALL`, `FIRST` or `REST`).
 
-    The runs without troubles come first. Then each kind is tried at each point under one combination of every test,
-    another one from kind to kind; then under the other combinations; then all that is left.
+    The most informative items come first:
+
+    1. every test without troubles
+    2. each kind of trouble, once at each point of the answer's stream, under one combination of each test function;
+       the next kind takes the next combination
+    3. the schedules, which are random series of troubles
+    4. the same as 2, under all other combinations
+    5. all other troubles
     """
     functions: dict[object, list[pytest.Function]] = {}
     for test in tests:

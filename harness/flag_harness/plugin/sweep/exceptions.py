@@ -25,9 +25,9 @@ class FloodFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
 
 
 def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[type[BaseException], ...]:
-    """Import exceptions from names such as `module.Class`, also from modules in `root`.
+    """Import exception classes by names such as `module.Class`, also from modules in `root`.
 
-    Raise `HarnessError` if one cannot be found.
+    Raise `HarnessError` if one cannot be found, or is not an exception class.
     """
     found = []
     for name in names:

@@ -246,7 +246,7 @@ def _parse_interrupt(text: str) -> Trouble:
 
 
 def _can_be_swept(item: pytest.Function) -> bool:
-    """Return whether a test uses a cassette and causes no trouble by itself."""
+    """Return whether a test uses a cassette, and has neither of the marks `harness_no_request` and `faults`."""
     excluded = ("harness_no_request", "faults")
     return uses_harness(item) and not any(map(item.get_closest_marker, excluded))
 

@@ -57,7 +57,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 
 def check_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Clear the state of an earlier run of the item. Add swallowed refusals to a failure of the setup."""
+    """Clear the state of an earlier run of the item. If its setup fails, add the swallowed refusals to the failure."""
     for key in _STASH_KEYS:
         if key in item.stash:
             del item.stash[key]

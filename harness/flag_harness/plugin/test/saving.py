@@ -96,7 +96,10 @@ def _update_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
 
 
 def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
-    """Return the cassette on disk (or None), and whether the file is broken. Only a rewrite replaces that."""
+    """Return the cassette on disk (or None), and whether its file is broken.
+
+    Raise `CassetteError` if it is broken, unless the record mode is `rewrite`, which replaces it.
+    """
     if not plan.path.exists():
         return None, False
     try:

@@ -43,7 +43,7 @@ class BrokenTrialRepeater:
         self._retries = retries
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        """Run a test until the provider has not broken it, or no retry is left."""
+        """Run a test, and run it again as long as the provider breaks it and retries are left."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         failures = 0
         reports = runtestprotocol(item, log=False, nextitem=nextitem)

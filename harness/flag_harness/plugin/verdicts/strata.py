@@ -6,7 +6,7 @@ STRATUM_MARK = "harness_stratum"
 
 
 def item_strata(item: pytest.Item) -> tuple[str, ...]:
-    """Return the groups that the marks of a test name. Raise `pytest.UsageError` if a mark is invalid."""
+    """Return the groups named by a test's marks. Raise `pytest.UsageError` if a mark is invalid."""
     names: dict[str, None] = {}
     for mark in item.iter_markers(STRATUM_MARK):
         if not mark.args or mark.kwargs or not all(isinstance(name, str) and name for name in mark.args):

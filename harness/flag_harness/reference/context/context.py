@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """A tool call that was started. `outcome` is None while it has not finished."""
+    """The state of a tool call that was started. `outcome` is None until it has finished."""
 
     outcome: ToolOutcome | None = None
 

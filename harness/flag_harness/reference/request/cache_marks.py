@@ -39,7 +39,10 @@ def _with_mark(content: Any) -> Any:
 
 
 def _can_be_marked(block: Mapping[str, Any]) -> bool:
-    """Return whether a block can have a mark. Thinking and empty texts cannot, or the API answers 400."""
+    """Return whether a block can have a cache mark (`cache_control`).
+
+    The API answers 400 if a thinking block or an empty text block has one.
+    """
     return block.get("type") not in _UNMARKABLE and not (block.get("type") == "text" and not block.get("text"))
 
 

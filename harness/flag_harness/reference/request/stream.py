@@ -213,4 +213,5 @@ def _to_json(value: Any) -> Any:
 
 
 def _describe(message: Any) -> str:
+    """Return the type and the beginning of the `repr` of a value, for an error message."""
     return f"{type(message).__name__} {message!r:.100}"

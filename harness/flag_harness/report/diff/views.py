@@ -20,7 +20,7 @@ MOST_TESTS = 20
 
 @dataclass(frozen=True, slots=True)
 class DiffSection:
-    """A part of the comparison: a title, the names of columns, and rows. `is_code` marks the columns with names."""
+    """A table of the comparison. `is_code` says for each column whether Markdown shows its cells as code."""
 
     title: str
     columns: tuple[str, ...]

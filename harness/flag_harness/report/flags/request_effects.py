@@ -70,7 +70,7 @@ def _comparable_request(request: RequestRecord) -> SentRequest:
 
 
 def _comparable_body(outline: Outline) -> dict[str, Any]:
-    """Return a body with the paths of an outline; lists, such as the messages, are lists again."""
+    """Rebuild a request body from its outline. Lists, such as the messages, become lists again."""
     body: dict[str, Any] = {}
     for path, raw in outline:
         value = f"{_HIDDEN}{str(raw).translate(_LETTERS)}" if is_hash(raw) else raw

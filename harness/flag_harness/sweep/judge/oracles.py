@@ -183,7 +183,7 @@ def _find_failed_assertion(observed: TestObservation, baseline: TestObservation)
 
 
 def _is_bound(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the test's own assertions must hold: the agent got every answer that it got in the baseline."""
+    """Return whether the agent got every answer of the baseline, so that the test's own assertions must hold."""
     return not observed.is_off_script and has_all_answers(observed, baseline, call)
 
 

@@ -17,7 +17,7 @@ _Call: TypeAlias = tuple[str, str]
 
 
 def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return the tool that failed although the agent sent the model a result without an error, or an empty string."""
+    """Return which tool failed without an error in the result that the model got, or an empty string."""
     for index, call in enumerate(observed.tool_calls):
         if call.error != TOOL_ERROR or _ran_again(call, observed.tool_calls[index + 1 :]):
             continue
@@ -47,7 +47,7 @@ def _shows_error(result: Mapping[str, Any]) -> bool:
 
 
 def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return a tool that got the result of another call of the baseline, or an empty string."""
+    """Return which call got the result of another call of the baseline, or an empty string."""
     known: dict[_Call, set[str]] = defaultdict(set)
     for call, content in _results(baseline.prompts()):
         known[call].add(content)

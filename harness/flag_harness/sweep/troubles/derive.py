@@ -57,9 +57,10 @@ def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
 
 
 def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
-    """Return the signals of one kind to send to a test's processes; empty if it starts none.
+    """Return the signals of one kind to send to a test's processes, or an empty list if it starts none.
 
-    SIGKILL is tried at each point of each answer, the others as interrupts are.
+    SIGKILL is tried at each point of each answer. Other signals are tried like interrupts: at each point once, in the
+    first answer that reaches it, and at the last point of all.
     """
     if not baseline.processes:
         return []
@@ -70,7 +71,7 @@ def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
 
 
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
-    """Return the tool troubles of one kind to try on a test: on the first call of each tool, and on the last."""
+    """Return the tool troubles of one kind to try on a test, on the calls that `find_troubled_calls` returns."""
     kind = TOOL_TROUBLES[kind_name]
     if is_real_time and kind.seconds:
         return []

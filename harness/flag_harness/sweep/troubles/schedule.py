@@ -8,7 +8,7 @@ from flag_harness.faults import Fault
 from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE = "schedule"
-"""The prefix of the buckets of schedules. The number after it is the seed."""
+"""The prefix of the kinds of schedules. The number after it is the seed."""
 _LEAST_TROUBLES, _MOST_TROUBLES = 4, 8
 _MOST_ON_ONE_REQUEST = 3
 """After three failures of a request, most agents give up."""

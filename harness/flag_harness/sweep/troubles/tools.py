@@ -96,9 +96,9 @@ def parse_tool_trouble(text: str) -> ToolTrouble:
 
 
 def find_troubled_calls(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]) -> list[int]:
-    """Return the numbers of the calls to try a trouble on: the first of each tool, and the last.
+    """Return the numbers of the calls to try a trouble on: the first call of each tool, and the last call of all.
 
-    If the trouble needs parallel calls, they are the first ones of the answers with several calls.
+    If the trouble needs parallel calls, return the first call of each answer with several calls.
     """
     numbered = [*enumerate(calls, start=1)]
     if kind.needs_parallel_calls:

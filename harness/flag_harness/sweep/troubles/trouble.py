@@ -18,7 +18,7 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One fault, surprise or tool trouble to try on a test. `kind` is the name of the bucket that it belongs to.
+    """One fault, surprise or tool trouble to try on a test. `kind` is the name under which it is counted.
 
     `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
     """
@@ -101,7 +101,7 @@ class ArmedSurprise:
         return changed
 
     def take_displaced(self) -> ScenarioTurn | None:
-        """Return the turn that the surprise has replaced, once, or None."""
+        """Return the turn that the surprise replaced, and forget it. Return None if there is none."""
         displaced, self._displaced = self._displaced, None
         return displaced
 

@@ -124,7 +124,10 @@ class ChildGuard:
 
 
 class ParentGuard:
-    """Sent to a child of multiprocessing. When the child loads it, it starts to ask its parent about hosts."""
+    """An object that is pickled into a multiprocessing child.
+
+    Unpickling it installs a guard there, which asks the parent process whether the child may connect to a host.
+    """
 
     def __init__(self, proxy_port: int) -> None:
         self._proxy_port = proxy_port

@@ -46,6 +46,8 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
 
 
 def _make_start(original: Any) -> Any:
+    """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it."""
+
     def start(thread: threading.Thread) -> Any:
         owner, scope = current_owner(), current_scope()
         if (owner is None and scope is None) or thread.ident is not None or _is_pool_thread(thread):
@@ -74,6 +76,8 @@ def _make_start(original: Any) -> Any:
 
 
 def _make_submit(original: Any) -> Any:
+    """Wrap a pool's method so that a job runs for the owner, and under the flags, of the code that submits it."""
+
     def submit(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         owner, scope = current_owner(), current_scope()
         if (owner is None and scope is None) or _runs_in_interpreters(pool):

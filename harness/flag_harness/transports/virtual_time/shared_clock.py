@@ -59,7 +59,7 @@ class SharedClock(VirtualClock):
 
     @property
     def skipped(self) -> float:
-        """The seconds over which time has jumped."""
+        """The sum of all jumps of this clock, in seconds."""
         return self._now - self._really_waited
 
     def join_thread(self) -> None:

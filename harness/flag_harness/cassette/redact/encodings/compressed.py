@@ -18,7 +18,10 @@ _STEP = 1024
 
 @dataclass(frozen=True, slots=True)
 class EncodedRun:
-    """A stretch of encoded text in a text, with its decoded text; `encode` encodes a changed text again."""
+    """The part of a text, from `start` to `stop`, that is encoded data, such as base64, and its decoded `text`.
+
+    `encode` encodes a changed version of `text` again. `is_text` is False if the decoded data is binary.
+    """
 
     start: int
     stop: int

@@ -171,7 +171,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
 
 
 def _forget(result: RecordedResult) -> None:
-    """Keep nothing."""
+    """Do nothing, so that the result of a call is not kept."""
 
 
 def _type_name(value: Any) -> str:

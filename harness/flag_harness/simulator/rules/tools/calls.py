@@ -120,9 +120,10 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
 
 
 def check_server_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a server tool call without a result, if a later user message has more than tool results.
+    """Refuse a server tool call without a result, if the next message is the user's and not just tool results.
 
-    Some recorders remove ids, so a message with equally many server calls and results is accepted.
+    Some recorders remove ids. A message with at least as many results as server calls is therefore accepted, even if
+    their ids do not fit together.
     """
     messages = request.body["messages"]
     answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]

@@ -79,9 +79,9 @@ def check_domain_lists(request: ParsedRequest) -> str | None:
 
 
 def check_deferred_tools(request: ParsedRequest) -> str | None:
-    """Refuse tools if all are deferred (loaded later, when a search finds them).
+    """Refuse a request whose tools are all deferred (loaded later, when a search finds them).
 
-    Also refuse a deferred tool search, and a cache mark on a deferred tool.
+    Also refuse a tool-search tool that is itself deferred, and a deferred tool with a cache mark (`cache_control`).
     """
     tools = request.body.get("tools") or ()
     for _, tool in _tools_with_paths(request):
