@@ -257,7 +257,8 @@ def test_a_miss_is_shown_with_whatever_failure_it_led_to(project: pytest.Pyteste
     )
     for name in ("test_mixed", "test_unrelated"):
         section = _section(run, name)
-        assert f"  | {miss(name)}\n  | {command(name)}\n" in section
+        assert f"  | {miss(name)}\n" in section
+        assert f"  | {command(name)}\n" in section
         assert "ValueError: mine" in section
         assert "FailedMiss" not in section
 

@@ -178,7 +178,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Sourcegraph token": r"sgp_(?:[0-9a-f]{16}_|local_)?[0-9a-f]{40}|slk_[0-9a-f]{64}",
         "a Statsig key": r"secret-(?=[A-Za-z]*[0-9])[A-Za-z0-9]{43}(?![A-Za-z0-9])",
         "a Tailscale key": r"tskey-(?:[a-z]+-)?[A-Za-z0-9]{8,}-[A-Za-z0-9]{16,}",
-        "a Twitter token": r"A{20,}[A-Za-z0-9%]{60,100}(?![A-Za-z0-9+/=_-])",
+        "a Twitter token": r"A{20,26}(?!A)[A-Za-z0-9%]{60,100}(?![A-Za-z0-9+/=_-])",
         "a Ubidots token": r"BBFF-[A-Za-z0-9]{30}",
         "a Yandex key": r"t1\.[A-Za-z0-9_-]+={0,2}\.[A-Za-z0-9_-]{86}={0,2}|AQVN[A-Za-z0-9_-]{35,38}(?![A-Za-z0-9_-])",
         "a Zapier hook": r"hooks\.zapier\.com/hooks/catch/[0-9]{5,}/[a-z0-9]{5,}",

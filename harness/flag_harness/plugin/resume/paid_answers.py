@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.cassette import Recorder
-from flag_harness.cassette.file.format import decode_response, encode_response
-from flag_harness.cassette.interaction import Interaction, storable_request
 from flag_harness.plugin.evidence.content import evidence_filters, report_content
 from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.wire.timeline import Edit, End, Head, Layer, Piece, Request, Response, body
 
 if TYPE_CHECKING:
-    from flag_harness.cassette import Filters
+    from flag_harness.cassette import Filters, Recorder
     from flag_harness.plugin.test.plan import TrafficPlan
 
 PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
@@ -54,6 +51,8 @@ class PaidAnswers:
         """Read the answers of the interrupted run. With `rewrite`, remove an incomplete last line from the file."""
         import msgspec
 
+        from flag_harness.cassette.file.format import decode_response
+
         if not self._path.exists():
             return
         *lines, torn = self._path.read_bytes().split(b"\n")
@@ -71,6 +70,9 @@ class PaidAnswers:
 
     def layer(self, plan: "TrafficPlan") -> Layer:
         """Return the innermost layer of a test's traffic. It gives back an answer that was paid for, or keeps one."""
+        from flag_harness.cassette import Recorder
+        from flag_harness.cassette.interaction import Interaction, storable_request
+
         filters = evidence_filters(plan.filters, self._content)
 
         def answer_or_keep(request: Request) -> Response | Edit:
@@ -84,12 +86,14 @@ class PaidAnswers:
 
         return answer_or_keep
 
-    def _keep(self, case: str, key: str, recorder: Recorder, filters: "Filters") -> None:
+    def _keep(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
         """Append an answer to the file, unless it is an error, or the filters hide a part of it.
 
         A test would get a masked answer back, and might fail because of that.
         """
         import msgspec
+
+        from flag_harness.cassette.file.format import encode_response
 
         [interaction] = recorder.interactions
         head = interaction.response[0]
@@ -106,7 +110,7 @@ class PaidAnswers:
                 os.close(descriptor)
 
 
-def _keep_at_end(recorder: Recorder, edit: Edit, keep: Callable[[], None]) -> Edit:
+def _keep_at_end(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
     """Return an edit that changes nothing, and calls `keep` before the client sees the end of a complete answer."""
 
     def watch(piece: Piece) -> Iterable[Piece]:
