@@ -69,13 +69,13 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
     answers: list[ParsedResponse] = []
     previous: Mapping[str, Any] = {}
     for number, interaction in enumerate(cassette.interactions):
-        body = _body_object(interaction)
+        body = _request_object(interaction)
         prefixes = _beginning_hashes(_messages(body))
         common, follows = next(
             ((count, first_seen[key]) for count, key in reversed(prefixes) if key in first_seen), (0, None)
         )
         before = cassette.interactions[follows] if follows is not None else None
-        earlier = previous if follows == number - 1 else _body_object(before) if before else {}
+        earlier = previous if follows == number - 1 else _request_object(before) if before else {}
         new = _messages(body)[common:]
         if follows is not None and new and _repeats_answer(new[0], answers[follows]):
             new = new[1:]
@@ -130,7 +130,7 @@ def _build_step(
     )
 
 
-def _body_object(interaction: Interaction) -> Mapping[str, Any]:
+def _request_object(interaction: Interaction) -> Mapping[str, Any]:
     """Return the JSON object in a request's body, or an empty dict. It is decoded anew, because bodies may be large."""
     value = body_value(interaction.request.body)
     return value if isinstance(value, dict) else {}

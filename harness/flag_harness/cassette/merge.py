@@ -72,7 +72,7 @@ def merge_recordings(
     interactions = sorted([*kept, *recorded], key=lambda one: one.case)
     keeps_old_part = any(one.case == case or not is_recorded_now(one.case) for one in kept)
     envelope = _merge_envelopes(old.envelope, new.envelope, interactions, keeps_old_part) if kept else new.envelope
-    return replace(new, envelope=envelope, interactions=tuple(_omit_envelope_case(interactions, envelope)))
+    return replace(new, envelope=envelope, interactions=tuple(_clear_redundant_cases(interactions, envelope)))
 
 
 def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
@@ -98,6 +98,6 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
     )
 
 
-def _omit_envelope_case(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
+def _clear_redundant_cases(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
     """Yield the interactions; `case` is emptied in those of the test that the envelope already names."""
     return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)

@@ -41,7 +41,7 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
     return bool(commit) and _run(folder, "verify-commit", commit).returncode == 0
 
 
-def change_authors(folder: Path, path: str, old: Path) -> set[str]:
+def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
     """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
 
     These are the authors of the commits since the path last had the content and mode of `old`, or of all its commits if

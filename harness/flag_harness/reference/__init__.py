@@ -4,7 +4,7 @@ It has typed events, tools, conversations that survive a crash, and fallbacks fo
 """
 
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
+from flag_harness.reference.context.context import CallState, Context, to_json_value
 from flag_harness.reference.context.heal import heal, transition_prompt
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.events import (
@@ -32,10 +32,10 @@ __all__ = [
     "AgentError",
     "Bash",
     "BlockDropped",
+    "CallState",
     "Context",
     "Event",
     "FeatureDropped",
-    "LedgerEntry",
     "RequestUsage",
     "RetryPolicy",
     "TextDelta",

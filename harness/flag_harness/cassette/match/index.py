@@ -29,7 +29,7 @@ class RequestIndex:
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
-        keys, self.bindings = bind_ids(map(self._content, interactions), responses, hash_content)
+        keys, self.bindings = bind_ids(map(self._normalised_content, interactions), responses, hash_content)
         self._keys_by_request = dict(zip((_request_tuple(one.request) for one in interactions), keys, strict=True))
         self.indices: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
@@ -43,7 +43,7 @@ class RequestIndex:
     def match_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
         return self._keys_by_request.get(_request_tuple(sent.request)) or hash_content(
-            self.bindings.replace_ids(self._content(sent))
+            self.bindings.replace_ids(self._normalised_content(sent))
         )
 
     def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
@@ -55,7 +55,7 @@ class RequestIndex:
 
     def exact_key(self, sent: Interaction) -> bytes:
         """Return a hash of a request's content; unlike in `match_key`, ids are not replaced by their source."""
-        return hash_content(self._content(sent))
+        return hash_content(self._normalised_content(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:
         """Return the interaction with its request normalised."""
@@ -63,7 +63,7 @@ class RequestIndex:
             return sent
         return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
 
-    def _content(self, sent: Interaction) -> bytes:
+    def _normalised_content(self, sent: Interaction) -> bytes:
         """Return the content by which an interaction's request is matched, after normalisation."""
         return self.normalise(sent).content_for(self._match_on)
 

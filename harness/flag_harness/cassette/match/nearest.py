@@ -24,14 +24,14 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
     """
     parts, body = _request_parts(sent), sent.body
 
-    def distance(row: tuple[int, Request]) -> tuple[int, int, int]:
+    def distance_to_sent(row: tuple[int, Request]) -> tuple[int, int, int]:
         """Return a sort key for an index and its recorded request: the smaller, the more it is like the sent one."""
         other, its = _request_parts(row[1]), row[1].body
         longest = max(len(body), len(its))
         unlike = longest - _common_prefix_length(body, its) - _common_prefix_length(body[::-1], its[::-1])
         return max(len(parts), len(other)) - len(parts & other), unlike, longest - min(len(body), len(its))
 
-    return [index for index, _ in nsmallest(count, recorded, key=distance)]
+    return [index for index, _ in nsmallest(count, recorded, key=distance_to_sent)]
 
 
 def _common_prefix_length(one: bytes, other: bytes) -> int:

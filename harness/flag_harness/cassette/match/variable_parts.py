@@ -134,24 +134,24 @@ def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str
         return []
     found = []
     for index, (one, other) in enumerate(zip(recorded, sent, strict=True)):
-        if one != other and (pattern := _token_pattern(one, other, "".join(recorded[:index]))):
+        if one != other and (pattern := _pattern_for_both(one, other, "".join(recorded[:index]))):
             found.append(pattern)
     return found
 
 
-def _token_pattern(one: str, other: str, before: str) -> tuple[str, str] | None:
+def _pattern_for_both(recorded: str, sent: str, text_before: str) -> tuple[str, str] | None:
     """Return a kind and a pattern that matches both of two words, or None if they do not look like ids or numbers.
 
-    `before` is the text before the recorded word. The pattern of a short number includes the end of that text.
+    `text_before` is the text before the recorded word. The pattern of a short number includes the end of that text.
     """
-    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
-        if len(one) >= _SHORTEST_ID and len(one) == len(other):
-            return "an id or a random number", rf"\b[0-9]{{{len(one)}}}\b"
-        context = re.search(r"[^\W\d_]+\W*$", before)
+    if _NUMBER.fullmatch(recorded) and _NUMBER.fullmatch(sent):
+        if len(recorded) >= _SHORTEST_ID and len(recorded) == len(sent):
+            return "an id or a random number", rf"\b[0-9]{{{len(recorded)}}}\b"
+        context = re.search(r"[^\W\d_]+\W*$", text_before)
         return ("a number", rf"{re.escape(context[0])}[0-9]+(?:\.[0-9]+)?") if context else None
-    prefix = re.match(r"(?:[A-Za-z]+[_-])*", one)
-    start = prefix[0] if prefix and other.startswith(prefix[0]) else ""
-    ids = one[len(start) :], other[len(start) :]
+    prefix = re.match(r"(?:[A-Za-z]+[_-])*", recorded)
+    start = prefix[0] if prefix and sent.startswith(prefix[0]) else ""
+    ids = recorded[len(start) :], sent[len(start) :]
     has_digits = any(map(str.isdigit, "".join(ids)))
     if min(map(len, ids)) < (1 if start and has_digits else _SHORTEST_ID) or not has_digits:
         return None

@@ -39,10 +39,10 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
     def halve_data(event: bytes) -> bytes:
         return _DATA.sub(lambda found: b"data: " + found[1][: len(found[1]) // 2], event)
 
-    def body(data: bytes, moment: float) -> tuple[Piece, ...]:
+    def halve_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), End(moment))
 
-    return make_point_effect(at, occurrence, _make_event_replacer(halve_data), body)
+    return make_point_effect(at, occurrence, _make_event_replacer(halve_data), halve_body)
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
@@ -112,15 +112,16 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
     """The usage is missing from `message_start`, from `message_delta`, or everywhere (plain bodies too)."""
     checks.require_one_of("where", where, ("message_start", "message_delta", "everywhere"))
 
-    def event(raw: bytes) -> bytes:
+    def remove_usage_from_event(raw: bytes) -> bytes:
         return _DATA.sub(lambda found: b"data: " + _remove_usage(found[1], where), raw)
 
-    def body(data: bytes, moment: float) -> tuple[Piece, ...] | None:
+    def remove_usage_from_body(data: bytes, moment: float) -> tuple[Piece, ...] | None:
         changed = _remove_usage(data, where)
         return None if changed == data else (Chunk(moment, changed), End(moment))
 
     def effect(due: DueRequest) -> Edit:
-        return AnswerEdit(due, stream=EventEdit(due, event, "usage"), body=BodyEdit(due, body, "usage"))
+        stream = EventEdit(due, remove_usage_from_event, "usage")
+        return AnswerEdit(due, stream=stream, body=BodyEdit(due, remove_usage_from_body, "usage"))
 
     return effect
 

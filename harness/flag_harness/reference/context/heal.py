@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from flag_harness.flag import OFF
-from flag_harness.reference.context.context import Context, LedgerEntry
+from flag_harness.reference.context.context import CallState, Context
 from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.tools.tool import ToolOutcome
 
@@ -55,7 +55,7 @@ def _flag_names(combination: str) -> list[str]:
 class _Repair:
     """The repair of one context. `notes` collects a sentence for each repair, `seen` the ids of calls."""
 
-    ledger: Mapping[str, LedgerEntry]
+    ledger: Mapping[str, CallState]
     notes: list[str]
     seen: set[str] = field(default_factory=set)
 

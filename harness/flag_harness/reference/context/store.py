@@ -10,7 +10,7 @@ from typing import Any
 
 from flag_harness.errors import ContextError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
+from flag_harness.reference.context.context import CallState, Context, to_json_value
 from flag_harness.reference.context.heal import heal
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 from flag_harness.reference.tools.tool import ToolOutcome
@@ -136,7 +136,7 @@ def _document(context: Context) -> dict[str, Any]:
     }
 
 
-def _entry_to_json(entry: LedgerEntry) -> dict[str, Any]:
+def _entry_to_json(entry: CallState) -> dict[str, Any]:
     outcome = entry.outcome
     return {"outcome": outcome and {"content": outcome.content, "is_error": outcome.is_error}}
 
@@ -169,7 +169,7 @@ def _context_from_json(document: dict[str, Any], path: Path) -> Context:
         combination=document["combination"],
         model=document["model"],
         dropped=tuple(document["dropped"]),
-        ledger={id: LedgerEntry(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()},
+        ledger={id: CallState(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()},
     )
 
 

@@ -55,7 +55,7 @@ class ModelAnswer:
 def answer_from_message(message: Any) -> ModelAnswer:
     """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
-        raise BrokenAnswerError(f"no message came, but {_describe(message)}")
+        raise BrokenAnswerError(f"no message came, but {_short_repr(message)}")
     content = tuple(join_all_surrogates(_to_json(block)) for block in message.content)
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
@@ -212,6 +212,6 @@ def _to_json(value: Any) -> Any:
     return to_json_value(value) if dump is None else dump(mode="json", warnings=False)
 
 
-def _describe(message: Any) -> str:
+def _short_repr(message: Any) -> str:
     """Return the type and the beginning of the `repr` of a value, for an error message."""
     return f"{type(message).__name__} {message!r:.100}"

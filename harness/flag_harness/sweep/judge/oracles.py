@@ -174,22 +174,22 @@ def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservatio
         return ""
     if again.ending in ("reported", "raised"):
         return again.message
-    return again.message if again.ending == "assertion" and _is_bound(observed, baseline, call=2) else ""
+    return again.message if again.ending == "assertion" and _has_baseline_answers(observed, baseline, call=2) else ""
 
 
 def _find_failed_assertion(observed: TestObservation, baseline: TestObservation) -> str:
     is_assertion = observed.first_call.ending == "assertion"
-    return observed.first_call.message if is_assertion and _is_bound(observed, baseline, call=1) else ""
+    return observed.first_call.message if is_assertion and _has_baseline_answers(observed, baseline, call=1) else ""
 
 
-def _is_bound(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
+def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
     """Return whether the agent got every answer of the baseline, so that the test's own assertions must hold."""
     return not observed.is_off_script and has_all_answers(observed, baseline, call)
 
 
 def is_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
     """Return whether the test function passed, and the agent got every answer that it got in the baseline."""
-    return observed.first_call.ending == "returned" and _is_bound(observed, baseline, call=1)
+    return observed.first_call.ending == "returned" and _has_baseline_answers(observed, baseline, call=1)
 
 
 ORACLES: Mapping[str, Oracle] = {

@@ -20,10 +20,10 @@ def follow_submitted_work() -> Iterator[None]:
     Nothing changes for code without an owner and without flags.
     """
     with ExitStack() as patches:
-        patches.enter_context(replace_attribute(threading.Thread, "start", _make_start(threading.Thread.start)))
+        patches.enter_context(replace_attribute(threading.Thread, "start", _wrap_thread_start(threading.Thread.start)))
         for pool, names in _pools():
             for name in names:
-                submit = _make_submit(getattr(pool, name))
+                submit = _wrap_submit(getattr(pool, name))
                 patches.enter_context(replace_attribute(pool, name, submit))
         yield
 
@@ -45,7 +45,7 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
     return any(module.startswith(_POOL_MODULES) for module in modules)
 
 
-def _make_start(original: Any) -> Any:
+def _wrap_thread_start(original: Any) -> Any:
     """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it."""
 
     def start(thread: threading.Thread) -> Any:
@@ -75,7 +75,7 @@ def _make_start(original: Any) -> Any:
     return start
 
 
-def _make_submit(original: Any) -> Any:
+def _wrap_submit(original: Any) -> Any:
     """Wrap a pool's method so that a job runs for the owner, and under the flags, of the code that submits it."""
 
     def submit(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:

@@ -107,7 +107,7 @@ def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Cal
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
         moment = really()
-        return moment + type(moment)(clock.skipped * unit) if clock.is_virtual_here() else moment
+        return moment + type(moment)(clock.skipped_seconds * unit) if clock.is_virtual_here() else moment
 
     return now
 

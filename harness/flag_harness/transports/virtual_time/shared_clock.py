@@ -58,7 +58,7 @@ class SharedClock(VirtualClock):
         self._counted_until = 0.0
 
     @property
-    def skipped(self) -> float:
+    def skipped_seconds(self) -> float:
         """The sum of all jumps of this clock, in seconds."""
         return self._now - self._really_waited
 

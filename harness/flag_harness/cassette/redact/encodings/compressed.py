@@ -17,7 +17,7 @@ _STEP = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedRun:
+class EncodedSpan:
     """The part of a text, from `start` to `stop`, that is encoded data, such as base64, and its decoded `text`.
 
     `encode` encodes a changed version of `text` again. `is_text` is False if the decoded data is binary.
@@ -58,7 +58,7 @@ _CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _SAMPLE = 256
 
 
-def compressed_runs(text: str) -> Iterator[EncodedRun]:
+def compressed_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the compressed parts of a text, decompressed; the text may be decoded as UTF-8 or as Latin-1."""
     if text.isascii():
         return
@@ -67,16 +67,16 @@ def compressed_runs(text: str) -> Iterator[EncodedRun]:
         is_latin = max(text) <= "\xff"
         is_utf8 = not is_latin
     if is_utf8:
-        yield from _runs_in_codec(text, UTF8)
+        yield from _spans_in_codec(text, UTF8)
     if is_latin:
-        yield from _runs_in_codec(text, ("latin-1", "replace"))
+        yield from _spans_in_codec(text, ("latin-1", "replace"))
 
 
 def _has_any(text: str, parts: tuple[str, ...]) -> bool:
     return any(part in text for part in parts)
 
 
-def _runs_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedRun]:
+def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
     left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
@@ -87,7 +87,7 @@ def _runs_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedRun]:
         plain, last = _decompress_member(encoding, data, start, left)
         size = len(data[start:last].decode(*codec))
         if plain:
-            yield EncodedRun(position, position + size, plain.decode(*UTF8), partial(_compress, encoding, codec))
+            yield EncodedSpan(position, position + size, plain.decode(*UTF8), partial(_compress, encoding, codec))
         position += size
         left -= max(len(plain), _STEP)
         if left <= 0:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
-from flag_harness.cassette.redact.encodings.runs import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_runs
+from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_spans
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""
@@ -35,10 +35,12 @@ def finding_edits(
     for level in escape_levels(text, is_text):
         for start, stop, _ in find(level.text) if is_text or in_binary else _find_in_printable(level.text, find):
             edits.append(_redaction_edit(text, *level.span(start, stop)))
-        for run in encoded_runs(level.text, shortest, is_search) if depth else ():
-            if inner := finding_edits(run.text, find, depth - 1, run.is_text, in_binary=in_binary, is_search=is_search):
-                new = run.encode(edit_text(run.text, inner))
-                edits.append(TextEdit(*level.span(run.start, run.stop), new))
+        for span in encoded_spans(level.text, shortest, is_search) if depth else ():
+            if inner := finding_edits(
+                span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
+            ):
+                new = span.encode(edit_text(span.text, inner))
+                edits.append(TextEdit(*level.span(span.start, span.stop), new))
     return merge_edits(edits)
 
 
@@ -55,9 +57,9 @@ def first_finding(
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
-        for run in encoded_runs(level.text, SHORTEST_SEARCHED, True) if depth else ():
-            if inner := first_finding(run.text, find, depth - 1, run.is_text):
-                return *level.span(run.start, run.stop), *inner[2:]
+        for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
+            if inner := first_finding(span.text, find, depth - 1, span.is_text):
+                return *level.span(span.start, span.stop), *inner[2:]
     return None
 
 
@@ -67,8 +69,8 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
         if any(True for _ in find(level.text)):
             return True
         inner: dict[bool, list[str]] = {}
-        for run in encoded_runs(level.text, SHORTEST_SEARCHED, True) if depth else ():
-            inner.setdefault(run.is_text, []).append(run.text)
+        for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
+            inner.setdefault(span.is_text, []).append(span.text)
         if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
             return True
     return False

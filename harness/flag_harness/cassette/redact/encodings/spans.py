@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.encodings.compressed import EncodedRun, compressed_runs
+from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, compressed_spans
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 
 SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
@@ -44,23 +44,23 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
     return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
 
 
-def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedRun]:
+def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
     """Yield the parts of a text that are base64, hexadecimal or compressed, decoded.
 
     With `is_search`, skip base64 that contains neither a word nor compressed data.
     """
-    yield from compressed_runs(text)
+    yield from compressed_spans(text)
     pattern, last = _base64_pattern(shortest), 0
     for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
         if start >= last and (match := pattern.match(text, start)):
             last = match.end()
-            yield from _hex_runs(match)
-            yield from _base64_runs(match, is_search)
+            yield from _hex_spans(match)
+            yield from _base64_spans(match, is_search)
     for start, stop in letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
-        yield from map(_spaced_hex_run, _SPACED_HEX.finditer(text, start, stop))
+        yield from map(_spaced_hex_span, _SPACED_HEX.finditer(text, start, stop))
 
 
-def _hex_runs(match: re.Match[str]) -> Iterator[EncodedRun]:
+def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
     """Yield the hexadecimal digits in a match decoded, from the first and the second of them."""
     packed = match[0]
     # to save time, a long text must begin with them
@@ -70,21 +70,21 @@ def _hex_runs(match: re.Match[str]) -> Iterator[EncodedRun]:
         for start in (digits.start(), digits.start() + 1):
             stop = digits.end() - (digits.end() - start) % 2
             text = bytes.fromhex(packed[start:stop]).decode(*UTF8)
-            yield EncodedRun(match.start() + start, match.start() + stop, text, _encode_hex)
+            yield EncodedSpan(match.start() + start, match.start() + stop, text, _encode_hex)
 
 
-def _spaced_hex_run(match: re.Match[str]) -> EncodedRun:
+def _spaced_hex_span(match: re.Match[str]) -> EncodedSpan:
     pairs = _HEX_PAIR.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
     text = bytes.fromhex("".join(pairs)).decode(*UTF8)
-    return EncodedRun(match.start(), match.end(), text, lambda changed: _encode_hex(changed, separator))
+    return EncodedSpan(match.start(), match.end(), text, lambda changed: _encode_hex(changed, separator))
 
 
 def _encode_hex(text: str, separator: str = "") -> str:
     return separator.join(f"{byte:02x}" for byte in text.encode(*UTF8))
 
 
-def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
+def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan]:
     """Yield the match decoded from each of its first four characters, as a preceding word may run into it."""
     packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
@@ -99,7 +99,7 @@ def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
             text, codec = data.decode("latin-1"), ("latin-1", "replace")
         encode = partial(_encode_base64, before=match[0][:phase], codec=codec, url_safe=url_safe)
         is_text = codec is UTF8 or text.count("\0") * 4 > len(text) or _is_mostly_ascii(text)
-        yield EncodedRun(match.start(), match.end(), text, encode, is_text)
+        yield EncodedSpan(match.start(), match.end(), text, encode, is_text)
 
 
 def _is_mostly_ascii(text: str) -> bool:
