@@ -12,7 +12,6 @@ from flag_harness.analysis.verdict.evidence import FlagChange, arm_rows
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 from flag_harness.analysis.verdict.recorded import (
-    PooledRows,
     all_changes,
     judge_rows,
     pool_lines,
@@ -215,7 +214,8 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     records = [load_record(path) for path in arguments.records]
     merged = merge_records(records)
     pooled = pool_rows(records)
-    changes = _chosen_changes(arguments, merged, pooled)
+    known = all_changes(recorded_flags(merged.header), _production(arguments, merged))
+    changes = _chosen_changes(arguments.flags, varied_changes(pooled.rows, known))
     verdicts = judge_rows(pooled.rows, changes)
     pairs = [(one, verdict, arm_rows(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)]
     if arguments.json:
@@ -224,7 +224,6 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))
-        known = all_changes(recorded_flags(merged.header), _production(arguments, merged))
         print(*rate_blame_lines(pooled.rows, known), *pool_lines(pooled, len(records)), sep="\n")
         _print_problem(merged)
     return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
@@ -235,17 +234,16 @@ def _production(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str
     return read_baseline(arguments.baseline, recorded_flags(record.header)).values if arguments.baseline else {}
 
 
-def _chosen_changes(arguments: argparse.Namespace, record: RunRecord, pooled: PooledRows) -> Sequence[FlagChange]:
-    """Return the changes to judge. Raise `RecordError` if the records do not vary a flag that the command names."""
-    changes = varied_changes(pooled.rows, all_changes(recorded_flags(record.header), _production(arguments, record)))
-    names = [name.strip() for name in arguments.flags.split(",") if name.strip()]
+def _chosen_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
+    """Return those of the changes that vary to judge. Raise `RecordError` if none is of a flag that `flags` names."""
+    names = [name.strip() for name in flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})
     if not known:
         raise RecordError("no test of these records ran with and without a flag, such as one with the mark flag_matrix")
     for name in names:
         if name not in known:
             others = ", ".join(known)
-            raise RecordError(f"--flags={arguments.flags}: no test ran with and without {name!r}, but with {others}")
+            raise RecordError(f"--flags={flags}: no test ran with and without {name!r}, but with {others}")
     return [one for one in changes if not names or one.flag in names]
 
 
