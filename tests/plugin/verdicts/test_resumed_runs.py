@@ -178,6 +178,23 @@ def test_another_run_is_not_resumed(pytester: pytest.Pytester, api: Api) -> None
     )
 
 
+def test_a_module_that_only_workers_import_is_compared_too(pytester: pytest.Pytester, api: Api) -> None:
+    """The process that writes the record knows the modules of the tests when the first worker has collected them."""
+
+    class Controller:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_collection(self, session: pytest.Session) -> bool:
+            for _ in range(2):
+                session.config.hook.pytest_xdist_node_collection_finished(
+                    node=None, ids=["test_it.py::test_agent[off]"]
+                )
+            return True
+
+    options = (*OPTIONS, "--disable-recording", "--harness-record=run.jsonl")
+    pytester.runpytest_inprocess(*options, plugins=[Controller()])
+    assert {"pyproject.toml", "test_it.py"} == {*_header(pytester)["files"]}
+
+
 def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: Api) -> None:
     """An answer with a key in it is not written to the disk, and a test never gets a masked answer."""
     api.answer = "sk-ant-" + "api03-9f8e7d6c5b4a39281706" + " {number}"

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -99,7 +99,16 @@ class RunRecorder:
         if self._path is not None and self._config.getoption("--harness-repeat") is not None:
             from flag_harness.record import start_record
 
-            start_record(self._path, self._header(is_evidence=True), self._resumed)
+            record = self._make_record(is_evidence=True)
+            start_record(self._path, record.header, record.rows)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Do the same if workers collect the tests, so that this process does not import the test modules."""
+        hashes = self._hash_files(ids)
+        if not hashes.keys() <= self._files.keys():
+            self._files.update(hashes)
+            self.pytest_collection_finish()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
@@ -232,11 +241,15 @@ class RunRecorder:
             tested=self._declared.gate_files(self._imported) if self._declared and is_evidence else None,
         )
 
-    def _hash_files(self) -> dict[str, str]:
-        """Return the SHA-256 of the configuration and of the project's modules, by path relative to the root."""
+    def _hash_files(self, nodeids: Sequence[str] = ()) -> dict[str, str]:
+        """Return the SHA-256 of the configuration and of the project's modules, by path relative to the root.
+
+        `nodeids` are tests whose modules are not imported in this process.
+        """
         root = self._config.rootpath
         modules = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
-        paths = {root / "pyproject.toml", *(Path(file).absolute() for file in modules if file)}
+        tests = {root / nodeid.partition("::")[0] for nodeid in nodeids}
+        paths = {root / "pyproject.toml", *tests, *(Path(file).absolute() for file in modules if file)}
         return {
             path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths
