@@ -195,6 +195,14 @@ def test_a_module_that_only_workers_import_is_compared_too(pytester: pytest.Pyte
     assert {"pyproject.toml", "test_it.py"} == {*_header(pytester)["files"]}
 
 
+def test_an_option_whose_name_starts_like_a_free_one_must_stay(tmp_path: Path) -> None:
+    """The path of the report may change, but not how much content is kept."""
+    old = RunHeader(options=("--harness-report", "a.html", "--harness-report-content=full"))
+    new = RunHeader(options=("--harness-report=b.html", "--harness-report-content=none"))
+    assert difference(old, new, tmp_path).startswith("its options were --harness-report-content=full, and now they are")
+    assert "" == difference(old, RunHeader(options=("--harness-report-content=full",)), tmp_path)
+
+
 def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: Api) -> None:
     """An answer with a key in it is not written to the disk, and a test never gets a masked answer."""
     api.answer = "sk-ant-" + "api03-9f8e7d6c5b4a39281706" + " {number}"

@@ -132,7 +132,7 @@ def _own_options(options: Sequence[str]) -> list[str]:
     """Return the options that must be the same in both runs, in any order."""
     kept, follows = [], False
     for option in options:
-        is_free = option.startswith(_FREE_OPTIONS)
+        is_free = option.partition("=")[0] in _FREE_OPTIONS
         if not is_free and not follows:
             kept.append(option)
         follows = is_free and "=" not in option
