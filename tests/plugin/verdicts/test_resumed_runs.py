@@ -195,6 +195,16 @@ def test_a_module_that_only_workers_import_is_compared_too(pytester: pytest.Pyte
     assert {"pyproject.toml", "test_it.py"} == {*_header(pytester)["files"]}
 
 
+def test_incomplete_lines_of_killed_workers_cost_no_other_answer(pytester: pytest.Pytester, api: Api) -> None:
+    """An answer in such a line is paid for again, and the lines after it are used."""
+    _interrupt(pytester, "--disable-recording")
+    path = pytester.path / "run.answers.jsonl"
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + b'["test_it.py::te\n' + b"[1]\n" + b"".join(others))
+    pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-resume=run.jsonl")
+    assert 12 == len(api.texts)
+
+
 def test_an_option_whose_name_starts_like_a_free_one_must_stay(tmp_path: Path) -> None:
     """The path of the report may change, but not how much content is kept."""
     old = RunHeader(options=("--harness-report", "a.html", "--harness-report-content=full"))

@@ -7,6 +7,7 @@ once, if it sends the same request again.
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,21 +49,26 @@ class PaidAnswers:
         self._lock = threading.Lock()
 
     def load(self, rewrite: bool) -> None:
-        """Read the answers of the interrupted run. With `rewrite`, remove an incomplete last line from the file."""
+        """Read the answers of the interrupted run. With `rewrite`, remove incomplete lines from the file.
+
+        Each process that was killed may have left one.
+        """
         import msgspec
 
         from flag_harness.cassette.file.format import decode_response
 
         if not self._path.exists():
             return
-        *lines, torn = self._path.read_bytes().split(b"\n")
-        if torn and rewrite:
+        data, whole = self._path.read_bytes(), []
+        for line in data.splitlines(keepends=True):
+            with suppress(msgspec.DecodeError, ValueError):
+                case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
+                self._unused.setdefault((case, key), []).append(decode_response(bytes(answer)))
+                whole.append(line.removesuffix(b"\n") + b"\n")
+        if rewrite and data != b"".join(whole):
             from flag_harness.files import write_atomically
 
-            write_atomically(self._path, b"".join(line + b"\n" for line in lines))
-        for line in lines:
-            case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
-            self._unused.setdefault((case, key), []).append(decode_response(bytes(answer)))
+            write_atomically(self._path, b"".join(whole))
 
     def remove(self) -> None:
         """Delete the file of the answers."""
