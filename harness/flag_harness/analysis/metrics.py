@@ -9,7 +9,7 @@ from flag_harness.cassette.match.matching import betas, canonical_path
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import ParsedResponse, parse_response
-from flag_harness.wire.timeline import Chunk, Request, Response
+from flag_harness.wire.timeline import Chunk, Cut, Request, Response
 from flag_harness.wire.usage import Usage
 
 _DELTA = b"content_block_delta"
@@ -46,6 +46,7 @@ class RequestMetrics:
         status: the HTTP status, or None if the connection broke before the answer began.
         stop_reason: the stop reason of the answer, or None if it has none.
         is_successful: whether the answer is a complete 200 without an error in its stream.
+        is_broken_off: whether the connection broke before the end of the answer, or its stream has an error.
         usage: the tokens that the answer reports, or None.
         cost: US dollars at list price for `usage`, or None if there is no usage or its price is unknown.
         first_token: seconds to the first content delta, or None if nothing was streamed.
@@ -58,6 +59,7 @@ class RequestMetrics:
     status: int | None
     stop_reason: str | None
     is_successful: bool
+    is_broken_off: bool
     usage: Usage | None
     cost: float | None
     first_token: float | None
@@ -81,6 +83,8 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         status=answer.status,
         stop_reason=reason if isinstance(reason, str) else None,
         is_successful=is_successful(answer),
+        is_broken_off=any(isinstance(piece, Cut) for piece in response)
+        or (answer.streamed and answer.error is not None),
         usage=usage,
         cost=None if usage is None else models.shipped_model(model).cost(usage),
         first_token=first_token(response),

@@ -41,6 +41,8 @@ class RequestRecord(msgspec.Struct, frozen=True):
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
         outline: the parameters of the body by path, and short hashes of its texts: see `outline.body_outline`. It is
             empty in records of earlier versions, and if the body is not JSON.
+        is_broken_off: whether the connection broke before the end of the answer, or its stream has an error. It is
+            False in records of earlier versions.
     """
 
     method: str
@@ -56,6 +58,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     chunks: int = 0
     longest_gap: float = 0.0
     outline: Outline = ()
+    is_broken_off: bool = False
 
 
 class LogCount(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 SUITE = """
 import os
@@ -25,9 +25,12 @@ class BrokenApi:
 
     def __init__(self) -> None:
         self.requests, self.broken = 0, 0
+        self.broken_stream: Response = ()
 
     def __call__(self, request: Request) -> Response:
         self.requests += 1
+        if self.broken_stream and self.requests <= self.broken:
+            return self.broken_stream
         status = 529 if self.requests <= self.broken else 200
         message = json.dumps({"type": "message", "content": []}).encode()
         return Head(0.0, status, (("content-type", "application/json"),)), Chunk(0.0, message), End(0.0)
@@ -64,6 +67,25 @@ def test_a_broken_trial_is_repeated_and_the_verdict_counts_it(pytester: pytest.P
     )
     assert [2, 0, 0, 0] == _provider_failures(pytester)
     assert 6 == api.requests
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        (Cut(0.0, "eof"),),
+        (Chunk(0.0, b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error"}}\n\n'), End(0.0)),
+    ],
+    ids=["cut", "error"],
+)
+def test_a_stream_that_breaks_off_is_no_failed_trial(pytester: pytest.Pytester, api: BrokenApi, last: Response) -> None:
+    """Otherwise a flag that turns streaming on would look harmful. No part of the answer is kept for a resumed run."""
+    pytester.makepyfile(test_it=SUITE.replace("status_code == 200", 'text.startswith("{")'))
+    api.broken_stream = (Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.0, b": \n\n"), *last)
+    api.broken = 1
+    options = (*OPTIONS, "--harness-provider-retries=0", "--harness-report-content=full")
+    run = pytester.runpytest_inprocess(*options, "--harness-verdict=streaming", "--disable-recording")
+    run.stdout.fnmatch_lines(["  trials that the provider broke: 0 repeated, 1 trial stayed broken*"])
+    assert 3 == len((pytester.path / "run.answers.jsonl").read_text().splitlines())
 
 
 def test_a_trial_that_stays_broken_is_neither_pass_nor_fail(pytester: pytest.Pytester, api: BrokenApi) -> None:

@@ -83,8 +83,9 @@ def is_provider_failure(row: "RunRow") -> bool:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
         return False
-    status = row.requests[-1].status
-    return status is None or status in _OVERLOADED or status >= 500
+    last = row.requests[-1]
+    status = last.status
+    return last.is_broken_off or status is None or status in _OVERLOADED or status >= 500
 
 
 def arm_rows(rows: "Iterable[RunRow]", change: FlagChange) -> "list[RunRow]":

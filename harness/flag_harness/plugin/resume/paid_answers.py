@@ -15,7 +15,7 @@ import pytest
 
 from flag_harness.plugin.evidence.content import evidence_filters, report_content
 from flag_harness.plugin.evidence.kept_cassettes import record_path
-from flag_harness.wire.timeline import Edit, End, Head, Layer, Piece, Request, Response, body
+from flag_harness.wire.timeline import Edit, End, Layer, Piece, Request, Response, body
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters, Recorder
@@ -93,17 +93,18 @@ class PaidAnswers:
         return answer_or_keep
 
     def _keep(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
-        """Append an answer to the file, unless it is an error, or the filters hide a part of it.
+        """Append an answer to the file, unless it is or contains an error, or the filters hide a part of it.
 
         A test would get a masked answer back, and might fail because of that.
         """
         import msgspec
 
+        from flag_harness.analysis.metrics import measure_request
         from flag_harness.cassette.file.format import encode_response
 
         [interaction] = recorder.interactions
-        head = interaction.response[0]
-        if not isinstance(head, Head) or head.status >= 400:
+        measured = measure_request(interaction.request, interaction.response)
+        if measured.status is None or measured.status >= 400 or measured.is_broken_off:
             return
         if body(filters.filter_interaction(interaction).response) != body(interaction.response):
             return

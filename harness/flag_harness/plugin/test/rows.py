@@ -121,6 +121,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
         chunks=measured.chunks,
         longest_gap=measured.longest_gap,
         outline=body_outline(value),
+        is_broken_off=measured.is_broken_off,
     )
 
 
