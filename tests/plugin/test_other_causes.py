@@ -82,6 +82,24 @@ def test_a_fault_of_every_combination_may_show_a_flag_that_does_not_bear_it(repo
     assert ["fails when not streaming: 1 test (test_ask.py::test_ask[*])"] == _blame(lines)
 
 
+NO_DATABASE = """
+@pytest.fixture(autouse=True)
+def database(flags):
+    assert "concise" not in flags.id
+
+@pytest.mark.faults(overloaded(on=1))
+"""
+
+
+def test_a_setup_that_fails_before_faults_are_armed_does_not_hide_what_flags_break(
+    repository: pytest.Pytester,
+) -> None:
+    """The fault of the mark could fire in every run that came so far."""
+    retries = "2 if os.environ.get('STREAM') else 0"
+    lines = _lines(repository, marks=NO_DATABASE, retries=retries)
+    assert ["fails when not streaming, or when concise: 1 test (test_ask.py::test_ask[*])"] == _blame(lines)
+
+
 def test_what_is_not_recorded_is_no_fault_of_a_flag(repository: pytest.Pytester) -> None:
     """What is recorded and fails is blamed all the same."""
     _lines(repository, "--record-mode=once", "--harness-upstream=simulator", "-k", "not streaming")

@@ -31,6 +31,8 @@ class MatrixRun(TypedDict):
     other_cause: str
 
 
+NO_CASSETTE = "it uses no cassette"
+"""The value of `MatrixRun.left_out` if the run came to no cassette, such as after a failed setup."""
 UNRECORDED = "not recorded"
 SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
@@ -112,8 +114,8 @@ def runs_without_blame(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) 
 
 
 def common_faults(runs: Sequence[MatrixRun]) -> frozenset[str]:
-    """Return the faults that could fire in every run of a test. A skipped run may not have armed its faults."""
-    armed = [frozenset(run["faults"]) for run in runs if run["other_cause"] != SKIPPED]
+    """Return the faults that could fire in every run of a test that came to its cassette, which arms them."""
+    armed = [frozenset(run["faults"]) for run in runs if run["left_out"] != NO_CASSETTE]
     return frozenset.intersection(*armed) if armed else frozenset()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
+    NO_CASSETTE,
     SKIPPED,
     UNEXPECTED_PASS,
     UNRECORDED,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_SOURCES = 2_000
 """The most files of a project that are read for the reason why a flag changed nothing."""
-NO_CASSETTE = "it uses no cassette"
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
