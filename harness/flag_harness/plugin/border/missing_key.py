@@ -34,8 +34,7 @@ def _is_unsent(item: pytest.Item) -> bool:
         return False
     if (traffic := item.stash.get(TRAFFIC, None)) is not None:
         plan = traffic.plan
-        is_live = plan.can_reach_upstream and plan.upstream == "live"
-        return is_live and "no_request" not in plan.allowed and not traffic.exchanges
+        return plan.can_reach_live_api and "no_request" not in plan.allowed and not traffic.exchanges
     if (cassette := item.stash.get(VCR_CASSETTE, None)) is not None:
         return cassette.can_record and not cassette.recorded_count and not cassette.play_count
     return not is_offline(item.config)

@@ -158,7 +158,7 @@ class TrafficPlan:
 
     def make_answer_layers(self) -> "tuple[Layer, ...]":
         """Return the layer that keeps the answers of the live API for a resumed run, or an empty tuple."""
-        if self.paid_answers is None or not self.can_reach_upstream or self.upstream != "live":
+        if self.paid_answers is None or not self.can_reach_live_api:
             return ()
         return (self.paid_answers.layer(self),)
 
