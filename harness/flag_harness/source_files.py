@@ -1,26 +1,36 @@
-"""Walk the source files of a project."""
+"""Read the source files of a project."""
 
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _MAX_BYTES = 1_000_000
 """Longer files are not read: they are generated."""
 _SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
 
 
-def source_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """Yield the files below `root` with one of these suffixes, sorted by folder and name.
+def source_texts(root: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePath, str | None]]:
+    """Yield the path below `root` and the text of each file with one of these suffixes; None if it cannot be read.
 
-    Hidden folders, virtual environments, and folders of dependencies, builds and documentation are left out.
+    The files are sorted by folder and name. Hidden folders, virtual environments, and folders of dependencies, builds
+    and documentation are left out, as are folders that cannot be opened.
     """
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             one
             for one in folders
-            if one not in _SKIPPED_FOLDERS and not one.startswith(".") and not Path(folder, one, "pyvenv.cfg").exists()
+            if one not in _SKIPPED_FOLDERS
+            and not one.startswith(".")
+            and not os.path.exists(os.path.join(folder, one, "pyvenv.cfg"))
         )
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix in suffixes and path.is_file() and path.stat().st_size <= _MAX_BYTES:
-                yield path
+            if path.suffix in suffixes and os.path.isfile(path) and path.stat().st_size <= _MAX_BYTES:
+                yield path.relative_to(root), _read_text(path)
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

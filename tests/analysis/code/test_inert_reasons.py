@@ -1,5 +1,7 @@
 """Why a flag changes nothing, as its code shows."""
 
+import warnings
+
 import pytest
 
 from flag_harness.analysis.code.inert_reasons import inert_reasons
@@ -75,6 +77,15 @@ def test_a_comparison_with_other_texts_than_those_of_the_flag_is_named(code: str
 def test_code_that_reads_the_flag_as_it_should_gives_no_reason(code: str) -> None:
     """Nor does code that is not Python, code of other variables, or a flag with another source."""
     assert {} == inert_reasons([FLAG, Flag("ranker", openfeature="OTHER")], {"app.py": code})
+
+
+def test_code_with_a_wrong_escape_is_read_without_a_warning() -> None:
+    """Python warns of it where the file is imported; the run's own report need not."""
+    code = "import os\nPATTERN = '\\d'\nPLANNER = os.getenv('PLANNER')"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert {"planner": f"app.py:3 reads PLANNER {AT_IMPORT}"} == inert_reasons([FLAG], {"app.py": code})
+    assert [] == caught
 
 
 def test_a_choice_is_not_compared_with_the_texts_of_a_switch() -> None:

@@ -243,6 +243,15 @@ def test_flags_that_change_nothing_in_the_first_test_are_shown(
     assert "  0. Have the code read these flags when it runs" in shown
 
 
+def test_a_file_that_cannot_be_read_is_named(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may belong to somebody else, such as a database in a container."""
+    _lay_out(repository, {"theirs.py": ""})
+    monkeypatch.setattr("flag_harness.source_files._read_text", lambda path: None)
+    assert "Left out, because it cannot be read: theirs.py" in _proposal(capsys)
+
+
 def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do, and exit code 1. Files that are not Python are named."""
     agent = "def answer(text):\n    client.messages.create()\n"

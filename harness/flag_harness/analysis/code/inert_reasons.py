@@ -4,7 +4,13 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flag_harness.analysis.code.python_flags import compared_words, helper_names, settings_flags, variable_read
+from flag_harness.analysis.code.python_flags import (
+    compared_words,
+    helper_names,
+    parse_code,
+    settings_flags,
+    variable_read,
+)
 from flag_harness.flag import Flag
 
 _CACHES = ("cache", "lru_cache", "cached_property")
@@ -18,7 +24,7 @@ def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str
 
     `sources` has the text of each Python file of the project, by path.
     """
-    modules = [_Module(path, tree) for path, text in sources.items() if (tree := _parse(text)) is not None]
+    modules = [_Module(path, tree) for path, text in sources.items() if (tree := parse_code(text)) is not None]
     import_calls = {name for module in modules for name in module.import_calls}
     kept_calls = {name for module in modules for name in module.kept_calls}
     reasons = {}
@@ -101,13 +107,6 @@ class _Module:
         while (parent := self._parents.get(node)) is not None:
             yield parent
             node = parent
-
-
-def _parse(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
 
 
 def _called_name(call: ast.Call) -> str:

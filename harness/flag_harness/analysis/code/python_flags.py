@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,16 @@ class FoundFlag:
             parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
         parts += ["default = true"] if self.default else []
         return f"{{ {', '.join(parts)} }}"
+
+
+def parse_code(text: str) -> ast.Module | None:
+    """Parse the text of a Python file without a warning about its style. Return None if it is not valid Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            return None
 
 
 def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:

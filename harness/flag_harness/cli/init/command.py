@@ -125,8 +125,8 @@ def _finding_lines(repository: Repository) -> Iterator[str]:
         yield f"Agent: {best.name or best.path} ({best.path}:{best.line}{more})"
     if repository.vcr:
         yield f"Tests with vcr marks: they run as they are ({repository.vcr})"
-    for path in repository.unreadable:
-        yield f"Left out, because it is not valid Python: {path}"
+    for path, reason in repository.unreadable.items():
+        yield f"Left out, because it {reason}: {path}"
     yield ""
 
 

@@ -1,6 +1,5 @@
 """Read a repository: its flags, its agents, its vcrpy cassettes and its tests."""
 
-import ast
 import json
 import re
 import tomllib
@@ -9,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.code.python_flags import FoundFlag, find_flags, full_flag_name, short_flag_name
+from flag_harness.analysis.code.python_flags import FoundFlag, find_flags, full_flag_name, parse_code, short_flag_name
 from flag_harness.cli.init.agents import FoundAgent, find_agents
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_table
 from flag_harness.errors import ConfigError
-from flag_harness.source_files import source_files
+from flag_harness.source_files import source_texts
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b")
@@ -32,7 +31,7 @@ class Repository:
         vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
         pyproject: the decoded `pyproject.toml`; empty if there is none.
         tests: the folder of the tests, relative to the repository; `.` if there is none.
-        unreadable: the Python files that could not be parsed.
+        unreadable: why files were left out, by their paths.
     """
 
     root: Path
@@ -41,7 +40,7 @@ class Repository:
     vcr: str
     pyproject: dict[str, Any]
     tests: str
-    unreadable: tuple[str, ...]
+    unreadable: Mapping[str, str]
 
     @property
     def settings(self) -> tuple[Mapping[str, Any], Path] | None:
@@ -53,19 +52,17 @@ def read_repository(root: Path) -> Repository:
     """Read the files of a repository without running any of them."""
     flags: list[FoundFlag] = []
     agents: list[FoundAgent] = []
-    unreadable: list[str] = []
+    unreadable: dict[str, str] = {}
     has_vcr_marks = False
-    for path in source_files(root, (".py", *_SCRIPTS)):
-        name = path.relative_to(root).as_posix()
-        text = path.read_text(encoding="utf-8", errors="replace")
-        is_test = bool(_TEST_FOLDERS & {*path.relative_to(root).parts}) or path.name.startswith(("test_", "conftest"))
-        if is_test:
+    for path, text in source_texts(root, (".py", *_SCRIPTS)):
+        name = path.as_posix()
+        if text is None:
+            unreadable[name] = "cannot be read"
+        elif _TEST_FOLDERS & {*path.parts} or path.name.startswith(("test_", "conftest")):
             has_vcr_marks = has_vcr_marks or "mark.vcr" in text
         elif path.suffix == ".py":
-            try:
-                tree = ast.parse(text)
-            except (SyntaxError, ValueError, RecursionError):
-                unreadable.append(name)
+            if (tree := parse_code(text)) is None:
+                unreadable[name] = "is not valid Python"
                 continue
             flags += find_flags(tree, name)
             agents += find_agents(tree, name)
@@ -81,7 +78,7 @@ def read_repository(root: Path) -> Repository:
         _vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
         tests,
-        tuple(unreadable),
+        unreadable,
     )
 
 

@@ -23,7 +23,7 @@ from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 from flag_harness.plugin.test.faults import active_faults
-from flag_harness.source_files import source_files
+from flag_harness.source_files import source_texts
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
@@ -127,12 +127,8 @@ class FlagEffects:
             return {}
         from flag_harness.analysis.code.inert_reasons import inert_reasons
 
-        root = self._config.rootpath
-        files = islice(source_files(root, (".py",)), _MOST_SOURCES)
-        sources = {
-            path.relative_to(root).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in files
-        }
-        return inert_reasons(flags, sources)
+        texts = islice(source_texts(self._config.rootpath, (".py",)), _MOST_SOURCES)
+        return inert_reasons(flags, {path.as_posix(): text for path, text in texts if text is not None})
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
