@@ -46,13 +46,14 @@ class RequestEffect:
 def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
     """Return what each flag changes in requests, in the order of the flags; flags that change nothing come last.
 
+    Only passed runs count: a failed one may have stopped before it sent all its requests.
     The result is empty if the record has no outlines, or no two runs of a test that differ in one flag.
     """
     flags = recorded_flags(record.header)
     space = flag_space(flags)
     tests: dict[str, list[ObservedRun]] = {}
     for row in record.rows:
-        if row.excluded_from_effects or not row.requests or not all(one.outline for one in row.requests):
+        if not row.is_comparable or not row.requests or not all(one.outline for one in row.requests):
             continue
         try:
             indices = [value_index(flag, row.values.get(flag.name, flag.default)) for flag in flags]
