@@ -76,6 +76,11 @@ REPETITION = pytest.StashKey[int]()
 """The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
 
 
+def refused_requests(item: pytest.Item) -> list[Refusal]:
+    """Return the requests refused to an item so far, except those that its marks allow."""
+    return item.stash[REFUSALS]() if REFUSALS in item.stash else []
+
+
 def repetition_of(item: pytest.Item) -> int:
     """Return the number of an item among the repetitions of its test, counted from 0."""
     return item.stash.get(REPETITION, 0)

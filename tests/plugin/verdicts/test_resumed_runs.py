@@ -116,7 +116,10 @@ def test_failures_and_kept_evidence_of_the_interrupted_run_stay(pytester: pytest
 
 
 def test_more_rounds_may_be_added_to_a_finished_run(pytester: pytest.Pytester, api: Api) -> None:
-    """Such as after an inconclusive verdict. What was spent before counts towards the limit."""
+    """Such as after an inconclusive verdict. What was spent before counts towards the limit.
+
+    A request that the limit refuses is not sent again as if the provider had broken it.
+    """
     (pytester.path / "stop").write_text("")
     pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-record=run.jsonl")
     assert 12 == len(api.texts)
@@ -124,6 +127,8 @@ def test_more_rounds_may_be_added_to_a_finished_run(pytester: pytest.Pytester, a
     run = pytester.runpytest_inprocess(*options, "--harness-max-cost=7.4")
     run.stdout.fnmatch_lines(["*1 failed, 1 passed, 6 resumed*"])
     assert 15 == len(api.texts)
+    lines = (pytester.path / "run.jsonl").read_text().splitlines()[1:]
+    assert 8 * [0] == [json.loads(line)["provider_failures"] for line in lines]
     run = pytester.runpytest_inprocess(*options)
     run.stdout.fnmatch_lines(["*1 passed, 7 resumed*"])
     assert 16 == len(api.texts)

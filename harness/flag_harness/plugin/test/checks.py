@@ -24,7 +24,16 @@ from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
-from flag_harness.plugin.stash import EXTRA_ROW, FLAG_SCOPE, PROBE, REFUSALS, REPETITION, SCORES, TRAFFIC
+from flag_harness.plugin.stash import (
+    EXTRA_ROW,
+    FLAG_SCOPE,
+    PROBE,
+    REFUSALS,
+    REPETITION,
+    SCORES,
+    TRAFFIC,
+    refused_requests,
+)
 from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
@@ -193,7 +202,7 @@ def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
     """Return what was refused or hidden so far, or an empty list if a failed phase has already reported it."""
     if _has_failed(item):
         return []
-    refused = item.stash[REFUSALS]() if REFUSALS in item.stash else []
+    refused = refused_requests(item)
     return [*refused, *hidden_errors(item)]
 
 

@@ -11,7 +11,7 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.stash import REFUSALS, VERDICTS, repetition_of
+from flag_harness.plugin.stash import VERDICTS, refused_requests, repetition_of
 from flag_harness.plugin.test.rows import attach_row, attached_row
 from flag_harness.plugin.verdicts.skipping import skip_item
 from flag_harness.plugin.verdicts.strata import item_strata
@@ -102,7 +102,7 @@ class FlagJudge:
         row = attached_row(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):
             return report
-        if REFUSALS in item.stash and item.stash[REFUSALS]():
+        if refused_requests(item):
             import msgspec
 
             attach_row(report, msgspec.structs.replace(row, outcome="inconclusive"))

@@ -7,6 +7,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+from flag_harness.plugin.stash import refused_requests
 from flag_harness.plugin.test.rows import attach_row, attached_row
 
 DEFAULT_RETRIES = 3
@@ -47,7 +48,7 @@ class BrokenTrialRepeater:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         failures = 0
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        while failures < self._retries and _is_broken(reports):
+        while failures < self._retries and _is_broken(item, reports):
             time.sleep(min(2.0**failures, _LONGEST_WAIT))
             failures += 1
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
@@ -58,7 +59,10 @@ class BrokenTrialRepeater:
         return True
 
 
-def _is_broken(reports: Sequence[pytest.TestReport]) -> bool:
+def _is_broken(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> bool:
+    """Return True if the provider broke a run. If a request was refused instead, it would be refused again."""
+    if refused_requests(item):
+        return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure
 
     rows = map(attached_row, reports)
