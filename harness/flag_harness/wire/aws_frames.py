@@ -71,20 +71,19 @@ class FrameSplitter:
 
         After bytes that cannot be a frame, no more frames are found.
         """
-        self.rest += data
+        data, position = self.rest + data, 0
         frames: list[Frame] = []
-        while not self._is_broken and len(self.rest) >= _PRELUDE:
-            total, header_length = struct.unpack(">II", self.rest[:8])
+        while not self._is_broken and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
+            total, header_length, checksum = struct.unpack(">III", prelude)
             least = _PRELUDE + header_length + _CHECKSUM
-            if not least <= total <= _LARGEST_FRAME or zlib.crc32(self.rest[:8]) != _big_endian_number(
-                self.rest[8:_PRELUDE]
-            ):
+            if not least <= total <= _LARGEST_FRAME or zlib.crc32(prelude[:8]) != checksum:
                 self._is_broken = True
-            elif len(self.rest) < total:
+            elif len(data) - position < total:
                 break
             else:
-                frames.append(_parse_frame(self.rest[:total], header_length))
-                self.rest = self.rest[total:]
+                frames.append(_parse_frame(data[position : position + total], header_length))
+                position += total
+        self.rest = data[position:]
         return frames
 
 
@@ -183,7 +182,3 @@ def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
         name, value = data[position + 1 : start], data[start + 3 : end]
         yield name.decode("utf-8", "replace"), value.decode("utf-8", "replace")
         position = end
-
-
-def _big_endian_number(data: bytes) -> int:
-    return int.from_bytes(data)
