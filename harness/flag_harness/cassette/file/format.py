@@ -24,10 +24,9 @@ from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, 
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.file.parts import (
     extract_body_parts,
-    extract_part,
+    extract_if_large,
     insert_body_parts,
     interaction_reference,
-    is_large,
 )
 from flag_harness.cassette.file.rows import (
     CassetteFile,
@@ -105,8 +104,7 @@ def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str
     request = document["request"]
     if "json" in request:
         request["json"] = extract_body_parts(request["json"], parts)
-    is_part = envelope.upstream == "simulator" and is_large(document)
-    return extract_part(document, parts) if is_part else document
+    return extract_if_large(document, parts) if envelope.upstream == "simulator" else document
 
 
 @dataclass(frozen=True, slots=True)

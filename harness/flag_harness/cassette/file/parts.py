@@ -27,22 +27,24 @@ _MEMBER_BY_MEMBER = "messages"
 """The member of a request body that grows with each turn, so that its own members are parts."""
 
 
-def extract_part(value: Any, parts: dict[str, bytes]) -> Any:
-    """Return a reference to a JSON value, and add the bytes of its file to `parts` under their SHA-256."""
-    data = _part_bytes(value)
+def extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
+    """Return a reference to a JSON value, and add the bytes of its file to `parts` under their SHA-256.
+
+    Return the value itself if it is too small to be a part.
+    """
+    if not isinstance(value, (dict, list, str)):
+        return value
+    data = format_json(value).encode("utf-8") + b"\n"
+    if len(data) < MIN_PART_BYTES:
+        return value
     name = hashlib.sha256(data).hexdigest()
     parts[name] = data
     return {REFERENCE: name}
 
 
-def is_large(value: Any) -> bool:
-    """Return whether a JSON value is large enough to be a part."""
-    return isinstance(value, (dict, list, str)) and len(_part_bytes(value)) >= MIN_PART_BYTES
-
-
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
     """Replace the large values of a request body by references, and add them to `parts`."""
-    return _map_body(body, lambda value: _extract_if_large(value, parts))
+    return _map_body(body, lambda value: _extract_value(value, parts))
 
 
 def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
@@ -76,10 +78,10 @@ def _map_body(body: Any, change: Callable[[Any], Any]) -> Any:
     }
 
 
-def _extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
+def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
     if _is_like_reference(value):
         return {f"${key}": member for key, member in value.items()}
-    return extract_part(value, parts) if is_large(value) else value
+    return extract_if_large(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
@@ -87,10 +89,6 @@ def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
         return value
     ((key, member),) = value.items()
     return msgspec.json.decode(read(_checked_name(member))) if key == REFERENCE else {key[1:]: member}
-
-
-def _part_bytes(value: Any) -> bytes:
-    return format_json(value).encode("utf-8") + b"\n"
 
 
 def _checked_name(name: Any) -> str:
