@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,6 +133,27 @@ def test_certificates_are_loaded_by_the_first_use_of_a_context() -> None:
         with asked.wrap_socket(socket.socket(), server_hostname="shop.test") as connection:
             assert asked is connection.context
     assert usual == left.cert_store_stats()
+
+
+def test_a_context_has_its_certificates_in_every_thread_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that comes second waits until the first has loaded them."""
+    load, begun, may_load = ssl.SSLContext.load_verify_locations, threading.Event(), threading.Event()
+
+    def load_slowly(context: ssl.SSLContext, *args: Any) -> None:
+        begun.set()
+        may_load.wait(10)
+        load(context, *args)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_slowly)
+    with load_certificates_late(), ThreadPoolExecutor(2) as pool:
+        context = ssl.create_default_context(cafile=certifi.where())
+        first = pool.submit(context.cert_store_stats)
+        assert begun.wait(10)
+        second = pool.submit(context.cert_store_stats)
+        wait([second], 0.05)
+        may_load.set()
+        assert first.result() == second.result()
+    assert 0 < first.result()["x509"]
 
 
 def test_a_call_that_takes_too_long_is_a_hang() -> None:

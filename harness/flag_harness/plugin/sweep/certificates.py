@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ def load_certificates_late() -> Iterator[None]:
     file that does not exist is an error at once, as usual.
     """
     waiting: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
-    load = ssl.SSLContext.load_verify_locations
+    load, lock = ssl.SSLContext.load_verify_locations, threading.RLock()
 
     def load_late(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         if isinstance(cafile, str) and os.path.isfile(cafile) and capath is None and cadata is None:
@@ -31,8 +32,9 @@ def load_certificates_late() -> Iterator[None]:
 
     def load_first(method: Any) -> Any:
         def use(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
-            for cafile in waiting.pop(context, ()):
-                load(context, cafile)
+            with lock:  # another thread that uses the context waits until it is complete
+                for cafile in waiting.pop(context, ()):
+                    load(context, cafile)
             return method(context, *args, **options)
 
         return use
