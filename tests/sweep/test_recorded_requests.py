@@ -3,13 +3,14 @@
 import asyncio
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
 from flag_harness.plugin.sweep.tools.http import recorded_requests
-from flag_harness.plugin.sweep.tools.results import NotRecordedError, Recording
+from flag_harness.plugin.sweep.tools.results import NotRecordedError, RecordedResult, Recording
 from flag_harness.transports.scope import ApiScope
 from tests.loopback import LoopbackServer
 
@@ -104,3 +105,17 @@ def test_a_request_without_a_body_is_named_by_its_address() -> None:
             httpx.get("http://shop.test:81/a")
         with pytest.raises(NotRecordedError, match=words), urllib3.PoolManager(retries=False) as pool:
             pool.request("GET", "http://shop.test:81/a")
+
+
+def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
+    """Otherwise it keeps the frames of each run under a trouble, with all that they hold."""
+    recording, error = Recording(is_baseline=False), ValueError("sold out")
+    with suppress(ValueError):
+        raise error
+    recording.keep(("buy", b""), RecordedResult(error=error))
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(ValueError, match="sold out") as raised:
+            recording.results["buy", b""][0].get()
+        lengths.add(len(raised.traceback))
+    assert 1 == len(lengths)

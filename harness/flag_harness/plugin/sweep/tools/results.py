@@ -3,6 +3,7 @@
 import copy
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, TypeAlias
 
 Key: TypeAlias = tuple[str, bytes]
@@ -14,15 +15,16 @@ class NotRecordedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RecordedResult:
-    """What a tool returned, or the exception that it raised."""
+    """What a tool returned, or the exception that it raised, with its traceback at that time."""
 
     value: Any = None
     error: BaseException | None = None
+    traceback: TracebackType | None = None
 
     def get(self) -> Any:
         """Return a copy of the value, or raise the exception."""
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(self.traceback)  # else each raise would add to it
         return _copy(self.value)
 
 
@@ -54,7 +56,8 @@ class Recording:
 
     def keep(self, key: Key, result: RecordedResult) -> None:
         """Keep a result of the baseline."""
-        self.results[key].append(RecordedResult(_copy(result.value), result.error))
+        error = result.error
+        self.results[key].append(RecordedResult(_copy(result.value), error, getattr(error, "__traceback__", None)))
 
 
 def _copy(value: Any) -> Any:
