@@ -119,3 +119,13 @@ def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
             recording.results["buy", b""][0].get()
         lengths.add(len(raised.traceback))
     assert 1 == len(lengths)
+
+
+def test_a_request_that_urllib3_sends_again_is_one_request() -> None:
+    """Only how it ended is recorded; nobody listens."""
+    recording = Recording()
+    retries = urllib3.Retry(1, backoff_factor=0)
+    failure = pytest.raises(urllib3.exceptions.MaxRetryError)
+    with recorded_requests(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
+        pool.request("GET", "http://127.0.0.1:9/items", retries=retries)
+    assert [1] == [len(results) for results in recording.results.values()]
