@@ -75,7 +75,7 @@ class DueRequest:
         self.count.count_firing()
 
     def note_miss(self, reason: str) -> None:
-        """Report why the answer could not be changed."""
+        """Record why the fault could not change the answer."""
         self.count.add_miss_reason(reason)
 
     def random(self, purpose: str) -> Random:

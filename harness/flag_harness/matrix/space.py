@@ -74,9 +74,9 @@ class FlagSpace:
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
-        """Count the allowed rows whose values lie in `domains`, bit masks of each flag's possible values.
+        """Count the allowed rows of the flags at `indices`. `domains` has a bit mask of each flag's possible values.
 
-        Flags that no undecided constraint connects are counted separately, and the counts multiplied.
+        Each group of flags that undecided constraints connect is counted by itself, and the counts are multiplied.
         """
         count = 1
         for part in self._connected_parts(domains, indices):

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 
 class SharedPatch:
-    """Keeps what `make_patch()` returns entered while at least one `use()` block runs, in whichever thread."""
+    """Enters `make_patch()`, a context manager, with the first `use()` block of any thread; exits it after the last."""
 
     def __init__(self, make_patch: Callable[[], AbstractContextManager[None]]) -> None:
         self._make_patch = make_patch

@@ -185,8 +185,8 @@ class Verdict:
 def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> tuple[Verdict, ...]:
     """Return the verdict on each flag.
 
-    The chance that some harmless flag is failed is at most `alpha`, and the chance that some flag passes whose loss is
-    the margin or more in some stratum is at most `alpha / 2`, over all flags, strata and looks together (Holm).
+    The chance of failing any harmless flag is at most `alpha`. The chance of passing any flag that loses the margin or
+    more in some stratum is at most `alpha / 2`. Both hold over all flags, strata and looks together (Holm).
     """
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))

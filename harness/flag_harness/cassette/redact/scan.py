@@ -190,6 +190,6 @@ def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _excerpt(kind: str, key: str) -> str:
-    """Return the first characters of a key, or of the name before it."""
+    """Return the first characters of an API key, or of its name if it was found by that, as in `api_key=...`."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

@@ -26,7 +26,7 @@ def has_processes(item: pytest.Item) -> bool:
 
 @contextmanager
 def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
-    """Return a list of the processes that are started in the context, also by `asyncio`."""
+    """Yield a list that fills with the processes that the `with` block starts, those of `asyncio` included."""
     started: list[subprocess.Popen[Any]] = []
     original = subprocess.Popen.__init__
 

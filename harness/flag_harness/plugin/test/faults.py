@@ -202,17 +202,17 @@ class FaultTotals:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run that passed although a fault never fired."""
-        if self._unfired_messages(session.config) and exitstatus == pytest.ExitCode.OK:
+        if self._messages_of_unfired_faults(session.config) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Print which faults never fired, and why."""
-        if problems := self._unfired_messages(config):
+        if problems := self._messages_of_unfired_faults(config):
             terminalreporter.section("faults", red=True)
             for line in problems:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
-    def _unfired_messages(self, config: pytest.Config) -> list[str]:
+    def _messages_of_unfired_faults(self, config: pytest.Config) -> list[str]:
         """Return a message for each fault that never fired. Return none in workers and under `--collect-only`."""
         from flag_harness.faults import explain_unfired
 

@@ -72,7 +72,7 @@ def configure_vcr(config: pytest.Config) -> None:
 
 
 class VcrHeader:
-    """Prints in pytest's header that the harness plays the mark `vcr`, if another plugin would do so too."""
+    """Says in pytest's header who handles the mark `vcr`, if another plugin that handles it is installed."""
 
     def pytest_report_header(self, config: pytest.Config) -> str | None:
         """Return the header line, or None if no other plugin has the mark `vcr`."""

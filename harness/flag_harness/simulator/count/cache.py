@@ -22,7 +22,7 @@ class InputUsage:
 
     @property
     def written(self) -> int:
-        """Return the number of tokens written to the cache, for 5 minutes or 1 hour."""
+        """Return the number of tokens written to the cache: those for 5 minutes and those for 1 hour together."""
         return self.written_5m + self.written_1h
 
 

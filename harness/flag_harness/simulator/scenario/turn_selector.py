@@ -15,7 +15,7 @@ Draw: TypeAlias = Callable[[int], float]
 
 
 def first_turn(index: int) -> float:
-    """Draw the first of the turns with a weight for every request."""
+    """Return 0 for every request: the first of the turns with a weight is always drawn."""
     return 0.0
 
 

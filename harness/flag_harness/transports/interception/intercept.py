@@ -112,7 +112,7 @@ class _Interception:
         self._transport, self._real_transport = transport_class(http), _real_transport_class(http)
 
     def patch_real_transports(self) -> None:
-        """Patch the library's own transports, and those over aiohttp."""
+        """Patch the HTTP library's own transports, and third-party ones that send through aiohttp."""
         is_ours = self._scope.has_request if self._scope else _accept_all
         self._patch(self._http.HTTPTransport, "handle_request", is_ours)
         for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):

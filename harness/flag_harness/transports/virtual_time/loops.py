@@ -87,9 +87,9 @@ class _Select:
         is_sleep = clock.has_open_answers or getattr(timer, "_callback", None) is _wake_sleeper
         return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_others(loop))
 
-    def _count_round(self, found: bool) -> None:
+    def _count_round(self, found_work: bool) -> None:
         """Count a round of the loop without a wait. After too many, let the real time that they took pass."""
-        if found:
+        if found_work:
             self._clock.pending.restart()
         self._idle_rounds += 1
         if self._idle_rounds > _IDLE_ROUNDS:

@@ -32,7 +32,7 @@ def new_chat_id() -> str:
 
 
 def is_chat_id(text: str) -> bool:
-    """Return whether a text can be the id of a session: letters, digits, `_` and `-`, and so the name of a file."""
+    """Return whether a text can be the id of a session, and so a file name: only letters, digits, `_` and `-`."""
     return _ID.fullmatch(text) is not None
 
 

@@ -17,7 +17,7 @@ def check_formats_without_citations(request: ParsedRequest) -> str | None:
 
 
 def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
-    """Refuse citations that only some of the documents, or some of the search results, enable."""
+    """Refuse a request in which only some of the documents, or only some of the search results, enable citations."""
     for kind in _CITABLE:
         blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
         enabled = [_is_cited(block) for _, block in blocks]
