@@ -135,6 +135,19 @@ def test_certificates_are_loaded_by_the_first_use_of_a_context() -> None:
     assert usual == left.cert_store_stats()
 
 
+def test_a_context_that_outlives_a_failed_test_has_its_certificates() -> None:
+    """They are loaded when the run ends, however it ends."""
+    contexts: list[ssl.SSLContext] = []
+
+    def fail() -> None:
+        contexts.append(ssl.create_default_context(cafile=certifi.where()))
+        raise LookupError
+
+    with pytest.raises(LookupError), load_certificates_late():
+        fail()
+    assert 0 < contexts[0].cert_store_stats()["x509"]
+
+
 def test_a_context_has_its_certificates_in_every_thread_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that comes second waits until the first has loaded them."""
     load, begun, may_load = ssl.SSLContext.load_verify_locations, threading.Event(), threading.Event()

@@ -43,6 +43,8 @@ def load_certificates_late() -> Iterator[None]:
         patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", load_late))
         for name in _READERS:
             patches.enter_context(replace_attribute(ssl.SSLContext, name, load_first(getattr(ssl.SSLContext, name))))
-        yield
-        for context in [*waiting]:  # it may be used later
-            context.cert_store_stats()
+        try:
+            yield
+        finally:
+            for context in [*waiting]:  # it may be used later
+                context.cert_store_stats()
