@@ -15,7 +15,8 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
-WORKERS = ("-n", "auto", "--dist=worksteal")
+WORKERS = ("-n", str((os.cpu_count() or 1) + 1), "--dist=worksteal")
+"""One worker more than there are cores: some tests wait for processes, sockets and signals."""
 WORKFLOWS = {
     "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml"],
     "github-actions": [".github/actions/flag-harness/action.yml"],
