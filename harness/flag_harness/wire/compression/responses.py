@@ -46,8 +46,8 @@ def unreadable_encodings(response: Response) -> str:
 
 def missing_package(response: Response) -> str:
     """Return the package that is missing to decompress a response, or an empty string."""
-    names = unreadable_encodings(response).split(", ")
-    return next((_PACKAGES[name] for name in reversed(names) if name in _PACKAGES and not codecs(name)), "")
+    missing = [_PACKAGES[name] for name in _encodings(response) if name in _PACKAGES and not codecs(name)]
+    return missing[-1] if missing and unreadable_encodings(response) else ""
 
 
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
