@@ -339,7 +339,7 @@ def _many_troubles() -> list[Trouble]:
 def _ends_the_turn(part: Trouble) -> bool:
     """Return whether a fault strikes every request, or cannot be retried."""
     is_refusal = part.kind in ("bad_request", "unauthorized", "forbidden", "not_found", "too_large")
-    return part.is_fault and (is_refusal or "on=" not in part.name)
+    return isinstance(part.cause, Fault) and (is_refusal or "on=" not in part.name)
 
 
 def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:

@@ -39,11 +39,6 @@ class Trouble:
         return dict(self.cause.arguments).get("at") if isinstance(self.cause, Fault) else None
 
     @property
-    def is_fault(self) -> bool:
-        """True if the trouble is a fault."""
-        return isinstance(self.cause, Fault)
-
-    @property
     def parts(self) -> "tuple[Trouble, ...]":
         """The troubles of the run, one by one."""
         kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
