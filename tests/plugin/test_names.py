@@ -153,7 +153,13 @@ def test_no_path_shows_a_key_or_what_a_filter_matches(key: str, tmp_path: Path) 
     config: Any = SimpleNamespace(rootpath=tmp_path, stash={CONFIG: Config(filters={"patterns": ("corp-[0-9]{8}",)})})
     spec = SimpleNamespace(params={"key": key, "model": "haiku"}, indices={})
     node: Any = SimpleNamespace(
-        config=config, path=tmp_path / "test_a.py", callspec=spec, name="test_ask[a]", stash={}, listchain=list
+        config=config,
+        path=tmp_path / "test_a.py",
+        callspec=spec,
+        name="test_ask[a]",
+        stash={},
+        listchain=list,
+        iter_markers=lambda name: (),
     )
     path = default_cassette_path(node)
     assert re.search(r"\[key=[0-9a-f]{8},model=haiku\]$", path.stem)

@@ -15,6 +15,7 @@ from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registe
 from flag_harness.plugin.record_options import add_effects_options, add_record_option
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import configured_filters
+from flag_harness.plugin.redact.test_ids import IdMask
 from flag_harness.plugin.resume.paid_answers import configure_paid_answers
 from flag_harness.plugin.resume.resume import add_resume_option, configure_resume, start_resuming
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
@@ -131,4 +132,5 @@ def _register_parts(config: pytest.Config) -> None:
     if not follows_all:
         config.pluginmanager.register(WaitingParts(), "flag-harness-waiting-parts")
     config.pluginmanager.register(budget, "flag-harness-budget")
+    config.pluginmanager.register(IdMask(config), "flag-harness-id-mask")
     config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

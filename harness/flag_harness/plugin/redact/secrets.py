@@ -50,6 +50,14 @@ def collect_filters(request: pytest.FixtureRequest) -> "Filters":
     if not isinstance(fixture, Filters):
         raise pytest.UsageError(f"{node.nodeid}: the fixture {MARK} must return flag_harness.Filters, not {fixture!r}")
     total += fixture
+    return total + marked_filters(node)
+
+
+def marked_filters(node: pytest.Item) -> "Filters":
+    """Return the filters in a test's marks. Raise `UsageError` if a mark is wrong."""
+    from flag_harness.cassette import Filters
+
+    total = Filters()
     for mark in node.iter_markers(MARK):
         if unknown := [name for name in mark.kwargs if name not in FILTERS] or list(mark.args):
             nearest = difflib.get_close_matches(str(unknown[0]), FILTERS, n=1, cutoff=0.0)[0]

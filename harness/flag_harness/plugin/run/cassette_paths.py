@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.redact.secrets import configured_filters, marked_filters
 from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
 from flag_harness.plugin.stash import repetition_of
 
@@ -29,7 +30,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     callspec = getattr(item, "callspec", None)
     parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
     function = getattr(item, "originalname", None) or item.name
-    name = cassette_name(classes, function, parameters, indices, _secret_test(config))
+    name = cassette_name(classes, function, parameters, indices, _secret_test(config, item))
     if number := repetition_of(item):
         name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
@@ -61,15 +62,14 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
     return folder / f"{'.'.join([*map(slug, classes), name])}.json"
 
 
-def _secret_test(config: pytest.Config) -> Callable[[str], bool]:
-    """Return a function that says whether a text holds a key, or what a pattern of the project's filters matches."""
+def _secret_test(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:
+    """Return a function that says whether a text holds a key, or what the project's filters or a test's marks name."""
 
     def is_secret(text: str) -> bool:
-        from flag_harness.cassette import Filters  # imported here: tests without parameters do not need it
-        from flag_harness.cassette.redact.scan import redact_keys
+        from flag_harness.plugin.redact.test_ids import mask_id  # imported here: only tests with parameters need it
 
-        filters = Filters(patterns=config.stash[CONFIG].filters.get("patterns", ()))
-        return redact_keys(filters.filter_text(text)) != text
+        filters = configured_filters(config)
+        return mask_id(text, filters + marked_filters(item) if item else filters) != text
 
     return is_secret
 

@@ -42,7 +42,7 @@ def slug(text: str) -> str:
     if is_plain and len(text) <= MAX_NAME_LENGTH:
         return text
     ascii_text = text.encode("ascii", "replace").decode("ascii")
-    return f"{_ILLEGAL.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{_digest(text)}"
+    return f"{_ILLEGAL.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{digest(text)}"
 
 
 def cassette_name(
@@ -62,7 +62,7 @@ def cassette_name(
     'test_ask[model=haiku,turns=3]'
     """
     values = ",".join(_value_names(parameters, indices, is_secret))
-    name = function if function == function.lower() else f"{function}-{_digest(function)}"
+    name = function if function == function.lower() else f"{function}-{digest(function)}"
     return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
 
@@ -76,8 +76,8 @@ def shorten_vcr_name(name: str, suffix: str) -> str:
     """Shorten a cassette name as pytest-recording does, if it is too long for a file name with `suffix`."""
     if len(name) + len(suffix) <= VCR_MAX_LENGTH:
         return name
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: VCR_MAX_LENGTH - len(suffix) - _HASH_AND_DOTS]}...{digest}"
+    md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return f"{name[: VCR_MAX_LENGTH - len(suffix) - _HASH_AND_DOTS]}...{md5}"
 
 
 def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
@@ -97,8 +97,8 @@ def _value_names(
     yield from (parameters[name].id for name in sorted(combinations))
     for name in sorted(parameters.keys() - combinations):
         value = parameters[name]
-        is_hidden = isinstance(value, str) and is_secret(value)
-        yield f"{name}={_digest(repr(value)) if is_hidden else _value_name(value, indices.get(name, 0))}"
+        is_hidden = isinstance(value, (str, int, float)) and is_secret(str(value))
+        yield f"{name}={digest(repr(value)) if is_hidden else _value_name(value, indices.get(name, 0))}"
 
 
 def _value_name(value: Any, index: int) -> str:
@@ -118,7 +118,7 @@ def _value_name(value: Any, index: int) -> str:
     if isinstance(value, enum.Enum):
         readable = value.name
     start = re.sub(r"[^a-z0-9_.+]+", "-", str(readable).lower())[:MAX_VALUE_LENGTH].strip("-.")
-    return f"{start}-{_digest(text)}".lstrip("-")
+    return f"{start}-{digest(text)}".lstrip("-")
 
 
 def _reproducible_text(value: Any) -> str | None:
@@ -144,5 +144,6 @@ def _reproducible_text(value: Any) -> str | None:
     return None if _ADDRESS.search(text) else f"{type(value).__qualname__} {text}"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return a short hash of a text, in hexadecimal."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()

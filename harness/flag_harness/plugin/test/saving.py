@@ -47,6 +47,13 @@ def new_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
 
 def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> None:
     """Raise `CassetteError` if a recording may not be written because of a key or of personal data."""
+    parameters = plan.case.partition("[")[2]
+    if plan.filters.filter_text(parameters) != parameters:
+        raise CassetteError(
+            f"{plan.path} was not written, because the id of the test holds what a filter of the fixture "
+            '`harness_filters` removes. Give the parameter an id of its own, pytest.param(..., id="key"); or declare '
+            "the filter in [tool.flag-harness.filters], which hides it in ids, too."
+        )
     refuse_keys(plan.path, new_envelope(plan, plan.upstream), recording)
     refuse_personal_data(plan.path, recording, plan.filters.detectors)
 

@@ -1,0 +1,61 @@
+"""Hide secrets in the ids of tests, which pytest writes to its output, its reports and its cache."""
+
+import dataclasses
+from collections.abc import Generator
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.redact.secrets import configured_filters, marked_filters
+from flag_harness.plugin.run.names import digest
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Filters
+
+
+class IdMask:
+    """Hides keys, and what the filters and detectors of a test find, in the ids of the tests that use the harness.
+
+    The filters of the fixture `harness_filters` are not known yet; a recording is refused if they find anything.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
+        """Rewrite the ids once everything has parametrized the test, and before pytest makes an item for each."""
+        yield
+        if "harness_cassette" not in metafunc.fixturenames:
+            return
+        filters = self._project_filters
+        with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
+            filters += marked_filters(metafunc.definition)
+        metafunc._calls = [_mask_call(call, filters) for call in metafunc._calls]
+
+    @cached_property
+    def _project_filters(self) -> "Filters":
+        return configured_filters(self._config)
+
+
+def _mask_call(call: Any, filters: "Filters") -> Any:
+    """Return the parameters of a test with an id in which secrets are hidden; ids of combinations hold none."""
+    combination = call.params.get("harness_combination")
+    ids = [part if combination and part == combination.id else mask_id(part, filters) for part in call._idlist]
+    return call if ids == list(call._idlist) else dataclasses.replace(call, _idlist=ids)
+
+
+@lru_cache(maxsize=4096)
+def mask_id(part: str, filters: "Filters") -> str:
+    """Return a part of a test's id without secrets; a hash keeps it different from other ids.
+
+    >>> from flag_harness.cassette import Filters
+    >>> mask_id("model-corp-1234", Filters(patterns=["corp-[0-9]+"]))
+    'model-REDACTED-b68bef23'
+    """
+    from flag_harness.cassette.redact.scan import redact_keys  # imported here: tests without parameters do not need it
+
+    masked = redact_keys(filters.filter_text(part))
+    return part if masked == part else f"{masked}-{digest(part)}"
