@@ -163,7 +163,7 @@ def test_the_old_name_of_the_table_is_an_error_that_says_the_new_one(tmp_path: P
     path = _written(tmp_path, "[tool.harness]\nmodel = 'x'")
     with pytest.raises(ConfigError) as caught:
         read_config(path)
-    assert f"{path}: [tool.harness] is not read any more; rename it to [tool.flag-harness]" == str(caught.value)
+    assert f"{path}: [tool.harness] is not read any more; type: flag-harness upgrade" == str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ class DemoError(HarnessError):
     """The demo cannot run here."""
 
 
+class UpgradeError(HarnessError):
+    """`flag-harness upgrade` cannot write a file. No file has changed then."""
+
+
 class InitError(HarnessError):
     """`flag-harness init` cannot write what it proposes."""
 

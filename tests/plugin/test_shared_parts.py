@@ -7,6 +7,7 @@ import anthropic  # noqa: F401 - imported once, not anew by each run of pytest i
 import pytest
 
 from flag_harness.cassette import Cassette
+from flag_harness.cli import main
 
 CONFIGURATION = """
 [tool.flag-harness.flags]
@@ -44,6 +45,18 @@ def _references(folder: Path) -> dict[str, list[str]]:
     return {name: [one["$json"] for one in found if "$json" in one] for name, found in rows.items()}
 
 
+def _check_upgrade(folder: Path) -> None:
+    """`flag-harness upgrade` writes what the recording wrote, from files of the format before."""
+    recorded = {path: path.read_bytes() for path in folder.glob("*.json")}
+    for path in recorded:
+        cassette = Cassette.load(path)
+        path.unlink()
+        Cassette(cassette.envelope, cassette.interactions).save(path)
+    assert recorded != {path: path.read_bytes() for path in recorded}
+    assert 0 == main(["upgrade"])
+    assert recorded == {path: path.read_bytes() for path in recorded}
+
+
 def test_equal_interactions_of_a_matrix_are_stored_once(pytester: pytest.Pytester) -> None:
     """The combination `off` is in one readable file; a rewrite of another leaves what the others share as it is."""
     pytester.makepyprojecttoml(CONFIGURATION)
@@ -57,6 +70,7 @@ def test_equal_interactions_of_a_matrix_are_stored_once(pytester: pytest.Pyteste
     shared = {path.name for path in (folder.parent / "blobs").iterdir()}
     assert 2 < len(shared)
     both_before = Cassette.load(folder / "test_ask[concise+idle].json").interactions
+    _check_upgrade(folder)
 
     pytester.makepyfile(test_it=TEST.replace("100 if", "50 if"))
     assert 0 == pytester.runpytest_inprocess("--record-mode=rewrite", *RECORD, "-k", "concise and not idle").ret

@@ -16,6 +16,7 @@ from flag_harness.cli.scenario import add_scenario_command
 from flag_harness.cli.serve import add_serve_command
 from flag_harness.cli.terminal import add_commands
 from flag_harness.cli.ui import add_ui_command
+from flag_harness.cli.upgrade import add_upgrade_command
 from flag_harness.errors import HarnessError
 
 COMMANDS = (
@@ -29,6 +30,7 @@ COMMANDS = (
     add_scenario_command,
     add_serve_command,
     add_ui_command,
+    add_upgrade_command,
 )
 """The functions that add the commands to the parser.
 

@@ -13,7 +13,8 @@ from flag_harness.toml_tables import AnyTable, Switch, Text, TextList, convert_t
 _Tools: TypeAlias = Annotated[
     Literal["", "real", "record", "stub"], msgspec.Meta(description='"real", "record" or "stub"')
 ]
-_RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
+RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
+"""The keys of `[tool.flag-harness.sweep]` that had another name in older releases, and their names today."""
 
 
 class _SweepTable(msgspec.Struct):
@@ -34,7 +35,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 def parse_sweep(table: Any, where: str) -> SweepSettings:
     """Convert the table that says how to sweep the tests."""
-    for old, new in _RENAMED_SWEEP_KEYS.items():
+    for old, new in RENAMED_SWEEP_KEYS.items():
         if isinstance(table, Mapping) and old in table:
             raise ConfigError(f"{where} {old} is not read any more; rename it to {new}")
     return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))

@@ -184,5 +184,5 @@ def _read_pyproject_table(pyproject: Path) -> Any:
     if not isinstance(tool, Mapping):
         return None
     if "harness" in tool:
-        raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; rename it to [tool.flag-harness]")
+        raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; type: flag-harness upgrade")
     return tool.get("flag-harness")

@@ -1,0 +1,80 @@
+"""Write cassettes of an older format in the newest one, as a test would if it were recorded again."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES, Cassette
+from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
+from flag_harness.cassette.file.format import encode_files
+from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.files import read_regular_file
+
+UNSHARED_COMBINATIONS = ("", "off")
+"""The combinations whose cassettes share nothing with others: none, and that in which every flag has its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradedCassette:
+    """A cassette in the newest format: the bytes of its file, and of the files to which it refers."""
+
+    path: Path
+    data: bytes
+    shared_files: dict[Path, bytes]
+
+
+class _EnvelopeFields(msgspec.Struct):
+    format: int
+
+
+class _FileHead(msgspec.Struct):
+    """The envelope of a cassette file; the rest of the file is not decoded."""
+
+    envelope: _EnvelopeFields
+
+
+_DECODER = msgspec.json.Decoder(_FileHead)
+
+
+def find_cassettes(path: Path) -> Iterator[Path]:
+    """Yield `path`, or the files below it that have the envelope of a cassette, sorted."""
+    if path.is_file():
+        yield path
+        return
+    for file in sorted(path.rglob("*.json")):
+        try:
+            _DECODER.decode(read_regular_file(file, MAX_CASSETTE_BYTES))
+        except (ValueError, OSError):
+            continue
+        yield file
+
+
+def upgrade_cassette(path: Path, recordings: Path) -> UpgradedCassette | None:
+    """Return a cassette in the newest format, or None if it is in that format.
+
+    Format 1 is the newest for all but the cassettes of a flag matrix, which share what they have in common: see
+    `file/parts.py`. Those below `recordings` share one folder. Raise `CassetteError` if the file cannot be read, or
+    holds what looks like a key.
+    """
+    cassette = Cassette.load(path)
+    if cassette.has_parts or not _is_of_matrix(cassette):
+        return None
+    folder = recordings / BLOB_FOLDER if path.is_relative_to(recordings) else path.parent / BLOB_FOLDER
+    names = relative_folder(cassette.blobs or folder, path.parent)
+    encoded = encode_files(cassette.envelope, cassette.interactions, names, in_parts=True)
+    if not encoded.has_parts:
+        return None
+    refuse_keys(path, cassette.envelope, cassette.interactions)
+    shared = {(cassette.blobs or folder) / name: data for name, data in encoded.files.items()}
+    return UpgradedCassette(path, encoded.data, shared)
+
+
+def _is_of_matrix(cassette: Cassette) -> bool:
+    """Return whether a cassette was recorded by one item of a test with `flag_matrix`, whose id has its combination."""
+    combination = cassette.envelope.combination
+    if combination in UNSHARED_COMBINATIONS or any(one.case for one in cassette.interactions):
+        return False
+    return re.search(rf"[\[-]{re.escape(combination)}[\]-]", cassette.envelope.case) is not None

@@ -1,0 +1,148 @@
+"""The command `flag-harness upgrade`."""
+
+import argparse
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette.file.lock import lock_parent_folders
+from flag_harness.cassette.orphans import posix_relative_path
+from flag_harness.cassette.upgrade import find_cassettes, upgrade_cassette
+from flag_harness.cli.terminal import print_json
+from flag_harness.config import find_root, read_config
+from flag_harness.config.upgrade import NEW_TABLE, upgrade_settings
+from flag_harness.errors import ConfigError, UpgradeError
+from flag_harness.files import write_atomically
+from flag_harness.record import load_record
+from flag_harness.wording import quantity
+
+_EXAMPLES = """examples:
+  flag-harness upgrade --dry-run
+  flag-harness upgrade
+  flag-harness upgrade recordings/refunds run.jsonl
+
+Without a PATH, the recordings of the project are upgraded. Its pyproject.toml always is. A recording keeps its date,
+its requests and its answers. Either all files are written or none.
+
+Exit code: 0 all is up to date now; 1 --dry-run found something; 2 a file cannot be read or written."""
+_RECORD_SUFFIX = ".jsonl"
+
+
+@dataclass(slots=True)
+class _UpgradePlan:
+    """The files to write by kind, why, and the number of files that are up to date."""
+
+    settings: dict[Path, bytes] = field(default_factory=dict)
+    shared: dict[Path, bytes] = field(default_factory=dict)
+    cassettes: dict[Path, bytes] = field(default_factory=dict)
+    changes: list[tuple[Path, str]] = field(default_factory=list)
+    unchanged: int = 0
+
+    @property
+    def files(self) -> dict[Path, bytes]:
+        """The files in the order in which they are written: a file never refers to one that does not exist yet."""
+        return {**self.shared, **self.cassettes, **self.settings}
+
+
+def add_upgrade_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `upgrade` to the parser."""
+    parser = subparsers.add_parser(
+        "upgrade",
+        help="write the settings and recordings of older releases as this release would",
+        description="Write the settings, recordings and records of older releases in the newest format.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths", type=Path, nargs="*", metavar="PATH", help="recordings, directories of them, or records of runs"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; list what would be written")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    root = find_root().absolute()
+    plan = _UpgradePlan()
+    recordings = root / _plan_settings(plan, root / "pyproject.toml")
+    paths: Sequence[Path] = arguments.paths or ([recordings] if recordings.exists() else [])
+    if missing := [path for path in paths if not path.exists()]:
+        raise UpgradeError(f"{missing[0]}: there is no such file or directory; name recordings, or a record of a run")
+    records = [path for path in paths if path.suffix == _RECORD_SUFFIX]
+    cassettes = [file.absolute() for path in paths if path not in records for file in find_cassettes(path)]
+    for record in records:
+        load_record(record)  # raises if this release cannot read it; format 1 is the newest
+        plan.unchanged += 1
+    with lock_parent_folders(cassettes):
+        _plan_cassettes(plan, cassettes, recordings)
+        if not arguments.dry_run:
+            _write_all(plan.files)
+    if arguments.json:
+        print_json(_json_report(plan, root, arguments.dry_run))
+    else:
+        print("\n".join(_report_lines(plan, root, arguments.dry_run)))
+    return 1 if arguments.dry_run and plan.changes else 0
+
+
+def _plan_settings(plan: _UpgradePlan, pyproject: Path) -> str:
+    """Add the settings to the plan if they have old names, and return the setting `recordings`."""
+    if not pyproject.is_file():
+        return read_config(pyproject).recordings
+    try:
+        text = pyproject.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{pyproject}: {error}") from None
+    new, renamed = upgrade_settings(text, pyproject)
+    if not renamed:
+        plan.unchanged += 1
+        return read_config(pyproject).recordings
+    from flag_harness.config.table import parse_config  # imported here, as for each project without the table
+
+    plan.settings[pyproject] = new.encode("utf-8")
+    plan.changes += [(pyproject, f"rename {one}") for one in renamed]
+    return parse_config(tomllib.loads(new)["tool"][NEW_TABLE], pyproject).recordings
+
+
+def _plan_cassettes(plan: _UpgradePlan, cassettes: Sequence[Path], recordings: Path) -> None:
+    for path in cassettes:
+        upgraded = upgrade_cassette(path, recordings)
+        if upgraded is None:
+            plan.unchanged += 1
+            continue
+        plan.shared.update(upgraded.shared_files)
+        plan.cassettes[path] = upgraded.data
+        plan.changes.append((path, "format 1 to 2"))
+
+
+def _write_all(files: Mapping[Path, bytes]) -> None:
+    """Write all files, or none. Raise `UpgradeError` if one of them cannot be written."""
+    before = {path: path.read_bytes() if path.exists() else None for path in files}
+    try:
+        for path, data in files.items():
+            if before[path] != data:
+                write_atomically(path, data)
+    except OSError as error:
+        for path, old in before.items():
+            _restore(path, old)
+        raise UpgradeError(f"{path}: cannot be written ({error.strerror}), so nothing was changed") from None
+
+
+def _restore(path: Path, old: bytes | None) -> None:
+    if old is None:
+        path.unlink(missing_ok=True)
+    elif path.read_bytes() != old:
+        write_atomically(path, old)
+
+
+def _report_lines(plan: _UpgradePlan, root: Path, dry_run: bool) -> Iterator[str]:
+    yield from (f"{posix_relative_path(root, path)}: {change}" for path, change in plan.changes)
+    count = len({path for path, _ in plan.changes})
+    verb = "would be upgraded" if dry_run else "upgraded"
+    yield f"{quantity(count, 'file')} {verb}, {quantity(plan.unchanged, 'file')} up to date"
+
+
+def _json_report(plan: _UpgradePlan, root: Path, dry_run: bool) -> dict[str, Any]:
+    changes = [{"path": posix_relative_path(root, path), "change": change} for path, change in plan.changes]
+    return {"changes": changes, "written": bool(changes) and not dry_run, "unchanged": plan.unchanged}
