@@ -8,7 +8,15 @@ import pytest
 from flag_harness.cli import main
 from flag_harness.config import read_config
 from flag_harness.errors import RecordError
-from flag_harness.record import RunHeader, RunRow, append_row, encode_record, flag_values, load_record, start_record
+from flag_harness.record import (
+    RunHeader,
+    RunRow,
+    append_row,
+    encode_record,
+    flag_declaration,
+    load_record,
+    start_record,
+)
 from flag_harness.report.causes import recorded_flags
 
 ROW = RunRow(case="test_a.py::test_a", combination="off", outcome="passed")
@@ -86,7 +94,7 @@ def test_flags_of_every_source_are_reported_as_declared(tmp_path: Path, suffix: 
     project = tmp_path / "pyproject.toml"
     project.write_text(FLAGS, encoding="utf-8")
     flags = read_config(project).flags
-    header = RunHeader(flags={flag.name: flag_values(flag) for flag in flags})
+    header = RunHeader(flags={flag.name: flag_declaration(flag) for flag in flags})
     values = {flag.name: flag.default for flag in flags}
     rows = [
         RunRow(case="test_a.py::test_a[off]", combination="off", outcome="passed", values=values),

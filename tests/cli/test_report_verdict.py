@@ -9,9 +9,9 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.flag import Flag
-from flag_harness.record import RunHeader, RunRow, SweepRecord, encode_record, flag_values
+from flag_harness.record import RunHeader, RunRow, SweepRecord, encode_record, flag_declaration
 
-FLAGS = {flag.name: flag_values(flag) for flag in (Flag("strict", env="STRICT"), Flag("fast", env="FAST"))}
+FLAGS = {flag.name: flag_declaration(flag) for flag in (Flag("strict", env="STRICT"), Flag("fast", env="FAST"))}
 NAMES = ("off", "strict", "fast")
 
 

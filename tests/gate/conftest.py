@@ -15,7 +15,7 @@ import pytest
 from flag_harness.cli import main
 from flag_harness.gate import Gate, read_gate
 from flag_harness.gate.declared.manifest import read_manifest
-from flag_harness.record import GateFiles, RequestRecord, RunHeader, RunRow, encode_record, flag_values
+from flag_harness.record import GateFiles, RequestRecord, RunHeader, RunRow, encode_record, flag_declaration
 
 POLICY = {"tests": ["tests/test_agent.py::*"], "upstream": "simulator"}
 FILES = ["*.py", "prompts/*.md"]
@@ -71,7 +71,7 @@ class Project:
         header = RunHeader(
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             exit_status=0,
-            flags={flag.name: flag_values(flag) for flag in self.gate.flags},
+            flags={flag.name: flag_declaration(flag) for flag in self.gate.flags},
             tested=GateFiles(files, tuple(path for path in files if path.endswith(".py")), (), self.gate.policy_digest),
         )
         return msgspec.structs.replace(header, **changes)

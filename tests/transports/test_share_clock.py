@@ -23,10 +23,10 @@ from flag_harness.transports.virtual_time import (
     ProjectNames,
     SharedClock,
     VirtualLoop,
-    joining_layers,
     share_clock,
     shared_clock,
     thread_waits,
+    virtual_time_layers,
 )
 from flag_harness.wire.timeline import Request
 
@@ -190,7 +190,7 @@ def test_time_is_real_in_a_thread_that_has_sent_nothing(clock: SharedClock) -> N
 
 def test_the_deadline_for_a_thread_that_waits_strikes(clock: SharedClock) -> None:
     """A thread that has sent a request shares the clock: it sleeps eight seconds, of which five are granted."""
-    [join] = joining_layers(clock)
+    [join] = virtual_time_layers(clock)
 
     def call() -> float:
         join(REQUEST)
@@ -207,7 +207,7 @@ def test_the_deadline_for_a_thread_that_waits_strikes(clock: SharedClock) -> Non
 
 def test_a_join_with_a_timeout_waits_in_virtual_time(clock: SharedClock) -> None:
     """For a thread that has sent a request; a second join waits for its end."""
-    [join] = joining_layers(clock)
+    [join] = virtual_time_layers(clock)
 
     def call() -> None:
         join(REQUEST)
@@ -227,7 +227,7 @@ def test_a_join_with_a_timeout_waits_in_virtual_time(clock: SharedClock) -> None
 
 def test_a_loop_in_another_thread_shares_the_clock_once_it_sends(clock: SharedClock) -> None:
     """As under a synchronous facade of an asynchronous client."""
-    [join], loop = joining_layers(clock), asyncio.new_event_loop()
+    [join], loop = virtual_time_layers(clock), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 

@@ -6,7 +6,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, event_kind, points_at, points_in
+from flag_harness.wire.grammar import (
+    POINTS,
+    EventSplitter,
+    GapTracker,
+    StreamGap,
+    event_kind,
+    matching_point_names,
+    reached_point_names,
+)
 from flag_harness.wire.sse import encode_event
 
 LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
@@ -72,12 +80,12 @@ def test_an_empty_message_has_few_points() -> None:
     names = ("message_start", "message_delta", "message_stop")
     events = [encode_event(name, f'{{"type":"{name}"}}') for name in names]
     expected = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
-    assert expected == points_in(events)
+    assert expected == reached_point_names(events)
 
 
 def test_nothing_has_no_point() -> None:
     """An empty body never comes to its first event."""
-    assert () == points_in([])
+    assert () == reached_point_names([])
 
 
 def test_a_comment_is_as_good_as_a_ping() -> None:
@@ -85,7 +93,7 @@ def test_a_comment_is_as_good_as_a_ping() -> None:
     walk = GapTracker()
     assert StreamGap(next="ping") == walk.advance(b": hello\n\n")
     assert StreamGap(after_ping=True) == walk.end_gap()
-    assert ("after_ping",) == points_at(walk.end_gap())
+    assert ("after_ping",) == matching_point_names(walk.end_gap())
 
 
 def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
@@ -116,10 +124,10 @@ def test_a_gap_knows_the_block_around_it() -> None:
     assert StreamGap(previous="input_json_delta", block="tool_use", has_input=True) == walk.end_gap()
     walk.advance(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
     assert StreamGap(previous="content_block_stop", closed="tool_use", index=1) == walk.end_gap()
-    assert ("after_tool_use",) == points_at(walk.end_gap())
+    assert ("after_tool_use",) == matching_point_names(walk.end_gap())
 
 
 @given(st.lists(st.binary(max_size=40)))
 def test_any_bytes_can_be_walked(chunks: list[bytes]) -> None:
     """Garbage has points or not; it never raises."""
-    assert set(POINTS) >= set(points_in([*chunks, b"\n\n"]))
+    assert set(POINTS) >= set(reached_point_names([*chunks, b"\n\n"]))

@@ -1,6 +1,6 @@
 """The header that names the upstream of an answer."""
 
-from flag_harness.wire.origin import ORIGIN_HEADER, add_origin, least_live_origin
+from flag_harness.wire.origin import ORIGIN_HEADER, add_origin, origin_of_answers
 from flag_harness.wire.timeline import Cut, Head, Request
 
 REQUEST = Request("POST", "/v1/messages", (), b"")
@@ -9,11 +9,11 @@ REQUEST = Request("POST", "/v1/messages", (), b"")
 def test_an_answer_keeps_the_name_that_it_has() -> None:
     """A server that serves the recording of another one passes it on."""
     named = add_origin((Head(0.0, 200, ()),), "simulator")
-    assert (named, "simulator") == (add_origin(named, "live"), least_live_origin([(REQUEST, named)]))
+    assert (named, "simulator") == (add_origin(named, "live"), origin_of_answers([(REQUEST, named)]))
     assert ((ORIGIN_HEADER, "simulator"),) == named[0].headers  # type: ignore[union-attr]
 
 
 def test_an_answer_without_a_head_names_nobody() -> None:
     """The connection was cut before."""
     cut = (Cut(0.1, "eof"),)
-    assert (cut, None) == (add_origin(cut, "live"), least_live_origin([(REQUEST, cut)]))
+    assert (cut, None) == (add_origin(cut, "live"), origin_of_answers([(REQUEST, cut)]))

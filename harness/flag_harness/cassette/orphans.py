@@ -18,7 +18,7 @@ CASSETTE_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class CassetteUse:
     """The cassettes that a run's tests use (`claimed`), and the test files that it collected (`files`).
 
     Paths are relative to the project's root, with `/`.
@@ -42,17 +42,17 @@ class _CassetteFileHead(Struct):
 _DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
-def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
+def orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator[Path]:
     """Yield the cassettes below `recordings` that no test of the run uses, sorted by path.
 
     A cassette is skipped if its test's file exists but was not collected, because the test may still use it. Files that
     are not cassettes are skipped too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if posix_relative_path(root, path) in claims.claimed or (envelope := _read_envelope(path)) is None:
+        if posix_relative_path(root, path) in use.claimed or (envelope := _read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
-        if not file or file in claims.files or not (root / file).is_file():
+        if not file or file in use.files or not (root / file).is_file():
             yield path
 
 

@@ -65,18 +65,18 @@ class Replay:
     def __call__(self, request: Request) -> Response:
         response = self.find(request)
         if response is None:
-            raise self._report_miss(self._as_interaction(request))
+            raise self._report_miss(self._to_filtered_interaction(request))
         return response
 
     def find(self, request: Request) -> Response | None:
         """Return the recorded answer to a request and mark it as played, or None if no answer is left."""
-        sent = self._as_interaction(request)
+        sent = self._to_filtered_interaction(request)
         key = self._index.match_key(sent)
         with self._lock:
             index = self._queues.take(key, sent)
             if index is not None and id(request) in self._tracked_answers:
                 self._tracked_answers[id(request)] = request, index
-        return None if index is None else self._response(index, sent)
+        return None if index is None else self._recorded_response(index, sent)
 
     def track_answer(self, request: Request) -> None:
         """Remember which answer this request gets, so that `requeue_answer` can make it available again."""
@@ -96,10 +96,10 @@ class Replay:
             played = self._queues.played_indices
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
-    def _as_interaction(self, request: Request) -> Interaction:
+    def _to_filtered_interaction(self, request: Request) -> Interaction:
         return Interaction(self._filters.filter_request(storable_request(request)), ())
 
-    def _response(self, index: int, sent: Interaction) -> Response:
+    def _recorded_response(self, index: int, sent: Interaction) -> Response:
         response = self.cassette.interactions[index].response
         last = response[-1]
         if not (isinstance(last, End) and last.abandoned):

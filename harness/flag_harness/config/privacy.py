@@ -37,11 +37,11 @@ def _parse_detector(value: Any, where: str) -> DetectorSettings:
     if bool(detector.pattern) == bool(detector.function):
         raise ConfigError(f'{where} needs either pattern = "..." or function = "module:function"')
     if detector.pattern:
-        require_pattern(detector.pattern, f"{where} pattern:")
+        require_valid_pattern(detector.pattern, f"{where} pattern:")
     return DetectorSettings(detector.pattern, detector.function, detector.action)
 
 
-def require_pattern(pattern: str, where: str) -> None:
+def require_valid_pattern(pattern: str, where: str) -> None:
     """Raise `ConfigError` if a pattern is not a regular expression."""
     try:
         re.compile(pattern)

@@ -17,7 +17,7 @@ def find_root(folder: Path = Path()) -> Path:
     """
     start = folder.absolute()
     folders = (start, *start.parents)
-    for has_settings in (_has_pytest_settings, _has_file(PYPROJECT), _has_file("setup.py")):
+    for has_settings in (_has_pytest_settings, _make_file_check(PYPROJECT), _make_file_check("setup.py")):
         found = next((one for one in folders if has_settings(one)), None)
         if found is not None:
             return folder if found == start else found
@@ -28,11 +28,11 @@ def _has_pytest_settings(folder: Path) -> bool:
     return any((folder / name).is_file() and is_settings(folder / name) for name, is_settings in _SETTINGS_FILES)
 
 
-def _has_file(name: str) -> Callable[[Path], bool]:
+def _make_file_check(name: str) -> Callable[[Path], bool]:
     return lambda folder: (folder / name).is_file()
 
 
-def _has_toml_table(path: Path) -> bool:
+def _has_pytest_table(path: Path) -> bool:
     try:
         table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, ValueError, RecursionError):
@@ -40,7 +40,7 @@ def _has_toml_table(path: Path) -> bool:
     return isinstance(table, Mapping) and bool(table.get("pytest"))
 
 
-def _has_section(section: str) -> Callable[[Path], bool]:
+def _make_section_check(section: str) -> Callable[[Path], bool]:
     def has_section(path: Path) -> bool:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:
@@ -52,17 +52,17 @@ def _has_section(section: str) -> Callable[[Path], bool]:
     return has_section
 
 
-def _always(path: Path) -> bool:
+def _accept_any_file(path: Path) -> bool:
     return True
 
 
 _SETTINGS_FILES: tuple[tuple[str, Callable[[Path], bool]], ...] = (
-    ("pytest.toml", _always),
-    (".pytest.toml", _always),
-    ("pytest.ini", _always),
-    (".pytest.ini", _always),
-    (PYPROJECT, _has_toml_table),
-    ("tox.ini", _has_section("pytest")),
-    ("setup.cfg", _has_section("tool:pytest")),
+    ("pytest.toml", _accept_any_file),
+    (".pytest.toml", _accept_any_file),
+    ("pytest.ini", _accept_any_file),
+    (".pytest.ini", _accept_any_file),
+    (PYPROJECT, _has_pytest_table),
+    ("tox.ini", _make_section_check("pytest")),
+    ("setup.cfg", _make_section_check("tool:pytest")),
 )
 """The files in which pytest looks for settings, in its order, each with the check whether it has any."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from flag_harness.config.command_tables import parse_diff, parse_sweep
-from flag_harness.config.privacy import parse_privacy, require_pattern
+from flag_harness.config.privacy import parse_privacy, require_valid_pattern
 from flag_harness.config.settings import (
     BUDGETS,
     CREDENTIAL_HEADERS,
@@ -163,7 +163,7 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
     if wrong := [figure for figure, direction in flag.expect.items() if direction not in ("lower", "higher")]:
         raise ConfigError(f'{where} {name} expect.{wrong[0]} = {flag.expect[wrong[0]]!r} must be "lower" or "higher"')
     if flag.values is not None:
-        return _with_judgment(_parse_variants(name, flag, f"{where} {name}"), flag)
+        return _add_verdict_settings(_parse_variants(name, flag, f"{where} {name}"), flag)
     default = False if flag.default is None else flag.default
     if not isinstance(default, bool):
         raise ConfigError(f"{where} {name} default = {default!r} must be true or false, or one of values = [...]")
@@ -172,10 +172,10 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
     parsed = Flag(
         name, flag.env, flag.requires, on, off, default, flag.excludes, openfeature=flag.openfeature, set=flag.set
     )
-    return _with_judgment(parsed, flag)
+    return _add_verdict_settings(parsed, flag)
 
 
-def _with_judgment(parsed: Flag, flag: _FlagTable) -> Flag:
+def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
     """Return a flag with the settings of its verdicts."""
     return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
@@ -238,7 +238,7 @@ def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
     lists = msgspec.structs.asdict(convert_table(table, kind, where))
     for pattern in lists["patterns"]:
-        require_pattern(pattern, f"{where} patterns:")
+        require_valid_pattern(pattern, f"{where} patterns:")
     return {key: lists[key] for key in table}
 
 

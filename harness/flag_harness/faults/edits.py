@@ -13,7 +13,7 @@ from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect
 from flag_harness.faults.frames import FrameEdit
 from flag_harness.wire.aws_frames import is_aws_stream
-from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, points_at
+from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, matching_point_names
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
@@ -153,7 +153,7 @@ class PointEdit:
         if not self._remaining:
             return None
         gap = self._tracker.advance(event) if event else self._tracker.end_gap()
-        names = points_at(gap)
+        names = matching_point_names(gap)
         self._reached.update(names)
         if (
             self._at not in names

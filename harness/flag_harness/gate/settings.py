@@ -15,7 +15,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import Policy, parse_policy
-from flag_harness.record import flag_values
+from flag_harness.record import flag_declaration
 from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, find_line, parse_toml
 
 GATE_FILE = "gate.toml"
@@ -119,7 +119,7 @@ def _folder(root: Path, name: str) -> Path | None:
 
 
 def _policy_digest(table: _GateTable, sweep_baseline: Path | None, flags: tuple[Flag, ...]) -> str:
-    described = {flag.name: flag_values(flag) for flag in flags}
+    described = {flag.name: flag_declaration(flag) for flag in flags}
     baseline = sweep_baseline.read_bytes() if sweep_baseline and sweep_baseline.is_file() else b""
     bound = {
         "files": sorted(table.files),

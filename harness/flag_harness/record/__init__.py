@@ -15,7 +15,7 @@ from flag_harness.record.file import (
     record_problem,
     start_record,
 )
-from flag_harness.record.flags import flag_values
+from flag_harness.record.flags import flag_declaration
 from flag_harness.record.header import FORMAT, GateFiles, RunHeader
 from flag_harness.record.row import (
     LogCount,
@@ -51,7 +51,7 @@ __all__ = [
     "body_hash",
     "decode_record",
     "encode_record",
-    "flag_values",
+    "flag_declaration",
     "load_record",
     "make_record",
     "merge_records",

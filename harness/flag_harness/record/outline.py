@@ -35,7 +35,7 @@ def body_outline(body: Any) -> Outline:
     if not isinstance(body, Mapping):
         return ()
     found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]
-    rest = [("...", _hash(found[_MOST_PATHS:]))] if len(found) > _MOST_PATHS else []
+    rest = [("...", _short_hash(found[_MOST_PATHS:]))] if len(found) > _MOST_PATHS else []
     return (*found[:_MOST_PATHS], *rest)
 
 
@@ -49,31 +49,34 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     if key == "tools" and isinstance(value, list):
         for number, tool in enumerate(value):
             name = tool.get("name") if isinstance(tool, Mapping) else None
-            yield f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]", _hash(tool)
+            yield (
+                f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]",
+                _short_hash(tool),
+            )
     elif key == "messages" and isinstance(value, list):
-        yield from ((f"messages[{number}]", _hash(message)) for number, message in enumerate(value))
+        yield from ((f"messages[{number}]", _short_hash(message)) for number, message in enumerate(value))
     elif key == "system" and isinstance(value, list):
         for number, block in enumerate(value):
-            yield from _leaves(f"system[{number}]", block, is_private=True)
+            yield from _leaf_outline(f"system[{number}]", block, is_private=True)
     else:
-        yield from _leaves(key, value, is_private=key in _PRIVATE_KEYS)
+        yield from _leaf_outline(key, value, is_private=key in _PRIVATE_KEYS)
 
 
-def _leaves(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
+def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key in sorted(value, key=str):
-            yield from _leaves(f"{path}.{key}", value[key], is_private=is_private)
+            yield from _leaf_outline(f"{path}.{key}", value[key], is_private=is_private)
     else:
-        yield path, value if _is_plain(path, value, is_private) else _hash(value)
+        yield path, value if _can_be_shown(path, value, is_private) else _short_hash(value)
 
 
-def _is_plain(path: str, value: Any, is_private: bool) -> bool:
+def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
     if isinstance(value, str):
         return path.rpartition(".")[2] in _PLAIN_KEYS and _PLAIN_TEXT.fullmatch(value) is not None
     return not is_private and (value is None or isinstance(value, (bool, int, float)))
 
 
-def _hash(value: Any) -> str:
+def _short_hash(value: Any) -> str:
     """Return a short hash of a value, in which all ids that the API generated are equal."""
     text = _API_ID.sub("<id>", json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")

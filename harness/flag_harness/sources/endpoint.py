@@ -23,24 +23,24 @@ class FlagEndpoint:
         if not found or (key and not key.startswith("/")):
             return None
         if key.strip("/"):
-            return self._answer_key(unquote(key.strip("/")))
+            return self._answer_for_key(unquote(key.strip("/")))
         flags = map(self._scope.find_flag, self._scope.keys)
-        return _response(200, {"flags": [self._evaluation(*one) for one in flags if one is not None]})
+        return _json_response(200, {"flags": [self._evaluate_flag(*one) for one in flags if one is not None]})
 
-    def _answer_key(self, key: str) -> Response:
+    def _answer_for_key(self, key: str) -> Response:
         found = self._scope.find_flag(key)
         if found is None:
             self._scope.add_read(FlagRead(key, "remote", None, is_declared=False))
             details = f"no flag is declared with openfeature = {key!r}"
-            return _response(404, {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": details})
-        return _response(200, self._evaluation(*found))
+            return _json_response(404, {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": details})
+        return _json_response(200, self._evaluate_flag(*found))
 
-    def _evaluation(self, flag: Flag, index: int) -> dict[str, Any]:
+    def _evaluate_flag(self, flag: Flag, index: int) -> dict[str, Any]:
         key, value, variant = flag.openfeature, flag.values[index], flag.labels[index]
         self._scope.add_read(FlagRead(key, "remote", value, is_declared=True))
         metadata = {"flag": flag.name, "combination": self._scope.combination.id}
         return {"key": key, "value": value, "reason": "STATIC", "variant": variant, "metadata": metadata}
 
 
-def _response(status: int, document: object) -> Response:
+def _json_response(status: int, document: object) -> Response:
     return Head(0, status, (("content-type", "application/json"),)), Chunk(0, json.dumps(document).encode()), End(0)

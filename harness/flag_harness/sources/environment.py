@@ -34,17 +34,17 @@ class Environment:
         """
         with self._lock:
             for name, text in variables.items():
-                self._check(name, text, scope)
+                self._require_no_conflict(name, text, scope)
             for name, text in variables.items():
-                self._begin(name, text, scope)
+                self._set_for_scope(name, text, scope)
         try:
             yield
         finally:
             with self._lock:
                 for name in variables:
-                    self._end(name, scope)
+                    self._restore_after_scope(name, scope)
 
-    def _check(self, name: str, text: str | None, scope: FlagScope) -> None:
+    def _require_no_conflict(self, name: str, text: str | None, scope: FlagScope) -> None:
         for setting in self._settings.get(name, ()):
             if setting.text != text and not scope.is_inside(setting.scope):
                 state = f"{name}={setting.text}" if setting.text is not None else f"{name} unset"
@@ -54,13 +54,13 @@ class Environment:
                     'declare the flag with openfeature = "key", which each thread and task reads for itself'
                 )
 
-    def _begin(self, name: str, text: str | None, scope: FlagScope) -> None:
+    def _set_for_scope(self, name: str, text: str | None, scope: FlagScope) -> None:
         settings = self._settings.setdefault(name, [])
         before = settings[0].before if settings else os.environ.get(name)
         settings.append(_Setting(scope, text, before))
         _set_variable(name, text)
 
-    def _end(self, name: str, scope: FlagScope) -> None:
+    def _restore_after_scope(self, name: str, scope: FlagScope) -> None:
         settings = self._settings[name]
         [setting] = [one for one in settings if one.scope is scope]
         settings.remove(setting)

@@ -33,13 +33,13 @@ def flags(**pins: object) -> Iterator[Combination]:
     combination = pin_flags(declared, {**before, **pins})
     scope = FlagScope(combination, outer)
     is_settable = not any(flag.set == SET_FLAGS and flag.name in pins for flag in declared)
-    with set_environment(scope), enter_scope(scope, _leave_alone if is_settable else None, folder=folder):
+    with set_environment(scope), enter_scope(scope, _set_nothing if is_settable else None, folder=folder):
         yield combination
     if outer is None and scope.errors:
         raise FlagError("\n".join(scope.errors))
 
 
-def _leave_alone(combination: Combination) -> None:
+def _set_nothing(combination: Combination) -> None:
     """Leave flags that only a fixture can set as they are."""
 
 

@@ -32,7 +32,7 @@ def _resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.beneath, f"resolve_{kind}_details")
+        beneath = getattr(self.beneath, f"resolve_{kind}_evaluate_flag")
         result: FlagResolutionDetails[Any] = beneath(flag_key, default_value, evaluation_context)
         return result
 
@@ -82,11 +82,11 @@ class CombinationProvider(AbstractProvider):
         scope = running_scope()
         found = scope.find_flag(key) if scope is not None else None
         if scope is not None and found is not None:
-            return _details(scope, *found, kind, default)
+            return _evaluate_flag(scope, *found, kind, default)
         if self._is_ready:
             return None
         message = f"no flag is declared for {key!r}, and the provider of the project is not ready"
-        return _error(default, ErrorCode.PROVIDER_NOT_READY, message)
+        return _error_details(default, ErrorCode.PROVIDER_NOT_READY, message)
 
     resolve_boolean_details = _resolver("boolean")
     resolve_string_details = _resolver("string")
@@ -120,13 +120,13 @@ class _ReadRecorder(Hook):
         scope.add_read(FlagRead(key, kind, details.value, is_declared, error))
 
 
-def _details(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
+def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
     """Return the value of a flag, or an error and the caller's default if the value is not of that kind."""
     value: Any = flag.values[index]
     if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
-        method = f"get_{value_kind(value)}_value"
+        method = f"get_{openfeature_type(value)}_value"
         message = f"flag {flag.name!r} has the value {value!r}, which is no {kind}; read it with {method}"
-        return _error(default, ErrorCode.TYPE_MISMATCH, message)
+        return _error_details(default, ErrorCode.TYPE_MISMATCH, message)
     if kind == "float" and isinstance(value, int):
         value = float(value)
     metadata: dict[str, bool | int | float | str] = {"flag": flag.name, "combination": scope.combination.id}
@@ -138,17 +138,17 @@ def _details(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) 
     )
 
 
-def value_kind(value: object) -> str:
+def openfeature_type(value: object) -> str:
     """Return as what OpenFeature reads a value.
 
-    >>> value_kind(True), value_kind(0.5), value_kind("haiku"), value_kind([1])
+    >>> openfeature_type(True), openfeature_type(0.5), openfeature_type("haiku"), openfeature_type([1])
     ('boolean', 'float', 'string', 'object')
     """
     kinds = {bool: "boolean", str: "string", int: "integer", float: "float"}
     return kinds.get(type(value), "object")
 
 
-def _error(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
+def _error_details(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
     return FlagResolutionDetails(default, error_code=code, error_message=message, reason=Reason.ERROR)
 
 

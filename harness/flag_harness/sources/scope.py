@@ -100,7 +100,7 @@ def enclosing_scope() -> FlagScope | None:
 
 
 @contextmanager
-def activate(scope: FlagScope) -> Iterator[None]:
+def activate_scope(scope: FlagScope) -> Iterator[None]:
     """Let the code in the context, and the threads and tasks that it starts, run in `scope`."""
     ACTIVE_SCOPES.append(scope)
     try:
@@ -111,7 +111,7 @@ def activate(scope: FlagScope) -> Iterator[None]:
 
 
 @contextmanager
-def own_scope(scope: FlagScope) -> Iterator[None]:
+def use_scope_for_owner(scope: FlagScope) -> Iterator[None]:
     """Let all code of the current owner run in `scope`, also that of tasks which existed before. Needs an owner."""
     owner = current_owner()
     if owner is None or owner.is_shared:

@@ -10,7 +10,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS, Flag, nearest_name
 from flag_harness.imports import import_attribute
 from flag_harness.matrix import Combination
-from flag_harness.sources.scope import FlagScope, activate, own_scope
+from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_owner
 from flag_harness.sources.shared_patch import SharedPatch
 
 SetFlags: TypeAlias = Callable[[Combination], object]
@@ -48,13 +48,13 @@ def enter_scope(
             stack.enter_context(_PATCHED_CLIENTS.use())
         if follows_work or reads_openfeature:
             stack.enter_context(_FOLLOWED_WORK.use())
-        stack.enter_context(own_scope(scope))
-        stack.enter_context(activate(scope))
+        stack.enter_context(use_scope_for_owner(scope))
+        stack.enter_context(activate_scope(scope))
         for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):
             if flag.set and flag.set != SET_FLAGS:
                 stack.enter_context(_override(flag, value, folder))
-        if rest := part_of_set_flags(scope.combination):
-            stack.enter_context(_entered(_require_set_flags(rest, set_flags)(rest)))
+        if rest := part_for_set_flags(scope.combination):
+            stack.enter_context(_as_context_manager(_require_set_flags(rest, set_flags)(rest)))
         yield
 
 
@@ -63,7 +63,7 @@ def _has_openfeature() -> bool:
     return "openfeature.client" in sys.modules
 
 
-def part_of_set_flags(combination: Combination) -> Combination | None:
+def part_for_set_flags(combination: Combination) -> Combination | None:
     """Return the part of a combination that `harness_set_flags` sets, or None if no flag is declared with it."""
     rows = zip(combination.flags, combination.row, strict=True)
     if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS]):
@@ -91,7 +91,7 @@ def _override(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
             f"name a function or context manager that takes the value; {_nearest_callable(flag)}"
         )
     result = override(value)
-    with _entered(result):
+    with _as_context_manager(result):
         try:
             yield
         finally:
@@ -105,7 +105,7 @@ def _nearest_callable(flag: Flag) -> str:
     return nearest_name(attribute, [name for name, one in members.items() if callable(one) and name != attribute])
 
 
-def _entered(result: object) -> AbstractContextManager[Any]:
+def _as_context_manager(result: object) -> AbstractContextManager[Any]:
     return result if _is_context_manager(result) else nullcontext()  # type: ignore[return-value]
 
 

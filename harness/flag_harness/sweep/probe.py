@@ -12,7 +12,7 @@ from flag_harness.sweep.troubles.interrupts import INTERRUPT
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.tools import ArmedToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
-from flag_harness.wire.grammar import points_in
+from flag_harness.wire.grammar import reached_point_names
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
@@ -163,7 +163,9 @@ class Probe:
             ended=entry.sent + (response[-1].at if response else 0.0),
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
-            points=points_in(one.data for one in response if isinstance(one, Chunk)) if answer.streamed else (),
+            points=reached_point_names(one.data for one in response if isinstance(one, Chunk))
+            if answer.streamed
+            else (),
             refusal="" if body in self._legal_bodies else self._refusal(entry.request),
         )
 

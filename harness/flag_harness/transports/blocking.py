@@ -31,7 +31,7 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
 
     def guard(original: Any) -> Any:
         def connect(self: socket.socket, address: Any) -> Any:
-            refuse(_host(self, address))
+            refuse(_host_of_address(self, address))
             return original(self, address)
 
         return connect
@@ -43,6 +43,6 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _host(sock: socket.socket, address: Any) -> str:
+def _host_of_address(sock: socket.socket, address: Any) -> str:
     host = address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else address
     return host.decode("utf-8", "surrogateescape") if isinstance(host, bytes) else str(host)

@@ -54,33 +54,35 @@ class _NetworkGuard:
         self._doing, self._refusal, self._scope, self._is_open = doing, refusal, scope, is_open
         self._allowed_addresses: set[str] = set()
         self._resolved: set[str] = set()
-        self._children = ChildGuard(self._check, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_names()))))
+        self._children = ChildGuard(
+            self._check_host, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_host_names())))
+        )
         self.refused: list[NetworkRefused] = []
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Check every connection and name lookup inside the context."""
-        sockets = socket_handlers(self._check, self._check_lookup)
+        sockets = socket_handlers(self._check_host, self._check_name_lookup)
         with ExitStack() as stack:
 
             def guard_import(module: str, *_: Any) -> None:
                 if module == "uvloop" and not self._children.is_in_child:
                     load_uvloop()
-                    stack.enter_context(guard_uvloop(self._check))
+                    stack.enter_context(guard_uvloop(self._check_host))
                 self._children.guard_import(module)
 
             handlers = {**sockets, **self._children.handlers, "import": guard_import}
             for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
-                stack.enter_context(guard(self._check))
+                stack.enter_context(guard(self._check_host))
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():
-                stack.enter_context(replace_attribute(socket, name, self._note_addresses(getattr(socket, name))))
+                stack.enter_context(replace_attribute(socket, name, self._wrap_lookup(getattr(socket, name))))
             stack.enter_context(self._children.open())
             stack.enter_context(audit_hook().handle(handlers))
             yield
 
-    def _check(self, host: Any, port: Any = None, how: str = "") -> None:
+    def _check_host(self, host: Any, port: Any = None, how: str = "") -> None:
         """Raise an error if the host may not be reached. `how` names the route for the message, such as a proxy."""
-        name = str(_name(host))
+        name = str(_decode_host(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
         if self._children.is_in_child:
@@ -89,36 +91,36 @@ class _NetworkGuard:
         elif matches_host(self._scope.ignored, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
         else:
-            self.refused.append(self._refusal(self._message(name, port, how)))
+            self.refused.append(self._refusal(self._refusal_message(name, port, how)))
             raise self.refused[-1]
 
-    def _check_lookup(self, host: Any, port: Any = None) -> None:
+    def _check_name_lookup(self, host: Any, port: Any = None) -> None:
         """Raise an error if a host name may not be looked up. Note the addresses of an allowed host."""
-        self._check(host, port)
-        name = str(_name(host))
+        self._check_host(host, port)
+        name = str(_decode_host(host))
         if name not in self._resolved and self._is_allowed(name, port):
             self._resolved.add(name)
             with audit_hook().pause():
                 try:
-                    self._allowed_addresses.update(_addresses(socket.getaddrinfo(host, None)))
+                    self._allowed_addresses.update(_addresses_in(socket.getaddrinfo(host, None)))
                 except OSError:
                     return  # the caller's own lookup says so
 
     def _is_allowed(self, name: str, port: Any) -> bool:
         return matches_host(self._scope.allowed, name, port) or self._is_open(name)
 
-    def _note_addresses(self, original: Any) -> Any:
+    def _wrap_lookup(self, original: Any) -> Any:
         """Wrap a function that looks up names, so that the addresses of allowed hosts are noted at each lookup."""
 
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             found = original(host, *arguments, **options)
             if not is_loopback(host):
-                self._allowed_addresses.update(_addresses(found))
+                self._allowed_addresses.update(_addresses_in(found))
             return found
 
         return look_up
 
-    def _message(self, name: str, port: Any, how: str) -> str:
+    def _refusal_message(self, name: str, port: Any, how: str) -> str:
         what, instead = self._doing
         target = name if port is None else f"{name}:{port}"
         return (
@@ -127,29 +129,29 @@ class _NetworkGuard:
         )
 
 
-def _addresses(found: Any) -> Iterator[str]:
+def _addresses_in(found: Any) -> Iterator[str]:
     """Yield the addresses that a lookup has found."""
     if isinstance(found, str):
         yield found
     elif isinstance(found, (tuple, list)):
         for one in found:
-            yield from _addresses(one)
+            yield from _addresses_in(one)
 
 
 def is_loopback(host: Any) -> bool:
     """Return whether a host is this machine: a loopback address, the machine's name, or one of its addresses."""
-    name = _name(host)
-    return name in (None, "") or _is_own(str(name).lower().rstrip("."))
+    name = _decode_host(host)
+    return name in (None, "") or _is_own_host(str(name).lower().rstrip("."))
 
 
-def _name(host: Any) -> Any:
+def _decode_host(host: Any) -> Any:
     """Decode a host from bytes to text. Return text and None unchanged."""
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 
 @lru_cache(1024)
-def _is_own(name: str) -> bool:
-    if name in _own_names() or name.endswith(".localhost"):
+def _is_own_host(name: str) -> bool:
+    if name in _own_host_names() or name.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(name.partition("%")[0])
@@ -160,7 +162,7 @@ def _is_own(name: str) -> bool:
 
 
 @lru_cache(1)
-def _own_names() -> tuple[str, ...]:
+def _own_host_names() -> tuple[str, ...]:
     return (*_LOCAL_NAMES, socket.gethostname().lower())
 
 

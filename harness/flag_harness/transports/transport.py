@@ -76,7 +76,7 @@ class _UpstreamTransport:
                 elif isinstance(piece, Head):
                     yield piece
                 else:
-                    return self._finish(piece, exchange, http_request)
+                    return self._raise_if_broken(piece, exchange, http_request)
         finally:
             if isinstance(pieces, GeneratorType):
                 pieces.close()
@@ -99,10 +99,10 @@ class _UpstreamTransport:
                 elif isinstance(piece, Head):
                     yield piece
                 else:
-                    self._finish(piece, exchange, http_request)
+                    self._raise_if_broken(piece, exchange, http_request)
                     return
 
-    def _finish(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
+    def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
         """Raise the error that ends a response. Do nothing if the response is complete."""
         if isinstance(last, Cut):
             raise exchange.error or self._library.cut_error(last.how, http_request)
@@ -113,17 +113,17 @@ class _UpstreamTransport:
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
             return exchange.edit(self._live_pieces(exchange, http_request))
         if exchange.edits:
-            return exchange.edit(_each_piece(exchange.answer, self._upstream, request))
+            return exchange.edit(_upstream_pieces(exchange.answer, self._upstream, request))
         answer: Response = self._upstream(request) if exchange.answer is None else exchange.answer
         return answer  # not from a generator: nested generators would cost 2 µs more
 
     def _async_pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> AsyncGenerator[Piece]:
         if exchange.answer is None and isinstance(self._upstream, self._library.async_transport):
             return self._async_live_pieces(exchange, http_request)
-        return _async_each_piece(exchange.answer, self._upstream, request)
+        return _async_upstream_pieces(exchange.answer, self._upstream, request)
 
     def _live_pieces(self, exchange: OpenExchange, http_request: Any) -> Generator[Piece]:
-        _ask_for_identity(http_request)
+        _request_no_compression(http_request)
         try:
             with closing(self._upstream.handle_request(http_request)) as response:
                 yield Head(exchange.elapsed(), response.status_code, read_headers(response))
@@ -136,7 +136,7 @@ class _UpstreamTransport:
             yield End(exchange.elapsed())
 
     async def _async_live_pieces(self, exchange: OpenExchange, http_request: Any) -> AsyncGenerator[Piece]:
-        _ask_for_identity(http_request)
+        _request_no_compression(http_request)
         try:
             async with aclosing(await self._upstream.handle_async_request(http_request)) as response:
                 yield Head(exchange.elapsed(), response.status_code, read_headers(response))
@@ -149,15 +149,17 @@ class _UpstreamTransport:
             yield End(exchange.elapsed())
 
 
-def _ask_for_identity(http_request: Any) -> None:
+def _request_no_compression(http_request: Any) -> None:
     """Ask the API not to compress the response, so that layers can edit it and cassettes are readable."""
     http_request.headers["accept-encoding"] = "identity"
 
 
-def _each_piece(answer: Response | None, upstream: Upstream, request: Request) -> Generator[Piece]:
+def _upstream_pieces(answer: Response | None, upstream: Upstream, request: Request) -> Generator[Piece]:
     yield from upstream(request) if answer is None else answer
 
 
-async def _async_each_piece(answer: Response | None, upstream: Upstream, request: Request) -> AsyncGenerator[Piece]:
+async def _async_upstream_pieces(
+    answer: Response | None, upstream: Upstream, request: Request
+) -> AsyncGenerator[Piece]:
     for piece in upstream(request) if answer is None else answer:
         yield piece

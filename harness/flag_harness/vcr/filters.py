@@ -41,7 +41,7 @@ def header_filter(replacements: Replacements) -> RequestFilter:
         for name in replacements:
             if name in request.headers:
                 old = request.headers.pop(name)
-                if (new := _replacement_for(replacements[name], name, old, request)) is not None:
+                if (new := _compute_replacement(replacements[name], name, old, request)) is not None:
                     request.headers[name] = new
         return request
 
@@ -56,7 +56,7 @@ def query_filter(replacements: Replacements) -> RequestFilter:
 
     def apply(request: VcrRequest) -> VcrRequest:
         kept = [
-            (name, _replacement_for(replacements[name], name, value, request) if name in replacements else value)
+            (name, _compute_replacement(replacements[name], name, value, request) if name in replacements else value)
             for name, value in request.query
         ]
         query = urlencode([(name, value) for name, value in kept if value is not None])
@@ -109,7 +109,7 @@ def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrR
     return filtered
 
 
-def _replacement_for(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
+def _compute_replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
     return new(key=key, value=value, request=request) if callable(new) else new
 
 
@@ -130,7 +130,7 @@ def _replace_members(value: Any, replacements: Replacements, request: VcrRequest
     for key, old in value.items():
         if key not in replacements:
             filtered[key] = _replace_members(old, replacements, request, nested) if nested else old
-        elif (new := _replacement_for(replacements[key], key, old, request)) is not None:
+        elif (new := _compute_replacement(replacements[key], key, old, request)) is not None:
             filtered[key] = new
     return filtered
 
@@ -153,5 +153,5 @@ def _filter_field(field: bytes, replacements: Replacements, request: VcrRequest)
     if name not in replacements:
         return field
     old = value.decode("utf-8") if callable(replacements[name]) else ""
-    new = _replacement_for(replacements[name], name, old, request)
+    new = _compute_replacement(replacements[name], name, old, request)
     return None if new is None else key + equals + str(new).encode("utf-8")

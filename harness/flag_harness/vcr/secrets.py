@@ -24,7 +24,7 @@ def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrRespo
     """Raise `CassetteError` if an interaction contains text that looks like a key, or cannot be searched."""
     rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
     if found := scan_cassette(Envelope("imported", ""), rows):
-        raise CassetteError("\n".join(_refused_secrets_lines(path, found)))
+        raise CassetteError("\n".join(_secret_error_lines(path, found)))
 
 
 def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
@@ -77,7 +77,7 @@ def _to_plain_request(request: VcrRequest) -> Request:
     return Request(request.method, request.uri, tuple(request.headers.items()), request.body)
 
 
-def _refused_secrets_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
+def _secret_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key, or cannot be searched for one:"
     yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
     if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:

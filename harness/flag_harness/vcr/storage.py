@@ -96,7 +96,7 @@ class FileStorage:
         """Parse a file with the harness's own parser, or with a test suite's serializer if there is one."""
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, Limits())
-        return _call_serializer(self.serializer.deserialize, _text_or_bytes(data))
+        return _call_serializer(self.serializer.deserialize, _decode_if_utf8(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
         document: Document = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
@@ -158,11 +158,11 @@ def _to_document_entry(interaction: VcrInteraction) -> dict[str, Any]:
     request, response = interaction[0]._to_dict(), dict(interaction[1])
     body = response.get("body")
     if isinstance(body, dict) and "string" in body:
-        response["body"] = {**body, "string": _text_or_bytes(body["string"])}
-    return {"request": {**request, "body": _text_or_bytes(request["body"])}, "response": response}
+        response["body"] = {**body, "string": _decode_if_utf8(body["string"])}
+    return {"request": {**request, "body": _decode_if_utf8(request["body"])}, "response": response}
 
 
-def _text_or_bytes(data: Any) -> Any:
+def _decode_if_utf8(data: Any) -> Any:
     """Decode bytes as UTF-8, or return the value unchanged; YAML writes bytes as `!!binary`."""
     try:
         return data.decode("utf-8") if isinstance(data, bytes) else data

@@ -172,16 +172,21 @@ def event_kind(data: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def points_at(gap: StreamGap) -> tuple[str, ...]:
+def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
     """Return the names of the points that match a gap."""
     return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
 
-def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
+def reached_point_names(chunks: Iterable[bytes]) -> tuple[str, ...]:
     """Return the names of the points that a stream reaches, in the order of `POINTS`."""
     events, tracker = EventSplitter(), GapTracker()
-    reached = {name for chunk in chunks for event in events.feed(chunk) for name in points_at(tracker.advance(event))}
-    reached.update(points_at(tracker.end_gap()))
+    reached = {
+        name
+        for chunk in chunks
+        for event in events.feed(chunk)
+        for name in matching_point_names(tracker.advance(event))
+    }
+    reached.update(matching_point_names(tracker.end_gap()))
     return tuple(name for name in POINTS if name in reached)
 
 

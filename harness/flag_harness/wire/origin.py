@@ -21,7 +21,7 @@ def add_origin(response: Response, origin: UpstreamName) -> Response:
     return replace(head, headers=(*head.headers, (ORIGIN_HEADER, origin))), *response[1:]
 
 
-def least_live_origin(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
+def origin_of_answers(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
     """Return the upstream that the answers name, or None. If they name several, any other comes before the live API."""
     origins = {_origin_of_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
     return next((one for one in _LEAST_LIVE_FIRST if one in origins), None)

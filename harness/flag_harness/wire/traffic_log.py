@@ -33,7 +33,7 @@ class TrafficLog:
 
         A response that is still arriving ends with an `End` marked as abandoned.
         """
-        return tuple((request, _complete_response(pieces)) for request, pieces in self.entries())
+        return tuple((request, _end_response(pieces)) for request, pieces in self.entries())
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -47,7 +47,7 @@ class TrafficLog:
             return self._entries[start:]
 
 
-def _complete_response(pieces: list[Piece]) -> Response:
+def _end_response(pieces: list[Piece]) -> Response:
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)
     return (*pieces, End(pieces[-1].at if pieces else 0.0, abandoned=True))

@@ -54,7 +54,7 @@ class Usage:
         Its counts are totals, so they replace those of `message_start` and nothing is counted twice. Counts that the
         event lacks are kept (it never has `cache_creation`). Raise `ValueError` as `from_mapping` does.
         """
-        counts = {name: count for name, path in _JSON_PATHS.items() if (count := _count(delta, path)) is not None}
+        counts = {name: count for name, path in _JSON_PATHS.items() if (count := _token_count(delta, path)) is not None}
         if _CACHE_CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
             counts[_CACHE_CREATION] = sum(
                 counts.get(name, getattr(self, name)) for name in ("cache_creation_5m", "cache_creation_1h")
@@ -78,18 +78,18 @@ class Usage:
         return document
 
 
-def _count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
+def _token_count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
     value: Any = usage
     for key in path:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise _count_error(path, value)
+            raise _token_count_error(path, value)
         value = value.get(key)
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise _count_error(path, value)
+    raise _token_count_error(path, value)
 
 
-def _count_error(path: tuple[str, ...], value: Any) -> ValueError:
+def _token_count_error(path: tuple[str, ...], value: Any) -> ValueError:
     return ValueError(f"usage.{'.'.join(path)}: {value!r} is not a number of tokens (a whole number, 0 or more)")

@@ -32,7 +32,7 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
         return text
 
     count = len(cassette.interactions)
-    rows = (_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(count))
+    rows = (_to_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(count))
     # one by one, because the library needs fifty times the memory of what it writes
     return b"".join(
         [b"interactions:\n" if count else b"interactions: []\n", *(dump([row]) for row in rows), b"version: 1\n"]
@@ -43,25 +43,25 @@ EXPORT_FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}
 """The export function of each format, by the format's name for `--format`."""
 
 
-def _vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
+def _to_vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
     one = cassette.interactions[number]
-    head = _complete_response_head(one, f"{cassette.path or 'the cassette'}: interaction {number}")
+    head = _head_of_complete_response(one, f"{cassette.path or 'the cassette'}: interaction {number}")
     return {
         "request": {
             "method": one.request.method,
             "uri": base_url + one.request.path,
             "headers": _header_lists(one.request.headers),
-            "body": _text_or_bytes(one.request.body),
+            "body": _decode_if_utf8(one.request.body),
         },
         "response": {
             "status": {"code": head.status, "message": _reason_phrase(head.status)},
             "headers": _header_lists(head.headers),
-            "body": {"string": _text_or_bytes(body(one.response))},
+            "body": {"string": _decode_if_utf8(body(one.response))},
         },
     }
 
 
-def _complete_response_head(one: Interaction, name: str) -> Head:
+def _head_of_complete_response(one: Interaction, name: str) -> Head:
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
@@ -79,7 +79,7 @@ def _header_lists(headers: Headers) -> dict[str, list[str]]:
     return lists
 
 
-def _text_or_bytes(data: bytes) -> str | bytes:
+def _decode_if_utf8(data: bytes) -> str | bytes:
     """Decode bytes as UTF-8, or return them unchanged if they are not; YAML writes bytes as `!!binary`."""
     try:
         return data.decode("utf-8")

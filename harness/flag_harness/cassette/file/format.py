@@ -64,7 +64,7 @@ class EncodedCassette:
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one file that contains its blobs."""
-    return _encode_document(FORMAT, envelope, msgspec.to_builtins(_stored_interactions(interactions)), "")
+    return _encode_document(FORMAT, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
 
 
 def encode_files(
@@ -74,11 +74,11 @@ def encode_files(
 
     `blobs` is the blob folder, relative to the cassette's folder; the file names it only if it refers to a file in it.
     """
-    rows = _stored_interactions(interactions)
+    rows = _to_stored_interactions(interactions)
     files: dict[str, bytes] = {}
-    if not any(has_blob(side.json) for side in _sides_with_json(rows)) and not in_parts:
+    if not any(has_blob(side.json) for side in _messages_with_json(rows)) and not in_parts:
         return EncodedCassette(_encode_document(FORMAT, envelope, msgspec.to_builtins(rows), ""), files, False)
-    for side in _sides_with_json(rows):
+    for side in _messages_with_json(rows):
         side.json = extract_blobs(side.json, files)
     documents = msgspec.to_builtins(rows)
     if not in_parts:
@@ -90,7 +90,7 @@ def encode_files(
     return EncodedCassette(_encode_document(FORMAT_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True)
 
 
-def _sides_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
+def _messages_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
     sides = (side for row in rows for side in (row.request, row.response))
     return [side for side in sides if isinstance(side.json, (dict, list, str))]
 
@@ -138,7 +138,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
 
 def encode_response(response: Response) -> bytes:
     """Encode one response as one line of JSON."""
-    return msgspec.json.encode(_stored_response(response))
+    return msgspec.json.encode(_to_stored_response(response))
 
 
 def decode_response(data: bytes) -> Response:
@@ -151,7 +151,7 @@ def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> Decoded
         known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"
         raise ValueError(f"format {file.envelope.format} is unknown (this version reads {known})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
-    store = _Store(file.envelope, read_blob)
+    store = _ReferencedFiles(file.envelope, read_blob)
     rows: list[bytes] = list(file.interactions[::-1])
     file.interactions.clear()
     interactions = [_decode_interaction(number, rows.pop(), store) for number in range(len(rows))]
@@ -159,9 +159,9 @@ def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> Decoded
     return DecodedCassette(envelope, interactions, store.has_parts)
 
 
-def _stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
+def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
     return [
-        StoredInteraction(_stored_request(one.request), _stored_response(one.response), one.case, one.late)
+        StoredInteraction(_to_stored_request(one.request), _to_stored_response(one.response), one.case, one.late)
         for one in interactions
     ]
 
@@ -175,7 +175,7 @@ def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: st
 
 
 @dataclass(frozen=True, slots=True)
-class _Store:
+class _ReferencedFiles:
     """The folder with the files to which a cassette refers."""
 
     envelope: StoredEnvelope
@@ -196,7 +196,7 @@ class _Store:
         return self.read_blob(folder, name)
 
 
-def _insert_files(row: StoredInteraction, store: _Store) -> None:
+def _insert_files(row: StoredInteraction, store: _ReferencedFiles) -> None:
     """Replace each reference in an interaction by the content of its file."""
     if store.has_parts and row.request.json is not UNSET:
         row.request.json = insert_body_parts(row.request.json, store.read)
@@ -204,7 +204,7 @@ def _insert_files(row: StoredInteraction, store: _Store) -> None:
         side.json = insert_blobs(side.json, store.read)
 
 
-def _stored_request(request: Request) -> StoredRequest:
+def _to_stored_request(request: Request) -> StoredRequest:
     row = StoredRequest(request.method, request.path, list(request.headers))
     if request.body:
         encoded = encode_body(request.body)
@@ -212,7 +212,7 @@ def _stored_request(request: Request) -> StoredRequest:
     return row
 
 
-def _stored_response(response: Response) -> StoredResponse:
+def _to_stored_response(response: Response) -> StoredResponse:
     head = response[0] if isinstance(response[0], Head) else None
     row = StoredResponse((head.at, head.status) if head else None, list(head.headers) if head else [])
     chunks = [piece for piece in response if isinstance(piece, Chunk)]
@@ -238,7 +238,7 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def _decode_interaction(number: int, raw: bytes, store: _Store) -> Interaction:
+def _decode_interaction(number: int, raw: bytes, store: _ReferencedFiles) -> Interaction:
     try:
         if store.has_parts and (name := interaction_reference(raw)) is not None:
             raw = store.read(name)
@@ -247,14 +247,14 @@ def _decode_interaction(number: int, raw: bytes, store: _Store) -> Interaction:
         if store.is_used:
             _insert_files(row, store)
         request_row = row.request
-        body_bytes = next((decode_body(form, value) for form, value in _stored_body_values(request_row)), b"")
+        body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)
         return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.late)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 
 
-def _stored_body_values(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
+def _body_fields(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
     forms: tuple[BodyForm, ...] = ("json", "text", "base64")
     return ((form, value) for form in forms if (value := getattr(row, form)) is not UNSET)
 
@@ -262,12 +262,12 @@ def _stored_body_values(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
 def _decode_pieces(row: StoredResponse) -> Iterator[Piece]:
     if row.head is not None:
         yield Head(*row.head, tuple(row.headers))
-    yield from _json_chunks(row) if row.json is not UNSET else _text_chunks(row)
+    yield from _chunks_of_json_body(row) if row.json is not UNSET else _chunks_of_other_body(row)
     at, how = row.end
     yield End(at, how == "abandoned") if how == "end" or how == "abandoned" else Cut(at, how)
 
 
-def _json_chunks(row: StoredResponse) -> Iterator[Chunk]:
+def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
     data = decode_body("json", row.json)
     starts = [0]
     for _, length in row.chunks:
@@ -281,7 +281,7 @@ def _json_chunks(row: StoredResponse) -> Iterator[Chunk]:
     return (Chunk(at, data[start:stop]) for (at, _), (start, stop) in zip(row.chunks, pairwise(starts), strict=True))
 
 
-def _text_chunks(row: StoredResponse) -> Iterator[Chunk]:
+def _chunks_of_other_body(row: StoredResponse) -> Iterator[Chunk]:
     for at, part in row.chunks:
         if isinstance(part, int):
             raise ValueError(f"chunk length {part} has no JSON body to refer to")  # noqa: TRY004 - a value from a file

@@ -57,7 +57,7 @@ def interaction_reference(raw: bytes) -> str | None:
     if len(raw) > _LONGEST_RAW_REFERENCE:
         return None
     value = msgspec.json.decode(raw)
-    return _checked_name(value[REFERENCE]) if _is_like_reference(value) and REFERENCE in value else None
+    return _require_sha256(value[REFERENCE]) if _is_like_reference(value) and REFERENCE in value else None
 
 
 def part_references(value: Any) -> Iterator[str]:
@@ -88,10 +88,10 @@ def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
     if not _is_like_reference(value):
         return value
     ((key, member),) = value.items()
-    return msgspec.json.decode(read(_checked_name(member))) if key == REFERENCE else {key[1:]: member}
+    return msgspec.json.decode(read(_require_sha256(member))) if key == REFERENCE else {key[1:]: member}
 
 
-def _checked_name(name: Any) -> str:
+def _require_sha256(name: Any) -> str:
     if not isinstance(name, str) or not BLOB_NAME.fullmatch(name):
         raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
     return name

@@ -30,12 +30,12 @@ class Assessment:
     stale: tuple[str, ...]
 
 
-def assess(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
+def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
     """Return the reasons why an imported cassette cannot be matched strictly, or is out of date."""
     found = imported.cassette
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _loose_matching_reasons)
-    stale = _collect_reasons(found.interactions, lambda one: _stale_reasons(one, model_problem))
+    stale = _collect_reasons(found.interactions, lambda one: _outdated_reasons(one, model_problem))
     return Assessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
@@ -67,7 +67,7 @@ def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
         yield "a request's body is not JSON"
 
 
-def _stale_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
+def _outdated_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
     value: Any = one.value
     model = value.get("model") if isinstance(value, dict) else None
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):

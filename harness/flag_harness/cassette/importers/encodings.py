@@ -35,7 +35,7 @@ class BodyDecoder:
         if not (available := codecs(encoding)):
             return None
         try:
-            for stored in filter(None, (data, _bytes_before_latin_1(data))):
+            for stored in filter(None, (data, _undo_latin_1(data))):
                 for codec in available:
                     decompressor = Decompressor(codec, limit=self._left, ignore_padding=True)
                     with contextlib.suppress(ValueError):
@@ -71,7 +71,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _bytes_before_latin_1(data: bytes) -> bytes | None:
+def _undo_latin_1(data: bytes) -> bytes | None:
     """Undo that bytes were read as latin-1 and stored as UTF-8; return None if they cannot have been."""
     try:
         return data.decode("utf-8").encode("latin-1")

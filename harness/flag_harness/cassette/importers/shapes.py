@@ -15,7 +15,7 @@ _STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
     """Return the value if it is a mapping, else raise `ValueError` with the given name."""
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be a mapping, not {_short_description(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"{name} must be a mapping, not {_describe_value(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
@@ -24,7 +24,7 @@ def parse_text(value: Any, name: str) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, not {_short_description(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"{name} must be text, not {_describe_value(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
@@ -41,7 +41,7 @@ def parse_status(value: Any) -> int:
     line = _STATUS_LINE.fullmatch(value) if isinstance(value, str) else None
     number = int(line[1]) if line else value
     if not isinstance(number, int) or isinstance(number, bool) or not 100 <= number <= 599:
-        raise ValueError(f"status must be a number from 100 to 599, not {_short_description(value)}")
+        raise ValueError(f"status must be a number from 100 to 599, not {_describe_value(value)}")
     return number
 
 
@@ -53,7 +53,7 @@ def parse_headers(value: Any) -> Headers:
     """
     if value is None:
         return ()
-    pairs = value.items() if isinstance(value, dict) else map(_parse_pair, _require_header_list(value))
+    pairs = value.items() if isinstance(value, dict) else map(_parse_header_pair, _require_header_list(value))
     return tuple(
         (parse_text(name, "a header's name"), text) for name, values in pairs for text in _parse_header_values(values)
     )
@@ -82,7 +82,7 @@ def parse_body(value: Any) -> bytes:
             return parse_body(inner)
         case {} if not value:
             return b""
-    raise ValueError(f"body must be text, bytes, or a mapping with string, not {_short_description(value)}")
+    raise ValueError(f"body must be text, bytes, or a mapping with string, not {_describe_value(value)}")
 
 
 def encode_parsed_body(value: Any) -> bytes:
@@ -93,7 +93,7 @@ def encode_parsed_body(value: Any) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except (TypeError, RecursionError):
-        raise ValueError(f"parsed_body holds what JSON cannot represent: {_short_description(value)}") from None
+        raise ValueError(f"parsed_body holds what JSON cannot represent: {_describe_value(value)}") from None
 
 
 def _decode_base64(encoded: str) -> bytes:
@@ -101,16 +101,16 @@ def _decode_base64(encoded: str) -> bytes:
     try:
         return base64.b64decode("".join(encoded.split()), validate=True)
     except ValueError:
-        raise ValueError(f"body is not base64: {_short_description(encoded)}") from None
+        raise ValueError(f"body is not base64: {_describe_value(encoded)}") from None
 
 
 def _require_header_list(value: Any) -> Iterable[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"headers must be a mapping or a list, not {_short_description(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"headers must be a mapping or a list, not {_describe_value(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
-def _parse_pair(value: Any) -> tuple[Any, Any]:
+def _parse_header_pair(value: Any) -> tuple[Any, Any]:
     match value:
         case [name, content]:
             return name, content
@@ -119,7 +119,7 @@ def _parse_pair(value: Any) -> tuple[Any, Any]:
         case str() if ":" in value:
             name, _, content = value.partition(":")
             return name, content.strip()
-    raise ValueError(f"a header must be a name and a value, not {_short_description(value)}")
+    raise ValueError(f"a header must be a name and a value, not {_describe_value(value)}")
 
 
 def _parse_header_values(values: Any) -> Iterator[str]:
@@ -129,10 +129,10 @@ def _parse_header_values(values: Any) -> Iterator[str]:
         elif value is None or isinstance(value, (str, int, float)):
             yield "" if value is None else str(value).strip("\r\n")
         else:
-            raise ValueError(f"a header's value must be text, not {_short_description(value)}")
+            raise ValueError(f"a header's value must be text, not {_describe_value(value)}")
 
 
-def _short_description(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     """Describe any value in a few characters."""
     if isinstance(value, (dict, list)):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"

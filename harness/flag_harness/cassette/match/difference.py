@@ -51,7 +51,9 @@ class Difference:
     def is_reordered(self) -> bool:
         """Whether two lists hold the same elements in a different order."""
         return (
-            isinstance(self.recorded, list) and isinstance(self.sent, list) and _same_elements(self.recorded, self.sent)
+            isinstance(self.recorded, list)
+            and isinstance(self.sent, list)
+            and _has_same_elements(self.recorded, self.sent)
         )
 
     def __str__(self) -> str:
@@ -115,7 +117,7 @@ def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
         recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
         start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
         return _text_excerpt(recorded, start), _text_excerpt(sent, start)
-    return _truncate(redact_keys(repr(_beginning(recorded)))), _truncate(redact_keys(repr(_beginning(sent))))
+    return _truncate(redact_keys(repr(_first_elements(recorded)))), _truncate(redact_keys(repr(_first_elements(sent))))
 
 
 class _TooManyComparisonsError(Exception):
@@ -159,7 +161,7 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_C
         found: list[Difference] = []
         if is_short := max(len(recorded), len(sent)) <= _MAX_LIST_LENGTH:
             found = list(_list_differences(recorded, sent, (at, to), comparison))
-        if not is_short or (found and _same_elements(recorded, sent)):
+        if not is_short or (found and _has_same_elements(recorded, sent)):
             found = [Difference(format_steps(at), recorded, sent, at, to)]
         yield from found
     elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.equal(recorded, sent):
@@ -174,7 +176,7 @@ def _list_differences(
         yield from _block_differences(recorded, sent, block, steps, comparison)
 
 
-def _same_elements(recorded: list[Any], sent: list[Any]) -> bool:
+def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
     """Return whether two lists have the same elements, in any order. Long lists are not compared."""
     if len(recorded) != len(sent) or len(recorded) > _MAX_LIST_LENGTH:
         return False
@@ -248,7 +250,7 @@ def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_D
             yield _DifferingBlock(start + first, start + last, start + other_first, start + other_last)
 
 
-def _beginning(value: Any) -> Any:
+def _first_elements(value: Any) -> Any:
     """Return the first elements of a long list: more than an excerpt shows."""
     return value[:_MAX_LIST_LENGTH] if isinstance(value, list) else value
 

@@ -72,7 +72,7 @@ def bind_ids(
                     names[one] = _source_name(sources[one], keys)
         returned = [one for one in found if one[1] in names]
         keys.append(hash_content(_replace_with_numbers(content, returned, names)))
-    return keys, IdBindings(_names_sent_back(names, sources, keys))
+    return keys, IdBindings(_select_names(names, sources, keys))
 
 
 def response_ids(response: Response) -> Iterator[bytes]:
@@ -127,7 +127,7 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
     return sources
 
 
-def _names_sent_back(
+def _select_names(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
     """Return names for the ids that requests send back, and for ids that may take their place in a replay."""

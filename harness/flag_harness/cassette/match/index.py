@@ -103,12 +103,12 @@ class InteractionQueues:
         if key not in self._unplayed:
             return None
         if self._repeat:
-            index = next(self._cycle_of(key, sent))
+            index = next(self._cycle_for(key, sent))
             self._played[index] = key
             return index
         queues = [self._unplayed[key]]
         if self._index.bindings and len(self._index.indices[key]) > 1:
-            queues[:0] = self._same_id_queues(key, sent)
+            queues[:0] = self._queues_with_same_ids(key, sent)
         for index in chain.from_iterable(queues):
             if index not in self._played:
                 self._played[index] = key
@@ -122,7 +122,7 @@ class InteractionQueues:
         if index not in requeued:
             requeued.append(index)
 
-    def _cycle_of(self, key: bytes, sent: Interaction) -> Iterator[int]:
+    def _cycle_for(self, key: bytes, sent: Interaction) -> Iterator[int]:
         """Return an endless cycle of the interactions with identical ids, or else with an equal match key."""
         exact = self._index.exact_key(sent) if self._index.bindings else b""
         if (key, exact) not in self._cycles:
@@ -130,7 +130,7 @@ class InteractionQueues:
             self._cycles[key, exact] = cycle(same or self._index.indices[key])
         return self._cycles[key, exact]
 
-    def _same_id_queues(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
+    def _queues_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
         if key not in self._unplayed_by_exact_key:
             self._unplayed_by_exact_key[key] = {
                 exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()

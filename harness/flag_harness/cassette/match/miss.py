@@ -82,7 +82,7 @@ class MissReporter:
         found = {index: self._differences(index, sent) for index in ranked}
         fewest = min(map(len, found.values()))
         candidates = [index for index in found if len(found[index]) == fewest]
-        index = min(candidates, key=lambda index: _changed_length(found[index]))
+        index = min(candidates, key=lambda index: _count_changed_characters(found[index]))
         return self._build_miss(sent, index, found[index], self._nearest_lines(index, found[index]))
 
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
@@ -173,19 +173,19 @@ def request_differences(
     return [*outside, *differences(recorded.value, sent.value, equal)]
 
 
-def _changed_length(found: Sequence[Difference]) -> int:
+def _count_changed_characters(found: Sequence[Difference]) -> int:
     """Return the number of characters in all words that differ."""
-    return sum(_changed_text_length(_as_text(one.recorded), _as_text(one.sent)) for one in found)
+    return sum(_count_changes_in_text(_text_of_value(one.recorded), _text_of_value(one.sent)) for one in found)
 
 
-def _changed_text_length(recorded: str, sent: str) -> int:
+def _count_changes_in_text(recorded: str, sent: str) -> int:
     if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
     words = changed_words(recorded, sent)
     return len("".join((*words.recorded, *words.sent)))
 
 
-def _as_text(value: Any) -> str:
+def _text_of_value(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 

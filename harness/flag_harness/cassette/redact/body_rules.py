@@ -24,7 +24,7 @@ class BodyRules:
     def __bool__(self) -> bool:
         return bool(self.paths or self.patterns or self.detectors)
 
-    def is_redacted(self, paths: Iterable[str]) -> bool:
+    def has_rule_for(self, paths: Iterable[str]) -> bool:
         """Return whether a filter names one of these JSON paths."""
         return any(rule.match(path) for rule in self.paths for path in paths)
 
@@ -74,13 +74,13 @@ class BodyRules:
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
             return sorted(self._document_edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
-        if is_whole or self.is_redacted(text.paths):
+        if is_whole or self.has_rule_for(text.paths):
             return [TextEdit(0, len(value), REDACTED)] if value else []
         return self.text_edits(value)
 
 
 @lru_cache(maxsize=64)
-def body_rules(paths: tuple[str, ...], patterns: tuple[str, ...], detectors: tuple[Detector, ...]) -> BodyRules:
+def compile_body_rules(paths: tuple[str, ...], patterns: tuple[str, ...], detectors: tuple[Detector, ...]) -> BodyRules:
     """Compile filters into rules. Raise `ConfigError` if a path or a pattern is invalid."""
     compiled = []
     for pattern in patterns:

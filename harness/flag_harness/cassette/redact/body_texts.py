@@ -150,7 +150,7 @@ class _PathTracker:
     def body_part(self, token: re.Match[str]) -> BodyPart | None:
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
-            self._follow_mark(token["mark"])
+            self._read_mark(token["mark"])
         if kind == "number":
             return BodyPart(
                 *token.span("number"), token["number"], "number", self._current_path(), self._current_key() == "index"
@@ -164,7 +164,7 @@ class _PathTracker:
             self._steps[-1] = value
         return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._current_path(), fixed)
 
-    def _follow_mark(self, mark: str) -> None:
+    def _read_mark(self, mark: str) -> None:
         if mark in "{[}]":
             self._prefix = None
         if mark in "{[":

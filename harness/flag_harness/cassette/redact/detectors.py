@@ -50,13 +50,13 @@ class Detector:
                     (match.start(), match.end(), self.name) for match in re.finditer(re.escape(one), text) if one
                 )
             else:
-                yield (*self._checked_span(one, len(text)), self.name)
+                yield (*self._require_valid_span(one, len(text)), self.name)
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
         """Return the edits that redact the findings in a text, including those behind escapes or in base64."""
-        return _cached_edits(self, text) if len(text) <= _LONGEST_CACHED else _cached_edits.__wrapped__(self, text)
+        return _edits_of_text(self, text) if len(text) <= _LONGEST_CACHED else _edits_of_text.__wrapped__(self, text)
 
-    def _checked_span(self, found: Any, length: int) -> tuple[int, int]:
+    def _require_valid_span(self, found: Any, length: int) -> tuple[int, int]:
         if isinstance(found, tuple) and len(found) == 2 and all(type(one) is int for one in found):
             start, stop = found
             if 0 <= start <= stop <= length:
@@ -75,7 +75,7 @@ _LONGEST_CACHED = 100_000
 
 
 @lru_cache(maxsize=1024)
-def _cached_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
+def _edits_of_text(detector: Detector, text: str) -> tuple[TextEdit, ...]:
     return tuple(finding_edits(text, detector.spans, in_binary=False))
 
 

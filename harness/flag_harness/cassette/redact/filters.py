@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.bodies import edit_body, searchable_body
-from flag_harness.cassette.redact.body_rules import BodyRules, body_rules
+from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
 from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, byte_edits, edit_text
@@ -47,7 +47,7 @@ class Filters:
             if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
                 raise ConfigError(f"filters: {name} = {values!r} must be a list of strings")
             object.__setattr__(self, name, tuple(values))
-        body_rules(self.json, self.patterns, ())
+        compile_body_rules(self.json, self.patterns, ())
 
     def __add__(self, other: "Filters") -> "Filters":
         return Filters(*((*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)))
@@ -120,12 +120,12 @@ class Filters:
     @property
     def _storage_rules(self) -> BodyRules:
         """The rules for requests and responses that are stored."""
-        return body_rules(self.json, self.patterns, self._detectors_with_actions("mask"))
+        return compile_body_rules(self.json, self.patterns, self._detectors_with_actions("mask"))
 
     @property
     def _display_rules(self) -> BodyRules:
         """The rules for texts that are shown; they also hide what a detector refuses to store."""
-        return body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
+        return compile_body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
 
     def _detectors_with_actions(self, *actions: Action) -> tuple[Detector, ...]:
         return tuple(detector for detector in self.detectors if detector.action in actions)

@@ -51,7 +51,8 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
     found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_key_excerpts(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [
-            KeyFinding(location, kind, excerpt, number) for location, kind, excerpt in _interaction_keys(interaction)
+            KeyFinding(location, kind, excerpt, number)
+            for location, kind, excerpt in _find_keys_in_interaction(interaction)
         ]
         if encoding := unreadable_encodings(interaction.response):
             found.append(KeyFinding("response body", UNSEARCHABLE, encoding, number))
@@ -65,7 +66,7 @@ def scan_file(data: bytes) -> list[KeyFinding]:
     """
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
-        return [KeyFinding(*key) for key in _body_text_keys(body_texts(text))]
+        return [KeyFinding(*key) for key in _find_keys_in_texts(body_texts(text))]
     return [
         KeyFinding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt)
         for start, _, kind, excerpt in _find_key_excerpts(text)
@@ -109,7 +110,7 @@ def finding_lines(found: list[KeyFinding]) -> Iterator[str]:
         yield f"  ... and {omitted} more"
 
 
-def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+def _find_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in an interaction.
 
     All texts are searched together first, which is fast, because most interactions hold no key.
@@ -118,15 +119,15 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
     if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
         return
     request = interaction.request
-    yield from _value_keys("", (("case", interaction.case),))
-    yield from dict.fromkeys(_value_keys("request ", (("url", text) for text in _url_texts(request.url))))
-    yield from _value_keys("request ", _header_values(request.headers))
-    yield from _body_keys(request.body, "request ")
+    yield from _find_keys_in_values("", (("case", interaction.case),))
+    yield from dict.fromkeys(_find_keys_in_values("request ", (("url", text) for text in _url_texts(request.url))))
+    yield from _find_keys_in_values("request ", _header_values(request.headers))
+    yield from _find_keys_in_body(request.body, "request ")
     if response and isinstance(response[0], Head):
-        yield from _value_keys("response ", _header_values(response[0].headers))
-    found = list(_body_keys(body(response), "response "))
+        yield from _find_keys_in_values("response ", _header_values(response[0].headers))
+    found = list(_find_keys_in_body(body(response), "response "))
     if not found and response is not interaction.response:  # the compressed bytes are searched too
-        found += _body_keys(body(interaction.response), "response ")
+        found += _find_keys_in_body(body(interaction.response), "response ")
     yield from found
 
 
@@ -150,10 +151,10 @@ def _url_texts(url: str) -> Iterator[str]:
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)
 
 
-def _body_keys(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
+def _find_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
     document = searchable_body(data).decode(*UTF8)
     if has_finding(SEPARATOR.join(body_strings(document)), find_keys):
-        yield from _body_text_keys(body_texts(document), side)
+        yield from _find_keys_in_texts(body_texts(document), side)
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -162,7 +163,7 @@ def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+def _find_keys_in_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     return (
         (side + location, kind, excerpt)
         for location, value in values
@@ -170,7 +171,7 @@ def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[
     )
 
 
-def _body_text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
+def _find_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in the texts of a body."""
     for text in found:
         size, value = text_with_name(text)
@@ -183,13 +184,13 @@ def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
     is_plain = False
     for start, stop, kind in find_keys(text):
         is_plain = True
-        yield start, stop, kind, _excerpt(kind, text[start:stop])
+        yield start, stop, kind, _key_excerpt(kind, text[start:stop])
     if not is_plain and (hidden := first_finding(text, find_keys)):
         start, stop, kind, key = hidden
-        yield start, stop, kind, _excerpt(kind, key)
+        yield start, stop, kind, _key_excerpt(kind, key)
 
 
-def _excerpt(kind: str, key: str) -> str:
+def _key_excerpt(kind: str, key: str) -> str:
     """Return the first characters of an API key, or of its name if it was found by that, as in `api_key=...`."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

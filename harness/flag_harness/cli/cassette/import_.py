@@ -13,7 +13,7 @@ from typing import Any
 from flag_harness.cassette import Cassette, Filters
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, stored_match_parts
-from flag_harness.cassette.importers.assessment import Assessment, assess, make_model_check
+from flag_harness.cassette.importers.assessment import Assessment, assess_import, make_model_check
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.privacy import refuse_personal_data
@@ -248,7 +248,7 @@ def _assess_today(imported: ImportedCassette) -> Assessment:
         model = shipped_models().find(model_id)
         return model.known, model.retires
 
-    return assess(imported, make_model_check(datetime.now(UTC).date(), find_retirement))
+    return assess_import(imported, make_model_check(datetime.now(UTC).date(), find_retirement))
 
 
 def _json_report(outcomes: Sequence[_ImportOutcome], check: bool) -> dict[str, Any]:

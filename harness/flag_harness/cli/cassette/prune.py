@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.orphans import Claims, orphan_cassettes, posix_relative_path, unused_blobs
+from flag_harness.cassette.orphans import CassetteUse, orphan_cassettes, posix_relative_path, unused_blobs
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteError
@@ -38,7 +38,7 @@ class _LastRun:
 
     partial_reason: str
     finished: float
-    claims: Claims
+    claims: CassetteUse
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _read_last_run(file: Path) -> _LastRun:
     try:
         row = json.loads(read_regular_file(file, MAX_CASSETTE_BYTES))
-        claims = Claims(frozenset(row["claimed"]), frozenset(row["files"]))
+        claims = CassetteUse(frozenset(row["claimed"]), frozenset(row["files"]))
         return _LastRun(str(row["partial_reason"]), float(row["finished"]), claims)
     except FileNotFoundError:
         raise CassetteError(

@@ -8,7 +8,7 @@ from flag_harness.durations import age_of, duration_text
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.matrix import name_of_test, select_combinations
-from flag_harness.record import RunRow, flag_values
+from flag_harness.record import RunRow, flag_declaration
 from flag_harness.wording import join_names, quantity
 
 _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
@@ -39,7 +39,7 @@ def judge_outcomes(candidate: Candidate) -> RuleResult:
 
 def judge_declared_flags(candidate: Candidate) -> RuleResult:
     """Judge whether the runs had the flags that are declared now."""
-    declared = {flag.name: flag_values(flag) for flag in candidate.gate.flags}
+    declared = {flag.name: flag_declaration(flag) for flag in candidate.gate.flags}
     for one in candidate.evidence:
         known = one.record.header.flags
         if other := [name for name, values in declared.items() if known.get(name) != values]:

@@ -194,9 +194,9 @@ class ClaimTracker:
 
     def _find_orphans(self, recordings: Path) -> Iterator[str]:
         # imported here: a run that uses no cassette does not need it
-        from flag_harness.cassette.orphans import Claims, orphan_cassettes
+        from flag_harness.cassette.orphans import CassetteUse, orphan_cassettes
 
-        claims = Claims(frozenset(self._claimed), frozenset(self._files))
+        claims = CassetteUse(frozenset(self._claimed), frozenset(self._files))
         return map(self._relative_path, orphan_cassettes(self._config.rootpath, recordings, claims))
 
     def _relative_path(self, path: Path) -> str:

@@ -219,7 +219,7 @@ class RunRecorder:
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
-        from flag_harness.record import RunHeader, flag_values
+        from flag_harness.record import RunHeader, flag_declaration
 
         commit, is_dirty = git_state(self._config.rootpath) if is_evidence else ("", False)
         files = {**self._hash_files(), **self._files} if is_evidence else {}
@@ -232,7 +232,7 @@ class RunRecorder:
             commit=commit,
             is_dirty=is_dirty,
             options=tuple(_options_for_header(self._config)),
-            flags={flag.name: flag_values(flag) for flag in all_flags(self._config)},
+            flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             content=report_content(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
             shard=str(self._config.stash[SHARD] or ""),

@@ -12,7 +12,7 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
-from flag_harness.wire.origin import UpstreamName, least_live_origin
+from flag_harness.wire.origin import UpstreamName, origin_of_answers
 from flag_harness.wire.timeline import Request, Response
 
 
@@ -31,7 +31,7 @@ class SavedRecording:
 
 def answering_upstream(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
     """Return the upstream of the run, or the one that a server of the harness names, which stands for the live API."""
-    return least_live_origin(exchanges) or plan.upstream
+    return origin_of_answers(exchanges) or plan.upstream
 
 
 def new_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:

@@ -28,7 +28,7 @@ from flag_harness.transports import (
     refuse_network,
 )
 from flag_harness.transports.interception.intercept import Route, route_clients
-from flag_harness.transports.virtual_time import joining_layers, share_clock
+from flag_harness.transports.virtual_time import share_clock, virtual_time_layers
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -79,7 +79,7 @@ class CassetteTraffic:
         self._replay = self._make_replay() if plan.is_playing else None
         self._common_layers: tuple[Layer, ...] = (
             check,
-            *joining_layers(self.clock),
+            *virtual_time_layers(self.clock),
             self._traffic_log,
             *fault_layers(self.faults, self._replay, probe),
             *([evidence] if evidence else ()),

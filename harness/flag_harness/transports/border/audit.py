@@ -20,16 +20,16 @@ class AuditHook:
     def __init__(self) -> None:
         self._open: list[Handlers] = []
         self._paused = threading.local()
-        sys.addaudithook(self._call)
+        sys.addaudithook(self._call_handlers)
 
-    def _call(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _call_handlers(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._open:
             return
         for handlers in reversed(self._open):
             if (handler := handlers.get(event)) is not None and not self.is_paused:
                 handler(*arguments)
 
-    _call.__cantrace__ = True  # type: ignore[attr-defined] # else debuggers and coverage see nothing of the handlers
+    _call_handlers.__cantrace__ = True  # type: ignore[attr-defined] # else debuggers and coverage see nothing of the handlers
 
     @contextmanager
     def handle(self, handlers: Handlers) -> Iterator[None]:

@@ -77,16 +77,16 @@ class ChildGuard:
                 return
             self._has_started = True
             checks = checking_proxy().checks
-            checks.append(self._check_for_child)
-            self._undo.callback(checks.remove, self._check_for_child)
-            for name, value in self._variables().items():
+            checks.append(self._check_host_for_child)
+            self._undo.callback(checks.remove, self._check_host_for_child)
+            for name, value in self._proxy_variables().items():
                 os.putenv(name, value)
                 self._undo.callback(_restore_variable, name)
 
-    def _check_for_child(self, host: Any, *port: Any) -> None:
+    def _check_host_for_child(self, host: Any, *port: Any) -> None:
         self._check(host, *(port or (None,)), " in a child process or a library in C")
 
-    def _variables(self) -> Mapping[str, str]:
+    def _proxy_variables(self) -> Mapping[str, str]:
         url = f"http://{LOOPBACK}:{checking_proxy().port}"
         values = {**dict.fromkeys(_PROXY_VARIABLES, url), "no_proxy": self._no_proxy}
         return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
@@ -96,10 +96,14 @@ class ChildGuard:
             """Start a child. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
                 self.start()
-                more = (*more[: _ENV_INDEX - 1], {**more[_ENV_INDEX - 1], **self._variables()}, *more[_ENV_INDEX:])
+                more = (
+                    *more[: _ENV_INDEX - 1],
+                    {**more[_ENV_INDEX - 1], **self._proxy_variables()},
+                    *more[_ENV_INDEX:],
+                )
             elif options.get("env") is not None:
                 self.start()
-                options["env"] = {**options["env"], **self._variables()}
+                options["env"] = {**options["env"], **self._proxy_variables()}
             original(popen, args, *more, **options)
 
         return start

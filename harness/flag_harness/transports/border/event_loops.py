@@ -45,7 +45,7 @@ def _host_and_port(address: Any) -> tuple[Any, ...]:
     return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
 
 
-def _peer(sock: Any, *_: Any) -> tuple[Any, ...]:
+def _peer_address(sock: Any, *_: Any) -> tuple[Any, ...]:
     """Return the host and port that a socket is connected to, or `(None,)` if it is not connected."""
     try:
         return _host_and_port(sock.getpeername())
@@ -56,7 +56,7 @@ def _peer(sock: Any, *_: Any) -> tuple[Any, ...]:
 _METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
         "create_connection": lambda factory, host=None, port=None, **options: (
-            _peer(options["sock"]) if options.get("sock") else (host, port)
+            _peer_address(options["sock"]) if options.get("sock") else (host, port)
         ),
         "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
             remote_addr
@@ -64,7 +64,7 @@ _METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
         "getaddrinfo": lambda host, port, **options: (host, port),
         "getnameinfo": lambda address, flags=0: _host_and_port(address),
         "sock_connect": lambda sock, address: _host_and_port(address),
-        "sock_sendall": _peer,
+        "sock_sendall": _peer_address,
     }
 )
 """The methods of uvloop's loop that reach a host, and how to get the host from their arguments."""

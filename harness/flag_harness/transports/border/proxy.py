@@ -47,17 +47,19 @@ class CheckingProxy:
             client.settimeout(_HEAD_SECONDS)
             head = _read_head(client)
             is_question = head.startswith(_QUESTION)
-            target = _question_target(head) if is_question else proxied_target(head)
+            target = _host_in_question(head) if is_question else proxied_target(head)
             if target is None:
-                client.sendall(_answer("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP"))
-            elif refusal := self._refusal(*target):
-                client.sendall(_answer("403 Forbidden", refusal))
+                client.sendall(
+                    _plain_text_answer("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP")
+                )
+            elif refusal := self._refusal_reason(*target):
+                client.sendall(_plain_text_answer("403 Forbidden", refusal))
             elif is_question:
-                client.sendall(_answer("200 OK", ""))
+                client.sendall(_plain_text_answer("200 OK", ""))
             else:
                 _forward(client, head, *target)
 
-    def _refusal(self, host: str, *port: Any) -> str:
+    def _refusal_reason(self, host: str, *port: Any) -> str:
         """Return why a host is refused, or an empty string."""
         for check in reversed(self.checks):
             try:
@@ -102,7 +104,7 @@ def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
     return ""
 
 
-def _question_target(head: bytes) -> tuple[Any, ...] | None:
+def _host_in_question(head: bytes) -> tuple[Any, ...] | None:
     words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) != 4:
         return None
@@ -116,7 +118,7 @@ def _read_head(client: socket.socket) -> bytes:
     return head
 
 
-def _answer(status: str, text: str) -> bytes:
+def _plain_text_answer(status: str, text: str) -> bytes:
     body = text.encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\n"
     return f"{head}connection: close\r\n\r\n".encode() + body
@@ -129,7 +131,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             server.sendall(head.partition(b"\r\n\r\n")[2])
         else:
-            server.sendall(_request_to_the_origin(head))
+            server.sendall(_request_for_host(head))
         client.settimeout(None)
         server.settimeout(None)
         other = {client: server, server: client}
@@ -140,7 +142,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
                 other[ready].sendall(data)
 
 
-def _request_to_the_origin(head: bytes) -> bytes:
+def _request_for_host(head: bytes) -> bytes:
     """Return a proxied request as the host expects it: a path instead of a URL, and `connection: close`."""
     method, url, rest = head.split(b" ", 2)
     _, _, path = url.partition(b"://")[2].partition(b"/")

@@ -61,7 +61,7 @@ def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> I
     """
     is_open = True
     with ExitStack() as patches:
-        for http in _libraries():
+        for http in _http_libraries():
             # another patch may keep a reference to this one, so it must do nothing after the end
             interception = _Interception(
                 http, lambda request: choose_route(request) if is_open else None, scope, patches
@@ -87,7 +87,7 @@ def loaded_libraries() -> frozenset[str]:
     return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
 
 
-def _libraries() -> list[ModuleType]:
+def _http_libraries() -> list[ModuleType]:
     """Return the SDK's HTTP library, and the other of httpx and httpx2 if it is imported."""
     others = [importlib.import_module(name) for name in _NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
@@ -114,9 +114,9 @@ class _Interception:
     def patch_real_transports(self) -> None:
         """Patch the HTTP library's own transports, and third-party ones that send through aiohttp."""
         is_ours = self._scope.has_request if self._scope else _accept_all
-        self._patch(self._http.HTTPTransport, "handle_request", is_ours)
+        self._patch_send_method(self._http.HTTPTransport, "handle_request", is_ours)
         for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):
-            self._patch(kind, "handle_async_request", is_ours)
+            self._patch_send_method(kind, "handle_async_request", is_ours)
 
     def watch_clients(self) -> None:
         """Patch a client's custom transports when the client sends a request."""
@@ -124,10 +124,10 @@ class _Interception:
         pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
         for client, method in pairs:
             self._patches.enter_context(
-                replace_attribute(client, _CHOOSE, self._watch(getattr(client, _CHOOSE), method))
+                replace_attribute(client, _CHOOSE, self._wrap_transport_choice(getattr(client, _CHOOSE), method))
             )
 
-    def _watch(self, choose: Any, method: str) -> Any:
+    def _wrap_transport_choice(self, choose: Any, method: str) -> Any:
         def transport_for_url(client: Any, url: Any) -> Any:
             assert self._scope is not None
             found = choose(client, url)
@@ -140,9 +140,9 @@ class _Interception:
     def _patch_custom_transports(self, transport: Any, method: str, scope: ApiScope) -> None:
         with self._lock:
             for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
-                self._patch(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
+                self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
 
-    def _patch(self, kind: Any, method: str, is_ours: Any) -> None:
+    def _patch_send_method(self, kind: Any, method: str, is_ours: Any) -> None:
         send = kind.__dict__[method]
         wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
         self._patched.add(kind)
@@ -169,21 +169,21 @@ class _Interception:
         return self._transport(upstream, *route.layers, clock=route.clock)
 
 
-_IS_ROUTED: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
+_IS_PASSING_ON: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
 
 
-def is_routed() -> bool:
+def is_passing_on_request() -> bool:
     """Return True while an intercepted request is passed on to the network."""
-    return _IS_ROUTED.get()
+    return _IS_PASSING_ON.get()
 
 
 @contextmanager
-def _mark_routed() -> Iterator[None]:
-    token = _IS_ROUTED.set(True)
+def _mark_passing_on() -> Iterator[None]:
+    token = _IS_PASSING_ON.set(True)
     try:
         yield
     finally:
-        _IS_ROUTED.reset(token)
+        _IS_PASSING_ON.reset(token)
 
 
 def _accept_all(http_request: object) -> bool:
@@ -199,11 +199,11 @@ def _real_transport_class(http: Any) -> type[Any]:
             self._send, self._real = send, real
 
         def handle_request(self, request: Any) -> Any:
-            with _mark_routed():
+            with _mark_passing_on():
                 return self._send(self._real, request)
 
         async def handle_async_request(self, request: Any) -> Any:
-            with _mark_routed():
+            with _mark_passing_on():
                 return await self._send(self._real, request)
 
     return RealTransport

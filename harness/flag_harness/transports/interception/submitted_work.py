@@ -21,7 +21,7 @@ def follow_submitted_work() -> Iterator[None]:
     """
     with ExitStack() as patches:
         patches.enter_context(replace_attribute(threading.Thread, "start", _wrap_thread_start(threading.Thread.start)))
-        for pool, names in _pools():
+        for pool, names in _pool_methods():
             for name in names:
                 submit = _wrap_submit(getattr(pool, name))
                 patches.enter_context(replace_attribute(pool, name, submit))
@@ -32,7 +32,7 @@ _POOL_MODULES = ("anyio.", "multiprocessing.pool", "trio.")
 """The modules of thread pools. Their threads have no owner themselves, but their jobs may have one."""
 
 
-def _pools() -> Iterator[tuple[Any, tuple[str, ...]]]:
+def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...]]]:
     """Yield the classes of thread pools, and the names of the methods that submit jobs."""
     yield ThreadPoolExecutor, ("submit",)
     if (module := sys.modules.get("multiprocessing.pool")) is not None:

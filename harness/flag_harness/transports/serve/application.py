@@ -70,7 +70,7 @@ class UpstreamApplication:
         received = await self._read_request(scope, receive)
         if received is None:
             return  # the client left before its request was complete: nothing is answered, no interaction is used up
-        response = await self._response(received) if isinstance(received, Request) else _rejection_answer(received)
+        response = await self._run_upstream(received) if isinstance(received, Request) else _rejection_answer(received)
         if self._origin is not None:
             response = add_origin(response, self._origin)
         if (
@@ -95,11 +95,11 @@ class UpstreamApplication:
                 await self._break_connection(piece, scope, receive)
                 return
             if isinstance(piece, End) and piece.make_refusal is not None:
-                await self._wait_for_leave(piece.make_refusal, scope, receive)
+                await self._wait_for_disconnect(piece.make_refusal, scope, receive)
                 return
             await send(self._head_message(piece) if isinstance(piece, Head) else _body_message(piece))
 
-    async def _wait_for_leave(
+    async def _wait_for_disconnect(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
     ) -> None:
         """Wait for the client to hang up as the recorded one did. If it stays, refuse it and close the connection."""
@@ -129,7 +129,7 @@ class UpstreamApplication:
             return rejection
         return _make_request(scope, bytes(body))
 
-    async def _response(self, request: Request) -> Response:
+    async def _run_upstream(self, request: Request) -> Response:
         if not self._threaded:
             return self._upstream_answer(request)
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.transports.virtual_time.pending_work import real_time
-from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait, watches_others
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait, watches_other_sockets
 
 _IDLE_ROUNDS = 1000
 """The most rounds of an event loop, without a wait, in which virtual time stands still."""
@@ -63,7 +63,7 @@ class _Select:
             return found
         self._idle_rounds = 0
         if not self._clock.is_virtual_here():
-            return self._select_really(timeout)
+            return self._call_real_select(timeout)
         if timeout is None:
             with self._clock.register_wait(self._wait(math.inf)):
                 return self._select(None)
@@ -71,7 +71,7 @@ class _Select:
         self._last_wait = real_time()
         return found or []
 
-    def _select_really(self, timeout: float | None) -> Any:
+    def _call_real_select(self, timeout: float | None) -> Any:
         started = real_time()
         try:
             return self._select(timeout)
@@ -85,7 +85,7 @@ class _Select:
             (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
         )
         is_sleep = clock.has_open_answers or getattr(timer, "_callback", None) is _wake_sleeper
-        return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_others(loop))
+        return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop))
 
     def _count_round(self, found_work: bool) -> None:
         """Count a round of the loop without a wait. After too many, let the real time that they took pass."""

@@ -50,7 +50,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
         stack.enter_context(replace_attribute(queue, "time", monotonic))
         stack.enter_context(replace_attribute(threading.Condition, "wait", make_wait(clock)))
         stack.enter_context(replace_attribute(threading.Thread, "join", make_join(clock)))
-        for pool in _pools():
+        for pool in _executor_classes():
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
         stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
         stack.enter_context(_adopt_loops(clock))
@@ -60,7 +60,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
         yield
 
 
-def joining_layers(clock: Clock) -> tuple[Layer, ...]:
+def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
     """Return a layer that makes time virtual for each thread that sends a request; empty if time is real."""
     if not isinstance(clock, SharedClock):
         return ()
@@ -89,7 +89,7 @@ def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
 
     def sleep(seconds: float) -> None:
         """Wait in virtual time; see flag_harness's docs/time.md."""
-        if seconds <= 0 or not clock.is_virtual_here() or _caller() in _REAL_CALLERS:
+        if seconds <= 0 or not clock.is_virtual_here() or _caller_module() in _REAL_CALLERS:
             really(seconds)
         else:
             clock.sleep(float(seconds))
@@ -97,7 +97,7 @@ def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
     return sleep
 
 
-def _caller() -> str:
+def _caller_module() -> str:
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
@@ -121,7 +121,7 @@ def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[...
     return submit
 
 
-def _pools() -> list[Any]:
+def _executor_classes() -> list[Any]:
     """Return the executor classes. The one for processes is slow to import, so it counts only if loaded."""
     processes = sys.modules.get("concurrent.futures.process")
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]

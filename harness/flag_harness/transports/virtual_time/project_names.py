@@ -28,19 +28,19 @@ class ProjectNames:
             self._functions = frozenset(functions)
             self._seen, self._found = {}, []
         if len(self._seen) != len(sys.modules):
-            self._look_at_new_modules(functions)
+            self._scan_new_modules(functions)
         for module, name in self._found:
             if (replacement := functions.get(id(vars(module).get(name)))) is not None:
                 yield module, name, replacement
 
-    def _look_at_new_modules(self, functions: Mapping[int, Any]) -> None:
+    def _scan_new_modules(self, functions: Mapping[int, Any]) -> None:
         modules = dict(sys.modules)
         for key, module in modules.items():
-            if self._seen.get(key) is not module and self._is_ours(module):
+            if self._seen.get(key) is not module and self._is_project_module(module):
                 self._found += [(module, name) for name, value in vars(module).items() if id(value) in functions]
         self._seen = dict[str, object](modules)
 
-    def _is_ours(self, module: object) -> bool:
+    def _is_project_module(self, module: object) -> bool:
         names = getattr(module, "__dict__", {})
         file = names.get("__file__")
         if not isinstance(file, str) or not file.startswith(self._folder):

@@ -98,7 +98,9 @@ class SharedClock(VirtualClock):
         if not self.is_virtual_here():
             return super().has_reached(moment)
         loop: Any = asyncio._get_running_loop()
-        if loop is not None and (loop not in self.loops or loop._scheduled or loop._ready or watches_others(loop)):
+        if loop is not None and (
+            loop not in self.loops or loop._scheduled or loop._ready or watches_other_sockets(loop)
+        ):
             return False
         if self._waits or not self.pending.is_empty():
             return self._jump(Wait(moment, is_sleep=True))
@@ -181,7 +183,7 @@ class SharedClock(VirtualClock):
         return self.pending.has_been_still(waiting, has_descriptors)
 
 
-def watches_others(loop: Any) -> bool:
+def watches_other_sockets(loop: Any) -> bool:
     """Return whether an event loop watches sockets or pipes other than its own."""
     return len(loop._selector.get_map()) > 1
 

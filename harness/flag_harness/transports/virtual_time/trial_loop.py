@@ -46,7 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.end_reason = ""
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
         """Called if code swallowed a `VirtualTimeout` and blocks the loop again."""
-        self._threads = _Threads()
+        self._threads = _ThreadPerJobExecutor()
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -128,7 +128,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jobs -= 1
 
 
-class _Threads(Executor):
+class _ThreadPerJobExecutor(Executor):
     """Runs each job in a thread of its own. The process does not wait for them at its end: a job may never finish."""
 
     def __init__(self) -> None:
@@ -216,11 +216,13 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(patch.object(time, "sleep", loop.block))
         for name in _CLOCKS:
-            patches.enter_context(patch.object(time, name, _clock(loop, getattr(time, name)(), 1)))
-            patches.enter_context(patch.object(time, f"{name}_ns", _clock(loop, getattr(time, f"{name}_ns")(), 10**9)))
+            patches.enter_context(patch.object(time, name, _make_clock(loop, getattr(time, name)(), 1)))
+            patches.enter_context(
+                patch.object(time, f"{name}_ns", _make_clock(loop, getattr(time, f"{name}_ns")(), 10**9))
+            )
         yield
 
 
-def _clock(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
+def _make_clock(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
     """Return a clock that starts at the real time `start` and counts `unit` units per second."""
     return lambda: start + type(start)(loop.time() * unit)

@@ -5,7 +5,7 @@ from flag_harness.wire.compression.decompressor import (
     GZIP_MAGIC,
     Decompressor,
     codecs,
-    decompressed_limit,
+    max_decompressed_size,
 )
 from flag_harness.wire.compression.responses import (
     check_decompressed_sizes,
@@ -21,7 +21,7 @@ __all__ = [
     "check_decompressed_sizes",
     "codecs",
     "decompress_response",
-    "decompressed_limit",
+    "max_decompressed_size",
     "missing_package",
     "unreadable_encodings",
 ]

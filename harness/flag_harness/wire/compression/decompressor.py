@@ -19,7 +19,7 @@ _ZSTD_STEP = 1024
 """The number of zstd bytes that are expanded at once: few, so that a decompression bomb is noticed early."""
 
 
-def decompressed_limit(size: int) -> int:
+def max_decompressed_size(size: int) -> int:
     """Return the most bytes that `size` compressed bytes may decompress to.
 
     A larger result is treated as an attack (a decompression bomb).

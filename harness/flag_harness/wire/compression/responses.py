@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from flag_harness.wire.compression.decompressor import Decompressor, codecs, decompressed_limit
+from flag_harness.wire.compression.decompressor import Decompressor, codecs, max_decompressed_size
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 _GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -17,7 +17,7 @@ def decompress_response(response: Response) -> Response:
     """Return the response with decompressed chunks, or the response unchanged if that is not possible.
 
     gzip and deflate are always supported; br and zstd need the libraries `brotli` and `zstandard`. A response that was
-    cut off is decompressed as far as it arrived. A body that would exceed `decompressed_limit` stays compressed.
+    cut off is decompressed as far as it arrived. A body that would exceed `max_decompressed_size` stays compressed.
     """
     encodings = _encodings(response)
     if not encodings:
@@ -27,7 +27,7 @@ def decompress_response(response: Response) -> Response:
     for encoding in reversed(encodings):
         chunks = chunks and _decompress_chunks(encoding, chunks, is_whole)
     plain_chunks = iter(chunks or ())
-    return response if chunks is None else tuple(_with_plain_data(piece, plain_chunks) for piece in response)
+    return response if chunks is None else tuple(_replace_data(piece, plain_chunks) for piece in response)
 
 
 def unreadable_encodings(response: Response) -> str:
@@ -53,11 +53,11 @@ def missing_package(response: Response) -> str:
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
     """Raise `ValueError` if the responses of a cassette are too large together once decompressed.
 
-    The limit is `decompressed_limit` of the sum of their compressed sizes. The error names the index of a response.
+    The limit is `max_decompressed_size` of the sum of their compressed sizes. The error names the index of a response.
     """
     compressed = [number for number, response in enumerate(responses) if _encodings(response)]
     size = sum(len(body(responses[number])) for number in compressed)
-    limit = left = decompressed_limit(size)
+    limit = left = max_decompressed_size(size)
     if size * _GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
         return
     for number in compressed:
@@ -103,7 +103,7 @@ def _encodings(response: Response) -> list[str]:
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]
 
 
-def _with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
+def _replace_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if pair[0].lower() != "content-encoding")
         return replace(piece, headers=headers)
@@ -115,7 +115,7 @@ def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> li
 
     Return None if the encoding is unknown, or if the bytes are not in this encoding.
     """
-    limit = decompressed_limit(sum(map(len, chunks)))
+    limit = max_decompressed_size(sum(map(len, chunks)))
     for codec in codecs(encoding):
         decompressor = Decompressor(codec, limit=limit)
         with suppress(ValueError, OverflowError):

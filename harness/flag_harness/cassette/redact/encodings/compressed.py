@@ -80,7 +80,7 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
     left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
-    for encoding, start in _beginnings(data):
+    for encoding, start in _possible_starts(data):
         if start < last:
             continue
         position += len(data[last:start].decode(*codec))
@@ -94,7 +94,7 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
             return
 
 
-def _beginnings(data: bytes) -> Iterator[tuple[str, int]]:
+def _possible_starts(data: bytes) -> Iterator[tuple[str, int]]:
     """Yield the encoding and the position of what may be compressed data, in the order of their positions."""
     following = {magic: start for magic in _ENCODINGS if (start := data.find(magic)) >= 0}
     while following:
