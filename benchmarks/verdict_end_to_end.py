@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flag_harness.analysis.verdict.evidence import FlagChange, collect_evidence, flag_changes
-from flag_harness.analysis.verdict.judgment import decided_flags, judge_flags
+from flag_harness.analysis.verdict.judgment import are_flags_decided, judge_flags
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
 from flag_harness.simulator import Scenario, parse_scenario, simulate
@@ -100,7 +100,7 @@ def judge_until_decided(
     names, rows = [flag.name for flag in flags], list[RunRow]()
     for number in range(rounds):
         rows += run_round(agent, scenario, arms, names, number, seed)
-        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(decided_flags(collect_evidence(rows, changes))):
+        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(are_flags_decided(collect_evidence(rows, changes))):
             break
     verdicts = judge_flags(collect_evidence(rows, changes))
     return {verdict.flag: verdict.decision for verdict in verdicts}, number + 1

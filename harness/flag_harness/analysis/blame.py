@@ -23,10 +23,11 @@ MOST_STEPS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The flag values that make a test fail, as conjunctions.
+    """The flag values that make a test fail, as conjunctions such as `streaming and model=haiku`.
 
-    At least one conjunction holds in every failing row, and none in a passing row. `flaky` lists rows that both passed
-    and failed; they are not explained. `is_smallest` is False if the search for a smaller explanation was cut short.
+    At least one conjunction holds in every failing row (combination of flag values), and none in a passing row. `flaky`
+    lists the rows that both passed and failed; the conjunctions do not explain these. `is_smallest` is False if the
+    search stopped before it had ruled out a smaller explanation.
     """
 
     conjunctions: tuple[Conjunction, ...]
@@ -35,7 +36,7 @@ class Explanation:
 
     @property
     def always_fails(self) -> bool:
-        """Whether every row that was run fails, so that no flag value makes a difference."""
+        """Whether all rows that ran failed, so that no flag value makes a difference."""
         return self.conjunctions == (Conjunction(()),)
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class SharedExplanation:
-    """An explanation, and the names of the tests whose failures it explains."""
+    """One explanation of the failures of several tests, with the names of these tests."""
 
     explanation: Explanation
     tests: tuple[str, ...]
@@ -105,7 +106,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     pass_bits = [encoding.encode(row) for row in passing]
     found: dict[int, int] = {}
     for row in fail_bits:
-        for excluded in _unrefuted_conjunctions(list(encoding.literals(row)), pass_bits, size):
+        for excluded in _never_passing_conjunctions(list(encoding.literals(row)), pass_bits, size):
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
     order = sorted(found, key=lambda excluded: (-found[excluded], encoding.literal_count(excluded), excluded))
@@ -131,6 +132,7 @@ class _Explainer:
         self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
     def explain(self, runs: Iterable[RowOutcome]) -> Explanation:
+        """Return the explanation of one test's failures. Reuse it for tests with equal outcomes."""
         failing, passing, flaky = split_runs(runs)
         if not failing:
             return Explanation((), tuple(flaky))
@@ -145,6 +147,10 @@ class _Explainer:
         return Explanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+        """Return conjunctions that hold in all failing and no passing rows; and whether the search was complete.
+
+        Rows and conjunctions are bit masks. One conjunction is returned if a single one is enough.
+        """
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
             single, complete = self._implicants(common, passing)
@@ -152,6 +158,10 @@ class _Explainer:
         return self._smallest_cover(failing, passing)
 
     def _implicants(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
+        """Return the shortest conjunctions that hold in no passing row; and whether the list is complete.
+
+        A conjunction may exclude only values in the bit mask `allowed`.
+        """
         return minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
 
     def _smallest_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
@@ -174,6 +184,7 @@ class _Explainer:
         return essential + chosen, complete and is_smallest
 
     def _cost(self, excluded: int) -> tuple[int, int]:
+        """Return the number of literals of a conjunction, then its bit mask, as a key to sort by."""
         return self._encoding.literal_count(excluded), excluded
 
 
@@ -182,13 +193,15 @@ def smallest_cover(
 ) -> tuple[list[int], bool]:
     """Return the fewest keys whose bit masks together contain all bits of `everything`.
 
-    Of several such choices, return the cheapest. Also return whether the search was complete.
+    `covers` has the bit mask of each key. Of several such choices, return the one with the lowest sum of the first
+    values of `cost(key)`. Also return False if the search stopped early.
     """
     best = _greedy_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
 
     def search(chosen: list[int], left: int, spent: int) -> None:
+        """Extend the `chosen` keys until they cover the bits that are `left`, and remember the best choice."""
         nonlocal best, best_cost, steps
         steps += 1
         if not left and (len(chosen), spent) < best_cost:
@@ -204,8 +217,8 @@ def smallest_cover(
     return best, steps <= MOST_STEPS
 
 
-def _unrefuted_conjunctions(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
-    """Yield the conjunctions of at most `size` literals that hold in no passing row.
+def _never_passing_conjunctions(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
+    """Yield the conjunctions of at most `size` literals that hold in no passing row, as bit masks.
 
     All literals of a conjunction are about different flags.
     """
@@ -223,16 +236,19 @@ def _unrefuted_conjunctions(literals: list[tuple[int, int]], passing: list[int],
 
 
 def _merge_explanations(explanations: Sequence[Explanation]) -> Explanation:
+    """Return one explanation with the flaky rows of all, for explanations with the same conjunctions."""
     flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky)
     smallest = all(explanation.is_smallest for explanation in explanations)
     return Explanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 
 def _bit_mask(conditions: Iterable[bool]) -> int:
+    """Return a number whose bit `i` is set if condition `i` is true."""
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 
 
 def _greedy_cover(covers: Mapping[int, int], everything: int) -> list[int]:
+    """Return keys that cover `everything`, each time the key that covers most of the bits that are left."""
     chosen, left = [], everything
     while left:
         key = max(covers, key=lambda key: (covers[key] & left).bit_count())

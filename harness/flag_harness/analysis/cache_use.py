@@ -27,14 +27,14 @@ _TOLERANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class CachedRequest:
-    """A request whose answer reports its tokens.
+    """A request whose answer reports its token usage.
 
     Attributes:
         index: the index of the request in its test.
         request: the request as it was sent.
         model: the id of the model.
         usage: the tokens that the answer reports.
-        at: when it was sent, in seconds.
+        at: when the request was sent, in seconds.
     """
 
     index: int
@@ -46,7 +46,10 @@ class CachedRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A request with its blocks, whose estimated tokens are scaled to the number in the answer."""
+    """A request with its content blocks.
+
+    The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
+    """
 
     sent: CachedRequest
     model: Model
@@ -54,10 +57,12 @@ class _Turn:
 
     @property
     def marks(self) -> list[Segment]:
+        """The blocks that have a cache mark."""
         return [segment for segment in self.segments if segment.mark]
 
     @property
-    def counted(self) -> InputUsage:
+    def token_counts(self) -> InputUsage:
+        """The input tokens that the answer reports: uncached, read from the cache, and written to it."""
         usage = self.sent.usage
         written_1h = usage.cache_creation_1h
         written_5m = usage.cache_creation_input_tokens - written_1h
@@ -67,24 +72,25 @@ class _Turn:
 def cache_use(
     requests: Sequence[CachedRequest], filtered: Callable[[Request], Request], mask: Callable[[str], str]
 ) -> CacheUse | None:
-    """Return what the cache did for the requests of a test, or None if none of them has a cache mark.
+    """Return how a test's requests used the prompt cache, or None if no request has a cache mark.
 
-    `filtered` removes secrets and personal data from a request, and `mask` from a text that will be shown.
+    `filtered` removes secrets and personal data from a request, and `mask` removes them from a text that will be shown.
     """
     if not any(MARK in one.request.body for one in requests):
         return None
-    turns = [turn for one in requests if (turn := _scaled_turn(one)) is not None]
+    turns = [turn for one in requests if (turn := _scale_turn(one)) is not None]
     breaks: dict[int, CacheBreak] = {}
-    for index, broken in _broken_prefixes(turns):
+    for index, broken in _find_broken_prefixes(turns):
         pair = [filtered(turns[number].sent.request) for number in (broken.earlier, index)]
         words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
         request_index = turns[index].sent.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
     told = tuple(_describe_turn(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
-    return CacheUse(told, tuple(breaks.values()), _unread_tokens(turns), _saved_dollars(turns))
+    return CacheUse(told, tuple(breaks.values()), _never_read_tokens(turns), _saved_dollars(turns))
 
 
-def _scaled_turn(sent: CachedRequest) -> _Turn | None:
+def _scale_turn(sent: CachedRequest) -> _Turn | None:
+    """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
     body = decode_json_object(sent.request.body)
     try:
         segments = prompt_segments(body, sent.model, api_key(sent.request.headers))
@@ -97,11 +103,12 @@ def _scaled_turn(sent: CachedRequest) -> _Turn | None:
     return _Turn(sent, models.shipped_model(sent.model), scaled)
 
 
-def _broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenPrefix]]:
+def _find_broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenPrefix]]:
+    """Yield the index of each turn that broke a cached prefix, and details of the break."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
         owner = api_key(turn.sent.request.headers)
-        broken = detector.detect(owner, turn.model, turn.segments, turn.counted, turn.sent.at)
+        broken = detector.detect(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
         if broken is not None and broken.tokens > _TOLERANCE * turn.segments[-1].tokens:
             yield index, broken
 
@@ -113,24 +120,30 @@ def _block_text(request: Request, path: str) -> str:
 
 
 def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTurn:
-    """Return what the cache did for the last of the turns."""
-    turn, counted = turns[-1], turns[-1].counted
+    """Return how the last of `turns` used the cache.
+
+    `broken` describes the change that broke its cached prefix, or is None.
+    """
+    turn, token_counts = turns[-1], turns[-1].token_counts
     missed, why = _missed_tokens(turns, broken)
-    end = _read_end(turns[:-1], turn)
+    end = _last_read_block(turns[:-1], turn)
     return CacheTurn(
         turn.sent.index,
-        counted.read,
-        counted.written,
-        counted.uncached,
+        token_counts.read,
+        token_counts.written,
+        token_counts.uncached,
         missed,
         why,
         read_to="" if end is None else turn.segments[end].path,
-        written_to=turn.marks[-1].path if counted.written and turn.marks else "",
+        written_to=turn.marks[-1].path if token_counts.written and turn.marks else "",
     )
 
 
 def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
-    """Return how many cached tokens the last of the turns did not read, and why it read or wrote less than it might."""
+    """Return how many cached tokens the last of `turns` failed to read, and the reason.
+
+    The reason is empty if the turn read from the cache as expected.
+    """
     *earlier, turn = turns
     if broken is not None:
         change = "" if broken.block not in {segment.path for segment in turn.segments} else f" at byte {broken.byte}"
@@ -138,63 +151,66 @@ def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[i
     if not turn.marks:
         return 0, "no cache mark"
     smallest, longest = turn.model.smallest_cacheable_prefix, turn.marks[-1].tokens
-    if not turn.counted.read and not turn.counted.written and longest < smallest:
+    if not turn.token_counts.read and not turn.token_counts.written and longest < smallest:
         return 0, f"the marked prefix has fewer than {smallest:,} tokens, too few for this model to cache"
-    cached = {mark.hash for one in earlier if one.counted.written or one.counted.read for mark in one.marks}
+    cached = {mark.hash for one in earlier if one.token_counts.written or one.token_counts.read for mark in one.marks}
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
-    missed = expected - turn.counted.read
+    missed = expected - turn.token_counts.read
     if missed > _TOLERANCE * turn.segments[-1].tokens:
         if any(_has_server_tools(one.sent.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
-    return 0, "" if turn.counted.read else _unread_reason(earlier, turn)
+    return 0, "" if turn.token_counts.read else _no_read_reason(earlier, turn)
 
 
 def _has_server_tools(request: Request) -> bool:
+    """Return whether a request uses tools that the API runs itself, or MCP servers."""
     body = decode_json_object(request.body)
     types = [str(tool.get("type", "")) for tool in body.get("tools") or () if isinstance(tool, dict)]
     return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOLS) for kind in types)
 
 
-def _unread_reason(earlier: Sequence[_Turn], turn: _Turn) -> str:
+def _no_read_reason(earlier: Sequence[_Turn], turn: _Turn) -> str:
+    """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
     if earlier and all(one.sent.model != turn.sent.model for one in earlier):
         return f"another model: {turn.sent.model}"
-    return "nothing of this prompt was cached before" if turn.counted.written else ""
+    return "nothing of this prompt was cached before" if turn.token_counts.written else ""
 
 
-def _unread_tokens(turns: Sequence[_Turn]) -> int:
-    """Return how many of the written tokens no later turn read."""
+def _never_read_tokens(turns: Sequence[_Turn]) -> int:
+    """Return how many of the tokens that were written to the cache no later turn read."""
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
         turn = turns[index]
         used = max((mark.tokens for mark in turn.marks if mark.hash in read_later), default=0)
-        unread += max(0, turn.counted.written - max(0, used - turn.counted.read))
-        read_later |= _read_hashes(turns[:index], turn)
+        unread += max(0, turn.token_counts.written - max(0, used - turn.token_counts.read))
+        read_later |= _hashes_read_from_cache(turns[:index], turn)
     return unread
 
 
-def _read_hashes(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
-    """Return the hashes of the prefixes that a turn read."""
-    end = _read_end(earlier, turn)
+def _hashes_read_from_cache(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
+    """Return the hash of each prefix that a turn read from the cache."""
+    end = _last_read_block(earlier, turn)
     return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
 
 
-def _read_end(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
-    """Return the index of the last block that a turn read, or None if it read nothing.
+def _last_read_block(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
+    """Return the index of the last block that a turn read from the cache, or None if it read nothing.
 
-    Of the prefixes that were marked earlier, or else of all, it is the one whose length comes nearest.
+    The API reports only how many tokens were read. The block is the one at which a prefix is nearest to this length;
+    blocks that an earlier turn marked come first.
     """
-    if not turn.counted.read:
+    if not turn.token_counts.read:
         return None
     marked = {mark.hash for one in earlier for mark in one.marks}
     ends = [index for index, segment in enumerate(turn.segments) if segment.hash in marked]
     return min(
-        ends or range(len(turn.segments)), key=lambda index: abs(turn.segments[index].tokens - turn.counted.read)
+        ends or range(len(turn.segments)), key=lambda index: abs(turn.segments[index].tokens - turn.token_counts.read)
     )
 
 
 def _saved_dollars(turns: Sequence[_Turn]) -> float | None:
-    """Return how much more the turns would have cost without the cache, in US dollars, or None if no price is known."""
+    """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
     saved = 0.0
     for turn in turns:
         usage = turn.sent.usage

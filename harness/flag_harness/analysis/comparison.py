@@ -73,12 +73,12 @@ def _pair_interactions(
 ) -> Iterator[tuple[int | None, int | None]]:
     """Yield pairs of indices of matching interactions.
 
-    Interactions with equal requests are paired first, and those between them in order.
+    First the interactions with equal requests are paired; those between two such pairs are then paired in their order.
     """
     keys, other_keys = ([(one.key, 0) for one in side] for side in (ours, theirs))
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
-        keys, other_keys = (list(_number_repeated(side)) for side in (keys, other_keys))
+        keys, other_keys = (list(_number_equal_keys(side)) for side in (keys, other_keys))
     matcher = SequenceMatcher(None, keys, other_keys, autojunk=False)
     for _, start, stop, other_start, other_stop in matcher.get_opcodes():
         for shift in range(max(stop - start, other_stop - other_start)):
@@ -86,8 +86,8 @@ def _pair_interactions(
             yield index if index < stop else None, other if other < other_stop else None
 
 
-def _number_repeated(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """Yield the keys with how often each occurred before, so that no two are equal."""
+def _number_equal_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yield each key with the number of equal keys before it, so that all results are different."""
     counts: Counter[bytes] = Counter()
     for key, _ in keys:
         yield key, counts[key]
@@ -107,10 +107,12 @@ def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
 
 
 def _are_same_id(same_ids: Collection[tuple[str, str]], one: Any, other: Any) -> bool:
+    """Return whether two values are a pair of ids in `same_ids`."""
     return isinstance(one, str) and isinstance(other, str) and (one, other) in same_ids
 
 
 def _without_generated_values(value: Any) -> Any:
+    """Return a JSON value without the keys whose values differ in each answer, such as ids."""
     if isinstance(value, dict):
         return {key: _without_generated_values(member) for key, member in value.items() if key not in _GENERATED_KEYS}
     return [_without_generated_values(member) for member in value] if isinstance(value, list) else value

@@ -29,13 +29,13 @@ RANDOM_ROW_COUNT = 6
 
 
 class ConjunctionSearch:
-    """Finds the conjunction that makes one row fail.
+    """Finds the conjunction of flag values that makes one row (combination) fail.
 
-    A conjunction is represented by the mask of the values that it excludes: it holds in a row that has none of them.
-    `named` are the conjunctions that are already known to make other rows fail. No new row satisfies any of them.
+    A conjunction is represented by the bit mask of the values that it excludes: it holds in a row that has none of
+    them. `named` are the conjunctions that are already known to make other rows fail. No new row satisfies any of them.
 
-    `proven` is that conjunction once it has been proven, else None. `unproven` lists likely candidates that no further
-    row could prove.
+    `proven` is the conjunction that was searched for, or None until it is proven. `unproven` lists likely candidates
+    that no further row could prove.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ConjunctionSearch:
         self._weigh_candidates(sizes)
 
     def update(self, row: int, passed: bool) -> None:
-        """Update the weights with the outcome of the first run of a row."""
+        """Update the weights of the candidates with the outcome of the first run of a row."""
         if passed:
             self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
         else:
@@ -61,31 +61,32 @@ class ConjunctionSearch:
                 if row & excluded:
                     self._weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
-    def likeliest(self, count: int) -> list[int]:
-        """Return the likeliest candidates, at most `count`."""
+    def likeliest_candidates(self, count: int) -> list[int]:
+        """Return at most `count` candidates, as bit masks of excluded values, the likeliest first."""
         order = sorted(self._weights, key=lambda excluded: -self._weights[excluded])
         return [*self.unproven, *order][:count]
 
     def next_row(self) -> int | None:
         """Return the row to run next, or None if the search is over.
 
-        It is over if a conjunction is `proven`, or if no candidates are left.
+        The search is over if a conjunction is `proven`, or if no candidates are left.
         """
         while self._weights or self._add_larger_candidates():
             best = max(self._weights, key=lambda excluded: self._weights[excluded])
             if self._weights[best] < PROVABLE_SHARE * sum(self._weights.values()) and (row := self._splitting_row()):
                 return row
-            row, can_prove = self._proving_row(best)
+            row, can_prove = self._row_for_proof(best)
             if row is not None:
                 return row
             if can_prove:
-                self.proven = self._evidence.without_implied(best)
+                self.proven = self._evidence.drop_implied_literals(best)
                 return None
             self.unproven.append(best)
             del self._weights[best]
         return None
 
     def _weigh_candidates(self, sizes: range) -> None:
+        """Give each candidate with a number of literals in `sizes` the probability that it makes the row fail."""
         flags = len(self._encoding.flag_masks)
         failing = self._evidence.unexplained_failures(self._named)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
@@ -93,6 +94,7 @@ class ConjunctionSearch:
             self._weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
     def _add_larger_candidates(self) -> bool:
+        """Add candidates with more literals once, unless there are too many. Return whether any candidate is left."""
         literals = sum(1 for _ in self._encoding.literals(self.row))
         if (
             not self._has_larger_candidates
@@ -103,15 +105,17 @@ class ConjunctionSearch:
         self._has_larger_candidates = True
         return bool(self._weights)
 
-    def _proving_row(self, excluded: int) -> tuple[int | None, bool]:
-        """Return a row whose outcome the proof of a conjunction still needs, or None.
+    def _row_for_proof(self, excluded: int) -> tuple[int | None, bool]:
+        """Return a row to run for the proof of a conjunction, or None; and whether the proof is complete.
 
-        Also return whether the proof is complete. It needs failing rows in which the conjunction holds and which
-        together have all pairs of other values; otherwise two other conjunctions could explain them. And for each
-        literal it needs passing rows that violate only this literal.
+        A proof needs failing rows in which the conjunction holds and which together have all pairs of other values;
+        otherwise two other conjunctions could explain them. And for each literal it needs passing rows that violate
+        only this literal.
+
+        `excluded` is the bit mask of the values that the conjunction excludes.
         """
         rows = [row for row in self._evidence.unexplained_failures(self._named) if not row & excluded]
-        row, is_complete = self.pair_row(excluded, rows)
+        row, is_complete = self.row_with_new_pairs(excluded, rows)
         if row is not None or not is_complete:
             return row, False
         for bit in self._evidence.doubtful_values(excluded, self._evidence.unexplained_failures(self._named)):
@@ -120,11 +124,11 @@ class ConjunctionSearch:
                 return row, False
         return None, True
 
-    def pair_row(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
+    def row_with_new_pairs(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
         """Return a row to run next, or None; and whether `rows` already have all possible pairs of values.
 
-        The row has not run yet, has no excluded value, and satisfies no conjunction in `named`. Of a few random rows,
-        it is the one with the most pairs of values that none of `rows` has.
+        The row has not run yet, has no value in the bit mask `excluded`, and satisfies no conjunction in `named`. Of a
+        few random rows, it is the one with the most pairs of values that none of `rows` has.
 
         The second value is True if each pair of values that are not excluded occurs in one of `rows`, or is impossible.
         """
@@ -138,7 +142,7 @@ class ConjunctionSearch:
         if best is not None:
             return best, False
         is_complete = True
-        for pair in _missing_pairs(gaps):
+        for pair in _single_pairs(gaps):
             for row in self._random_rows_with(excluded, pair):
                 if self._evidence.is_untried(row):
                     return row, False
@@ -146,10 +150,10 @@ class ConjunctionSearch:
         return None, is_complete
 
     def _row_violating_only(self, excluded: int, bit: int) -> tuple[int | None, bool]:
-        """Return a row that has this excluded value and otherwise fulfils the conjunction, or None.
+        """Return a row to run that violates only one literal of a conjunction, or None.
 
-        It is one to run again, or an untried one. If there is none, also return whether those that ran are enough for a
-        proof.
+        The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.
+        If there is no such row, also return whether the rows that ran are enough for a proof.
         """
         passing, failing = self._evidence.rows_violating_only(
             excluded, bit, self._evidence.unexplained_failures(self._named)
@@ -159,7 +163,7 @@ class ConjunctionSearch:
         if (again := next((row for row in passing if self._evidence.is_doubtful(row, failing)), None)) is not None:
             return again, False
         for _ in range(RANDOM_ROW_COUNT):
-            row = self._nearest_row(self._mixed_row(self._random.random()), excluded & ~bit, bit)
+            row = self._nearest_row(self._vary_failing_row(self._random.random()), excluded & ~bit, bit)
             if row is not None and self._evidence.is_untried(row):
                 return row, False
         for found in self._random_rows_with(excluded & ~bit, bit):
@@ -168,8 +172,8 @@ class ConjunctionSearch:
         return next((row for row in passing if self._evidence.run_count(row) < 2), None), bool(passing)
 
     def _random_rows_with(self, excluded: int, required: int) -> Iterator[int]:
-        """Yield a few random allowed rows that have the required values. A row may come twice."""
-        limits = self._evidence.limits(excluded, required)
+        """Yield a few random allowed rows that have the required values and no excluded value. May repeat rows."""
+        limits = self._evidence.value_limits(excluded, required)
         for _ in range(RANDOM_ROW_COUNT):
             row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
             if row is None:
@@ -177,7 +181,10 @@ class ConjunctionSearch:
             yield row
 
     def _covering_row(self, gaps: dict[int, int], excluded: int) -> int:
-        """Return a row that has many of the missing pairs of values."""
+        """Return a row without excluded values that has many pairs of values from `gaps`, the missing pairs.
+
+        `gaps` maps each value to the mask of the values that it has not occurred with.
+        """
         masks = list(self._encoding.flag_masks)
         self._random.shuffle(masks)
         row = 0
@@ -187,8 +194,8 @@ class ConjunctionSearch:
             row |= max(values, key=lambda bit: ((gaps.get(bit, 0) & row).bit_count(), gaps.get(bit, 0).bit_count()))
         return row
 
-    def _mixed_row(self, share: float) -> int:
-        """Return a row that keeps about this share of the failing row's values and changes the others."""
+    def _vary_failing_row(self, share: float) -> int:
+        """Return the failing row with some values changed at random; each is kept with probability `share`."""
         row = 0
         for mask in self._encoding.flag_masks:
             others = list(single_bits(mask & ~self.row))
@@ -200,7 +207,7 @@ class ConjunctionSearch:
         total = sum(self._weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITTING_ROW_COUNT):
-            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
+            row = self._nearest_row(self._vary_failing_row(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
             if row is None or not self._evidence.is_untried(row):
                 continue
             share = sum(weight for excluded, weight in self._weights.items() if not row & excluded) / total
@@ -211,19 +218,23 @@ class ConjunctionSearch:
     def _nearest_row(self, target: int, excluded: int, required: int = 0) -> int | None:
         """Return the allowed row that is most similar to `target`, or None.
 
-        It has all required values and no excluded one, and satisfies no conjunction in `named`.
+        The row has all required values and no excluded value, and satisfies no conjunction in `named`.
         """
-        limits = self._evidence.limits(excluded, required)
+        limits = self._evidence.value_limits(excluded, required)
         preferred = list(self._encoding.decode(target))
         for index, mask in limits.items():
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
         for named in self._named:
-            self._break_conjunction(named, preferred, limits)
+            self._avoid_conjunction(named, preferred, limits)
         return self._evidence.row_within(limits, tuple(preferred), self._named)
 
-    def _break_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
-        """Change one random value of a row so that a named conjunction does not hold in it."""
+    def _avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
+        """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.
+
+        Only values that `limits` allows are chosen. The row stays as it is if the conjunction does not hold, or no
+        value can be changed.
+        """
         offsets = self._encoding.offsets
         if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
             return
@@ -234,7 +245,8 @@ class ConjunctionSearch:
             preferred[index] = bit.bit_length() - 1
 
 
-def _missing_pairs(gaps: dict[int, int]) -> Iterator[int]:
+def _single_pairs(gaps: dict[int, int]) -> Iterator[int]:
+    """Yield each pair of values in `gaps` once, as a mask of two bits."""
     for first, others in gaps.items():
         for second in single_bits(others):
             if first < second:

@@ -69,13 +69,14 @@ class FlagEncoding:
         )
 
     def flag_index(self, bit: int) -> int:
-        """Return the index of the flag to which the value of this bit belongs."""
+        """Return the index of the flag to which the value of a bit belongs."""
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
-    def allowed_values(self, excluded: int) -> dict[int, int]:
-        """Return the values that a conjunction allows for each of its flags.
+    def values_by_flag(self, excluded: int) -> dict[int, int]:
+        """Return the values that a conjunction allows for each flag that it is about.
 
-        The keys are flag indices, the values are bit masks of value indices.
+        The keys are flag indices, the values are bit masks of value indices. `excluded` is the mask of the values that
+        the conjunction excludes.
         """
         return {
             index: (mask & ~excluded) >> self.offsets[index]
@@ -90,7 +91,7 @@ class FlagEncoding:
     def conjunction(self, excluded: int) -> Conjunction:
         """Return the `Conjunction` that excludes the values in a bit mask."""
         literals = []
-        for index, allowed in self.allowed_values(excluded).items():
+        for index, allowed in self.values_by_flag(excluded).items():
             flag = self.space.flags[index]
             is_boolean = all(isinstance(value, bool) for value in flag.values)
             names: tuple[object, ...] = flag.values if is_boolean else flag.labels
@@ -100,10 +101,10 @@ class FlagEncoding:
         return Conjunction(tuple(literals))
 
     def literals(self, row_bits: int) -> Iterator[tuple[int, int]]:
-        """Yield the literals that hold in a row, each as its flag's index and the mask of excluded values.
+        """Yield the literals that hold in a row: the flag's index, and the mask of values that the literal excludes.
 
-        For each flag there is a literal that allows only the row's value and, for each other value, one that excludes
-        it.
+        For each flag there is one literal that allows only the row's value; and for each other value of the flag, one
+        that excludes only this value.
         """
         for index, mask in enumerate(self.flag_masks):
             others = mask & ~row_bits
@@ -122,12 +123,12 @@ def single_bits(bits: int) -> Iterator[int]:
 
 
 def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bool]:
-    """Return the minimal masks that share a bit with every given set, and whether the list is complete.
+    """Return the minimal masks that have a bit in common with every given mask; and whether all were found.
 
     The smallest masks come first. The search keeps at most `limit` masks at a time (Berge's algorithm).
     """
     found, complete = [0], True
-    for bits in _without_supersets(sets):
+    for bits in _remove_supersets(sets):
         hitting = [mask for mask in found if mask & bits]
         extended = []
         for mask in found:
@@ -143,7 +144,8 @@ def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bo
     return sorted(found, key=lambda mask: (mask.bit_count(), mask)), complete
 
 
-def _without_supersets(sets: Iterable[int]) -> list[int]:
+def _remove_supersets(sets: Iterable[int]) -> list[int]:
+    """Return the masks that contain no other mask of the list, those with the fewest bits first."""
     kept: list[int] = []
     for bits in sorted(set(sets), key=int.bit_count):
         if not any(other & bits == other for other in kept):

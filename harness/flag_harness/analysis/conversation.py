@@ -69,24 +69,24 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
     answers: list[ParsedResponse] = []
     previous: Mapping[str, Any] = {}
     for number, interaction in enumerate(cassette.interactions):
-        body = _request_object(interaction)
-        prefixes = _beginning_hashes(_messages(body))
+        body = _decode_request_body(interaction)
+        prefixes = _prefix_hashes(_message_list(body))
         common, follows = next(
             ((count, first_seen[key]) for count, key in reversed(prefixes) if key in first_seen), (0, None)
         )
         before = cassette.interactions[follows] if follows is not None else None
-        earlier = previous if follows == number - 1 else _request_object(before) if before else {}
-        new = _messages(body)[common:]
+        earlier = previous if follows == number - 1 else _decode_request_body(before) if before else {}
+        new = _message_list(body)[common:]
         if follows is not None and new and _repeats_answer(new[0], answers[follows]):
             new = new[1:]
         answers.append(parse_response(decompress_response(interaction.response)))
         first_seen.update((key, number) for _, key in prefixes)
         new_content = (
-            *_changed_system_and_tools(body, earlier),
+            *_new_system_and_tools(body, earlier),
             *_blocks_with_roles(new),
             *_body_as_text(interaction, body),
         )
-        parameters = _changed_parameters(body, earlier) | _changed_betas(interaction, before)
+        parameters = _find_parameter_changes(body, earlier) | _find_beta_changes(interaction, before)
         previous = body
         yield _build_step(number, interaction, answers[-1], (follows, body.get("model"), parameters, new_content))
 
@@ -109,6 +109,11 @@ def _build_step(
     answer: ParsedResponse,
     new: tuple[int | None, Any, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
 ) -> ConversationStep:
+    """Return the display data of an interaction.
+
+    `new` has the index of the interaction that this one continues (or None), the requested model, the changed
+    parameters, and the new content blocks with their roles.
+    """
     request, response = interaction.request, interaction.response
     usage = reported_usage(answer)
     follows, asked_model, parameters, new_content = new
@@ -130,21 +135,25 @@ def _build_step(
     )
 
 
-def _request_object(interaction: Interaction) -> Mapping[str, Any]:
-    """Return the JSON object in a request's body, or an empty dict. It is decoded anew, because bodies may be large."""
+def _decode_request_body(interaction: Interaction) -> Mapping[str, Any]:
+    """Return the JSON object in a request's body, or an empty dict.
+
+    The result is not cached, because bodies may be large.
+    """
     value = body_value(interaction.request.body)
     return value if isinstance(value, dict) else {}
 
 
-def _messages(body: Mapping[str, Any]) -> list[Any]:
+def _message_list(body: Mapping[str, Any]) -> list[Any]:
+    """Return the messages of a request, or an empty list if the body has no list of messages."""
     messages = body.get("messages")
     return messages if isinstance(messages, list) else []
 
 
-def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
-    """Return the length and the hash of each beginning of a conversation.
+def _prefix_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
+    """Return the length and the hash of each prefix of a conversation.
 
-    The beginnings are: the first message, the first two messages, and so on.
+    The prefixes are: the first message, the first two messages, and so on.
     """
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
@@ -154,6 +163,7 @@ def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
 
 
 def _message_hash(before: bytes, message: Any) -> bytes:
+    """Return the hash of a conversation, from the hash of all messages before the last and the last message."""
     content = msgspec.json.encode(_normalize_message(message), order="sorted")
     return blake2b(before + content, digest_size=_HASH_BYTES).digest()
 
@@ -171,7 +181,7 @@ def _normalize_message(value: Any) -> Any:
 
 
 def _text_hash(text: str) -> str:
-    """Return a hash of a huge text, which is encoded piece by piece to save memory."""
+    """Return a hash of a text. A huge text is encoded piece by piece to save memory."""
     total = blake2b(digest_size=_HASH_BYTES)
     for start in range(0, len(text), _HUGE_TEXT):
         total.update(text[start : start + _HUGE_TEXT].encode("utf-8", "surrogatepass"))
@@ -185,11 +195,12 @@ def _repeats_answer(message: Any, answer: ParsedResponse) -> bool:
     """
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
-    sent = [_compared_values(block) for _, block in _blocks_with_roles([message])]
-    return sent == [_compared_values(block) for block in answer.blocks]
+    sent = [_identity_of_block(block) for _, block in _blocks_with_roles([message])]
+    return sent == [_identity_of_block(block) for block in answer.blocks]
 
 
-def _compared_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
+def _identity_of_block(block: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values by which two content blocks are compared."""
     return tuple(block.get(key) for key in ("type", "text", "thinking", "name", "id", "input", "tool_use_id"))
 
 
@@ -203,20 +214,23 @@ def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[s
 
 
 def _text_block(value: Any) -> Mapping[str, Any]:
+    """Return a text block with a string, or with the JSON text of another value."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"type": "text", "text": text}
 
 
-def _changed_system_and_tools(
+def _new_system_and_tools(
     body: Mapping[str, Any], before: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the blocks of `system` and `tools` that changed since the request `before`, each with that name."""
     for part in ("system", "tools"):
         value = body.get(part)
         if value is not None and _normalize_message(value) != _normalize_message(before.get(part)):
             yield from ((part, block) for _, block in _blocks_with_roles([{"role": part, "content": value}]))
 
 
-def _changed_parameters(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def _find_parameter_changes(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are new or changed since the request `before`; None for a removed one."""
     changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != before.get(key)}
     return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 
@@ -227,7 +241,8 @@ def _body_as_text(interaction: Interaction, body: Mapping[str, Any]) -> Iterator
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}
 
 
-def _changed_betas(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
+def _find_beta_changes(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
+    """Return the `anthropic-beta` header as a dictionary if it changed since the earlier request, else an empty one."""
     asked = betas(interaction.request.headers)
     before = betas(earlier.request.headers) if earlier else ()
     return {} if asked == before else {BETA_HEADER: ",".join(asked) or None}

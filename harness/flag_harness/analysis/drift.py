@@ -34,7 +34,7 @@ _SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One part of an answer that has changed. `path` says which, such as `usage.cache_creation`."""
+    """A part of an answer that differs from the recorded answer. `path` names the part: `usage.cache_creation`."""
 
     path: str
     recorded: Any
@@ -46,10 +46,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """The result of comparing one interaction with a new answer.
+    """The result of comparing a recorded answer with a new one.
 
-    `inconclusive` is the reason if they could not be compared. If `is_final` is true, later requests would have the
-    same result, so they need not be sent.
+    `inconclusive` says why the answers could not be compared; it is empty if they could. If `is_final` is true, later
+    requests of the recording would have the same result, so they need not be sent.
     """
 
     drifts: tuple[Drift, ...] = ()
@@ -58,7 +58,10 @@ class DriftResult:
 
 
 def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
-    """Return why a recorded request cannot be verified with this upstream, or an empty string."""
+    """Return why a recorded request cannot be sent again to verify its answer, or an empty string.
+
+    `upstream` names what would answer now: `live` or `simulator`.
+    """
     request, answer = interaction.request, parse_response(decompress_response(interaction.response))
     path = request.path.partition("?")[0]
     if request.method != "GET" and path not in ("/v1/messages", "/v1/messages/count_tokens"):
@@ -72,16 +75,16 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
     if reason := _missing_information(interaction, answer, recording.fidelity):
         return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
-    if maker != upstream and (signed := next(_signed_block_types(interaction.value), None)):
+    if maker != upstream and (signed := next(_types_of_signed_blocks(interaction.value), None)):
         maker_name = "the simulator" if maker == "simulator" else "the live API"
         return f"it contains a {signed} block signed by {maker_name}, which the {upstream} upstream would refuse"
     return ""
 
 
 def _missing_information(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
-    """Return which needed information is missing from an imported interaction, or an empty string.
+    """Return what is missing in an imported interaction that a comparison needs, or an empty string.
 
-    The tool that recorded it may not have stored everything.
+    `fidelity` lists what the import could not restore.
     """
     if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
         return "did not keep the request body"
@@ -103,33 +106,37 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
         return DriftResult(inconclusive=f"the answer was incomplete ({answer_ending(now[-1])})")
     if _error_type(after) == NO_TURN and _error_type(before) != NO_TURN:
         return DriftResult(inconclusive="the simulator's scenario has no turn for it")
-    return DriftResult(tuple(_find_drifts(before, after)))
+    return DriftResult(tuple(_all_drifts(before, after)))
 
 
 def _is_temporary_error(answer: ParsedResponse) -> bool:
+    """Return whether an answer is an error that a later attempt may not meet, such as `overloaded_error`."""
     return answer.status in TEMPORARY_STATUSES or (answer.status == 200 and _error_type(answer) in TEMPORARY_ERRORS)
 
 
 def _describe_status(answer: ParsedResponse) -> str:
+    """Return the status of an answer, and the type and message of its error if it has one."""
     if answer.error is None:
         return str(answer.status)
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"
 
 
-def _signed_block_types(value: Any) -> Iterator[str]:
-    """Yield the type of each signed block in a request."""
-    for member in _nested_values(value):
+def _types_of_signed_blocks(value: Any) -> Iterator[str]:
+    """Yield the type of each block in a request that has a signature."""
+    for member in _direct_children(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
             yield kind
-        yield from _signed_block_types(member)
+        yield from _types_of_signed_blocks(member)
 
 
-def _nested_values(value: Any) -> Sequence[Any]:
+def _direct_children(value: Any) -> Sequence[Any]:
+    """Return the values directly inside a JSON object or list; empty for any other value."""
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
+def _all_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
+    """Yield the differences between two answers; those of the content only if status and kind are equal."""
     if before.status != after.status:
         yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
@@ -141,7 +148,7 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drif
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
-    """Yield a drift for each changed value and for changed block types.
+    """Yield a drift for each changed value, and for changed block types.
 
     If the recording is incomplete, only the part that it contains is compared.
     """
@@ -162,6 +169,7 @@ def _block_types(answer: ParsedResponse) -> list[str]:
 
 
 def _error_type(answer: ParsedResponse) -> Any:
+    """Return the `type` of an answer's error, or None."""
     return answer.error.get("type") if answer.error is not None else None
 
 
@@ -194,15 +202,17 @@ def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
 
 
 def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> None:
+    """Add a JSON object at the path `node`, and the objects inside it, to `shape`."""
     shape.objects.add(node)
     for key, member in value.items():
         path = f"{node}.{key}" if node else key
         shape.types_by_path.setdefault(path, (node, set()))[1].add(_json_type(member))
-        for inner, name in () if key in _MODEL_CHOSEN_KEYS else _nested_objects(member, path):
+        for inner, name in () if key in _MODEL_CHOSEN_KEYS else _objects_in_value(member, path):
             _collect_shape(inner, name, shape)
 
 
-def _nested_objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the object that a value is, or those in a list, each with a path that names the object's type."""
     if isinstance(value, dict):
         kind = value.get("type")
         yield value, f"{path}({kind})" if isinstance(kind, str) and kind != "message" else path

@@ -22,7 +22,7 @@ MOST_CONTRADICTIONS = 6
 
 
 class RowEvidence:
-    """The outcomes of all rows that were run. A row that passed and failed is flaky and proves nothing."""
+    """The outcomes of all rows (combinations) that ran. A row that passed and failed is flaky and proves nothing."""
 
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:
         self.space = space
@@ -63,18 +63,18 @@ class RowEvidence:
         return [row for row in self.failing_rows if all(row & excluded for excluded in named)]
 
     def run_count(self, bits: int) -> int:
-        """Return how many times a row was run."""
+        """Return how many times a row has run."""
         return self._run_counts.get(bits, 0)
 
     def is_untried(self, bits: int) -> bool:
-        """Return whether a row was never run, and can be run."""
+        """Return whether a row has never run and is not blocked."""
         return bits not in self._outcomes and bits not in self.blocked
 
     def doubtful_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
-        """Yield the values, as bits, of which it is not proven that the conjunction must exclude them.
+        """Yield the values that a conjunction excludes without proof that it must, each as a bit.
 
-        Proof is that enough rows pass which have the value and otherwise fulfil the conjunction. For each two such rows
-        that fail unexplained, one more must pass.
+        The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
+        that fail without an explanation, one more must pass.
         """
         for bit in single_bits(excluded):
             passing, failing = self.rows_violating_only(excluded, bit, unexplained)
@@ -83,10 +83,10 @@ class RowEvidence:
             if not is_proven and self._can_occur(excluded & ~bit, bit):
                 yield bit
 
-    def without_implied(self, excluded: int) -> int:
-        """Return the conjunction without its redundant literals.
+    def drop_implied_literals(self, excluded: int) -> int:
+        """Return a conjunction without the literals that its other literals and the flags' constraints imply.
 
-        Those follow from its other literals and the constraints of the flags.
+        Conjunctions are bit masks of the values that they exclude.
         """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
@@ -95,20 +95,22 @@ class RowEvidence:
         return excluded
 
     def _can_occur(self, excluded: int, required: int) -> bool:
-        return self.row_within(self.limits(excluded, required), self.space.default_row) is not None
+        """Return whether an allowed row has the required values and no excluded value."""
+        return self.row_within(self.value_limits(excluded, required), self.space.default_row) is not None
 
     def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Return passing rows, and unexplained failing rows, that violate a conjunction by one value alone.
+        """Return the passing rows, and those of `unexplained`, that violate a conjunction by one value alone.
 
-        They have the excluded value `bit`, but no other excluded value.
+        They have the value `bit`, and no other value of `excluded`, the mask of the values that the conjunction
+        excludes.
         """
         passing = [row for row in self.passing_rows if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
     def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
-        """Return whether a row that passed once should be run again.
+        """Return whether a row that passed once should run again.
 
-        That is so if failing rows contradict it, if some row is flaky, or if `repeat` is set.
+        It should if `contradictions` (failing rows) speak against it, if any row is flaky, or if `repeat` is set.
         """
         return self.run_count(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
 
@@ -117,12 +119,12 @@ class RowEvidence:
         """Return whether any row both passed and failed."""
         return 3 in self._outcomes.values()
 
-    def limits(self, excluded: int, required: int = 0) -> dict[int, int]:
+    def value_limits(self, excluded: int, required: int = 0) -> dict[int, int]:
         """Return the values that each restricted flag may have, as bit masks by index of the flag.
 
-        A row within these limits has no excluded value, and all required ones.
+        A row within these limits has all required values and no excluded value.
         """
-        limits = self.encoding.allowed_values(excluded)
+        limits = self.encoding.values_by_flag(excluded)
         for index, (mask, offset) in enumerate(zip(self.encoding.flag_masks, self.encoding.offsets, strict=False)):
             if mask & required:
                 limits[index] = (mask & required) >> offset
@@ -152,7 +154,7 @@ class RowEvidence:
         return None
 
     def excluded_size(self, named: Sequence[int]) -> int:
-        """Return up to which size, at most 3, all other conjunctions are ruled out as causes.
+        """Return the largest size, at most 3, up to which no other conjunction can be a cause of failures.
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """
@@ -165,14 +167,14 @@ class RowEvidence:
         return min(3, len(self.space.flags))
 
     def _satisfies(self, bits: int, excluded: int) -> bool:
-        """Return whether these values alone make a conjunction hold."""
+        """Return whether a conjunction holds in every row that has these values."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 
 def pairs_not_covered(encoding: FlagEncoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
-    """Return the pairs of values of two flags that occur together in none of the rows.
+    """Return the pairs of values that occur together in none of the rows.
 
-    They are returned as a dictionary: for each value that is not excluded, the mask of its missing partners.
+    The result maps each value that is not excluded to the mask of the values that it never occurs with.
     """
     allowed = encoding.all_bits & ~excluded
     beside: dict[int, int] = dict.fromkeys(single_bits(allowed), 0)

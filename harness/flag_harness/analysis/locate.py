@@ -37,7 +37,7 @@ class Location:
         excluded_size: no other conjunction of up to this many literals makes the test fail; larger ones may.
         suspects: conjunctions that could explain the failing rows which no named conjunction explains.
         reason: why some failing rows are not explained, or an empty string if all are.
-        runs: the number of runs, earlier ones included.
+        runs: the number of runs, including runs from before the search.
         flaky: the rows that both passed and failed.
     """
 
@@ -113,7 +113,7 @@ class Locator:
                 self._search.update(bits, passed)
 
     def next_rows(self) -> tuple[Row, ...]:
-        """Return the rows to run next. Empty if the search is over."""
+        """Return the rows to run next, or an empty tuple if the search is over."""
         self._reason = ""
         bits = self._next_row()
         if bits is None:
@@ -130,7 +130,7 @@ class Locator:
         """Return what the search has found so far."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
         if self._reason and self._search is not None:
-            suspects = [*self._search.likeliest(MOST_SUSPECTS), *suspects]
+            suspects = [*self._search.likeliest_candidates(MOST_SUSPECTS), *suspects]
         named = self._named
         if len(named) > 1 and self._reason and self._evidence.unexplained_failures(named):
             named, suspects = [], [*named, *suspects]
@@ -144,6 +144,7 @@ class Locator:
         )
 
     def _next_row(self) -> int | None:
+        """Return the next row to run, or None if no run is needed. If the search gives up, store the reason."""
         if not self._evidence.failing_rows:
             return self._row_for_triples()
         while unexplained := self._evidence.unexplained_failures(self._named):
@@ -174,7 +175,7 @@ class Locator:
         elif self._evidence.run_count(row) < 2:
             return row
         else:
-            self._given_up[row] = self._search.likeliest(MOST_SUSPECTS)
+            self._given_up[row] = self._search.likeliest_candidates(MOST_SUSPECTS)
         self._search = None
         return None
 
@@ -185,7 +186,7 @@ class Locator:
         search = ConjunctionSearch(
             self._evidence, self._evidence.failing_rows[0], self._named, self._random, sizes=range(0)
         )
-        return search.pair_row(0, self._evidence.passing_rows)[0]
+        return search.row_with_new_pairs(0, self._evidence.passing_rows)[0]
 
     def _row_for_triples(self) -> int | None:
         """Return the random row with the most triples of values that no passing row has.
@@ -196,14 +197,14 @@ class Locator:
         gap = next(uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
-        beside = self._pairs_with_others()
+        beside = self._values_seen_with_pairs()
         drawn = [self._space.completion(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
         candidates = [self._encoding.encode(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
-        return max(candidates, key=lambda bits: _new_triples(bits, beside), default=None)
+        return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)
 
-    def _pairs_with_others(self) -> dict[int, int]:
-        """Return for each pair of values the mask of all values that occur with it in a passing row."""
+    def _values_seen_with_pairs(self) -> dict[int, int]:
+        """Return, for each pair of values, the mask of all values that occur with the pair in a passing row."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing_rows:
             for pair in _value_pairs(row):
@@ -228,10 +229,15 @@ def locate(
     return locator.result()
 
 
-def _new_triples(row: int, beside: dict[int, int]) -> int:
+def _count_new_triples(row: int, beside: dict[int, int]) -> int:
+    """Return the number of triples of values in a row that no passing row has.
+
+    `beside` has, for each pair of values, the mask of the values that occur with the pair in a passing row.
+    """
     return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _value_pairs(row))
 
 
 def _value_pairs(row: int) -> list[int]:
+    """Return each pair of a row's values, as a mask of two bits."""
     bits = list(single_bits(row))
     return [first | second for number, first in enumerate(bits) for second in bits[number + 1 :]]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class MatrixRun(TypedDict):
     """One run of a matrix test, as plain values.
 
-    `test` is the node id without the combination, `row` the index of each flag's value, `left_out` why the run is
-    compared with no other (empty if it is), `requests` what it sent, without secrets. `faults` are those that could
-    fire in it. `other_cause` says why its outcome is not due to its flags (empty if it may be), such as `skipped`.
+    `test` is the node id without the combination. `row` has the index of each flag's value. `left_out` says why the run
+    must not be compared with others, or is empty. `requests` are the sent requests, without secrets. `faults` are the
+    faults that could fire in the run. `other_cause` says why the outcome is not due to flags, such as `skipped`, or is
+    empty.
     """
 
     nodeid: str
@@ -47,7 +48,7 @@ class FailingTest:
     Attributes:
         name: the node id without the combination.
         flags: the flags of its combinations.
-        runs: its runs, without those that something else than flags explains.
+        runs: its runs, without those whose outcome has another cause than flags.
         pins: the flags that have a single value.
         faults: the faults that could fire in all of its runs.
     """
@@ -85,7 +86,7 @@ class FailingTest:
 
 
 def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
-    """Return the tests with a failing run. A test with a single run says nothing about its flags, and is left out.
+    """Return the tests with a failing run. A test that ran once is left out, for it says nothing about flags.
 
     If the command line pins flags (`has_pins`), those with the same value in all runs of a test count as pinned.
     """
@@ -96,14 +97,14 @@ def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: 
         if len(judged) > 1 and not all(run["passed"] for run in judged):
             used = tuple(flag for flag in flags if flag.name in own[0]["row"])
             pins = _constant_values(used, own) if has_pins else {}
-            found.append(FailingTest(name, used, tuple(judged), pins, common_faults(own)))
+            found.append(FailingTest(name, used, tuple(judged), pins, faults_of_all_runs(own)))
     return found
 
 
-def runs_without_blame(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) -> dict[str, list[MatrixRun]]:
-    """Return the runs that something else than flags explains, by what it is.
+def runs_by_other_cause(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) -> dict[str, list[MatrixRun]]:
+    """Return the runs whose outcome has another cause than flags, such as `skipped`, by that cause.
 
-    A run that was skipped or expected to fail is among them only if its test also failed under other combinations.
+    A run that was skipped or expected to fail is included only if its test also failed under other combinations.
     """
     failing, found = {test.name for test in tests}, dict[str, list[MatrixRun]]()
     for name, own in _runs_by_test(runs).items():
@@ -113,13 +114,17 @@ def runs_without_blame(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) 
     return found
 
 
-def common_faults(runs: Sequence[MatrixRun]) -> frozenset[str]:
-    """Return the faults that could fire in every run of a test that came to its cassette, which arms them."""
+def faults_of_all_runs(runs: Sequence[MatrixRun]) -> frozenset[str]:
+    """Return the faults that could fire in every run of a test.
+
+    Runs that ended before they opened their cassette are ignored, because faults are armed at that point.
+    """
     armed = [frozenset(run["faults"]) for run in runs if run["left_out"] != NO_CASSETTE]
     return frozenset.intersection(*armed) if armed else frozenset()
 
 
 def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
+    """Group runs by the name of their test."""
     tests: dict[str, list[MatrixRun]] = {}
     for run in runs:
         tests.setdefault(run["test"], []).append(run)
@@ -127,8 +132,8 @@ def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
 
 
 def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
-    """Return the runs of a test by what else than flags explains their outcome; by an empty string if nothing does."""
-    shared, found = common_faults(runs), dict[str, list[MatrixRun]]()
+    """Group the runs of a test by the cause, other than flags, of their outcome; it is empty if there is none."""
+    shared, found = faults_of_all_runs(runs), dict[str, list[MatrixRun]]()
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]
         cause = run["other_cause"]
@@ -139,12 +144,13 @@ def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
 
 
 def _constant_values(flags: "Iterable[Flag]", runs: Sequence[MatrixRun]) -> dict[str, object]:
+    """Return the value of each flag that has the same value in all runs, by the flag's name."""
     values = {flag.name: {run["row"][flag.name] for run in runs} for flag in flags}
     return {flag.name: flag.values[min(values[flag.name])] for flag in flags if len(values[flag.name]) == 1}
 
 
 def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
-    """Return the row of a run in the space of these flags; those that its test does not name are at their default."""
+    """Return the row of a run in the space of `flags`. Flags that the test does not use have their default."""
     return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
 
 

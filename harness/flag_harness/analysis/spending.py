@@ -66,12 +66,16 @@ def actual_cost(request: Request, response: Response) -> float | None:
 
 
 def _max_tokens(interaction: Interaction) -> int:
+    """Return the `max_tokens` of a recorded request, or 0 if it has none."""
     max_tokens = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
     return max_tokens if isinstance(max_tokens, int) else 0
 
 
 class Budget:
-    """A limit in US dollars. The cost of an answer counts, or its expected cost if that is unknown."""
+    """A limit in US dollars on the cost of requests.
+
+    The cost of an answer counts, or the expected cost if the real one is unknown.
+    """
 
     def __init__(self, limit: float) -> None:
         self.limit, self.spent = limit, 0.0
@@ -79,7 +83,7 @@ class Budget:
     def refusal_reason(self, expected: float | None) -> str:
         """Return why a request must not be sent, or an empty string.
 
-        Its expected cost may be unknown (None), or more than what is left of the budget.
+        A request is refused if its expected cost is unknown (None), or is more than what is left of the budget.
         """
         if expected is None:
             return "no list price is known for its model, so its cost cannot be estimated"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from flag_harness.analysis.verdict.evidence import FlagChange, arm_rows
+from flag_harness.analysis.verdict.evidence import FlagChange, rows_of_both_arms
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 from flag_harness.analysis.verdict.recorded import (
     all_changes,
-    judge_rows,
+    judge_changes,
+    judgeable_changes,
     pool_lines,
     pool_rows,
-    varied_changes,
 )
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
@@ -215,9 +215,11 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     merged = merge_records(records)
     pooled = pool_rows(records)
     known = all_changes(recorded_flags(merged.header), _production(arguments, merged))
-    changes = _chosen_changes(arguments.flags, varied_changes(pooled.rows, known))
-    verdicts = judge_rows(pooled.rows, changes)
-    pairs = [(one, verdict, arm_rows(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)]
+    changes = _chosen_changes(arguments.flags, judgeable_changes(pooled.rows, known))
+    verdicts = judge_changes(pooled.rows, changes)
+    pairs = [
+        (one, verdict, rows_of_both_arms(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)
+    ]
     if arguments.json:
         found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
         print(json.dumps({"verdicts": found, "copies": pooled.copies, "problem": merged.problem}))

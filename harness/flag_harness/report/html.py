@@ -48,7 +48,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         report=report,
         summaries=flag_summaries(flags, report.causes, report.request_effects, alone),
         charts=list(effect_charts(alone)),
-        together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.can_be_told],
+        together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],
         symbols=SYMBOLS,
         style=style,
         script=script,

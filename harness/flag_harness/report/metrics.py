@@ -21,7 +21,7 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     """Yield the report of metrics, line by line."""
     effects = record_effects(record)
     alone = [effect for effect in effects if len(effect.settings) == 1]
-    together = [effect for effect in effects if len(effect.settings) == 2 and effect.can_be_told]
+    together = [effect for effect in effects if len(effect.settings) == 2 and effect.is_significant]
     if not alone:
         yield "No two runs of a test that passed differ in one flag alone, so no flag's figures can be told."
     else:
@@ -91,6 +91,6 @@ def effect_values(effect: FigureEffect) -> dict[str, Any]:
         "low": effect.low,
         "high": effect.high,
         "pairs": effect.pairs,
-        "can_be_told": effect.can_be_told,
+        "can_be_told": effect.is_significant,
         "is_simulated": effect.is_simulated,
     }

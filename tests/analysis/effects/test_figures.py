@@ -72,7 +72,7 @@ def test_what_cannot_be_told_is_said() -> None:
         _row("test", 10 + 5 * number * on, repetition=number, a=bool(on)) for number in (-1, 0, 1) for on in (0, 1)
     ]
     assert str(_effect(noisy, "a", "output tokens")).startswith("cannot be told from these runs: -12.4")
-    assert not _effect(noisy, "a", "output tokens").can_be_told
+    assert not _effect(noisy, "a", "output tokens").is_significant
 
 
 def test_values_of_a_flag_are_each_compared_to_its_default() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flag_harness.analysis.verdict.evidence import ALL_TESTS, collect_evidence, flag_changes, result_of
+from flag_harness.analysis.verdict.evidence import ALL_TESTS, collect_evidence, flag_changes, pass_or_fail_score
 from flag_harness.analysis.verdict.judgment import judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines
 from flag_harness.flag import Flag
@@ -110,7 +110,7 @@ def test_rebased_recordings_are_an_obstacle() -> None:
 )
 def test_what_says_nothing_about_the_agent_is_no_result(fields: dict[str, Any], expected: float | None) -> None:
     """An outage of the provider is neither pass nor fail."""
-    assert expected == result_of(_row("a", 0, **fields))
+    assert expected == pass_or_fail_score(_row("a", 0, **fields))
 
 
 def test_each_other_value_of_a_flag_is_a_change() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flag_harness.analysis.verdict.judgment import LOSSES, FlagEvidence, Stratum, flag_findings, judge_flags
+from flag_harness.analysis.verdict.judgment import LOSSES, FlagEvidence, Stratum, find_harm_and_safety, judge_flags
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
 
 TRIALS = 150
@@ -20,7 +20,7 @@ def _decisions(rounds: int, rates: list[tuple[float, float]], margin: float = 0.
     for seed in range(trials):
         random_ = random.Random(seed)
         strata = [Stratum("test", _gains(random_, rounds, *pair)).test(margin) for pair in rates]
-        decisions.append(flag_findings([strata])[0].decision)
+        decisions.append(find_harm_and_safety([strata])[0].decision)
     return decisions
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.python_flags import (
-    compared_words,
     helper_names,
     parse_code,
     settings_flags,
     variable_read,
+    words_compared_with,
 )
 from flag_harness.flag import Flag
 
@@ -18,11 +18,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
-    """Return a dictionary from the names of flags that change nothing to the reason.
+    """Return why flags that changed nothing have no effect, by the flag's name.
 
-    A flag without a variable, or without a known reason, is left out.
-
-    `sources` has the text of each Python file of the project, by path.
+    A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each
+    Python file of the project, by path.
     """
     modules = [_Module(path, tree) for path, text in sources.items() if (tree := parse_code(text)) is not None]
     import_calls = {name for module in modules for name in module.import_calls}
@@ -30,21 +29,21 @@ def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str
     reasons = {}
     for flag in flags:
         reads = [read for module in modules for read in module.reads(flag.env)] if flag.env else []
-        if reason := _reason(flag, reads, import_calls, kept_calls):
+        if reason := _inert_reason(flag, reads, import_calls, kept_calls):
             reasons[flag.name] = reason
     return reasons
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """An expression that reads a variable.
+class _VariableRead:
+    """An expression that reads an environment variable.
 
     Attributes:
         place: the file and line.
-        scopes: the names of the functions and classes around it.
-        at_import: whether it is evaluated when the module is imported.
-        is_kept: whether a function around it keeps what it returns.
-        words: the texts that it is compared with.
+        scopes: the names of the functions and classes around the expression.
+        at_import: whether the expression is evaluated when its module is imported.
+        is_kept: whether a function around the expression caches its result.
+        words: the strings that the value is compared with.
     """
 
     place: str
@@ -54,7 +53,11 @@ class _Read:
     words: tuple[str, ...] = ()
 
 
-def _reason(flag: Flag, reads: list[_Read], import_calls: set[str], kept_calls: set[str]) -> str:
+def _inert_reason(flag: Flag, reads: list[_VariableRead], import_calls: set[str], kept_calls: set[str]) -> str:
+    """Return why setting a flag in a test has no effect on these reads of its variable, or an empty string.
+
+    `import_calls` are the functions that modules call at import, `kept_calls` those whose results are cached.
+    """
     for read in reads:
         if read.at_import or read.scopes & import_calls:
             return f"{read.place} reads {flag.env} at import, before the test sets it"
@@ -75,28 +78,29 @@ class _Module:
         self._path, self._nodes = path, list(ast.walk(tree))
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
         self._helpers = helper_names(tree)
-        calls = [(node, _called_name(node)) for node in self._nodes if isinstance(node, ast.Call)]
+        calls = [(node, _function_name(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.kept_calls = {name for node, name in calls if self._is_kept(node)}
 
-    def reads(self, variable: str) -> Iterator[_Read]:
+    def reads(self, variable: str) -> Iterator[_VariableRead]:
         """Yield the expressions that read a variable, and the fields of settings classes that do."""
         for node in self._nodes:
             if isinstance(node, ast.ClassDef):
                 for flag in settings_flags(node, self._path):
                     if flag.key == variable.upper():
-                        yield _Read(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
+                        yield _VariableRead(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
             elif (read := variable_read(node, self._helpers)) is not None and read[0] == variable:
-                words, _ = compared_words(node, self._parents)
+                words, _ = words_compared_with(node, self._parents)
                 scopes = frozenset(name for one in self._ancestors(node) if (name := getattr(one, "name", "")))
                 place = f"{self._path}:{getattr(node, 'lineno', 1)}"
-                yield _Read(place, scopes, self._runs_at_import(node), self._is_kept(node), tuple(words))
+                yield _VariableRead(place, scopes, self._runs_at_import(node), self._is_kept(node), tuple(words))
 
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
         return not any(isinstance(one, _FUNCTIONS) or _is_main(one) for one in self._ancestors(node))
 
     def _is_kept(self, node: ast.AST) -> bool:
+        """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
         return any(
             _decorator_name(decorator) in _CACHES
             for one in self._ancestors(node)
@@ -104,12 +108,14 @@ class _Module:
         )
 
     def _ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield the nodes around a node, the innermost first."""
         while (parent := self._parents.get(node)) is not None:
             yield parent
             node = parent
 
 
-def _called_name(call: ast.Call) -> str:
+def _function_name(call: ast.Call) -> str:
+    """Return the name of the function or method that a call calls, or an empty string."""
     return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
@@ -119,4 +125,5 @@ def _decorator_name(decorator: ast.expr) -> str:
 
 
 def _is_main(node: ast.AST) -> bool:
+    """Return whether a node is an `if` that tests `__name__`."""
     return isinstance(node, ast.If) and any(getattr(one, "id", "") == "__name__" for one in ast.walk(node.test))

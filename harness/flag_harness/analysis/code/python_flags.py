@@ -20,13 +20,13 @@ _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 @dataclass(frozen=True, slots=True)
 class FoundFlag:
-    """A flag as the code reads it.
+    """A flag that was found in the project's code.
 
     Attributes:
-        name: the name to declare it by, such as `planner_v2`.
-        source: `env`, `openfeature` or `set`.
-        key: the variable, or the key that the code asks for.
-        on, off: the texts of the variable; `off` is None if it is unset instead.
+        name: the suggested name of the flag, such as `planner_v2`.
+        source: where the code reads the flag: `env`, `openfeature` or `set`.
+        key: the environment variable, or the key of the flag service.
+        on, off: the texts of the variable that turn the flag on and off; `off` is None if it must be unset instead.
         default: whether the flag is on if nobody sets it.
         place: the file and line of the first read.
     """
@@ -41,7 +41,7 @@ class FoundFlag:
 
     @property
     def declaration(self) -> str:
-        """The value of the flag in `[tool.flag-harness.flags]`."""
+        """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'
         parts = ['set = "harness_set_flags"' if self.source == "set" else f'{self.source} = "{self.key}"']
@@ -53,7 +53,7 @@ class FoundFlag:
 
 
 def parse_code(text: str) -> ast.Module | None:
-    """Parse the text of a Python file without a warning about its style. Return None if it is not valid Python."""
+    """Parse Python source, and ignore its syntax warnings. Return None if it is not valid Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -63,7 +63,7 @@ def parse_code(text: str) -> ast.Module | None:
 
 
 def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
-    """Yield the flags that a module reads, each as often as it is read."""
+    """Yield the flags that a module reads. A flag that is read twice is yielded twice."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     helpers = helper_names(tree)
     for node in ast.walk(tree):
@@ -79,16 +79,20 @@ def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
 
 
 def helper_names(tree: ast.Module) -> set[str]:
-    """Return the names of a module's functions that read the variable which their first parameter names."""
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_a_parameter(node)}
+    """Return the names of the functions that read the environment variable which their first parameter names."""
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_named_variable(node)}
 
 
 def variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
-    """Return the variable that an expression reads, its default, and whether a function of the project reads it."""
+    """Return the environment variable that an expression reads, or None if it reads none.
+
+    Also return the default, and whether the expression calls one of the `helpers`, functions of the project that read a
+    variable.
+    """
     if isinstance(node, ast.Subscript) and _is_environ(node.value):
-        name = text_of(node.slice)
+        name = string_literal(node.slice)
         return (name, None, False) if name is not None else None
-    if not isinstance(node, ast.Call) or not node.args or (variable := text_of(node.args[0])) is None:
+    if not isinstance(node, ast.Call) or not node.args or (variable := string_literal(node.args[0])) is None:
         return None
     function = node.func
     is_helper = (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in helpers
@@ -104,7 +108,7 @@ def _variable_flag(
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
-    words, is_negated = compared_words(node, parents)
+    words, is_negated = words_compared_with(node, parents)
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
     if not is_switch and not (_FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_switch_word(text))):
         return None
@@ -117,8 +121,8 @@ def _variable_flag(
     return FoundFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
 
 
-def compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
-    """Return the strings that an expression is compared with, and whether the comparison is a negative one."""
+def words_compared_with(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
+    """Return the strings that an expression is compared with, and whether the comparison is `!=` or `not in`."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
         current, parent = parent, parents.get(parent)
@@ -130,12 +134,12 @@ def compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list
         for operand in operands
         for item in (operand.elts if isinstance(operand, (ast.Tuple, ast.List, ast.Set)) else [operand])
     )
-    words = [word for item in items if (word := text_of(item)) is not None]
+    words = [word for item in items if (word := string_literal(item)) is not None]
     return words, isinstance(parent.ops[0], (ast.NotEq, ast.NotIn))
 
 
 def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    """Return whether the truth of an expression decides what runs."""
+    """Return whether an expression is used as a condition, as in `if x` or `x and y`."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.BoolOp, ast.UnaryOp)):
         current, parent = parent, parents.get(parent)
@@ -150,7 +154,7 @@ def settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
     if "BaseSettings" not in bases:
         return
     words = (word for word in ast.walk(node) if isinstance(word, ast.keyword) and word.arg == "env_prefix")
-    prefix = next((text_of(word.value) or "" for word in words), "")
+    prefix = next((string_literal(word.value) or "" for word in words), "")
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
@@ -162,7 +166,7 @@ def settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
 
 def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads."""
-    key = text_of(call.args[0]) if call.args else None
+    key = string_literal(call.args[0]) if call.args else None
     if key is None:
         return
     default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
@@ -172,8 +176,8 @@ def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFla
         yield FoundFlag(short_flag_name(key), "set", key, "true", None, default, place)
 
 
-def _reads_a_parameter(function: ast.FunctionDef) -> bool:
-    """Return whether a function reads the variable that its first parameter names."""
+def _reads_named_variable(function: ast.FunctionDef) -> bool:
+    """Return whether a function reads the environment variable that its first parameter names."""
     names = [one.arg for one in function.args.args]
     for node in ast.walk(function):
         if isinstance(node, ast.Subscript) and _is_environ(node.value):
@@ -195,15 +199,17 @@ def _reads_environ(function: ast.expr) -> bool:
 
 
 def _is_environ(node: ast.expr) -> bool:
+    """Return whether an expression is `environ` or `os.environ`."""
     return getattr(node, "attr", getattr(node, "id", "")) == "environ"
 
 
-def text_of(node: ast.AST | None) -> str | None:
-    """Return the value of a string literal, or None if the expression is none."""
+def string_literal(node: ast.AST | None) -> str | None:
+    """Return the value of a string literal, or None if the node is anything else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _is_switch_word(text: str) -> bool:
+    """Return whether a text is one that turns a flag on or off, such as `true` or `0`."""
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)
 
 
@@ -214,5 +220,5 @@ def short_flag_name(key: str) -> str:
 
 
 def full_flag_name(key: str) -> str:
-    """Return the whole key as a name: `ENABLE_STREAMING` is `enable_streaming`."""
+    """Return the whole key as a flag name: `ENABLE_STREAMING` is `enable_streaming`."""
     return re.sub(r"\W+", "_", key).strip("_").lower()

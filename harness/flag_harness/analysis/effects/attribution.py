@@ -69,7 +69,7 @@ class Attribution:
     def flag_that_changes(self, path: str) -> str | None:
         """Return the flag that changes this path of a request body, or None if no flag does.
 
-        If several do, return the one that changes it in the largest share of pairs.
+        If several flags do, return the one that changes the path in the largest share of pairs of runs.
         """
         wanted = generalize_path(path)
         fitting = [effect for effect in self.effects if is_same_path(effect.path, wanted)]
@@ -78,11 +78,11 @@ class Attribution:
 
 
 def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun]]) -> Attribution:
-    """Find out what each flag changes, from the runs of all tests.
+    """Find out what each flag changes in requests, from the runs of all tests.
 
     Pairs of runs that differ only in one flag are compared, request by request. A value is volatile, and not an effect,
     if it differs between repetitions of the same run, or if it looks like an id, date or random number and never
-    recurs. A run with a problem is compared with no other, and the pairs that it would be in are counted.
+    recurs. A run with a problem is not compared; the pairs that it would be in are counted.
     """
     found: dict[tuple[int, int, str, str], list[RunEffect]] = {}
     pairs: Counter[int] = Counter()
@@ -134,6 +134,7 @@ def is_same_path(general: str, path: str) -> bool:
 
 
 def _merge_effects(space: FlagSpace, group: Sequence[RunEffect]) -> Effect:
+    """Return one effect for equal effects of a flag in several tests."""
     first = group[0]
     flag = space.flags[first.flag]
     is_boolean = all(isinstance(value, bool) for value in flag.values)

@@ -54,7 +54,7 @@ ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class FigureEffect:
-    """The effect on a figure of a flag's value, or of two flags' values together.
+    """The effect of a flag's value, or of two flags' values together, on a figure such as cost.
 
     Attributes:
         settings: the flags with their values. For two flags, the effect is what both change beyond the sum of each.
@@ -81,7 +81,7 @@ class FigureEffect:
         return (self.mean, self.low, self.high) == (neutral := 1.0 if self.figure.is_ratio else 0.0, neutral, neutral)
 
     @property
-    def can_be_told(self) -> bool:
+    def is_significant(self) -> bool:
         """Return whether the confidence interval excludes "no effect"."""
         if self.low is None or self.high is None:
             return False
@@ -93,7 +93,7 @@ class FigureEffect:
         if self.low is None or self.high is None:
             return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
         interval = f"{self._format_value(self.low)} to {self._format_value(self.high)}"
-        if not self.can_be_told:
+        if not self.is_significant:
             return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
         if self.low == self.high:
             return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
@@ -112,10 +112,9 @@ def figure_effects(
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
     For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
-    four runs that differ only in these two. Only passed runs count, and only those that no test has excluded.
-    `defaults` has the default value of each flag, and `labels` the labels of values. A flag of a group is compared with
-    the flag that is on in this group by default. Ratios are computed only for
-    figures above 0.
+    four runs that differ only in these two. Only passed runs count, without those that a test excluded. `defaults` has
+    the default value of each flag, and `labels` the labels of values. A flag of a group is compared with the flag that
+    is on in this group by default. Ratios are computed only for figures above 0.
     """
     tests: dict[tuple[str, int], dict[Settings, RunRow]] = {}
     for row in rows:
@@ -126,7 +125,7 @@ def figure_effects(
     defaults = {name: _hashable(value) for name, value in defaults.items()}
     contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
     for runs in tests.values():
-        for settings, members in _comparable_runs(runs, defaults, groups):
+        for settings, members in _runs_to_compare(runs, defaults, groups):
             contrasts.setdefault(settings, []).append(members)
     effects = (
         _estimate_effect(settings, figure, members, labels)
@@ -136,7 +135,7 @@ def figure_effects(
     return tuple(effect for effect in effects if effect is not None)
 
 
-def _comparable_runs(
+def _runs_to_compare(
     runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any], groups: FlagGroups
 ) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
     """Yield groups of runs to compare, each with the settings that make the difference.
@@ -174,6 +173,10 @@ def _reset_to_defaults(
 def _estimate_effect(
     settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
 ) -> FigureEffect | None:
+    """Return the effect of flag settings on a figure, or None if no group of runs has the figure.
+
+    Each item of `contrasts` holds the two or four runs that are compared.
+    """
     differences = [found for rows in contrasts if (found := _figure_difference(figure, rows)) is not None]
     if not differences:
         return None
@@ -203,10 +206,12 @@ def _figure_difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None
 
 
 def _hashable(value: Any) -> Any:
+    """Return a value, or its text if it is a list, tuple or dictionary."""
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 
 
 def _setting_name(name: str, value: Any, labels: ValueLabels) -> str:
+    """Return a flag and its value as text: `streaming`, `no-streaming` or `model=haiku`."""
     if isinstance(value, bool):
         return name if value else f"no-{name}"
     return f"{name}={labels.get((name, value_text(value))) or value_label(value)}"

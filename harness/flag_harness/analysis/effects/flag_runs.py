@@ -22,7 +22,7 @@ _COMPARED_HEADER_PREFIX = "anthropic-"
 def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
     """Return the requests of a test in the form that `attribute_effects` compares.
 
-    Hosts are removed, and so are texts that the API wrote.
+    Host names and texts that the API wrote are removed.
     """
     requests: list[SentRequest] = []
     answers: list[Sequence[Any]] = []
@@ -33,7 +33,7 @@ def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRe
     return tuple(simplify_requests(requests, answers))
 
 
-def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:
+def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:
     """Find out what each flag changes, from recordings alone.
 
     The recordings of one test under several combinations are compared. Cassettes are skipped if they do not say under
@@ -54,10 +54,10 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
 
 
 def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """Return lines for the effects of flags, the flags that changed nothing, and the runs that were not compared.
+    """Return lines about the effects of flags, the flags that changed nothing, and the runs that were left out.
 
-    Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`.
-    The last line counts the pairs of runs that were not compared, by cause.
+    Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`. The
+    last line counts the pairs of runs that were not compared, by cause.
     """
     settings: dict[str, list[Effect]] = {}
     for effect in attribution.effects:
@@ -68,10 +68,11 @@ def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingP
         for setting, effects in settings.items()
         for index, effect in enumerate(effects)
     ]
-    return [*lines, *inert_lines(attribution.inert, reasons), *_left_out_lines(attribution.left_out)]
+    return [*lines, *inert_lines(attribution.inert, reasons), *_not_compared_lines(attribution.left_out)]
 
 
-def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
+def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
+    """Return a line with the number of pairs of runs that were not compared, by cause; or no line."""
     if not left_out:
         return []
     count = quantity(sum(left_out.values()), "pair")
@@ -81,7 +82,7 @@ def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
 def inert_lines(inert: Mapping[str, int], reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return one line for each flag that changed no request, with the reason if it is known.
 
-    `inert` has the number of compared pairs.
+    `inert` has the number of compared pairs of runs for each such flag.
     """
     return [
         f"{name}: changed no request in {pairs} of {pairs} pairs" + (f"; {reasons[name]}" if name in reasons else "")

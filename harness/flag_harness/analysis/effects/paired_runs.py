@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from flag_harness.analysis.blame import explain_failures
 from flag_harness.analysis.effects.request_changes import (
     ABSENT,
+    REQUESTS,
     Change,
     SentRequest,
-    align_requests,
+    changes_by_path,
     display_value,
-    list_changes,
 )
 from flag_harness.analysis.effects.volatile import has_date, is_equal_after_masking, mask_volatile_words
 from flag_harness.matrix import FlagSpace, Row
-
-REQUESTS = "requests"
-"""The `path` of an effect that adds or removes whole requests."""
 
 _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
 
@@ -27,7 +24,7 @@ _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])
 class ObservedRun:
     """One run of a test: its row (the values of all flags) and its requests, from `simplify_requests`.
 
-    `problem` says why the run is compared with no other, such as `failed`; empty if it is.
+    `problem` says why the run must not be compared, such as `failed`; it is empty otherwise.
     """
 
     row: Row
@@ -86,14 +83,17 @@ class _RunPair:
 
 
 def group_indices(space: FlagSpace) -> dict[int, set[int]]:
-    """Return, for the index of each flag that is in a group, the indices of all flags of that group."""
+    """Return, for each flag in a group, the indices of all flags of that group. The keys are flag indices."""
     indices = {flag.name: index for index, flag in enumerate(space.flags)}
     groups = [{indices[name] for name in group} for group in space.groups]
     return {index: group for group in groups for index in group}
 
 
 def default_members(space: FlagSpace) -> set[int]:
-    """Return the indices of the flags that are on in their group by default. The others are compared with them."""
+    """Return the indices of the flags that are on by default in their group of exclusive flags.
+
+    The other flags of the group are compared with them.
+    """
     return {index for index in group_indices(space) if space.flags[index].values[space.default_row[index]] is True}
 
 
@@ -109,10 +109,10 @@ class PairedRuns:
         by_row: dict[Row, list[int]] = {}
         for run in runs:
             if not run.problem:
-                by_row.setdefault(run.row, []).append(self._intern_requests(run.requests))
+                by_row.setdefault(run.row, []).append(self._number_requests(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
-        self._unstable_paths = self._paths_that_differ(ids for ids in by_row.values() if len(ids) > 1)
-        self.left_out = self._count_left_out(runs, by_row.keys())
+        self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
+        self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
         pairs = list(self._pair_runs({row: ids[0] for row, ids in by_row.items()}))
         self.pair_counts = Counter(pair.flag for pair in pairs)
         self.volatile: set[str] = set()
@@ -120,7 +120,7 @@ class PairedRuns:
         self._recurrences = Counter(
             _recurrence_key(pair, change) for pair in pairs for changes in pair.changes.values() for change in changes
         )
-        self._all_pairs = [self._without_volatile_changes(pair, pairs) for pair in pairs]
+        self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
     def effects(self) -> Iterator[RunEffect]:
         """Yield the effects that this test shows. Paths that always change together are one effect."""
@@ -159,29 +159,31 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _intern_requests(self, requests: tuple[SentRequest, ...]) -> int:
+    def _number_requests(self, requests: tuple[SentRequest, ...]) -> int:
+        """Return the number of a sequence of requests. Equal sequences have the same number."""
         key = repr(requests)
         if key not in self._request_ids:
             self._request_ids[key] = (len(self._request_ids), requests)
         return self._request_ids[key][0]
 
-    def _count_left_out(self, runs: Sequence[ObservedRun], comparable: Collection[Row]) -> Counter[str]:
-        """Return how many pairs are not compared, by the problem of one of their runs."""
+    def _count_uncompared_pairs(self, runs: Sequence[ObservedRun], comparable: Collection[Row]) -> Counter[str]:
+        """Return how many pairs of runs are not compared, by the problem of one of the two runs."""
         problems = {run.row: run.problem for run in runs if run.row not in comparable}
         rows = {*problems, *comparable}
         pairs = (problems.get(row) or problems.get(base) for _, base, row in self._pair_rows(rows) if problems)
         return Counter(problem for problem in pairs if problem)
 
     def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
+        """Yield the pairs of runs that differ in one flag, and count the pairs without any request."""
         for index, base, row in self._pair_rows(runs.keys()):
             before, after = runs[base], runs[row]
             if self._requests[before] or self._requests[after]:
-                yield _RunPair(index, base, row, self._cached_changes(before, after))
+                yield _RunPair(index, base, row, self._changes_between(before, after))
             else:
                 self.left_out[NO_REQUEST] += 1
 
     def _pair_rows(self, rows: Collection[Row]) -> Iterator[tuple[int, Row, Row]]:
-        """Yield the index of a flag, and two of the rows that differ in it alone; the first has the default."""
+        """Yield the index of a flag, and two rows that differ only in this flag; the first row has its default."""
         for row in rows:
             for index, default in enumerate(self._space.default_row):
                 if row[index] == default or index in self._group_defaults:
@@ -197,27 +199,29 @@ class PairedRuns:
             for index, (value, default) in enumerate(zip(row, self._space.default_row, strict=True))
         )
 
-    def _cached_changes(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
+    def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
+        """Return the changes between two sequences of requests, given by their numbers, by path."""
         if before == after:
             return {}
         if (before, after) not in self._cache:
-            self._cache[before, after] = _changes_by_path(self._requests[before], self._requests[after])
+            self._cache[before, after] = changes_by_path(self._requests[before], self._requests[after])
         return self._cache[before, after]
 
-    def _paths_that_differ(self, repetitions: Iterable[Sequence[int]]) -> Mapping[str, bool]:
+    def _find_unstable_paths(self, repetitions: Iterable[Sequence[int]]) -> Mapping[str, bool]:
         """Return the paths whose values differ between repetitions of the same run.
 
-        The value of each is True if it differs even when ids, dates and random numbers are masked.
+        The value of each path is True if its values differ even with ids, dates and random numbers masked.
         """
         paths: dict[str, bool] = {}
         for first, *others in repetitions:
             for other in others:
-                for path, changes in self._cached_changes(first, other).items():
+                for path, changes in self._changes_between(first, other).items():
                     differs = any(not is_equal_after_masking(change) for change in changes)
                     paths[path] = paths.get(path, False) or differs
         return paths
 
-    def _without_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
+    def _remove_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
+        """Return a pair without its volatile changes, and remember the paths that have no other changes."""
         kept: dict[str, tuple[Change, ...]] = {}
         for path, changes in pair.changes.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
@@ -228,6 +232,7 @@ class PairedRuns:
         return _RunPair(pair.flag, pair.base, pair.row, kept)
 
     def _is_volatile(self, change: Change, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
+        """Return whether a change is not due to the flag, but to a value that varies between any two runs."""
         if change.path in self._unstable_paths:
             return self._unstable_paths[change.path] or is_equal_after_masking(change)
         if ABSENT in (change.before, change.after) or change.path == REQUESTS:
@@ -254,23 +259,10 @@ class PairedRuns:
         return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(rows) / 2
 
 
-def _changes_by_path(
-    before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
-) -> Mapping[str, tuple[Change, ...]]:
-    changes: dict[str, list[Change]] = {}
-    if len(before) != len(after):
-        changes[REQUESTS] = [Change(REQUESTS, len(before), len(after))]
-    for one, other in align_requests(before, after):
-        if one is not None and other is not None:
-            for change in list_changes(one, other):
-                changes.setdefault(change.path, []).append(change)
-    return {path: tuple(found) for path, found in changes.items()}
-
-
 def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -> Iterator[tuple[str, set[str]]]:
-    """Yield the name of each effect and its paths.
+    """Yield the name of each effect, and the paths that belong to it.
 
-    A key that is added in several places together is one effect with the name `*.key`.
+    A key that is added at several paths together is one effect with the name `*.key`.
     """
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
@@ -283,14 +275,17 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 
 def _recurrence_key(pair: _RunPair, change: Change) -> tuple[int, int, str, str, str]:
+    """Return the key under which equal changes by the same flag value are counted."""
     return pair.flag, pair.value, change.path, repr(change.before), repr(change.after)
 
 
 def _changes_at(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[Change]:
+    """Return the changes of all pairs at any of these paths."""
     return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]
 
 
 def _summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
+    """Return the old and the new value that all changes share, as text; `various` if they differ."""
     before = {display_value(change.before) for change in changes}
     after = {display_value(change.after) for change in changes}
     return (

@@ -12,6 +12,9 @@ from typing import Any
 ABSENT = "<absent>"
 """Stands for the missing value if only one of two requests has a path."""
 
+REQUESTS = "requests"
+"""The `path` of a change that adds or removes whole requests."""
+
 TEXT = "text"
 """Stands for a long text in a summary."""
 
@@ -63,7 +66,7 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
 
 
 def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
-    """Return all differences between two requests: endpoint, headers, then body."""
+    """Return all differences between two requests: of the endpoint, the headers, then the body."""
     changes = [
         *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
     ]
@@ -74,6 +77,20 @@ def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
         if old.get(name) != new.get(name)
     )
     return [*changes, *_compare_values(before.body, after.body)]
+
+
+def changes_by_path(
+    before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
+) -> Mapping[str, tuple[Change, ...]]:
+    """Return the changes between the requests of two runs, by path."""
+    changes: dict[str, list[Change]] = {}
+    if len(before) != len(after):
+        changes[REQUESTS] = [Change(REQUESTS, len(before), len(after))]
+    for one, other in align_requests(before, after):
+        if one is not None and other is not None:
+            for change in list_changes(one, other):
+                changes.setdefault(change.path, []).append(change)
+    return {path: tuple(found) for path, found in changes.items()}
 
 
 def align_requests(
@@ -128,6 +145,7 @@ def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list
 
 
 def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+    """Yield the differences between two JSON values, with their paths."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys(), key=str):
             below = f"{path}.{key}" if path else str(key)
@@ -136,13 +154,13 @@ def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]
             else:
                 yield from _compare_values(before[key], after[key], below)
     elif isinstance(before, list) and isinstance(after, list) and max(len(before), len(after)) <= _MAX_LIST_LENGTH:
-        for one, other in _align_items(before, after):
+        for one, other in _pair_items(before, after):
             yield from _compare_values(one, other, f"{path}[*]")
     elif type(before) is not type(after) or before != after:
         yield Change(path, before, after)
 
 
-def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
+def _pair_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
     """Yield pairs of items of two lists. An item that was added or removed is paired with `ABSENT`."""
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         yield from zip_longest(before, after, fillvalue=ABSENT)
@@ -183,6 +201,7 @@ def _expand_texts_to_blocks(body: Any) -> Any:
 
 
 def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
+    """Return a request body in which a short mark replaces each message that repeats an earlier answer."""
     messages = body.get("messages") if isinstance(body, Mapping) else None
     if not isinstance(messages, list):
         return body
@@ -190,9 +209,9 @@ def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> An
 
 
 def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
-    """Replace an assistant message that repeats an earlier answer by a short mark.
+    """Return a short mark for an assistant message that repeats an earlier answer, else the message itself.
 
-    Its cache marks are kept, and block types that it left out are named.
+    The mark keeps the message's cache marks, and names the block types of the answer that the message lacks.
     """
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return message
@@ -211,6 +230,7 @@ def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> 
 
 
 def _block_identity(block: Any) -> tuple[str, str]:
+    """Return the type of a content block, and a text that is equal for blocks with the same content."""
     if not isinstance(block, Mapping):
         return ("", repr(block))
     said = [block.get(key) for key in ("id", "text", "thinking", "data", "tool_use_id")]
@@ -218,6 +238,7 @@ def _block_identity(block: Any) -> tuple[str, str]:
 
 
 def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
+    """Return a value with each id of the API replaced by its number in `numbers`, which new ids are added to."""
     if isinstance(value, str):
         return _API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
     if isinstance(value, Mapping):

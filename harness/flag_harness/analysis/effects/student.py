@@ -21,8 +21,9 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
 def t_quantile(probability: float, degrees: int) -> float:
     """Return the quantile of Student's t distribution for a probability from 0.5 to below 1.
 
-    It is found by bisection on the tail, which is the regularized incomplete beta function of x = df / (df + t^2),
-    where `degrees` is df (Abramowitz and Stegun 26.7.1), with a continued fraction (26.5.8).
+    `degrees` is the number of degrees of freedom (df). The quantile is found by bisection on the tail, which is the
+    regularized incomplete beta function of x = df / (df + t^2) (Abramowitz and Stegun 26.7.1), computed as a continued
+    fraction (26.5.8).
     """
     tail = 2 * (1 - probability)
     low, high = 0.0, 1.0
@@ -60,4 +61,5 @@ def _continued_fraction(x: float, a: float, b: float) -> float:
 
 
 def _replace_zero(value: float) -> float:
+    """Return a value, or a tiny number in place of one that is nearly 0, so that it can be a divisor."""
     return value if abs(value) > _TINY else _TINY

@@ -18,12 +18,12 @@ _VOLATILE_TOKEN = re.compile(
 
 
 def is_equal_after_masking(change: Change) -> bool:
-    """Return whether two values differ in volatile words alone."""
+    """Return whether the old and the new value differ only in ids, dates and random numbers."""
     return repr(mask_volatile_words(change.before)) == repr(mask_volatile_words(change.after))
 
 
 def mask_volatile_words(value: Any) -> Any:
-    """Return a value with `<volatile>` in place of each volatile word."""
+    """Return a value with `<volatile>` in place of each id, date and random number."""
     if isinstance(value, str):
         return _VOLATILE_TOKEN.sub("<volatile>", value)
     if isinstance(value, Mapping):
@@ -32,5 +32,5 @@ def mask_volatile_words(value: Any) -> Any:
 
 
 def has_date(change: Change) -> bool:
-    """Return whether the old value holds a date."""
+    """Return whether the old value of a change contains a date."""
     return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))

@@ -33,12 +33,13 @@ _PRIOR_SQUARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class HarmPlayers:
-    """Players with constant stakes. They bet that the mean is above `null_mean`, by an unknown amount."""
+    """Players who bet with constant stakes that the mean of the differences is above `null_mean`."""
 
     null_mean: float = 0.0
 
     @property
     def first_wealth(self) -> list[float]:
+        """The wealth of each player before the first round."""
         return list(_HARM_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
@@ -57,10 +58,12 @@ class SafetyPlayers:
 
     @property
     def null_mean(self) -> float:
+        """The mean that the null hypothesis allows at most."""
         return -self.margin
 
     @property
     def first_wealth(self) -> list[float]:
+        """The wealth of each player before the first round."""
         return list(_SAFE_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
@@ -75,10 +78,10 @@ class BettingProcess:
     """The wealth of players who bet against one null hypothesis.
 
     Attributes:
-        wealth: the current wealth: an e-value, the evidence against the null hypothesis. It starts at 1.
+        wealth: the current wealth, which is an e-value: the evidence against the null hypothesis. It starts at 1.
         largest_wealth: the largest wealth so far. `1 / largest_wealth` is a p-value that is valid at every look.
         rounds: the number of differences so far.
-        squares: the sum of their squares.
+        squares: the sum of the squares of the differences.
     """
 
     __slots__ = ("_wealths", "largest_wealth", "players", "rounds", "squares", "wealth")
@@ -92,12 +95,12 @@ class BettingProcess:
 
     @property
     def mean_square(self) -> float:
-        """Return the estimated mean square of a difference."""
+        """The estimated mean square of a difference."""
         return estimated_mean_square(self.rounds, self.squares)
 
     @property
     def p_value(self) -> float:
-        """Return the p-value, which is valid at every look."""
+        """The p-value of the null hypothesis. It is valid however often it is looked at."""
         return 1 / self.largest_wealth
 
     def add(self, difference: float) -> None:
@@ -117,19 +120,23 @@ class BettingProcess:
 
 
 def estimated_mean_square(rounds: int, squares: float) -> float:
-    """Return the mean square of a difference, estimated from a sum of squares and a prior assumption."""
+    """Return the mean square of a difference, estimated from `squares`, the sum over all rounds, and a prior."""
     return (_PRIOR_ROUNDS * _PRIOR_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
 
 
 def harm_process() -> BettingProcess:
-    """Return the test of "the flag loses nothing". Add losses: the result without the flag minus the one with it."""
+    """Return a betting process against "the flag loses nothing". Add losses to it, one for each round.
+
+    A loss is the result without the flag minus the result with it.
+    """
     return BettingProcess(HarmPlayers())
 
 
 def safety_process(margin: float) -> BettingProcess:
-    """Return the test of "the flag loses `margin` or more". Add gains: the result with the flag minus the one without.
+    """Return a betting process against "the flag loses `margin` or more". Add gains to it, one for each round.
 
-    Raise `ValueError` if the margin is not above 0 and at most 1.
+    A gain is the result with the flag minus the result without it. Raise `ValueError` if the margin is not above 0 and
+    at most 1.
     """
     if not 0 < margin <= 1:
         raise ValueError(f"a margin must be above 0 and at most 1, and {margin} is not")

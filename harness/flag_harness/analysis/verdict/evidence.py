@@ -32,12 +32,12 @@ _Cell: TypeAlias = tuple[str, _Setting]
 
 @dataclass(frozen=True, slots=True)
 class FlagChange:
-    """A change of one flag that is judged: from `base` to `value`.
+    """A change of one flag, from `base` to `value`, on which a verdict is made.
 
     Attributes:
         flag: the name of the flag.
         base: the flag's value in production, or its default.
-        value: the value that is judged.
+        value: the new value.
         label: the change as ids of combinations name it, such as `streaming`, `no-concise` or `model=haiku`.
         margin: the loss that counts as too large.
         expect: what the change should improve, as pairs of a figure and `lower` or `higher`.
@@ -65,11 +65,11 @@ def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
     return changes
 
 
-def result_of(row: "RunRow") -> float | None:
-    """Return 1 if a run passed and 0 if it failed, or None if it says nothing about the agent.
+def pass_or_fail_score(row: "RunRow") -> float | None:
+    """Return 1 if a run passed and 0 if it failed, or None if the outcome is not due to the agent.
 
-    A run says nothing if it was skipped or refused, or failed in the setup or teardown. Neither does one that failed
-    because of the provider: its last request broke off, or got a status that means trouble at the provider.
+    It is not due to the agent if the run was skipped or refused, or failed in the setup or teardown; or if the last
+    request failed because of the provider: it broke off, or got a status that means trouble at the provider.
     """
     result = _RESULTS.get(row.outcome)
     if row.phase != "call" or is_provider_failure(row):
@@ -78,7 +78,7 @@ def result_of(row: "RunRow") -> float | None:
 
 
 def is_provider_failure(row: "RunRow") -> bool:
-    """Return True if a run failed at the live API because its last request broke off, or was refused or overloaded."""
+    """Return whether a run at the live API failed because its last request broke off, or was refused or overloaded."""
     if _RESULTS.get(row.outcome) != 0.0:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
@@ -88,26 +88,26 @@ def is_provider_failure(row: "RunRow") -> bool:
     return last.is_broken_off or status is None or status in _OVERLOADED or status >= 500
 
 
-def arm_rows(rows: "Iterable[RunRow]", change: FlagChange) -> "list[RunRow]":
-    """Return the rows of both arms of a comparison."""
+def rows_of_both_arms(rows: "Iterable[RunRow]", change: FlagChange) -> "list[RunRow]":
+    """Return the rows in which the flag has the value before the change or the value after it."""
     return [row for row in rows if row.values.get(change.flag, change) in (change.base, change.value)]
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
-    """Return the evidence of run records about each change.
+    """Return the evidence about each flag change, from the rows of run records.
 
     Two rows make a round if they belong to the same test and repetition, and differ in this flag alone. The strata are
     the tests and the groups of tests, each under each setting of the other flags, and all of them together.
     """
     kept = [row for row in rows if row.values]
-    return tuple(_evidence(kept, change) for change in changes)
+    return tuple(_flag_evidence(kept, change) for change in changes)
 
 
 @dataclass(slots=True)
-class _Arms:
-    """The results of one cell by repetition, without and with the flag.
+class _CellResults:
+    """The runs of one test, under one setting of the other flags, without and with the flag, by repetition.
 
-    `has_value` is True if any row has the flag's value, and `groups` are the groups that the test belongs to.
+    `has_value` is True if the flag has its new value in any row, and `groups` are the groups that the test belongs to.
     """
 
     off: "dict[int, RunRow]" = field(default_factory=dict)
@@ -116,7 +116,7 @@ class _Arms:
     groups: set[str] = field(default_factory=set)
 
     def differences(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
-        """Return the figure with the flag minus the one without it, for each repetition that has both."""
+        """Return the figure with the flag minus the figure without it, for each repetition that has both."""
         found = {}
         for number in sorted(self.off.keys() & self.on.keys()):
             off, on = figure(self.off[number]), figure(self.on[number])
@@ -126,56 +126,64 @@ class _Arms:
 
     @property
     def scores(self) -> list[str]:
-        """Return the names of the scores that its runs have."""
+        """The names of the scores that the runs have."""
         return sorted({name for rows in (self.off, self.on) for row in rows.values() for name in row.scores})
 
 
-def _evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
-    arms: dict[_Cell, _Arms] = {}  # cells without the flag's value belong to other tests, or to other comparisons
+def _flag_evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
+    """Return the evidence of rows about one flag change."""
+    arms: dict[
+        _Cell, _CellResults
+    ] = {}  # cells without the flag's value belong to other tests, or to other comparisons
     obstacles: dict[str, None] = {}
     for row in rows:
         value = row.values.get(change.flag, change)
         if value not in (change.base, change.value):
             continue
         others = tuple(sorted((name, value_text(one)) for name, one in row.values.items() if name != change.flag))
-        cell = arms.setdefault((name_of_test(row.case, row.combination), others), _Arms())
+        cell = arms.setdefault((name_of_test(row.case, row.combination), others), _CellResults())
         cell.groups.update(row.strata)
         cell.has_value = cell.has_value or value == change.value
         if row.rebased:
             obstacles[f"{row.cassette} was rebased and not recorded again"] = None
-        if result_of(row) is not None:
+        if pass_or_fail_score(row) is not None:
             (cell.off if value == change.base else cell.on)[row.repetition] = row
     arms = {cell: one for cell, one in arms.items() if one.has_value}
     expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
     return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
 
 
-def _expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
+def _expectation(arms: "Iterable[_CellResults]", figure: str, direction: str) -> Expectation:
+    """Return the expected improvement of a figure, with the share of improved tests in each round."""
     sign = -1 if direction == "lower" else 1
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences(_FIGURES[figure]).items()} for one in arms
     ]
-    return Expectation(figure, direction, tuple(_means(rounds)))
+    return Expectation(figure, direction, tuple(_round_means(rounds)))
 
 
 def _sign(number: float) -> float:
+    """Return 1, 0 or -1."""
     return float((number > 0) - (number < 0))
 
 
-def _means(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
-    """Yield the mean of each round that all tests have finished."""
+def _round_means(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
+    """Yield the mean over all tests of each round, for rounds that all tests have finished."""
     numbers = set.intersection(*(set(one) for one in rounds)) if rounds else set()
     return (math.fsum(one[number] for one in rounds) / len(rounds) for number in sorted(numbers))
 
 
 def _score(name: str, row: "RunRow") -> float | None:
     """Return a score of a run. A run that failed before it was scored has the score 0."""
-    return row.scores.get(name, 0.0 if result_of(row) == 0.0 else None)
+    return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _strata(arms: Mapping[_Cell, _Arms]) -> Iterable[Stratum]:
-    """Yield a stratum for each cell and each of its scores, one for each group of tests, and one for all cells."""
-    rounds = {cell: one.differences(result_of) for cell, one in arms.items()}
+def _strata(arms: Mapping[_Cell, _CellResults]) -> Iterable[Stratum]:
+    """Yield the strata: each test with its scores, each group of tests, and all tests together.
+
+    A test has one stratum for each setting of the other flags.
+    """
+    rounds = {cell: one.differences(pass_or_fail_score) for cell, one in arms.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
         name = _stratum_name(test, others, settings)
@@ -185,24 +193,25 @@ def _strata(arms: Mapping[_Cell, _Arms]) -> Iterable[Stratum]:
             yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score, score)).values()))
     yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
-        yield Stratum(ALL_TESTS, tuple(_means([*rounds.values()])))
+        yield Stratum(ALL_TESTS, tuple(_round_means([*rounds.values()])))
 
 
-def _group_strata(arms: Mapping[_Cell, _Arms], rounds: Mapping[_Cell, Mapping[int, float]]) -> Iterable[Stratum]:
+def _group_strata(arms: Mapping[_Cell, _CellResults], rounds: Mapping[_Cell, Mapping[int, float]]) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of the other flags."""
     settings = dict.fromkeys(others for _, others in arms)
     for group in sorted({name for one in arms.values() for name in one.groups}):
         for others in settings:
             members = [rounds[cell] for cell, one in arms.items() if cell[1] == others and group in one.groups]
             if len(members) > 1:
-                yield Stratum(_stratum_name(f"group {group}", others, settings), tuple(_means(members)))
+                yield Stratum(_stratum_name(f"group {group}", others, settings), tuple(_round_means(members)))
 
 
 def _stratum_name(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
+    """Return the name of a test or group, with the setting of the other flags if there are several settings."""
     return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:
-    """Return the values of the flags in which the settings differ."""
+    """Return the values of the flags whose values differ between `settings`."""
     same = set.intersection(*(set(one) for one in settings))
     return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"

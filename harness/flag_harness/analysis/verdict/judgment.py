@@ -32,7 +32,7 @@ Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCL
 
 
 class StratumTest:
-    """The two tests of one stratum, which may be looked at after every round."""
+    """The tests of one stratum for harm and for safety. They may be looked at after every round."""
 
     __slots__ = ("harm", "safety")
 
@@ -41,27 +41,30 @@ class StratumTest:
         self.safety: BettingProcess = safety_process(margin)
 
     def add(self, gain: float) -> None:
-        """Add a round: the result with the flag minus the result without it."""
+        """Add the gain of a round: the result with the flag minus the result without it."""
         self.harm.add(-gain)
         self.safety.add(gain)
 
 
 class FlagFinding(NamedTuple):
-    """What the tests of one flag have shown: the indices of its harmed strata, and whether all of them are safe."""
+    """The result of the tests of one flag: the indices of the harmed strata, and whether all strata are safe."""
 
     harmed: tuple[int, ...]
     is_safe: bool
 
     @property
     def decision(self) -> Decision:
-        """Return the decision that follows."""
+        """The decision that the harmed and safe strata lead to, such as `PASS`."""
         if self.harmed:
             return "HARM WITHIN THE MARGIN" if self.is_safe else "FAIL"
         return "PASS" if self.is_safe else "INCONCLUSIVE"
 
 
-def flag_findings(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
-    """Return what the tests of each flag's strata have shown so far, at error rates over all flags together (Holm)."""
+def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
+    """Return which strata of each flag are harmed, and which flags are safe, from the tests so far.
+
+    The error rate `alpha` holds over all flags together (Holm).
+    """
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
     safe = holm_rejections(
@@ -76,25 +79,31 @@ def flag_findings(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The rounds of one stratum: the result with the flag minus the result without it, in the order of time."""
+    """A group of rounds that is judged by itself, such as one test.
+
+    `gains` has, for each round in the order of time, the result with the flag minus the result without it.
+    """
 
     name: str
     gains: tuple[float, ...]
 
     @property
     def loss(self) -> float:
-        """Return the mean loss, which is negative if the flag improves results, or 0 without rounds."""
+        """The mean loss. It is negative if the flag improves results, and 0 without rounds."""
         return -math.fsum(self.gains) / len(self.gains) if self.gains else 0.0
 
     def test(self, margin: float) -> StratumTest:
-        """Return the tests after all rounds."""
+        """Return the harm and safety tests after all rounds."""
         test = StratumTest(margin)
         for gain in self.gains:
             test.add(gain)
         return test
 
     def smallest_excluded_loss(self, level: float) -> float | None:
-        """Return the smallest loss such that it and all larger ones are excluded, or None if none is."""
+        """Return the smallest loss that the rounds exclude, with all larger ones, or None if they exclude none.
+
+        `level` is the error rate.
+        """
         smallest = None
         for loss in reversed(LOSSES):
             process = safety_process(loss)
@@ -121,7 +130,7 @@ class Expectation:
     gains: tuple[float, ...]
 
     def state(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
-        """Return whether the rounds show the improvement, or that there is none, at an error rate of `level` each."""
+        """Return whether the rounds show the improvement, or show that there is none, at the error rate `level`."""
         better, worse = harm_process(), harm_process()
         for gain in self.gains:
             better.add(gain)
@@ -133,7 +142,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class FlagEvidence:
-    """What is known of one flag, or of one value of a flag.
+    """The evidence about one flag, or about one value of a flag.
 
     Attributes:
         flag: the flag's name, such as `streaming`, or `model=haiku`.
@@ -150,7 +159,7 @@ class FlagEvidence:
     expectations: tuple[Expectation, ...] = ()
 
     def is_expectation_open(self, level: float) -> bool:
-        """Return True if further rounds may show an expected improvement."""
+        """Return whether further rounds may show an expected improvement."""
         return any(one.state(level) == "not shown" for one in self.expectations)
 
 
@@ -190,15 +199,18 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     """
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
-    findings = flag_findings(tests, alpha)
+    findings = find_harm_and_safety(tests, alpha)
     expected_at = _expectation_level(flags, alpha)
-    flags = [_with_expectations(flag, expected_at) for flag in flags]
+    flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
 
-def decided_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[bool]:
-    """Return which flags need no further rounds: those that are harmful, and safe ones without open expectations."""
-    findings = flag_findings([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
+def are_flags_decided(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[bool]:
+    """Return for each flag whether it needs no further rounds.
+
+    It needs none if it is harmful, or if it is safe and no expectation is open.
+    """
+    findings = find_harm_and_safety([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
     level = _expectation_level(flags, alpha)
     return [
         bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
@@ -211,7 +223,7 @@ def _expectation_level(flags: Sequence[FlagEvidence], alpha: float) -> float:
     return alpha / max(1, sum(len(flag.expectations) for flag in flags))
 
 
-def _with_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
+def _add_unmet_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
     """Return the evidence with an obstacle for each expected improvement that is not shown."""
     unmet = tuple(
         f"{one.figure} was expected to be {one.direction}, and that is {state}"
@@ -222,6 +234,7 @@ def _with_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
 
 
 def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:
+    """Return the verdict on one flag, from its evidence and the results of its tests."""
     bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
     known = [bound for bound in bounds if bound is not None]
     excluded = max(known) if known and len(known) == len(bounds) else None
@@ -244,17 +257,17 @@ def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFind
 
 
 def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
-    """Return about how many further rounds a PASS takes if the flag changes nothing here.
+    """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum.
 
     They are the missing log wealth, divided by the log wealth that one round is expected to add.
     """
     process = test.safety
     missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
-    return max(1, math.ceil(missing / _growth(process, margin)))
+    return max(1, math.ceil(missing / _expected_log_growth(process, margin)))
 
 
-def _growth(process: BettingProcess, margin: float) -> float:
-    """Return the expected growth of the log wealth in a round, if differences are -1, 0 and 1 and their mean is 0."""
+def _expected_log_growth(process: BettingProcess, margin: float) -> float:
+    """Return the expected growth of the log wealth in one round, for differences -1, 0 and 1 with mean 0."""
     square = process.mean_square
     stake = margin / (square + margin**2) * _CAUTION
     changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))

@@ -14,36 +14,36 @@ _MOST_NAMED = 3
 
 
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
-    """Yield the lines about one verdict. `rows` are the runs of both arms.
+    """Yield the lines about one verdict. `rows` are the runs with and without the flag.
 
-    They show where the answers came from, what the provider broke, and what further rounds would cost.
+    The lines say where the answers came from, which runs the provider broke, and what further rounds would cost.
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
-    yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason(verdict)}"
+    yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason_text(verdict)}"
     yield f"  {excluded_text(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
-    if text := provider_text(rows):
+    if text := provider_failures_text(rows):
         yield f"  {text}"
     if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
         yield f"  {_cost_text(verdict, rows)}"
 
 
 def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
-    """Return True if the simulator gave answers, in these runs or in a recording that they played."""
+    """Return whether any answer came from the simulator, directly or through a recording of it."""
     return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)
 
 
 def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]") -> "VerdictRecord":
-    """Return a verdict as a run record holds it. `rows` are those of both arms."""
+    """Return a verdict in the form of a run record. `rows` are the runs with and without the flag."""
     from flag_harness.record import VerdictRecord
 
     word = verdict.decision.lower()
     return VerdictRecord(change.flag, word, has_simulated_answers(rows), summary_text(verdict))  # type: ignore[arg-type]
 
 
-def provider_text(rows: "Iterable[RunRow]") -> str:
-    """Return how many trials the provider of the live API broke, or an empty string if it broke none."""
+def provider_failures_text(rows: "Iterable[RunRow]") -> str:
+    """Return how many runs failed because of the live API's provider, or an empty string if none did."""
     known = list(rows)
     repeated = sum(row.provider_failures for row in known)
     broken = sum(map(is_provider_failure, known))
@@ -54,13 +54,13 @@ def provider_text(rows: "Iterable[RunRow]") -> str:
 
 
 def excluded_text(verdict: Verdict) -> str:
-    """Return which losses the data exclude in every test, and the largest that they do not."""
+    """Return which losses are excluded in every test, and the largest loss that is not."""
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded"
     below = [loss for loss in LOSSES if loss < excluded]
-    rest = f", one of {_points(below[-1])} is not" if below else ""
-    return f"a loss of {_points(excluded)} or more is excluded in every stratum{rest}"
+    rest = f", one of {_loss_text(below[-1])} is not" if below else ""
+    return f"a loss of {_loss_text(excluded)} or more is excluded in every stratum{rest}"
 
 
 def summary_text(verdict: Verdict) -> str:
@@ -68,16 +68,18 @@ def summary_text(verdict: Verdict) -> str:
     return f"{verdict.flag}: {verdict.decision} after {quantity(verdict.rounds, 'round')}; {excluded_text(verdict)}"
 
 
-def _reason(verdict: Verdict) -> str:
+def _reason_text(verdict: Verdict) -> str:
+    """Return why the decision was made, as the end of a sentence: the harmed tests, or the worst one."""
     if verdict.harmed:
         named = join_names(verdict.harmed, _MOST_NAMED)
-        return f": it is worse with the flag in {named}{_worst(verdict)}"
+        return f": it is worse with the flag in {named}{_worst_stratum_text(verdict)}"
     if verdict.worst is None:
         return ": no test ran with and without it"
-    return _worst(verdict)
+    return _worst_stratum_text(verdict)
 
 
-def _worst(verdict: Verdict) -> str:
+def _worst_stratum_text(verdict: Verdict) -> str:
+    """Return how much the worst stratum loses or gains, or an empty string if nothing ran."""
     worst = verdict.worst
     if worst is None or not worst.gains:
         return ""
@@ -88,6 +90,7 @@ def _worst(verdict: Verdict) -> str:
 
 
 def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
+    """Return how many further rounds and runs a decision takes, and what they cost."""
     repetitions = {row.repetition for row in rows}
     runs = verdict.rounds_to_pass * max(1, round(len(rows) / max(1, len(repetitions))))
     costs = [row.cost for row in rows if row.cost is not None]
@@ -98,5 +101,6 @@ def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
     )
 
 
-def _points(loss: float) -> str:
+def _loss_text(loss: float) -> str:
+    """Return a loss in percentage points, such as `10 points`."""
     return f"{loss * 100:g} points"

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 
 def holm_rejections(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Return which hypotheses Holm's method rejects. The chance of one false rejection or more is at most `alpha`.
+    """Return for each p-value whether Holm's method rejects its hypothesis.
 
-    The p-values may depend on each other in any way. If each is valid at every look, so is the result.
+    The chance of one or more false rejections is at most `alpha`. The p-values may depend on each other in any way. If
+    each is valid at every look, so is the result.
     """
     rejected = [False] * len(p_values)
     for position, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):

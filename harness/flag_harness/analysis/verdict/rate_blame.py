@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from flag_harness.analysis.verdict.evidence import FlagChange, result_of
-from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Stratum, StratumTest, flag_findings, rounds_to_pass
+from flag_harness.analysis.verdict.evidence import FlagChange, pass_or_fail_score
+from flag_harness.analysis.verdict.judgment import (
+    DEFAULT_ALPHA,
+    Stratum,
+    StratumTest,
+    find_harm_and_safety,
+    rounds_to_pass,
+)
 from flag_harness.matrix import name_of_test
 from flag_harness.wording import join_names, quantity
 
@@ -24,14 +30,16 @@ Labels: TypeAlias = frozenset[str]
 _Results: TypeAlias = Mapping[int, float]
 
 
-class _CellKey(NamedTuple):
+class _TestChanges(NamedTuple):
+    """A test, and the changes from production (labels) that a combination makes."""
+
     test: str
     labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """A combination of one test, compared to production."""
+    """The pass rates of a test in production (`off`) and under another combination (`on`), and what they show."""
 
     off: float
     on: float
@@ -46,9 +54,10 @@ def rate_blame_lines(
 ) -> Iterator[str]:
     """Yield a line for each smallest combination of several flags that makes a test fail more often.
 
-    `changes` has every change of every flag from its value in production. Yield nothing if no combination has several.
+    `changes` has every change of every flag from its value in production. No line is yielded if no combination changes
+    several flags.
     """
-    compared = _comparisons(_results(rows, changes), changes, alpha)
+    compared = _compare_with_production(_results_by_cell(rows, changes), changes, alpha)
     harmful = [key for key, one in compared.items() if one.is_harmful]
     for key in sorted(harmful, key=lambda key: (key.test, len(key.labels), sorted(key.labels))):
         is_explained = any(other.test == key.test and other.labels < key.labels for other in harmful)
@@ -56,29 +65,32 @@ def rate_blame_lines(
             yield _blame_line(key, compared, alpha)
 
 
-def _results(rows: "Sequence[RunRow]", changes: Sequence[FlagChange]) -> Mapping[_CellKey, _Results]:
-    """Return the results of each test and combination by repetition."""
+def _results_by_cell(rows: "Sequence[RunRow]", changes: Sequence[FlagChange]) -> Mapping[_TestChanges, _Results]:
+    """Return the results of each test under each combination, by repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
-    found: dict[_CellKey, dict[int, float]] = {}
+    found: dict[_TestChanges, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
-        key = _CellKey(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
-        if row.values and (result := result_of(row)) is not None:
+        key = _TestChanges(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
+        if row.values and (result := pass_or_fail_score(row)) is not None:
             found.setdefault(key, {})[row.repetition] = result
     return found
 
 
-def _comparisons(
-    results: Mapping[_CellKey, _Results], changes: Sequence[FlagChange], alpha: float
-) -> Mapping[_CellKey, _Comparison]:
+def _compare_with_production(
+    results: Mapping[_TestChanges, _Results], changes: Sequence[FlagChange], alpha: float
+) -> Mapping[_TestChanges, _Comparison]:
+    """Return the comparison of each test and combination with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
-    pairs = {key: (results.get(_CellKey(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels}
+    pairs = {
+        key: (results.get(_TestChanges(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels
+    }
     tests = {}
     for key, (off, on) in pairs.items():
         common = sorted(off.keys() & on.keys())
         margin = min(margins[label] for label in key.labels)
         tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).test(margin), margin
-    findings = flag_findings([[test] for test, _ in tests.values()], alpha)
+    findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
         key: _Comparison(_rate(pairs[key][0]), _rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe)
         for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
@@ -86,13 +98,15 @@ def _comparisons(
 
 
 def _rate(results: _Results) -> float:
+    """Return the share of repetitions that passed, or 0 if there are none."""
     return sum(results.values()) / len(results) if results else 0.0
 
 
-def _blame_line(key: _CellKey, compared: Mapping[_CellKey, _Comparison], alpha: float) -> str:
+def _blame_line(key: _TestChanges, compared: Mapping[_TestChanges, _Comparison], alpha: float) -> str:
+    """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"
-    unknown = [part for part in _parts(key) if part not in compared or not compared[part].is_safe]
+    unknown = [part for part in _smaller_combinations(key) if part not in compared or not compared[part].is_safe]
     if not unknown:
         return f"{start}; with fewer of these flags, a loss of {one.margin * 100:g} points is excluded"
     names = join_names([" and ".join(sorted(part.labels)) for part in unknown])
@@ -105,8 +119,8 @@ def _blame_line(key: _CellKey, compared: Mapping[_CellKey, _Comparison], alpha: 
     return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
 
 
-def _parts(key: _CellKey) -> Iterator[_CellKey]:
-    """Yield the parts of a combination that have at least one of its flags and lack at least one."""
+def _smaller_combinations(key: _TestChanges) -> Iterator[_TestChanges]:
+    """Yield the combinations that make some, but not all, of the changes of a combination."""
     labels = sorted(key.labels)
     for size in range(1, len(labels)):
-        yield from (_CellKey(key.test, frozenset(part)) for part in combinations(labels, size))
+        yield from (_TestChanges(key.test, frozenset(part)) for part in combinations(labels, size))

@@ -16,7 +16,9 @@ _SEED = "--harness-seed"
 
 @dataclass(frozen=True, slots=True)
 class PooledRows:
-    """The rows of several records, whose repetitions are numbered so that no pair of arms is from two records.
+    """The rows of several run records.
+
+    Repetitions are numbered anew, so that no row is paired with a row of another record.
 
     Attributes:
         rows: the rows that are evidence of their own.
@@ -28,17 +30,17 @@ class PooledRows:
 
 
 def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
-    """Return the rows of records as those of one run.
+    """Return the rows of several run records as those of one run.
 
     Two rows are copies if they played the same recording, or if the simulator drew both answers from the same seed.
-    Rows of sweeps are left out. Arms that ran in different runs are not paired, since something else may have changed
-    in between.
+    Rows of sweeps are left out. Rows of different runs are not paired, since something else may have changed in
+    between.
     """
     kept: list[RunRow] = []
     known: set[Hashable] = set()
     copies = first = 0
     for number, record in enumerate(records):
-        seed = _seed(record.header.options)
+        seed = _seed_option(record.header.options)
         for row in (one for one in record.rows if one.sweep is None):
             source = _answer_source(row, seed, number)
             copies += source in known
@@ -50,7 +52,7 @@ def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
 
 
 def _answer_source(row: RunRow, seed: str, record: int) -> Hashable:
-    """Return what a row's answers come from. Equal sources always give equal answers."""
+    """Return a key for the source of a row's answers. Equal sources always give equal answers."""
     test = row.case, row.combination
     if row.answered_by == "live":
         return (*test, row.repetition, record)
@@ -59,13 +61,14 @@ def _answer_source(row: RunRow, seed: str, record: int) -> Hashable:
     return (*test, row.repetition, seed)
 
 
-def _seed(options: Sequence[str]) -> str:
+def _seed_option(options: Sequence[str]) -> str:
+    """Return the seed that the command-line options give, or `0`."""
     text = " ".join(options).replace("=", " ").split()
     return text[text.index(_SEED) + 1] if _SEED in text[:-1] else "0"
 
 
 def pool_lines(pooled: PooledRows, records: int) -> Iterator[str]:
-    """Yield the lines that say what a verdict on pooled rows rests on."""
+    """Yield lines that say how many records and rows a verdict is based on."""
     number, files = quantity(len(pooled.rows), "run"), quantity(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
     if pooled.copies:
@@ -77,8 +80,8 @@ def all_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[F
     return [one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default))]
 
 
-def varied_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> list[FlagChange]:
-    """Return the changes that the rows can show, because they have the flag's value before and after it."""
+def judgeable_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> list[FlagChange]:
+    """Return the changes for which there are rows with the flag's old value and rows with its new value."""
     seen: dict[str, list[object]] = {}
     for row in rows:
         for name, value in row.values.items():
@@ -86,6 +89,6 @@ def varied_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> lis
     return [one for one in changes if one.value in seen.get(one.flag, ()) and one.base in seen[one.flag]]
 
 
-def judge_rows(rows: Sequence[RunRow], changes: Sequence[FlagChange]) -> tuple[Verdict, ...]:
+def judge_changes(rows: Sequence[RunRow], changes: Sequence[FlagChange]) -> tuple[Verdict, ...]:
     """Return the verdict on each change, from one look at all rows."""
     return judge_flags(collect_evidence(rows, changes))

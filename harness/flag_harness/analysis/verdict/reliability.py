@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flag_harness.analysis.verdict.evidence import is_provider_failure
-from flag_harness.analysis.verdict.lines import provider_text
+from flag_harness.analysis.verdict.lines import provider_failures_text
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -22,7 +22,7 @@ _FAILED = frozenset({"failed", "xfailed"})
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The repetitions of one test under one combination: how many there were, and how many passed."""
+    """The number of runs of one test under one combination, and the number of passed runs."""
 
     case: str
     combination: str
@@ -31,14 +31,14 @@ class Trials:
 
     @property
     def is_flaky(self) -> bool:
-        """Return True if some repetitions passed and some failed."""
+        """Whether some repetitions passed and some failed."""
         return 0 < self.passes < self.runs
 
 
 def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
     """Count the runs and passes of each test under each combination.
 
-    Skipped and inconclusive runs are not counted, nor those that the provider broke.
+    Skipped and inconclusive runs are not counted, nor are runs that failed because of the provider.
     """
     counts: dict[tuple[str, str], list[bool]] = {}
     for row in rows:
@@ -66,7 +66,7 @@ def pass_power_k(runs: int, passes: int, k: int) -> float:
 
 
 def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a pass rate, by Wilson's score method. It holds at one look only."""
+    """Return the 95 % confidence interval of a pass rate (Wilson). It is valid for a single look at the data."""
     rate, square = passes / runs, _Z * _Z / runs
     middle = (rate + square / 2) / (1 + square)
     margin = _Z / (1 + square) * math.sqrt(rate * (1 - rate) / runs + square / (4 * runs))
@@ -74,7 +74,7 @@ def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
 
 
 def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
-    """Yield a line for each combination with repeated tests, for each flaky test, and about trouble at the provider."""
+    """Yield a line for each combination with repeated tests, for each flaky test, and about provider failures."""
     rows = list(rows)
     repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
     by_combination: dict[str, list[Trials]] = {}
@@ -86,11 +86,12 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
         yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_rate_text([trials])}"
     if len(flaky) > _MOST_FLAKY:
         yield f"flaky: and {len(flaky) - _MOST_FLAKY} more; --harness-record=FILE keeps all"
-    if text := provider_text(rows):
+    if text := provider_failures_text(rows):
         yield text
 
 
 def _combination_line(name: str, members: Sequence[Trials]) -> str:
+    """Return the line about one combination: the pass rate, pass@k and pass^k of its tests."""
     k = min(_LARGEST_K, *(trials.runs for trials in members))
     at_k, power_k = (
         math.fsum(estimate(trials.runs, trials.passes, k) for trials in members) / len(members)
@@ -104,7 +105,7 @@ def _combination_line(name: str, members: Sequence[Trials]) -> str:
 
 
 def _rate_text(members: Sequence[Trials]) -> str:
-    """Return the mean of the tests' pass rates, each test counted equally, with its interval."""
+    """Return the mean of the tests' pass rates with its confidence interval. Each test counts equally."""
     runs = sum(trials.runs for trials in members)
     rate = math.fsum(trials.passes / trials.runs for trials in members) / len(members)
     low, high = wilson_interval(runs, rate * runs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flag_harness.analysis.effects.flag_runs import attribute_cassettes, effect_lines
+from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.cli.files import one_line
 from flag_harness.config import find_root, read_config
@@ -40,7 +40,9 @@ def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _run(arguments: argparse.Namespace) -> int:
     root = find_root()
     config = read_config(root / "pyproject.toml")
-    attribution = attribute_cassettes(_load_cassettes(arguments.paths or [root / config.recordings]), config.flags)
+    attribution = attribute_effects_from_cassettes(
+        _load_cassettes(arguments.paths or [root / config.recordings]), config.flags
+    )
     if arguments.json:
         effects = [asdict(effect) for effect in attribution.effects]
         print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))

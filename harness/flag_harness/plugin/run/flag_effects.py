@@ -14,7 +14,7 @@ from flag_harness.analysis.matrix_runs import (
     MatrixRun,
     failing_tests,
     matrix_row,
-    runs_without_blame,
+    runs_by_other_cause,
 )
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
@@ -87,7 +87,7 @@ class FlagEffects:
                 terminalreporter.write_line(line)
         tests = self.failing_tests()
         lines = [*blame_lines(self._config, tests, self.located, self._used_flags(), self.advice)] if tests else []
-        lines += blameless_lines(runs_without_blame(self._ordered_runs(), tests))
+        lines += blameless_lines(runs_by_other_cause(self._ordered_runs(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
             for line in lines:

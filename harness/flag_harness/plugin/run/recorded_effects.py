@@ -41,9 +41,9 @@ class RecordedEffects:
 
     @cached_property
     def _attribution(self) -> "Attribution":
-        from flag_harness.analysis.effects.flag_runs import attribute_cassettes
+        from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes
 
-        return attribute_cassettes(self._load_cassettes(), self._flags)
+        return attribute_effects_from_cassettes(self._load_cassettes(), self._flags)
 
     def _load_cassettes(self) -> Iterator[Cassette]:
         for file in sorted(self._folder.glob("*.json"))[:_MOST_CASSETTES]:

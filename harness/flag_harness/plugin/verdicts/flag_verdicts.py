@@ -153,9 +153,9 @@ class FlagJudge:
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""
         from flag_harness.analysis.verdict.evidence import collect_evidence
-        from flag_harness.analysis.verdict.judgment import decided_flags
+        from flag_harness.analysis.verdict.judgment import are_flags_decided
 
-        decided = decided_flags(collect_evidence(self._rows, self._changes))
+        decided = are_flags_decided(collect_evidence(self._rows, self._changes))
         self._open = [
             change
             for change, is_decided in zip(self._changes, decided, strict=True)
@@ -174,9 +174,9 @@ class FlagJudge:
         return any(one.values == {**values, change.flag: other} for one in self._combinations)
 
     def _rows_of(self, change: "FlagChange") -> "Sequence[RunRow]":
-        from flag_harness.analysis.verdict.evidence import arm_rows
+        from flag_harness.analysis.verdict.evidence import rows_of_both_arms
 
-        return arm_rows(self._rows, change)
+        return rows_of_both_arms(self._rows, change)
 
     def _records(self) -> "Iterator[VerdictRecord]":
         from flag_harness.analysis.verdict.lines import verdict_record

@@ -44,7 +44,7 @@ class FigureChange:
         return self.head - self.base
 
     @property
-    def can_be_told(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the confidence interval of the difference excludes 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
@@ -55,12 +55,12 @@ class FigureChange:
         return worse > allowed + 1e-9 * abs(self.base)
 
     def __str__(self) -> str:
-        if not self.growth and not self.can_be_told:
+        if not self.growth and not self.is_significant:
             return "unchanged" if (self.low, self.high) in ((0, 0), (None, None)) else "cannot be told from these runs"
         share = f"{100 * self.growth / self.base:+.1f} %" if self.base else f"{self.growth:+,.4g}"
         if self.low is None or self.high is None:
             return f"{share}; how sure this is cannot be told from one pair"
-        if not self.can_be_told:
+        if not self.is_significant:
             return f"{share}, which may be chance"
         return share if self.low == self.high else f"{share} ({self._interval})"
 

@@ -69,8 +69,8 @@ def _summary(
         tuple(cause for cause in causes if _names_setting(cause.text, f"not {setting}")),
         (*shown[:MOST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
-        tuple(effect for effect in own if effect.can_be_told and not effect.is_unchanged),
-        tuple(effect.figure.name for effect in own if not effect.can_be_told and not effect.is_unchanged),
+        tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
+        tuple(effect.figure.name for effect in own if not effect.is_significant and not effect.is_unchanged),
         tuple(effect.figure.name for effect in own if effect.is_unchanged),
     )
 
