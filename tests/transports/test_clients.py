@@ -1,5 +1,6 @@
 """Clients that an upstream answers."""
 
+import asyncio
 from importlib.metadata import version
 from typing import Any
 
@@ -20,7 +21,9 @@ from flag_harness.transports import (
     sdk_http_library,
     sdk_version,
 )
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+from flag_harness.wire.traffic_log import TrafficLog
+from tests.loopback import LoopbackServer
 
 BODY = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'
@@ -111,6 +114,26 @@ def test_timeouts_are_those_of_the_sdk() -> None:
         client = make()
         assert anthropic.DEFAULT_TIMEOUT == client.timeout
         assert client.follow_redirects
+
+
+def test_layers_of_a_live_client_see_what_is_sent_and_received(
+    loopback_server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies that the environment names are still used."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    log = TrafficLog()
+
+    async def send() -> None:
+        async with live_async_http_client(log) as client:
+            assert b"1: hello" in (await client.post(loopback_server.url, content=b"hello")).content
+            with pytest.raises(httpx2.ConnectError):
+                await client.get("https://api.anthropic.com")
+
+    asyncio.run(send())
+    (_, answer), (_, refused) = log.exchanges
+    assert b"1: hello" in body(answer)
+    assert isinstance(refused[-1], Cut)
 
 
 @pytest.mark.parametrize(("pace", "kind"), [(0, VirtualClock), (1, SystemClock), (0.5, SystemClock)])

@@ -59,10 +59,18 @@ def live_http_client() -> Any:
     return http.Client(**_sdk_defaults(http))
 
 
-def live_async_http_client() -> Any:
-    """Return an async client for the network; see `live_http_client`."""
+def live_async_http_client(*layers: Layer) -> Any:
+    """Return an async client for the network, whose requests pass through `layers`; see `live_http_client`."""
     http = sdk_http_library()
-    return http.AsyncClient(**_sdk_defaults(http))
+    client = http.AsyncClient(**_sdk_defaults(http))
+    if layers:  # around its own transports, so that proxies of the environment are used
+        client._transport = _layered(client._transport, layers, http)
+        client._mounts = {pattern: _layered(one, layers, http) for pattern, one in client._mounts.items()}
+    return client
+
+
+def _layered(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
+    return transport and transport_class(http)(transport, *layers, clock=SystemClock())
 
 
 def clock_for(pace: float, *, moves_loop: bool = True) -> Clock:

@@ -31,7 +31,7 @@ def test_messages_of_every_shape_become_turns() -> None:
         {"role": "assistant", "content": "Hi."},
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]},
     )
-    first, second = transcripts_of(Context(messages=messages))
+    first, second = transcripts_of(Context(messages=messages), {2: [3, 4]})
     assert [ToolPart("a", "look", {}, result="Seen.\n[image]", is_error=True)] == first.parts
     assert ("Hello.", [TextPart("text", ["Hi."]), TextPart("thinking", ["Hm."])]) == (second.prompt, second.parts)
 

@@ -14,6 +14,7 @@ from flag_harness.reference.context.store import verify_context
 from flag_harness.reference.tools.bash import Bash
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
+from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedChat, read_recorded_chat
 from flag_harness.reference.ui.chat.session import Chat
@@ -64,7 +65,8 @@ class ChatDirectory:
     def _make_chat(self, id: str) -> Chat:
         folder = self.options.folder_path
         path = folder / f"{id}.json"
-        client = make_client(self.options, id)
+        exchanges = ExchangeFiles(folder / f"{id}.requests")
+        client = make_client(self.options, id, exchanges)
         notices = _check_file(path)
         environ, clock, gate = dict(self._environ), SystemClock(), ApprovalGate(is_on=self.options.asks)
         recorded, tools, description = RecordedChat(), list[Tool](), ""
@@ -84,7 +86,6 @@ class ChatDirectory:
             "tool_timeout": _LONGEST_CALL,
         }
         agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
-        turns = transcripts_of(agent.context)
         return Chat(
             agent,
             environ,
@@ -92,7 +93,8 @@ class ChatDirectory:
             gate=gate,
             tools=tools,
             path=path,
-            turns=turns,
+            turns=transcripts_of(agent.context, exchanges.numbers_by_turn()),
+            exchanges=exchanges,
             notices=notices,
             description=description,
         )

@@ -8,14 +8,18 @@ from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTranscript
 
 
-def transcripts_of(context: Context) -> list[TurnTranscript]:
-    """Return one transcript for each turn in the context. Their usage is unknown, so it is empty."""
+def transcripts_of(context: Context, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
+    """Return one transcript for each turn in the context. Their usage is unknown, so it is empty.
+
+    `exchanges` are the numbers of the saved requests by turn, counted from 1.
+    """
     turns: list[TurnTranscript] = []
     for message in context.messages:
         blocks = block_list(message["content"])
         texts = [block["text"] for block in blocks if block["type"] == "text"]
         if message["role"] == "user" and texts:
-            turns.append(TurnTranscript("\n\n".join(texts), has_ended=True))
+            number = sum(one.prompt is not None for one in turns) + 1
+            turns.append(TurnTranscript("\n\n".join(texts), has_ended=True, exchanges=exchanges.get(number, [])))
         turn = turns[-1] if turns else TurnTranscript(None, has_ended=True)
         if not turns:
             turns.append(turn)

@@ -15,6 +15,7 @@ from flag_harness.reference.context.conversation import is_unanswered
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.advice import STOPPED
 from flag_harness.reference.ui.chat.approval import ApprovalGate
+from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 
 LOG = logging.getLogger("flag_harness.reference.ui")
@@ -24,8 +25,9 @@ class Chat:
     """A session on the page. Any thread may call any method.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
-    page; `revision` grows each time one of them changes. `description` says what the upstream answers. The thread of
-    the chat starts with the first turn, and ends with `close` or the process.
+    page; `revision` grows each time one of them changes. `description` says what the upstream answers. `exchanges` is a
+    layer of the agent's client. The thread of the chat starts with the first turn, and ends with `close` or the
+    process.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Chat:
         clock: Clock,
         gate: ApprovalGate,
         tools: Sequence[Tool] = (),
+        exchanges: ExchangeFiles,
         path: Path | None = None,
         turns: Sequence[TurnTranscript] = (),
         notices: Sequence[str] = (),
@@ -43,7 +46,7 @@ class Chat:
     ) -> None:
         self.clock, self.gate, self.tools, self.path = clock, gate, tuple(tools), path
         self.turns, self.notices, self.revision = list(turns), tuple(notices), 0
-        self.description = description
+        self.description, self.exchanges = description, exchanges
         self._earlier_usage = agent.context.usage
         self._agent, self._environ = agent, environ
         self._lock = threading.Lock()
@@ -137,8 +140,9 @@ class Chat:
             runner.get_loop().run_forever()
 
     def _start_turn(self, turn: TurnTranscript) -> None:
+        before = self.exchanges.last
         self._task = asyncio.get_running_loop().create_task(self._run_turn(turn))
-        self._task.add_done_callback(lambda task: self._end_turn(turn, task))
+        self._task.add_done_callback(lambda task: self._end_turn(turn, before, task))
 
     def _cancel_turn(self) -> None:
         """Cancel the task once: a second cancellation would interrupt its cleanup."""
@@ -151,7 +155,8 @@ class Chat:
                 turn.add_event(event, self.context.model)
                 self._announce_change()
 
-    def _end_turn(self, turn: TurnTranscript, task: "asyncio.Task[None]") -> None:
+    def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:
+        turn.exchanges = range(before + 1, self.exchanges.last + 1)
         if task.cancelled():
             turn.add_notice("warning", STOPPED)
         elif (error := task.exception()) is not None:

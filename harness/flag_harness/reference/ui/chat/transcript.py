@@ -75,7 +75,7 @@ class TurnTranscript:
     """One turn: the user's prompt (None continues an unanswered one), and what followed.
 
     `first_token` is the seconds to the first token of the turn's first answer. `cost` is in US dollars, or None if a
-    price is unknown.
+    price is unknown. `exchanges` are the numbers of its saved requests.
     """
 
     prompt: str | None
@@ -85,6 +85,7 @@ class TurnTranscript:
     requests: int = 0
     first_token: float | None = None
     has_ended: bool = False
+    exchanges: Sequence[int] = ()
     _attempt: int = 0
     """The index of the first part of the request that is under way."""
 

@@ -14,13 +14,15 @@ from flag_harness.transports.clock import SystemClock
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-    from flag_harness.wire.timeline import Upstream
+    from flag_harness.wire.timeline import Layer, Upstream
 
 _NO_KEY = "ANTHROPIC_API_KEY is not set: set it and start again, or use --upstream=simulator, which needs no key"
 
 
-def make_client(options: UiOptions, seed: str) -> "AsyncAnthropic":
-    """Return a client for one session, in real time. Ids of the simulator depend on `seed`.
+def make_client(options: UiOptions, seed: str, *layers: "Layer") -> "AsyncAnthropic":
+    """Return a client for one session, in real time, whose requests pass through `layers`.
+
+    Ids of the simulator depend on `seed`.
 
     Raise `HarnessError` if the upstream's file cannot be read, or if there is no key for the live API.
     """
@@ -28,8 +30,9 @@ def make_client(options: UiOptions, seed: str) -> "AsyncAnthropic":
 
     if options.upstream == "live":
         check_key()
-        return AsyncAnthropic(http_client=live_async_http_client())
-    http_client = async_http_client(_upstream(options, seed), *map(parse_fault, options.faults), pace=1)
+        return AsyncAnthropic(http_client=live_async_http_client(*layers))
+    faults = map(parse_fault, options.faults)
+    http_client = async_http_client(_upstream(options, seed), *layers, *faults, pace=1)
     return AsyncAnthropic(api_key="unused", base_url="https://api.anthropic.com", http_client=http_client)
 
 

@@ -9,8 +9,10 @@ from flag_harness.errors import HarnessError
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
+from flag_harness.reference.ui.page.address import SESSION
+from flag_harness.reference.ui.page.exchange_view import exchange_in_address, show_exchange
 from flag_harness.reference.ui.page.plain_text import plain_text
-from flag_harness.reference.ui.page.sidebar import SESSION, show_sidebar
+from flag_harness.reference.ui.page.sidebar import show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
 
 IDLE_POLL_SECONDS = 5.0
@@ -27,13 +29,17 @@ def show_page(options: UiOptions) -> None:
     reset_keys()
     try:
         chats = chat_directory(options.to_argument())
-        chat = chats.open(_session_id())
+        session = _session_id()
+        chat = chats.open(session)
     except HarnessError as error:
         st.error(_literal(str(error)))
         return
+    if number := exchange_in_address():
+        show_exchange(chat.exchanges, number, session)
+        return
     environ = show_sidebar(options, chat, chats.saved_ids())
     is_running, revision = chat.is_running, chat.revision
-    drawing = _show_turns(chat, is_running)
+    drawing = _show_turns(chat, session, is_running)
     if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):
         if chat.send(prompt, environ):
             st.rerun()
@@ -62,7 +68,7 @@ def _session_id() -> str:
     return id
 
 
-def _show_turns(chat: Chat, is_running: bool) -> TurnDrawing | None:
+def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | None:
     """Show the turns of the chat. Return the drawing of the running turn, or None if none is running."""
     turns = list(chat.turns)
     for notice in chat.notices:
@@ -71,7 +77,7 @@ def _show_turns(chat: Chat, is_running: bool) -> TurnDrawing | None:
     if (hidden := len(done) - _TURNS) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
         done = done[hidden:]
     for turn in done:
-        show_turn(turn, chat)
+        show_turn(turn, chat, session)
     return TurnDrawing(turns[-1].prompt) if is_running else None
 
 

@@ -12,6 +12,7 @@ from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_B
 from flag_harness.reference.ui.chat.directory import new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
+from flag_harness.reference.ui.page.address import SESSION
 from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.switches import (
     FlagSwitch,
@@ -98,8 +99,6 @@ def _open_session(id: str) -> None:
     st.query_params[SESSION] = id
 
 
-SESSION = "session"
-"""The parameter of the page's address that names the session."""
 _SAVED = "saved"
 PYPROJECT = find_root() / "pyproject.toml"
 """The configuration of the project in whose folder, or one below, the server was started."""

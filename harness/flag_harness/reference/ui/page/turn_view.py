@@ -9,6 +9,7 @@ from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import read_settings
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
+from flag_harness.reference.ui.page.exchange_view import exchange_links
 from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, turn_pieces
 from flag_harness.reference.ui.page.plain_text import block_text, plain_text
 
@@ -58,12 +59,12 @@ class TurnDrawing:
         self._drawn = pieces
 
 
-def show_turn(turn: TurnTranscript, chat: Chat) -> None:
-    """Show a turn that has ended."""
+def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
+    """Show a turn that has ended, with links to its requests. `session` is the id of the chat."""
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
-    if turn.requests:
-        drawing.below.caption(usage_words(turn))
+    if turn.requests or turn.exchanges:
+        drawing.below.caption(" · ".join([usage_words(turn)] * bool(turn.requests) + exchange_links(turn, session)))
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:

@@ -1,0 +1,168 @@
+"""Keep the raw requests and responses of a session in files, one file for each request.
+
+A file has one JSON value a line: the request, the head of the response, each chunk with its time, and the end. It is
+written as the response arrives, so that a killed server leaves what had come.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette.redact.headers import select_request_headers, select_response_headers
+from flag_harness.reference.context.conversation import block_list
+from flag_harness.wire.timeline import Chunk, Cut, Edit, Head, Piece, Request
+
+_NAME = re.compile(r"(\d{4,9})\.jsonl")
+_ENCODING = ("utf-8", "surrogateescape")
+"""Chunks may end inside a character; this way they are joined again without loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawExchange:
+    """A request and what its response was, as texts.
+
+    Attributes:
+        request: method and URL, headers, and the body as it was sent.
+        head: status and headers; empty if no response has arrived.
+        body: the body of the response, as far as it arrived.
+        ending: how the response ended, and after how many seconds.
+    """
+
+    request: str
+    head: str
+    body: str
+    ending: str
+
+    @property
+    def text(self) -> str:
+        """The whole exchange."""
+        return "\n\n".join(part for part in (self.request, self.head, self.body, f"[{self.ending}]") if part)
+
+
+class ExchangeFiles:
+    """A layer that appends each request and its response to a file in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self.last = max(self._numbers(), default=0)
+        """The number of the last request."""
+
+    def __call__(self, request: Request) -> Edit:
+        with self._lock:
+            self.last += 1
+            path = self._path(self.last)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        headers = select_request_headers(request.headers)
+        sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
+        path.write_text(_line({"turn": _turn_of_body(request.body)}) + _line(sent), encoding="utf-8")
+
+        def keep(piece: Piece) -> Iterable[Piece]:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(_line(_piece_values(piece, request.url)))
+            return (piece,)
+
+        return keep
+
+    def numbers_by_turn(self) -> dict[int, list[int]]:
+        """Return the numbers of the saved requests by the turn of the conversation, counted from 1, in which they were
+        sent. Files that cannot be read are left out.
+        """
+        found: dict[int, list[int]] = {}
+        for number in self._numbers():
+            lines = self._lines(number, 1)
+            if lines and isinstance(lines[0].get("turn"), int):
+                found.setdefault(lines[0]["turn"], []).append(number)
+        return found
+
+    def load(self, number: int) -> RawExchange | None:
+        """Return the exchange with this number, or None if there is no such file."""
+        lines = self._lines(number)
+        if len(lines) < _REQUEST_LINES:
+            return None
+        request, pieces = lines[1], lines[_REQUEST_LINES:]
+        head = next((one for one in pieces if "status" in one), None)
+        body = "".join(one["text"] for one in pieces if "text" in one)
+        target = f"{request['method']} {request['url']}"
+        return RawExchange(
+            "\n".join((target, *_header_lines(request["headers"]), "", _readable(request["body"]))),
+            "" if head is None else "\n".join((f"HTTP {head['status']}", *_header_lines(head["headers"]))),
+            _readable(body),
+            _ending(pieces),
+        )
+
+    def _numbers(self) -> list[int]:
+        names = (_NAME.fullmatch(path.name) for path in self._folder.glob("*.jsonl"))
+        return sorted(int(name[1]) for name in names if name)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:04}.jsonl"
+
+    def _lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
+        """Return the values in a file, without an incomplete last line; an empty list if it cannot be read."""
+        try:
+            with self._path(number).open(encoding="utf-8") as file:
+                texts = [file.readline()] if most == 1 else file.readlines()
+                return [json.loads(text) for text in texts if text.endswith("\n")]
+        except (OSError, ValueError):
+            return []
+
+
+def turn_count(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many turns of the user are in these messages. Messages with tool results only do not count."""
+    return sum(
+        message["role"] == "user" and any(block["type"] == "text" for block in block_list(message["content"]))
+        for message in messages
+    )
+
+
+def _turn_of_body(body: bytes) -> int:
+    try:
+        return turn_count(json.loads(body)["messages"])
+    except (ValueError, LookupError, TypeError):
+        return 0
+
+
+def _piece_values(piece: Piece, url: str) -> dict[str, Any]:
+    match piece:
+        case Head():
+            headers = select_response_headers(piece.headers, url)
+            return {"at": piece.at, "status": piece.status, "headers": headers}
+        case Chunk():
+            return {"at": piece.at, "text": _decode(piece.data)}
+        case Cut():
+            return {"at": piece.at, "ending": f"the connection broke: {piece.how}"}
+        case _:
+            return {"at": piece.at, "ending": "complete"}
+
+
+def _ending(pieces: Sequence[Mapping[str, Any]]) -> str:
+    if not pieces:
+        return "no response arrived"
+    last = pieces[-1]
+    return f"{last.get('ending', 'not read to its end')}, after {last['at']:.3f} s"
+
+
+def _header_lines(headers: Iterable[Sequence[str]]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers]
+
+
+def _decode(data: bytes) -> str:
+    return data.decode(*_ENCODING)
+
+
+def _readable(text: str) -> str:
+    """Return a text in which bytes that are not UTF-8 are replacement characters."""
+    return text.encode(*_ENCODING).decode("utf-8", "replace")
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":")) + "\n"
+
+
+_REQUEST_LINES = 2
+"""The first line has the turn, so that it can be read alone; the second one the request."""

@@ -1,0 +1,61 @@
+"""Show one request of a session and its response as they were sent, and the links to them."""
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+
+from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, RawExchange
+from flag_harness.reference.ui.chat.transcript import TurnTranscript
+from flag_harness.reference.ui.page.address import REQUEST, SESSION
+from flag_harness.reference.ui.page.plain_text import plain_text
+
+MOST_CHARACTERS = 100_000
+"""The most characters of a text that the page shows. The rest is in the file to download."""
+
+
+def exchange_links(turn: TurnTranscript, session: str) -> list[str]:
+    """Return a link to each request of a turn, as Markdown."""
+    return [f"[request {number}](?{SESSION}={session}&{REQUEST}={number})" for number in turn.exchanges]
+
+
+def exchange_in_address() -> int:
+    """Return the number of the request in the page's address, or 0 if there is none."""
+    number = st.query_params.get(REQUEST, "")
+    return int(number) if number.isdecimal() and number.isascii() else 0
+
+
+def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
+    """Show a request and its response. Keys and the headers that may hold secrets are left out."""
+    st.subheader(f"Request {number}")
+    exchange = exchanges.load(number)
+    if exchange is None:
+        st.warning(f"This session has no request {number}. It has {exchanges.last}.")
+    else:
+        _show_parts(exchange)
+        name = f"{session}-request-{number}.txt"
+        st.download_button("Download", plain_text(exchange.text), name, "text/plain", key="download")
+    st.link_button("Open the chat", f"?{SESSION}={session}")
+
+
+def _show_parts(exchange: RawExchange) -> None:
+    head, _, body = exchange.request.partition("\n\n")
+    _show_code([head, _indent(body)])
+    st.subheader("Response")
+    st.text(plain_text(exchange.ending))
+    _show_code([exchange.head, _indent(exchange.body)])
+
+
+def _show_code(texts: Sequence[str]) -> None:
+    for text in filter(None, texts):
+        st.code(plain_text(text[:MOST_CHARACTERS]), language=None, wrap_lines=True)
+        if len(text) > MOST_CHARACTERS:
+            st.text(f"These are the first {MOST_CHARACTERS:,} of {len(text):,} characters. Download all of them below.")
+
+
+def _indent(text: str) -> str:
+    """Return JSON with one value a line; other texts as they are."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
