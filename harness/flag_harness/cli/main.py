@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from flag_harness.cli.cassette import add_cassette_command
+from flag_harness.cli.completion import add_completion_command
 from flag_harness.cli.context import add_context_command
 from flag_harness.cli.demo import add_demo_command
 from flag_harness.cli.gate import add_gate_command
@@ -47,6 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = add_commands(parser)
     for add_command in COMMANDS:
         add_command(subparsers)
+    add_completion_command(subparsers, parser)
     return parser
 
 
