@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_message, _command, _grid_lines
+from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_message, _console_command, _grid_lines
 from flag_harness.config import read_config
 from flag_harness.record import RunRow, load_record
 
@@ -184,10 +184,10 @@ def test_commands_are_named_as_the_shell_finds_them(monkeypatch: pytest.MonkeyPa
         (tmp_path / folder / "pytest").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "this" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "this"))
-    assert "pytest" == _command("pytest")
+    assert "pytest" == _console_command("pytest")
     monkeypatch.setenv("PATH", str(tmp_path / "other"))
-    assert f"{tmp_path}/this/python -m pytest" == _command("pytest")
-    assert f"{tmp_path}/this/python -m flag_harness.cli" == _command("flag-harness")
+    assert f"{tmp_path}/this/python -m pytest" == _console_command("pytest")
+    assert f"{tmp_path}/this/python -m flag_harness.cli" == _console_command("flag-harness")
 
 
 def test_another_error_is_shown_whole() -> None:

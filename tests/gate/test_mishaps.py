@@ -182,13 +182,13 @@ def test_a_file_of_prod_that_changes_under_a_running_promotion_is_not_lost(
     project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
     from flag_harness.gate.prod.history import History
 
-    start: Callable[..., Any] = History.start
+    write_journal: Callable[..., Any] = History.write_journal
 
-    def start_late(history: History, journal: Any) -> None:
-        start(history, journal)
+    def write_journal_late(history: History, journal: Any) -> None:
+        write_journal(history, journal)
         project.write("prod/tools.py", "by hand")
 
-    monkeypatch.setattr(History, "start", start_late)
+    monkeypatch.setattr(History, "write_journal", write_journal_late)
     printed = project.run("promote", code=1)
     assert "tools.py changed while promotion 1 was interrupted" in printed
     assert "by hand" == (project.prod / "tools.py").read_text(encoding="utf-8")

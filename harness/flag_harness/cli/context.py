@@ -82,7 +82,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
     model = arguments.model or body.get("model", "")
     if not isinstance(model, str):
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
-    combination = _combination_id(arguments.combination)
+    combination = _chosen_combination_id(arguments.combination)
     context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
     save_context(context, arguments.path)
     notes = heal(context)[1]
@@ -93,7 +93,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _combination_id(stated: str | None) -> str:
+def _chosen_combination_id(stated: str | None) -> str:
     """Return the id of the combination that the option states, or else the environment selects.
 
     Raise `FlagError` if the option names an unknown flag.

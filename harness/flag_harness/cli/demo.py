@@ -52,15 +52,15 @@ def add_demo_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--keep", metavar="DIR", type=Path, help="write the project to DIR, which must be new or empty")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_demo)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_demo(arguments: argparse.Namespace) -> int:
     if find_spec("anthropic") is None:
         raise DemoError("the agent of the demo needs the SDK, which is not installed: pip install anthropic")
     project = _create_project(arguments.keep)
-    _print(["Testing a small support agent under all 16 combinations of its four flags (no key, no network) ..."])
-    _print(_lines(project, _run_tests(project)))
+    _print_lines(["Testing a small support agent under all 16 combinations of its four flags (no key, no network) ..."])
+    _print_lines(_report_lines(project, _run_tests(project)))
     return 0
 
 
@@ -101,29 +101,29 @@ def _run_tests(project: Path) -> str:
     if run.returncode != 1:
         raise DemoError(
             f"{run.stdout}\nthe tests of the demo should end with exit code 1, and ended with {run.returncode}; to run "
-            f"them again: cd {shlex.quote(str(project))} && {_command('pytest')}"
+            f"them again: cd {shlex.quote(str(project))} && {_console_command('pytest')}"
         )
     return run.stdout
 
 
-def _lines(project: Path, output: str) -> Iterator[str]:
+def _report_lines(project: Path, output: str) -> Iterator[str]:
     flags, rows = read_config(project / "pyproject.toml").flags, load_record(project / RECORD).rows
     smallest = min((row for row in rows if row.outcome == "failed"), key=lambda row: row.combination.count("+"))
     yield ""
     yield from _grid_lines(flags, rows)
     yield ""
-    yield _paint("What each flag changes in the requests (pytest prints more)", "bold")
+    yield _add_color("What each flag changes in the requests (pytest prints more)", "bold")
     yield from _effect_lines(output)
     yield ""
-    yield _paint("Which flags broke it", "bold")
-    yield f"  {_paint(_explain(flags, rows), 'red')}"
+    yield _add_color("Which flags broke it", "bold")
+    yield f"  {_add_color(_describe_cause(flags, rows), 'red')}"
     yield f"  400: {_api_message(smallest)}"
     yield ""
-    yield _paint("The smallest failing run", "bold")
+    yield _add_color("The smallest failing run", "bold")
     yield f"  cd {shlex.quote(str(project))}"
-    yield f"  {_command('pytest')} {shlex.quote(smallest.case)}"
+    yield f"  {_console_command('pytest')} {shlex.quote(smallest.case)}"
     yield ""
-    yield from _next_lines(project)
+    yield from _next_step_lines(project)
 
 
 def _grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
@@ -134,15 +134,15 @@ def _grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
     widths = [max(len(name), len("passed")) for name in across]
     yield f"  {'':<{first}}  {'  '.join(map(str.ljust, across, widths))}".rstrip()
     for name in down:
-        cells = [outcomes[_join_ids(name, other)] for other in across]
+        cells = [outcomes[_join_combination_ids(name, other)] for other in across]
         padded = [
-            _paint(cell, "red" if cell == "failed" else "green") + " " * (width - len(cell))
+            _add_color(cell, "red" if cell == "failed" else "green") + " " * (width - len(cell))
             for cell, width in zip(cells, widths, strict=True)
         ]
         yield f"  {name:<{first}}  {'  '.join(padded)}".rstrip()
 
 
-def _join_ids(first: str, second: str) -> str:
+def _join_combination_ids(first: str, second: str) -> str:
     return "+".join(one for one in (first, second) if one != "off") or "off"
 
 
@@ -150,7 +150,7 @@ def _effect_lines(output: str) -> Iterator[str]:
     """Yield the first effect of each flag that holds in every pair of runs. Pytest prints the others as well."""
     effects: dict[str, str] = {}
     flag = ""
-    for line in _section(output, "what each flag changes"):
+    for line in _find_section(output, "what each flag changes"):
         name, _, effect = line.partition("  ")
         flag = name or flag
         if _EVERY_PAIR.search(effect):
@@ -159,7 +159,7 @@ def _effect_lines(output: str) -> Iterator[str]:
     yield from (f"  {name:<{width}}  {effect}" for name, effect in effects.items())
 
 
-def _section(output: str, title: str) -> list[str]:
+def _find_section(output: str, title: str) -> list[str]:
     """Return the lines of a section of what pytest printed."""
     _, _, rest = output.partition(f" {title} -")
     lines = rest.splitlines()[1:]
@@ -167,7 +167,7 @@ def _section(output: str, title: str) -> list[str]:
     return lines[:end]
 
 
-def _explain(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
+def _describe_cause(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
     combinations = [(parse_combination(flags, row.combination), row.outcome == "passed") for row in rows]
     return str(explain_failures(flag_space(tuple(flags)), [(one.row, passed) for one, passed in combinations if one]))
 
@@ -178,20 +178,20 @@ def _api_message(row: RunRow) -> str:
     return message[1] if message else row.reason
 
 
-def _next_lines(project: Path) -> Iterator[str]:
+def _next_step_lines(project: Path) -> Iterator[str]:
     """Yield what the user can do next."""
     lines = (project / "agent.py").read_text(encoding="utf-8").splitlines()
     number = next(index for index, line in enumerate(lines, start=1) if BUG in line)
-    yield _paint("Next", "bold")
-    yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_command('pytest')}` again."
+    yield _add_color("Next", "bold")
+    yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_console_command('pytest')}` again."
     yield '  2. Test your own agent: "Ten minutes to your own suite" in the README.'
-    report = f"{_command('flag-harness')} report"
+    report = f"{_console_command('flag-harness')} report"
     yield f"  3. Look at the record of this run: `{report} metrics {RECORD}` says what each flag costs, and"
     extra = "" if find_spec("jinja2") else " (it needs jinja2: pip install 'flag-harness[report]')"
     yield f"     `{report} build {RECORD} -o report.html` writes a page{extra}."
 
 
-def _command(name: str) -> str:
+def _console_command(name: str) -> str:
     """Return how to start a command of this environment: by its name if the shell finds it there."""
     found = which(name)
     if found and Path(found).parent == Path(sys.executable).parent:
@@ -200,13 +200,13 @@ def _command(name: str) -> str:
     return f"{shlex.quote(sys.executable)} -m {modules[name]}"
 
 
-def _paint(text: str, style: str) -> str:
+def _add_color(text: str, style: str) -> str:
     """Return the text in a colour if the output is a terminal, unless NO_COLOR is set."""
     is_plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
     return text if is_plain else f"\033[{_COLOURS[style]}m{text}\033[0m"
 
 
-def _print(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     """Print lines at once. What the encoding of the output lacks becomes a question mark."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:

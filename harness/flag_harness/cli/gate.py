@@ -22,7 +22,7 @@ from flag_harness.gate.output import (
     status_lines,
 )
 from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
-from flag_harness.gate.prod.stage import stage
+from flag_harness.gate.prod.stage import stage_files
 from flag_harness.gate.prod.status import read_status
 from flag_harness.gate.rules.candidate import has_passed
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
@@ -51,9 +51,9 @@ def add_gate_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
     one.add_argument("--overwrite", action="store_true", help="discard the changes in TEST")
     one = _add_command(commands, "check", "judge each rule of the policy on the evidence", _run_check)
     one.add_argument("--markdown", action="store_true", help="print Markdown, for the summary of a CI job")
-    _add_evidence(one)
+    _add_evidence_arguments(one)
     one = _add_command(commands, "approve", "approve these files on this evidence, in a file for git", _run_approve)
-    _add_evidence(one)
+    _add_evidence_arguments(one)
     one.add_argument("--reason", required=True, metavar="TEXT", help="why these files may go to PROD")
     one.add_argument("--name", metavar="NAME", help="who approves (default: the user that git is configured for)")
     one = _add_command(commands, "promote", "copy the approved files of TEST to PROD", _run_promote)
@@ -95,16 +95,16 @@ def _add_command(
 ) -> argparse.ArgumentParser:
     parser = _add_parser(commands, name, f"{summary[0].upper()}{summary[1:]}.")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=lambda arguments: _run(run, arguments))
+    parser.set_defaults(run=lambda arguments: _run_and_print_refusal(run, arguments))
     return parser
 
 
-def _add_evidence(parser: argparse.ArgumentParser) -> None:
+def _add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="records of `--harness-record`")
     parser.add_argument("--source", type=Path, metavar="DIR", help="the folder with the files (default: TEST)")
 
 
-def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def _run_and_print_refusal(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run a command and return its exit code; print the refusal if the gate refuses."""
     try:
         return run(arguments)
@@ -118,34 +118,34 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
 
 def _run_stage(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    prod, test = _open_prod(gate), _test_folder(gate)
-    paths = stage(prod, test, overwrite=arguments.overwrite)
+    prod, test = _require_prod(gate), _require_test_folder(gate)
+    paths = stage_files(prod, test, overwrite=arguments.overwrite)
     line = f"{test}: {quantity(len(paths), 'file')} changed to match {prod.folder}"
-    _print(arguments, {"test": str(test), "changed": paths}, [line])
+    _print_result(arguments, {"test": str(test), "changed": paths}, [line])
     return 0
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    candidate = read_candidate(gate, arguments.source or _test_folder(gate), arguments.evidence)
+    candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
     lines = check_markdown(results) if arguments.markdown else check_lines(results)
-    _print(arguments, check_values(candidate, results), lines)
+    _print_result(arguments, check_values(candidate, results), lines)
     return 0 if has_passed(results) else 1
 
 
 def _run_approve(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    name = _user_name(gate, arguments.name)
+    name = _require_user_name(gate, arguments.name)
     if not arguments.reason.strip():
         raise GateError('--reason is empty; say why these files may go to PROD: --reason "..."')
-    candidate = read_candidate(gate, arguments.source or _test_folder(gate), arguments.evidence)
+    candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
     if not has_passed(results):
         raise GateRefusalError("\n".join(["not approved:", *check_lines(results)]))
     file = write_approval(candidate, name, arguments.reason)
     values = {**check_values(candidate, results), "approval": str(file.path)}
-    _print(
+    _print_result(
         arguments, values, [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"]
     )
     return 0
@@ -153,20 +153,20 @@ def _run_approve(arguments: argparse.Namespace) -> int:
 
 def _run_promote(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    test = _test_folder(gate, arguments.test)
-    prod = _open_prod(gate, arguments.prod, [test])
-    who, dry_run = _user_name(gate, "", "somebody"), arguments.dry_run
+    test = _require_test_folder(gate, arguments.test)
+    prod = _require_prod(gate, arguments.prod, [test])
+    who, dry_run = _require_user_name(gate, "", "somebody"), arguments.dry_run
     change = promote(prod, test, arguments.evidence, who, _message_printer(arguments), dry_run=dry_run)
     if change is None:
-        _print(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
+        _print_result(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
         return 0
-    _print(arguments, change_values(change), change_lines(change, prod, test))
+    _print_result(arguments, change_values(change), change_lines(change, prod, test))
     return 0
 
 
 def _run_rollback(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    prod, who = _open_prod(gate), _user_name(gate, arguments.name)
+    prod, who = _require_prod(gate), _require_user_name(gate, arguments.name)
     change = roll_back(
         prod,
         arguments.to,
@@ -176,20 +176,20 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
-    _print(arguments, change_values(change), change_lines(change, prod, None))
+    _print_result(arguments, change_values(change), change_lines(change, prod, None))
     return 0
 
 
 def _run_log(arguments: argparse.Namespace) -> int:
-    entries = _open_prod(_load_gate()).history.entries()
-    _print(arguments, {"entries": history_values(entries)}, history_lines(entries))
+    entries = _require_prod(_load_gate()).history.entries()
+    _print_result(arguments, {"entries": history_values(entries)}, history_lines(entries))
     return 0
 
 
 def _run_status(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    status = read_status(_open_prod(gate), gate.test)
-    _print(arguments, status.values(), status_lines(status))
+    status = read_status(_require_prod(gate), gate.test)
+    _print_result(arguments, status.values(), status_lines(status))
     return 0 if status.is_sound else 1
 
 
@@ -203,20 +203,20 @@ def _load_gate() -> Gate:
     return gate
 
 
-def _test_folder(gate: Gate, folder: Path | None = None) -> Path:
+def _require_test_folder(gate: Gate, folder: Path | None = None) -> Path:
     if (found := folder or gate.test) is None:
         raise ConfigError("the folder TEST is not known; set TEST_ENV, or `test` in the gate's settings")
     return found
 
 
-def _open_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> Prod:
+def _require_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> Prod:
     if (found := folder or gate.prod) is None:
         raise ConfigError("the folder PROD is not known; set PROD_ENV, or `prod` in the gate's settings")
     return open_prod(gate, found, others or ([gate.test] if gate.test else []))
 
 
-def _user_name(gate: Gate, name: str | None, default: str = "") -> str:
-    if not (who := name or git.identity(gate.root) or default):
+def _require_user_name(gate: Gate, name: str | None, default: str = "") -> str:
+    if not (who := name or git.configured_user(gate.root) or default):
         raise GateError("git has no user.name and user.email; name yourself with --name")
     return who
 
@@ -226,5 +226,5 @@ def _message_printer(arguments: argparse.Namespace) -> Callable[[str], None]:
     return lambda message: print(message, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
 
-def _print(arguments: argparse.Namespace, values: dict[str, object], lines: Sequence[str]) -> None:
+def _print_result(arguments: argparse.Namespace, values: dict[str, object], lines: Sequence[str]) -> None:
     print(json.dumps(values) if arguments.json else "\n".join(lines))

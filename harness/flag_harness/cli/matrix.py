@@ -43,10 +43,10 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         default="",
         help=f"list a part of the combinations, and what each is the first to cover: {SELECTION_HELP}",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_matrix)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_matrix(arguments: argparse.Namespace) -> int:
     pyproject = find_root() / "pyproject.toml"
     flags, source = read_config(pyproject).flags, (read_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
@@ -86,7 +86,7 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
     lines = []
     for index, one in enumerate(combinations):
         gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
-        settings = {**_variables_to_set(one), **_values_elsewhere(one)}
+        settings = {**_environment_variables(one), **_values_by_source(one)}
         shown = " ".join(f"{name}={value}" for name, value in settings.items())
         line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{shown}"
         lines.append(line.rstrip())
@@ -99,7 +99,7 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
 def _json_report(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> dict[str, object]:
     document: dict[str, object] = {
         "selected": selected,
-        "combinations": {one.id: _variables_to_set(one) for one in combinations},
+        "combinations": {one.id: _environment_variables(one) for one in combinations},
         "values": {one.id: one.values for one in combinations},
     }
     if coverage:
@@ -110,11 +110,11 @@ def _json_report(selected: str, combinations: Sequence[Combination], coverage: C
     return document
 
 
-def _variables_to_set(combination: Combination) -> dict[str, str]:
+def _environment_variables(combination: Combination) -> dict[str, str]:
     return {name: value for name, value in combination.environ.items() if value is not None}
 
 
-def _values_elsewhere(combination: Combination) -> dict[str, str]:
+def _values_by_source(combination: Combination) -> dict[str, str]:
     """Return the values of flags that have no variable, by source: `openfeature:ranker`, `set:app:override`."""
     return {
         f"{flag.source_kind}:{flag.name if flag.set == SET_FLAGS else flag.source}": value_text(combination[flag.name])

@@ -184,8 +184,8 @@ def _run_build(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
     record = merge_records([load_record(path) for path in paths]) if paths else _load_run(None)
     write_report(arguments.output, record, datetime.now(UTC), load_conversations(*paths))
-    _print_problem(record)
-    print(f"{arguments.output}: a report of {_count_rows(record)}")
+    _print_record_problem(record)
+    print(f"{arguments.output}: a report of {_row_count_text(record)}")
     return 1 if record.problem else 0
 
 
@@ -206,7 +206,7 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
         print(json.dumps({"effects": [effect_values(effect) for effect in record_effects(record)], "passes": passes}))
     else:
         print("\n".join(metric_lines(record)))
-    _print_problem(record)
+    _print_record_problem(record)
     return 1 if record.problem else 0
 
 
@@ -214,8 +214,8 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     records = [load_record(path) for path in arguments.records]
     merged = merge_records(records)
     pooled = pool_rows(records)
-    known = all_changes(recorded_flags(merged.header), _production(arguments, merged))
-    changes = _chosen_changes(arguments.flags, judgeable_changes(pooled.rows, known))
+    known = all_changes(recorded_flags(merged.header), _read_production_values(arguments, merged))
+    changes = _select_changes(arguments.flags, judgeable_changes(pooled.rows, known))
     verdicts = judge_changes(pooled.rows, changes)
     pairs = [
         (one, verdict, rows_of_both_arms(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)
@@ -227,16 +227,16 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))
         print(*rate_blame_lines(pooled.rows, known), *pool_lines(pooled, len(records)), sep="\n")
-        _print_problem(merged)
+        _print_record_problem(merged)
     return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
 
 
-def _production(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
+def _read_production_values(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
     """Return the values of flags in production that the command line names. Other flags have their defaults there."""
     return read_baseline(arguments.baseline, recorded_flags(record.header)).values if arguments.baseline else {}
 
 
-def _chosen_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
+def _select_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
     """Return those of the changes that vary to judge. Raise `RecordError` if none is of a flag that `flags` names."""
     names = [name.strip() for name in flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})
@@ -253,7 +253,7 @@ def _run_logs(arguments: argparse.Namespace) -> int:
     record = _load_run(arguments.record)
     print(json.dumps(log_values(record)) if arguments.json else "\n".join(log_digest_lines(record)))
     if not arguments.json:
-        _print_problem(record)
+        _print_record_problem(record)
     return 1 if record.problem else 0
 
 
@@ -268,16 +268,16 @@ def _run_merge(arguments: argparse.Namespace) -> int:
         raise RecordError(f"{arguments.output}: cannot be written: {error.strerror or error}") from None
     for path in paths:
         copy_kept_cassettes(path, arguments.output)
-    _print_problem(merged)
-    print(f"{arguments.output}: {_count_rows(merged)} of {len(paths)} records")
+    _print_record_problem(merged)
+    print(f"{arguments.output}: {_row_count_text(merged)} of {len(paths)} records")
     return 1 if merged.problem else 0
 
 
-def _print_problem(record: RunRecord) -> None:
+def _print_record_problem(record: RunRecord) -> None:
     if record.problem:
         print(record.problem)
 
 
-def _count_rows(record: RunRecord) -> str:
+def _row_count_text(record: RunRecord) -> str:
     count = len(record.rows)
     return f"{count} row{'s' if count != 1 else ''}"

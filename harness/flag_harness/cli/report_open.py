@@ -95,7 +95,7 @@ def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     rows = opened.failed_rows(case)
     total = len(opened.record.rows)
     failed = sum(row.outcome == "failed" for row in opened.record.rows)
-    yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code(opened.record.header)}"
+    yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code_version(opened.record.header)}"
     if opened.record.problem:
         yield opened.record.problem
     for row in rows:
@@ -108,7 +108,7 @@ def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         yield from (f"  {command}" for command in opened.rerun_commands(case))
 
 
-def _code(header: RunHeader) -> str:
+def _code_version(header: RunHeader) -> str:
     changed = " with changes" if header.is_dirty else ""
     commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}, " if header.commit else ""
     started = f", {header.started_at}" if header.started_at else ""
@@ -121,7 +121,7 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
     values = ", ".join(f"{name}={value}" for name, value in row.values.items())
     yield from [f"  flags: {one_line(values)}"] if values else []
     yield from [f"  faults that fired: {', '.join(map(one_line, row.faults))}"] if row.faults else []
-    yield f"  {_origin(row)}"
+    yield f"  {_origin_text(row)}"
     conversation = opened.conversations.get(row.case)
     if conversation is None:
         yield "  no conversation was kept" if row.requests else "  it sent no request"
@@ -134,7 +134,7 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
         yield "  What answered it was not kept: it is run again with the project's own recordings."
 
 
-def _origin(row: RunRow) -> str:
+def _origin_text(row: RunRow) -> str:
     if row.recorded_from:
         return f"answered by: {one_line(row.cassette or 'a cassette')}, recorded from: {one_line(row.recorded_from)}"
     upstream = row.answered_by and {"simulator": "the simulator", "live": "the live API"}.get(row.answered_by)

@@ -190,7 +190,7 @@ def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
     return bool(problems)
 
 
-def _without_delays(upstream: Upstream) -> Upstream:
+def _remove_delays(upstream: Upstream) -> Upstream:
     """Return the upstream with all its recorded delays removed, so that only faults delay an answer."""
     return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
 
@@ -204,7 +204,7 @@ def _serve_until_stopped(
     """
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):
-        upstream, pace = _without_delays(upstream), 1.0
+        upstream, pace = _remove_delays(upstream), 1.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
     from flag_harness.transports.serve.server import LoopbackServer

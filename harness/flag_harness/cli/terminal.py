@@ -53,7 +53,7 @@ def console(*, no_color: bool = False) -> "Console":
 
 def print_json(report: Mapping[str, Any]) -> None:
     """Print a report as indented JSON."""
-    _write(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(report), sys.stdout)
+    _write_in_batches(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(report), sys.stdout)
     print()
 
 
@@ -63,17 +63,17 @@ def print_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool =
         for line in lines:
             screen.print(line, soft_wrap=soft_wrap)
     else:
-        _write(_plain_lines(screen, lines, soft_wrap=soft_wrap), screen.file)
+        _write_in_batches(_wrapped_plain_lines(screen, lines, soft_wrap=soft_wrap), screen.file)
 
 
-def _plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool) -> Iterator[str]:
+def _wrapped_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool) -> Iterator[str]:
     width = screen.width
     for line in lines:
         wrapped = [line] if soft_wrap or line.cell_len <= width else line.wrap(screen, width)
         yield from (f"{part.plain}\n" for part in wrapped)
 
 
-def _write(pieces: Iterable[str], file: IO[str]) -> None:
+def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
     """Write a text that may be too large for memory, many pieces at a time."""
     iterator = iter(pieces)
     while some := list(islice(iterator, _PIECES_AT_ONCE)):
@@ -82,19 +82,19 @@ def _write(pieces: Iterable[str], file: IO[str]) -> None:
 
 def styled_text(text: str, style: str = "") -> "Text":
     """Return the text on one line and in a style, with control characters escaped."""
-    return _text_type()(one_line(text), style)
+    return _import_rich_text()(one_line(text), style)
 
 
 def join_texts(*texts: "Text") -> "Text":
     """Join several styled texts; each keeps its style."""
-    joined = _text_type()()
+    joined = _import_rich_text()()
     for text in texts:
         joined.append_text(text)
     return joined
 
 
 @cache
-def _text_type() -> "type[Text]":
+def _import_rich_text() -> "type[Text]":
     with require_extra("report"):
         from rich.text import Text
 
@@ -113,7 +113,7 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
             for part in parts
             for line in styled_text(part, style).wrap(console, max(width, 1)) or [styled_text("")]
         ]
-    whole = styled_text(_beginning(text, cells=width * (max_lines + 1)), style)
+    whole = styled_text(_shorten_to_width(text, cells=width * (max_lines + 1)), style)
     if 0 < whole.cell_len <= width:
         return [whole]
     lines = list(whole.wrap(console, max(width, 1)))
@@ -125,7 +125,7 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
     return [_strip_trailing_space(line) for line in lines]
 
 
-def _beginning(text: str, cells: int) -> str:
+def _shorten_to_width(text: str, cells: int) -> str:
     """Return a text on one line: all of it, or a beginning that is wider than `cells`."""
     characters = max(4 * cells, 1)
     while characters < len(text):

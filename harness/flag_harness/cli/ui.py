@@ -47,17 +47,17 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--no-ask", action="store_true", help="run tools without asking first")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_ui)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_ui(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.ui.options import UiOptions
     from flag_harness.reference.ui.server import run_server
     from flag_harness.transports.serve.limits import listens_on_loopback
 
     options = UiOptions(
         upstream=arguments.upstream,
-        file=_upstream_file(arguments),
+        file=_check_upstream_file(arguments),
         folder=arguments.folder,
         asks=not arguments.no_ask,
         model=arguments.model,
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return run_server(options, host=arguments.host, port=arguments.port, opens_browser=not arguments.no_browser)
 
 
-def _upstream_file(arguments: argparse.Namespace) -> str:
+def _check_upstream_file(arguments: argparse.Namespace) -> str:
     """Return the path of the cassette or scenario. Raise `HarnessError` if it is missing, or not used."""
     if arguments.fault and arguments.upstream == "live":
         raise HarnessError("--fault: the live API gets no faults; use --upstream=simulator, or leave it out")

@@ -58,7 +58,7 @@ def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile
         time=time.isoformat(timespec="microseconds"),
         files=files,
         policy=gate.policy_digest,
-        evidence={_relative(one.path, gate.root): one.digest for one in candidate.evidence},
+        evidence={_path_in_project(one.path, gate.root): one.digest for one in candidate.evidence},
         manifest=candidate.files,
     )
     path = gate.approvals / f"{time:%Y%m%d-%H%M%S-%f}-{files[:8]}.json"
@@ -72,7 +72,7 @@ def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile
 
 def load_approvals(folder: Path) -> list[ApprovalFile]:
     """Load the approvals of a folder, newest first. Raise `GateError` if one cannot be read."""
-    files = [ApprovalFile(path, _load(path)) for path in sorted(folder.glob("*.json"))]
+    files = [ApprovalFile(path, _load_approval(path)) for path in sorted(folder.glob("*.json"))]
     return sorted(files, key=lambda file: file.approval.time, reverse=True)
 
 
@@ -106,7 +106,7 @@ def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
     return ""
 
 
-def _load(path: Path) -> Approval:
+def _load_approval(path: Path) -> Approval:
     try:
         approval = msgspec.json.decode(path.read_bytes(), type=Approval)
     except OSError as error:
@@ -118,6 +118,6 @@ def _load(path: Path) -> Approval:
     return approval
 
 
-def _relative(path: Path, root: Path) -> str:
+def _path_in_project(path: Path, root: Path) -> str:
     absolute = path.absolute()
     return (absolute.relative_to(root.absolute()) if absolute.is_relative_to(root.absolute()) else absolute).as_posix()

@@ -38,7 +38,7 @@ def load_evidence(paths: Sequence[Path]) -> tuple[Evidence, ...]:
     """Load run records. Raise `GateError` if there is none, and `RecordError` if one cannot be read."""
     if not paths:
         raise GateError("no evidence was given; write it with `pytest --harness-record=run.jsonl`, and name run.jsonl")
-    return tuple(map(_load, paths))
+    return tuple(map(_load_record_as_evidence, paths))
 
 
 def rows_of_tests(evidence: Sequence[Evidence]) -> Iterator[RunRow]:
@@ -63,6 +63,6 @@ def option_value(evidence: Evidence, name: str) -> str | None:
     return None
 
 
-def _load(path: Path) -> Evidence:
+def _load_record_as_evidence(path: Path) -> Evidence:
     data = read_record(path)
     return Evidence(path, hashlib.sha256(data).hexdigest(), record_problem(data), decode_record(path, data))

@@ -11,9 +11,9 @@ _TIMEOUT_SECONDS = 30
 _COMMIT = "commit "
 
 
-def identity(folder: Path) -> str:
+def configured_user(folder: Path) -> str:
     """Return git's configured user as `Name <email>`, or an empty string."""
-    name, email = _git(folder, "config", "user.name"), _git(folder, "config", "user.email")
+    name, email = _git_output(folder, "config", "user.name"), _git_output(folder, "config", "user.email")
     return f"{name} <{email}>" if name and email else ""
 
 
@@ -22,23 +22,23 @@ def is_committed(folder: Path, path: str) -> bool:
 
     A removed file counts as committed if a commit removed it.
     """
-    status = _run(folder, "status", "--porcelain", "--ignored", "--", _literal(path))
+    status = _run_git(folder, "status", "--porcelain", "--ignored", "--", _literal_pathspec(path))
     return status.returncode == 0 and not status.stdout and bool(last_commit(folder, path))
 
 
 def last_commit(folder: Path, path: str) -> str:
     """Return the hash of the last commit that changed a path, or an empty string."""
-    return _git(folder, "log", "-1", "--format=%H", "--", _literal(path))
+    return _git_output(folder, "log", "-1", "--format=%H", "--", _literal_pathspec(path))
 
 
 def commit_author(folder: Path, path: str) -> str:
     """Return the author's email of the last commit that changed a path, or an empty string."""
-    return _git(folder, "log", "-1", "--format=%aE", "--", _literal(path)).lower()
+    return _git_output(folder, "log", "-1", "--format=%aE", "--", _literal_pathspec(path)).lower()
 
 
 def has_valid_signature(folder: Path, commit: str) -> bool:
     """Return whether `git verify-commit` accepts the signature of a commit."""
-    return bool(commit) and _run(folder, "verify-commit", commit).returncode == 0
+    return bool(commit) and _run_git(folder, "verify-commit", commit).returncode == 0
 
 
 def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
@@ -48,12 +48,14 @@ def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
     it never had them. Either file may be missing.
     """
     layout = f"--format={_COMMIT}%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
-    log = _git(folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal(path))
+    log = _git_output(
+        folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
+    )
     before, authors, pending = _mode_and_blob(folder, old), set[str](), list[str]()
     for line in log.splitlines():
         if line.startswith(_COMMIT):
             authors.update(pending)
-            pending = [_email(one) for one in line.removeprefix(_COMMIT).split("\0") if one]
+            pending = [_email_of_author(one) for one in line.removeprefix(_COMMIT).split("\0") if one]
         elif line.startswith(":") and (line.split()[1], line.split()[3]) == before:
             return authors
     return authors | set(pending)
@@ -64,24 +66,24 @@ def _mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
     if not file.is_file():
         return "", ""
     mode = "100755" if file.stat().st_mode & stat.S_IXUSR else "100644"
-    return mode, _git(folder, "hash-object", "--", str(file.absolute()))
+    return mode, _git_output(folder, "hash-object", "--", str(file.absolute()))
 
 
-def _literal(path: str) -> str:
+def _literal_pathspec(path: str) -> str:
     """Return a git pathspec that matches a path literally, without wildcards."""
     return f":(literal){path}"
 
 
-def _email(author: str) -> str:
+def _email_of_author(author: str) -> str:
     return author.partition("<")[2].rstrip("> ").lower() if "<" in author else author.strip().lower()
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    done = _run(folder, *arguments)
+def _git_output(folder: Path, *arguments: str) -> str:
+    done = _run_git(folder, *arguments)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
     try:

@@ -23,7 +23,10 @@ def check_lines(results: Sequence[RuleResult]) -> list[str]:
 
 def check_markdown(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the rules as lines of Markdown."""
-    rows = [f"| {_ICONS[one.status]} {one.status} | {_escape(one.rule)} | {_escape(one.reason)} |" for one in results]
+    rows = [
+        f"| {_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
+        for one in results
+    ]
     title = f"## {'✅' if has_passed(results) else '❌'} Gate: {_conclusion(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
@@ -48,7 +51,7 @@ def change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[st
     entry, paths = change.entry, change.paths
     what = f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
     if not change.is_made:
-        diff = [line for path in paths for line in _diff(change, prod, source, path)]
+        diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
         return [*diff, f"{what} would change {quantity(len(paths), 'file')} of {prod.folder}; nothing was changed"]
     names = join_names(paths) or "no file differed"
     return [f"{what}: {quantity(len(paths), 'file')} of {prod.folder} changed: {names}"]
@@ -130,10 +133,12 @@ def _conclusion(results: Sequence[RuleResult]) -> str:
     return f"{bad} of {quantity(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
 
 
-def _diff(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Iterator[str]:
+def _diff_lines(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Iterator[str]:
     old_state, new_state = change.before.get(path), change.entry.files.get(path)
     old = read_file(prod.folder, path) if old_state else b""
-    new = b"" if new_state is None else read_file(source, path) if source else prod.history.content(new_state.digest)
+    new = (
+        b"" if new_state is None else read_file(source, path) if source else prod.history.read_content(new_state.digest)
+    )
     if old_state and new_state and old_state.is_executable != new_state.is_executable:
         yield f"{path}: becomes {'executable' if new_state.is_executable else 'not executable'}"
     try:
@@ -145,5 +150,5 @@ def _diff(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Ite
     yield from map(printable, difflib.unified_diff(before, after, *names, lineterm=""))
 
 
-def _escape(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     return "".join(f"\\{one}" if one in "\\`*_[]<>|~#@&!" else one for one in printable(text))

@@ -77,7 +77,7 @@ def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
     if not values["tests"]:
         raise ConfigError(f'{where} tests = [] requires no test; name at least one: tests = ["tests/test_agent.py::*"]')
     for key in ("max_age", "max_recording_age"):
-        values[key] = _parse_age(values[key], f"{where} {key}")
+        values[key] = _parse_age_limit(values[key], f"{where} {key}")
     require_known(values["budget"], BUDGETS, f"{where} budget")
     for name, limit in values["budget"].items():
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
@@ -85,7 +85,7 @@ def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
     return Policy(**values)
 
 
-def _parse_age(text: str, where: str) -> timedelta | None:
+def _parse_age_limit(text: str, where: str) -> timedelta | None:
     if not text:
         return None
     if (age := parse_duration(text)) is None:

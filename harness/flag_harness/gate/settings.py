@@ -104,9 +104,9 @@ def _parse_gate(
     return Gate(
         root=root,
         files=parsed.files,
-        test=_folder(root, environ.get(TEST_VARIABLE) or parsed.test),
-        prod=_folder(root, environ.get(PROD_VARIABLE) or parsed.prod),
-        state=_folder(root, parsed.state),
+        test=_folder_path(root, environ.get(TEST_VARIABLE) or parsed.test),
+        prod=_folder_path(root, environ.get(PROD_VARIABLE) or parsed.prod),
+        state=_folder_path(root, parsed.state),
         approvals=root / parsed.approvals,
         policy=policy,
         policy_digest=_policy_digest(parsed, root / policy.sweep if policy.sweep else None, flags),
@@ -114,7 +114,7 @@ def _parse_gate(
     )
 
 
-def _folder(root: Path, name: str) -> Path | None:
+def _folder_path(root: Path, name: str) -> Path | None:
     return Path(os.path.normpath(root / name)) if name else None
 
 

@@ -49,7 +49,7 @@ class _FileVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class _CheckResult:
+class _FileCheckResult:
     """What a version holds, and why it cannot be read if it should be a cassette.
 
     `keys` are what looks like a key; `declared` is what the project's filters or detectors name.
@@ -78,10 +78,10 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or directories of them")
     parser.add_argument("--history", action="store_true", help="check every commit's versions too")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_check)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_check(arguments: argparse.Namespace) -> int:
     root = find_root()
     config = read_config(root / "pyproject.toml")
     recordings, filters = root / config.recordings, project_filters(config, root.absolute())
@@ -111,16 +111,16 @@ def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVe
                 raise HarnessError(f"{file}: cannot be read: {why}") from None
 
 
-def _check_version(version: _FileVersion, filters: Filters) -> _CheckResult:
+def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
     """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
     try:
         envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
         declared = [*_find_unfiltered_values(interactions, filters)]
-        return _CheckResult(version, scan_cassette(envelope, interactions), declared)
+        return _FileCheckResult(version, scan_cassette(envelope, interactions), declared)
     except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
-        return _CheckResult(version, scan_file(version.data), error=wrong if is_cassette else "")
+        return _FileCheckResult(version, scan_file(version.data), error=wrong if is_cassette else "")
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
@@ -197,7 +197,7 @@ def _run_git(*arguments: str) -> bytes:
         raise HarnessError(f"--history: {told[0] if told else 'git failed'}") from None
 
 
-def _report_lines(results: Sequence[_CheckResult]) -> Iterator[str]:
+def _report_lines(results: Sequence[_FileCheckResult]) -> Iterator[str]:
     for one in results:
         if one.error:
             yield one.error
@@ -216,7 +216,7 @@ def _report_lines(results: Sequence[_CheckResult]) -> Iterator[str]:
         yield "What filters or detectors name is left out when those tests are recorded again: --record-mode=rewrite"
 
 
-def _json_report(results: Sequence[_CheckResult]) -> dict[str, object]:
+def _json_report(results: Sequence[_FileCheckResult]) -> dict[str, object]:
     return {
         "checked": len(results),
         "findings": [

@@ -36,10 +36,10 @@ def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("before", type=Path, metavar="A", help="a cassette, or one of a git revision")
     parser.add_argument("after", type=Path, metavar="B", help="another cassette")
     add_output_options(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_diff)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_diff(arguments: argparse.Namespace) -> int:
     pairs = compare_cassettes(load_file_or_revision(arguments.before), load_file_or_revision(arguments.after))
     counts: Counter[bool] = Counter()
     if arguments.json:

@@ -34,10 +34,10 @@ def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or folders of them")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_effects)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_effects(arguments: argparse.Namespace) -> int:
     root = find_root()
     config = read_config(root / "pyproject.toml")
     attribution = attribute_effects_from_cassettes(

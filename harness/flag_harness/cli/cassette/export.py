@@ -39,13 +39,13 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "--base-url", default=DEFAULT_BASE_URL, metavar="URL", help="the address in requests (default: %(default)s)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_export)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_export(arguments: argparse.Namespace) -> int:
     done = failed = 0
     targets = OutputFiles()
-    for source, target in list(_sources_with_targets(arguments)):
+    for source, target in list(_source_target_pairs(arguments)):
         try:
             _export_file(source, target, targets, arguments)
             done += 1
@@ -60,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0 if not failed else 1 if done else 2
 
 
-def _sources_with_targets(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+def _source_target_pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Yield each cassette to export with the path of its target file.
 
     Raise `CassetteError` if a directory contains no cassette.
@@ -77,7 +77,7 @@ def _sources_with_targets(arguments: argparse.Namespace) -> Iterator[tuple[Path,
 
 def _export_file(source: Path, target: Path, targets: OutputFiles, arguments: argparse.Namespace) -> None:
     try:
-        targets.claim(target, source)
+        targets.reserve(target, source)
     except CassetteError as error:
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:

@@ -101,10 +101,10 @@ def add_import_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser.add_argument("--every-path", action="store_true", help="also keep requests to other services")
     parser.add_argument("--force", action="store_true", help="overwrite existing cassettes")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_import)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_import(arguments: argparse.Namespace) -> int:
     if arguments.to is None and not arguments.check:
         raise CassetteError("import: give a folder with --to DIR, or --check to write nothing")
     try:
@@ -168,11 +168,11 @@ def _pytest_recording_target(path: Path) -> Path | None:
 def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: argparse.Namespace) -> _ImportOutcome:
     """Import one file; with `--check`, read it and write nothing."""
     try:
-        settings.targets.claim(source.target, source.path)
+        settings.targets.reserve(source.target, source.path)
         imported = settings.read(read_regular_file(source.path, Limits().file))
         refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
-            _refuse_keys(imported.cassette)
+            _raise_if_key_is_found(imported.cassette)
         else:
             _write_cassette(imported, source.target, arguments)
     except OSError as error:
@@ -188,7 +188,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
     return _ImportOutcome(source, imported)
 
 
-def _refuse_keys(cassette: Cassette) -> None:
+def _raise_if_key_is_found(cassette: Cassette) -> None:
     """Raise `CassetteError` if the cassette contains an API key, as saving it would."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -212,7 +212,7 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
             assessments.append(_assess_today(outcome.imported))
-            print(one_line(_assessment_line(outcome.source.path, outcome.imported, assessments[-1])))
+            print(one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
         elif outcome.imported.left_out:
             print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
     read = [outcome.imported for outcome in outcomes if outcome.imported]
@@ -235,7 +235,7 @@ def _total_lines(read: Sequence[ImportedCassette], asked: int, done: str) -> Ite
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
-def _assessment_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
+def _import_check_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
     parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")

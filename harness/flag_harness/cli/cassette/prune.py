@@ -70,10 +70,10 @@ def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         "--cache", type=Path, metavar="DIR", help="pytest's cache (default: .pytest_cache of the project)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_prune)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_prune(arguments: argparse.Namespace) -> int:
     folder = find_root()
     root = folder.absolute()
     recordings = root / read_config(root / "pyproject.toml").recordings

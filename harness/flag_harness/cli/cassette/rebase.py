@@ -70,20 +70,20 @@ def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "--from", dest="source", type=Path, metavar="FILE", help=f"default: {MISSES_FILE} of the project"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_rebase)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_rebase(arguments: argparse.Namespace) -> int:
     source = arguments.source or find_root() / MISSES_FILE
     root, rows = _read_misses(source)
-    wanted = [row for row in rows if _is_selected(root / row["cassette"], arguments.paths)]
+    wanted = [row for row in rows if _is_selected_by_paths(root / row["cassette"], arguments.paths)]
     left = [row for row in wanted if not row["changes"]]
     changed = [row for row in wanted if row["changes"]]
     reviewed = source.with_name(REVIEWED_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plan_rebases(root, changed)
         digest = _requests_digest(plans)
-        does = not refusals and not arguments.dry_run and (arguments.yes or _reviewed_digest(reviewed) == digest)
+        does = not refusals and not arguments.dry_run and (arguments.yes or _read_reviewed_digest(reviewed) == digest)
         if does:
             _write_cassettes(plans)
     if arguments.dry_run and plans and not refusals:
@@ -110,7 +110,7 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
-def _is_selected(path: Path, paths: Sequence[Path]) -> bool:
+def _is_selected_by_paths(path: Path, paths: Sequence[Path]) -> bool:
     return not paths or any(one.resolve() in (path.resolve(), *path.resolve().parents) for one in paths)
 
 
@@ -160,7 +160,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
         try:
             plan.new.save(plan.path)
         except OSError as error:
-            done = _shortened_list([one.name for one in plans[:number]])
+            done = _shorten_list([one.name for one in plans[:number]])
             lines = (
                 f"{plan.name}: cannot be written: {error.strerror}",
                 f"{_count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
@@ -178,7 +178,7 @@ def _requests_digest(plans: Sequence[RebasePlan]) -> str:
     return digest.hexdigest()
 
 
-def _reviewed_digest(reviewed: Path) -> str:
+def _read_reviewed_digest(reviewed: Path) -> str:
     return reviewed.read_text() if reviewed.is_file() else ""
 
 
@@ -192,20 +192,20 @@ def _report_lines(
 ) -> Iterator[str]:
     if refusals:
         yield "Nothing is written, because an answer would no longer belong to its request:"
-        yield from _shortened_list(refusals)
+        yield from _shorten_list(refusals)
     by_changes: dict[tuple[str, ...], list[RebasePlan]] = {}
     for plan in plans:
         by_changes.setdefault(plan.changes, []).append(plan)
     for changes, members in by_changes.items():
         yield f"{_count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
-        yield from _shortened_list([plan.name for plan in members])
+        yield from _shorten_list([plan.name for plan in members])
     if left:
         yield f"{_count_with_noun(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
-        yield from _shortened_list([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
-    yield _closing_line(plans, refusals, arguments, written=written)
+        yield from _shorten_list([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
+    yield _conclusion(plans, refusals, arguments, written=written)
 
 
-def _closing_line(
+def _conclusion(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
     requests = _count_with_noun(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
@@ -222,7 +222,7 @@ def _closing_line(
     return f"{result}\nNothing is written yet: review this with --dry-run, or say --yes."
 
 
-def _shortened_list(lines: Sequence[str]) -> Iterator[str]:
+def _shorten_list(lines: Sequence[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES])
     if (more := len(lines) - MAX_LISTED_LINES) > 0:
         yield f"  ... and {more} more"

@@ -21,19 +21,19 @@ def load_file_or_revision(name: Path) -> Cassette:
 
     def read_blob(folder: str, blob: str) -> bytes:
         start = "./" if path.startswith(".") else ""
-        data = _read_object(f"{revision}:{start}{posixpath.normpath(f'{posixpath.dirname(path)}/{folder}/{blob}')}")
+        data = _read_git_file(f"{revision}:{start}{posixpath.normpath(f'{posixpath.dirname(path)}/{folder}/{blob}')}")
         if hashlib.sha256(data).hexdigest() != blob:
             raise ValueError(f"its blob {folder}/{blob} was altered")
         return data
 
     try:
-        content = decode_cassette(_read_object(str(name)), read_blob)
+        content = decode_cassette(_read_git_file(str(name)), read_blob)
     except ValueError as error:
         raise CassetteError(f"{name}: cannot be read as a cassette: {error}") from None
     return Cassette(content.envelope, tuple(content.interactions), name, has_parts=content.has_parts)
 
 
-def _read_object(name: str) -> bytes:
+def _read_git_file(name: str) -> bytes:
     """Return the bytes of a file in a git revision. Raise `ValueError` if there is none."""
     try:
         return subprocess.run(["git", "show", name], check=True, capture_output=True).stdout

@@ -68,10 +68,10 @@ def add_show_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("file", type=Path, metavar="FILE", help="a cassette")
     parser.add_argument("--full", action="store_true", help="print texts in full")
     add_output_options(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_show)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_show(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
     found = conversation_steps(cassette)
     if arguments.json:

@@ -74,10 +74,10 @@ def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or directories of them")
     add_output_options(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_stat)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_stat(arguments: argparse.Namespace) -> int:
     root = find_root()
     recordings = root / read_config(root / "pyproject.toml").recordings
     files = list(_cassette_files(arguments.paths or ([recordings] if recordings.exists() else [])))

@@ -36,19 +36,19 @@ class FoundAgent:
 
 def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
     """Yield the functions and programs of a module that call the API and that a test could call."""
-    functions = dict(_functions(tree))
+    functions = dict(_functions_by_name(tree))
     calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
     while more := {
-        name for name, node in functions.items() if name not in calling and _callees(node, functions) & calling
+        name for name, node in functions.items() if name not in calling and _used_functions(node, functions) & calling
     }:
         calling |= more
-    called = {callee for name in calling for callee in _callees(functions[name], functions) if callee != name}
+    called = {callee for name in calling for callee in _used_functions(functions[name], functions) if callee != name}
     constructors = {name.partition(".")[0]: node for name, node in functions.items() if name.endswith(".__init__")}
     for name in calling:
         node = functions[name]
         if name.rpartition(".")[2].startswith("_") or name in ("main", "cli"):
             continue
-        if (agent := _callable_agent(name, node, constructors, path, name not in called)) is not None:
+        if (agent := _make_agent(name, node, constructors, path, name not in called)) is not None:
             yield agent
     is_program = any(isinstance(node, ast.If) and "__main__" in ast.dump(node.test) for node in tree.body)
     calls_at_top = any(_is_api_call(one) for node in tree.body if not _is_definition(node) for one in ast.walk(node))
@@ -56,7 +56,7 @@ def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
         yield FoundAgent(path, "", '"Hello."', "program", False, 1, 1)
 
 
-def _callable_agent(
+def _make_agent(
     name: str,
     node: ast.FunctionDef | ast.AsyncFunctionDef,
     constructors: Mapping[str, ast.AST],
@@ -66,22 +66,22 @@ def _callable_agent(
     """Return the agent that a function is, or None if its arguments are unknown."""
     owner, _, method = name.rpartition(".")
     is_static = any(getattr(one, "id", "") == "staticmethod" for one in node.decorator_list)
-    arguments = _arguments(node, skip_first=bool(owner) and not is_static)
+    arguments = _call_arguments(node, skip_first=bool(owner) and not is_static)
     constructor = constructors.get(owner)
     created: tuple[str, bool, int] | None = ("", False, 0)
     if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        created = _arguments(constructor, skip_first=True)
+        created = _call_arguments(constructor, skip_first=True)
     if arguments is None or created is None or "." in owner:
         return None
     call = f"{owner}({created[0]}).{method}({arguments[0]})" if owner else f"{name}({arguments[0]})"
     is_async = isinstance(node, ast.AsyncFunctionDef)
-    is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in _own_nodes(node))
+    is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in _nodes_outside_nested_functions(node))
     kind = f"{'async ' if is_async else ''}generator" if is_generator else "async" if is_async else "plain"
     rank = 4 + 4 * is_entry + 2 * arguments[2] - (".test" in path or "example" in path)
     return FoundAgent(path, owner or name, call, kind, arguments[1] or created[1], node.lineno, rank)
 
 
-def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> tuple[str, bool, int] | None:
+def _call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> tuple[str, bool, int] | None:
     """Return the arguments to call a function with, whether one is a client, and how many are prompts.
 
     Return None if a required parameter is neither a prompt, a list of messages nor a client, or if more than two
@@ -117,7 +117,7 @@ def _parameter_kind(parameter: ast.arg) -> str | None:
     return "prompt" if annotation in ("", "str", "str | None") else None
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Yield the functions of a module and the methods of its classes, by name."""
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -128,7 +128,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.As
                     yield f"{node.name}.{method.name}", method
 
 
-def _callees(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
+def _used_functions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
     """Return those of a module's functions that a function names or calls as a method."""
     words = {getattr(one, "id", None) or getattr(one, "attr", None) for one in ast.walk(node)}
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}
@@ -145,9 +145,9 @@ def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a function, without those of functions inside it."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child
-            yield from _own_nodes(child)
+            yield from _nodes_outside_nested_functions(child)

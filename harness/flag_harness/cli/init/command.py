@@ -33,17 +33,17 @@ def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_init)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_init(arguments: argparse.Namespace) -> int:
     repository = read_repository(find_root().absolute())
     if repository.root != Path.cwd():
         _print([f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""])
-    _print(_finding_lines(repository))
+    _print(_repository_lines(repository))
     if repository.settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
-        _print(_declared_lines(repository, *repository.settings))
+        _print(_already_configured_lines(repository, *repository.settings))
         return 0
     plan = make_plan(repository)
     if existing := conflicting_files(plan, repository.root):
@@ -51,20 +51,20 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         _print(_plan_lines(plan))
         return 0
-    _write(plan, repository.root)
+    _write_plan(plan, repository.root)
     if plan.agent is None:
-        _print(_no_agent_lines())
+        _print(_missing_agent_lines())
         return 0
     if plan.extras:
         _print(
             [f"The test needs an extra that is not installed: pip install 'flag-harness[{','.join(plan.extras)}]'", ""]
         )
-        _print(_next_lines(plan, is_recorded=False))
+        _print(_next_step_lines(plan, is_recorded=False))
         return 0
-    return _run_test(plan, repository.root)
+    return _record_and_play_test(plan, repository.root)
 
 
-def _write(plan: Plan, root: Path) -> None:
+def _write_plan(plan: Plan, root: Path) -> None:
     """Write the files of the plan, or none of them. Raise `InitError` if one cannot be written."""
     created: list[Path] = []
     lines: list[str] = []
@@ -87,7 +87,7 @@ def _write(plan: Plan, root: Path) -> None:
     _print([*lines, ""])
 
 
-def _run_test(plan: Plan, root: Path) -> int:
+def _record_and_play_test(plan: Plan, root: Path) -> int:
     """Record the first test from the simulator, play it, and return the exit code."""
     recording = ("--record-mode=once", "--harness-upstream=simulator")
     for title, options in (("Recording it from the simulator", recording), ("Playing it, offline", ())):
@@ -103,19 +103,19 @@ def _run_test(plan: Plan, root: Path) -> int:
                 ]
             )
             return 1
-        _print([f"  {_outcome(run.stdout)}"])
+        _print([f"  {_pytest_summary_line(run.stdout)}"])
     inert = [line for line in run.stdout.splitlines() if ": changed no request in " in line]
     _print([f"  {line}" for line in inert])
-    _print(["", *_next_lines(plan, is_recorded=True, has_inert=bool(inert))])
+    _print(["", *_next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
     return 0
 
 
-def _outcome(output: str) -> str:
+def _pytest_summary_line(output: str) -> str:
     """Return pytest's summary line, such as `3 passed in 0.21s`, or `passed` if the output has none."""
     return next((line.strip("= ") for line in reversed(output.splitlines()) if " passed" in line), "passed")
 
 
-def _finding_lines(repository: Repository) -> Iterator[str]:
+def _repository_lines(repository: Repository) -> Iterator[str]:
     width = max((len(flag.name) for flag in repository.flags), default=0)
     yield f"Flags that the code reads: {len(repository.flags)}"
     yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in repository.flags)
@@ -130,7 +130,7 @@ def _finding_lines(repository: Repository) -> Iterator[str]:
     yield ""
 
 
-def _declared_lines(repository: Repository, settings: Mapping[str, Any], source: Path) -> Iterator[str]:
+def _already_configured_lines(repository: Repository, settings: Mapping[str, Any], source: Path) -> Iterator[str]:
     declared = str(settings.get("flags", {}))
     missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
     yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
@@ -147,7 +147,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield "Nothing was written. To write these files: flag-harness init"
 
 
-def _no_agent_lines() -> Sequence[str]:
+def _missing_agent_lines() -> Sequence[str]:
     return (
         "No function that takes a prompt alone calls messages.create, messages.stream or messages.tool_runner.",
         "So there is no test yet.",
@@ -155,7 +155,7 @@ def _no_agent_lines() -> Sequence[str]:
     )
 
 
-def _next_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
+def _next_step_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
     yield "Next"
     if has_inert:
         yield "  0. Have the code read these flags when it runs, or set them as docs/flags.md says under"

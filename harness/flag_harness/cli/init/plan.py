@@ -38,11 +38,11 @@ class Plan:
 def make_plan(repository: Repository) -> Plan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
-    files = [PlannedFile("pyproject.toml", _configuration(repository, agent))]
+    files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
     test = ""
     if agent is not None:
         test = _test_path(repository, agent)
-        files.append(PlannedFile(test, _test_text(repository, agent, test)))
+        files.append(PlannedFile(test, _test_module_text(repository, agent, test)))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
     return Plan(tuple(files), agent, test, tuple(_missing_extras(repository, agent)))
 
@@ -53,7 +53,7 @@ text = "Hello. How can I help?"
 """
 
 
-def _configuration(repository: Repository, agent: FoundAgent | None) -> str:
+def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
     lines = ["[tool.flag-harness]"]
     if repository.vcr:
         lines.append("vcr_marks = true" if repository.vcr == "pytest-recording" else f'vcr_marks = "{repository.vcr}"')
@@ -61,12 +61,16 @@ def _configuration(repository: Repository, agent: FoundAgent | None) -> str:
     lines += [f"{flag.name} = {flag.declaration}".ljust(60) + f" # {flag.place}" for flag in repository.flags]
     if not repository.flags:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
-    if agent is not None and agent.kind not in ("program", "node") and (folder := _python_path(repository, agent)):
+    if (
+        agent is not None
+        and agent.kind not in ("program", "node")
+        and (folder := _pythonpath_folder(repository, agent))
+    ):
         lines += ["", "[tool.pytest.ini_options]", f'pythonpath = ["{folder}"]']
     return "\n".join(lines) + "\n"
 
 
-def _python_path(repository: Repository, agent: FoundAgent) -> str:
+def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
     """Return the folder to add to `pythonpath`, or an empty string if pytest is configured elsewhere."""
     if "pytest" in repository.pyproject.get("tool", {}) or any(
         (repository.root / one).exists() for one in _PYTEST_SETTINGS
@@ -86,14 +90,14 @@ def _module_name(agent: FoundAgent) -> str:
 def _test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node"):
-        return _join(repository.tests, TEST_NAME)
+        return _join_path(repository.tests, TEST_NAME)
     if not _module_name(agent):
-        return _join(str(PurePosixPath(agent.path).parent), TEST_NAME)
-    return _join(repository.tests if _is_importable(repository, agent) else ".", TEST_NAME)
+        return _join_path(str(PurePosixPath(agent.path).parent), TEST_NAME)
+    return _join_path(repository.tests if _is_importable(repository, agent) else ".", TEST_NAME)
 
 
 def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
-    if _python_path(repository, agent) or find_spec(_module_name(agent).partition(".")[0]) is not None:
+    if _pythonpath_folder(repository, agent) or find_spec(_module_name(agent).partition(".")[0]) is not None:
         return True
     settings = repository.pyproject.get("tool", {}).get("pytest", {}).get("ini_options", {})
     has_path = bool(settings.get("pythonpath"))
@@ -103,13 +107,13 @@ def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
     return has_path or (is_root_inserted and not agent.path.startswith("src/"))
 
 
-def _join(folder: str, name: str) -> str:
+def _join_path(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
-def _test_text(repository: Repository, agent: FoundAgent, test: str) -> str:
+def _test_module_text(repository: Repository, agent: FoundAgent, test: str) -> str:
     is_program = agent.kind in ("program", "node")
-    imports, body = _program_test(agent, test) if is_program else _function_test(agent)
+    imports, body = _program_test_parts(agent, test) if is_program else _function_test_parts(agent)
     services = [flag for flag in repository.flags if flag.source == "set"]
     fixture = "cassette_server" if is_program else "cassette"
     matrix = "strength=2" if len(repository.flags) > MAX_FULL_FLAGS else ""
@@ -129,7 +133,7 @@ def _test_text(repository: Repository, agent: FoundAgent, test: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _function_test(agent: FoundAgent) -> tuple[list[str], list[str]]:
+def _function_test_parts(agent: FoundAgent) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that calls a function of the project."""
     module = _module_name(agent) or PurePosixPath(agent.path).stem
     is_async = agent.kind.startswith("async")
@@ -147,7 +151,7 @@ def _function_test(agent: FoundAgent) -> tuple[list[str], list[str]]:
     return imports, [*body, "assert cassette.bodies  # what was sent, as decoded JSON"]
 
 
-def _program_test(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
+def _program_test_parts(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
     up = len(PurePosixPath(test).parts) - 1
     interpreter = '"node"' if agent.kind == "node" else "sys.executable"

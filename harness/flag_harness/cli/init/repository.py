@@ -67,22 +67,22 @@ def read_repository(root: Path) -> Repository:
             flags += find_flags(tree, name)
             agents += find_agents(tree, name)
         elif _NODE_CALL.search(text):
-            flags += _node_flags(text, name)
+            flags += _flags_in_node_script(text, name)
             agents.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
     pyproject = _read_toml(root / PYPROJECT)
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
     return Repository(
         root,
-        _unique_flags(flags),
+        _remove_duplicate_flags(flags),
         tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
-        _vcr_plugin(root, pyproject) if has_vcr_marks else "",
+        _name_vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
         tests,
         unreadable,
     )
 
 
-def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
+def _remove_duplicate_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
     """Return each flag once, by its key. If two flags have one name, the second gets its whole key as its name."""
     by_key: dict[tuple[str, str], FoundFlag] = {}
     for flag in flags:
@@ -94,7 +94,7 @@ def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
     return tuple(names.values())
 
 
-def _node_flags(text: str, path: str) -> Iterator[FoundFlag]:
+def _flags_in_node_script(text: str, path: str) -> Iterator[FoundFlag]:
     """Yield the variables that a Node script compares with a word such as `true` or `1`."""
     for found in _NODE_FLAG.finditer(text):
         name, word = found[1], found[2]
@@ -103,7 +103,7 @@ def _node_flags(text: str, path: str) -> Iterator[FoundFlag]:
             yield FoundFlag(short_flag_name(name), "env", name, word, None, False, f"{path}:{line}")
 
 
-def _vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
+def _name_vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
     """Return the plugin whose `vcr` marks the tests use: pytest-vcr if only that is named, else pytest-recording."""
     words = json.dumps(pyproject, default=str)
     for name in ("requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg", "tox.ini"):

@@ -25,10 +25,10 @@ def add_scenario_command(subparsers: "argparse._SubParsersAction[argparse.Argume
     command.add_argument("cassette", type=Path, metavar="CASSETTE", help="the cassette to read")
     command.add_argument("-o", "--output", type=Path, metavar="FILE", help="the file to write; by default print it")
     command.add_argument("--force", action="store_true", help="overwrite FILE")
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run_scenario)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_scenario(arguments: argparse.Namespace) -> int:
     # imported here: the help of the commands does not need the simulator
     from flag_harness.cli.scenario.from_cassette import write_scenario
 

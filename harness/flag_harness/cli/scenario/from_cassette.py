@@ -45,25 +45,25 @@ def write_scenario(arguments: argparse.Namespace) -> int:
     path, target = arguments.cassette, arguments.output
     answers, notes = _read_answers(Cassette.load(path))
     if not answers:
-        raise CassetteError(f"{path}: no answer of {_MESSAGES} in it that a scenario can give{_reason(notes)}")
+        raise CassetteError(f"{path}: no answer of {_MESSAGES} in it that a scenario can give{_notes_text(notes)}")
     text = format_scenario(make_scenario(answers, path.stem))
     scenario = parse_scenario(text, target or path)
     if target is None:
         print(text, end="")
     else:
-        _write(target, text, is_forced=arguments.force)
+        _write_scenario_file(target, text, is_forced=arguments.force)
         print(f"{target}: {len(scenario.turns)} turns; to use it: @pytest.mark.scenario({target.stem!r})")
     for note in notes:
         print(f"{path}: {note}", file=sys.stderr)
     return 1 if notes else 0
 
 
-def _reason(notes: Sequence[str]) -> str:
+def _notes_text(notes: Sequence[str]) -> str:
     more = f"; and {len(notes) - 3:,} more" if len(notes) > 3 else ""
     return f" ({'; '.join(notes[:3])}{more})" if notes else ""
 
 
-def _write(target: Path, text: str, *, is_forced: bool) -> None:
+def _write_scenario_file(target: Path, text: str, *, is_forced: bool) -> None:
     if target.exists() and not is_forced:
         raise ScenarioError(f"{target} exists; use --force to overwrite it")
     try:
@@ -78,19 +78,19 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
     answers, notes = [], []
     for number, interaction in enumerate(cassette.interactions, start=1):
         parsed = parse_response(decompress_response(interaction.response))
-        if problem := _problem(interaction, parsed):
+        if problem := _unusable_answer_reason(interaction, parsed):
             notes.append(f"interaction {number} is left out: {problem}")
             continue
         betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
         try:
             view = request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
-            answers.append(RecordedAnswer(view, _turn(interaction, parsed)))
+            answers.append(RecordedAnswer(view, _turn_from_answer(interaction, parsed)))
         except (KeyError, TypeError, AttributeError):
             notes.append(f"interaction {number} is left out: its request or its answer is no valid message")
     return answers, notes
 
 
-def _problem(interaction: Interaction, parsed: ParsedResponse) -> str:
+def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) -> str:
     """Return why a scenario cannot give this answer, or an empty string."""
     path = interaction.request.path.partition("?")[0]
     if path != _MESSAGES or not isinstance(interaction.value, dict):
@@ -102,7 +102,7 @@ def _problem(interaction: Interaction, parsed: ParsedResponse) -> str:
     return ""
 
 
-def _turn(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
+def _turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
     """Return the turn, without conditions, that gives an answer."""
     if parsed.error:
         head = interaction.response[0]
@@ -110,15 +110,15 @@ def _turn(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
         kept = {name: value for name, value in headers if name == _ERROR_HEADER}
         kind, message = (str(parsed.error.get(key, "")) for key in ("type", "message"))
         return ScenarioTurn(error=Error(status=parsed.status or 0, type=kind, message=message, headers=kept))
-    blocks = tuple(map(_block, parsed.blocks))
-    turn = _flat_turn(blocks) or ScenarioTurn(blocks=blocks)
+    blocks = tuple(map(_scenario_block, parsed.blocks))
+    turn = _turn_without_blocks(blocks) or ScenarioTurn(blocks=blocks)
     reason = parsed.message.get("stop_reason")
     if reason != turn.final_stop_reason:
         turn = msgspec.structs.replace(turn, stop_reason=reason)
     return msgspec.structs.replace(turn, stop_sequence=parsed.message.get("stop_sequence"))
 
 
-def _flat_turn(blocks: Sequence[Block]) -> ScenarioTurn | None:
+def _turn_without_blocks(blocks: Sequence[Block]) -> ScenarioTurn | None:
     """Return a turn with the keys `thinking`, `text` and `call`, or None if it would not give these blocks."""
     turn = ScenarioTurn(
         thinking=next((block.thinking for block in blocks if block.thinking is not None), None),
@@ -128,7 +128,7 @@ def _flat_turn(blocks: Sequence[Block]) -> ScenarioTurn | None:
     return turn if blocks and turn.content == tuple(blocks) else None
 
 
-def _block(block: Mapping[str, Any]) -> Block:
+def _scenario_block(block: Mapping[str, Any]) -> Block:
     match block:
         case {"type": "text", "text": str(text)} if not block.get("citations"):
             return Block(text=text)
@@ -149,9 +149,9 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     Its conditions are the simplest that tell the requests apart: the text of the user or of a tool result, or these
     with all that a request has, or else the number of the request.
     """
-    commands = {command for answer in answers for command in _commands(answer.turn)}
+    commands = {command for answer in answers for command in _shell_commands(answer.turn)}
     for conditions in (_simple_conditions, _full_conditions) if len(answers) <= _MAX_COMPARED else ():
-        turns = _numbered_turns(answers, [conditions(answer.view) for answer in answers])
+        turns = _turns_with_conditions(answers, [conditions(answer.view) for answer in answers])
         selector = TurnSelector(turns)
         given = [selector.choose(answer.view) for answer in answers]
         if all(turn and _without_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
@@ -168,7 +168,7 @@ def _without_conditions(turn: ScenarioTurn) -> ScenarioTurn:
     return msgspec.structs.replace(turn, when=TurnConditions())
 
 
-def _commands(turn: ScenarioTurn) -> Iterator[str]:
+def _shell_commands(turn: ScenarioTurn) -> Iterator[str]:
     """Yield the shell commands that an answer calls for."""
     for call in (block.call for block in turn.content if block.call):
         if call.name == "bash" and isinstance(command := (call.input or {}).get("command"), str):
@@ -197,7 +197,9 @@ def _full_conditions(view: RequestView) -> TurnConditions:
     )
 
 
-def _numbered_turns(answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]) -> list[ScenarioTurn]:
+def _turns_with_conditions(
+    answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]
+) -> list[ScenarioTurn]:
     """Return a turn for each pair of conditions and answer. Conditions with several answers get `nth`."""
     counts: Counter[bytes] = Counter()
     numbers: dict[bytes, dict[bytes, list[int]]] = {}
@@ -208,11 +210,11 @@ def _numbered_turns(answers: Sequence[RecordedAnswer], conditions: Sequence[Turn
         numbers.setdefault(group, {}).setdefault(key, []).append(counts[group])
         turns.setdefault((group, key), msgspec.structs.replace(answer.turn, when=when))
     return [
-        turn if len(numbers[group]) == 1 else _with_nth(turn, numbers[group][key])
+        turn if len(numbers[group]) == 1 else _add_nth_condition(turn, numbers[group][key])
         for (group, key), turn in turns.items()
     ]
 
 
-def _with_nth(turn: ScenarioTurn, numbers: Sequence[int]) -> ScenarioTurn:
+def _add_nth_condition(turn: ScenarioTurn, numbers: Sequence[int]) -> ScenarioTurn:
     nth = numbers[0] if len(numbers) == 1 else tuple(numbers)
     return msgspec.structs.replace(turn, when=msgspec.structs.replace(turn.when, nth=nth))

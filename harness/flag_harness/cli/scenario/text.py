@@ -16,56 +16,57 @@ _DELETE, _LINE_END = "\x7f", "\n"
 
 def format_scenario(scenario: Scenario) -> str:
     """Return the text of a scenario file, without what has its default. A key whose value is null is left out."""
-    document = _changed_values(scenario)
+    document = _non_default_fields(scenario)
     turns = document.pop("turn", [])
     tables = [_key_lines(document), *(["[[turn]]", *_key_lines(turn)] for turn in turns)]
     return "\n".join("".join(f"{line}\n" for line in lines) for lines in tables if lines)
 
 
 def _key_lines(table: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{_key(key)} = {_long_string(value) if isinstance(value, str) and _LINE_END in value else _toml_value(value)}"
-        for key, value in table.items()
-    ]
+    lines = []
+    for key, value in table.items():
+        is_long = isinstance(value, str) and _LINE_END in value
+        lines.append(f"{_toml_key(key)} = {_multiline_string(value) if is_long else _toml_value(value)}")
+    return lines
 
 
-def _changed_values(value: Any) -> Any:
+def _non_default_fields(value: Any) -> Any:
     """Return the fields of a struct that differ from their defaults, with the structs in them."""
     if isinstance(value, msgspec.Struct):
         return {
-            field.encode_name: _changed_values(own)
-            for field in _fields(type(value))
+            field.encode_name: _non_default_fields(own)
+            for field in _struct_fields(type(value))
             if (own := getattr(value, field.name)) != field.default
             and not (field.default_factory is not msgspec.NODEFAULT and own == field.default_factory())
         }
-    return [_changed_values(one) for one in value] if isinstance(value, tuple) else value
+    return [_non_default_fields(one) for one in value] if isinstance(value, tuple) else value
 
 
 @cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+def _struct_fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind)
 
 
 def _toml_value(value: Any) -> str:
     if isinstance(value, Mapping):
-        parts = [f"{_key(key)} = {_toml_value(one)}" for key, one in value.items() if one is not None]
+        parts = [f"{_toml_key(key)} = {_toml_value(one)}" for key, one in value.items() if one is not None]
         return f"{{ {', '.join(parts)} }}" if parts else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(one) for one in value if one is not None)}]"
-    return _escape(value) if isinstance(value, str) else json.dumps(value)
+    return _toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _escape(key)
+def _toml_key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _toml_string(key)
 
 
-def _long_string(text: str) -> str:
+def _multiline_string(text: str) -> str:
     """Return a string in three quotes, whose lines stand below each other."""
-    lines = [_escape(line)[1:-1] for line in text.split("\n")]
+    lines = [_toml_string(line)[1:-1] for line in text.split("\n")]
     return '"""\n' + "\n".join(lines) + '"""'
 
 
-def _escape(text: str) -> str:
+def _toml_string(text: str) -> str:
     """Return a TOML string. Halves of surrogate pairs, which TOML cannot hold, become the replacement character."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return json.dumps(whole, ensure_ascii=False).replace(_DELETE, "\\u007f")

@@ -30,15 +30,15 @@ def _imported_files(folder: Path, importer: str) -> Iterator[str]:
         tree = ast.parse(read_file(folder, importer))
     except (SyntaxError, ValueError) as error:
         raise GateError(f"{folder / importer}: is not valid Python: {error}") from None
-    yield from _own_packages(folder, importer)
+    yield from _package_files_above(folder, importer)
     places = list(_import_folders(folder, importer))
     for node in ast.walk(tree):
-        for base, name in _imported_names(node, importer):
+        for base, name in _names_in_import(node, importer):
             for place in places if base is None else [base]:
-                yield from _files_of_module(folder, place, name)
+                yield from _module_files(folder, place, name)
 
 
-def _own_packages(folder: Path, importer: str) -> Iterator[str]:
+def _package_files_above(folder: Path, importer: str) -> Iterator[str]:
     """Yield the `__init__.py` of each package that a file is in."""
     parts = importer.split("/")[:-1]
     for end in range(1, len(parts) + 1):
@@ -58,7 +58,7 @@ def _import_folders(folder: Path, importer: str) -> Iterator[list[str]]:
             yield parts[:end]
 
 
-def _imported_names(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
+def _names_in_import(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
     """Yield the base folder and the parts of each name that a statement imports; the base is None if it is absolute."""
     if isinstance(node, ast.Import):
         yield from ((None, alias.name.split(".")) for alias in node.names)
@@ -69,7 +69,7 @@ def _imported_names(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | 
         yield from ((base, [*module, alias.name]) for alias in node.names if alias.name != "*")
 
 
-def _files_of_module(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
+def _module_files(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
     for end in range(1, len(name) + 1):
         stem = "/".join([*place, *name[:end]])
         for path in (f"{stem}/__init__.py", f"{stem}.py"):

@@ -42,7 +42,7 @@ def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
 
 def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Return the sorted paths of the files in `folder` that match a pattern, without caches and installed packages."""
-    return sorted(path for path in _walk(folder, "", patterns) if matches_file(path, patterns))
+    return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
 
 
 def read_state(folder: Path, path: str) -> FileState:
@@ -89,7 +89,7 @@ def changed_paths(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
     return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
 
 
-def _walk(folder: Path, prefix: str, patterns: Sequence[str]) -> Iterator[str]:
+def _file_paths_under(folder: Path, prefix: str, patterns: Sequence[str]) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -102,7 +102,7 @@ def _walk(folder: Path, prefix: str, patterns: Sequence[str]) -> Iterator[str]:
             if entry.is_symlink():
                 _refuse_linked_folder(folder / entry.name, path, patterns)
             else:
-                yield from _walk(folder / entry.name, f"{path}/", patterns)
+                yield from _file_paths_under(folder / entry.name, f"{path}/", patterns)
 
 
 def _is_skipped(name: str, patterns: Sequence[str]) -> bool:

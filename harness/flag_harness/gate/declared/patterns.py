@@ -26,14 +26,14 @@ def matches_file(path: str, patterns: Iterable[str]) -> bool:
     has such a name too.
     """
     return any(
-        _file_pattern(pattern).fullmatch(path) and (not has_dot_name(path) or has_dot_name(pattern))
+        _compile_file_pattern(pattern).fullmatch(path) and (not has_dot_name(path) or has_dot_name(pattern))
         for pattern in patterns
     )
 
 
 def matches_test(case: str, pattern: str) -> bool:
     """Return whether a pattern matches a node id, or its part before the parameters. `*` matches any text."""
-    compiled = _test_pattern(pattern)
+    compiled = _compile_test_pattern(pattern)
     return bool(compiled.fullmatch(case) or compiled.fullmatch(case.partition("[")[0]))
 
 
@@ -43,11 +43,11 @@ def has_dot_name(path: str) -> bool:
 
 
 @lru_cache
-def _file_pattern(pattern: str) -> re.Pattern[str]:
+def _compile_file_pattern(pattern: str) -> re.Pattern[str]:
     parts = _FILE_PARTS.findall(pattern)
     return re.compile("".join(_FILE_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 @lru_cache
-def _test_pattern(pattern: str) -> re.Pattern[str]:
+def _compile_test_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

@@ -19,7 +19,7 @@ class DeclaredFiles:
 
         self._gate: Gate | None = read_gate(root)
         self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
-        self._before = self._digests()
+        self._before = self._hash_files()
 
     def imported_paths(self) -> set[str]:
         """Return the paths of the declared files that this process has imported."""
@@ -36,11 +36,11 @@ class DeclaredFiles:
         from flag_harness.gate.declared.manifest import changed_paths
         from flag_harness.record import GateFiles
 
-        now = self._digests()
+        now = self._hash_files()
         changed = tuple(changed_paths(self._before, now))
         return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
 
-    def _digests(self) -> dict[str, str]:
+    def _hash_files(self) -> dict[str, str]:
         if self._gate is None or not self._folder.is_dir():
             return {}
         from flag_harness.gate.declared.manifest import file_digests, read_manifest

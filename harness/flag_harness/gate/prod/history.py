@@ -94,7 +94,7 @@ class History:
     def entries(self) -> list[HistoryEntry]:
         """Return all entries, oldest first. Raise `GateError` if one is missing or cannot be read."""
         paths = sorted((self.folder / _ENTRIES).glob("*.json"))
-        entries = [self._decode(path, HistoryEntry) for path in paths]
+        entries = [self._decode_file(path, HistoryEntry) for path in paths]
         for number, entry in enumerate(entries):
             if entry.number != number:
                 raise GateError(f"{self.folder / _ENTRIES}: entry {number} is missing; restore it from a backup")
@@ -102,33 +102,33 @@ class History:
 
     def add(self, entry: HistoryEntry) -> None:
         """Write an entry. Writing the same entry again changes nothing."""
-        self._write(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
+        self._write_file(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
 
     def journal(self) -> Journal | None:
         """Return the journal of a change that is under way or was interrupted, or None."""
         path = self.folder / _JOURNAL
-        return self._decode(path, Journal) if path.exists() else None
+        return self._decode_file(path, Journal) if path.exists() else None
 
-    def start(self, journal: Journal) -> None:
+    def write_journal(self, journal: Journal) -> None:
         """Write the journal. From then on, an interrupted change can be finished."""
-        self._write(self.folder / _JOURNAL, msgspec.json.encode(journal))
+        self._write_file(self.folder / _JOURNAL, msgspec.json.encode(journal))
 
-    def end(self) -> None:
+    def remove_journal(self) -> None:
         """Remove the journal."""
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         sync_folder(self.folder)
 
-    def keep(self, data: bytes) -> FileState:
+    def store_content(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
         state = file_state(data)
-        path = self._blob(state.digest)
+        path = self._blob_path(state.digest)
         if not path.is_file() or path.read_bytes() != data:
-            self._write(path, data)
+            self._write_file(path, data)
         return state
 
-    def content(self, digest: str) -> bytes:
+    def read_content(self, digest: str) -> bytes:
         """Return the bytes with a hash. Raise `GateError` if they are missing or damaged."""
-        path = self._blob(digest)
+        path = self._blob_path(digest)
         try:
             data = read_regular_file(path, MAX_FILE_BYTES)
         except (OSError, ValueError) as error:
@@ -144,17 +144,17 @@ class History:
         for part in self.folder.rglob(".*.part"):
             part.unlink(missing_ok=True)
 
-    def _blob(self, digest: str) -> Path:
+    def _blob_path(self, digest: str) -> Path:
         return self.folder / _BLOBS / digest[:2] / digest
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write_file(self, path: Path, data: bytes) -> None:
         try:
             write_atomically(path, data)
         except OSError as error:
             raise GateError(f"{path}: cannot be written: {error.strerror}; fix that, and try again") from None
         sync_folder(path.parent)
 
-    def _decode(self, path: Path, kind: type[T]) -> T:
+    def _decode_file(self, path: Path, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

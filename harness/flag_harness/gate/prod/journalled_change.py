@@ -19,9 +19,9 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     journal = Journal(dict(before), entry)
     for path in changed_paths(before, entry.files):
         if (state := entry.files.get(path)) is not None:
-            history.content(state.digest)  # notice a damaged history before PROD is changed
-    history.start(journal)
-    return _finish(history, prod, journal)
+            history.read_content(state.digest)  # notice a damaged history before PROD is changed
+    history.write_journal(journal)
+    return _finish_change(history, prod, journal)
 
 
 def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
@@ -32,17 +32,17 @@ def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
     """
     if (journal := history.journal()) is None:
         return
-    states = _states(prod, journal)
+    states = _file_states(prod, journal)
     _refuse_modified_files(prod, journal, states)
     for path in states:
         remove_abandoned_part_files(prod / path, of_any_age=True)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     name = f"{journal.entry.kind} {journal.entry.number}"
     if states and not replaced:
-        history.end()
+        history.remove_journal()
         say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the old files")
         return
-    _finish(history, prod, journal)
+    _finish_change(history, prod, journal)
     changed = f"{replaced} of {quantity(len(states), 'file')}"
     say(f"{name} was interrupted after {changed}, so it is finished: PROD has the new files")
 
@@ -51,7 +51,7 @@ def describe_interruption(history: History, prod: Path) -> str:
     """Return what an interrupted change left and what to do about it, or an empty string. Change nothing."""
     if (journal := history.journal()) is None:
         return ""
-    states = _states(prod, journal)
+    states = _file_states(prod, journal)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     return (
         f"{journal.entry.kind} {journal.entry.number} is under way or was interrupted: {replaced} of "
@@ -60,17 +60,17 @@ def describe_interruption(history: History, prod: Path) -> str:
     )
 
 
-def _finish(history: History, prod: Path, journal: Journal) -> list[str]:
+def _finish_change(history: History, prod: Path, journal: Journal) -> list[str]:
     paths = changed_paths(journal.before, journal.entry.files)
     for path in paths:
         _change_file(history, prod, path, journal)
     history.add(journal.entry)
-    history.end()
+    history.remove_journal()
     return paths
 
 
 def _change_file(history: History, prod: Path, path: str, journal: Journal) -> None:
-    state, target = _state(prod, path), journal.entry.files.get(path)
+    state, target = _file_state_or_none(prod, path), journal.entry.files.get(path)
     if state == target:
         return
     if state != journal.before.get(path):
@@ -79,7 +79,7 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
         if target is None:
             (prod / path).unlink(missing_ok=True)
         else:
-            write_atomically(prod / path, history.content(target.digest), is_executable=target.is_executable)
+            write_atomically(prod / path, history.read_content(target.digest), is_executable=target.is_executable)
     except OSError as error:
         raise GateError(
             f"{prod / path}: cannot be changed: {error.strerror}; fix that, and run the command again to finish"
@@ -87,11 +87,11 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
     sync_folder((prod / path).parent)
 
 
-def _states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
-    return {path: _state(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
+def _file_states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
+    return {path: _file_state_or_none(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
 
 
-def _state(prod: Path, path: str) -> FileState | None:
+def _file_state_or_none(prod: Path, path: str) -> FileState | None:
     refuse_links(prod, path)
     return read_state(prod, path) if (prod / path).exists() else None
 

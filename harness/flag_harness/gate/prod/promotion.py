@@ -82,11 +82,11 @@ def promote(
     already. A dry run changes nothing. Raise `GateRefusalError` if the files must not be copied.
     """
     if dry_run:
-        _refuse_interruption(prod)
-        return _promotion(prod, source, evidence, dry_run=True)
+        _refuse_interrupted_change(prod)
+        return _promote_declared_files(prod, source, evidence, dry_run=True)
     with prod.history.lock(who):
         recover(prod.history, prod.folder, say)
-        return _promotion(prod, source, evidence, dry_run=False)
+        return _promote_declared_files(prod, source, evidence, dry_run=False)
 
 
 def roll_back(
@@ -105,11 +105,11 @@ def roll_back(
     there are such files, or there is no such entry.
     """
     if dry_run:
-        _refuse_interruption(prod)
-        return _rollback(prod, number, who, reason, dry_run=True, overwrite=overwrite)
+        _refuse_interrupted_change(prod)
+        return _restore_entry(prod, number, who, reason, dry_run=True, overwrite=overwrite)
     with prod.history.lock(who):
         recover(prod.history, prod.folder, say)
-        return _rollback(prod, number, who, reason, dry_run=False, overwrite=overwrite)
+        return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
 
 
 def find_approval(
@@ -131,7 +131,7 @@ def find_approval(
     return judged[-1] if has_passed(judged[-1][2]) else judged[0]
 
 
-def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
+def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
     before, files = prod.files(), read_manifest(source, prod.gate.files)
     if not changed_paths(before, files):
         return None
@@ -143,11 +143,11 @@ def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: b
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
     is_found = bool(entries) and entries[-1].patterns == prod.gate.files
     if not is_found and not dry_run:
-        _add_found_entry(prod, len(entries), before)
+        _add_entry_for_unrecorded_files(prod, len(entries), before)
     entry = HistoryEntry(
         number=len(entries) + (0 if is_found else 1),
         kind="promotion",
-        time=_now(),
+        time=_current_time(),
         name=file.approval.name,
         reason=file.approval.reason,
         files=files,
@@ -156,12 +156,14 @@ def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: b
         evidence={str(one.path): one.digest for one in candidate.evidence},
     )
     if not dry_run:
-        _keep_files(prod, source, files)
+        _store_files(prod, source, files)
         change_files(prod.history, prod.folder, before, entry)
     return ProdChange(before, entry, is_made=not dry_run)
 
 
-def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool) -> ProdChange:
+def _restore_entry(
+    prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
+) -> ProdChange:
     entries = prod.history.entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
@@ -175,7 +177,7 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
     entry = HistoryEntry(
         number=len(entries),
         kind="rollback",
-        time=_now(),
+        time=_current_time(),
         name=who,
         reason=reason,
         files=_files_of_entry(entries, number),
@@ -184,21 +186,23 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
         overwritten={path: before[path] for path in modified if path in before},
     )
     if not dry_run:
-        _keep_files(prod, prod.folder, entry.overwritten)
+        _store_files(prod, prod.folder, entry.overwritten)
         change_files(prod.history, prod.folder, before, entry)
     return ProdChange(before, entry, is_made=not dry_run)
 
 
-def _add_found_entry(prod: Prod, number: int, files: Manifest) -> None:
+def _add_entry_for_unrecorded_files(prod: Prod, number: int, files: Manifest) -> None:
     """Add an entry for files of PROD that no entry describes yet."""
-    _keep_files(prod, prod.folder, files)
-    prod.history.add(HistoryEntry(number=number, kind="found", time=_now(), files=files, patterns=prod.gate.files))
+    _store_files(prod, prod.folder, files)
+    prod.history.add(
+        HistoryEntry(number=number, kind="found", time=_current_time(), files=files, patterns=prod.gate.files)
+    )
 
 
-def _keep_files(prod: Prod, folder: Path, files: Manifest) -> None:
+def _store_files(prod: Prod, folder: Path, files: Manifest) -> None:
     """Keep the bytes of files in the history. Raise `GateRefusalError` if one has changed since it was hashed."""
     for path, state in files.items():
-        if prod.history.keep(read_file(folder, path)).digest != state.digest:
+        if prod.history.store_content(read_file(folder, path)).digest != state.digest:
             raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")
 
 
@@ -239,10 +243,10 @@ def _refuse_modified_files(prod: Prod, modified: Sequence[str], entries: Sequenc
         )
 
 
-def _refuse_interruption(prod: Prod) -> None:
+def _refuse_interrupted_change(prod: Prod) -> None:
     if interruption := describe_interruption(prod.history, prod.folder):
         raise GateRefusalError(interruption)
 
 
-def _now() -> str:
+def _current_time() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

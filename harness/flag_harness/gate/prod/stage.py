@@ -11,7 +11,7 @@ from flag_harness.gate.prod.promotion import Prod
 from flag_harness.wording import join_names
 
 
-def stage(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]:
+def stage_files(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]:
     """Make the declared files of TEST those of PROD, and return the paths that changed.
 
     Raise `GateRefusalError` if TEST has changes that would be lost, unless `overwrite` discards them, or if PROD is

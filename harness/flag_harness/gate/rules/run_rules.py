@@ -121,7 +121,7 @@ def judge_budget(candidate: Candidate) -> RuleResult | None:
         return None
     if not rows:
         return RuleResult("budget", "not shown", "no required test ran")
-    used = [(row, name, _amount(row, name), limit) for row in rows for name, limit in budget.items()]
+    used = [(row, name, _amount_used(row, name), limit) for row in rows for name, limit in budget.items()]
     over = [f"{row.case}: {name} {amount:g} > {limit:g}" for row, name, amount, limit in used if (amount or 0) > limit]
     if over:
         return RuleResult("budget", "fail", join_names(over))
@@ -163,7 +163,7 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
     return RuleResult(rule, "pass", f"none is older than {duration_text(limit)}")
 
 
-def _amount(row: RunRow, name: str) -> float | None:
+def _amount_used(row: RunRow, name: str) -> float | None:
     """Return the amount of a budgeted quantity that a run used, or None if that is unknown."""
     if name == "cost":
         return row.cost if row.requests else 0.0

@@ -53,11 +53,11 @@ class Rerun:
         if not self.cases:
             raise RecordError(f"--harness-rerun={path}: no test failed in this run, so there is nothing to run again")
 
-    def reads(self, record: Path) -> bool:
+    def reads_record(self, record: Path) -> bool:
         """Return whether a record is one of those whose tests are run again."""
         return any(one.resolve() == record.resolve() for one in self._records)
 
-    def kept(self, case: str) -> KeptCassette | None:
+    def find_cassette(self, case: str) -> KeptCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
         from flag_harness.record.kept import kept_cassette_path
 
@@ -98,7 +98,7 @@ def configure_rerun(config: pytest.Config) -> None:
     if path is None:
         return
     rerun = config.stash[RERUN] = Rerun(path, config.invocation_params.dir)
-    if (record := record_path(config)) is not None and rerun.reads(record):
+    if (record := record_path(config)) is not None and rerun.reads_record(record):
         raise RecordError(
             f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "
             "name another file: --harness-record=again.jsonl"
@@ -114,4 +114,4 @@ def configure_rerun(config: pytest.Config) -> None:
 def kept_cassette(config: pytest.Config, case: str) -> KeptCassette | None:
     """Return the cassette that answers a test or fixture under `--harness-rerun`, or None."""
     rerun = config.stash.get(RERUN, None)
-    return rerun.kept(case) if rerun is not None else None
+    return rerun.find_cassette(case) if rerun is not None else None
