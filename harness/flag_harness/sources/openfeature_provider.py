@@ -32,7 +32,7 @@ def _resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.beneath, f"resolve_{kind}_evaluate_flag")
+        beneath = getattr(self.beneath, f"resolve_{kind}_details")
         result: FlagResolutionDetails[Any] = beneath(flag_key, default_value, evaluation_context)
         return result
 

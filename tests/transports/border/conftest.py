@@ -68,7 +68,7 @@ class FarHost:
 @pytest.fixture
 def far_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[FarHost]:
     """A host on loopback that the guard takes for another machine, as it does all of loopback."""
-    monkeypatch.setattr(network, "is_loopback", lambda host: network._name(host) in (None, ""))
+    monkeypatch.setattr(network, "is_loopback", lambda host: network._decode_host(host) in (None, ""))
     host = FarHost()
     yield host
     host.close()
