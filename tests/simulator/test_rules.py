@@ -831,5 +831,5 @@ def test_the_oldest_paused_answer_is_forgotten_first(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(signatures, "_MAX_REMEMBERED", 2)
     issued = SeededSignatures(0)
     for text in "abc":
-        issued.remember_pause([{"type": "text", "text": text}])
+        issued.remember_paused_answer([{"type": "text", "text": text}])
     assert [False, True, True] == [issued.is_paused({"role": "assistant", "content": text}) for text in "abc"]

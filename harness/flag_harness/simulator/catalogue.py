@@ -37,7 +37,7 @@ _NEWEST_VERSION = (99, 0)
 def find_served_model(model_id: str) -> Model | None:
     """Return the model with this id or alias, or None if the API would answer with a 404.
 
-    A model is not found under other dates than those of its known aliases.
+    An id with a date is known only if the model has an alias with this date.
     """
     found = shipped_models().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
@@ -46,7 +46,7 @@ def find_served_model(model_id: str) -> Model | None:
 
 
 def full_id(model: Model) -> str:
-    """Return the id that answers state, with a date if there is one.
+    """Return the model id that answers contain, with a date if the model has one.
 
     For any alias of Haiku 4.5, this is `claude-haiku-4-5-20251001`.
     """
@@ -68,7 +68,7 @@ def listed_models() -> tuple[Model, ...]:
 
 
 def is_overflow_refused(model: Model) -> bool:
-    """Return whether the model refuses prompts that exceed its context window together with `max_tokens`.
+    """Return whether the model refuses a prompt that fits into its context window only without `max_tokens`.
 
     Claude 3.7 to Opus 4.1 do (documented).
     """
@@ -85,6 +85,7 @@ def has_exclusive_sampling(model: Model) -> bool:
 
 @cache
 def _retired_models() -> dict[str, Model]:
+    """Return retired models by id and by alias."""
     known: dict[str, Model] = {}
     for name, (aliases, most, thinking, prefix) in _RETIRED_FIGURES.items():
         model = Model(

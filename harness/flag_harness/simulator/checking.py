@@ -52,10 +52,11 @@ def check_request(request: Request, signatures: Signatures, scenario: Scenario) 
         return ModelListRequest(incoming.model_name, limit, incoming.query("after_id"), incoming.query("before_id"))
     if incoming.body_model is None:
         return incoming
-    return find_refusal(incoming, BODY_RULES) or _parse(incoming, signatures)
+    return find_refusal(incoming, BODY_RULES) or _parse_messages_request(incoming, signatures)
 
 
-def _parse(incoming: IncomingRequest, signatures: Signatures) -> ParsedRequest | RefusedRequest:
+def _parse_messages_request(incoming: IncomingRequest, signatures: Signatures) -> ParsedRequest | RefusedRequest:
+    """Return a Messages request with its parsed body, or the error of the first rule that it breaks."""
     body = incoming.decoded_body.value
     model = catalogue.find_served_model(body["model"])
     assert model is not None

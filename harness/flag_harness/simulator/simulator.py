@@ -33,13 +33,13 @@ from flag_harness.simulator.endpoints import files, models
 from flag_harness.simulator.endpoints.batches import BatchStore
 from flag_harness.simulator.endpoints.platforms import PlatformRequest, find_platform
 from flag_harness.simulator.endpoints.threads import MessageThreads
-from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest, api_key
+from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
     continued_blocks,
     is_thinking,
     is_thinking_requested,
-    request_view,
+    view_of_request,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
@@ -96,15 +96,17 @@ class Simulator:
             return self._respond(request) if platform is None else self._respond_on_platform(platform)
 
     def refusal_reason(self, request: Request) -> str:
-        """Return why the API refuses a request as invalid, or an empty string. What the scenario refuses is valid."""
+        """Return why the API would refuse a request, or an empty string. Refusals by the scenario do not count."""
         with self._lock:
             platform = find_platform(request)
-            checked = self._check(request if platform is None else platform.own_request(), self._lenient_settings)
+            own = request if platform is None else platform.to_messages_request()
+            checked = self._check_rules(own, self._lenient_settings)
             problem = platform.problem if platform else None
             return problem or (checked.message if isinstance(checked, RefusedRequest) else "")
 
-    def _check(self, request: Request, settings: Scenario) -> CheckedRequest:
-        whole = self._threads.complete(request)
+    def _check_rules(self, request: Request, settings: Scenario) -> CheckedRequest:
+        """Return the checked request, with the earlier messages of its thread, or the API's error."""
+        whole = self._threads.add_earlier_messages(request)
         return whole if isinstance(whole, RefusedRequest) else check_request(whole, self.signatures, settings)
 
     def restart_scenario(self) -> None:
@@ -113,29 +115,33 @@ class Simulator:
             self._turns.restart()
 
     def _respond(self, request: Request) -> Response:
+        """Return the response to a request in the format of the Messages API."""
         random = self._random_for(request)
         request_id = random.identifier("req_")
-        checked = self._check(request, self._settings)
+        checked = self._check_rules(request, self._settings)
         if isinstance(checked, IncomingRequest):
-            return self._answer_service(checked, random, request_id)
+            return self._answer_batch_or_file_request(checked, random, request_id)
         if isinstance(checked, RefusedRequest):
             return self._error_response(checked, request, request_id)
         if isinstance(checked, ModelListRequest) or checked.counting:
-            value = models.answer(checked)
+            value = models.answer_model_request(checked)
             return responses.json_response(
                 value, responses.OTHER_RESPONSE_SECONDS, self._response_headers(request, request_id)
             )
         return self._answer_messages(request, checked, random, request_id)
 
     def _respond_on_platform(self, platform: PlatformRequest) -> Response:
-        own, problem = platform.own_request(), platform.problem
+        """Return the response to a request to Bedrock or Vertex AI, in the format of that platform."""
+        own, problem = platform.to_messages_request(), platform.problem
         if problem is None:
-            return platform.convert(self._respond(own))
+            return platform.convert_response(self._respond(own))
         refused = RefusedRequest("platform", 400, "invalid_request_error", problem)
         request_id = self._random_for(own).identifier("req_")
-        return platform.convert(self._error_response(refused, own, request_id))
+        return platform.convert_response(self._error_response(refused, own, request_id))
 
-    def _answer_service(self, incoming: IncomingRequest, random: SeededRandom, request_id: str) -> Response:
+    def _answer_batch_or_file_request(
+        self, incoming: IncomingRequest, random: SeededRandom, request_id: str
+    ) -> Response:
         """Answer a request about batches or files."""
         now = self._rate_limiter.date(self._clock.now())
         if incoming.path.startswith(files.PATH):
@@ -156,14 +162,11 @@ class Simulator:
             if not isinstance(checked, ParsedRequest):
                 message = checked.message if isinstance(checked, RefusedRequest) else "it has no prompt"
                 raise ScenarioError(f"this request cannot warm the cache: {message}")
-            usage = self._count_input(checked, _prefix_segments(checked))
+            usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.key))
             return usage.read + usage.written
 
     def _random_for(self, request: Request) -> SeededRandom:
-        """Return a random generator for a request.
-
-        It depends only on the request and on how often the same request was sent before.
-        """
+        """Return a random generator that depends on the seed, the request, and how often it was sent before."""
         key = fingerprint(
             request.method, request.path, canonical_body(request.body), header_value(request.headers, "anthropic-beta")
         )
@@ -175,9 +178,12 @@ class Simulator:
     def _answer_messages(
         self, request: Request, parsed: ParsedRequest, random: SeededRandom, request_id: str
     ) -> Response:
+        """Return the answer that the scenario gives to a valid request for a message, or an error response."""
         model, now = parsed.model.id, self._clock.now()
-        prefix = _prefix_segments(parsed)
-        uncached = prefix[-1].tokens - self._cache.readable_tokens(prefix, parsed.model.smallest_cacheable_prefix, now)
+        prefix = prompt_segments(parsed.body, parsed.model.id, parsed.key)
+        uncached = prefix[-1].tokens - self._cache.count_readable_tokens(
+            prefix, parsed.model.smallest_cacheable_prefix, now
+        )
         exceeded = self._rate_limiter.charge_input(model, uncached, now)
         limits = self._rate_limiter.headers(model, now)
         if exceeded is not None:
@@ -185,7 +191,7 @@ class Simulator:
             return self._error_response(
                 responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
             )
-        view = request_view(parsed.body, parsed.betas)
+        view = view_of_request(parsed.body, parsed.betas)
         turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose(parsed.body, view)
         if turn is None:
             message = unmatched_message(view, self._settings, parsed.body)
@@ -199,9 +205,7 @@ class Simulator:
             return self._error_response(refusal, request, request_id, tuple(error.headers.items()))
         answer = self._build_answer(turn, parsed, prefix, random)
         if answer.stop_reason != "refusal":
-            self._threads.keep(
-                _cache_owner(parsed), parsed.body, answer.id, [written.block for written in answer.blocks]
-            )
+            self._threads.store_answer(parsed.key, parsed.body, answer.id, [written.block for written in answer.blocks])
         self._rate_limiter.charge_output(model, answer.output_tokens, now)
         headers = self._response_headers(request, request_id, limits)
         if view.streaming:
@@ -211,12 +215,13 @@ class Simulator:
     def _error_response(
         self, refusal: RefusedRequest, request: Request, request_id: str, headers: Headers = ()
     ) -> Response:
+        """Return the response for a refused request."""
         return responses.error_response(
             refusal, self._response_headers(request, request_id), headers, self._settings.profile
         )
 
     def _response_headers(self, request: Request, request_id: str, limits: Headers = ()) -> ResponseHeaders:
-        """Return the headers of a response. Their random values come from a generator of their own."""
+        """Return the headers of a response. Their random values do not change those of the answer."""
         date = self._rate_limiter.date(self._clock.now())
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
@@ -225,6 +230,7 @@ class Simulator:
     def _build_answer(
         self, turn: ScenarioTurn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
     ) -> AnswerMessage:
+        """Return the message that answers a request with a turn. `prefix` are the segments of the prompt."""
         model, body, profile = request.model, request.body, self._settings.profile
         content = answer_content(turn, body, thinking=is_thinking(body, model))
         omitted = is_thinking_omitted(body, model)
@@ -240,8 +246,8 @@ class Simulator:
         blocks = builder.build(content.blocks)
         if content.stop_reason == "pause_turn":
             own = [written.block for written in blocks]
-            self.signatures.remember_pause(own)
-            self.signatures.remember_pause([*continued, *own])
+            self.signatures.remember_paused_answer(own)
+            self.signatures.remember_paused_answer([*continued, *own])
         states_thinking = is_thinking_requested(body) or model.is_adaptive_only
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
@@ -250,30 +256,22 @@ class Simulator:
             blocks=blocks,
             stop_reason=content.stop_reason,
             stop_sequence=content.stop_sequence,
-            input=self._count_input(request, prefix),
+            input=self._update_cache(request, prefix),
             output_tokens=output_tokens if output_tokens is not None else estimate_output_tokens(blocks),
             thinking_tokens=estimate_thinking_tokens(blocks) if states_thinking else None,
             timing=turn.timing or self._settings.timing,
             profile=profile,
         )
 
-    def _count_input(self, request: ParsedRequest, prefix: tuple[Segment, ...]) -> InputUsage:
+    def _update_cache(self, request: ParsedRequest, prefix: tuple[Segment, ...]) -> InputUsage:
+        """Update the prompt cache for a request and return its input tokens. Log a broken cached prefix."""
         now = self._clock.now()
         usage = self._cache.update(prefix, request.model.smallest_cacheable_prefix, now)
-        broken = self._broken_prefixes.detect(_cache_owner(request), request.model, prefix, usage, now)
+        broken = self._broken_prefixes.detect(request.key, request.model, prefix, usage, now)
         if broken is not None:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)
         return usage
-
-
-def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:
-    return prompt_segments(request.body, request.model.id, _cache_owner(request))
-
-
-def _cache_owner(request: ParsedRequest) -> str:
-    """Return the API key of a request. Clients with different keys do not share a cache."""
-    return api_key(request.headers)
 
 
 def simulate(

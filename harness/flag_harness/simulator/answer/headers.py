@@ -13,7 +13,7 @@ _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaders:
-    """The header values of one answer. `limits` holds the rate-limit headers, if it has them."""
+    """The values of the headers of one answer. `limits` has its rate-limit headers, or is empty."""
 
     request_id: str
     organization: str
@@ -23,9 +23,10 @@ class ResponseHeaders:
     limits: Headers = ()
 
     def headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
-        """Return all headers in order.
+        """Return all headers in the order of the API.
 
-        `kind` holds the headers that depend on the kind of answer, the content type first.
+        `kind` holds the headers that depend on the kind of answer, the content type first. `milliseconds` is the time
+        that the answer took.
         """
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),

@@ -20,10 +20,10 @@ _SERVER_TOOLS = ("web_search", "web_fetch")
 
 @dataclass(frozen=True, slots=True)
 class AnswerBlock:
-    """One content block, as in an answer without a stream.
+    """One content block of an answer, in the form that it has without streaming.
 
     `partial_json` is the text of a tool input that is cut off. `thought` is the thinking text, even if the block that
-    is sent does not contain it.
+    is sent leaves it out.
     """
 
     block: Mapping[str, Any]
@@ -33,7 +33,7 @@ class AnswerBlock:
 
 @dataclass(frozen=True, slots=True)
 class AnswerMessage:
-    """One assistant message. `thinking_tokens` is None if the API would not report them."""
+    """One assistant message that the simulator sends. `thinking_tokens` is None if the API would not report them."""
 
     id: str
     model: str
@@ -47,14 +47,14 @@ class AnswerMessage:
     profile: str = LATEST
 
     def start_message(self) -> dict[str, Any]:
-        """Return the message in the event `message_start`. Its keys have the order of 2026."""
-        return self._message([], None, None, self._usage(min(1, self.output_tokens), {}))
+        """Return the message that the event `message_start` contains. Its keys have the order of 2026."""
+        return self._message_object([], None, None, self._usage_object(min(1, self.output_tokens), {}))
 
     def full_message(self) -> dict[str, Any]:
         """Return the complete message, as in an answer without a stream."""
         blocks = [written.block for written in self.blocks]
-        usage = self._usage(self.output_tokens, self._details(self.thinking_tokens))
-        return self._message(blocks, self.stop_reason, self.stop_sequence, usage)
+        usage = self._usage_object(self.output_tokens, self._final_details(self.thinking_tokens))
+        return self._message_object(blocks, self.stop_reason, self.stop_sequence, usage)
 
     def delta_usage(self) -> dict[str, Any]:
         """Return the `usage` of the event `message_delta`."""
@@ -64,14 +64,17 @@ class AnswerMessage:
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
-        return delta_usage_in_profile({**counts, **self._details(self.thinking_tokens)}, self.profile)
+        return delta_usage_in_profile({**counts, **self._final_details(self.thinking_tokens)}, self.profile)
 
     def stop_delta(self) -> dict[str, Any]:
         """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
         return keys_in_profile(delta, self.profile)
 
-    def _message(self, content: list[Any], reason: str | None, sequence: str | None, usage: Any) -> dict[str, Any]:
+    def _message_object(
+        self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
+    ) -> dict[str, Any]:
+        """Return the message as a JSON object with these values, in the form of its month (`profile`)."""
         full_message = {
             "model": self.model,
             "id": self.id,
@@ -85,7 +88,8 @@ class AnswerMessage:
         }
         return message_in_profile(full_message, self.profile)
 
-    def _usage(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
+    def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
         usage = {
             "input_tokens": self.input.uncached,
             "cache_creation_input_tokens": self.input.written,
@@ -101,7 +105,7 @@ class AnswerMessage:
         }
         return keys_in_profile(usage, self.profile)
 
-    def _details(self, thinking: int | None) -> dict[str, Any]:
+    def _final_details(self, thinking: int | None) -> dict[str, Any]:
         """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
         names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
         used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS}
@@ -112,7 +116,7 @@ class AnswerMessage:
 def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
     """Return whether thinking blocks are sent without their text.
 
-    The request says so with `display`. Without that, it depends on the model: all recorded thinking of models that only
+    The request decides with `display`. By default it depends on the model: all recorded thinking of models that only
     think adaptively (Opus 4.7 and 4.8, Sonnet 5; 2026) has no text.
     """
     display = (body.get("thinking") or {}).get("display")
@@ -121,11 +125,11 @@ def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BlockBuilder:
-    """Builds the blocks of an answer as the API would send them.
+    """Builds the content blocks of an answer as the API would send them.
 
     Attributes:
         omitted: True if thinking blocks are sent without their text.
-        must_think: True if the API refuses tool results for this answer later unless it begins with thinking.
+        must_think: True if the API later refuses tool results for this answer unless it begins with thinking.
         prior: if the answer continues an assistant message, the position (see `position_of`) after that message.
     """
 
@@ -137,7 +141,7 @@ class BlockBuilder:
     prior: str = ""
 
     def build(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
-        """Build the blocks of an answer from the blocks of a turn."""
+        """Return the blocks of an answer, built from the blocks of a scenario's turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
             position = position_of([written.block for written in built])
@@ -147,6 +151,7 @@ class BlockBuilder:
         return tuple(built)
 
     def _build_block(self, block: Block, position: str, first: Block) -> AnswerBlock:
+        """Build one block. `position` is where it is in the answer, and `first` is the turn's first block."""
         thought = block.thinking
         if thought is not None:
             signature = self.signatures.sign(thought, position)
@@ -165,6 +170,7 @@ class BlockBuilder:
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
     def _build_call(self, call: Call, *, marked: bool) -> AnswerBlock:
+        """Build a tool call. If `marked` is true, its id says that the answer does not begin with thinking."""
         identifier = self.random.identifier("toolu_")
         block = {
             "type": "tool_use",

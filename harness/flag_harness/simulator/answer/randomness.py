@@ -53,7 +53,7 @@ def canonical_body(body: bytes) -> bytes:
 
 
 def fingerprint(*parts: bytes | str) -> str:
-    """Return one hash of several texts or bytes. Their order matters."""
+    """Return one hash of several texts or bytes, which depends on their order."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

@@ -22,7 +22,7 @@ _UNAUTHORIZED, _TOO_LARGE = 401, 413
 
 
 def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseHeaders) -> Response:
-    """Return a stream of events.
+    """Return an answer as a stream of events.
 
     The first event comes after `first_token` seconds, the others `per_event` seconds apart.
     """
@@ -33,20 +33,20 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseH
 
 
 def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
-    """Return an answer without a stream, at the time when a stream with so many events would end."""
+    """Return an answer without a stream, sent when a stream of `events_count` events would have ended."""
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
     return json_response(answer.full_message(), at, sent)
 
 
 def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
-    """Return a 200 with a body of the content type `kind`, as quickly as an error."""
+    """Return a response with status 200 and a body of the content type `kind`, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
     head = Head(at, 200, sent.headers((("content-type", kind),), _milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 
 def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -> RefusedRequest:
-    """Return the error for a request above a rate limit, in the words that users quote."""
+    """Return the API's error for a request above a rate limit, as users have quoted it."""
     message = (
         f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per minute "
         f"(org: {organization}, model: {model}). For details, refer to: https://docs.claude.com/en/api/rate-limits. "
@@ -58,7 +58,7 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
 
 
 def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
-    """Return a 200 with a JSON body at the time `at`."""
+    """Return a response with status 200 and a JSON body. `at` is its time in seconds."""
     start_message = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
     return start_message, Chunk(at, msgspec.json.encode(value)), End(at)
 

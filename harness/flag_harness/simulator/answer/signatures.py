@@ -34,12 +34,12 @@ _MAX_REMEMBERED = 4096
 
 
 def position_of(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Return the position after these blocks: one letter for each block."""
+    """Return the position in an answer after these blocks, as a text with one letter for each block."""
     return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
 class SeededSignatures:
-    """Signs thinking with a key that is derived from a seed.
+    """Signs thinking blocks with a key that is derived from a seed.
 
     A signature contains the encrypted thinking, as in the API, so blocks without their text can be verified too.
     Signatures and redacted data in `trusted` are accepted without a check.
@@ -52,14 +52,14 @@ class SeededSignatures:
         self._paused: dict[tuple[str, ...], None] = {}
 
     def trust(self, block: Mapping[str, Any]) -> None:
-        """Accept the signature, the data or the call id of a raw block from now on."""
+        """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""
         if block.get("type") == "tool_use":
             self._trusted_calls.add(str(block.get("id")))
         self._trusted.update(str(block[key]) for key in ("signature", "data") if isinstance(block.get(key), str))
 
     def sign(self, thinking: str, position: str = "") -> str:
-        """Return the signature for a thinking text at this position of an answer."""
-        return self._seal(b"thinking", _with_position(thinking, position))
+        """Return a signature for a thinking text at a position of an answer (see `position_of`)."""
+        return self._seal(b"thinking", _prepend_position(thinking, position))
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether the signature was issued for this thinking text.
@@ -69,15 +69,15 @@ class SeededSignatures:
         if signature in self._trusted:
             return True
         sealed = self._unseal(b"thinking", signature)
-        return sealed is not None and thinking in (_without_position(sealed), "")
+        return sealed is not None and thinking in (_remove_position(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
         """Return whether the signature was issued, for any thinking text."""
         return signature in self._trusted or self._unseal(b"thinking", signature) is not None
 
     def encrypt(self, thinking: str, position: str = "") -> str:
-        """Return the data of a redacted thinking block. It can be verified like a signature."""
-        return self._seal(b"redacted", _with_position(thinking, position))
+        """Return the `data` of a redacted thinking block. It can be verified like a signature."""
+        return self._seal(b"redacted", _prepend_position(thinking, position))
 
     def is_issued_redaction(self, data: str) -> bool:
         """Return whether `data` is from a redacted thinking block that was issued."""
@@ -92,7 +92,7 @@ class SeededSignatures:
         return None if text is None else found[1] if found else ""
 
     def is_issued_last(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a thinking block was the last block of its answer. Trusted blocks count as last."""
+        """Return whether a thinking block was the last block of its answer. Trusted blocks always count as last."""
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
         return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
 
@@ -105,28 +105,29 @@ class SeededSignatures:
         digest = hmac.digest(self._key, b"call" + kept.encode(), "sha256")
         return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_MARK_LENGTH])
 
-    def is_call_without_thinking(self, identifier: str) -> bool:
+    def is_from_answer_without_thinking(self, identifier: str) -> bool:
         """Return whether the call was issued in an answer that does not begin with thinking."""
         return identifier in self._trusted_calls or identifier == self.mark_call(identifier)
 
-    def remember_pause(self, blocks: Sequence[Mapping[str, Any]]) -> None:
-        """Remember a paused answer. The client may send it back as the final message, to continue it."""
+    def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
+        """Remember an answer that paused. The client may send it back as its last message, to continue it."""
         self._paused[_answer_identity(blocks)] = None
         while len(self._paused) > _MAX_REMEMBERED:
             del self._paused[next(iter(self._paused))]
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
-        """Return whether the message is an answer that was issued as paused."""
+        """Return whether a message is an answer that `remember_paused_answer` was given."""
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
         return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
 
     def _seal(self, kind: bytes, text: str) -> str:
+        """Return a text encrypted and with a checksum, as base64. `kind` separates signatures from redacted data."""
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
         return base64.b64encode(_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
     def _unseal(self, kind: bytes, sealed: str) -> str | None:
-        """Return the encrypted text, or None if this key did not encrypt it or if it was changed."""
+        """Return the text that `_seal` encrypted, or None if another key encrypted it or it was changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
@@ -141,16 +142,18 @@ class SeededSignatures:
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 
 
-def _with_position(thinking: str, position: str) -> str:
+def _prepend_position(thinking: str, position: str) -> str:
+    """Return a thinking text with its position before it, or the text alone if the position is empty."""
     return f"{position}\0{thinking}" if position else thinking
 
 
-def _without_position(sealed: str) -> str:
+def _remove_position(sealed: str) -> str:
+    """Return a thinking text without the position before it."""
     return _POSITION.sub("", sealed, count=1) if _POSITION.match(sealed) else sealed
 
 
 def _answer_identity(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the type and text of each block, by which an answer is recognised when it is sent back.
+    """Return the types and texts of an answer's blocks, to recognise the answer when a client sends it back.
 
     Other keys do not count, because clients drop and add some.
     """

@@ -18,7 +18,7 @@ _JSON_PIECE = (2, 14)
 
 
 def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes]:
-    """Yield the bytes of each event of the stream."""
+    """Yield the bytes of each event of a streamed answer."""
     yield _encode_event({"type": "message_start", "message": answer.start_message()}, random)
     for index, written in enumerate(answer.blocks):
         start, deltas = _start_and_deltas(written, random)
@@ -34,7 +34,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
 
 
 def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
-    """Return about how many events a stream of the answer would have.
+    """Return about how many events the answer would have if it was streamed.
 
     An answer without a stream takes as long as such a stream.
     """
@@ -49,7 +49,7 @@ def _encode_event(data: Mapping[str, Any], random: SeededRandom) -> bytes:
 
 
 def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the content block in `content_block_start`, and the deltas that follow that event."""
+    """Return the block that `content_block_start` contains, and the deltas that follow this event."""
     block = dict(written.block)
     kind = block["type"]
     if kind == "text":
@@ -74,7 +74,7 @@ def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[
 
 
 def _split_text(text: str, size: tuple[int, int], random: SeededRandom) -> list[str]:
-    """Split a text into pieces. `size` is the smallest and the largest number of characters of a piece.
+    """Split a text into pieces of random sizes. `size` is the smallest and the largest number of characters.
 
     The first piece has the smallest size, as a first token is short.
     """

@@ -13,7 +13,7 @@ from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn
 
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
-    """The part of a turn that is sent, and its stop reason. `tokens` is set if `max_tokens` cut it off."""
+    """The blocks of a turn that are sent, and the stop reason. `tokens` is set if `max_tokens` cut them off."""
 
     blocks: tuple[Block, ...]
     stop_reason: str
@@ -22,11 +22,11 @@ class AnswerContent:
 
 
 def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
-    """Return the part of a turn that is sent in answer to this request.
+    """Return the part of a turn that is sent in answer to a request with this body.
 
-    Thinking blocks are sent only if `thinking` is true, and empty texts never, as in the API. A stop sequence in a text
-    ends the answer before it. Content with more than `max_tokens` estimated tokens is cut off, unless the turn states
-    its number of tokens.
+    Thinking blocks are sent only if `thinking` is true. Empty texts are never sent, as in the API. A stop sequence in a
+    text ends the answer before it. Content with more than `max_tokens` estimated tokens is cut off, unless the turn
+    states its number of tokens.
     """
     blocks = tuple(
         block
@@ -40,7 +40,7 @@ def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: boo
 
 
 def _cut_at_stop_sequence(blocks: Sequence[Block], sequences: Sequence[str]) -> AnswerContent | None:
-    """Return the answer up to the first stop sequence, or None if no text contains one."""
+    """Return the blocks up to the first stop sequence, or None if no text contains one."""
     for index, block in enumerate(blocks):
         found = [(at, one) for one in sequences if one and (at := (block.text or "").find(one)) >= 0]
         if found:
@@ -51,6 +51,7 @@ def _cut_at_stop_sequence(blocks: Sequence[Block], sequences: Sequence[str]) -> 
 
 
 def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
+    """Return the content without what exceeds `max_tokens`. The last block may be cut inside."""
     kept: list[Block] = []
     left = max_tokens
     for block in whole.blocks:
@@ -66,11 +67,11 @@ def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
 def _block_tokens(block: Block) -> int:
     if block.call is not None:
         return call_tokens(block.call.name, _input_json(block))
-    return text_tokens(_text_counted_as_tokens(block))
+    return text_tokens(_text_of_block(block))
 
 
 def _partial_block(block: Block, tokens: int) -> Block | None:
-    """Return the beginning of a block that has at most `tokens` tokens, or None if not even a part fits.
+    """Return the beginning of a block with at most `tokens` tokens, or None if nothing fits.
 
     A tool call keeps the beginning of its input, which is then no valid JSON.
     """
@@ -81,19 +82,20 @@ def _partial_block(block: Block, tokens: int) -> Block | None:
         written = truncate_text(_input_json(block), left)
         return Block(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
     if block.text is not None or block.thinking is not None:
-        words = truncate_text(_text_counted_as_tokens(block), tokens)
+        words = truncate_text(_text_of_block(block), tokens)
         return None if not words else Block(text=words) if block.text is not None else Block(thinking=words)
     return None
 
 
-def _text_counted_as_tokens(block: Block) -> str:
-    """Return the text of a block whose tokens are counted."""
+def _text_of_block(block: Block) -> str:
+    """Return the text of a text or thinking block."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""
 
 
 def _input_json(block: Block) -> str:
+    """Return the JSON text of a tool call's input, or its cut-off part."""
     call = block.call
     assert call is not None
     return call.partial_json or json.dumps(msgspec.to_builtins(call.input or {}), ensure_ascii=False)

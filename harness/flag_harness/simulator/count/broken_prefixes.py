@@ -58,7 +58,10 @@ class _StoredPrefix:
 
 
 class BrokenPrefixDetector:
-    """Compares each request with the prefixes of earlier ones. It is not thread-safe; its owner holds a lock."""
+    """Finds requests that could not use a cached prefix because they changed a block of it.
+
+    It is not thread-safe; its owner holds a lock.
+    """
 
     def __init__(self) -> None:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
@@ -72,7 +75,7 @@ class BrokenPrefixDetector:
         Also remember the prefix that the request wrote or read. `tenant` identifies the client whose cache it is.
         """
         marked = [index for index, segment in enumerate(segments) if segment.mark]
-        broken = self._find_broken(tenant, model, segments, counted, now) if marked else None
+        broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
         if marked and (counted.read or counted.written):
             prefix = tuple(segments[: marked[-1] + 1])
             lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
@@ -84,9 +87,10 @@ class BrokenPrefixDetector:
         self._count += 1
         return broken
 
-    def _find_broken(
+    def _find_largest_break(
         self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
+        """Return the cached prefix whose change lost most tokens, or None if no prefix was broken."""
         worst: BrokenPrefix | None = None
         for (owner, name, _), written in self._prefixes.items():
             if (owner, name) != (tenant, model.id) or written.expires <= now:
@@ -95,7 +99,7 @@ class BrokenPrefixDetector:
             at = _first_difference(written.segments, segments)
             if at is None or lost <= 0 or (worst is not None and lost <= worst.tokens):
                 continue
-            if _is_same_conversation(written.segments, segments, at):
+            if _is_conversation_continued(written.segments, segments, at):
                 worst = _make_broken_prefix(written, segments[at], at, lost, model)
         return worst
 
@@ -109,7 +113,8 @@ def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | N
     return next((index for index, (one, other) in pairs if one.hash != other.hash), None)
 
 
-def _is_same_conversation(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
+def _is_conversation_continued(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
+    """Return whether `new` is a later request of the conversation of `old`, though the block at `at` differs."""
     answered = any('"role":"assistant"' in segment.text for segment in new[at:])
     if new[at].path.startswith("messages") and not answered:
         return old[at].text == new[at].text  # a setting that precedes all blocks changed: tool_choice or thinking
@@ -125,11 +130,13 @@ def _is_similar(old: str, new: str) -> bool:
 
 
 def _common_length(one: str, other: str) -> int:
+    """Return the number of characters at the beginning of both texts that are equal."""
     least = min(len(one), len(other))
     return next((index for index in range(least) if one[index] != other[index]), least)
 
 
 def _make_broken_prefix(stored: _StoredPrefix, new: Segment, index: int, lost: int, model: Model) -> BrokenPrefix:
+    """Return the details of a break at the block with this index, where `lost` cached tokens were lost."""
     old = stored.segments[index]
     written = model.cost(Usage(cache_creation_input_tokens=lost))
     read = model.cost(Usage(cache_read_input_tokens=lost))

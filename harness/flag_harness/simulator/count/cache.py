@@ -22,7 +22,7 @@ class InputUsage:
 
     @property
     def written(self) -> int:
-        """Return the number of tokens written to the cache: those for 5 minutes and those for 1 hour together."""
+        """The number of tokens written to the cache, for 5 minutes and for 1 hour together."""
         return self.written_5m + self.written_1h
 
 
@@ -33,7 +33,7 @@ class _CacheEntry:
 
 
 class PromptCache:
-    """The cached prefixes by their hashes. It is not thread-safe; its owner holds a lock."""
+    """The cached prefixes by hash, with their expiry times. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _CacheEntry] = {}
@@ -46,15 +46,15 @@ class PromptCache:
     def update(self, segments: Sequence[Segment], min_tokens: int, now: float) -> InputUsage:
         """Read and write the cache for a request, and return how many tokens were read and written.
 
-        The longest cached prefix is read, and the marked prefixes are written. Prefixes with fewer than `min_tokens`
-        tokens (the model's smallest cacheable prefix) are not written. `now` is in seconds.
+        The longest cached prefix is read, and the marked prefixes are written, unless they have fewer than `min_tokens`
+        tokens (the model's smallest cacheable prefix). `now` is in seconds.
         """
         self._remove_expired(now)
         total = segments[-1].tokens if segments else 0
         marks = _cacheable_marks(segments, min_tokens)
         if not marks:
             return InputUsage(total)
-        hit = self._longest_hit(segments, marks, now)
+        hit = self._longest_cached_prefix(segments, marks, now)
         read = 0 if hit is None else segments[hit].tokens
         if hit is not None:
             self._store_prefix(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
@@ -68,15 +68,15 @@ class PromptCache:
             self._store_prefix(segments[index].hash, lifetime, now)
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
-    def readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
-        """Return how many tokens `update` would read from the cache. The cache stays as it is."""
-        hit = self._longest_hit(segments, _cacheable_marks(segments, min_tokens), now)
+    def count_readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
+        """Return how many tokens `update` would read from the cache, without changing the cache."""
+        hit = self._longest_cached_prefix(segments, _cacheable_marks(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 
-    def _longest_hit(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
-        """Return the index of the last segment of the longest cached prefix, or None.
+    def _longest_cached_prefix(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
+        """Return the index of the last segment of the longest cached prefix, or None if none is cached.
 
-        The search goes backwards from each mark, the last mark first.
+        The search goes backwards from each cache mark, the last mark first.
         """
         for mark in reversed(marks):
             for index in _lookback_indices(segments, mark):

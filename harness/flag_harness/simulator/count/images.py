@@ -33,7 +33,7 @@ def image_tokens(source: Mapping[str, Any]) -> int:
 
 
 def image_type(data: bytes) -> str | None:
-    """Return the media type that the first bytes indicate, or None if the API does not support the image."""
+    """Return the media type of an image by its first bytes, or None if the API does not support the image."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith((b"GIF87a", b"GIF89a")):

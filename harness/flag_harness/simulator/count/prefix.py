@@ -9,7 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from flag_harness.simulator.answer.randomness import canonical_json, fingerprint
-from flag_harness.simulator.count.tokens import block_tokens, message_tokens, request_tokens, tool_tokens
+from flag_harness.simulator.count.tokens import (
+    block_tokens,
+    message_overhead_tokens,
+    request_overhead_tokens,
+    tool_tokens,
+)
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
 Lifetime: TypeAlias = Literal["5m", "1h"]
@@ -22,7 +27,7 @@ UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One block of a request.
+    """One block of a request, as the prompt cache sees it.
 
     Attributes:
         path: where the block is in the request.
@@ -30,7 +35,7 @@ class Segment:
         tokens: the number of tokens of that prefix.
         mark: the lifetime of the block's cache mark, or None if it has none.
         text: the canonical JSON of the block.
-        nested: True for a block inside a tool_result. The rest of the tool_result follows as a segment of its own.
+        nested: True for a block inside a tool_result. The tool_result itself follows as a segment of its own.
     """
 
     path: str
@@ -42,13 +47,13 @@ class Segment:
 
 
 def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
-    """Return the segments of a request. Requests with different `tenant` values share no cache."""
+    """Return the segments of a request. `tenant` names the client; different clients share no cache."""
     chain, tokens = fingerprint("prefix", model, tenant), 0
     built: list[Segment] = []
     markable: int | None = None
     for path, block, cost in _blocks_with_costs(body):
         tokens += cost
-        text = canonical_json(_without_mark(block))
+        text = canonical_json(_remove_cache_mark(block))
         chain = fingerprint(chain, text)
         if block["type"] == _SETTINGS:
             continue
@@ -62,16 +67,17 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
 
 
 def _blocks_with_costs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+    """Yield each block of a request in the order of the API: its path, the block, and its tokens."""
     tools = body.get("tools") or ()
     for index, (tool, cost) in enumerate(zip(tools, tool_tokens(body), strict=True)):
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
     state = {"type": _SETTINGS, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
-    yield "tool_choice, thinking", state, request_tokens(body)
+    yield "tool_choice, thinking", state, request_overhead_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
-            cost = block_tokens(block) + (message_tokens() if index == 0 else 0)
+            cost = block_tokens(block) + (message_overhead_tokens() if index == 0 else 0)
             path, spoken = f"messages[{number}].content[{index}]", {"role": message["role"], **block}
             parts = block.get("content") if block["type"] == "tool_result" else None
             yield from (
@@ -90,14 +96,15 @@ def _split_tool_result(
     costs = [block_tokens(part) for part in parts]
     for index, part in enumerate(parts):
         first = cost - sum(costs) if index == 0 else 0
-        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: _without_mark(own)}, costs[index] + first
+        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: _remove_cache_mark(own)}, costs[index] + first
     yield path, own, 0 if parts else cost
 
 
-def _without_mark(block: Mapping[str, Any]) -> dict[str, Any]:
+def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "cache_control"}
 
 
 def _mark_lifetime(block: Mapping[str, Any]) -> Lifetime | None:
+    """Return the lifetime of a block's cache mark, `5m` or `1h`, or None if it has no mark."""
     mark = block.get("cache_control")
     return None if not mark else (mark.get("ttl") or "5m")

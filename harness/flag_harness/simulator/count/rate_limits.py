@@ -24,6 +24,8 @@ _ROUNDING = 1e-9
 
 @dataclass(slots=True)
 class _Bucket:
+    """The remaining requests or tokens of a rate limit, which is refilled steadily."""
+
     size: int
     left: float
     filled: float
@@ -59,9 +61,9 @@ class RateLimiter:
         self._buckets: dict[str, dict[str, _Bucket]] = {}
 
     def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
-        """Count a request and its input tokens, and return None.
+        """Count a request and its input tokens, and return None; or return the limit that they exceed.
 
-        If that exceeds a limit, count nothing and return the limit.
+        A request that exceeds a limit is not counted.
         """
         if self._limits is None:
             self._buckets.pop(model, None)
@@ -94,6 +96,7 @@ class RateLimiter:
         return EPOCH + timedelta(seconds=now - self._start)
 
     def _limit_headers(self, name: str, bucket: _Bucket, now: float) -> Iterator[tuple[str, str]]:
+        """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
         left = max(0, int(bucket.left + _ROUNDING))
         rounded = left if name == "requests" else left // _ROUNDED * _ROUNDED
         reset = self.date(now + bucket.seconds_until(bucket.size))
@@ -102,6 +105,7 @@ class RateLimiter:
         yield f"anthropic-ratelimit-{name}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _model_buckets(self, model: str, now: float) -> Mapping[str, _Bucket]:
+        """Return the buckets of a model by the kind of limit, refilled up to now."""
         limits = self._limits or RECORDED_LIMITS
         if model not in self._buckets:
             sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _KINDS}

@@ -59,7 +59,7 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
 
 def text_tokens(text: str) -> int:
     """Return the estimated number of tokens of a text."""
-    return _cached_text_tokens(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _count_pieces(text)
+    return _cached_text_tokens(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _estimate_tokens(text)
 
 
 @lru_cache(maxsize=512)
@@ -68,19 +68,21 @@ def _cached_text_tokens(text: str) -> int:
 
     Each turn of a conversation repeats all earlier texts.
     """
-    return _count_pieces(text)
+    return _estimate_tokens(text)
 
 
-def _count_pieces(text: str) -> int:
+def _estimate_tokens(text: str) -> int:
+    """Return the estimated tokens of a text. A very long text is estimated from its beginning."""
     if len(text) <= _SLICE_CHARACTERS:
-        return _count_slice(text)
+        return _estimate_tokens_of_slice(text)
     counted = min(len(text), _COUNTED_CHARACTERS)
     starts = range(0, counted, _SLICE_CHARACTERS)
-    tokens = sum(_count_slice(text[start : min(start + _SLICE_CHARACTERS, counted)]) for start in starts)
+    tokens = sum(_estimate_tokens_of_slice(text[start : min(start + _SLICE_CHARACTERS, counted)]) for start in starts)
     return tokens * len(text) // counted
 
 
-def _count_slice(text: str) -> int:
+def _estimate_tokens_of_slice(text: str) -> int:
+    """Return the estimated tokens of a part of a text."""
     long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
     return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _random_run_count(text)
 
@@ -91,6 +93,7 @@ def _random_run_count(text: str) -> int:
 
 
 def _is_random(run: str) -> bool:
+    """Return whether a run of letters and digits looks random, as in keys and ids."""
     has_both_cases = not (run.islower() or run.isupper() or run.isdigit())
     return has_both_cases and len(_KIND_CHANGE.findall(run)) >= _RANDOM_CHANGES
 
@@ -107,11 +110,11 @@ def truncate_text(text: str, count: int) -> str:
         end = len(text)
     if not _random_run_count(text[:end]):
         return text[:end]
-    return text[: bisect_right(range(end + 1), count, key=lambda length: _count_pieces(text[:length])) - 1]
+    return text[: bisect_right(range(end + 1), count, key=lambda length: _estimate_tokens(text[:length])) - 1]
 
 
 def call_tokens(name: str, written: str) -> int:
-    """Return the estimated number of tokens of a tool call. `written` is the tool's input as text."""
+    """Return the estimated number of tokens of a tool call with a name and an input (`written`, as JSON text)."""
     return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
 
 
@@ -121,16 +124,16 @@ def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     for message in body["messages"]:
         parts.append(_MESSAGE_TOKENS)
         parts.extend(block_tokens(block) for block in message_blocks(message))
-    return sum(parts) + request_tokens(body)
+    return sum(parts) + request_overhead_tokens(body)
 
 
-def message_tokens() -> int:
-    """Return the tokens of a message in addition to those of its blocks."""
+def message_overhead_tokens() -> int:
+    """Return the tokens of a message beyond those of its blocks."""
     return _MESSAGE_TOKENS
 
 
-def request_tokens(body: Mapping[str, Any]) -> int:
-    """Return the tokens of a request in addition to those of its tools, system prompt and messages.
+def request_overhead_tokens(body: Mapping[str, Any]) -> int:
+    """Return the tokens of a request beyond those of its tools, system prompt and messages.
 
     They are for its frame, thinking and output format.
     """
@@ -151,6 +154,7 @@ def tool_tokens(body: Mapping[str, Any]) -> list[int]:
 
 
 def _tool_prompt_tokens(body: Mapping[str, Any]) -> int:
+    """Return the tokens of the prompt that the API adds if a request has tools."""
     is_forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
     model = str(body.get("model", ""))
     return next(forced if is_forced else free for pattern, free, forced in _TOOL_PROMPTS if pattern.search(model))
@@ -169,7 +173,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
         return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in content_blocks(block.get("content")))
     if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
         return call_tokens(block["name"], canonical_json(block["input"]))
-    return text_tokens(canonical_json(_without_mark(block)))
+    return text_tokens(canonical_json(_remove_cache_mark(block)))
 
 
 def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
@@ -177,7 +181,7 @@ def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
     return sum(block_tokens(block) for block in blocks) + _REQUEST_TOKENS
 
 
-def _without_mark(block: Mapping[str, Any]) -> dict[str, Any]:
+def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "cache_control"}
 
 
@@ -191,7 +195,7 @@ def _single_tool_tokens(tool: Mapping[str, Any]) -> int:
         return 0
     kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")
     own = next((cost for name, cost in _SERVER_TOOL_TOKENS.items() if kind.startswith(name)), None)
-    return _tool_tokens(canonical_json(_without_mark(tool))) if own is None else own
+    return _tool_tokens(canonical_json(_remove_cache_mark(tool))) if own is None else own
 
 
 @lru_cache(maxsize=4096)
@@ -200,6 +204,7 @@ def _tool_tokens(tool: str) -> int:
 
 
 def _piece_tokens(piece: str) -> int:
+    """Return the estimated tokens of a word, number or punctuation mark."""
     if piece[0].isascii() and piece[0].isalpha():
         return 1 + (len(piece) - 1) // _LETTERS_PER_TOKEN
     return 1

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field
 
-from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of_list
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.simulator.rules.shape.blocks import ClosedModel
 from flag_harness.simulator.rules.shape.validation import shape_problem
@@ -59,7 +59,7 @@ class Batch:
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
-        """Return the status of the batch as the API reports it."""
+        """Return the batch object that the API returns, with the state and the counts of its requests."""
         counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _OUTCOMES}
         waiting = 0 if self.ended else len(self.entries)
         state = "ended" if self.ended else "canceling" if self.canceled else "in_progress"
@@ -87,7 +87,7 @@ class BatchStore:
         self._batches: dict[str, Batch] = {}
 
     def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
-        """Answer a request about batches: return content type and body, or the error.
+        """Answer a request about batches. Return content type and body, or the error.
 
         If the request creates a batch, its id is `new_id`.
         """
@@ -105,10 +105,11 @@ class BatchStore:
         elif incoming.request.method == "DELETE":
             return self._delete(batch)
         else:
-            self._retrieve(batch, now)
+            self._count_retrieval(batch, now)
         return JSON, msgspec.json.encode(batch.status())
 
     def _create(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
+        """Create a batch and return its status, or the error if the body is invalid."""
         decoded = incoming.decoded_body
         words = decoded.problem or ("it is nested too deeply" if decoded.too_deep else None)
         problem = f"The request body is not valid JSON: {words}" if words else shape_problem(decoded.value, BatchBody)
@@ -123,22 +124,25 @@ class BatchStore:
         return batch.status()
 
     def _list(self, incoming: IncomingRequest) -> dict[str, Any]:
+        """Return a page of the list of batches, the newest first."""
         newest_first = list(reversed(self._batches.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id"), incoming.query("before_id")
-        return page_of(newest_first, Batch.status, lambda one: (one.id,), limit=limit, after=after, before=before)
+        return page_of_list(newest_first, Batch.status, lambda one: (one.id,), limit=limit, after=after, before=before)
 
-    def _retrieve(self, batch: Batch, now: datetime) -> None:
+    def _count_retrieval(self, batch: Batch, now: datetime) -> None:
+        """Count a retrieval of a batch, and end the batch after some of them by answering its requests."""
         batch.retrievals += 1
         if batch.ended or (batch.retrievals <= _RETRIEVALS_IN_PROGRESS and not batch.canceled):
             return
         batch.results = [
-            {"custom_id": entry["custom_id"], "result": self._entry_result(batch, entry["params"])}
+            {"custom_id": entry["custom_id"], "result": self._answer_entry(batch, entry["params"])}
             for entry in batch.entries
         ]
         batch.ended = now
 
-    def _entry_result(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
+    def _answer_entry(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request of a batch and return its result."""
         if batch.canceled:
             return {"type": "canceled"}
         content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
@@ -151,12 +155,14 @@ class BatchStore:
         return {"type": "errored", "error": value}
 
     def _results_file(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+        """Return the results of a batch as JSON Lines, or an error if it has not ended."""
         if not batch.ended:
             words = f"Message Batch {batch.id} has no available results."
             return RefusedRequest("batch", 404, "not_found_error", words)
         return LINES, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
 
     def _delete(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+        """Delete a batch, or return an error if it has not ended."""
         if not batch.ended:
             words = f"Message Batch {batch.id} is still processing; cancel it and wait for its end before deleting it."
             return RefusedRequest("batch", 400, "invalid_request_error", words)

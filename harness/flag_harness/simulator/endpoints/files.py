@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of_list
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.wire.timeline import Request, header_value
 
@@ -52,7 +52,7 @@ class FileStore:
         self._files: dict[str, StoredFile] = {}
 
     def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
-        """Answer a request about files: return content type and body, or the error.
+        """Answer a request about files. Return content type and body, or the error.
 
         If the request uploads a file, its id is `new_id`.
         """
@@ -76,6 +76,7 @@ class FileStore:
         return _JSON, msgspec.json.encode(file.metadata())
 
     def _upload(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+        """Store the uploaded file and return its metadata, or an error if the form is invalid."""
         parts = _form_parts(request)
         part = parts.get("file")
         if part is None:
@@ -92,10 +93,11 @@ class FileStore:
         return _JSON, msgspec.json.encode(file.metadata())
 
     def _list(self, incoming: IncomingRequest) -> tuple[str, bytes]:
+        """Return a page of the list of files, the newest first."""
         newest_first = list(reversed(self._files.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
-        page = page_of(
+        page = page_of_list(
             newest_first, StoredFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
         )
         next_page = page["last_id"] if page["has_more"] else None
@@ -103,7 +105,7 @@ class FileStore:
 
 
 def _form_parts(request: Request) -> dict[str, Message]:
-    """Return the parts of a multipart form by their names. Empty if the body is not such a form."""
+    """Return the parts of a multipart form by name, or an empty dict if the body is no such form."""
     head = f"content-type: {header_value(request.headers, 'content-type')}\r\n\r\n".encode()
     form = BytesParser().parsebytes(head + request.body)
     parts = form.get_payload() if form.is_multipart() else []
@@ -113,6 +115,7 @@ def _form_parts(request: Request) -> dict[str, Message]:
 
 
 def _expiry_time(part: Message | None, now: datetime) -> datetime | None:
+    """Return when a file expires, from the form part with the number of seconds, or None."""
     data = part.get_payload(decode=True) if part is not None else None
     text = data.decode("ascii", "replace").strip() if isinstance(data, bytes) else ""
     return now + timedelta(seconds=int(text)) if text.isdecimal() and len(text) < 10 else None

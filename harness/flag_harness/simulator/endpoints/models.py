@@ -5,14 +5,14 @@ from typing import Any
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.checking import ModelListRequest
-from flag_harness.simulator.endpoints.paging import page_of
+from flag_harness.simulator.endpoints.paging import page_of_list
 from flag_harness.simulator.rules import ParsedRequest
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 
 
-def answer(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
-    """Return the JSON body of the answer: a token count, a model, or a page of models."""
+def answer_model_request(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
+    """Return the JSON body of the answer to a valid request: a token count, a model, or a page of models."""
     if isinstance(request, ParsedRequest):
         return {"input_tokens": request.input_tokens}
     found = catalogue.find_served_model(request.model)
@@ -20,7 +20,8 @@ def answer(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
 
 
 def _model_page(request: ModelListRequest) -> dict[str, Any]:
-    return page_of(
+    """Return the page of the list of models that a request asks for."""
+    return page_of_list(
         catalogue.listed_models(),
         _model_entry,
         lambda model: (model.id, *model.aliases),

@@ -8,7 +8,7 @@ DEFAULT_PAGE_SIZE = 20
 Item = TypeVar("Item")
 
 
-def page_of(
+def page_of_list(
     items: Sequence[Item],
     entry: Callable[[Item], Mapping[str, Any]],
     names: Callable[[Item], Sequence[str]],
@@ -17,10 +17,10 @@ def page_of(
     after: str = "",
     before: str = "",
 ) -> dict[str, Any]:
-    """Return a page with at most `limit` items.
+    """Return a page of a list, as a JSON object with at most `limit` items.
 
     They are the first items after the one named `after`, or the last items before the one named `before`. `entry`
-    returns an item in the API's form, and `names` all its names.
+    returns an item in the API's form, and `names` returns all names of an item.
     """
     indices = {name: index for index, item in enumerate(items) for name in names(item)}
     if before:

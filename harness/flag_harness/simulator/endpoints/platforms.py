@@ -57,16 +57,16 @@ class PlatformRequest:
 
     @property
     def problem(self) -> str | None:
-        """Return the error message with which the platform refuses the body, or None."""
+        """The error message with which the platform refuses the body, or None."""
         body = decode_json(self.request.body)
         if not isinstance(body, dict):
             return None
-        extra = [name for name in ("model", "stream") if name in body and not self._may_name(name)]
+        extra = [name for name in ("model", "stream") if name in body and not self._is_allowed_in_body(name)]
         if extra:
             return f"{extra[0]}: Extra inputs are not permitted"
         return None if "anthropic_version" in body else "anthropic_version: Field required"
 
-    def own_request(self) -> Request:
+    def to_messages_request(self) -> Request:
         """Convert this request to one of the Messages API.
 
         A body that is not a JSON object is kept, to be refused later.
@@ -91,8 +91,8 @@ class PlatformRequest:
         ]
         return replace(self.request, url=path, headers=tuple(headers), body=msgspec.json.encode(whole))
 
-    def convert(self, response: Response) -> Response:
-        """Convert an answer of the Messages API to the format of the platform."""
+    def convert_response(self, response: Response) -> Response:
+        """Convert a response of the Messages API to the format of the platform."""
         head = response[0]
         if not isinstance(head, Head) or self.platform != "bedrock":
             return response
@@ -103,17 +103,18 @@ class PlatformRequest:
         pieces = _stream_as_frames(response) if is_stream(head) else response[1:]
         return replace(head, headers=headers), *pieces
 
-    def _may_name(self, field: str) -> bool:
+    def _is_allowed_in_body(self, field: str) -> bool:
+        """Return whether the platform accepts this field in the body of a request."""
         return self.is_counting or (field == "stream" and self.platform == "vertex")
 
     def _api_key_header(self) -> Headers:
-        """Return the credential of the request as an `x-api-key` header, or an empty tuple."""
+        """Return the credential of the request as an `x-api-key` header, or an empty tuple if it has none."""
         key = api_key(self.request.headers)
         return (("x-api-key", key),) if key else ()
 
 
 def find_platform(request: Request) -> PlatformRequest | None:
-    """Return the request as a `PlatformRequest`, or None if its path is not one of Bedrock or Vertex AI."""
+    """Return a request to Bedrock or Vertex AI as a `PlatformRequest`, or None for any other path."""
     path = request.path.partition("?")[0]
     if found := _BEDROCK.fullmatch(path):
         return PlatformRequest("bedrock", request, _bedrock_model(unquote(found["model"])), bool(found["stream"]))
@@ -126,7 +127,7 @@ def find_platform(request: Request) -> PlatformRequest | None:
 
 
 def _bedrock_model(name: str) -> str:
-    """Return the API's id of a Bedrock model.
+    """Return the Messages API's id of a model, given its id on Bedrock.
 
     An example of a Bedrock id is `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
     """
@@ -135,18 +136,20 @@ def _bedrock_model(name: str) -> str:
 
 
 def _vertex_model(name: str) -> str:
-    """Return the API's id of a Vertex AI model, such as `claude-sonnet-4-5@20250929`."""
+    """Return the Messages API's id of a model, given its id on Vertex AI, such as `claude-sonnet-4-5@20250929`."""
     plain, _, date = name.partition("@")
     plain = re.sub(r"-v\d+$", "", plain)
     return f"{plain}-{date}" if date and date != "default" else plain
 
 
 def _bedrock_headers(head: Head, kind: str) -> Headers:
+    """Return the headers of a Bedrock response with the content type `kind`."""
     request_id = header_value(head.headers, "request-id")
     return (("date", header_value(head.headers, "date")), ("content-type", kind), ("x-amzn-requestid", request_id))
 
 
 def _bedrock_error(head: Head, response: Response) -> Response:
+    """Return an error response of the Messages API in the format of Bedrock."""
     status, kind = _BEDROCK_ERRORS.get(head.status, (500, "InternalServerException"))
     error = parse_response(response).error or {}
     words = "The provided model identifier is invalid." if head.status == 404 else str(error.get("message", ""))
@@ -178,6 +181,7 @@ def _stream_as_frames(response: Response) -> Response:
 
 
 def _encode_event_frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
+    """Return an event as an AWS frame. The event `message_stop` also gets Bedrock's metrics."""
     if name != "message_stop":
         return frame_from_sse(encode_event(name, data))
     metrics = {

@@ -21,13 +21,13 @@ _CREATE_ONLY = ("system", "tools")
 
 
 class MessageThreads:
-    """The threads of one simulator, by API key and the id of the last answer."""
+    """The message threads (conversations that the API stores) by API key and the id of the last answer."""
 
     def __init__(self) -> None:
         self._threads: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
-    def complete(self, request: Request) -> Request | RefusedRequest:
-        """Add the earlier messages of its thread to a request that continues one; return others unchanged.
+    def add_earlier_messages(self, request: Request) -> Request | RefusedRequest:
+        """Return a request that continues a thread with the thread's earlier messages; other requests unchanged.
 
         Return an error if the thread is unknown, or if the request sets a field that it may not change.
         """
@@ -47,8 +47,10 @@ class MessageThreads:
         whole = {**body, **kept, "messages": [*kept["messages"], *body["messages"]]}
         return replace(request, body=msgspec.json.encode(whole))
 
-    def keep(self, key: str, body: Mapping[str, Any], message_id: str, content: Sequence[Mapping[str, Any]]) -> None:
-        """Store the conversation with its new answer, if the request creates or continues a thread."""
+    def store_answer(
+        self, key: str, body: Mapping[str, Any], message_id: str, content: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Store the conversation with its new answer if the request creates or continues a thread."""
         if not body.get("thread"):
             return
         answer = [{"role": "assistant", "content": list(content)}] if content else []

@@ -6,7 +6,7 @@ import msgspec
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.request import IncomingRequest
-from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_of
+from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_field
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
 
@@ -56,11 +56,11 @@ def check_scenario_parameters(incoming: IncomingRequest) -> str | None:
 def check_shape(incoming: IncomingRequest) -> str | None:
     """Refuse a body with missing fields, unknown fields or fields of a wrong type."""
     assert incoming.body_model is not None
-    return shape_problem(_without_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)
+    return shape_problem(_replace_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)
 
 
-def _without_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
-    """Return a body in which the scenario's raw blocks are replaced.
+def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """Return a body in which a valid block stands in for each raw block of the scenario.
 
     Raw blocks may have any shape, so they are not checked.
     """
@@ -68,15 +68,16 @@ def _without_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, 
     messages = value.get("messages")
     if not raw or not isinstance(messages, list):
         return value
-    return {**value, "messages": [_without_blocks(message, msgspec.to_builtins(raw)) for message in messages]}
+    return {**value, "messages": [_replace_blocks(message, msgspec.to_builtins(raw)) for message in messages]}
 
 
-def _without_blocks(message: Any, blocks: list[Any]) -> Any:
+def _replace_blocks(message: Any, blocks: list[Any]) -> Any:
+    """Return an assistant message in which a valid block stands in for each of `blocks` and of their types."""
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list) or message.get("role") != "assistant":
         return message
     types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCKS]
-    return {**message, "content": [_FITS if one in blocks or type_of(one) in types else one for one in content]}
+    return {**message, "content": [_FITS if one in blocks or type_field(one) in types else one for one in content]}
 
 
 def check_model(incoming: IncomingRequest) -> str | None:

@@ -18,7 +18,7 @@ _EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
 
 
 def check_context_edits(request: ParsedRequest) -> str | None:
-    """Refuse edits that are unknown, have unknown keys, lack their beta, or exclude each other."""
+    """Refuse context edits that are unknown, have unknown keys, lack their beta, or exclude each other."""
     management = request.body.get("context_management")
     if not management:
         return None
@@ -35,6 +35,7 @@ def check_context_edits(request: ParsedRequest) -> str | None:
 
 
 def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
+    """Return the API's error message for one context edit, or None."""
     path = f"context_management.edits.{index}"
     if not isinstance(edit, dict):
         return f"{path}: Input should be a valid dictionary"
@@ -50,6 +51,7 @@ def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
 
 
 def _order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
+    """Return the API's error message for repeated, misplaced or inapplicable edits, or None."""
     kinds = [edit["type"] for edit in edits]
     repeated = next((kind for kind in kinds if kinds.count(kind) > 1), None)
     if repeated is not None:

@@ -33,7 +33,7 @@ def check_beta_fields(request: ParsedRequest) -> str | None:
 
 
 def check_sampling_supported(request: ParsedRequest) -> str | None:
-    """Refuse sampling parameters other than their defaults on models without a thinking budget.
+    """Refuse sampling parameters that differ from their defaults, on models without a thinking budget.
 
     These are the models from 4.7 on.
     """
@@ -76,7 +76,7 @@ def check_max_tokens(request: ParsedRequest) -> str | None:
 def check_thinking_budget(request: ParsedRequest) -> str | None:
     """Refuse a thinking budget that is not smaller than `max_tokens`.
 
-    It is allowed if thinking is interleaved with tool calls.
+    Such a budget is allowed if thinking is interleaved with tool calls.
     """
     if request.thinking != "enabled" or request.counting or _has_interleaved_thinking(request):
         return None
@@ -137,7 +137,7 @@ def check_stop_sequences(request: ParsedRequest) -> str | None:
 def check_thinking_tool_choice(request: ParsedRequest) -> str | None:
     """Refuse a tool choice that forces a call, if there is a thinking budget.
 
-    Adaptive thinking allows it (recorded, 2026-02).
+    Adaptive thinking allows forced calls (recorded, 2026-02).
     """
     forced = (request.body.get("tool_choice") or {}).get("type") in ("any", "tool")
     if not forced or request.thinking != "enabled":

@@ -34,7 +34,7 @@ _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
 
 
 class Signatures(Protocol):
-    """What rules need to know about thinking signatures. `SeededSignatures` implements it."""
+    """The interface through which rules check thinking signatures. `SeededSignatures` implements it."""
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether `signature` was issued for this thinking text."""
@@ -56,8 +56,8 @@ class Signatures(Protocol):
         """Return whether a thinking block was the last block of its answer."""
         ...
 
-    def is_call_without_thinking(self, identifier: str) -> bool:
-        """Return whether the call with this id was issued in an answer that does not begin with thinking."""
+    def is_from_answer_without_thinking(self, identifier: str) -> bool:
+        """Return whether the tool call with this id was issued in an answer that does not begin with thinking."""
         ...
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
@@ -67,7 +67,7 @@ class Signatures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:
-    """A decoded JSON body, or the reason why it cannot be decoded.
+    """A request body decoded from JSON, or the reason why it cannot be decoded.
 
     `too_deep` is True if the JSON is nested too deeply to be decoded.
     """
@@ -91,7 +91,7 @@ class IncomingRequest:
 
     @property
     def body_model(self) -> type[CountTokensBody] | None:
-        """Return the Pydantic model of the body for this path, or None if the path has no body to check."""
+        """The Pydantic model of the body for this path, or None if the path has no body to check."""
         return _BODY_MODELS.get(self.path)
 
     @cached_property
@@ -106,7 +106,7 @@ class IncomingRequest:
 
     @cached_property
     def allowed_methods(self) -> frozenset[str]:
-        """Return the HTTP methods that the path allows. Empty if the path does not exist."""
+        """The HTTP methods that the path allows; empty if the path does not exist."""
         if self.body_model is not None:
             return frozenset({"POST"})
         if self.model_name is not None:
@@ -115,7 +115,7 @@ class IncomingRequest:
 
     @property
     def key(self) -> str:
-        """Return the API key, or an empty string if there is none."""
+        """The API key, or an empty string if there is none."""
         return api_key(self.request.headers)
 
     @cached_property
@@ -140,13 +140,18 @@ class IncomingRequest:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """A request whose body has a valid shape. `counting` is True for the path `count_tokens`."""
+    """A request whose body has a valid shape. `counting` is True if the request only counts tokens."""
 
     headers: Headers
     body: Mapping[str, Any]
     model: Model
     signatures: Signatures
     counting: bool = False
+
+    @property
+    def key(self) -> str:
+        """The API key, or an empty string. Clients with different keys share no prompt cache."""
+        return api_key(self.headers)
 
     @cached_property
     def betas(self) -> tuple[str, ...]:
@@ -160,7 +165,7 @@ class ParsedRequest:
 
     @property
     def thinking(self) -> str | None:
-        """Return the type of thinking that the request asks for, or None."""
+        """The type of thinking that the request asks for, or None."""
         kind: str | None = (self.body.get("thinking") or {}).get("type")
         return kind
 
@@ -223,7 +228,7 @@ class Rule(Generic[Checked]):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """A refused request: the rule, and the status, type and message of the API's error."""
+    """The API's error for a refused request: the name of the broken rule, the status, type and message."""
 
     rule: str
     status: int

@@ -24,7 +24,7 @@ _EXAMPLE = '[[turn]] when = { user_contains = "hello" } text = "Hello!"'
 
 
 def load_scenario(path: Path | str) -> Scenario:
-    """Load a scenario from a TOML file. `flag_harness.simulator.scenario.scenario` documents the format.
+    """Load a scenario from a TOML file, in the format that docs/scenarios.md describes.
 
     Raise `ScenarioError` with file, line and key if the file is missing, is not TOML, or is not a valid scenario.
     """
@@ -32,7 +32,7 @@ def load_scenario(path: Path | str) -> Scenario:
     try:
         text = read_regular_file(path, MAX_SCENARIO_BYTES).decode("utf-8")
     except FileNotFoundError:
-        _raise_missing_file(path)
+        _raise_file_not_found(path)
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path}: not UTF-8 text: {error}") from None
     except (OSError, ValueError) as error:
@@ -66,7 +66,8 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
     return scenario
 
 
-def _raise_missing_file(path: Path) -> NoReturn:
+def _raise_file_not_found(path: Path) -> NoReturn:
+    """Raise a `ScenarioError` that names the most similar file of the folder."""
     others = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, others, n=1, cutoff=0.0)
     hint = f"the nearest is {near[0]!r}" if near else f"there are no scenarios in {path.parent}"
@@ -91,7 +92,7 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
 
 
 def _blank_multiline_string(found: re.Match[str]) -> str:
-    """Replace a multi-line string by its line ends. Other strings and comments stay as they are."""
+    """Return the line ends of a matched multi-line string. Other strings and comments are returned unchanged."""
     return "\n" * found[0].count("\n") or found[0]
 
 

@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario.scenario import TurnConditions
 
 @dataclass(frozen=True, slots=True)
 class ToolResultView:
-    """The content of a tool_result in the last user message. `tool` is the name of the called tool."""
+    """A tool_result in the last user message, as conditions check it. `tool` is the name of the called tool."""
 
     text: str
     is_error: bool
@@ -34,8 +34,8 @@ class RequestView:
     parameters: Collection[str]
 
 
-def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
-    """Return the parts of a valid request that conditions check."""
+def view_of_request(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
+    """Return the parts of a valid request that the conditions of turns check."""
     users = [message for message in body["messages"] if message["role"] == "user"]
     names = _tool_names(body["messages"])
     texts = [text_content(message.get("content")) for message in users]
@@ -60,7 +60,7 @@ def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> Reques
 
 
 def is_thinking_requested(body: Mapping[str, Any]) -> bool:
-    """Return whether the request asks for thinking, either adaptive or with a budget."""
+    """Return whether a request asks for thinking, either adaptive or with a budget."""
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
@@ -82,18 +82,21 @@ def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the blocks of the final message if it is from the assistant, so that the answer continues it."""
+    """Return the blocks of the final message if it is the assistant's, else an empty list.
+
+    The answer then continues this message.
+    """
     last = body["messages"][-1]
     return message_blocks(last) if last["role"] == "assistant" else ()
 
 
 def text_content(content: Any) -> str:
-    """Return the texts in a content, joined by newlines."""
+    """Return the texts in the content of a message, joined by newlines."""
     return "\n".join(block["text"] for block in content_blocks(content) if block.get("type") == "text")
 
 
 def is_match(when: TurnConditions, view: RequestView) -> bool:
-    """Return whether the request meets all conditions except `nth`."""
+    """Return whether a request meets all conditions of a turn, except `nth`."""
     return all(
         condition(expected, view)
         for name, condition in _CONDITIONS.items()
@@ -102,6 +105,7 @@ def is_match(when: TurnConditions, view: RequestView) -> bool:
 
 
 def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the name of the called tool for each tool call id."""
     return {
         block["id"]: block["name"]
         for message in messages
@@ -112,10 +116,12 @@ def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _make_result_check(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
+    """Return a condition that is met if `test` is true for any tool result of the request."""
     return lambda expected, view: any(test(expected, result) for result in view.results)
 
 
 def _result_is_error(expected: bool, view: RequestView) -> bool:
+    """Return whether the last message has tool results, and one of them is an error as `expected` says."""
     return bool(view.results) and any(result.is_error for result in view.results) == expected
 
 

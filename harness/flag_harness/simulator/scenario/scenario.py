@@ -140,7 +140,7 @@ class _FrozenStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Timing(_FrozenStruct, frozen=True):
-    """The times of an answer in seconds: until its first token, and between its events."""
+    """The times of an answer in seconds: from the request to the first token, and between two events."""
 
     first_token: float = 0.6
     per_event: float = 0.02
@@ -163,7 +163,7 @@ class Call(_FrozenStruct, frozen=True):
 
 
 class Block(_FrozenStruct, frozen=True):
-    """One content block of an answer. Exactly one of the fields is set."""
+    """One content block of an answer. Exactly one field is set: the kind of block."""
 
     thinking: str | None = None
     redacted_thinking: str | None = None
@@ -173,7 +173,7 @@ class Block(_FrozenStruct, frozen=True):
 
 
 class Error(_FrozenStruct, frozen=True):
-    """An error response. `headers` are added to the usual ones."""
+    """An error response of a turn. `headers` are added to the usual ones."""
 
     status: int
     type: str
@@ -209,7 +209,7 @@ class TurnConditions(_FrozenStruct, frozen=True):
 
 
 class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks": "block"}):
-    """One answer of a scenario. It is given to the requests that meet the conditions in `when`."""
+    """One answer of a scenario. It answers the requests that meet the conditions in `when`."""
 
     name: str = ""
     when: TurnConditions = TurnConditions()
@@ -226,7 +226,7 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
 
     @property
     def content(self) -> tuple[Block, ...]:
-        """Return the blocks of the answer in the order in which they are sent."""
+        """The blocks of the answer in the order in which they are sent."""
         if self.blocks is not None:
             return self.blocks
         thinking = () if self.thinking is None else (Block(thinking=self.thinking),)
@@ -235,14 +235,14 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
 
     @property
     def final_stop_reason(self) -> str:
-        """Return the stop reason of the turn. If it has none, the blocks decide: `tool_use` or `end_turn`."""
+        """The stop reason of the turn. By default it is `tool_use` if the turn has a call, else `end_turn`."""
         if self.stop_reason is not None:
             return self.stop_reason
         return "tool_use" if any(block.call is not None for block in self.content) else "end_turn"
 
 
 class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
-    """Everything that a simulated API answers and refuses. `title` is shown in error messages."""
+    """The settings and turns that say how the simulated API answers. `title` is shown in error messages."""
 
     turns: tuple[ScenarioTurn, ...] = ()
     title: str = ""

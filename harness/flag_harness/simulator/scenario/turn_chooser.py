@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator.scenario.matching import RequestView
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_selector import Draw, TurnSelector, echo_turn, first_turn
+from flag_harness.simulator.scenario.turn_selector import Draw, TurnSelector, draw_first, echo_turn
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Request
 
@@ -33,10 +33,13 @@ class UnmatchedRequest:
 
 
 class TurnChooser:
-    """Chooses turns. It is not thread-safe; its owner holds a lock."""
+    """Chooses the turn that answers a request, with the project's hook.
+
+    It is not thread-safe; its owner holds a lock.
+    """
 
     def __init__(
-        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = first_turn
+        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = draw_first
     ) -> None:
         self._scenario, self._hook, self._edit_turn, self._draw = scenario, hook, edit_turn, draw
         self.restart()
@@ -46,7 +49,10 @@ class TurnChooser:
         self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
-        """Return the turn that answers a request, or None. Raise `ScenarioError` if the hook's turn is invalid."""
+        """Return the turn that answers a request, or None if no turn matches.
+
+        Raise `ScenarioError` if the turn that the hook returns is invalid.
+        """
         turn = self._hook(body) if self._hook is not None else None
         if turn is not None:
             problem = turn_problem(turn)

@@ -14,15 +14,18 @@ Draw: TypeAlias = Callable[[int], float]
 """A function that returns a random number from 0 to below 1 for the request with an index, counted from 0."""
 
 
-def first_turn(index: int) -> float:
-    """Return 0 for every request: the first of the turns with a weight is always drawn."""
+def draw_first(index: int) -> float:
+    """Return 0 for every request, so that the first of the turns with a weight is always drawn."""
     return 0.0
 
 
 class TurnSelector:
-    """Selects turns and counts how often each matched. It is not thread-safe; its owner holds a lock."""
+    """Selects the turns of a scenario, and counts how often each matched.
 
-    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = first_turn) -> None:
+    It is not thread-safe; its owner holds a lock.
+    """
+
+    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = draw_first) -> None:
         self._turns, self._draw = tuple(turns), draw
         self._match_counts = [0] * len(self._turns)
         self._requests = 0
@@ -43,6 +46,7 @@ class TurnSelector:
         return next((turn for turn, end in zip(weighted, sums, strict=True) if drawn < end), weighted[-1])
 
     def _matching_turns(self, view: RequestView) -> Iterator[ScenarioTurn]:
+        """Yield the turns whose conditions a request meets, and count the match for turns with `nth`."""
         for index, turn in enumerate(self._turns):
             if not is_match(turn.when, view):
                 continue
@@ -53,9 +57,9 @@ class TurnSelector:
 
 
 def echo_turn(view: RequestView) -> ScenarioTurn:
-    """Return the turn that is used without a scenario.
+    """Return the turn that answers a request if there is no scenario.
 
-    It repeats the tool results of the request or, if there are none, what the user said.
+    It repeats the tool results of the request or, if there are none, the user's text.
     """
     text = "\n".join(result.text for result in view.results) or view.user or view.last_user_text
     return ScenarioTurn(text=text or "(empty message)", thinking="I repeat it.")
@@ -86,7 +90,7 @@ def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, 
 
 
 def format_conditions(when: TurnConditions) -> str:
-    """Return the conditions of a turn as they would be written in a scenario file."""
+    """Return the conditions of a turn as TOML, as in a scenario file."""
     default = TurnConditions()
     parts = [
         f"{name} = {_toml_value(value)}"

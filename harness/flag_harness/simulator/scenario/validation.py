@@ -61,6 +61,7 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 
 def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
+    """Return the mistake in how a turn gives its answer, such as two answers or none, or None if it has none."""
     flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
     if turn.error is not None and (flat or turn.blocks is not None):
         beside = (flat or ["block"])[0]
@@ -147,7 +148,7 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 
 def _comparable_name(name: str) -> str:
-    """Return a name without capitals and separators.
+    """Return a name in lower case without separators.
 
     So `endTurn` and `end-turn`, as other languages write them, equal `end_turn`.
     """

@@ -50,8 +50,10 @@ def _format_field(request: ParsedRequest) -> str:
 
 
 def _citable_blocks(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the blocks that can be cited (documents and search results), each with its path."""
     return ((path, block) for path, block in request.blocks() if block.get("type") in _CITABLE)
 
 
 def _is_cited(block: Mapping[str, Any]) -> bool:
+    """Return whether a block enables citations."""
     return bool((block.get("citations") or {}).get("enabled"))

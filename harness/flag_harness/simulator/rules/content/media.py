@@ -78,6 +78,7 @@ def _media_in_messages(request: ParsedRequest) -> Iterator[tuple[str, Mapping[st
 
 
 def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the images and documents in a content, also in nested blocks, each with its path."""
     for index, block in enumerate(content_blocks(content)):
         kind = block.get("type")
         if kind in ("image", "document") and isinstance(block.get("source"), Mapping):
@@ -89,11 +90,15 @@ def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[st
 
 
 def _path_name(block: Mapping[str, Any]) -> str:
-    """Return the name by which the paths in error messages call a block, according to its type."""
+    """Return how a block is named in the paths of error messages, by its type."""
     return "image" if block["type"] == "image" else "pdf"
 
 
 def _image_problem(path: str, source: Mapping[str, Any], *, strict_types: bool) -> str | None:
+    """Return the API's error message for an image in base64, or None.
+
+    With `strict_types`, the stated media type must be that of the data.
+    """
     where, text = f"{path}.image.source.base64", source["data"]
     if not text:
         return f"{where}: image cannot be empty"
@@ -112,6 +117,7 @@ def _image_problem(path: str, source: Mapping[str, Any], *, strict_types: bool) 
 
 
 def _pdf_problem(path: str, source: Mapping[str, Any]) -> str | None:
+    """Return the API's error message for a PDF in base64, or None."""
     where, text = f"{path}.pdf.source.base64", source["data"]
     if not text:
         return f"{where}: PDF cannot be empty"

@@ -21,7 +21,7 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
         if number < _first_protected_message(messages) or message["role"] != "assistant":
             continue
         for index, block in enumerate(blocks):
-            if _is_changed(request, block) or _is_moved(
+            if _is_text_changed(request, block) or _is_moved(
                 request, block, _position_before(messages, number), blocks[:index]
             ):
                 return (
@@ -33,10 +33,7 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
 
 
 def check_last_blocks(request: ParsedRequest) -> str | None:
-    """Refuse an assistant message that ends with thinking.
-
-    It is allowed if the answer itself was issued with thinking at its end.
-    """
+    """Refuse an assistant message that ends with thinking, unless the API issued the answer like this."""
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
@@ -83,7 +80,7 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
     messages = request.body["messages"]
     if request.thinking != "enabled" or not (_has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"):
         return None
-    number = _loop_start(messages)
+    number = _tool_loop_start(messages)
     blocks = message_blocks(messages[number])
     if not blocks or blocks[0]["type"] in _THINKING or _is_issued_without_thinking(request, messages[number]):
         return None
@@ -98,24 +95,24 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
 
 
 def _is_issued_without_thinking(request: ParsedRequest, message: Mapping[str, Any]) -> bool:
-    """Return whether the API issued this answer without thinking at its beginning.
+    """Return whether this message is an answer that the API issued without thinking at its beginning.
 
-    It must accept such an answer when it is sent back.
+    The API must accept such an answer when a client sends it back.
     """
     calls = [block["id"] for block in message_blocks(message) if block["type"] == "tool_use"]
-    return request.signatures.is_paused(message) or any(map(request.signatures.is_call_without_thinking, calls))
+    return request.signatures.is_paused(message) or any(map(request.signatures.is_from_answer_without_thinking, calls))
 
 
 def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return the index of the first message whose thinking must not be changed."""
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
-    return min(latest, _loop_start(messages)) if _has_tool_results(messages[-1]) else latest
+    return min(latest, _tool_loop_start(messages)) if _has_tool_results(messages[-1]) else latest
 
 
 def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
-    """Return the position (see `position_of`) after the assistant messages directly before this one.
+    """Return the position (see `position_of`) after the assistant messages directly before message `number`.
 
-    Together with this message they are one turn.
+    They form one turn together with this message.
     """
     start = number
     while start and messages[start - 1]["role"] == "assistant":
@@ -123,7 +120,8 @@ def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
     return "".join(position_of(message_blocks(message)) for message in messages[start:number])
 
 
-def _is_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
+def _is_text_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
+    """Return whether the signature of a thinking block was issued for another text."""
     if block["type"] != "thinking" or request.signatures.is_valid(block["signature"], block["thinking"]):
         return False
     return request.signatures.is_issued(block["signature"])
@@ -132,7 +130,10 @@ def _is_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
 def _is_moved(
     request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Return whether the thinking or calls before a thinking block are not those of the original answer."""
+    """Return whether a thinking block no longer follows the thinking and calls that it followed in its answer.
+
+    `before` is the position after earlier messages of the turn, and `blocks` are those before it in its message.
+    """
     issued = request.signatures.position(block) if block["type"] in _THINKING else None
     if issued is None:
         return False
@@ -141,7 +142,7 @@ def _is_moved(
     return found != own and before + found not in (own, continued + own)
 
 
-def _loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
+def _tool_loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return the index at which the current tool loop begins.
 
     That is the first assistant message after the last user message without tool results.

@@ -138,7 +138,7 @@ class ToolResultBlock(MarkableModel):
 
 
 class ServerCall(OpenModel):
-    """A call of a tool that runs on a server."""
+    """A call of a tool that the API runs itself."""
 
     type: Literal["server_tool_use", "mcp_tool_use"]
     id: str
@@ -148,7 +148,7 @@ class ServerCall(OpenModel):
 
 
 class ServerBlock(OpenModel):
-    """A block that a server has written, or a block type that needs a beta."""
+    """A block that the API's own tools have written, or a block type that needs a beta."""
 
     type: str
     cache_control: CacheControl | None = None
@@ -171,18 +171,19 @@ COMMON_BLOCKS = frozenset(
 """The block types whose keys are checked."""
 
 
-def type_of(value: Any) -> Any:
-    """Return the `type` of a JSON object, or None if it has none or the value is not an object."""
+def type_field(value: Any) -> Any:
+    """Return the `type` of a JSON object, or None if it has no type or is no object."""
     return value.get("type") if isinstance(value, Mapping) else None
 
 
 def _block_tag(value: Any) -> str:
-    kind = type_of(value)
+    """Return the tag of the Pydantic model that checks a content block."""
+    kind = type_field(value)
     return f"{HIDDEN}server" if isinstance(kind, str) and kind in SERVER_BLOCKS else str(kind)
 
 
 def content_tag(value: Any) -> str:
-    """Return the tag by which a content that is a list of blocks is told from a string."""
+    """Return the tag of the Pydantic union that checks a content: one for a list of blocks, one for a string."""
     return f"{HIDDEN}blocks" if isinstance(value, list) else f"{HIDDEN}string"
 
 
@@ -225,6 +226,7 @@ class SystemMessage(ClosedModel):
 
 
 def _role_tag(value: Any) -> str:
+    """Return the tag of the Pydantic model that checks a message, by its role."""
     role = value.get("role") if isinstance(value, Mapping) else None
     return f"{HIDDEN}system" if role == "system" else f"{HIDDEN}spoken"
 

@@ -16,7 +16,7 @@ from flag_harness.simulator.rules.shape.blocks import (
     Message,
     OpenModel,
     System,
-    type_of,
+    type_field,
 )
 
 
@@ -47,7 +47,8 @@ class AnthropicTool(OpenModel):
 
 
 def _tool_tag(value: Any) -> str:
-    return "custom" if type_of(value) in (None, "custom") else f"{HIDDEN}anthropic"
+    """Return the tag of the Pydantic model that checks a tool."""
+    return "custom" if type_field(value) in (None, "custom") else f"{HIDDEN}anthropic"
 
 
 Tool = Annotated[
@@ -135,6 +136,7 @@ class Metadata(ClosedModel):
 
 
 def _kind_tag(value: Any) -> str:
+    """Return the tag of the Pydantic model for a value that may be a list, an object or a string."""
     return f"{HIDDEN}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 
 

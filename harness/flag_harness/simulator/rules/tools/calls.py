@@ -31,10 +31,7 @@ def check_block_roles(request: ParsedRequest) -> str | None:
 
 
 def check_result_content(request: ParsedRequest) -> str | None:
-    """Refuse block types in a tool_result that only a message may have.
-
-    Also refuse a tool_result that is an error without content.
-    """
+    """Refuse block types in a tool_result that only messages may have, and an error result without content."""
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             if block["type"] != _TOOL_RESULT:
@@ -72,7 +69,7 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
 
 
 def check_single_results(request: ParsedRequest) -> str | None:
-    """Refuse two results for the same call.
+    """Refuse two tool results for the same call.
 
     Consecutive messages of the same role count as one turn.
     """
@@ -120,10 +117,10 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
 
 
 def check_server_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a server tool call without a result, if the next message is the user's and not just tool results.
+    """Refuse a server tool call without a result, if the user's next message has more than tool results.
 
     Some recorders remove ids. A message with at least as many results as server calls is therefore accepted, even if
-    their ids do not fit together.
+    their ids do not match.
     """
     messages = request.body["messages"]
     answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]
@@ -172,4 +169,5 @@ def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[st
 
 
 def _block_ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
+    """Return the values of `key`, such as the ids, of the blocks of one type."""
     return {block[key] for block in blocks if block["type"] == kind}

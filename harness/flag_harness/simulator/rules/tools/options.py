@@ -15,6 +15,7 @@ _Generation = tuple[int, int]
 
 
 def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
+    """Return a function that tells whether a model's version is between `first` and `last`, inclusive."""
     return lambda model: first <= catalogue.generation(model) <= last
 
 
@@ -53,7 +54,7 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
         kind
         for kind in GENERAL_TOOLS | BETA_TOOLS.keys()
         if kind != "custom"
-        and _SUPPORTING_MODELS.get(kind, _always)(request.model)
+        and _SUPPORTING_MODELS.get(kind, _is_any_model)(request.model)
         and BETA_TOOLS.get(kind, betas) & betas == betas
     )
     families = tuple(kind.rstrip("0123456789") for kind in wrong)
@@ -65,10 +66,7 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
 
 
 def check_domain_lists(request: ParsedRequest) -> str | None:
-    """Refuse a web tool that has both allowed and blocked domains.
-
-    Also refuse a `max_uses` that is not positive.
-    """
+    """Refuse a web tool with both allowed and blocked domains, or a `max_uses` that is not positive."""
     for path, tool in _tools_with_paths(request):
         if tool.get("allowed_domains") and tool.get("blocked_domains"):
             return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
@@ -99,11 +97,8 @@ def check_deferred_tools(request: ParsedRequest) -> str | None:
 
 
 def check_tool_callers(request: ParsedRequest) -> str | None:
-    """Refuse tools that code may call if the request also has something that excludes such calls.
-
-    That is a strict tool, or the option that disables parallel calls.
-    """
-    called_by_code = [tool for tool in request.body.get("tools") or () if _is_called_by_code(tool)]
+    """Refuse a tool that code may call if it is strict or forced, or if parallel calls are disabled."""
+    called_by_code = [tool for tool in request.body.get("tools") or () if _may_be_called_by_code(tool)]
     for tool in called_by_code:
         if tool.get("strict"):
             return f"Tool '{tool.get('name')}': `strict` is not supported with programmatic tool calling."
@@ -134,10 +129,12 @@ def _tools_with_paths(request: ParsedRequest) -> list[tuple[str, Mapping[str, An
     return [(f"tools.{index}.{tool.get('type') or 'custom'}", tool) for index, tool in tools]
 
 
-def _is_called_by_code(tool: Mapping[str, Any]) -> bool:
+def _may_be_called_by_code(tool: Mapping[str, Any]) -> bool:
+    """Return whether a tool's `allowed_callers` include the code execution tool."""
     callers = tool.get("allowed_callers") or ()
     return any(isinstance(caller, str) and caller.startswith(_CODE_CALLERS) for caller in callers)
 
 
-def _always(model: Model) -> bool:
+def _is_any_model(model: Model) -> bool:
+    """Return True: the tool version is supported by every model."""
     return True

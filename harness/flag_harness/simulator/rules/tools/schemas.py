@@ -37,7 +37,7 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
 
 
 def check_schemas(request: ParsedRequest) -> str | None:
-    """Refuse an input schema in which the value of a keyword has a wrong type."""
+    """Refuse an input schema with a keyword whose value has a wrong type."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if not all(map(_has_valid_keywords, _subschemas(tool.get("input_schema")))):
             return (
@@ -108,7 +108,7 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
-    """Refuse a single schema with 16 parameters that have `anyOf` or a list of types, or 24 optional ones."""
+    """Refuse a schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional parameters."""
     for _, schema in _compiled_schemas(request):
         if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
             return (
@@ -145,6 +145,7 @@ def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _has_valid_keywords(part: Mapping[str, Any]) -> bool:
+    """Return whether the values of a schema's keywords have the right types."""
     return all(
         value is None or is_match(value) for key, is_match in _KEYWORD_CHECKS.items() for value in [part.get(key)]
     )
@@ -184,10 +185,12 @@ def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
 
 
 def _optional_count(schema: Mapping[str, Any]) -> int:
+    """Return how many properties of a schema are not required."""
     return sum(1 for required, _ in _properties(schema) if not required)
 
 
 def _union_count(schema: Mapping[str, Any]) -> int:
+    """Return how many properties of a schema have `anyOf` or a list of types."""
     return sum(
         1
         for _, value in _properties(schema)
@@ -196,6 +199,7 @@ def _union_count(schema: Mapping[str, Any]) -> int:
 
 
 def _subschema_problem(part: Mapping[str, Any]) -> str | None:
+    """Return the API's error message for a part of a schema that does not compile, or None."""
     kind = part.get("type")
     if not isinstance(kind, str):
         return None
@@ -203,7 +207,7 @@ def _subschema_problem(part: Mapping[str, Any]) -> str | None:
         return "For 'object' type, 'additionalProperties' must be explicitly set to false"
     properties = part.get("properties", {})
     unsupported = sorted(_UNSUPPORTED.get(kind, frozenset()) & part.keys())
-    if kind == "object" and not (isinstance(properties, dict) and all(map(_is_object, properties.values()))):
+    if kind == "object" and not (isinstance(properties, dict) and all(map(_is_dict, properties.values()))):
         unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
     if not unsupported:
         return None
@@ -211,7 +215,7 @@ def _subschema_problem(part: Mapping[str, Any]) -> str | None:
     return f"For '{kind}' type, {what} not supported"
 
 
-def _is_object(value: Any) -> bool:
+def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
 
@@ -228,11 +232,11 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
         if isinstance(schema.get(key), dict)
         for name, value in schema[key].items()
     }
-    return next((circle for name in edges if (circle := _path_back(name, edges))), ())
+    return next((circle for name in edges if (circle := _cycle_from(name, edges))), ())
 
 
-def _path_back(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
-    """Return the definitions on a path from `start` back to `start`, or an empty tuple."""
+def _cycle_from(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
+    """Return the definitions on a path of references from `start` back to `start`, or an empty tuple."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
     while ways:
