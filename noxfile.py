@@ -229,12 +229,19 @@ def package(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: the cases, and those of the harness itself."""
+    _compile_package(session)
     session.run(*PYTEST, *WORKERS, *session.posargs)
+
+
+def _compile_package(session: nox.Session) -> None:
+    """Write the package's bytecode, which each child process of a test would else compile in 1.4 s of its own."""
+    session.run(*PYTHON, "compileall", "-q", "harness")
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """All tests, with the branches of `harness/` that they reach."""
+    _compile_package(session)
     session.run(*PYTHON, "coverage", "erase")
     session.run(*PYTHON, "coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
     session.run(*PYTHON, "coverage", "combine", "--quiet")

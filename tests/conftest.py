@@ -3,14 +3,9 @@
 import gc
 import importlib
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +20,8 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.register_profile("deep", max_examples=500, deadline=None)
     settings.load_profile("deep" if DEEP else "normal")
 
-pytest_plugins = ["pytester", "tests.loopback", "tests.chromium"]
+pytest_plugins = ["pytester", "tests.loopback", "tests.chromium", "tests.warm_python"]
 collect_ignore = ["pins", "streamlit_agent", "warm"]
-WARM = Path(__file__).with_name("warm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,50 +82,6 @@ def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(file))
         yield
-
-
-@pytest.fixture(scope="session")
-def warm_python() -> Iterator[Callable[[], str]]:
-    """Return the path of a `python` that has imported everything before; the ordinary one in a deep run."""
-    environ, servers = dict(os.environ), list[tuple[subprocess.Popen[bytes], Path]]()
-
-    def path() -> str:
-        if DEEP or os.environ.get("HARNESS_TESTS_COLD") or not hasattr(os, "fork"):
-            return sys.executable
-        if not servers:
-            servers.append(_start_server(environ))
-        return str(servers[0][1] / "python")
-
-    yield path
-    for server, folder in servers:
-        server.communicate(timeout=60)
-        shutil.rmtree(folder)
-
-
-def _start_server(environ: dict[str, str]) -> tuple["subprocess.Popen[bytes]", Path]:
-    folder = Path(tempfile.mkdtemp(prefix="warm-python-"))
-    project = folder / "project"
-    project.mkdir()
-    python = folder / "python"
-    python.write_text(f"#!{sys.executable} -IS\n" + (WARM / "client.py").read_text())
-    python.chmod(0o755)
-    command = [sys.executable, WARM / "server.py", folder / "socket", project, python]
-    server = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert server.stdout
-    assert b"ready\n" == server.stdout.readline(), "the warm server did not start; it says why above"
-    return server, folder
-
-
-@pytest.fixture(scope="session")
-def warm_run(warm_python: Callable[[], str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Return a `subprocess.run` that starts forks of the warm Python in place of this interpreter."""
-    run = subprocess.run
-
-    def run_warm(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-        own = command[0] == sys.executable
-        return run([warm_python(), *command[1:]] if own else command, **options)
-
-    return run_warm
 
 
 @pytest.fixture
