@@ -16,7 +16,7 @@ from reference import REFERENCE
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SECTIONS = {
-    "Start": ("index", "cases"),
+    "Start": ("index", "tutorial", "cases"),
     "How to": (
         "flags",
         "cassettes",
@@ -28,6 +28,7 @@ SECTIONS = {
         "record",
         "cache",
         "ci",
+        "monorepos",
         "verdict",
         "gate",
         "privacy",
