@@ -356,16 +356,20 @@ def test_a_value_that_no_flag_has_blames_no_flag(make_record: Callable[[int], Ru
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        {"outcome": "xfailed"},
-        {"reason": "[XPASS(strict)] later"},
-        {"misses": ("POST /v1/messages: not recorded",), "recorded_from": None},
-        {"faults": ("overloaded:on=1,combination=streaming",)},
+        ({"outcome": "skipped"}, "skipped"),
+        ({"outcome": "xfailed"}, "expected to fail (xfail)"),
+        ({"reason": "[XPASS(strict)] later"}, "passed, and a strict xfail expects a failure"),
+        ({"misses": ("POST /v1/messages: not recorded",), "recorded_from": None}, "not recorded"),
+        (
+            {"faults": ("overloaded:on=1,combination=streaming",)},
+            "not all combinations have the fault overloaded:on=1,combination=streaming",
+        ),
     ],
 )
-def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: dict[str, Any]) -> None:
-    """Nor does an expected failure count as a passed run."""
+def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: dict[str, Any], reason: str) -> None:
+    """The report lists it with the reason. Nor does an expected failure count as a passed run."""
     rows = [
         RunRow(case=f"test_ask.py::test_ask[{name}]", combination=name, outcome=outcome, values=values)
         for name, outcome, values in (
@@ -380,5 +384,29 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
         name: {"default": False, "values": [False, True], "env": name.upper()} for name in ("streaming", "concise")
     }
     header = RunHeader(package="1", sdk="1", python="3", started_at="2026-11-28T09:00:00+00:00", flags=flags)
-    (cause,) = build_report(RunRecord(header, tuple(rows)), NOW).causes
+    report = build_report(RunRecord(header, tuple(rows)), NOW)
+    (cause,) = report.causes
     assert ("fails when concise", 3, 4) == (cause.text, cause.ran, cause.allowed)
+    assert [(reason, ("test_ask.py::test_ask[streaming]",))] == [(one.reason, one.cases) for one in report.unblamed]
+    assert f"1 run not blamed on flags: {reason}" in render_html(report, NOW)
+    (line,) = [line for line in markdown_lines(report) if line.startswith("- Not blamed on flags: ")]
+    assert line.endswith(": `test_ask.py::test_ask[streaming]`")
+
+
+def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(
+    make_record: Callable[[int], RunRecord],
+) -> None:
+    """They say nothing about flags; 201 of them are counted, not all listed."""
+    record = make_record(1)
+    flaky = msgspec.structs.replace(record.rows[0], outcome="failed", repetition=1)
+    single = [
+        msgspec.structs.replace(flaky, case=f"test_{number}[off]", combination="off", repetition=0)
+        for number in range(201)
+    ]
+    report = build_report(replace(record, rows=(*record.rows, flaky, *single)), NOW)
+    expected = [
+        ("passed in some repetitions and failed in others, under the same flags", 1),
+        ("the test ran under one combination only", 201),
+    ]
+    assert expected == [(one.reason, len(one.cases)) for one in report.unblamed]
+    assert "<p>and 1 more</p>" in render_html(report, NOW)

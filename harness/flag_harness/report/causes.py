@@ -10,12 +10,15 @@ import msgspec
 from flag_harness.analysis.blame import SharedExplanation, explain_tests, find_suspects
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
+    NO_CASSETTE,
+    SKIPPED,
     UNEXPECTED_PASS,
     UNRECORDED,
     FailingTest,
     MatrixRun,
     failing_tests,
     matrix_row,
+    runs_by_other_cause,
 )
 from flag_harness.errors import FlagError, RecordError
 from flag_harness.flag import SOURCES, Flag
@@ -23,6 +26,9 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 
+FLAKY = "passed in some repetitions and failed in others, under the same flags"
+SINGLE = "the test ran under one combination only"
+"""Values of `UnblamedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
 _SUSPECT_SIZE = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 _UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
@@ -57,20 +63,55 @@ class FailureCause:
         return self.ran >= self.allowed
 
 
-def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
-    """Return which flags explain the failures of which tests.
+@dataclass(frozen=True, slots=True)
+class UnblamedRuns:
+    """Runs that say nothing about flags, so that no explanation of failures uses them, and why."""
 
-    Tests that ran under every combination come first; the largest groups of tests come first among these.
+    reason: str
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureAnalysis:
+    """The causes of the failures of a run, and the runs that were left out to find them.
+
+    The causes of tests that ran under every combination come first; the largest groups of tests come first among these.
     """
+
+    causes: tuple[FailureCause, ...]
+    unblamed: tuple[UnblamedRuns, ...]
+
+
+def analyse_failures(record: RunRecord) -> FailureAnalysis:
+    """Return which flags explain the failures of which tests, and which runs say nothing about flags."""
     flags = recorded_flags(record.header)
-    runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
+    all_runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
-    for run in runs:
+    for run in all_runs:
         combinations.setdefault(run["test"], set()).add(matrix_row(run, flags))
-    runs = [run for run in runs if len(combinations[run["test"]]) > 1]
+    runs = [run for run in all_runs if len(combinations[run["test"]]) > 1]
+    alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["passed"]]
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
-    return tuple(_causes(tests, flags, record.header.options))
+    return FailureAnalysis(
+        tuple(_causes(tests, flags, record.header.options)), tuple(_unblamed_runs(runs, alone, tests, flags))
+    )
+
+
+def _unblamed_runs(
+    runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
+) -> Iterator[UnblamedRuns]:
+    """Yield the runs with another cause than flags, the flaky ones, and the failures in `alone`, by the reason."""
+    groups = dict(runs_by_other_cause(runs, tests.values()))
+    outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
+    judged = [run for test in tests.values() for run in test.runs]
+    for run in judged:
+        outcomes.setdefault((run["test"], matrix_row(run, flags)), set()).add(run["passed"])
+    groups[FLAKY] = [run for run in judged if len(outcomes[run["test"], matrix_row(run, flags)]) > 1]
+    groups[SINGLE] = [run for run in alone if not run["other_cause"]]
+    for reason, group in groups.items():
+        if group:
+            yield UnblamedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
 
 
 def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
@@ -106,9 +147,9 @@ def selected_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[
 def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
     """Convert a row of the record to a run of a matrix test.
 
-    Return None if the row is skipped, inconclusive or that of a sweep, or if its flags are unknown.
+    Return None if the row is inconclusive or that of a sweep, or if its flags are unknown.
     """
-    if row.outcome in ("skipped", "inconclusive") or not row.values or row.sweep is not None:
+    if row.outcome == "inconclusive" or not row.values or row.sweep is not None:
         return None
     try:
         indices = {flag.name: value_index(flag, row.values[flag.name]) for flag in flags if flag.name in row.values}
@@ -119,7 +160,7 @@ def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "test": name_of_test(row.case, row.combination),
         "row": indices,
         "passed": row.outcome in ("passed", "xpassed"),
-        "left_out": row.excluded_from_effects,
+        "left_out": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
         "other_cause": _other_cause(row),
@@ -128,8 +169,8 @@ def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
 
 def _other_cause(row: RunRow) -> str:
     """Return what else than the flags explains the outcome of a row, or an empty string."""
-    if row.outcome == "xfailed":
-        return EXPECTED_FAILURE
+    if row.outcome in ("xfailed", "skipped"):
+        return EXPECTED_FAILURE if row.outcome == "xfailed" else SKIPPED
     if row.outcome == "failed" and row.reason.startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
     is_unrecorded = row.misses and row.recorded_from is None and row.answered_by is None

@@ -27,6 +27,10 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         yield f"  - To reproduce: {_code(cause.command)}"
+    if report.unblamed:
+        yield ""
+    for unblamed in report.unblamed:
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_names(unblamed.cases)}"
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _request_effect_lines(report)

@@ -9,7 +9,7 @@ from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
-from flag_harness.report.causes import FailureCause, failure_causes
+from flag_harness.report.causes import FailureCause, UnblamedRuns, analyse_failures
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import record_effects
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
@@ -89,6 +89,7 @@ class RunReport:
         lines: the tests of the matrix, those with a failure first.
         rows: the rows in the order of the matrix, to which `Cell.index` refers.
         causes: which flags explain the failures.
+        unblamed: the runs that say nothing about flags, and why.
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         request_effects: what each flag changes in requests.
@@ -104,6 +105,7 @@ class RunReport:
     lines: tuple[MatrixLine, ...]
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
+    unblamed: tuple[UnblamedRuns, ...]
     failures: tuple[FailureGroup, ...]
     effects: tuple[FigureEffect, ...]
     request_effects: tuple[RequestEffect, ...]
@@ -158,13 +160,15 @@ def build_report(
             cells.append(Cell(tuple(own), len(rows)) if own else None)
             rows += own or ()
         lines.append(MatrixLine(name, tuple(cells)))
+    analysis = analyse_failures(record)
     return RunReport(
         record=record,
         outcomes=Counter(row.outcome for row in rows),
         combinations=combinations,
         lines=tuple(lines),
         rows=tuple(rows),
-        causes=failure_causes(record),
+        causes=analysis.causes,
+        unblamed=analysis.unblamed,
         failures=_group_failures(rows),
         effects=record_effects(record),
         request_effects=request_effects(record),
