@@ -43,7 +43,7 @@ def test_each_turn_names_its_requests_before_and_after_a_restart(open_chat: Call
 
 def test_a_file_holds_what_had_arrived(tmp_path: Path) -> None:
     """A character that two chunks share, a broken connection, and a line that a killed server left incomplete."""
-    files = ExchangeFiles(tmp_path / "requests")
+    files = ExchangeFiles(tmp_path / "requests", lambda: 1.5)
     edit = files(REQUEST)
     assert "no response arrived" == files.load(1).ending  # type: ignore[union-attr]
     for piece in (Head(0.1, 200, ()), Chunk(0.2, "é".encode()[:1]), Chunk(0.3, "é".encode()[1:]), Cut(0.4, "reset")):
@@ -57,6 +57,7 @@ def test_a_file_holds_what_had_arrived(tmp_path: Path) -> None:
     assert ("é", "é") == (broken.body, killed.body)
     assert "the connection broke: reset, after 0.400 s" == broken.ending
     assert "not read to its end, after 0.300 s" == killed.ending
+    assert "1970-01-01 00:00:01.500+00:00" == broken.sent_at
     assert "sk-ant" not in path.read_text()
     assert broken.text.endswith("é\n\n[the connection broke: reset, after 0.400 s]")
 

@@ -7,8 +7,10 @@ written as the response arrives, so that a killed server leaves what had come.
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,14 @@ class RawExchange:
     """A request and what its response was, as texts.
 
     Attributes:
+        sent_at: when the request was sent, in UTC.
         request: method and URL, headers, and the body as it was sent.
         head: status and headers; empty if no response has arrived.
         body: the body of the response, as far as it arrived.
         ending: how the response ended, and after how many seconds.
     """
 
+    sent_at: str
     request: str
     head: str
     body: str
@@ -40,14 +44,19 @@ class RawExchange:
     @property
     def text(self) -> str:
         """The whole exchange."""
-        return "\n\n".join(part for part in (self.request, self.head, self.body, f"[{self.ending}]") if part)
+        return "\n\n".join(
+            part for part in (self.sent_at, self.request, self.head, self.body, f"[{self.ending}]") if part
+        )
 
 
 class ExchangeFiles:
-    """A layer that appends each request and its response to a file in `folder`."""
+    """A layer that appends each request and its response to a file in `folder`.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `wall_time` returns the seconds since 1970.
+    """
+
+    def __init__(self, folder: Path, wall_time: Callable[[], float] = time.time) -> None:
+        self._folder, self._wall_time = folder, wall_time
         self._lock = threading.Lock()
         self.last = max(self._numbers(), default=0)
         """The number of the last request."""
@@ -59,7 +68,9 @@ class ExchangeFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         headers = select_request_headers(request.headers)
         sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
-        path.write_text(_line({"turn": _turn_of_body(request.body)}) + _line(sent), encoding="utf-8")
+        path.write_text(
+            _line({"turn": _turn_of_body(request.body), "sent_at": self._wall_time()}) + _line(sent), encoding="utf-8"
+        )
 
         def keep(piece: Piece) -> Iterable[Piece]:
             with path.open("a", encoding="utf-8") as file:
@@ -88,7 +99,9 @@ class ExchangeFiles:
         head = next((one for one in pieces if "status" in one), None)
         body = "".join(one["text"] for one in pieces if "text" in one)
         target = f"{request['method']} {request['url']}"
+        sent_at = datetime.fromtimestamp(lines[0].get("sent_at", 0), UTC)
         return RawExchange(
+            sent_at.isoformat(sep=" ", timespec="milliseconds"),
             "\n".join((target, *_header_lines(request["headers"]), "", _readable(request["body"]))),
             "" if head is None else "\n".join((f"HTTP {head['status']}", *_header_lines(head["headers"]))),
             _readable(body),

@@ -40,6 +40,7 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
 
 def _show_parts(exchange: RawExchange) -> None:
     head, _, body = exchange.request.partition("\n\n")
+    st.text(f"Sent at {exchange.sent_at}")
     _show_code([head, _indent(body)])
     st.subheader("Response")
     st.text(plain_text(exchange.ending))
