@@ -201,7 +201,7 @@ def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
     """As `--from` of the command."""
     collector = MissCollector(SimpleNamespace(cache=object(), getini=lambda name: "elsewhere"))  # type: ignore[arg-type]
     advice = "If the answers still hold: flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
-    assert advice == collector._advice()
+    assert advice == collector._rebase_advice()
 
 
 def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:

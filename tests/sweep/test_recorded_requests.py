@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flag_harness.plugin.sweep.tools.http import recorded_requests
+from flag_harness.plugin.sweep.tools.http import record_requests
 from flag_harness.plugin.sweep.tools.results import NotRecordedError, RecordedResult, Recording
 from flag_harness.transports.scope import ApiScope
 from tests.loopback import LoopbackServer
@@ -56,7 +56,7 @@ ALL = [_with_httpx, _with_async_httpx, _with_requests, _with_urllib3, _with_a_fi
 def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: LoopbackServer) -> None:
     """Under a trouble it gets the same answers in the same order, and then the last one again."""
     recording, url = Recording(), f"{loopback_server.url}/items?page=1"
-    with recorded_requests(recording, ApiScope()):
+    with record_requests(recording, ApiScope()):
         first = [post(url, "socks"), post(url, "socks"), post(url, "shoes")]
         recording.is_baseline = False
         recording.used.clear()
@@ -77,7 +77,7 @@ def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: Loo
 def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackServer) -> None:
     """Nobody listens in the baseline; under a trouble no connection is made, though somebody does."""
     recording = Recording()
-    with recorded_requests(recording, ApiScope()):
+    with record_requests(recording, ApiScope()):
         with pytest.raises((httpx.ConnectError, urllib3.exceptions.NewConnectionError)) as first:
             post("http://127.0.0.1:9/items", "socks")
         recording.is_baseline = False
@@ -91,7 +91,7 @@ def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackS
 def test_requests_to_the_api_are_left_alone(post: Post, loopback_server: LoopbackServer) -> None:
     """They are not the tools'."""
     recording = Recording()
-    with recorded_requests(recording, ApiScope(base_url=loopback_server.url)):
+    with record_requests(recording, ApiScope(base_url=loopback_server.url)):
         assert ["1: Hi\nä", "2: Hi\nä"] == [post(f"{loopback_server.url}/v1/messages", "Hi") for _ in range(2)]
     assert {} == recording.results
 
@@ -100,7 +100,7 @@ def test_a_request_without_a_body_is_named_by_its_address() -> None:
     """The address holds the port of another machine."""
     recording = Recording(is_baseline=False)
     words = r"GET http://shop\.test:81/a was not sent without a trouble"
-    with recorded_requests(recording, ApiScope()):
+    with record_requests(recording, ApiScope()):
         with pytest.raises(NotRecordedError, match=words):
             httpx.get("http://shop.test:81/a")
         with pytest.raises(NotRecordedError, match=words), urllib3.PoolManager(retries=False) as pool:
@@ -126,6 +126,6 @@ def test_a_request_that_urllib3_sends_again_is_one_request() -> None:
     recording = Recording()
     retries = urllib3.Retry(1, backoff_factor=0)
     failure = pytest.raises(urllib3.exceptions.MaxRetryError)
-    with recorded_requests(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
+    with record_requests(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
         pool.request("GET", "http://127.0.0.1:9/items", retries=retries)
     assert [1] == [len(results) for results in recording.results.values()]

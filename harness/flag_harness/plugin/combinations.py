@@ -29,7 +29,7 @@ class CommandLineFlags:
     judged: frozenset[str] = frozenset()
     selected_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
 
-    def chosen_flags(
+    def flags_with_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
         """Return those of `flags` that get a value in a test's combinations: the flags in `names`, which vary.
@@ -75,20 +75,22 @@ def configure_flags(config: pytest.Config) -> None:
     if path and selection:
         raise FlagError("--harness-baseline says which combinations are run; leave out --harness-matrix")
     try:
-        parsed = _parse_pins(flags, pins) if pins else {}
+        parsed = _parse_flag_values(flags, pins) if pins else {}
     except FlagError as error:
         raise FlagError(f"--harness-flags={pins}: {error}") from None
     baseline = _read_baseline(path, declared_flags(config)) if path else None
-    judged = judged_flags(config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config))
+    judged = flags_in_verdict_option(
+        config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config)
+    )
     config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline, judged)
     if baseline is not None:
-        config.pluginmanager.register(_BaselineHeader(path, baseline), "flag-harness-baseline")
+        config.pluginmanager.register(_BaselineHeaderLines(path, baseline), "flag-harness-baseline")
     if config.getoption("--harness-sweep") is None:
         # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
         config.option.keyword = config.option.keyword.replace("=", ":")
 
 
-def _parse_pins(flags: Sequence[Flag], pins: str) -> Mapping[str, object]:
+def _parse_flag_values(flags: Sequence[Flag], pins: str) -> Mapping[str, object]:
     from flag_harness.matrix import parse_pins  # imported here: most runs do not need it
 
     return parse_pins(flags, pins)
@@ -100,7 +102,7 @@ def _read_baseline(path: str, flags: Sequence[Flag]) -> "Baseline":
     return read_baseline(Path(path), flags)
 
 
-def judged_flags(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
+def flags_in_verdict_option(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
     """Return the flags that `--harness-verdict` names: some of `known`, or with `all`, those that are declared.
 
     Raise `FlagError` if a name is unknown.
@@ -114,7 +116,7 @@ def judged_flags(option: str, known: Sequence[str], declared: Sequence[Flag]) ->
     return frozenset(names)
 
 
-class _BaselineHeader:
+class _BaselineHeaderLines:
     """Prints the state of production that a run starts from, in pytest's header."""
 
     def __init__(self, path: str, baseline: "Baseline") -> None:
@@ -173,7 +175,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination
     try:
         marked: dict[str, object] = {}
         for mark in reversed(list(node.iter_markers("flags"))):
-            marked.update(_pins_of_mark(mark))
+            marked.update(_flag_values_of_mark(mark))
         if pins:
             pin_flags(known, marked)
             pins = fix_unnamed(known, (), {**pins, **marked})
@@ -182,7 +184,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination
         raise pytest.fail.Exception(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False) from None
 
 
-def _pins_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
+def _flag_values_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
     if mark.args:
         raise FlagError(f"{mark.args[0]!r} is neither on nor off; pin by name: flags(streaming=True)")
     return mark.kwargs
@@ -223,7 +225,7 @@ def _flags_and_combinations_of_mark(
     return _flags_and_combinations(config, names, str(mark.kwargs.get("strength") or ""))
 
 
-def run_combinations(config: pytest.Config) -> "tuple[Combination, ...]":
+def combinations_of_run(config: pytest.Config) -> "tuple[Combination, ...]":
     """Return the combinations of all declared flags that the command line selects."""
     return _flags_and_combinations(config, [flag.name for flag in declared_flags(config)], "")[1]
 
@@ -238,7 +240,7 @@ def _flags_and_combinations(
 
     command_line = config.stash[COMMAND_LINE_FLAGS]
     declared = [flag.name for flag in declared_flags(config)]
-    flags = command_line.chosen_flags(all_flags(config), names, declared)
+    flags = command_line.flags_with_values(all_flags(config), names, declared)
     judged = command_line.judged & {*names}
     if command_line.baseline is not None:
         values = command_line.baseline.values

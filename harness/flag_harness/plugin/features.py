@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark. Raise `UsageError` if `--feature` names an unknown feature."""
     config.addinivalue_line("markers", MARK)
-    requested = _requested_names(config)
+    requested = _requested_features(config)
     if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
         short = ", ".join(SHORT_NAMES)
         raise pytest.UsageError(
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Under `--feature`, ignore every path outside the suite of cases."""
-    if not _requested_names(config):
+    if not _requested_features(config):
         return None
     for cases in _suite_folders(config):
         if collection_path == cases or cases in collection_path.parents or collection_path in cases.parents:
@@ -72,7 +72,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect cases of other features. If the whole suite runs, check the number of cases first."""
-    if not (requested := _requested_names(config)):
+    if not (requested := _requested_features(config)):
         return
     if not _is_partial_run(config) and not session.testsfailed:
         _check_counts(items)
@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     items[:] = kept
 
 
-def _requested_names(config: pytest.Config) -> list[str]:
+def _requested_features(config: pytest.Config) -> list[str]:
     """Return the names given with `--feature`, which may be the option of another plugin."""
     return config.getoption("--feature", default=None) or []
 
@@ -91,10 +91,10 @@ def case_features(item: pytest.Item) -> frozenset[str]:
     """Return the features of a case: the names in its `features` marks, and the flags that are on."""
     named = {name for mark in item.iter_markers("features") for name in mark.args}
     flags = {name for mark in item.iter_markers("flags") for name, on in mark.kwargs.items() if on}
-    return frozenset(named | flags).union(_parameter_flags(item))
+    return frozenset(named | flags).union(_switched_on_flags(item))
 
 
-def _parameter_flags(item: pytest.Item) -> Iterator[str]:
+def _switched_on_flags(item: pytest.Item) -> Iterator[str]:
     """Yield the flags that are on in the item's combination, and `integration` if all flags are on."""
     callspec = getattr(item, "callspec", None)
     for value in callspec.params.values() if callspec else ():

@@ -24,10 +24,10 @@ def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[F
         requested, bracket, parameters = name.partition("[")
         requested_path = os.path.abspath(config.invocation_params.dir / requested_file)
         if bracket and requested == function and requested_path == os.path.abspath(path):
-            yield from _named_combinations(parameters.removesuffix("]"), flags)
+            yield from _combinations_in_parameters(parameters.removesuffix("]"), flags)
 
 
-def _named_combinations(parameters: str, flags: Sequence[Flag]) -> Iterator[Combination]:
+def _combinations_in_parameters(parameters: str, flags: Sequence[Flag]) -> Iterator[Combination]:
     """Yield every combination whose id is a part of `parameters`, the text in the brackets of a node id."""
     parts = parameters.split("-")
     for first in range(len(parts)):

@@ -43,7 +43,7 @@ def is_configured(config: pytest.Config) -> bool:
     return config.stash[CONFIG] != Config()
 
 
-def uses_part(item: pytest.Item) -> bool:
+def uses_harness_by_name(item: pytest.Item) -> bool:
     """Return True if a test has a fixture or a mark of the harness."""
     if any(name.startswith(_FIXTURE_PREFIX) for name in getattr(item, "fixturenames", ())):
         return True
@@ -57,7 +57,7 @@ class WaitingParts:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Register the parts, or unregister them if no test uses the harness."""
         config = session.config
-        if any(map(uses_part, session.items)):
+        if any(map(uses_harness_by_name, session.items)):
             from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness need it not
 
             register_parts(config)

@@ -30,13 +30,13 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
 
     @functools.wraps(original)
     async def run(*arguments: Any, **options: Any) -> Any:
-        before = _tasks()
+        before = _unfinished_tasks()
         with run_as(owner):
             try:
                 return await original(*arguments, **options)
             finally:
-                for task in _tasks() - before:
-                    _add_task(owner, task)
+                for task in _unfinished_tasks() - before:
+                    _add_task_to_owner(owner, task)
 
     item.obj = run
     try:
@@ -88,7 +88,7 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
     return run
 
 
-def _tasks() -> set[Any]:
+def _unfinished_tasks() -> set[Any]:
     """Return the unfinished tasks of the running asyncio loop, or an empty set under trio."""
     import asyncio  # imported here: a run without async tests does not need it
 
@@ -98,7 +98,7 @@ def _tasks() -> set[Any]:
         return set()
 
 
-def _add_task(owner: Owner, task: Any) -> None:
+def _add_task_to_owner(owner: Owner, task: Any) -> None:
     def is_running() -> bool:
         return not task.done() and not task.get_loop().is_closed()
 

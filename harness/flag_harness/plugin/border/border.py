@@ -152,7 +152,7 @@ class Border:
 
         if self._patches is not None and (self._active_owners or self._libraries == loaded_libraries()):
             return
-        self._close_patches()
+        self._remove_patches()
         from flag_harness.plugin.test.plan import make_api_scope
 
         self._patches = ExitStack()
@@ -166,9 +166,9 @@ class Border:
         if not (
             self._active_owners or self._owners_with_running_work or any(owner.running_work for owner in self.fixtures)
         ):
-            self._close_patches()
+            self._remove_patches()
 
-    def _close_patches(self) -> None:
+    def _remove_patches(self) -> None:
         if self._patches is not None:
             self._patches.close()
             self._patches = None
@@ -188,7 +188,7 @@ class Border:
         owner = self.responsible_owner()
         if owner is not None and owner.has_ended:
             sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
-            raise LateRequest(self._note_late_attempt(owner, sent))
+            raise LateRequest(self._record_late_attempt(owner, sent))
         return owner
 
     def make_network_failure(self, message: str) -> NetworkFailure:
@@ -196,9 +196,9 @@ class Border:
         owner = self.responsible_owner()
         if owner is None or not owner.has_ended:
             return NetworkFailure(message)
-        return LateNetworkFailure(self._note_late_attempt(owner, f"An attempt to reach the network ({message})"))
+        return LateNetworkFailure(self._record_late_attempt(owner, f"An attempt to reach the network ({message})"))
 
-    def _note_late_attempt(self, owner: Owner, what: str) -> str:
+    def _record_late_attempt(self, owner: Owner, what: str) -> str:
         message = late_request_message(owner.name, what, _name_sender())
         self.late_work.refused.append((owner.name, message))
         return message
@@ -224,12 +224,12 @@ class Border:
         if owner is None:
             return None
         try:
-            traffic = self._find_traffic(owner)
+            traffic = self._traffic_of_owner(owner)
         except Exception as error:  # clients would take it for a broken connection, and retry
             raise pytest.fail.Exception(str(error)) from error
         return traffic.route if traffic else None
 
-    def _find_traffic(self, owner: Owner) -> "CassetteTraffic | None":
+    def _traffic_of_owner(self, owner: Owner) -> "CassetteTraffic | None":
         item = self._items_by_owner.get(owner)
         if item is None:
             found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]

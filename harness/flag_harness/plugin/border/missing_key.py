@@ -14,7 +14,7 @@ _FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 def missing_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
-    if has_key() or not _is_unsent(item):
+    if has_key() or not _has_sent_no_live_request(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
     if VCR_CASSETTE in item.stash:
@@ -25,10 +25,10 @@ def missing_key_message(item: pytest.Item) -> str:
 
 def is_about_missing_key(error: BaseException) -> bool:
     """Return True if an error, or one of its causes, says that there is no API key."""
-    return any(_names_key(one) for one in _chain(error, set()))
+    return any(_mentions_missing_key(one) for one in _causes_of_error(error, set()))
 
 
-def _is_unsent(item: pytest.Item) -> bool:
+def _has_sent_no_live_request(item: pytest.Item) -> bool:
     """Return True if the test may reach the live API and has sent no request."""
     if _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return False
@@ -40,7 +40,7 @@ def _is_unsent(item: pytest.Item) -> bool:
     return not is_offline(item.config)
 
 
-def _names_key(error: BaseException) -> bool:
+def _mentions_missing_key(error: BaseException) -> bool:
     if isinstance(error, AssertionError):
         return _SDK_REFUSAL in str(error)  # the code under test has caught the SDK's error and returned its text
     if isinstance(error, KeyError):
@@ -54,7 +54,7 @@ def _names_key(error: BaseException) -> bool:
     return f"{raised_by}.".startswith("anthropic.")  # other SDKs have keys of their own, and say the same
 
 
-def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+def _causes_of_error(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
     """Yield an error, its causes, and the errors inside exception groups."""
     if error is None or id(error) in seen:
         return
@@ -62,4 +62,4 @@ def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseExceptio
     yield error
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     for one in (*members, error.__cause__, error.__context__):
-        yield from _chain(one, seen)
+        yield from _causes_of_error(one, seen)

@@ -48,7 +48,7 @@ class RunBorder:
         self._patches = ExitStack()
         scope = make_api_scope(config)
         self._patches.enter_context(offline_environment(applies=True))
-        guard = refuse_network(_DOING, self._make_failure, scope, self._is_open)
+        guard = refuse_network(_DOING, self._make_network_failure, scope, self._allows_network)
         self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class RunBorder:
         finally:
             self._is_collecting = False
         if report.passed and (refused := self._refused[start:]):
-            report.outcome, report.longrepr, report.result = "failed", "\n\n".join(_messages(refused)), []
+            report.outcome, report.longrepr, report.result = "failed", "\n\n".join(_distinct_messages(refused)), []
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -94,19 +94,19 @@ class RunBorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the attempts of code outside of tests and imports."""
-        for message in _messages(self._outside):
+        for message in _distinct_messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)
 
-    def _make_failure(self, message: str) -> NetworkFailure:
+    def _make_network_failure(self, message: str) -> NetworkFailure:
         error = NetworkFailure(message)
         if self._item is None and not self._is_collecting:
             self._outside.append(error)
         return error
 
-    def _is_open(self, host: str) -> bool:
+    def _allows_network(self, host: str) -> bool:
         item = self._item
         return item is not None and (TRAFFIC in item.stash or item.get_closest_marker("harness_network") is not None)
 
 
-def _messages(refused: Iterable[NetworkRefused]) -> list[str]:
+def _distinct_messages(refused: Iterable[NetworkRefused]) -> list[str]:
     return list(dict.fromkeys(map(str, refused)))

@@ -21,18 +21,18 @@ def cut_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "Cas
     if call.excinfo is None or traffic is None or traffic.plan.can_reach_live_api or item.config.getoption("fulltrace"):
         return
     error = call.excinfo.value
-    if _package(type(error).__module__) != _SDK or not hasattr(error, "status_code"):
+    if _top_level_package(type(error).__module__) != _SDK or not hasattr(error, "status_code"):
         return
-    entries = _entries(error.__traceback__)
-    own = [one for one in entries if _package(one.tb_frame.f_globals.get("__name__", "")) not in _LIBRARIES]
+    entries = _traceback_entries(error.__traceback__)
+    own = [one for one in entries if _top_level_package(one.tb_frame.f_globals.get("__name__", "")) not in _LIBRARIES]
     own[-1].tb_next = None  # there are always frames of pytest
 
 
-def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+def _traceback_entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
 
 
-def _package(module: str) -> str:
+def _top_level_package(module: str) -> str:
     return module.partition(".")[0]

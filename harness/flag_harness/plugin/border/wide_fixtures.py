@@ -42,7 +42,7 @@ class WideFixtures:
         self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Let the requests of a fixture's setup belong to the test, or to the fixture itself if its scope is wider."""
-        if fixturedef.scope == "function" or not self._is_guarded(fixturedef, request):
+        if fixturedef.scope == "function" or not self._must_answer_requests(fixturedef, request):
             owner = current_owner() if fixturedef.scope == "function" else None
             if owner is current_owner() is None:
                 return (yield)
@@ -77,7 +77,7 @@ class WideFixtures:
                 fixture.keep_evidence()
         return report
 
-    def _is_guarded(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
+    def _must_answer_requests(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
         """Return True if a fixture belongs to the project, and a test that uses the harness needs it."""
         if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_LIBRARIES):
             return False
@@ -107,7 +107,7 @@ class WideFixture:
         self._lock = threading.RLock()
         self._phase_contexts, self._is_set_up = ExitStack(), False
         border.fixtures[self.owner] = self
-        request.config.stash[CLAIM_TRACKER].claim(request.node, self.path)
+        request.config.stash[CLAIM_TRACKER].register_cassette(request.node, self.path)
 
     def find_traffic(self) -> "CassetteTraffic":
         """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
@@ -142,7 +142,7 @@ class WideFixture:
             yield
         finally:
             self._phase_contexts.close()
-        self._fail_on(self._refusals())
+        self._fail_if_problems(self._refusal_messages())
         self._is_set_up = True
         if self.traffic is None:
             self._plan = self._make_plan()
@@ -179,12 +179,12 @@ class WideFixture:
         del self._border.fixtures[self.owner]
         if not self._is_set_up:
             return
-        self._fail_on([*self._refusals(), *(traffic.problems() if traffic else ())])
+        self._fail_if_problems([*self._refusal_messages(), *(traffic.problems() if traffic else ())])
         try:
             if traffic is not None:
                 traffic.save()
         except CassetteError as error:
-            self._fail_on([str(error)])
+            self._fail_if_problems([str(error)])
 
     def keep_evidence(self) -> None:
         """Keep what answered the setup, since a test that may use the fixture has failed; again after the teardown."""
@@ -194,13 +194,13 @@ class WideFixture:
         if self.traffic is not None:
             keep_cassette(self._request.config, self.traffic)
 
-    def _refusals(self) -> list[str]:
+    def _refusal_messages(self) -> list[str]:
         return [
             *map(str, own_refusals(self._network_refusals)),
             *map(str, self.traffic.refusals() if self.traffic else ()),
         ]
 
-    def _fail_on(self, problems: list[str]) -> None:
+    def _fail_if_problems(self, problems: list[str]) -> None:
         if not problems:
             return
         text = "\n\n".join(dict.fromkeys(problems))

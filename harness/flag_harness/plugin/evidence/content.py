@@ -85,10 +85,10 @@ def _key_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _card_spans(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _CARD_NUMBER.finditer(text) if _has_check_digit(match[0]))
+    return (match.span() for match in _CARD_NUMBER.finditer(text) if _has_valid_check_digit(match[0]))
 
 
-def _has_check_digit(number: str) -> bool:
+def _has_valid_check_digit(number: str) -> bool:
     """Return whether the last digit of a card number is right (Luhn's algorithm)."""
     digits = [int(character) for character in reversed(number) if character.isdigit()]
     doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2]]

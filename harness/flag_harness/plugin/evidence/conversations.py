@@ -62,15 +62,15 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
 
     mask = evidence_mask(item.config, traffic)
     turns = []
-    for step in conversation_steps(_filtered_cassette(traffic, content)):
-        request = [_passage(role, block, mask) for role, block in step.new_content]
-        answer = [_passage("assistant", block, mask) for block in _answer_blocks(step)]
+    for step in conversation_steps(_filter_traffic(traffic, content)):
+        request = [_make_passage(role, block, mask) for role, block in step.new_content]
+        answer = [_make_passage("assistant", block, mask) for block in _answer_blocks(step)]
         ending = "no answer" if step.answer.status is None and step.ending == "abandoned" else step.ending
         turns.append(Turn(tuple(request), tuple(answer), ending))
     return Conversation(item.nodeid, tuple(turns))
 
 
-def _filtered_cassette(traffic: "CassetteTraffic", content: str) -> "Cassette":
+def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
     from flag_harness.cassette import Cassette, Envelope, Interaction
     from flag_harness.cassette.interaction import storable_request
 
@@ -88,7 +88,7 @@ def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:
         yield {**step.answer.error, "type": "error", "kind": step.answer.error.get("type")}
 
 
-def _passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "Passage":
+def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "Passage":
     from flag_harness.record.conversation import Passage
 
     kind = str(block.get("type", "tool" if role == "tools" else "?"))

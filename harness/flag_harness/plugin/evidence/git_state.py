@@ -9,11 +9,11 @@ _TIMEOUT_SECONDS = 10
 
 def git_state(root: Path) -> tuple[str, bool]:
     """Return the git commit, and whether tracked files differ from it. Without git: an empty string and False."""
-    commit = _git(root, "rev-parse", "HEAD")
-    return (commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
+    commit = _git_output(root, "rev-parse", "HEAD")
+    return (commit, bool(_git_output(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git_output(root: Path, *arguments: str) -> str:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(root), *arguments]
     try:

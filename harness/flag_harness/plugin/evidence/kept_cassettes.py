@@ -42,7 +42,7 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
     from flag_harness.cassette import Filters
     from flag_harness.record.kept import kept_cassette_path
 
-    filters, cassette = evidence_filters(traffic.plan.filters, content), _answers(traffic)
+    filters, cassette = evidence_filters(traffic.plan.filters, content), _cassette_before_faults(traffic)
     pairs = ((one.request, one.response) for one in cassette.interactions)
     removed = removed_values(filters, (*traffic.exchanges, *pairs))
     filters += Filters(patterns=tuple(map(re.escape, removed)))
@@ -55,7 +55,7 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
             warnings.warn(pytest.PytestWarning(f"{traffic.plan.case} cannot be run again: {error}"), stacklevel=1)
 
 
-def _answers(traffic: "CassetteTraffic") -> "Cassette":
+def _cassette_before_faults(traffic: "CassetteTraffic") -> "Cassette":
     """Return a cassette with the answers to a test as they were before faults changed them."""
     from flag_harness.cassette import Cassette
     from flag_harness.cassette.merge import own_indices
@@ -67,10 +67,10 @@ def _answers(traffic: "CassetteTraffic") -> "Cassette":
     if plan.cassette is None:
         return Cassette(new_envelope(plan, plan.upstream), ())
     indices = sorted({*own_indices(plan.cassette, plan.case), *traffic.played})
-    interactions = tuple(_without_case(plan.cassette.interactions[index]) for index in indices)
+    interactions = tuple(_remove_case(plan.cassette.interactions[index]) for index in indices)
     envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)
     return Cassette(envelope, interactions)
 
 
-def _without_case(interaction: "Interaction") -> "Interaction":
+def _remove_case(interaction: "Interaction") -> "Interaction":
     return replace(interaction, case="")

@@ -67,9 +67,9 @@ class Rerun:
     def pytest_report_header(self) -> Iterator[str]:
         """Yield a line that says which tests are run again, and with which code they failed."""
         count = len(self.cases)
-        yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code()}"
+        yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code_version()}"
 
-    def _code(self) -> str:
+    def _code_version(self) -> str:
         header: RunHeader = next(iter(self._records.values())).header
         changed = " with changes" if header.is_dirty else ""
         commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}" if header.commit else "an unknown commit"
@@ -111,7 +111,7 @@ def configure_rerun(config: pytest.Config) -> None:
     config.pluginmanager.register(rerun, "flag-harness-rerun")
 
 
-def kept_cassette(config: pytest.Config, case: str) -> KeptCassette | None:
+def find_kept_cassette(config: pytest.Config, case: str) -> KeptCassette | None:
     """Return the cassette that answers a test or fixture under `--harness-rerun`, or None."""
     rerun = config.stash.get(RERUN, None)
     return rerun.find_cassette(case) if rerun is not None else None

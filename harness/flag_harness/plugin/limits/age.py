@@ -37,7 +37,7 @@ def add_age_option(group: pytest.OptionGroup) -> None:
     """Add `--harness-max-age`."""
     group.addoption(
         OPTION,
-        type=_age_text,
+        type=_check_age,
         metavar="AGE[:fail]",
         help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
     )
@@ -46,7 +46,7 @@ def add_age_option(group: pytest.OptionGroup) -> None:
 def max_age(config: pytest.Config) -> MaxAge | None:
     """Return the limit that `--harness-max-age` sets, or None."""
     text: str | None = config.getoption(OPTION, default=None)
-    return _parse_age(text) if text else None
+    return _parse_max_age(text) if text else None
 
 
 def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
@@ -72,9 +72,9 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
     yield f"{plays} recordings older than {OPTION}={limit.text}: {named}"
 
 
-def _age_text(text: str) -> str:
+def _check_age(text: str) -> str:
     """Check that the option's text is an age, and return it unparsed, since workers receive only plain values."""
-    if _parse_age(text) is None:
+    if _parse_max_age(text) is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "
             "to fail tests instead of naming them"
@@ -82,7 +82,7 @@ def _age_text(text: str) -> str:
     return text
 
 
-def _parse_age(text: str) -> MaxAge | None:
+def _parse_max_age(text: str) -> MaxAge | None:
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
     return MaxAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None

@@ -55,7 +55,7 @@ def budget_of(item: pytest.Item) -> Mapping[str, float]:
 def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message for each limit that the requests of the test exceed."""
     limits = budget_of(item)
-    used = _used_amounts(traffic.metrics) if limits else {}
+    used = _amounts_by_limit(traffic.metrics) if limits else {}
     for name, limit in limits.items():
         amount, shown_limit = used[name], _format_amount(name, limit)
         if amount is None:
@@ -81,7 +81,7 @@ _TITLES = {
 }
 
 
-def _used_amounts(metrics: "Metrics") -> dict[str, float | None]:
+def _amounts_by_limit(metrics: "Metrics") -> dict[str, float | None]:
     return {
         "cost": metrics.cost,
         "requests": metrics.requests,

@@ -41,12 +41,14 @@ class CostEstimate:
     def __str__(self) -> str:
         parts = []
         if self.recorded:
-            parts.append(f"about ${self.cost:.4f} for {_test_count(self.recorded)}, as when they were recorded")
+            parts.append(f"about ${self.cost:.4f} for {_test_count_text(self.recorded)}, as when they were recorded")
         if self.unknown and self.average is not None:
             estimate = self.unknown * self.average
-            parts.append(f"about ${estimate:.4f} for {_test_count(self.unknown)} without a recording, by the average")
+            parts.append(
+                f"about ${estimate:.4f} for {_test_count_text(self.unknown)} without a recording, by the average"
+            )
         elif self.unknown:
-            parts.append(f"an unknown amount for {_test_count(self.unknown)} without a recording")
+            parts.append(f"an unknown amount for {_test_count_text(self.unknown)} without a recording")
         return "; ".join(parts)
 
 
@@ -60,7 +62,7 @@ class CostPreview:
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Return the line, or None if no test will send anything."""
         nodeids = [item.nodeid for item in items if uses_harness(item)]
-        return self._line(nodeids, self._recorded_costs())
+        return self._cost_line(nodeids, self._recorded_costs())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -69,11 +71,11 @@ class CostPreview:
         if not self._is_printed and reporter is not None:
             self._is_printed = True
             known = self._recorded_costs()
-            if line := self._line([nodeid for nodeid in ids if nodeid in known], known):
+            if line := self._cost_line([nodeid for nodeid in ids if nodeid in known], known):
                 reporter.write_line(line)
 
-    def _line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
-        estimate = estimate_cost(nodeids, costs, only_new=self._sends_only_new)
+    def _cost_line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
+        estimate = estimate_cost(nodeids, costs, only_new=self._plays_existing_recordings)
         if not estimate.recorded and not estimate.unknown:
             return None
         limit = self._config.getoption("--harness-max-cost")
@@ -81,7 +83,7 @@ class CostPreview:
         return f"live API, at list price: {estimate}; {advice}"
 
     @property
-    def _sends_only_new(self) -> bool:
+    def _plays_existing_recordings(self) -> bool:
         """Whether tests that have a recording play it."""
         is_disabled = is_recording_disabled(self._config)
         return not is_disabled and selected_record_mode(self._config) in ("once", "new_episodes")
@@ -130,12 +132,14 @@ def spending_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
     costs = [row.cost for row in live]
     known = [cost for cost in costs if cost is not None]
     requests = sum(len(row.requests) for row in live)
-    unpriced = f"; the price of {_test_count(len(costs) - len(known))} is unknown" if len(known) < len(costs) else ""
+    unpriced = (
+        f"; the price of {_test_count_text(len(costs) - len(known))} is unknown" if len(known) < len(costs) else ""
+    )
     yield (
-        f"spent at the live API: ${sum(known):.4f} at list price, by {_test_count(len(live))} with {requests:,} "
+        f"spent at the live API: ${sum(known):.4f} at list price, by {_test_count_text(len(live))} with {requests:,} "
         f"request{'s' if requests != 1 else ''}{unpriced}"
     )
 
 
-def _test_count(number: int) -> str:
+def _test_count_text(number: int) -> str:
     return f"{number:,} test{'s' if number != 1 else ''}"

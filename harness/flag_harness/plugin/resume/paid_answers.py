@@ -88,11 +88,13 @@ class PaidAnswers:
                 if known:
                     return known.pop(0)
             recorder = Recorder(keep=plan.kept_headers)
-            return _keep_at_end(recorder, recorder(request), lambda: self._keep(plan.case, key, recorder, filters))
+            return _call_at_end(
+                recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
+            )
 
         return answer_or_keep
 
-    def _keep(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
+    def _store_answer(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
         """Append an answer to the file, unless it is or contains an error, or the filters hide a part of it.
 
         A test would get a masked answer back, and might fail because of that.
@@ -117,7 +119,7 @@ class PaidAnswers:
                 os.close(descriptor)
 
 
-def _keep_at_end(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
+def _call_at_end(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
     """Return an edit that changes nothing, and calls `keep` before the client sees the end of a complete answer."""
 
     def watch(piece: Piece) -> Iterable[Piece]:

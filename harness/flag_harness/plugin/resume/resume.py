@@ -99,7 +99,7 @@ def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
         )
 
 
-def begun_at(config: pytest.Config) -> str:
+def first_start(config: pytest.Config) -> str:
     """Return when the run began that this run resumes, or an empty string. Its rows are as old as that."""
     resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
     return resumer.header.started_at if resumer is not None else ""
@@ -111,24 +111,24 @@ def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
             return f"{name} was {before!r} and is {now!r}"
-    before, now = _own_options(old.options), _own_options(new.options)
+    before, now = _options_that_must_match(old.options), _options_that_must_match(new.options)
     if before != now:
         return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
-    changed = sorted(path for path, digest in old.files.items() if _digest(root / path) != digest)
+    changed = sorted(path for path, digest in old.files.items() if _hash_file(root / path) != digest)
     if not changed and old.tested and new.tested:
         found = old.tested.digests, new.tested.digests
         changed = sorted({path for path, _ in found[0].items() ^ found[1].items()})
     return f"{join_names(changed)} changed since then" if changed else ""
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
 
 
-def _own_options(options: Sequence[str]) -> list[str]:
+def _options_that_must_match(options: Sequence[str]) -> list[str]:
     """Return the options that must be the same in both runs, in any order."""
     kept, follows = [], False
     for option in options:
@@ -162,13 +162,13 @@ class Resumer:
             report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, phase)
             setattr(report, _RESUMED, True)
             if phase == "call":
-                self._copy_outcome(report, row)
+                self._set_outcome(report, row)
                 attach_row(report, row)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _copy_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
+    def _set_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
         """Give a report the outcome of a row, as pytest stores it."""
         if row.outcome == "failed" and not self._is_verdict:
             report.outcome, report.longrepr = "failed", f"{row.place}: {row.reason}\nTaken from {self.path}."

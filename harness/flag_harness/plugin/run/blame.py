@@ -65,7 +65,7 @@ def blame_lines(
         }
         for finding in explain_tests(space, outcomes):
             yield from _finding_lines(finding, chosen, "" if is_full else advice)
-            yield f"  To reproduce: {reproduce_command(config, _smallest_failure(finding, chosen))}"
+            yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
         yield from located_lines(one)
 
@@ -73,7 +73,7 @@ def blame_lines(
 def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
     """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
     for cause, group in runs.items():
-        yield f"not blamed on flags: {cause}: {_shorten([run['nodeid'] for run in group])}"
+        yield f"not blamed on flags: {cause}: {_join_first_names([run['nodeid'] for run in group])}"
 
 
 def located_lines(one: LocatedTest) -> Iterator[str]:
@@ -83,16 +83,16 @@ def located_lines(one: LocatedTest) -> Iterator[str]:
     yield f"{location}: {one.test.name} ({rows} ran)"
     yield f"  Not known: {location.caveat}"
     if location.flaky:
-        yield f"  Flaky, and left out: {_row_ids(one.test, location.flaky)}"
+        yield f"  Flaky, and left out: {_combination_ids_text(one.test, location.flaky)}"
     yield from (f"  {note}" for note in one.notes)
     yield f"  To reproduce: {one.command}"
 
 
 def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
     if advice and finding.explanation.always_fails:
-        yield f"fails in every combination that ran, whatever its flags: {_shorten(finding.tests)}"
+        yield f"fails in every combination that ran, whatever its flags: {_join_first_names(finding.tests)}"
         return
-    yield f"{'perhaps ' if advice else ''}{finding} ({_shorten(finding.tests)})"
+    yield f"{'perhaps ' if advice else ''}{finding} ({_join_first_names(finding.tests)})"
     if advice:
         yield from _suspect_lines(tests[finding.tests[0]], finding)
         yield f"  {advice}"
@@ -100,7 +100,7 @@ def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]"
         yield "  Combinations that both passed and failed are left out"
 
 
-def _smallest_failure(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:
+def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:
     failures = [(tests[name].smallest_failure, tests[name]) for name in finding.tests]
     return min((test.count_changes(run), run["nodeid"]) for run, test in failures)[1]
 
@@ -112,14 +112,14 @@ def _suspect_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterato
     suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
     others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})
-    more = f"; these explain it as well: {_shorten(others)}" if others else ""
+    more = f"; these explain it as well: {_join_first_names(others)}" if others else ""
     yield f"  {rows} of {space.count:,} combinations ran{more}"
 
 
-def _row_ids(test: "FailingTest", rows: "Iterable[Row]") -> str:
-    return _shorten([Combination(test.flags, row).id for row in rows])
+def _combination_ids_text(test: "FailingTest", rows: "Iterable[Row]") -> str:
+    return _join_first_names([Combination(test.flags, row).id for row in rows])
 
 
-def _shorten(names: Sequence[str]) -> str:
+def _join_first_names(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMES_PER_LINE
     return ", ".join(names[:MAX_NAMES_PER_LINE]) + (f" and {more} more" if more > 0 else "")

@@ -30,7 +30,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     callspec = getattr(item, "callspec", None)
     parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
     function = getattr(item, "originalname", None) or item.name
-    name = cassette_name(classes, function, parameters, indices, _secret_test(config, item))
+    name = cassette_name(classes, function, parameters, indices, _make_secret_check(config, item))
     if number := repetition_of(item):
         name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
@@ -56,13 +56,13 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
         module = path.relative_to(config.rootpath) if path.is_relative_to(config.rootpath) else Path(path.name)
     parameters = {} if value is None else {"param": value}
     name = cassette_name(
-        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _secret_test(config)
+        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _make_secret_check(config)
     )
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, module.parts))
     return folder / f"{'.'.join([*map(slug, classes), name])}.json"
 
 
-def _secret_test(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:
+def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:
     """Return a function that says whether a text holds a key, or what the project's filters or a test's marks name."""
 
     def is_secret(text: str) -> bool:

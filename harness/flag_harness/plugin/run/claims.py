@@ -49,7 +49,7 @@ class ClaimTracker:
         self._recorded: set[str] = set()
         self._replaced: set[str] = set()
 
-    def claim(self, item: pytest.Item, path: Path) -> None:
+    def register_cassette(self, item: pytest.Item, path: Path) -> None:
         """Register `path` as the cassette of the test `item`."""
         self._uses_cassettes = True
         self._unresolved.discard(item.nodeid)
@@ -65,7 +65,7 @@ class ClaimTracker:
         path, function = self._config.rootpath / file, name.rpartition("::")[2].partition("[")[0]
         if not path.exists():
             return True
-        if not self._files_are_whole or file not in self._files or case in self._collected:
+        if not self._collects_whole_files or file not in self._files or case in self._collected:
             return False
         function_id = case.partition("[")[0]
         return any(one.partition("[")[0] == function_id for one in self._collected) or not _file_mentions(
@@ -92,7 +92,7 @@ class ClaimTracker:
             if "harness_cassette" not in getattr(item, "fixturenames", ()):
                 continue
             self._uses_cassettes = True
-            if _overrides_path(item):
+            if _overrides_cassette_path(item):
                 self._unresolved.add(item.nodeid)
             else:
                 paths.append((item.nodeid, self._relative_path(default_cassette_path(item))))
@@ -147,9 +147,9 @@ class ClaimTracker:
                 "replaced": sorted(self._replaced),
             }
         else:
-            self._finish_claims()
+            self._find_orphans_and_write_cache()
 
-    def _finish_claims(self) -> None:
+    def _find_orphans_and_write_cache(self) -> None:
         if self._unresolved:
             self._partial_reason = self._partial_reason or (
                 f"{sorted(self._unresolved)[0]}, which has a cassette path of its own, did not run"
@@ -186,7 +186,7 @@ class ClaimTracker:
                 self._claimed.add(own)
 
     @property
-    def _files_are_whole(self) -> bool:
+    def _collects_whole_files(self) -> bool:
         """True if every test of each collected file was collected."""
         return not self._config.getoption("lf", default=False) and not any(
             "::" in argument for argument in self._config.args
@@ -241,7 +241,7 @@ def _file_mentions(path: Path, name: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", path.read_text(encoding="utf-8", errors="replace")) is not None
 
 
-def _overrides_path(item: pytest.Item) -> bool:
+def _overrides_cassette_path(item: pytest.Item) -> bool:
     """Return True if the test overrides `harness_cassette_path`. Its cassette is unknown until it runs."""
     fixtures = getattr(item, "_fixtureinfo", None)
     definitions = list(fixtures.name2fixturedefs.get("harness_cassette_path", [])) if fixtures else []

@@ -52,7 +52,7 @@ class FixtureConflicts:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Report each conflicting fixture once, as a collection error or in the summary."""
         if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
-            self._unused_setter = _own_set_flags(items)
+            self._unused_setter = _find_set_flags_fixture(items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
                 has_mark = any(mark.name in OUR_MARKS for mark in item.iter_markers())
@@ -75,12 +75,12 @@ class FixtureConflicts:
                 terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
 
 
-def _own_set_flags(items: Sequence[pytest.Item]) -> str:
+def _find_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
     """Return the place of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
     for item in {item.parent: item for item in items}.values():
         for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():
-            if not _is_ours(definition):
-                return f"the fixture {SET_FLAGS} of {_definition_place(definition)}"
+            if not _is_harness_fixture(definition):
+                return f"the fixture {SET_FLAGS} of {_definition_location(definition)}"
     return ""
 
 
@@ -90,18 +90,18 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     definitions = info.name2fixturedefs if info else {}
     for name, replacement in REPLACEMENTS.items():
         found: Sequence[Any] = definitions.get(name) or ()
-        if len(found) < 2 or not any(map(_is_ours, found)):
+        if len(found) < 2 or not any(map(_is_harness_fixture, found)):
             continue
         for definition in found:
-            if not _is_ours(definition) and {name, replacement}.isdisjoint(definition.argnames):
-                yield _ConflictingFixture(name, _definition_place(definition), wins=definition is found[-1])
+            if not _is_harness_fixture(definition) and {name, replacement}.isdisjoint(definition.argnames):
+                yield _ConflictingFixture(name, _definition_location(definition), wins=definition is found[-1])
 
 
-def _is_ours(definition: Any) -> bool:
+def _is_harness_fixture(definition: Any) -> bool:
     return str(definition.func.__module__).startswith(_PACKAGE)
 
 
-def _definition_place(definition: Any) -> str:
+def _definition_location(definition: Any) -> str:
     """Return where a fixture is defined: module, file and line."""
     code = getattr(definition.func, "__code__", None)
     line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""

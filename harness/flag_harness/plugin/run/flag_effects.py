@@ -79,7 +79,7 @@ class FlagEffects:
         lines = inert_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
         if self._config.get_verbosity() > 0:
             lines += [
-                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._ordered_runs() if run["left_out"]
+                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._sorted_runs() if run["left_out"]
             ]
         if lines:
             terminalreporter.section("what each flag changes", sep="-")
@@ -87,7 +87,7 @@ class FlagEffects:
                 terminalreporter.write_line(line)
         tests = self.failing_tests()
         lines = [*blame_lines(self._config, tests, self.located, self._used_flags(), self.advice)] if tests else []
-        lines += blameless_lines(runs_by_other_cause(self._ordered_runs(), tests))
+        lines += blameless_lines(runs_by_other_cause(self._sorted_runs(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
             for line in lines:
@@ -109,9 +109,9 @@ class FlagEffects:
             from flag_harness.analysis.effects.paired_runs import ObservedRun
             from flag_harness.analysis.effects.request_changes import SentRequest
 
-            space = self._space()
+            space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
-            for run in self._ordered_runs():
+            for run in self._sorted_runs():
                 if run["left_out"] == NO_CASSETTE or run["other_cause"] == SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
@@ -134,16 +134,16 @@ class FlagEffects:
         """Return the matrix tests that failed under some combinations."""
         command_line = self._config.stash[COMMAND_LINE_FLAGS]
         has_pins = bool(command_line.pins or command_line.baseline)
-        return failing_tests(self._ordered_runs(), all_flags(self._config), has_pins)
+        return failing_tests(self._sorted_runs(), all_flags(self._config), has_pins)
 
     def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
         return matrix_row(run, self._used_flags())
 
-    def _ordered_runs(self) -> list[MatrixRun]:
+    def _sorted_runs(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
-    def _space(self) -> "FlagSpace":
+    def _flag_space_of_run(self) -> "FlagSpace":
         return flag_space(self._used_flags())
 
     def _used_flags(self) -> "tuple[Flag, ...]":
@@ -174,11 +174,11 @@ def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
             for request in sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
-        "other_cause": _other_cause(report, traffic),
+        "other_cause": _cause_other_than_flags(report, traffic),
     }
 
 
-def _other_cause(report: pytest.TestReport, traffic: "CassetteTraffic | None") -> str:
+def _cause_other_than_flags(report: pytest.TestReport, traffic: "CassetteTraffic | None") -> str:
     """Return what other than the flags explains the outcome of a run, or an empty string."""
     if hasattr(report, "wasxfail"):
         return EXPECTED_FAILURE if report.skipped else ""

@@ -34,7 +34,7 @@ class FlagReads:
         unread = scope.unread_flags
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]
         found = {
-            "test": name_of_test(item.nodeid, _parameter_id(item)),
+            "test": name_of_test(item.nodeid, _combination_id(item)),
             "undeclared": {key: nearest_name(key, scope.keys) for key in scope.undeclared_keys},
             "flags": names,
             "read": [name for name in names if name not in unread],
@@ -73,7 +73,7 @@ class FlagReads:
                 yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {_name_tests(unread)}"
 
 
-def _parameter_id(item: pytest.Item) -> str:
+def _combination_id(item: pytest.Item) -> str:
     """Return the id of the combination that a matrix test runs under, or an empty string."""
     scope = item.stash[FLAG_SCOPE]
     return scope.combination.id if item.get_closest_marker("flag_matrix") is not None else ""

@@ -28,7 +28,7 @@ class LogCounter(logging.Handler):
         """Count a log record. After a hundred different messages, new ones are ignored."""
         if record.name.startswith(_NOT_COUNTED):
             return
-        key = record.levelname, record.name, _message(record).partition("\n")[0][:_MOST_CHARACTERS]
+        key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MOST_CHARACTERS]
         if key in self._counts or len(self._counts) < _MOST_MESSAGES:
             self._counts[key] += 1
 
@@ -40,7 +40,7 @@ class LogCounter(logging.Handler):
         return tuple(LogCount(*key, count) for key, count in ordered)
 
 
-def _message(record: logging.LogRecord) -> str:
+def _message_template(record: logging.LogRecord) -> str:
     """Return the message before its arguments are filled in, or the first argument if the message has no words."""
     message = str(record.msg)
     if isinstance(record.args, tuple) and record.args and not re.search(r"[^\W\d_]", _PLACEHOLDER.sub("", message)):

@@ -85,14 +85,14 @@ def describe_difference(difference: Any) -> str:
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
         words = changed_words(difference.recorded, difference.sent)
         return f"`{path}`, {words}: {_quote_words(words.recorded)} → {_quote_words(words.sent)}"
-    return f"`{path}`: {_shorten(repr(difference.recorded))} → {_shorten(repr(difference.sent))}"
+    return f"`{path}`: {_shorten_text(repr(difference.recorded))} → {_shorten_text(repr(difference.sent))}"
 
 
 def _quote_words(words: tuple[str, ...]) -> str:
-    return _shorten(repr(" ".join(words))) if words else "nothing"
+    return _shorten_text(repr(" ".join(words))) if words else "nothing"
 
 
-def _shorten(text: str) -> str:
+def _shorten_text(text: str) -> str:
     return text if len(text) <= MAX_QUOTE_LENGTH else f"{text[: MAX_QUOTE_LENGTH - 1]}…"
 
 
@@ -145,7 +145,7 @@ class MissCollector:
             for group in self._causes.values()
             for row in group
         ):
-            terminalreporter.write_line(self._advice())
+            terminalreporter.write_line(self._rebase_advice())
 
     def pytest_sessionfinish(self) -> None:
         """Store the misses in pytest's cache, for `flag-harness cassette rebase`."""
@@ -155,13 +155,13 @@ class MissCollector:
         rows = [row for group in self._causes.values() for row in group]
         cache.set(CACHE_KEY, {"root": str(self._config.rootpath), "misses": rows})
 
-    def _advice(self) -> str:
+    def _rebase_advice(self) -> str:
         if getattr(self._config, "cache", None) is None:
             return "To keep the answers and rewrite the requests, run without `-p no:cacheprovider` first."
-        option = "" if self._config.getini("cache_dir") == ".pytest_cache" else f" --from {self._cache_file()}"
+        option = "" if self._config.getini("cache_dir") == ".pytest_cache" else f" --from {self._miss_cache_path()}"
         return f"If the answers still hold: flag-harness cassette rebase --dry-run{option}"
 
-    def _cache_file(self) -> str:
+    def _miss_cache_path(self) -> str:
         return os.path.join(str(self._config.getini("cache_dir")), "v", *CACHE_KEY.split("/"))
 
 

@@ -111,7 +111,7 @@ def _value_name(value: Any, index: int) -> str:
         plain = ""
     if _PLAIN_VALUE.fullmatch(plain) and len(plain) <= MAX_VALUE_LENGTH:
         return plain
-    text = _reproducible_text(value)
+    text = _stable_text(value)
     if text is None:
         return f"{type(value).__name__.lower()}-{index}"
     readable = value if isinstance(value, str) else getattr(value, "__name__", None) or type(value).__name__
@@ -121,21 +121,21 @@ def _value_name(value: Any, index: int) -> str:
     return f"{start}-{digest(text)}".lstrip("-")
 
 
-def _reproducible_text(value: Any) -> str | None:
+def _stable_text(value: Any) -> str | None:
     """Return a text that is the same for equal values in every run, or None if the value has no such text."""
     if isinstance(value, enum.Enum):
         return f"{type(value).__qualname__}.{value.name}"
     if isinstance(value, (set, frozenset)):
-        members = [_reproducible_text(member) for member in value]
+        members = [_stable_text(member) for member in value]
         return None if None in members else f"{type(value).__name__}{sorted(map(str, members))}"
     if isinstance(value, dict):
-        pairs = [(_reproducible_text(key), _reproducible_text(member)) for key, member in value.items()]
+        pairs = [(_stable_text(key), _stable_text(member)) for key, member in value.items()]
         return None if any(None in pair for pair in pairs) else f"dict{pairs}"
     if isinstance(value, (list, tuple)):
-        parts = [_reproducible_text(member) for member in value]
+        parts = [_stable_text(member) for member in value]
         return None if None in parts else f"{type(value).__name__}{parts}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [_reproducible_text(getattr(value, field.name)) for field in dataclasses.fields(value)]
+        fields = [_stable_text(getattr(value, field.name)) for field in dataclasses.fields(value)]
         return None if None in fields else f"{type(value).__qualname__}{fields}"
     if isinstance(value, type) or callable(value):
         name = getattr(value, "__qualname__", "")

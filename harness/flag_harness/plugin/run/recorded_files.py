@@ -41,10 +41,10 @@ class RecordedFiles:
         written = sorted(path for path, is_written in self._is_written.items() if is_written)
         unchanged = sorted(self._is_written.keys() - set(written))
         if written:
-            yield f"recorded: wrote {_count(written)}: {', '.join(shorten_list(written, verbosity))}"
+            yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_list(written, verbosity))}"
         if unchanged:
             yield (
-                f"recorded: {_count(unchanged)} did not change but for times, and "
+                f"recorded: {_file_count_text(unchanged)} did not change but for times, and "
                 f"{'was' if len(unchanged) == 1 else 'were'} not written"
                 + (f": {', '.join(unchanged)}" if verbosity > 0 else "")
             )
@@ -57,5 +57,5 @@ def shorten_list(files: list[str], verbosity: int) -> Iterable[str]:
     return [*files[:SHOWN], f"and {len(files) - SHOWN} more (-v names them)"]
 
 
-def _count(files: list[str]) -> str:
+def _file_count_text(files: list[str]) -> str:
     return f"{len(files)} cassette{'' if len(files) == 1 else 's'}"

@@ -20,7 +20,7 @@ from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.resume.resume import RESUMED_ROWS, begun_at, check_resumed_run, is_finished, is_resumed
+from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, first_start, is_finished, is_resumed
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
@@ -47,7 +47,7 @@ class RunRecorder:
         self._config, self._summary = config, summary
         self._is_worker = hasattr(config, "workerinput")
         self._path: Path | None = None
-        self._started_at = begun_at(config) or datetime.now(UTC).isoformat(timespec="seconds")
+        self._started_at = first_start(config) or datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
         self._declared: DeclaredFiles | None = None
@@ -72,17 +72,17 @@ class RunRecorder:
             return
         from flag_harness.record import start_record
 
-        header = self._header(is_evidence=True)
+        header = self._make_header(is_evidence=True)
         check_resumed_run(self._config, header)
         try:
-            self._prepare_files(path)
+            self._clear_or_load_files(path)
             start_record(path, header, self._resumed)
         except OSError as error:
             name = self._config.getoption("--harness-record")
             raise pytest.UsageError(f"--harness-record={name}: cannot be written: {error.strerror or error}") from None
         self._path = path
 
-    def _prepare_files(self, path: Path) -> None:
+    def _clear_or_load_files(self, path: Path) -> None:
         """Remove what an earlier run kept beside the record, or read it if this run resumes that one."""
         from flag_harness.record.conversation import load_conversations
         from flag_harness.record.kept import remove_kept_cassettes
@@ -122,7 +122,7 @@ class RunRecorder:
         if is_last and (row := self._unfinished.pop(report.nodeid, None)) is not None:
             from flag_harness.record import append_row
 
-            append_row(self._path, self._with_allowed_content(row))
+            append_row(self._path, self._remove_forbidden_content(row))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -135,10 +135,10 @@ class RunRecorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Write the record, sorted and with its final header, after every plugin could change the exit status."""
         result = yield
-        self._end_run(session)
+        self._write_final_record(session)
         return result
 
-    def _end_run(self, session: pytest.Session) -> None:
+    def _write_final_record(self, session: pytest.Session) -> None:
         self._exit_status = int(session.exitstatus)
         if self._declared is not None:
             self._imported |= self._declared.imported_paths()
@@ -151,7 +151,7 @@ class RunRecorder:
             return
         if wanted:
             self._write_evidence()
-            self._remove_answers(session)
+            self._remove_paid_answers(session)
         if self._report_error and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         cache = getattr(self._config, "cache", None)
@@ -169,7 +169,7 @@ class RunRecorder:
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
-    def _remove_answers(self, session: pytest.Session) -> None:
+    def _remove_paid_answers(self, session: pytest.Session) -> None:
         """Remove the answers that were kept for a resumed run, if none of this run's tests would run again in it."""
         answers = self._config.stash[PAID_ANSWERS]
         if answers is not None and session.exitstatus in _ENDED and all(map(is_finished, self._summary.rows)):
@@ -195,10 +195,10 @@ class RunRecorder:
 
         keys = {row.key for row in self._summary.rows}
         not_collected = [row for row in self._resumed if row.key not in keys]
-        rows = map(self._with_allowed_content, (*not_collected, *self._summary.rows))
-        return make_record(self._header(is_evidence=is_evidence), rows)
+        rows = map(self._remove_forbidden_content, (*not_collected, *self._summary.rows))
+        return make_record(self._make_header(is_evidence=is_evidence), rows)
 
-    def _with_allowed_content(self, row: "RunRow") -> "RunRow":
+    def _remove_forbidden_content(self, row: "RunRow") -> "RunRow":
         return row if report_content(self._config) == "full" else without_words(row)
 
     def _write_record(self, path: Path, record: "RunRecord") -> None:
@@ -217,7 +217,7 @@ class RunRecorder:
         except HarnessError as error:
             self._report_error = f"--harness-report: {error}"
 
-    def _header(self, *, is_evidence: bool) -> "RunHeader":
+    def _make_header(self, *, is_evidence: bool) -> "RunHeader":
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
         from flag_harness.record import RunHeader, flag_declaration
 

@@ -39,7 +39,7 @@ class RunSummary:
         if (row := attached_row(report)) is None:
             return
         if row.phase == "teardown":
-            self.rows = [other for other in self.rows if _key(other) != _key(row)]
+            self.rows = [other for other in self.rows if _sort_key(other) != _sort_key(row)]
         self.rows.append(row)
 
     @pytest.hookimpl(trylast=True)
@@ -76,7 +76,7 @@ class RunSummary:
             terminalreporter.write_line(NO_DETECTORS)
 
 
-def _key(row: "RunRow") -> tuple[str, int]:
+def _sort_key(row: "RunRow") -> tuple[str, int]:
     return row.case, row.repetition
 
 

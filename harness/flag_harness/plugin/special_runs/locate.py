@@ -62,7 +62,7 @@ class LocatePass:
         if tests and (refusal := self._refusal_reason()):
             self._effects.advice = refusal
         elif tests:
-            self._charge_workers(session)
+            self._add_spending_of_workers(session)
             self._config.pluginmanager.register(self._row_runner)
             try:
                 self._locate_all(session, tests)
@@ -71,7 +71,7 @@ class LocatePass:
                 self._config.pluginmanager.unregister(self._row_runner)
         return result
 
-    def _charge_workers(self, session: pytest.Session) -> None:
+    def _add_spending_of_workers(self, session: pytest.Session) -> None:
         """Add what the workers of pytest-xdist have spent to the cost limit; each had a share of it."""
         limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
         if limit is not None and not session.items:
@@ -79,14 +79,14 @@ class LocatePass:
 
     def _refusal_reason(self) -> str:
         """Return why further rows cannot run, and what to type instead; an empty string if they can."""
-        if self._upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
+        if self._name_upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
             return ""
         return (
             "To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, or let the simulator "
             "answer: --harness-upstream=simulator"
         )
 
-    def _upstream(self) -> str:
+    def _name_upstream(self) -> str:
         """Return who answers further rows: `simulator`, `live`, or `recordings` (cassettes of other rows)."""
         if self._config.getoption("--harness-upstream") == "simulator":
             return "simulator"
@@ -100,7 +100,7 @@ class LocatePass:
                 self._effects.advice = "No further combinations ran: the test was not found again after the run"
             else:
                 search = RowSearch(
-                    test, template, self._row_runner, self._upstream(), self._budget, self._show_progress
+                    test, template, self._row_runner, self._name_upstream(), self._budget, self._show_progress
                 )
                 self._effects.located.append(search.locate_flags())
 
@@ -133,7 +133,7 @@ class RowSearch:
         from flag_harness.analysis.locate import Locator
 
         self._test, self._template, self._row_runner = test, template, rows
-        self._upstream, self._budget, self._progress = upstream, budget, progress
+        self._name_upstream, self._budget, self._progress = upstream, budget, progress
         self._space = test.space
         self._outcomes: dict[Row, set[bool | None]] = {}
         for row, passed in test.outcomes:
@@ -144,10 +144,10 @@ class RowSearch:
 
     def locate_flags(self) -> LocatedTest:
         """Run the test with other flag values until the search is over, and return its result."""
-        while rows := self._locator.next_rows() or self._unconfirmed_row():
+        while rows := self._locator.next_rows() or self._rows_to_confirm():
             self._locator.add([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()
-        refuted = [one for one in location.named if self._outcomes.get(self._smallest_row(one)) == {True}]
+        refuted = [one for one in location.named if self._outcomes.get(self._smallest_row_with(one)) == {True}]
         if refuted:
             location = replace(
                 location,
@@ -159,17 +159,17 @@ class RowSearch:
             self._test, location, self._run_count, self._reproduce_command(), tuple(self._result_notes(location))
         )
 
-    def _unconfirmed_row(self) -> "tuple[Row, ...]":
+    def _rows_to_confirm(self) -> "tuple[Row, ...]":
         """Return the smallest row that has the flags named as the cause, if that row has not been run yet."""
         if self._run_count >= self._budget:
             return ()
         for conjunction in self._locator.result().named:
-            row = self._smallest_row(conjunction)
+            row = self._smallest_row_with(conjunction)
             if row not in self._outcomes:
                 return (row,)
         return ()
 
-    def _smallest_row(self, conjunction: "Conjunction") -> "Row":
+    def _smallest_row_with(self, conjunction: "Conjunction") -> "Row":
         """Return the row with the conjunction's flag values, and as many other flags as possible at their defaults."""
         names = [flag.name for flag in self._space.flags]
         allowed = {
@@ -182,7 +182,7 @@ class RowSearch:
 
     def _run_row(self, row: "Row") -> bool | None:
         """Run the test under a row. Return whether it passes, or None if the row cannot be run."""
-        combination = self._combination(row)
+        combination = self._combination_of_row(row)
         self._progress(
             f"locating {self._test.name}: run {self._run_count + 1} of at most {self._budget}", self._run_count == 0
         )
@@ -191,7 +191,7 @@ class RowSearch:
             outcome = self._row_runner.run_combination(self._template, combination, source, self._test.faults)
             if outcome is not None:
                 self._run_count += 1
-                if source.case and source.case != self._nodeid(row):
+                if source.case and source.case != self._nodeid_of_row(row):
                     self._reused_recordings.append(f"{combination.id} from {source.case}")
                 break
         self._outcomes.setdefault(row, set()).add(outcome)
@@ -199,11 +199,11 @@ class RowSearch:
 
     def _answer_sources(self, row: "Row") -> Iterator[AnswerSource]:
         """Yield the sources that may answer a row. Recordings of the most similar rows come first."""
-        if self._upstream != "recordings":
-            yield AnswerSource(refuses_misses=self._upstream == "live")
+        if self._name_upstream != "recordings":
+            yield AnswerSource(refuses_misses=self._name_upstream == "live")
             return
         recorded = {
-            self._nodeid(row): row,
+            self._nodeid_of_row(row): row,
             **{run["nodeid"]: matrix_row(run, self._test.flags) for run in self._test.runs},
         }
         nearest = sorted(recorded, key=lambda nodeid: sum(map(ne, recorded[nodeid], row)))
@@ -212,13 +212,13 @@ class RowSearch:
             yield AnswerSource(path, nodeid, refuses_misses=True)
 
     def _recording_path(self, row: "Row") -> "Path":
-        return default_cassette_path(make_item(self._template, self._combination(row)))
+        return default_cassette_path(make_item(self._template, self._combination_of_row(row)))
 
-    def _combination(self, row: "Row") -> Combination:
+    def _combination_of_row(self, row: "Row") -> Combination:
         return Combination(self._test.flags, row)
 
-    def _nodeid(self, row: "Row") -> str:
-        return make_item(self._template, self._combination(row)).nodeid
+    def _nodeid_of_row(self, row: "Row") -> str:
+        return make_item(self._template, self._combination_of_row(row)).nodeid
 
     def _reproduce_command(self) -> str:
         """Return the command that reproduces the smallest combination that always failed.
@@ -227,22 +227,24 @@ class RowSearch:
         """
         ran = {matrix_row(run, self._test.flags) for run in self._test.runs}
         failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]
-        if self._upstream == "recordings":
+        if self._name_upstream == "recordings":
             failing = [row for row in failing if row in ran]
         if not failing:
             return reproduce_command(self._template.config, self._test.smallest_failure["nodeid"])
         smallest = min(failing, key=lambda row: (count_changes(row, self._space), row))
         if smallest in ran:
-            return reproduce_command(self._template.config, self._nodeid(smallest))
-        options = "--disable-recording" + (" --harness-upstream=simulator" if self._upstream == "simulator" else "")
-        return f"pytest {shlex.quote(self._nodeid(smallest))} {options}"
+            return reproduce_command(self._template.config, self._nodeid_of_row(smallest))
+        options = "--disable-recording" + (
+            " --harness-upstream=simulator" if self._name_upstream == "simulator" else ""
+        )
+        return f"pytest {shlex.quote(self._nodeid_of_row(smallest))} {options}"
 
     def _result_notes(self, location: "Location") -> Iterator[str]:
         if self._reused_recordings:
             yield "Answered by recordings of equal requests:"
             yield from (f"  {label}" for label in self._reused_recordings)
-        elif self._upstream != "recordings":
-            yield f"Answered by: {'the live API' if self._upstream == 'live' else 'the simulator'}"
+        elif self._name_upstream != "recordings":
+            yield f"Answered by: {'the live API' if self._name_upstream == 'live' else 'the simulator'}"
         if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):
             yield (
                 "To run the combinations that no recording answers: add --disable-recording, and "

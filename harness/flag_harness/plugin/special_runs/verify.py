@@ -34,7 +34,7 @@ _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class VerificationJob:
     """What is needed to verify one test's recording, and the requests that were sent, with their answers."""
 
     path: Path
@@ -44,7 +44,7 @@ class Verification:
     exchanges: "list[tuple[Request, Response]]"
 
 
-VERIFICATION = pytest.StashKey[Verification]()
+VERIFICATION = pytest.StashKey[VerificationJob]()
 OUTCOME = pytest.StashKey[VerifyOutcome]()
 
 
@@ -75,13 +75,13 @@ class Verifier:
         harness_cassette_path: Path,
         harness_scenarios: Path,
     ) -> None:
-        """Store the test's `Verification`: its cassette path, scenario, combination and filters."""
+        """Store the test's `VerificationJob`: its cassette path, scenario, combination and filters."""
         node: pytest.Item = request.node
-        request.config.stash[CLAIM_TRACKER].claim(node, harness_cassette_path)
+        request.config.stash[CLAIM_TRACKER].register_cassette(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
         scenario = harness_scenarios / f"{mark.args[0]}.toml" if mark else None
         filters = collect_filters(request)
-        node.stash[VERIFICATION] = Verification(harness_cassette_path, scenario, harness_combination, filters, [])
+        node.stash[VERIFICATION] = VerificationJob(harness_cassette_path, scenario, harness_combination, filters, [])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -93,7 +93,7 @@ class Verifier:
             outcome = item.stash.get(OUTCOME, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
             report.flag_harness_sent = len(one.exchanges)  # type: ignore[attr-defined]
-            attach_row(report, self._run_row(item, one, outcome))
+            attach_row(report, self._make_run_row(item, one, outcome))
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
@@ -116,7 +116,7 @@ class Verifier:
             for report in reports:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
-    def _run_row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
+    def _make_run_row(self, item: pytest.Item, one: VerificationJob, outcome: "Outcome") -> "RunRow":
         from flag_harness.analysis.metrics import combine_metrics, measure_request
 
         measured = [measure_request(request, response) for request, response in one.exchanges]
@@ -141,7 +141,7 @@ class Verifier:
 
         return verify
 
-    def _verify_test(self, nodeid: str, one: Verification) -> tuple[VerifyOutcome, list[str]]:
+    def _verify_test(self, nodeid: str, one: VerificationJob) -> tuple[VerifyOutcome, list[str]]:
         """Return the outcome of a test, and the lines of its message if it did not pass."""
         from flag_harness.cassette import Cassette
 
@@ -159,7 +159,7 @@ class Verifier:
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
-    def _verify_interactions(self, cassette: "Cassette", one: Verification) -> "Mapping[int, DriftResult]":
+    def _verify_interactions(self, cassette: "Cassette", one: VerificationJob) -> "Mapping[int, DriftResult]":
         """Return a verdict for each interaction. Stop if the others cannot be verified either, as without a key."""
         from flag_harness.analysis.drift import DriftResult
 
@@ -171,7 +171,7 @@ class Verifier:
         return verdicts
 
     def _verify_interaction(
-        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", one: Verification
+        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", one: VerificationJob
     ) -> "DriftResult":
         from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
         from flag_harness.analysis.spending import actual_cost, expected_cost

@@ -13,7 +13,7 @@ import pytest
 
 from flag_harness.config import SHIPPED_AGENT
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.combinations import run_combinations
+from flag_harness.plugin.combinations import combinations_of_run
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 
@@ -43,7 +43,7 @@ def configure_agent_sweep(config: pytest.Config) -> None:
     agent = load_agent(name)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
-    sweep = Sweep(agent, run_combinations(config), Path(directory.name))
+    sweep = Sweep(agent, combinations_of_run(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check()
     config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")

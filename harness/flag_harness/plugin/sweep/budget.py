@@ -53,7 +53,7 @@ def order_by_information(tests: Sequence[pytest.Function], kinds: Sequence[str])
     for test in tests:
         functions.setdefault((test.parent, test.originalname), []).append(test)
     troubles = [kind for kind in kinds if kind != BASELINE and not kind.startswith(SCHEDULE)]
-    pairs = [(kind, _rotate(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()]
+    pairs = [(kind, _rotate_left(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()]
     if BASELINE in kinds:
         yield from ((test, BASELINE, ALL) for test in tests)
     yield from ((runs[0], kind, FIRST) for kind, runs in pairs)
@@ -62,7 +62,7 @@ def order_by_information(tests: Sequence[pytest.Function], kinds: Sequence[str])
     yield from ((test, kind, REST) for kind, runs in pairs for test in runs)
 
 
-def _rotate(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
+def _rotate_left(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
     start = index % len(runs)
     return [*runs[start:], *runs[:start]]
 
@@ -75,7 +75,7 @@ def select_part(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
     return [one for one in troubles if (first[one.point] is one) == (part == FIRST)]
 
 
-def not_tried_lines(counts: Counter[str], seconds: float | None) -> Iterator[str]:
+def untried_lines(counts: Counter[str], seconds: float | None) -> Iterator[str]:
     """Yield a line that says what the budget was too small for."""
     if seconds is None or not (total := counts.total()):
         return

@@ -45,16 +45,16 @@ def describe_call(
     """Return the result of a call of the test function that raised `error`."""
     text = " ".join(str(error).split())
     message = f"{type(error).__name__}: {text}"[:_MOST_CHARACTERS] if text else type(error).__name__
-    path, line = _place(error, item)
-    place = f"{_relative(path, item.config.rootpath)}:{line}" if path else ""
-    return CallResult(_ending(error, path, item, reported), message, place, seconds)
+    path, line = _error_location(error, item)
+    place = f"{_relative_path(path, item.config.rootpath)}:{line}" if path else ""
+    return CallResult(_classify_ending(error, path, item, reported), message, place, seconds)
 
 
-def _ending(
+def _classify_ending(
     error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]
 ) -> CallEnding:
     if isinstance(error, BaseExceptionGroup):
-        endings = [_ending(one, path, item, reported) for one in error.exceptions]
+        endings = [_classify_ending(one, path, item, reported) for one in error.exceptions]
         return next((one for one in endings if one != "reported"), "reported")
     if isinstance(error, HangFailure):
         return "hung"
@@ -66,15 +66,15 @@ def _ending(
         return "reported"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
     shows_traceback = _TRACEBACK in str(error)  # the traceback is that of a process that the test started
-    return "assertion" if is_assertion and _is_of_tests(path, item) and not shows_traceback else "raised"
+    return "assertion" if is_assertion and _is_test_code(path, item) and not shows_traceback else "raised"
 
 
-def _is_of_tests(path: str, item: pytest.Item) -> bool:
+def _is_test_code(path: str, item: pytest.Item) -> bool:
     name = Path(path).name
     return Path(path) == item.path or name.startswith("test") or name == "conftest.py"
 
 
-def _place(error: BaseException, item: pytest.Item) -> tuple[str, int]:
+def _error_location(error: BaseException, item: pytest.Item) -> tuple[str, int]:
     """Return the file and line of the innermost frame in the project, or of the innermost of all."""
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     root = str(item.config.rootpath)
@@ -84,5 +84,5 @@ def _place(error: BaseException, item: pytest.Item) -> tuple[str, int]:
     return (own or frames or [("", 0)])[-1]
 
 
-def _relative(path: str, root: Path) -> str:
+def _relative_path(path: str, root: Path) -> str:
     return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

@@ -109,9 +109,9 @@ def configure_sweep(config: pytest.Config) -> None:
     """Register the sweep if the command line has `--harness-sweep`. Raise `HarnessError` if it cannot run."""
     selected = config.getoption("--harness-sweep")
     if selected is None:
-        _refuse_without_sweep(config)
+        _refuse_options_without_sweep(config)
         return
-    if _is_over_an_agent(config, selected):
+    if _runs_one_agent(config, selected):
         from flag_harness.plugin.sweep.agent_items import configure_agent_sweep  # imported here: few runs need it
 
         configure_agent_sweep(config)
@@ -121,7 +121,7 @@ def configure_sweep(config: pytest.Config) -> None:
     config.pluginmanager.register(SuiteSweep(config, tuple(selected.split(","))), "flag-harness-sweep")
 
 
-def _refuse_without_sweep(config: pytest.Config) -> None:
+def _refuse_options_without_sweep(config: pytest.Config) -> None:
     given = {name: config.getoption(f"harness_{name}s") for name in ("surprise", "interrupt")}
     given["tool-trouble"] = config.getoption("harness_tool_troubles")
     given["sweep-baseline"] = [path for path in [config.getoption("--harness-sweep-baseline")] if path]
@@ -131,7 +131,7 @@ def _refuse_without_sweep(config: pytest.Config) -> None:
             raise HarnessError(f"--harness-{name}={values[0]} belongs to a sweep; add --harness-sweep")
 
 
-def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:
+def _runs_one_agent(config: pytest.Config, selected: str) -> bool:
     """Return whether the sweep runs one agent. Workers do what their controller does.
 
     It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
@@ -142,11 +142,11 @@ def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:
     has_table = config.stash[CONFIG].sweep is not None
     is_over_tests = names_tests or has_table or selected != "faults"
     runs_agent = bool(config.getoption("--harness-agent")) or not is_over_tests
-    config.pluginmanager.register(_WorkerInput(runs_agent))
+    config.pluginmanager.register(_WorkerNotifier(runs_agent))
     return runs_agent
 
 
-class _WorkerInput:
+class _WorkerNotifier:
     """Tells pytest-xdist workers whether the sweep runs one agent."""
 
     def __init__(self, runs_agent: bool) -> None:

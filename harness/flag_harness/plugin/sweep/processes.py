@@ -53,12 +53,12 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
         is_over.wait(READING_SECONDS)
         running = [process for process in started if process.returncode is None]
         for process in running:
-            _send(process.pid, getattr(signal, name.upper()))
+            _send_signal(process.pid, getattr(signal, name.upper()))
         end = monotonic() + ENDING_SECONDS
         while monotonic() < end and not is_over.wait(_POLL_SECONDS):
             pass
         for process in running if not is_over.is_set() else ():
-            _send(process.pid, signal.SIGKILL)
+            _send_signal(process.pid, signal.SIGKILL)
 
     thread = threading.Thread(target=wait, name="flag-harness-signal", daemon=True)
     thread.start()
@@ -69,7 +69,7 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
         thread.join()
 
 
-def _send(pid: int, number: int) -> None:
+def _send_signal(pid: int, number: int) -> None:
     """Send a signal to a process and to all that descend from it, if they still run."""
     for one in (*_descendants(pid), pid):
         try:

@@ -31,7 +31,7 @@ def make_usage_reader(name: str, root: Path) -> UsageReader:
                 f"{_KEY}: {name} raised {type(error).__name__}: {error}; it is called with the fixtures of the test by "
                 "name, and returns what the agent has used so far"
             ) from error
-        read = value.get if isinstance(value, Mapping) else partial(_attribute, value)
+        read = value.get if isinstance(value, Mapping) else partial(_attribute_or_none, value)
         counts = {key: read(key) for key in USAGE_FIELDS}
         found = {key: count for key, count in counts.items() if isinstance(count, int)}
         if not found:
@@ -41,7 +41,7 @@ def make_usage_reader(name: str, root: Path) -> UsageReader:
     return read_usage
 
 
-def _attribute(value: object, name: str) -> Any:
+def _attribute_or_none(value: object, name: str) -> Any:
     return getattr(value, name, None)
 
 

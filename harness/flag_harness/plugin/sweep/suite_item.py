@@ -54,7 +54,7 @@ class SuiteSweepItem(pytest.Item):
     def runtest(self) -> None:
         """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
         if self.sweep.budget.is_used_up():
-            self.not_tried = self._count_not_tried()
+            self.not_tried = self._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET)
         baseline, result = self.sweep.baseline(self.test)
         if self.kind == BASELINE:
@@ -69,21 +69,21 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
-        troubles = select_part(self.part, self._troubles(self.kind, baseline))
+        troubles = select_part(self.part, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up():
                 self.not_tried = len(troubles) - number
                 return
             yield self.sweep.result(self.test, trouble, baseline)
 
-    def _count_not_tried(self) -> int:
+    def _count_untried_troubles(self) -> int:
         """Return how many troubles this item has, or 1 if the test has not run without a trouble either."""
-        baseline = self.sweep.known_baseline(self.test)
+        baseline = self.sweep.passed_baseline(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
             return 1
-        return len(select_part(self.part, self._troubles(self.kind, baseline)))
+        return len(select_part(self.part, self._troubles_of_kind(self.kind, baseline)))
 
-    def _troubles(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
+    def _troubles_of_kind(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:
             return [one for one in self.sweep.chosen if one.kind == kind]
         if kind == INTERRUPT:
@@ -91,7 +91,7 @@ class SuiteSweepItem(pytest.Item):
         if kind in SIGNALS:
             return derive_signals(kind, baseline) if has_processes(self.test) else []
         if kind in SURPRISES:
-            return derive_surprises(kind, baseline) if self._has_scenario() else []
+            return derive_surprises(kind, baseline) if self._is_simulated() else []
         if kind in TOOL_TROUBLES:
             return derive_tool_troubles(kind, baseline, is_real_time=has_processes(self.test))
         return derive_faults(kind, baseline, is_real_time=has_processes(self.test))
@@ -99,7 +99,7 @@ class SuiteSweepItem(pytest.Item):
     def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
         kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES) if kind not in GARBLING_KINDS]
-        troubles = [trouble for kind in kinds for trouble in self._troubles(kind, baseline)]
+        troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
         schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
         if schedule is None:
             return
@@ -121,7 +121,7 @@ class SuiteSweepItem(pytest.Item):
         smallest = shrink_schedule(schedule, fails)
         yield replace(results[smallest.name], kind=SCHEDULE)
 
-    def _has_scenario(self) -> bool:
+    def _is_simulated(self) -> bool:
         """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
         return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
 

@@ -17,17 +17,17 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     REST,
     SweepBudget,
-    not_tried_lines,
     order_by_information,
     order_by_test,
+    untried_lines,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS
-from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.sweep.tools.tools import RECORD, STUB
+from flag_harness.plugin.sweep.trouble_runner import TroubleRunner
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.sweep.judge import (
@@ -101,7 +101,7 @@ class SuiteSweep:
         config.add_cleanup(certificates.close)
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
-        self._player = Player(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
+        self._trouble_runner = TroubleRunner(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
         self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
         self._results: list[PlayResult] = []
         self._not_tried: Counter[str] = Counter()
@@ -109,14 +109,14 @@ class SuiteSweep:
     def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
-            observed = self._player.play(test, tools=self._tools(test))
+            observed = self._trouble_runner.run_test(test, tools=self._tool_mode(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
     def result(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
         """Run a test under a trouble, and judge it."""
-        observed = self._player.play(test, trouble, baseline=baseline, tools=self._tools(test))
-        if not self._option(test, "assertions", self._settings.assertions):
+        observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode(test))
+        if not self._sweep_option(test, "assertions", self._settings.assertions):
             observed = without_assertions(observed)
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
@@ -124,7 +124,7 @@ class SuiteSweep:
         """Return a result after the comparison with `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
-    def known_baseline(self, test: pytest.Function) -> TestObservation | None:
+    def passed_baseline(self, test: pytest.Function) -> TestObservation | None:
         """Return the run of a test without a trouble, or None if it has not run or has failed."""
         observed, result = self._baselines.get(test.nodeid, (None, None))
         return observed if result and not result.findings else None
@@ -137,27 +137,27 @@ class SuiteSweep:
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         for test in tests:
             self._check_tools(test)
-        kinds = (BASELINE, *self._kinds())
+        kinds = (BASELINE, *self._trouble_kinds())
         order = order_by_information if self.budget.is_limited else order_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
 
-    def _tools(self, test: pytest.Function) -> str:
-        return str(self._option(test, "tools", self._settings.tools))
+    def _tool_mode(self, test: pytest.Function) -> str:
+        return str(self._sweep_option(test, "tools", self._settings.tools))
 
     def _check_tools(self, test: pytest.Function) -> None:
         """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
-        tools = self._tools(test)
+        tools = self._tool_mode(test)
         if tools not in ("real", RECORD, STUB):
             raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
         if tools != "real" and not self._has_functions and not (tools == RECORD and self._settings.functions == ()):
             raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid, tools))
 
-    def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
+    def _sweep_option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""
         mark = test.get_closest_marker("harness_sweep")
         return mark.kwargs.get(name, default) if mark else default
 
-    def _kinds(self) -> Sequence[str]:
+    def _trouble_kinds(self) -> Sequence[str]:
         if self.chosen:
             return tuple(dict.fromkeys(one.kind for one in self.chosen))
         kinds = [kind for sweep in self._sweeps for kind in BUCKETS.get(sweep, ())]
@@ -221,7 +221,7 @@ class SuiteSweep:
         if not (self._results or self._not_tried.total()):
             return
         terminalreporter.section("sweep")
-        for line in (*outcome_lines(self._results), *not_tried_lines(self._not_tried, self.budget.seconds)):
+        for line in (*outcome_lines(self._results), *untried_lines(self._not_tried, self.budget.seconds)):
             terminalreporter.write_line(line)
         if self._ratchet_path and not self._ratchet:
             terminalreporter.write_line(f"wrote {self._ratchet_path}; from now on these failures are known")

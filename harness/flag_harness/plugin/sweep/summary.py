@@ -31,7 +31,7 @@ def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
         cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES)
         yield f"{kind:<{width}}  " + "  ".join(cells)
     tests = len({one.nodeid for one in results})
-    yield f"{_count(len(tried), 'trouble')} in {_count(tests, 'test')}"
+    yield f"{_count_with_noun(len(tried), 'trouble')} in {_count_with_noun(tests, 'test')}"
 
 
 def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) -> Iterator[str]:
@@ -40,10 +40,10 @@ def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) ->
     for group in ordered[:MOST_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
-        count = _count(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE
+        count = _count_with_noun(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE
         yield f"{count}: {first.oracle}: {first.reason[:MOST_CHARACTERS]}{place}"
         if with_commands:
-            yield f"    {_command(group[0])}"
+            yield f"    {_command_to_repeat(group[0])}"
     if len(ordered) > MOST_CAUSES:
         yield f"and {len(ordered) - MOST_CAUSES} more causes"
 
@@ -52,28 +52,28 @@ def group_by_cause(failed: Sequence[PlayResult]) -> list[list[PlayResult]]:
     """Return the failures grouped by cause, the most frequent cause first."""
     groups: dict[tuple[str, str, str], list[PlayResult]] = defaultdict(list)
     for one in failed:
-        groups[_cause(one)].append(one)
+        groups[_cause_key(one)].append(one)
     return sorted(groups.values(), key=lambda group: -len(group))
 
 
-def _count(number: int, noun: str) -> str:
+def _count_with_noun(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def _cause(result: PlayResult) -> tuple[str, str, str]:
+def _cause_key(result: PlayResult) -> tuple[str, str, str]:
     """Return what the failures of one cause have in common: the oracle, and the exception's type and place."""
     first = result.findings[0]
     reason = first.reason.partition(":")[0] if first.place else _VARYING.sub("#", first.reason)
     return first.oracle, reason, first.place
 
 
-def _command(result: PlayResult) -> str:
+def _command_to_repeat(result: PlayResult) -> str:
     """Return the command that runs a test under one trouble again."""
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
         return f"{command} -k {BASELINE}"
     if " + " in result.trouble:
-        return _mark(result)
+        return _mark_to_repeat(result)
     name = result.trouble.partition(":")[0]
     noun = "surprise" if name in SURPRISES else "tool-trouble" if name in TOOL_TROUBLES else "fault"
     option = f"--harness-{noun}={result.trouble}"
@@ -84,7 +84,7 @@ def _command(result: PlayResult) -> str:
     return f"{command} {shlex.quote(option)}"
 
 
-def _mark(result: PlayResult) -> str:
+def _mark_to_repeat(result: PlayResult) -> str:
     """Return a mark that runs several troubles again, to paste over the test if all of them are faults."""
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in SURPRISES for one in troubles):

@@ -127,7 +127,7 @@ def complete_report(
     if item.stash.get(_CALL_IS_RUNNING, False):
         item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
     else:
-        _fail_excused_refusal(item, report)
+        _fail_if_refusal_is_excused(item, report)
         outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _report_outcome(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
         has_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # a sweep makes its own rows
@@ -158,32 +158,32 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
     except Refusal as refusal:
         raise pytest.fail.Exception(str(refusal), pytrace=False) from None
     except BaseExceptionGroup as group:
-        _raise_missing_key(item, group)
+        _fail_if_key_is_missing(item, group)
         refused, others = group.split(Refusal)
         if refused is None:
-            _add_note(group, _unreported_refusals(item))
+            _add_refusals_as_note(group, _unreported_refusals(item))
             raise
         if others is None:
             raise pytest.fail.Exception(_join_messages(_leaf_exceptions(refused)), pytrace=False) from None
-        _add_note(others, [*_leaf_exceptions(refused), *_unreported_refusals(item)])
+        _add_refusals_as_note(others, [*_leaf_exceptions(refused), *_unreported_refusals(item)])
         raise others from None
     except (Exception, pytest.fail.Exception) as error:
-        _raise_missing_key(item, error)
+        _fail_if_key_is_missing(item, error)
         if not (swallowed := _unreported_refusals(item)):
             raise
         if not getattr(error, "pytrace", True):  # pytest shows only its message, without notes
             raise pytest.fail.Exception(f"{error}\n\n{_join_messages(swallowed)}", pytrace=False) from None
-        _add_note(error, swallowed)
+        _add_refusals_as_note(error, swallowed)
         raise
 
 
-def _raise_missing_key(item: pytest.Item, error: BaseException) -> None:
+def _fail_if_key_is_missing(item: pytest.Item, error: BaseException) -> None:
     """Fail the test in one line if it failed because the live API needs a key and there is none."""
     if is_about_missing_key(error) and (message := missing_key_message(item)):
         raise pytest.fail.Exception(message, pytrace=False) from None
 
 
-def _add_note(error: BaseException, refusals: list[BaseException]) -> None:
+def _add_refusals_as_note(error: BaseException, refusals: list[BaseException]) -> None:
     if refusals:
         error.add_note(f"\n{_join_messages(refusals)}")
 
@@ -244,7 +244,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
         pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
 
 
-def _fail_excused_refusal(item: pytest.Item, report: pytest.TestReport) -> None:
+def _fail_if_refusal_is_excused(item: pytest.Item, report: pytest.TestReport) -> None:
     """Turn a skip or an expected failure into a failure if a request was refused before it."""
     if not report.skipped or not (refused := _unreported_refusals(item)):
         return

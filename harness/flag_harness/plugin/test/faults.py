@@ -99,7 +99,7 @@ def _faults_of_marks(node: pytest.Item) -> "Iterator[Fault]":
     """Yield the faults of a test's marks, nearest mark first. Raise a `HarnessError` that names test and mark."""
     for mark in node.iter_markers("faults"):
         try:
-            yield from [_read_fault(node, given) for given in _mark_arguments(mark)]
+            yield from [_parse_mark_argument(node, given) for given in _mark_arguments(mark)]
         except HarnessError as error:
             raise HarnessError(f"{node.nodeid}: {_MARK}: {error}") from None
 
@@ -110,7 +110,7 @@ def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
     return mark.args
 
 
-def _read_fault(node: pytest.Item, given: object) -> "Fault":
+def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
     """Return the fault in one argument of a mark: a `Fault`, or a text such as `overloaded:on=2`."""
     from flag_harness.faults import Fault, FaultError, parse_fault
 

@@ -97,7 +97,7 @@ def harness_cassette(
 
     source = request.node.stash.get(EXTRA_ROW, None)
     if source is None and PROBE not in request.node.stash:
-        request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
+        request.config.stash[CLAIM_TRACKER].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
     plan = plan if source is None else extra_row_plan(plan, source)
     plan = sweep_plan(plan) if PROBE in request.node.stash else plan

@@ -18,7 +18,7 @@ from flag_harness.errors import CassetteError, Refusal
 from flag_harness.flag import OFF
 from flag_harness.matrix import Combination, name_of_test
 from flag_harness.plugin.evidence.content import evidence_filters
-from flag_harness.plugin.evidence.rerun import kept_cassette
+from flag_harness.plugin.evidence.rerun import find_kept_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
 from flag_harness.plugin.limits.age import max_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
@@ -231,7 +231,7 @@ def _make_plan(
     """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
     config, node = request.config, request.node
     filters, folder = collect_filters(request), path.parent
-    if (kept := kept_cassette(config, case)) is not None:
+    if (kept := find_kept_cassette(config, case)) is not None:
         filters, path = RerunFilters.of(evidence_filters(filters, kept.content)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
     mode, disabled = selected_record_mode(config), is_recording_disabled(config)

@@ -57,7 +57,7 @@ def mixing_message(plan: TrafficPlan, request: "Request") -> str:
     )
 
 
-def joined_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
+def possible_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
     """Return every message with which a test can fail: a miss, or all misses, alone or with any of `unplayed`."""
     joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
     return frozenset(joined.union(misses))

@@ -70,7 +70,7 @@ def traffic_row(
     return RunRow(
         case=first_nodeid(item),
         repetition=repetition_of(item),
-        scores=_scores(item),
+        scores=_scores_of_test(item),
         strata=item_strata(item),
         combination=combination.id,
         values=combination.values,
@@ -85,7 +85,7 @@ def traffic_row(
     )
 
 
-def _scores(item: pytest.Item) -> dict[str, float]:
+def _scores_of_test(item: pytest.Item) -> dict[str, float]:
     """Return the scores that a test has given its run."""
     return item.stash.get(SCORES, {})
 
@@ -176,14 +176,14 @@ def _failure_reason_and_place(item: pytest.Item, report: pytest.TestReport) -> t
     error = report.longrepr
     if isinstance(error, tuple):
         path, line, reason = error
-        return reason.partition("\n")[0], _relative_place(item, path, line)
+        return reason.partition("\n")[0], _relative_location(item, path, line)
     crash = getattr(error, "reprcrash", None)
     lines = (crash.message if crash else str(error or "")).strip().splitlines()
-    place = _relative_place(item, crash.path, crash.lineno) if crash else ""
+    place = _relative_location(item, crash.path, crash.lineno) if crash else ""
     return (lines[0] if lines else ""), place
 
 
-def _relative_place(item: pytest.Item, path: str, line: int) -> str:
+def _relative_location(item: pytest.Item, path: str, line: int) -> str:
     absolute = os.path.join(item.config.invocation_params.dir, path)
     return f"{os.path.relpath(absolute, item.config.rootpath).replace(os.sep, '/')}:{line}"
 

@@ -21,7 +21,7 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
     if mark is None:
         return None
     if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], str):
-        example = next(iter(_names(folder, str(mark.args[:1]))), "refund")
+        example = next(iter(_scenario_names(folder, str(mark.args[:1]))), "refund")
         raise pytest.fail.Exception(
             f"{scope.nodeid}: the mark scenario takes one name; write @pytest.mark.scenario({example!r}) for "
             f"{folder / f'{example}.toml'}",
@@ -46,7 +46,7 @@ def make_simulator(
     try:
         return simulate(scenario, clock=clock, draws=draws, arm=arm, edit_turn=edit_turn)
     except ScenarioError as error:
-        raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
+        raise pytest.fail.Exception(_scenario_error_message(scenario, error), pytrace=False) from None
 
 
 def find_api_refusal(request: Request) -> str | None:
@@ -56,11 +56,11 @@ def find_api_refusal(request: Request) -> str | None:
     return refusal_message(request)
 
 
-def _explain(scenario: Path | None, error: ScenarioError) -> str:
+def _scenario_error_message(scenario: Path | None, error: ScenarioError) -> str:
     """Return a message with the reason why a scenario cannot be used, the nearest name, and what to type next."""
     if scenario is None or scenario.exists():
         return f"The scenario cannot be simulated: {error}. Mend that file, and run the test again."
-    names = _names(scenario.parent, scenario.stem)
+    names = _scenario_names(scenario.parent, scenario.stem)
     if not names:
         return f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}."
     return (
@@ -69,7 +69,7 @@ def _explain(scenario: Path | None, error: ScenarioError) -> str:
     )
 
 
-def _names(folder: Path, near: str) -> list[str]:
+def _scenario_names(folder: Path, near: str) -> list[str]:
     """Return the names of the scenarios in a folder, the most similar name first."""
     names = sorted(path.stem for path in folder.glob("*.toml"))
     return difflib.get_close_matches(near, names, n=len(names) or 1, cutoff=0.0)

@@ -42,7 +42,7 @@ def harness_cassette_server(
     keep_time_real(harness_cassette.clock)  # other processes live in real time
     upstream, layers = harness_cassette.upstream_and_layers
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
-        upstream, layers = _forwarding_upstream(os.environ.get(BASE_URL) or API), ()
+        upstream, layers = _make_forwarding_upstream(os.environ.get(BASE_URL) or API), ()
     flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE, None)) is not None else ()
     pace = 1 if request.node.get_closest_marker("harness_real_time") else 0
     with LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
@@ -62,7 +62,7 @@ def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServe
     return harness_cassette_server
 
 
-def _forwarding_upstream(base_url: str) -> "Upstream":
+def _make_forwarding_upstream(base_url: str) -> "Upstream":
     """Return an upstream that forwards requests to the API at `base_url`."""
     from flag_harness.transports.sending import send_request
 

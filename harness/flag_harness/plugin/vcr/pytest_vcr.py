@@ -34,7 +34,9 @@ def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vc
     if request.config.getoption("--vcr-record-mode"):
         warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
     found = Vcr()
-    found.settings.update({"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_overrides(request)})
+    found.settings.update(
+        {"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_overriding_settings(request)}
+    )
     return found
 
 
@@ -43,7 +45,7 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
     """Answer requests of httpx2 and httpx from a vcrpy cassette; yield the cassette."""
     refuse_cassette_fixture(request)
     vcr = adopt_vcr(vcr)
-    options = {**vcr.settings, **_overrides(request)}
+    options = {**vcr.settings, **_overriding_settings(request)}
     settings = add_project_filters(configured_settings(request.node, vcr, options, "once"), collect_filters(request))
     path = vcr_cassette_path(
         vcr_cassette_name,
@@ -55,16 +57,16 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
         yield cassette
 
 
-def _overrides(request: pytest.FixtureRequest) -> dict[str, Any]:
+def _overriding_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return the settings in the nearest `vcr` mark and on the command line. The command line wins."""
     mark = request.node.get_closest_marker("vcr")
     options = dict(mark.kwargs) if mark else {}
     if mode := request.config.getoption("--vcr-record") or request.config.getoption("--vcr-record-mode"):
         options["record_mode"] = mode
     if request.config.getoption("--disable-vcr"):
-        options.update(record_mode="new_episodes", before_record_response=_discard)
+        options.update(record_mode="new_episodes", before_record_response=_discard_response)
     return options
 
 
-def _discard(response: Any) -> None:
+def _discard_response(response: Any) -> None:
     """Return None for every response, so that it is neither loaded nor recorded."""

@@ -74,12 +74,12 @@ class FlagJudge:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep only the tests that vary a judged flag."""
-        kept = [item for item in items if _combination(item) is not None]
+        kept = [item for item in items if _matrix_combination(item) is not None]
         for item in kept:
             item_strata(item)  # raises an error if a mark is invalid
-        config.hook.pytest_deselected(items=[item for item in items if _combination(item) is None])
+        config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
         items[:] = kept
-        self._combinations = list({one: None for item in kept if (one := _combination(item)) is not None})
+        self._combinations = list({one: None for item in kept if (one := _matrix_combination(item)) is not None})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -89,8 +89,8 @@ class FlagJudge:
         if repetition_of(item) > self._round:
             self._round = repetition_of(item)
             self._stop_decided_flags()
-        combination = _combination(item)
-        if combination is None or self._is_needed(combination):
+        combination = _matrix_combination(item)
+        if combination is None or self._is_needed_by_open_change(combination):
             return None
         skip_item(item, nextitem)
         return True
@@ -130,7 +130,7 @@ class FlagJudge:
         from flag_harness.analysis.verdict.judgment import judge_flags
 
         self._verdicts = list(judge_flags(collect_evidence(self._rows, self._changes)))
-        self._config.stash[VERDICTS] = tuple(self._records())
+        self._config.stash[VERDICTS] = tuple(self._verdict_records())
         all_pass = self._verdicts and all(verdict.decision == "PASS" for verdict in self._verdicts)
         if not all_pass and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -162,10 +162,10 @@ class FlagJudge:
             if not is_decided and change in self._open
         ]
 
-    def _is_needed(self, combination: "Combination") -> bool:
-        return any(self._has_partner(combination, change) for change in self._open)
+    def _is_needed_by_open_change(self, combination: "Combination") -> bool:
+        return any(self._has_other_arm(combination, change) for change in self._open)
 
-    def _has_partner(self, combination: "Combination", change: "FlagChange") -> bool:
+    def _has_other_arm(self, combination: "Combination", change: "FlagChange") -> bool:
         """Return True if a combination is one arm of a comparison whose other arm runs too."""
         values = combination.values
         if change.flag not in values or values[change.flag] not in (change.base, change.value):
@@ -178,14 +178,14 @@ class FlagJudge:
 
         return rows_of_both_arms(self._rows, change)
 
-    def _records(self) -> "Iterator[VerdictRecord]":
+    def _verdict_records(self) -> "Iterator[VerdictRecord]":
         from flag_harness.analysis.verdict.lines import verdict_record
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             yield verdict_record(change, verdict, self._rows_of(change))
 
 
-def _combination(item: pytest.Item) -> "Combination | None":
+def _matrix_combination(item: pytest.Item) -> "Combination | None":
     """Return the combination of a matrix test, or None for any other test."""
     if item.get_closest_marker(_MARK) is None:
         return None

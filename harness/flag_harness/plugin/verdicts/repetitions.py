@@ -69,13 +69,13 @@ class Repeater:
     def _repetitions(self, item: object) -> Iterator[pytest.Function]:
         if not isinstance(item, pytest.Function) or not _uses_harness(item):
             return
-        count = self._count_for(item)
+        count = self._repetition_count(item)
         if count > 1:
             item.stash[REPETITION] = 0
         for number in range(1, count):
             yield _make_repetition(item, number)
 
-    def _count_for(self, item: pytest.Function) -> int:
+    def _repetition_count(self, item: pytest.Function) -> int:
         mark = item.get_closest_marker(MARK)
         if mark is None or self._count is not None:
             return self._count or 1

@@ -64,7 +64,7 @@ class FunctionReplacer:
     def replace_everywhere(self) -> None:
         """Replace the functions in the attributes of the project's modules, and in their lists, tuples and dicts."""
         for module_name, module in [*sys.modules.items()] if self._replacements else ():
-            if self._is_own(module_name, module):
+            if self._is_project_module(module_name, module):
                 for name, value in [*vars(module).items()]:
                     if (changed := self._replace(value)) is not value:
                         setattr(module, name, changed)
@@ -72,17 +72,17 @@ class FunctionReplacer:
     def _replace(self, value: Any) -> Any:
         """Return the value with its functions replaced. Lists and dicts are changed in place."""
         if type(value) is list:
-            value[:] = map(self._replacement, value)
+            value[:] = map(self._replacement_for, value)
         elif type(value) is dict:
-            value.update({key: new for key, old in value.items() if (new := self._replacement(old)) is not old})
-        elif type(value) is tuple and any(self._replacement(one) is not one for one in value):
-            return tuple(map(self._replacement, value))
-        return self._replacement(value)
+            value.update({key: new for key, old in value.items() if (new := self._replacement_for(old)) is not old})
+        elif type(value) is tuple and any(self._replacement_for(one) is not one for one in value):
+            return tuple(map(self._replacement_for, value))
+        return self._replacement_for(value)
 
-    def _replacement(self, value: Any) -> Any:
+    def _replacement_for(self, value: Any) -> Any:
         return self._replacements.get(id(value), (value, value))[1]
 
-    def _is_own(self, name: str, module: ModuleType) -> bool:
+    def _is_project_module(self, name: str, module: ModuleType) -> bool:
         """Return whether a module is a file of the project. A sweep asks this of each module before each run."""
         known = self._modules.get(name)
         if known is None or known[0] is not module:

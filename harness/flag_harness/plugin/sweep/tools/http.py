@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _RawAnswer:
     """An answer as it came: its body is not decompressed."""
 
     status: int
@@ -27,7 +27,7 @@ class _Answer:
 
 
 @contextmanager
-def recorded_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
+def record_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
     """In the context, record or return the answers to requests of httpx, httpx2 and urllib3 that do not go to the API.
 
     `requests` sends with urllib3.
@@ -40,7 +40,7 @@ def recorded_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
 
 
 @contextmanager
-def _kept_error(recording: Recording, key: Key) -> Iterator[None]:
+def _record_error(recording: Recording, key: Key) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -48,7 +48,7 @@ def _kept_error(recording: Recording, key: Key) -> Iterator[None]:
         raise
 
 
-def _patched_sync(http: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_sync_transport(http: Any, recording: Recording, scope: ApiScope) -> Any:
     send = http.HTTPTransport.handle_request
 
     def handle_request(transport: Any, request: Any) -> Any:
@@ -57,17 +57,17 @@ def _patched_sync(http: Any, recording: Recording, scope: ApiScope) -> Any:
         key = _request_key(request.method, str(request.url), request.read())
         known = recording.find(key, "sent")
         if known is None:
-            with _kept_error(recording, key):
+            with _record_error(recording, key):
                 response = send(transport, request)
                 body = b"".join(response.stream)
                 response.close()
-            known = _keep(recording, key, response, body)
+            known = _record_response(recording, key, response, body)
         return _httpx_response(http, known.get())
 
     return replace_attribute(http.HTTPTransport, "handle_request", handle_request)
 
 
-def _patched_async(http: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_async_transport(http: Any, recording: Recording, scope: ApiScope) -> Any:
     send = http.AsyncHTTPTransport.handle_async_request
 
     async def handle_async_request(transport: Any, request: Any) -> Any:
@@ -76,27 +76,27 @@ def _patched_async(http: Any, recording: Recording, scope: ApiScope) -> Any:
         key = _request_key(request.method, str(request.url), await request.aread())
         known = recording.find(key, "sent")
         if known is None:
-            with _kept_error(recording, key):
+            with _record_error(recording, key):
                 response = await send(transport, request)
                 body = b"".join([chunk async for chunk in response.stream])
                 await response.aclose()
-            known = _keep(recording, key, response, body)
+            known = _record_response(recording, key, response, body)
         return _httpx_response(http, known.get())
 
     return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
 
-def _keep(recording: Recording, key: Key, response: Any, body: bytes) -> RecordedResult:
-    result = RecordedResult(_Answer(response.status_code, tuple(response.headers.raw), body))
+def _record_response(recording: Recording, key: Key, response: Any, body: bytes) -> RecordedResult:
+    result = RecordedResult(_RawAnswer(response.status_code, tuple(response.headers.raw), body))
     recording.keep(key, result)
     return result
 
 
-def _httpx_response(http: Any, answer: _Answer) -> Any:
+def _httpx_response(http: Any, answer: _RawAnswer) -> Any:
     return http.Response(answer.status, headers=[*answer.headers], stream=http.ByteStream(answer.body))
 
 
-def _patched_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any:
     send: Callable[..., Any] = urllib3.HTTPConnectionPool.urlopen
 
     def urlopen(
@@ -110,17 +110,17 @@ def _patched_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any
         key = _request_key(method, address, data or b"")
         known = recording.find(key, "sent")
         if known is None:
-            with _kept_error(recording, key):
+            with _record_error(recording, key):
                 response = send(pool, method, url, data, headers, **{**options, "preload_content": False})
                 raw = response.read(decode_content=False)
-            known = RecordedResult(_Answer(response.status, tuple(response.headers.items()), raw, response.reason))
+            known = RecordedResult(_RawAnswer(response.status, tuple(response.headers.items()), raw, response.reason))
             recording.keep(key, known)
         return _urllib3_response(urllib3, known.get(), method, options)
 
     return replace_attribute(urllib3.HTTPConnectionPool, "urlopen", urlopen)
 
 
-def _urllib3_response(urllib3: Any, answer: _Answer, method: str, options: dict[str, Any]) -> Any:
+def _urllib3_response(urllib3: Any, answer: _RawAnswer, method: str, options: dict[str, Any]) -> Any:
     return urllib3.HTTPResponse(
         body=BytesIO(answer.body),
         headers=urllib3.HTTPHeaderDict(answer.headers) if hasattr(urllib3, "HTTPHeaderDict") else dict(answer.headers),
@@ -153,10 +153,10 @@ def _request_key(method: str, url: str, body: bytes) -> Key:
 
 
 _PATCHES = (
-    ("httpx", _patched_sync),
-    ("httpx", _patched_async),
-    ("httpx2", _patched_sync),
-    ("httpx2", _patched_async),
-    ("urllib3", _patched_urllib3),
+    ("httpx", _patch_sync_transport),
+    ("httpx", _patch_async_transport),
+    ("httpx2", _patch_sync_transport),
+    ("httpx2", _patch_async_transport),
+    ("urllib3", _patch_urllib3),
 )
 """The libraries, which may be missing, and the functions that patch them."""

@@ -25,7 +25,7 @@ class RecordedResult:
         """Return a copy of the value, or raise the exception."""
         if self.error is not None:
             raise self.error.with_traceback(self.traceback)  # else each raise would add to it
-        return _copy(self.value)
+        return _copy_or_share(self.value)
 
 
 @dataclass(eq=False, slots=True)
@@ -57,10 +57,12 @@ class Recording:
     def keep(self, key: Key, result: RecordedResult) -> None:
         """Keep a result of the baseline."""
         error = result.error
-        self.results[key].append(RecordedResult(_copy(result.value), error, getattr(error, "__traceback__", None)))
+        self.results[key].append(
+            RecordedResult(_copy_or_share(result.value), error, getattr(error, "__traceback__", None))
+        )
 
 
-def _copy(value: Any) -> Any:
+def _copy_or_share(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # a connection, for example: it can only be returned as it is

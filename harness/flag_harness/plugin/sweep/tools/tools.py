@@ -15,7 +15,7 @@ import msgspec
 from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
-from flag_harness.plugin.sweep.tools.http import recorded_requests
+from flag_harness.plugin.sweep.tools.http import record_requests
 from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
 from flag_harness.sweep.probe import ObservedToolRun, Probe
 from flag_harness.sweep.troubles import ToolTroubleError
@@ -77,7 +77,7 @@ class SweptTools:
         recording = Recording() if is_baseline else self._recordings[nodeid]
         recording.is_baseline = is_baseline
         self._recording = self._recordings[nodeid] = recording
-        with recorded_requests(recording, self._scope):
+        with record_requests(recording, self._scope):
             yield
 
     def begin_call(self) -> None:
@@ -91,12 +91,12 @@ class SweptTools:
 
             @functools.wraps(function)
             async def run_async(*args: Any, **options: Any) -> Any:
-                with self._begin(tool, args, options) as call:
+                with self._observe_call(tool, args, options) as call:
                     if call.seconds:
-                        await self._clock.async_sleep(call.seconds)
+                        await self._test_clock.async_sleep(call.seconds)
                     if call.result is not None:
                         return call.edit(call.result.get())
-                    with _kept_error(call):
+                    with _record_error(call):
                         value = await function(*args, **options)
                     call.keep(RecordedResult(value))
                     return call.edit(value)
@@ -105,12 +105,12 @@ class SweptTools:
 
         @functools.wraps(function)
         def run(*args: Any, **options: Any) -> Any:
-            with self._begin(tool, args, options) as call:
+            with self._observe_call(tool, args, options) as call:
                 if call.seconds:
-                    self._wait(call.seconds)
+                    self._sleep(call.seconds)
                 if call.result is not None:
                     return call.edit(call.result.get())
-                with _kept_error(call):
+                with _record_error(call):
                     value = function(*args, **options)
                 call.keep(RecordedResult(value))
                 return call.edit(value)
@@ -118,7 +118,7 @@ class SweptTools:
         return run
 
     @contextmanager
-    def _begin(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
+    def _observe_call(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
         """Return what a call does, and note in its context if it fails. Raise `TypeError` for wrong arguments."""
         run = self._probe.start_tool(tool.name) if self._probe else None
         try:
@@ -132,30 +132,30 @@ class SweptTools:
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
     ) -> _ToolCall:
         if run and run.trouble and run.trouble.raises:
-            return _ToolCall(RecordedResult(error=ToolTroubleError()), _forget, run)
+            return _ToolCall(RecordedResult(error=ToolTroubleError()), _discard_result, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _forget, run)
+            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _discard_result, run)
         if self._recording is None:
-            return _ToolCall(None, _forget, run)
+            return _ToolCall(None, _discard_result, run)
         key = _call_key(tool, args, options)
         return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key), run)
 
     @property
-    def _clock(self) -> Clock:
+    def _test_clock(self) -> Clock:
         assert self._probe is not None
         return self._probe.clock
 
-    def _wait(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         """Wait in the test's time. A thread that shall end later than others waits for a moment of real time."""
         if seconds == LATE_SECONDS and threading.current_thread() is not threading.main_thread():
             sleep_really(_LATE_REAL_SECONDS)
         else:
-            self._clock.sleep(seconds)
+            self._test_clock.sleep(seconds)
 
 
 @contextmanager
-def _kept_error(call: _ToolCall) -> Iterator[None]:
+def _record_error(call: _ToolCall) -> Iterator[None]:
     """Keep the exception that the tool raises in the context."""
     try:
         yield
@@ -170,7 +170,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
 
 
-def _forget(result: RecordedResult) -> None:
+def _discard_result(result: RecordedResult) -> None:
     """Do nothing, so that the result of a call is not kept."""
 
 

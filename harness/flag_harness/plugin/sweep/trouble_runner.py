@@ -27,7 +27,7 @@ PROCESS_FACTOR = 6
 """The factor by which a test may take longer in real time if it uses other processes."""
 
 
-class Player:
+class TroubleRunner:
     """Runs tests under troubles. Fixtures of every scope are set up anew for each run.
 
     `hosts` are the hosts of the API besides the known ones.
@@ -39,7 +39,7 @@ class Player:
         self._read_usage = make_usage_reader(settings.usage, root)
         self._reported = load_exceptions(settings.reported, root)
 
-    def play(
+    def run_test(
         self,
         item: pytest.Item,
         trouble: Trouble | None = None,
@@ -80,9 +80,9 @@ class Player:
         probe.call += 1
         self._tools.begin_call()
         reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
-        start, used = probe.clock.now(), self._read_usage(_fixtures(item))
+        start, used = probe.clock.now(), self._read_usage(_fixture_values(item))
         try:
-            with limit_real_time(self._patience(item)), self._signals(item, probe):
+            with limit_real_time(self._call_time_limit(item)), self._signal_processes(item, probe):
                 function()
         except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
@@ -92,10 +92,10 @@ class Player:
             result = CallResult("returned", seconds=probe.clock.now() - start)
         if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
             result = replace(result, ending="reported")  # that is how a test sees that its process was ended
-        calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixtures(item)))))
+        calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixture_values(item)))))
 
     @contextmanager
-    def _signals(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
+    def _signal_processes(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
         """Count the processes that the test function starts in its first call, and send them the signal, if any."""
         if probe.call != 1 or not has_processes(item):
             yield
@@ -106,12 +106,12 @@ class Player:
             yield
         probe.processes = len(started)
 
-    def _patience(self, item: pytest.Item) -> float:
+    def _call_time_limit(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take. Other processes start slowly, and wait in real time."""
         return self._settings.patience * (PROCESS_FACTOR if has_processes(item) else 1)
 
 
-def _fixtures(item: pytest.Item) -> Mapping[str, Any]:
+def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:
     """Return the fixtures that a test has set up, by name."""
     return getattr(item, "funcargs", {})
 
