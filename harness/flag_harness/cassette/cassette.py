@@ -19,7 +19,7 @@ MAX_CASSETTE_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Cassette:
-    """Recorded interactions, in the order in which their requests were sent."""
+    """Recorded requests with their responses, in the order in which the requests were sent."""
 
     envelope: Envelope
     interactions: tuple[Interaction, ...]
@@ -50,14 +50,15 @@ class Cassette:
     ) -> bool:
         """Write the cassette atomically unless the file is up to date; return whether it was written.
 
-        A file that differs only in times counts as up to date. If it is older than `max_age`, its recording date alone
-        is updated. `replaces` is the file's present content, if the caller has loaded it. If the cassette `has_parts`,
-        what it may have in common with others is written to separate files, as large base64 strings always are. Those
-        files are written first: to the folder `blobs`, else to the folder from which they were loaded, else to `blobs`
-        beside the file.
+        A file that differs only in times counts as up to date; if it is older than `max_age`, only its recording date
+        is updated. `replaces` is the file's present content, if the caller has loaded it.
+
+        Large base64 strings are written to files of their own and, if the cassette `has_parts`, so are values that
+        several cassettes may share. These files are written before the cassette: to the folder `blobs`, else to the
+        folder from which they were loaded, else to `blobs` beside the cassette.
 
         Raise `CassetteError` if the cassette contains what looks like an API key, or is too large to be read again.
-        Raise `OSError` if writing fails. The old file then stays.
+        Raise `OSError` if writing fails. In both cases the old file stays.
         """
         path = Path(path)
         refuse_keys(path, self.envelope, self.interactions)
@@ -73,7 +74,7 @@ class Cassette:
 
     @cached_property
     def index(self) -> RequestIndex:
-        """The index that finds interactions by their request, built on first use."""
+        """The index that finds interactions by their request. It is built on first use."""
         return RequestIndex(self.interactions, self.envelope.match_on)
 
     def _write(self, path: Path, folder: Path) -> None:
@@ -115,7 +116,7 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
 
 
 def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
-    """Return the envelope's fields that matter when recordings are compared: all but date and SDK release."""
+    """Return the fields of the envelope that make two recordings different: all but the date and the SDK's version."""
     marks = (
         *envelope.fidelity,
         *envelope.match_on,

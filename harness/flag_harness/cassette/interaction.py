@@ -81,6 +81,7 @@ def is_same_recording(old: Interaction, new: Interaction) -> bool:
 
 
 def _response_content(response: Response) -> tuple[Any, ...]:
+    """Return the status, headers, body and end of a response, without times."""
     first, last = response[0], response[-1]
     return _without_times(first), body(response), _without_times(last)
 

@@ -37,7 +37,7 @@ def has_recording_of(cassette: Cassette, case: str) -> bool:
 def can_add(old: Cassette, upstream: str) -> bool:
     """Return whether answers of an upstream can be added to `old`, whose envelope names only one upstream.
 
-    Any answers can be added to an imported cassette, which stays "imported": that claims the least.
+    Any answers can be added to an imported cassette; its upstream stays "imported".
     """
     return not old.interactions or old.envelope.upstream in (upstream, "imported")
 
@@ -83,7 +83,7 @@ def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
 
 
 def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interaction], keeps_old_part: bool) -> Envelope:
-    """Merge two envelopes into one that names the first test and, if it is known, that test's combination."""
+    """Merge two envelopes into one that names the test of the first interaction and, if known, its combination."""
     first = interactions[0].case
     known = {old.case: old.combination, new.case: new.combination}
     return replace(

@@ -19,7 +19,7 @@ CASSETTE_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class CassetteUse:
-    """The cassettes that a run's tests use (`claimed`), and the test files that it collected (`files`).
+    """What a run used: the cassettes of its tests (`claimed`), and the test files that it collected (`files`).
 
     Paths are relative to the project's root, with `/`.
     """
@@ -34,7 +34,7 @@ class _EnvelopeFields(Struct):
 
 
 class _CassetteFileHead(Struct):
-    """The envelope of a cassette file; the rest of the file is not decoded."""
+    """The part of a cassette file that is decoded: its envelope."""
 
     envelope: _EnvelopeFields
 

@@ -26,7 +26,7 @@ FIXED_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class RequestChange:
-    """One change of a request since it was recorded, with old and new value; `ABSENT` means no value.
+    """One change to a recorded request: the old and the new value, of which one is `ABSENT` if only the other exists.
 
     `path`, `at` and `to` are those of the `Difference`.
     """

@@ -16,8 +16,8 @@ OFFSET_DECIMALS = 6
 class Recorder(TrafficLog):
     """Records requests, in the order in which they start, and their responses.
 
-    It is the innermost layer around an upstream. The filters are applied to all that is recorded. `keep` names response
-    headers to keep in addition to the allow-list.
+    It is the innermost layer around an upstream. The filters remove secrets from everything that is recorded. `keep`
+    names response headers to keep in addition to the allow-list.
     """
 
     def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:

@@ -79,12 +79,12 @@ class Replay:
         return None if index is None else self._recorded_response(index, sent)
 
     def track_answer(self, request: Request) -> None:
-        """Remember which answer this request gets, so that `requeue_answer` can make it available again."""
+        """Remember which interaction answers this request, so that `requeue_answer` can make it available again."""
         with self._lock:
             self._tracked_answers[id(request)] = request, -1
 
     def requeue_answer(self, request: Request) -> None:
-        """Make the answer to this request available again, after an injected fault broke its delivery."""
+        """Make the answer to this request available again, because an injected fault broke its delivery."""
         with self._lock:
             if (index := self._tracked_answers[id(request)][1]) >= 0:
                 self._queues.requeue(index)
@@ -100,6 +100,7 @@ class Replay:
         return Interaction(self._filters.filter_request(storable_request(request)), ())
 
     def _recorded_response(self, index: int, sent: Interaction) -> Response:
+        """Return the recorded response. If its client stopped reading, a client that reads on is refused."""
         response = self.cassette.interactions[index].response
         last = response[-1]
         if not (isinstance(last, End) and last.abandoned):
@@ -108,7 +109,7 @@ class Replay:
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
-        """Build and keep the exception for a miss.
+        """Build and store the exception for a request without a recorded answer.
 
         Different missed requests are compared with different interactions, as long as there are enough.
         """
@@ -122,6 +123,7 @@ class Replay:
         return self._keep_miss(miss)
 
     def _keep_miss(self, found: Miss) -> CassetteMiss:
+        """Store a report and its exception, and return the exception."""
         report = replace(found, message=redact_keys(found.message))
         miss = self._refusal(report.message)
         with self._lock:

@@ -44,7 +44,7 @@ def decode_exact_base64(text: str) -> bytes | None:
 
 
 def has_blob(value: Any) -> bool:
-    """Return whether a JSON value contains a string that is large enough to be a blob."""
+    """Return whether a JSON value contains a base64 string that is long enough to be stored as a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
     return any(map(has_blob, _child_values(value)))
@@ -116,13 +116,17 @@ def _has_content(file: Path, block: bytes) -> bool:
 
 
 class BlobFolderReader:
-    """Reads the blobs of the cassette at `path`; `folder` is where the last blob was read, or None."""
+    """Reads the blobs (large base64 strings in files of their own) of the cassette at `path`.
+
+    `folder` is the folder from which the last blob was read, or None.
+    """
 
     def __init__(self, path: Path) -> None:
         self._parent = path.parent
         self.folder: Path | None = None
 
     def __call__(self, folder: str, name: str) -> bytes:
+        """Return the content of the blob `name` in `folder`, which is relative to the cassette's folder."""
         self.folder = Path(os.path.normpath(self._parent / folder))
         file = self.folder / name
         try:

@@ -13,7 +13,7 @@ BodyForm = Literal["json", "text", "base64"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedBody:
-    """A body in the most readable form that keeps every byte."""
+    """A body as a cassette file stores it: as JSON, text or base64, whichever reads best and keeps every byte."""
 
     form: BodyForm
     value: Any
@@ -28,7 +28,7 @@ def encode_body(data: bytes) -> EncodedBody:
 def encode_chunk(data: bytes) -> EncodedBody:
     """Encode a part of a body, such as a chunk of a stream: as text if it is UTF-8, else as base64.
 
-    Data with a NUL byte also becomes base64: as text in JSON, binary data could take six times its size.
+    Data with a NUL byte becomes base64, too: as text in JSON, binary data could take six times its size.
     """
     try:
         if b"\0" in data:
@@ -48,6 +48,7 @@ def decode_body(form: BodyForm, value: Any) -> bytes:
 
 
 def _decode_lossless_json(data: bytes) -> tuple[bool, Any]:
+    """Return True and the JSON value if encoding it again gives the same bytes, else False and any value."""
     try:
         value = msgspec.json.decode(data)
         return msgspec.json.encode(value) == data and not is_too_deep(data, value), value

@@ -62,6 +62,7 @@ def _to_vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dic
 
 
 def _head_of_complete_response(one: Interaction, name: str) -> Head:
+    """Return the head of a response. Raise `CassetteError` if the response was not read to its end."""
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
@@ -80,7 +81,7 @@ def _header_lists(headers: Headers) -> dict[str, list[str]]:
 
 
 def _decode_if_utf8(data: bytes) -> str | bytes:
-    """Decode bytes as UTF-8, or return them unchanged if they are not; YAML writes bytes as `!!binary`."""
+    """Decode bytes as UTF-8, or return them unchanged if they are not UTF-8; YAML writes bytes as `!!binary`."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -55,7 +55,7 @@ _OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from
 
 @dataclass(frozen=True, slots=True)
 class EncodedCassette:
-    """The bytes of a cassette's file, and the files to which it refers, by their SHA-256."""
+    """The bytes of a cassette's file, and the contents of the files to which it refers, by their SHA-256."""
 
     data: bytes
     files: dict[str, bytes]
@@ -70,9 +70,11 @@ def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> byte
 def encode_files(
     envelope: Envelope, interactions: Iterable[Interaction], blobs: str, *, in_parts: bool = False
 ) -> EncodedCassette:
-    """Encode a cassette as a file that refers to its blobs and, if it is `in_parts`, to parts.
+    """Encode a cassette as a file that refers to other files, which hold its large values.
 
-    `blobs` is the blob folder, relative to the cassette's folder; the file names it only if it refers to a file in it.
+    Large base64 strings (blobs) are always stored in files of their own. With `in_parts`, so are other large values
+    that several cassettes may share (parts). `blobs` is the folder of these files, relative to the cassette's folder;
+    the cassette names it only if it refers to a file in it.
     """
     rows = _to_stored_interactions(interactions)
     files: dict[str, bytes] = {}
@@ -91,15 +93,16 @@ def encode_files(
 
 
 def _messages_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
+    """Return the requests and responses whose body is stored as a JSON object, list or string."""
     sides = (side for row in rows for side in (row.request, row.response))
     return [side for side in sides if isinstance(side.json, (dict, list, str))]
 
 
 def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str, bytes]) -> dict[str, Any]:
-    """Replace what other cassettes may have in common with an interaction by references.
+    """Move the values that other cassettes may contain, too, to `parts`, and replace them by references.
 
-    That is the interaction itself if it was simulated: equal requests have equal answers then. No two answers of the
-    live API are equal, so they stay in the file.
+    An interaction with the simulator is moved as a whole, because equal requests have equal answers. Of an interaction
+    with the live API, only the request body is searched, because no two answers are equal.
     """
     request = document["request"]
     if "json" in request:
@@ -125,7 +128,7 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
 def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> DecodedCassette:
     """Decode a cassette file. If it is invalid, raise `ValueError` naming the interaction and the reason.
 
-    `read_blob` reads the files to which the file refers: see `blobs.BlobFolderReader`.
+    `read_blob` reads the files to which the cassette refers, as a `BlobFolderReader` does.
     """
     refuse_lfs_pointer(data)
     try:
@@ -137,7 +140,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
 
 
 def encode_response(response: Response) -> bytes:
-    """Encode one response as one line of JSON."""
+    """Encode one response as one line of JSON, which `decode_response` decodes."""
     return msgspec.json.encode(_to_stored_response(response))
 
 
@@ -176,17 +179,19 @@ def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: st
 
 @dataclass(frozen=True, slots=True)
 class _ReferencedFiles:
-    """The folder with the files to which a cassette refers."""
+    """The files to which a cassette refers; `read_blob` reads one of them."""
 
     envelope: StoredEnvelope
     read_blob: BlobReader | None
 
     @property
     def is_used(self) -> bool:
+        """Whether the cassette may refer to other files."""
         return bool(self.envelope.blobs)
 
     @property
     def has_parts(self) -> bool:
+        """Whether the cassette may refer to parts, and not only to blobs."""
         return self.envelope.format == FORMAT_WITH_PARTS
 
     def read(self, name: str) -> bytes:
@@ -232,7 +237,7 @@ def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
 
 
 def _encode_end(piece: Piece) -> tuple[float, Any]:
-    """Return the time and manner in which a response ended, given its last piece, in the file's format."""
+    """Return when (seconds) and how a response ended, given its last piece, as the cassette file stores it."""
     if isinstance(piece, Cut):
         return piece.at, piece.how
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
@@ -255,6 +260,7 @@ def _decode_interaction(number: int, raw: bytes, store: _ReferencedFiles) -> Int
 
 
 def _body_fields(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
+    """Yield the body's form (`json`, `text` or `base64`) and stored value; yield nothing for an empty body."""
     forms: tuple[BodyForm, ...] = ("json", "text", "base64")
     return ((form, value) for form in forms if (value := getattr(row, form)) is not UNSET)
 
@@ -268,6 +274,7 @@ def _decode_pieces(row: StoredResponse) -> Iterator[Piece]:
 
 
 def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
+    """Split a body that is stored as one JSON value into chunks of the recorded lengths."""
     data = decode_body("json", row.json)
     starts = [0]
     for _, length in row.chunks:
@@ -282,6 +289,7 @@ def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
 
 
 def _chunks_of_other_body(row: StoredResponse) -> Iterator[Chunk]:
+    """Yield the chunks of a body that is stored chunk by chunk, as text or base64."""
     for at, part in row.chunks:
         if isinstance(part, int):
             raise ValueError(f"chunk length {part} has no JSON body to refer to")  # noqa: TRY004 - a value from a file

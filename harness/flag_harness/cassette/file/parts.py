@@ -28,9 +28,9 @@ _MEMBER_BY_MEMBER = "messages"
 
 
 def extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
-    """Return a reference to a JSON value, and add the bytes of its file to `parts` under their SHA-256.
+    """Move a large JSON value to a file of its own: return a reference, and add the file's bytes to `parts`.
 
-    Return the value itself if it is too small to be a part.
+    The key in `parts` is the SHA-256 of the bytes. Return the value itself if it is too small to be moved.
     """
     if not isinstance(value, (dict, list, str)):
         return value
@@ -43,7 +43,7 @@ def extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
 
 
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
-    """Replace the large values of a request body by references, and add them to `parts`."""
+    """Replace the large values of a request body by references, and add their bytes to `parts`."""
     return _map_body(body, lambda value: _extract_value(value, parts))
 
 
@@ -69,7 +69,7 @@ def part_references(value: Any) -> Iterator[str]:
 
 
 def _map_body(body: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a body with `change` applied to each value that may be a part."""
+    """Return a request body with `change` applied to each value that may be stored in a file of its own."""
     if not isinstance(body, dict):
         return body
     return {
@@ -92,6 +92,7 @@ def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
 
 
 def _require_sha256(name: Any) -> str:
+    """Return the name of a part. Raise `ValueError` if it is not a SHA-256."""
     if not isinstance(name, str) or not BLOB_NAME.fullmatch(name):
         raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
     return name

@@ -10,6 +10,8 @@ from flag_harness.wire.origin import UpstreamName
 
 
 class StoredEnvelope(Struct, forbid_unknown_fields=True):
+    """An `Envelope`, as a cassette file stores it."""
+
     format: int
     upstream: UpstreamName
     recorded_at: str
@@ -24,6 +26,8 @@ class StoredEnvelope(Struct, forbid_unknown_fields=True):
 
 
 class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A request, as a cassette file stores it; the body is in `json`, `text` or `base64`."""
+
     method: str
     path: str
     headers: list[tuple[str, str]]
@@ -33,10 +37,14 @@ class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class EncodedBytes(Struct, forbid_unknown_fields=True):
+    """Binary data, as a cassette file stores it."""
+
     base64: str
 
 
 class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A response, as a cassette file stores it. Each chunk has a time and its data, or its length if `json` is set."""
+
     head: tuple[float, int] | None
     headers: list[tuple[str, str]]
     json: Any = UNSET
@@ -45,6 +53,8 @@ class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A request and its response, as a cassette file stores them."""
+
     request: StoredRequest
     response: StoredResponse
     case: str = ""
@@ -52,6 +62,8 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class CassetteFile(Struct, forbid_unknown_fields=True):
+    """The content of a cassette file."""
+
     envelope: StoredEnvelope
     interactions: list[msgspec.Raw]
     """The interactions as raw JSON, decoded one by one to spare the garbage collector."""

@@ -24,14 +24,20 @@ _LOOSE_MATCHING_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The reasons why a cassette cannot be matched strictly (`loose`) and is out of date (`stale`)."""
+    """What is wrong with an imported cassette.
+
+    `loose` holds the reasons why it cannot be matched strictly, and `stale` those why it is out of date.
+    """
 
     loose: tuple[str, ...]
     stale: tuple[str, ...]
 
 
 def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
-    """Return the reasons why an imported cassette cannot be matched strictly, or is out of date."""
+    """Return the reasons why an imported cassette cannot be matched strictly, or is out of date.
+
+    `model_problem` returns why a model id is out of date, or None.
+    """
     found = imported.cassette
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _loose_matching_reasons)
@@ -40,7 +46,7 @@ def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> As
 
 
 def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
-    """Build a check of model ids.
+    """Return a function that returns why a model id is out of date, or None.
 
     `find_retirement` returns whether a model is known, and the announced date of its end or None.
     """
@@ -61,6 +67,7 @@ def _collect_reasons(
 
 
 def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
+    """Yield why an imported interaction cannot be matched strictly."""
     if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
     elif one.request.body and isinstance(one.value, bytes):
@@ -68,6 +75,7 @@ def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
 
 
 def _outdated_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
+    """Yield why an imported interaction is out of date."""
     value: Any = one.value
     model = value.get("model") if isinstance(value, dict) else None
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):

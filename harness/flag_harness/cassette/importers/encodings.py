@@ -10,7 +10,7 @@ _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
 
 
 class BodyDecoder:
-    """Decompresses the bodies of one file, which together may not exceed `budget` bytes."""
+    """Decompresses the bodies in one file; together they may have at most `budget` bytes."""
 
     def __init__(self, budget: int) -> None:
         self._budget = self._left = budget
@@ -31,7 +31,7 @@ class BodyDecoder:
         return data, tuple(pair for pair in headers if pair[0].lower() != "content-encoding"), True
 
     def _decompress(self, encoding: str, data: bytes) -> bytes | None:
-        """Return the data decompressed, or unchanged if it is plain text, or None if it is neither."""
+        """Return the data decompressed, or unchanged if it is not compressed but UTF-8, or else None."""
         if not (available := codecs(encoding)):
             return None
         try:
@@ -72,7 +72,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _undo_latin_1(data: bytes) -> bytes | None:
-    """Undo that bytes were read as latin-1 and stored as UTF-8; return None if they cannot have been."""
+    """Restore bytes that were decoded as Latin-1 and stored as UTF-8, or return None if these were not."""
     try:
         return data.decode("utf-8").encode("latin-1")
     except UnicodeError:

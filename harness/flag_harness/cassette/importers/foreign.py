@@ -27,7 +27,7 @@ _FORMATS_BY_KEY = {
 
 
 def describe_format(document: Any) -> str:
-    """Return a description of the document's format if it is recognised but cannot be imported.
+    """Return a description of a document's format if the format is known but cannot be imported.
 
     Return an empty string for any other document.
     """

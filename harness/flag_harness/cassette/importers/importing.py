@@ -34,7 +34,7 @@ _READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedCassette:
-    """An imported cassette, with its original format and the requests that were left out."""
+    """A cassette imported from another tool, with its original format and the requests that were left out."""
 
     format: str
     cassette: Cassette
@@ -157,7 +157,7 @@ def _convert_interaction(
 
 
 def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
-    """Return a content type for a response without one, or an empty string if it has one or none fits.
+    """Return a content type for a response that lacks one, or an empty string if none is needed or none fits.
 
     Without a content type, the SDK treats JSON as text.
     """
@@ -167,7 +167,7 @@ def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
 
 
 def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
-    """Yield the words of `fidelity` that apply to one imported interaction."""
+    """Yield the words for the envelope's `fidelity`: what of an imported interaction did not come from the API."""
     yield fidelity.TIMING_INVENTED
     if chunked:
         yield fidelity.CHUNKS_INVENTED

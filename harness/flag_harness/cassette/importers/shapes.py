@@ -13,14 +13,14 @@ _STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
 def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Return the value if it is a mapping, else raise `ValueError` with the given name."""
+    """Return the value if it is a mapping, else raise `ValueError`, whose message calls it `name`."""
     if not isinstance(value, dict):
         raise ValueError(f"{name} must be a mapping, not {_describe_value(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
 def parse_text(value: Any, name: str) -> str:
-    """Return text, or bytes as text. Raise `ValueError` with the given name if the value is neither."""
+    """Return text, or bytes as text. Raise `ValueError`, whose message uses `name`, if the value is neither."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if not isinstance(value, str):
@@ -86,7 +86,7 @@ def parse_body(value: Any) -> bytes:
 
 
 def encode_parsed_body(value: Any) -> bytes:
-    """Encode a body that was stored as parsed values as compact JSON.
+    """Encode a body as compact JSON if the file holds it as parsed values.
 
     Raise `ValueError` if JSON cannot represent the values.
     """
@@ -133,7 +133,7 @@ def _parse_header_values(values: Any) -> Iterator[str]:
 
 
 def _describe_value(value: Any) -> str:
-    """Describe any value in a few characters."""
+    """Describe any value in a few characters, for an error message."""
     if isinstance(value, (dict, list)):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     return f"{value!r:.40}"

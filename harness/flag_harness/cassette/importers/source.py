@@ -9,10 +9,10 @@ from flag_harness.wire.timeline import Headers
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """One request and its response from another tool's cassette, with bodies as stored there.
+    """One request and its response from another tool's cassette, with the bodies as that tool stored them.
 
-    `notes` are words for the envelope's `fidelity`. `message` is the status's reason phrase, or None if the file has
-    none.
+    `notes` are words for the envelope's `fidelity`. `message` is the reason phrase of the status, or None if the
+    cassette has none.
     """
 
     method: str

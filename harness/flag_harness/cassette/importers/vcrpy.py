@@ -76,6 +76,7 @@ def _read_reason_phrase(response: Mapping[str, Any]) -> str | None:
 
 
 def _read_body(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:
+    """Return a body, and `fidelity_word` in a set if the body was stored parsed, else an empty set."""
     if "parsed_body" in message:
         return encode_parsed_body(message["parsed_body"]), frozenset({fidelity_word})
     body = message.get("body", message.get("content"))

@@ -79,7 +79,7 @@ class _OpenCollection:
 
 
 class _ValueBuilder:
-    """Builds values from YAML events.
+    """Builds Python values from the events of a YAML parser.
 
     `_size` counts characters and values; those of an alias count each time the alias is used.
     """
@@ -92,6 +92,7 @@ class _ValueBuilder:
         self._size = 0
 
     def feed(self, event: Any) -> None:
+        """Add the next event. Raise `ValueError` if the document exceeds a limit."""
         start = self._size
         match event:
             case yaml.ScalarEvent():
@@ -117,6 +118,7 @@ class _ValueBuilder:
                 self._add_value(_build_collection(done, event), done.anchor, done.start)
 
     def _count_characters(self, event: Any, by: int) -> None:
+        """Count `by` more characters. Raise `ValueError` if there are too many."""
         self._size += by
         if self._size > self._limits.expanded:
             raise ValueError(
@@ -139,6 +141,7 @@ def _too_deep_message(limits: Limits, location: str) -> str:
 
 
 def _line_suffix(event: Any) -> str:
+    """Return the end of an error message: ` in line 3`."""
     return f" in line {event.start_mark.line + 1}"
 
 

@@ -112,7 +112,10 @@ def changed_words(recorded: str, sent: str) -> ChangedWords:
 
 
 def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
-    """Return a short excerpt of each value without API keys; of texts, the part around the first change."""
+    """Return short excerpts of two values, without API keys.
+
+    If both values are texts, the excerpts begin shortly before the first difference.
+    """
     if isinstance(recorded, str) and isinstance(sent, str):
         recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
         start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
@@ -150,6 +153,7 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
 
 
 def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_Comparison") -> Iterator[Difference]:
+    """Yield the differences between two values, whose paths in the whole values are `at` and `to`."""
     comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
@@ -177,7 +181,7 @@ def _list_differences(
 
 
 def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
-    """Return whether two lists have the same elements, in any order. Long lists are not compared."""
+    """Return whether two lists have the same elements, in any order, or False if they are too long to compare."""
     if len(recorded) != len(sent) or len(recorded) > _MAX_LIST_LENGTH:
         return False
     return Counter(map(_canonical_bytes, recorded)) == Counter(map(_canonical_bytes, sent))
@@ -189,7 +193,7 @@ def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
 
 
 def _element_names(values: list[Any]) -> str:
-    """List the elements by their `name` members, or in full if they have none."""
+    """Return a list of the elements' `name` members as text; an element without one is shown in full."""
     return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
@@ -200,13 +204,17 @@ def _block_differences(
     steps: tuple[Steps, Steps],
     comparison: "_Comparison",
 ) -> Iterator[Difference]:
-    """Yield the differences between two slices, aligned at their start or end, whichever gives fewer."""
+    """Yield the differences between two slices, aligned at their start or at their end.
+
+    The alignment with fewer differences is chosen.
+    """
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
     def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align(start: int, sent_start: int) -> Iterator[Difference]:
+        """Yield the differences if the elements at `start` and `sent_start` are the first pair that is compared."""
         for index in range(block.start, start):
             yield from item_differences(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):
@@ -251,7 +259,7 @@ def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_D
 
 
 def _first_elements(value: Any) -> Any:
-    """Return the first elements of a long list: more than an excerpt shows."""
+    """Return the first elements of a long list, which are more than an excerpt shows."""
     return value[:_MAX_LIST_LENGTH] if isinstance(value, list) else value
 
 

@@ -32,7 +32,7 @@ IdSpan: TypeAlias = tuple[int, bytes]
 
 
 class IdBindings:
-    """The ids that requests may send back, each with the name that replaces it when requests are compared."""
+    """The ids that requests may send back. For comparisons, each id is replaced by a name."""
 
     def __init__(self, names: Mapping[bytes, bytes]) -> None:
         self._names = names
@@ -42,7 +42,7 @@ class IdBindings:
         return bool(self._names)
 
     def replace_ids(self, content: bytes) -> bytes:
-        """Replace each id in a request's content by its name; number different ids that have the same name."""
+        """Replace each id in a request's content by its name; different ids with the same name get numbers."""
         return _replace_with_numbers(content, self._search(content), self._names) if self._names else content
 
     def replace_ids_in_text(self, text: str) -> str:
@@ -58,7 +58,8 @@ def bind_ids(
 ) -> tuple[list[bytes], IdBindings]:
     """Return the match keys (hashes) of the recorded requests, and the ids to replace in new requests.
 
-    An id is not replaced if a request contained it before any answer did.
+    `contents` are the bytes by which the requests are compared. An id that a request contains before any answer does is
+    not replaced.
     """
     sources = _id_sources(responses)
     search, names, keys = _IdSearch(sources), dict[bytes, bytes](), list[bytes]()
@@ -98,6 +99,7 @@ class _IdSearch:
         self._starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
 
     def __call__(self, content: bytes) -> list[IdSpan]:
+        """Return the ids in `content`, sorted by offset."""
         if len(self._starts) > _MAX_SEARCHED_KINDS:
             words = ((match.start(), match[0]) for match in _ID_WORD.finditer(content))
             return [word for word in words if word[1] in self._ids]
@@ -115,7 +117,7 @@ class _IdSearch:
 
 
 def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
-    """Return each id of the responses with the place where it first occurred."""
+    """Return each id in the responses with the response, kind and number that identify where it first occurred."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
         counts: dict[bytes, int] = {}
@@ -130,7 +132,7 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
 def _select_names(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
-    """Return names for the ids that requests send back, and for ids that may take their place in a replay."""
+    """Return a name for each id that a request sent back, and for each id that a replay may return instead of it."""
     if not names:
         return {}
     kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
@@ -146,12 +148,13 @@ def _common_prefix(members: Sequence[bytes]) -> bytes:
 
 
 def _source_name(source: IdSource, keys: Sequence[bytes]) -> bytes:
-    """Return a name for ids of this source; its first byte is invalid in JSON, so no request contains it."""
+    """Return a name for the ids of one source. Its first byte is invalid in JSON, so no request contains it."""
     index, kind, number = source
     return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)
 
 
 def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mapping[bytes, bytes]) -> bytes:
+    """Replace the ids that were found by their names, numbered if different ids have the same name."""
     if not found:
         return content
     counts: dict[bytes, int] = {}
@@ -165,12 +168,13 @@ def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mappin
 
 
 def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
-    """Return whether these bytes are a whole word; a JSON escape such as `\\n` before them may precede it."""
+    r"""Return whether the bytes from `start` to `stop` are a whole word. It may follow a JSON escape such as `\n`."""
     before = start > 0 and content[start - 1] in _WORD_BYTES and content[max(start - 2, 0) : start] not in _ESCAPES
     return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
 
 
 def _replace_spans(content: bytes, found: Sequence[IdSpan], new: Mapping[bytes, bytes]) -> bytes:
+    """Replace each id that was found by its value in `new`."""
     parts, position = [], 0
     for start, one in found:
         parts += [content[position:start], new[one]]

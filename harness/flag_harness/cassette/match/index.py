@@ -12,11 +12,10 @@ from flag_harness.wire.timeline import Request
 
 
 class RequestIndex:
-    """Finds interactions by normalised request content, with each returned id replaced by its source.
+    """Finds interactions by their normalised request. Ids that the API returned are compared by where they came from.
 
-    The source of an id is the earlier answer that contained it. `aliases` are the interactions before filtering; an
-    interaction is also found by the request of its alias. Of interactions with equal requests, those whose indices are
-    in `first` come first.
+    `aliases` are the interactions before filtering, by whose requests the interactions are found, too. Of interactions
+    with equal requests, those whose indices are in `first` come first.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class RequestIndex:
         return exact
 
     def exact_key(self, sent: Interaction) -> bytes:
-        """Return a hash of a request's content; unlike in `match_key`, ids are not replaced by their source."""
+        """Return a hash of a request's content in which ids are kept, unlike in `match_key`."""
         return hash_content(self._normalised_content(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:
@@ -123,7 +122,7 @@ class InteractionQueues:
             requeued.append(index)
 
     def _cycle_for(self, key: bytes, sent: Interaction) -> Iterator[int]:
-        """Return an endless cycle of the interactions with identical ids, or else with an equal match key."""
+        """Return an endless cycle of the indices that answer a request: those with identical ids, else all."""
         exact = self._index.exact_key(sent) if self._index.bindings else b""
         if (key, exact) not in self._cycles:
             same = self._index.group_by_exact_key(key).get(exact) if exact else None
@@ -131,6 +130,7 @@ class InteractionQueues:
         return self._cycles[key, exact]
 
     def _queues_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
+        """Return a list with the queue of the interactions whose requests have identical ids, or an empty list."""
         if key not in self._unplayed_by_exact_key:
             self._unplayed_by_exact_key[key] = {
                 exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()

@@ -53,7 +53,7 @@ def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes
 
 
 def selected_content(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
-    """Return the bytes of the parts in `match_on`, which are compared as vcrpy compares them.
+    """Return the bytes of the request parts in `match_on`, which are compared as vcrpy compares them.
 
     `request` must be in the form that a cassette keeps. `value` is its body decoded by `body_value`.
     """

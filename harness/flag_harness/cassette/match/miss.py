@@ -56,7 +56,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class MissReporter:
-    """Builds reports of misses.
+    """Builds the reports of requests that have no recorded answer.
 
     `explain` returns the flag that changes a JSON path, or None. `record` is the command that records the cassette.
     `find_refusal` returns the message with which the API would refuse a request, or None.
@@ -69,7 +69,7 @@ class MissReporter:
     find_refusal: Callable[[Request], str | None] = lambda request: None
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
-        """Report a request that matches no unplayed interaction, and compare it with the nearest of them."""
+        """Report that a request matches no unplayed interaction, and how it differs from the nearest one."""
         if indices := self.request_index.indices.get(self.request_index.match_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
@@ -86,7 +86,7 @@ class MissReporter:
         return self._build_miss(sent, index, found[index], self._nearest_lines(index, found[index]))
 
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
-        """Report that the client reads on where the recorded client stopped reading."""
+        """Report that the client reads past the point at which the recorded client stopped reading."""
         location = (
             f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._cassette_name}"
         )
@@ -124,6 +124,7 @@ class MissReporter:
         return Miss(sent, index, tuple(found), message, reason, normalise)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
+        """Yield lines that name the nearest interaction and list the differences."""
         yield f"The nearest is interaction {index}; it differs in:"
         for difference in islice(found, MAX_SHOWN_DIFFERENCES):
             flag, part = self.explain(difference.path), variable_part(difference)
@@ -135,7 +136,7 @@ class MissReporter:
             yield f"  ... and {omitted} more"
 
     def _refusal_lines(self, sent: Interaction, nearest: int | None) -> list[str]:
-        """Return a line if the API would refuse the request, and accept the nearest one if there is any."""
+        """Return a line if the API would refuse the request; empty if it would refuse the nearest recorded one, too."""
         if len(sent.request.body) > MAX_CHECKED_BYTES or (message := self.find_refusal(sent.request)) is None:
             return []
         if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
@@ -146,6 +147,7 @@ class MissReporter:
         return [f"To record it: {self.record}"] if self.record else []
 
     def _differences(self, index: int, sent: Interaction) -> list[Difference]:
+        """Return the differences that affect matching between a recorded and a sent request."""
         recorded = self.request_index.normalise(self.cassette.interactions[index])
         normalised = self.request_index.normalise(sent)
         match_on = self.cassette.envelope.match_on
@@ -179,6 +181,7 @@ def _count_changed_characters(found: Sequence[Difference]) -> int:
 
 
 def _count_changes_in_text(recorded: str, sent: str) -> int:
+    """Return the number of characters in the words that differ between two texts."""
     if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
     words = changed_words(recorded, sent)

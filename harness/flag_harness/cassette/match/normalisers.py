@@ -51,7 +51,7 @@ class Normalisers:
         return bool(self.patterns or self.json)
 
     def normalise_request(self, request: Request) -> Request:
-        """Return the request with masked values, so that requests that differ only in these are equal."""
+        """Return the request with all values masked that the rules name."""
         if not self:
             return request
         value = body_value(request.body)
@@ -60,7 +60,7 @@ class Normalisers:
         return replace(request, url=url, headers=headers, body=body)
 
     def normalise_value(self, value: Any) -> Any:
-        """Return a JSON value with everything masked that the rules name."""
+        """Return a JSON value with all values masked that the rules name."""
         for steps in self._json_path_steps:
             value = replace_at_json_path(value, steps, NORMALISED)
         return self._normalise_texts(value) if self._combined_pattern else value

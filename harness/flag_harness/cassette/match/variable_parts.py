@@ -49,7 +49,7 @@ _NAME_MEMBERS = frozenset({"model", "name", "role", "type"})
 
 @dataclass(frozen=True, slots=True)
 class VariablePart:
-    """A part of requests that varies from run to run, with normaliser rules that make matching ignore it.
+    """A part of requests that varies from run to run, and normaliser rules that make matching ignore it.
 
     `kind` is a description such as `an id`.
     """
@@ -60,7 +60,7 @@ class VariablePart:
 
 
 def variable_part(difference: Difference) -> VariablePart | None:
-    """Return the part that varies, or None if the difference does not look like chance.
+    """Return the part of a request that varies at random, or None if the difference does not look random.
 
     Ids, dates, temporary paths, long numbers and the order of lists are recognised.
     """
@@ -84,7 +84,7 @@ def variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return a part for a body path with any list indices, or None if no normaliser can name the path."""
+    """Return a part with a rule for a body path in all elements of its lists, or None if no rule can name the path."""
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
         Normalisers(json=(path,))
@@ -114,7 +114,7 @@ def _toml_string(text: str) -> str:
 
 
 def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
-    """Return kinds and patterns whose masking makes two texts equal, or an empty tuple if none do."""
+    """Return (kind, pattern) pairs that make two texts equal if all matches are masked, or an empty tuple."""
     found: list[tuple[str, str]] = []
     ours, theirs = recorded, sent
     for kind, patterns in _PATTERNS_BY_KIND:
@@ -129,7 +129,7 @@ def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
 
 
 def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
-    """Return kinds and patterns for the words that differ; empty if the numbers of words differ."""
+    """Return (kind, pattern) pairs for the words that differ; empty if the texts have different numbers of words."""
     if len(recorded) != len(sent):
         return []
     found = []
@@ -140,7 +140,7 @@ def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str
 
 
 def _pattern_for_both(recorded: str, sent: str, text_before: str) -> tuple[str, str] | None:
-    """Return a kind and a pattern that matches both of two words, or None if they do not look like ids or numbers.
+    """Return a kind and a pattern that matches both words, or None if they do not look like ids or numbers.
 
     `text_before` is the text before the recorded word. The pattern of a short number includes the end of that text.
     """

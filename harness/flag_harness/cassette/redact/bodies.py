@@ -13,7 +13,7 @@ PartsEditor = Callable[[Sequence[bytes]], list[bytes]]
 
 
 def searchable_body(data: bytes) -> bytes:
-    """Return the text of a body: the events of an AWS stream, what brotli contains, or the body itself."""
+    """Return the text of a body: the events of an AWS stream, the decompressed brotli data, or the body itself."""
     if _is_text(data):
         return data
     frames, rest = split_frames(data)
@@ -24,7 +24,7 @@ def searchable_body(data: bytes) -> bytes:
 
 
 def edit_body(chunks: Sequence[bytes], edit: PartsEditor) -> list[bytes]:
-    """Edit the text of a body, which stays in its format and in as many chunks."""
+    """Edit the text of a body. Its format and its number of chunks stay the same."""
     data = b"".join(chunks)
     if _is_text(data):
         return edit(chunks)
@@ -45,7 +45,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _edit_frames(chunks: Sequence[bytes], frames: Sequence[Frame], edit: PartsEditor) -> list[bytes]:
-    """Edit the events of an AWS stream; each frame goes to the chunk in which it ended."""
+    """Edit the events of an AWS stream. Each edited frame goes to the chunk in which the frame ended."""
     lines = list(map(event_line, frames))
     ends = list(accumulate(map(len, chunks)))
     result, position = [b""] * len(chunks), 0
@@ -60,7 +60,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[Frame], edit: PartsEd
 
 
 def _decompress_brotli(data: bytes) -> bytes | None:
-    """Return the text that brotli contains, or None if the data is something else or the library is missing."""
+    """Return the decompressed data, or None if the data is not brotli or the library is missing."""
     for codec in codecs("br"):
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):

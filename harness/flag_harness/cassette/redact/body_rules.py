@@ -33,7 +33,7 @@ class BodyRules:
         return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
 
     def text_edits(self, text: str) -> list[TextEdit]:
-        """Return the edits that redact a text, including secrets behind escapes, in base64 or in gzip."""
+        """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
         edits = finding_edits(text, self.find_patterns) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits

@@ -11,7 +11,7 @@ def body_strings(document: str) -> list[str]:
     """Return the strings of a body, each after the name of its JSON member, such as `token: abc`.
 
     The deltas of a content block are joined. A body that is neither JSON nor a stream of complete JSON events is read
-    by a slower parser, which copes with broken JSON.
+    by a slower parser, which can read invalid JSON.
     """
     if document.startswith(("{", "[")) and (value := decode_json(document)) is not None:
         return list(_json_strings(value))
@@ -21,7 +21,7 @@ def body_strings(document: str) -> list[str]:
 
 
 def text_with_name(text: BodyText) -> tuple[int, str]:
-    """Return the length of a prefix with the JSON member's name, and the text with this prefix."""
+    """Put the name of a text's JSON member before the text; return the length of this prefix, and the new text."""
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""
     prefix = f"{name}: " if name else ""
@@ -29,7 +29,7 @@ def text_with_name(text: BodyText) -> tuple[int, str]:
 
 
 def _json_strings(value: Any, name: str = "") -> Iterator[str]:
-    """Yield the strings of a JSON value (after their member's name) and the names of all other members."""
+    """Yield each string of a JSON value as `name: text`, and the name of each member that is not a string."""
     if isinstance(value, str):
         yield f"{name}: {value}" if name else value
     elif isinstance(value, dict):

@@ -67,18 +67,18 @@ class BodyPart:
         return "0" if self.kind == "number" else value
 
     def to_text(self, *prefixes: str) -> "BodyText":
-        """Return the part as a text; its JSON document may itself lie at any of the paths `prefixes`."""
+        """Return the part as a text; `prefixes` are the JSON paths at which its JSON document lies."""
         paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
         return BodyText((self,), () if self.kind == "key" else paths, self.path or "body")
 
 
 @dataclass(frozen=True, slots=True)
 class BodyText:
-    """One text of a body, and where it is.
+    """One text of a body, and where it occurs.
 
-    `paths` are its JSON paths, the one within the assembled message first. `location` describes the place to people.
-    `is_json` is True for JSON inside JSON, such as the input of a tool. If the text is joined from deltas (fragments)
-    of the content block `block`, `deltas` holds their indices.
+    `paths` are its JSON paths, the one within the assembled message first. `location` is a description of where it
+    occurs. `is_json` is True for JSON inside JSON, such as the input of a tool. If the text is joined from deltas
+    (fragments) of the content block `block`, `deltas` holds their indices.
     """
 
     parts: tuple[BodyPart, ...]
@@ -148,6 +148,7 @@ class _PathTracker:
         return len(self._steps)
 
     def body_part(self, token: re.Match[str]) -> BodyPart | None:
+        """Read the next token, and return its string, key or number, or None for punctuation."""
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
             self._read_mark(token["mark"])
@@ -165,6 +166,7 @@ class _PathTracker:
         return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._current_path(), fixed)
 
     def _read_mark(self, mark: str) -> None:
+        """Update the path for a bracket, comma or colon."""
         if mark in "{[}]":
             self._prefix = None
         if mark in "{[":

@@ -53,10 +53,11 @@ class Detector:
                 yield (*self._require_valid_span(one, len(text)), self.name)
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
-        """Return the edits that redact the findings in a text, including those behind escapes or in base64."""
+        """Return the edits that redact the findings in a text, including findings that are escaped or in base64."""
         return _edits_of_text(self, text) if len(text) <= _LONGEST_CACHED else _edits_of_text.__wrapped__(self, text)
 
     def _require_valid_span(self, found: Any, length: int) -> tuple[int, int]:
+        """Return a start and stop that the project's function found. Raise `ConfigError` if they are invalid."""
         if isinstance(found, tuple) and len(found) == 2 and all(type(one) is int for one in found):
             start, stop = found
             if 0 <= start <= stop <= length:
@@ -97,7 +98,7 @@ def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detect
 
 @dataclass(frozen=True, slots=True)
 class PatternFinder:
-    """Finds the matches of a regular expression."""
+    """Finds the matches of a regular expression in a text."""
 
     pattern: str
 

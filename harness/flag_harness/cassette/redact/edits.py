@@ -11,7 +11,7 @@ REDACTED = "REDACTED"
 
 
 class TextEdit(NamedTuple):
-    """The replacement of the characters or bytes from `start` to `stop` by `new`."""
+    """Replaces the characters or bytes from `start` to `stop` by `new`."""
 
     start: int
     stop: int
@@ -56,7 +56,7 @@ def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> lis
 
 
 def split_edits(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[TextEdit]]:
-    """Return the edits of each part, given the parts' lengths; positions count from the part's start.
+    """Return a list of edits for each part, given the parts' lengths; positions count from the part's start.
 
     If an edit spans several parts, the new text goes to the first of them.
     """

@@ -29,10 +29,10 @@ class Filters:
 
     `headers` drops headers. `query` redacts the values of query parameters, also in redirects. `json` redacts JSON
     values by path (`metadata.user_id`, `messages[*].content`, `**.password`), including everything nested in them.
-    `patterns` redacts the matches of regular expressions in the URL, the headers and the texts of a body, base64
-    included. `detectors` find personal data; what those with the action `mask` find is redacted, too. A body keeps its
-    form: strings stay strings, numbers become 0, and a stream keeps its events and chunks. Raise `ConfigError` if a
-    path or a pattern is invalid.
+    `patterns` redacts the matches of regular expressions in the URL, the headers and the texts of a body, also in
+    base64. `detectors` find personal data, which is redacted if the detector's action is `mask`. A body keeps its form:
+    strings stay strings, numbers become 0, and a stream keeps its events and chunks. Raise `ConfigError` if a path or a
+    pattern is invalid.
     """
 
     headers: tuple[str, ...] = ()

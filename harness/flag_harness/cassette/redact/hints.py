@@ -29,7 +29,7 @@ _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 
 def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield the (start, stop) spans of `shortest` or more letters in sequence; see `letter_table`."""
+    """Yield the (start, stop) spans of `shortest` or more letters in a row; `letter_table` makes the table."""
     classes = ascii_bytes(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
@@ -49,7 +49,7 @@ def letter_table(letters: str) -> bytes:
 
 @lru_cache(maxsize=1)  # each text is asked for several times in a row
 def ascii_bytes(text: str) -> bytes:
-    """Return one byte for each character: `?` if it is not ASCII."""
+    """Encode a text with one byte for each character, which is `?` if the character is not ASCII."""
     return text.encode("ascii", "replace")
 
 
@@ -57,9 +57,10 @@ _WORD_TABLE = letter_table(_WORD_LETTERS)
 
 
 class KeyHints:
-    """Finds where a key may be in a text.
+    """Finds the parts of a text in which an API key or a password may be.
 
-    `words` is a pattern for keys that are one word. `start` is a pattern for the beginning of a word in coloured text.
+    `words` is a pattern for keys that are one word. `start` is a pattern for the start of a word after an escape
+    sequence, such as one that sets a colour.
     """
 
     def __init__(self, words: str, start: str) -> None:
@@ -71,7 +72,7 @@ class KeyHints:
     def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
         """Yield the spans of a text in which a key may begin, without overlaps.
 
-        Each hint gives a span from `before` characters before it to `behind` characters after it.
+        Each span reaches from `before` characters before a hint to `behind` characters after it.
         """
         first, last = 0, 0
         for position in sorted(self._hint_positions(text)):

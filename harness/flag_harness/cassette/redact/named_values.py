@@ -25,8 +25,8 @@ def header_value_pattern(name: str) -> re.Pattern[str]:
 def json_value_pattern(path: str) -> re.Pattern[str] | None:
     """Return a pattern for `"name": value` in JSON or the repr of a dict, or None if the path has no name.
 
-    The name is the last name in the JSON path. Its first group is everything before the value. A list is matched up to
-    its first closing bracket.
+    `name` is the last name in the JSON path. The pattern's first group is everything before the value. A list is
+    matched up to its first closing bracket.
     """
     names = re.findall(r"[^.\[\]*]+(?![^.\[]*\])", path)
     if not names:

@@ -19,7 +19,7 @@ def find_personal_data(
 ) -> list[KeyFinding]:
     """Return a finding for each piece of personal data, with its location but without the data itself.
 
-    Only detectors whose action is `action` are used.
+    Only the detectors with this `action` are used.
     """
     wanted = [detector for detector in detectors if detector.action == action]
     return [
@@ -55,7 +55,7 @@ def personal_data_warning(path: Path, interactions: Iterable[Interaction], detec
 
 
 def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText]]:
-    """Yield every text of an interaction, preceded by its side: `request ` or `response `."""
+    """Yield every text of an interaction, each with its side: `request ` or `response `."""
     request, response = interaction.request, decompress_response(interaction.response)
     yield "request ", _single_body_text("url", unquote_plus(request.url))
     heads = (("request ", request.headers), *(("response ", one.headers) for one in response if isinstance(one, Head)))

@@ -30,7 +30,7 @@ UNSEARCHABLE = "compressed so that it cannot be searched for keys"
 
 @dataclass(frozen=True, slots=True)
 class KeyFinding:
-    """Text that looks like a key, or personal data: its kind, its location and an excerpt.
+    """A text that looks like a key, or personal data: its kind, its location and an excerpt.
 
     `excerpt` is the first characters of a key; it is empty for personal data. `interaction` is the index of the
     interaction, or None if the text is outside of interactions.
@@ -47,7 +47,7 @@ class KeyFinding:
 
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
-    """Return a finding for each text in a cassette that looks like a key, and each unsearchable body."""
+    """Return a finding for each text in a cassette that looks like a key, and for each body that cannot be searched."""
     found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_key_excerpts(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [
@@ -74,12 +74,12 @@ def scan_file(data: bytes) -> list[KeyFinding]:
 
 
 def redact_keys(text: str) -> str:
-    """Redact everything in a text that looks like a key, including keys behind escapes and in base64."""
+    """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
     return str(edit_text(text, finding_edits(text, find_keys, is_search=True)))
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
-    """Raise `CassetteError` if a cassette contains text that looks like a key, or an unsearchable body."""
+    """Raise `CassetteError` if a cassette contains text that looks like a key, or a body that cannot be searched."""
     found = scan_cassette(envelope, interactions)
     if keys := [one for one in found if one.kind != UNSEARCHABLE]:
         raise CassetteError("\n".join(_key_error_lines(path, keys)))
@@ -146,24 +146,30 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
 
 
 def _url_texts(url: str) -> Iterator[str]:
-    """Yield a URL and each long step of its path, which may be base64, without percent-encoding."""
+    """Yield the texts of a URL without percent-encoding: the whole URL, and each long step of its path.
+
+    A long step may be base64.
+    """
     yield unquote_plus(url)
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)
 
 
 def _find_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
+    """Yield location, kind and excerpt of each key in a body; `side` is the start of the location."""
     document = searchable_body(data).decode(*UTF8)
     if has_finding(SEPARATOR.join(body_strings(document)), find_keys):
         yield from _find_keys_in_texts(body_texts(document), side)
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """Return the location and value of each header."""
     return tuple(
         (f"header {name}", unquote_plus(value) if name == LOCATION_HEADER else value) for name, value in headers
     )
 
 
 def _find_keys_in_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield location, kind and excerpt of each key in pairs of location and value."""
     return (
         (side + location, kind, excerpt)
         for location, value in values
@@ -180,7 +186,7 @@ def _find_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[t
 
 
 def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Yield the start, stop, kind and excerpt of each key in a text: plain, or else the first encoded key."""
+    """Yield the start, stop, kind and excerpt of each key in a text; if there is none, of the first encoded key."""
     is_plain = False
     for start, stop, kind in find_keys(text):
         is_plain = True
@@ -191,6 +197,6 @@ def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _key_excerpt(kind: str, key: str) -> str:
-    """Return the first characters of an API key, or of its name if it was found by that, as in `api_key=...`."""
+    """Return the first characters of a key, or of its name if its name revealed it, as in `api_key=...`."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

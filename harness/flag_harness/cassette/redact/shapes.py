@@ -246,5 +246,5 @@ def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def is_placeholder(kind: str, key: str) -> bool:
-    """Return whether text that looks like a key is only an example or a placeholder."""
+    """Return whether text that looks like a key is only an example or a placeholder, such as `xxxxxxxx`."""
     return bool(_PLACEHOLDER.search(key)) or (kind in NAMED_KINDS and _EXAMPLE_WORDS.search(key) is not None)

@@ -59,7 +59,7 @@ _SAMPLE = 256
 
 
 def compressed_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the compressed parts of a text, decompressed; the text may be decoded as UTF-8 or as Latin-1."""
+    """Yield the compressed parts of a text, decompressed. The text comes from bytes decoded as UTF-8 or Latin-1."""
     if text.isascii():
         return
     is_utf8, is_latin = _has_any(text, _SURROGATE_MAGICS), _has_any(text, _MAGICS)
@@ -77,6 +77,7 @@ def _has_any(text: str, parts: tuple[str, ...]) -> bool:
 
 
 def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
+    """Yield the compressed parts of a text that was decoded with `codec`, which is a name and an error handler."""
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
     left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
@@ -95,7 +96,7 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
 
 
 def _possible_starts(data: bytes) -> Iterator[tuple[str, int]]:
-    """Yield the encoding and the position of what may be compressed data, in the order of their positions."""
+    """Yield the encoding and offset of each sequence of bytes with which compressed data begins, in order."""
     following = {magic: start for magic in _ENCODINGS if (start := data.find(magic)) >= 0}
     while following:
         magic = min(following, key=following.__getitem__)
@@ -129,7 +130,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
 
 def _is_text(data: bytes | bytearray) -> bool:
-    """Return whether data begins as text in UTF-8 or UTF-16 does, and not as the pixels of an image do."""
+    """Return whether data begins like text in UTF-8 or UTF-16, and not like the pixels of an image."""
     sample = data[:_SAMPLE]
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
     return controls * 50 <= len(sample) and sample.count(b"\0") * 5 <= len(sample) * 3

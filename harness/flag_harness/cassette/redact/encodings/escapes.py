@@ -31,14 +31,14 @@ _CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": 
 
 @dataclass(frozen=True, slots=True)
 class EscapeLevel:
-    """A text after some rounds of removing escapes; `below` is the text before the last round, if any."""
+    """A text after some rounds of decoding escapes; `below` is the text before the last round, or None."""
 
     text: str
     below: "EscapeLevel | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
-        """Convert a span of this text to the span of the original text, from which it was decoded."""
+        """Convert a span of this text to a span of the original text."""
         if self.below is None or start >= stop:
             return start, stop
         if not self.offsets:
@@ -48,7 +48,7 @@ class EscapeLevel:
 
 
 def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
-    """Yield the text, then the text after each round of removing escapes; of binary data, only the text."""
+    """Yield the text, then the text after each round of decoding its escapes; binary data is not decoded."""
     level = EscapeLevel(text)
     for _ in range(MAX_ENCODING_DEPTH + 1):
         yield level
@@ -67,7 +67,7 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
 
 
 def _decode_escape(unit: re.Match[str]) -> str:
-    """Return the character that an escape stands for, or an empty string for what only separates characters."""
+    """Return the character that an escape stands for; empty if it stands for none, as an escaped line end does."""
     text = unit[0]
     match text[0]:
         case "%":

@@ -27,8 +27,8 @@ def finding_edits(
 ) -> list[TextEdit]:
     """Return the edits that redact everything that `find` finds in a text, however it is encoded.
 
-    Without `in_binary`, only the printable parts of base64 are searched if it decodes to binary data, since ordinary
-    words can be decoded as base64, too. With `is_search`, skip base64 that is too short for a key or contains no text.
+    Without `in_binary`, only the printable parts of decoded binary data are searched, since ordinary words can be
+    decoded as base64, too. With `is_search`, skip base64 that is too short for a key or contains no text.
     """
     edits: list[TextEdit] = []
     shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
@@ -53,7 +53,7 @@ def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]
 def first_finding(
     text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
-    """Return the start, stop, kind and value of the first finding of `find`, however encoded, or None."""
+    """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
@@ -64,7 +64,7 @@ def first_finding(
 
 
 def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
-    """Return whether `find` finds anything in a text, however encoded; parts are searched together."""
+    """Return whether `find` finds anything in a text, however it is encoded."""
     for level in escape_levels(text, is_text):
         if any(True for _ in find(level.text)):
             return True

@@ -61,7 +61,7 @@ def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator
 
 
 def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
-    """Yield the hexadecimal digits in a match decoded, from the first and the second of them."""
+    """Yield the decoded hexadecimal digits in a match, once from the first digit on and once from the second."""
     packed = match[0]
     # to save time, a long text must begin with them
     if (_HEX_OF_TEXT.search if len(packed) <= _LONG else _HEX_OF_TEXT.match)(packed) is None:
@@ -85,7 +85,7 @@ def _encode_hex(text: str, separator: str = "") -> str:
 
 
 def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan]:
-    """Yield the match decoded from each of its first four characters, as a preceding word may run into it."""
+    """Yield the match decoded from each of its first four characters, since a word may precede the base64."""
     packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
@@ -103,7 +103,7 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
 
 
 def _is_mostly_ascii(text: str) -> bool:
-    """Return whether binary data is text apart from what ran into its base64, such as a word before or after it."""
+    """Return whether binary data is ASCII text except for a few bytes, which come from letters around the base64."""
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     return foreign <= _FOREIGN_BYTES and foreign * 8 <= len(text)
 
