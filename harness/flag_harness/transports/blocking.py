@@ -27,7 +27,7 @@ def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
-    """Call `refuse(host)` before a socket connects to a host or a Unix socket's path. It may raise an error."""
+    """Call `refuse(host)`, which may raise an error, before a socket connects. A Unix socket's host is its path."""
 
     def guard(original: Any) -> Any:
         def connect(self: socket.socket, address: Any) -> Any:
@@ -44,5 +44,6 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
 
 
 def _host_of_address(sock: socket.socket, address: Any) -> str:
+    """Return the host in a socket address as text, or the path of a Unix socket."""
     host = address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else address
     return host.decode("utf-8", "surrogateescape") if isinstance(host, bytes) else str(host)

@@ -25,7 +25,7 @@ def sdk_version() -> str:
 
 @cache
 def _installed_sdk() -> str:
-    """Return the SDK's version. It is cached, since reading it takes a third of the time of a replayed test."""
+    """Return the installed SDK's version. It is cached, since reading it takes a third of a replayed test's time."""
     return version("anthropic")
 
 
@@ -54,7 +54,7 @@ def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock
 
 
 def live_http_client() -> Any:
-    """Return a sync client of the SDK's HTTP library for the network, with the same settings as `http_client`."""
+    """Return a sync client of the SDK's HTTP library that uses the network, with the same settings as `http_client`."""
     http = sdk_http_library()
     return http.Client(**_sdk_defaults(http))
 

@@ -30,10 +30,10 @@ def refuse_network(
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
     is_open: Callable[[str], bool] = lambda host: False,
 ) -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` at every attempt to look up or reach another machine. Yield a list of these errors.
+    """Raise `NetworkRefused` if code looks up or connects to another machine. Yield a list of these errors.
 
-    `refusal` makes the error from its message, and `doing` holds two parts of that message. Hosts that `scope` allows
-    can be reached. Hosts that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open` is called
+    `refusal` makes the error from its message, and `doing` holds two parts of that message. Code can reach hosts that
+    `scope` allows. Hosts that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open` is called
     at each attempt, and returns True if a further host can be reached.
     """
     guard = _NetworkGuard(doing, refusal, scope, is_open)
@@ -42,7 +42,7 @@ def refuse_network(
 
 
 class _NetworkGuard:
-    """While its context is open, allows or refuses connections to each host, in all threads and child processes."""
+    """Allows or refuses connections to each host, in all threads and child processes, inside its `open` context."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class _NetworkGuard:
             yield
 
     def _check_host(self, host: Any, port: Any = None, how: str = "") -> None:
-        """Raise an error if the host may not be reached. `how` names the route for the message, such as a proxy."""
+        """Raise an error if the host may not be reached. `how` is the end of the message: ` through a proxy at ...`."""
         name = str(_decode_host(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
@@ -95,7 +95,7 @@ class _NetworkGuard:
             raise self.refused[-1]
 
     def _check_name_lookup(self, host: Any, port: Any = None) -> None:
-        """Raise an error if a host name may not be looked up. Note the addresses of an allowed host."""
+        """Raise an error if a host name may not be looked up. If it may, store its addresses as allowed."""
         self._check_host(host, port)
         name = str(_decode_host(host))
         if name not in self._resolved and self._is_allowed(name, port):
@@ -110,7 +110,7 @@ class _NetworkGuard:
         return matches_host(self._scope.allowed, name, port) or self._is_open(name)
 
     def _wrap_lookup(self, original: Any) -> Any:
-        """Wrap a function that looks up names, so that the addresses of allowed hosts are noted at each lookup."""
+        """Wrap a function that looks up names, so that the addresses of allowed hosts are stored at each lookup."""
 
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             found = original(host, *arguments, **options)
@@ -130,7 +130,7 @@ class _NetworkGuard:
 
 
 def _addresses_in(found: Any) -> Iterator[str]:
-    """Yield the addresses that a lookup has found."""
+    """Yield the addresses in the result of a name lookup."""
     if isinstance(found, str):
         yield found
     elif isinstance(found, (tuple, list)):

@@ -8,7 +8,7 @@ from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request, Re
 
 
 class OpenExchange:
-    """A request that is being answered.
+    """A request whose answer has not arrived completely.
 
     `answer` is the response of a layer, or None if no layer answered. `edits` are the functions with which layers
     change each piece of the response. `error` is the exception that broke a live connection, or None.

@@ -9,7 +9,7 @@ from typing import Any
 def replace_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Set an attribute inside the context, and restore it afterwards. An inherited attribute is inherited again.
 
-    If other code has replaced the attribute in the meantime, its replacement stays.
+    If other code has replaced the attribute in the meantime, that replacement stays.
     """
     is_own = name in vars(owner)
     before = getattr(owner, name)

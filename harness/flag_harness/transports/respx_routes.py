@@ -9,11 +9,10 @@ NAME = "httpcore2"
 
 @cache
 def register_httpcore2_mocker() -> type[Any]:
-    """Register a respx mocker for httpx2, unless there is one, and return it.
+    """Return the mocker of respx for httpx2. Register one if there is none.
 
-    Routes still return httpx responses. An error that a route raises reaches the client as it is, so raise httpx2
-    errors.
-    Raise `ImportError` if respx, httpcore or httpcore2 is not installed.
+    Routes still return httpx responses. An error that a route raises reaches the client unchanged, so raise httpx2
+    errors. Raise `ImportError` if respx, httpcore or httpcore2 is not installed.
     """
     import httpcore2
     from respx.mocks import HTTPCoreMocker

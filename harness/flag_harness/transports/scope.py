@@ -30,8 +30,8 @@ class ApiScope:
 
     Attributes:
         hosts: further hosts of the API, such as a gateway. `host:port` means that port only.
-        allowed: hosts that a test may reach while the network is refused to it.
-        ignored: hosts that are refused to a test without failing it.
+        allowed: hosts that a test may reach although its other connections are refused.
+        ignored: hosts whose connections are refused without failing the test.
         base_url: the API's address when the test began, or an empty string.
     """
 
@@ -50,7 +50,7 @@ class ApiScope:
         return address in self._base_addresses() or any(matches_host((name,), host, port) for name in known)
 
     def has_request(self, http_request: Any) -> bool:
-        """Return whether a request goes to the API: its host, its path or its headers show it."""
+        """Return whether a request goes to the API, judged by its host, path and headers."""
         url = str(http_request.url)
         if self.has_host(url) or _API_ONLY_HEADER in http_request.headers:
             return True

@@ -103,7 +103,7 @@ class _UpstreamTransport:
                     return
 
     def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
-        """Raise the error that ends a response. Do nothing if the response is complete."""
+        """Raise an error if the response ended because the connection broke or the replay refuses to go on."""
         if isinstance(last, Cut):
             raise exchange.error or self._library.cut_error(last.how, http_request)
         if last.make_refusal is not None:
@@ -150,16 +150,18 @@ class _UpstreamTransport:
 
 
 def _request_no_compression(http_request: Any) -> None:
-    """Ask the API not to compress the response, so that layers can edit it and cassettes are readable."""
+    """Ask the API not to compress the response, so that layers can edit it and people can read the cassette."""
     http_request.headers["accept-encoding"] = "identity"
 
 
 def _upstream_pieces(answer: Response | None, upstream: Upstream, request: Request) -> Generator[Piece]:
+    """Yield the pieces of a layer's answer or, if it is None, of the upstream's answer."""
     yield from upstream(request) if answer is None else answer
 
 
 async def _async_upstream_pieces(
     answer: Response | None, upstream: Upstream, request: Request
 ) -> AsyncGenerator[Piece]:
+    """Yield the pieces that `_upstream_pieces` yields, for an async client."""
     for piece in upstream(request) if answer is None else answer:
         yield piece

@@ -12,7 +12,7 @@ Handlers: TypeAlias = Mapping[str, Callable[..., None]]
 
 
 class AuditHook:
-    """Passes audit events to the handlers of all open `handle` contexts.
+    """Passes Python's audit events to the handlers of all open `handle` contexts.
 
     Python cannot remove an audit hook, so there is one per process: get it with `audit_hook()`.
     """
@@ -33,7 +33,7 @@ class AuditHook:
 
     @contextmanager
     def handle(self, handlers: Handlers) -> Iterator[None]:
-        """Call the handlers inside the context."""
+        """Call the handlers at each of their audit events inside the context."""
         self._open.append(handlers)
         try:
             yield
@@ -41,12 +41,12 @@ class AuditHook:
             self._open.remove(handlers)
 
     def handle_forever(self, handlers: Handlers) -> None:
-        """Call the handlers until the process ends."""
+        """Call the handlers at each of their audit events until the process ends."""
         self._open.append(handlers)
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Call no handlers in this thread inside the context."""
+        """Call no handlers for events of this thread inside the context."""
         before, self._paused.now = self.is_paused, True
         try:
             yield
@@ -55,7 +55,7 @@ class AuditHook:
 
     @property
     def is_paused(self) -> bool:
-        """True if this thread is inside a `pause` context."""
+        """Whether this thread is inside a `pause` context."""
         return getattr(self._paused, "now", False)
 
 

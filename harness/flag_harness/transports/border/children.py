@@ -29,10 +29,11 @@ _ENV_INDEX = 10
 
 
 class ChildGuard:
-    """Refuses connections of child processes and libcurl, from the first child or the loading of libcurl on.
+    """Refuses connections of child processes and libcurl by making them use a proxy that checks each host.
 
-    The proxy variables are set in the environment that C and children read, but not in `os.environ`: the clients of
-    this process do not use them.
+    The proxy starts with the first child process, or if libcurl is loaded. The variables that name the proxy are set in
+    the environment that C code and child processes read, but not in `os.environ`, so the clients of this process ignore
+    it.
     """
 
     def __init__(self, check: Callable[..., None], open_hosts: tuple[str, ...]) -> None:
@@ -45,12 +46,12 @@ class ChildGuard:
 
     @property
     def handlers(self) -> Handlers:
-        """The handlers of the audit events that need the guard, except for `import`."""
+        """The handlers that start the proxy at the audit events of a new child process."""
         return dict.fromkeys(_STARTING, lambda *_: self.start())
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Guard the children that are started inside the context."""
+        """Guard the child processes that are started inside the context."""
         with self._undo:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
             self._undo.enter_context(popen)
@@ -61,15 +62,15 @@ class ChildGuard:
 
     @property
     def is_in_child(self) -> bool:
-        """True if this process is a child that was forked inside the context."""
+        """Whether this process is a child that was forked inside the context."""
         return os.getpid() != self._pid
 
     def ask_parent(self, host: Any, *port: Any) -> str:
-        """Ask the parent process about a host. Return why it is refused to this forked child, or an empty string."""
+        """Ask the parent process about a host. Return why this forked child may not reach it, or an empty string."""
         return ask_parent(checking_proxy().port, host, *port) if self._has_started else ""
 
     def start(self) -> None:
-        """Start the proxy, and set the environment variables that name it."""
+        """Start the proxy, and set the environment variables that name it, unless this has been done."""
         if self.is_in_child:
             return
         with self._lock, audit_hook().pause():
@@ -84,16 +85,18 @@ class ChildGuard:
                 self._undo.callback(_restore_variable, name)
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
+        """Check a host for the proxy, and let the error name a child process or C library."""
         self._check(host, *(port or (None,)), " in a child process or a library in C")
 
     def _proxy_variables(self) -> Mapping[str, str]:
+        """Return the environment variables that make HTTP clients use the proxy."""
         url = f"http://{LOOPBACK}:{checking_proxy().port}"
         values = {**dict.fromkeys(_PROXY_VARIABLES, url), "no_proxy": self._no_proxy}
         return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
 
     def _guard_popen(self, original: Any) -> Any:
         def start(popen: Any, args: Any, *more: Any, **options: Any) -> None:
-            """Start a child. If the caller passes `env`, add the proxy variables to it."""
+            """Start a child process. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
                 self.start()
                 more = (
@@ -109,7 +112,7 @@ class ChildGuard:
         return start
 
     def guard_import(self, module: str) -> None:
-        """Guard libcurl or multiprocessing when its module is imported. Other modules need nothing."""
+        """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
         if module in _LIBCURL:
             self.start()
         elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:
@@ -120,6 +123,8 @@ class ChildGuard:
             self._undo.enter_context(patched)
 
     def _guard_spawn(self, original: Any) -> Any:
+        """Wrap the function that prepares data for a spawned child, so that the child gets a `ParentGuard`."""
+
         def preparation_data(name: str) -> Any:
             self.start()
             return {**original(name), "flag_harness": ParentGuard(checking_proxy().port)}
@@ -128,9 +133,9 @@ class ChildGuard:
 
 
 class ParentGuard:
-    """An object that is pickled into a multiprocessing child.
+    """An object that makes a multiprocessing child ask its parent process whether it may connect to a host.
 
-    Unpickling it installs a guard there, which asks the parent process whether the child may connect to a host.
+    It is pickled into the child. Unpickling it installs the guard there.
     """
 
     def __init__(self, proxy_port: int) -> None:

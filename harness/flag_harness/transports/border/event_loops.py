@@ -14,7 +14,7 @@ from flag_harness.transports.patch import replace_attribute
 
 @contextmanager
 def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)`, which may raise an error, before uvloop looks up or reaches a host.
+    """Call `check(host, port)`, which may raise an error, before uvloop looks up a host or connects to it.
 
     Do nothing if uvloop is not loaded. Its transports are written in C, so the addresses of single datagrams, and data
     sent over open connections, are not checked.
@@ -35,13 +35,13 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
 
 def load_uvloop() -> None:
-    """Import uvloop early, so that it is guarded before the code under test uses it."""
+    """Import uvloop early, so that `guard_uvloop` can patch it before the code under test uses it."""
     with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
         importlib.import_module("uvloop")
 
 
 def _host_and_port(address: Any) -> tuple[Any, ...]:
-    """Return the host and port of an address, or `(None,)` if it is missing or a path."""
+    """Return the host and port in a socket address, or `(None,)` if there is none or it is a Unix socket's path."""
     return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
 
 

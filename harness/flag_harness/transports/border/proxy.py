@@ -25,9 +25,9 @@ _QUESTION = b"CHECK "
 
 
 class CheckingProxy:
-    """Answers 403 if one of `checks` refuses the host, and forwards every other request.
+    """An HTTP proxy that answers 403 if one of `checks` refuses the host, and forwards every other request.
 
-    It serves until the process ends, since children may live longer than the test that started them.
+    It serves until the process ends, since child processes may live longer than the test that started them.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class CheckingProxy:
                 _forward(client, head, *target)
 
     def _refusal_reason(self, host: str, *port: Any) -> str:
-        """Return why a host is refused, or an empty string."""
+        """Return why one of the checks refuses a host, or an empty string."""
         for check in reversed(self.checks):
             try:
                 check(host, *port)
@@ -70,9 +70,9 @@ class CheckingProxy:
 
 
 def _start_thread(function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function in a new thread, which is not a `Thread`: it is none of those that a test starts.
+    """Call a function in a new thread that `threading` does not list, so that it does not count as a test's thread.
 
-    Debuggers and coverage see it all the same.
+    Debuggers and coverage trace it all the same.
     """
 
     def run() -> None:
@@ -105,6 +105,7 @@ def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
 
 
 def _host_in_question(head: bytes) -> tuple[Any, ...] | None:
+    """Return the host and, if given, the port that a child process asks about, or None if the question is invalid."""
     words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) != 4:
         return None
@@ -143,7 +144,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
 
 
 def _request_for_host(head: bytes) -> bytes:
-    """Return a proxied request as the host expects it: a path instead of a URL, and `connection: close`."""
+    """Convert a request to a proxy to one for the host: with a path instead of a URL, and `connection: close`."""
     method, url, rest = head.split(b" ", 2)
     _, _, path = url.partition(b"://")[2].partition(b"/")
     version, _, headers = rest.partition(b"\r\n")

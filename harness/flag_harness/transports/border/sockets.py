@@ -42,7 +42,7 @@ def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) ->
 
 @contextmanager
 def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)` before a socket reaches a host, since the audit event comes after the name lookup."""
+    """Call `check(host, port)` before a socket connects or sends: the audit event comes only after the name lookup."""
 
     def guard(original: Any) -> Any:
         def reach(self: socket.socket, *arguments: Any) -> Any:
@@ -61,7 +61,10 @@ def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port, how)` before data is sent over an open connection, or through it to a proxy's target."""
+    """Call `check(host, port, how)` before a socket sends data over a connection that was opened earlier.
+
+    If the data asks a proxy to reach another host, that host is checked, too. `how` is the end of the error message.
+    """
 
     def guard(original: Any, examines_data: bool) -> Any:
         def send(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -82,14 +85,14 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
 
 
 def _socket_classes() -> tuple[type, ...]:
-    """Return the socket classes of `socket`, `ssl` and gevent, as far as these modules are loaded."""
+    """Return the socket classes of `socket` and, if they are loaded, of `ssl` and gevent."""
     modules = (("ssl", "SSLSocket"), ("gevent.socket", "socket"))
     others = [getattr(sys.modules[module], name) for module, name in modules if module in sys.modules]
     return (socket.socket, *others)
 
 
 def _check_peer(sock: Any, check: Callable[..., None]) -> None:
-    """Check the other end of a connection, unless that end opened it, or a debugger uses it."""
+    """Check the host at the other end of a connection, unless that host opened it, or a debugger uses it."""
     try:
         host, port = sock.getpeername()[:2]
         is_server = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)  # accepted sockets get it from the listener
@@ -113,7 +116,7 @@ def _first_bytes(data: Any) -> bytes:
 
 
 def proxied_target(data: bytes) -> tuple[str, int] | None:
-    """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks no proxy."""
+    """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
     if data[:1] == b"\x05":
         return _socks_target(data)
     if found := _CONNECT.match(data):

@@ -10,10 +10,10 @@ _LEFT_ALONE_MODULES = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pyt
 
 
 def find_custom_transports(transport: Any, http: Any, method: str, patched: frozenset[Any]) -> list[Any]:
-    """Return the innermost custom transport classes in `transport` whose `method` sends the request.
+    """Return the classes of the custom transports that `transport` is or wraps, and whose `method` sends the request.
 
-    Transports that wrap another are skipped, so that their retries and logging still run. `patched` holds the classes
-    of the library's own transports.
+    Transports that wrap another one are skipped, so that their retries and logging still run. `patched` holds the
+    classes of the library's own transports.
     """
     return list(dict.fromkeys(_innermost_classes(transport, http, method, patched, 0)))
 
@@ -31,6 +31,7 @@ def _innermost_classes(transport: Any, http: Any, method: str, patched: frozense
 
 
 def _answers_in_process(transport: Any, http: Any) -> bool:
+    """Return whether a transport answers requests itself, as a mock or a WSGI transport does."""
     answering = tuple(found for name in _LEFT_ALONE if (found := getattr(http, name, None)))
     return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_LEFT_ALONE_MODULES)
 

@@ -83,7 +83,7 @@ def load_http_libraries() -> None:
 
 
 def loaded_libraries() -> frozenset[str]:
-    """Return the names of the loaded modules whose transports interception would patch."""
+    """Return the names of the loaded modules whose transports `intercept_clients` would patch."""
     return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
 
 
@@ -102,7 +102,7 @@ def _aiohttp_transports(http: Any) -> list[Any]:
 
 
 class _Interception:
-    """The patches of one HTTP library."""
+    """Patches the transports of one HTTP library."""
 
     def __init__(self, http: Any, choose_route: ChooseRoute, scope: ApiScope | None, patches: ExitStack) -> None:
         self._http, self._choose_route = http, choose_route
@@ -128,6 +128,8 @@ class _Interception:
             )
 
     def _wrap_transport_choice(self, choose: Any, method: str) -> Any:
+        """Wrap the client's method that chooses a transport, so that it also patches a custom transport."""
+
         def transport_for_url(client: Any, url: Any) -> Any:
             assert self._scope is not None
             found = choose(client, url)
@@ -143,6 +145,7 @@ class _Interception:
                 self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
 
     def _patch_send_method(self, kind: Any, method: str, is_ours: Any) -> None:
+        """Replace a transport class's method by one that answers the requests for which `is_ours` returns True."""
         send = kind.__dict__[method]
         wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
         self._patched.add(kind)
@@ -165,6 +168,7 @@ class _Interception:
         return handle_async_request
 
     def _make_transport(self, route: Route, send: Any, real: Any) -> Any:
+        """Return a transport that answers by the route; `real` sends by the original method `send` if it is needed."""
         upstream = self._real_transport(send, real) if route.upstream is None else route.upstream
         return self._transport(upstream, *route.layers, clock=route.clock)
 
@@ -173,7 +177,7 @@ _IS_PASSING_ON: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=
 
 
 def is_passing_on_request() -> bool:
-    """Return True while an intercepted request is passed on to the network."""
+    """Return whether the running code passes an intercepted request on to the network."""
     return _IS_PASSING_ON.get()
 
 

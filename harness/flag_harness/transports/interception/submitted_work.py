@@ -14,10 +14,10 @@ from flag_harness.transports.patch import replace_attribute
 
 @contextmanager
 def follow_submitted_work() -> Iterator[None]:
-    """Let each thread and each job of a thread pool belong to the owner whose code started or submitted it.
+    """Make threads and thread-pool jobs belong to the test or fixture (the owner) whose code started them.
 
-    Threads that pools keep for their jobs have no owner; their jobs do. They run under the same flags as that code.
-    Nothing changes for code without an owner and without flags.
+    They also run under the same flags as that code. Threads that pools keep for their jobs have no owner; their jobs
+    do. Nothing changes for code without an owner and without flags.
     """
     with ExitStack() as patches:
         patches.enter_context(replace_attribute(threading.Thread, "start", _wrap_thread_start(threading.Thread.start)))
@@ -33,7 +33,7 @@ _POOL_MODULES = ("anyio.", "multiprocessing.pool", "trio.")
 
 
 def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...]]]:
-    """Yield the classes of thread pools, and the names of the methods that submit jobs."""
+    """Yield each class of thread pools with the names of its methods that submit jobs."""
     yield ThreadPoolExecutor, ("submit",)
     if (module := sys.modules.get("multiprocessing.pool")) is not None:
         yield module.ThreadPool, ("apply_async", "_map_async", "imap", "imap_unordered")
@@ -103,6 +103,7 @@ def _wrap_submit(original: Any) -> Any:
 
 
 def _add_job(owner: Owner, future: Any, function: Any) -> None:
+    """Add a pool's job to the owner's work until it is done."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     owner.add_work(future, SubmittedWork(f"the pool job {name}()", lambda: not future.done(), delays_exit=True))
     future.add_done_callback(owner.remove_work)

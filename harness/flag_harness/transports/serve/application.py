@@ -130,6 +130,7 @@ class UpstreamApplication:
         return _make_request(scope, bytes(body))
 
     async def _run_upstream(self, request: Request) -> Response:
+        """Return the upstream's answer; with `threaded`, it is computed in a thread of its own."""
         if not self._threaded:
             return self._upstream_answer(request)
         loop = asyncio.get_running_loop()
@@ -183,7 +184,7 @@ def _make_request(scope: Mapping[str, Any], body: bytes) -> Request:
 
 
 def _head_message(head: Head) -> dict[str, Any]:
-    """Return the ASGI message for a response's head. Raise `ValueError` if HTTP cannot carry it."""
+    """Return the ASGI message for a response's head. Raise `ValueError` if it cannot be sent over HTTP."""
     if reason := head_problem(head.status, head.headers):
         raise ValueError(reason)
     headers = [
@@ -201,7 +202,7 @@ def _body_message(piece: Piece) -> dict[str, Any]:
 
 
 def _plain_answer(status: int, text: str) -> Response:
-    """Return a plain-text error that clients cannot mistake for the API's. It tells the SDK not to retry."""
+    """Return a plain-text error that tells the SDK not to retry, and that no client takes for an error of the API."""
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)
 

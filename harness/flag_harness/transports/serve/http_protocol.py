@@ -56,7 +56,7 @@ class BufferedConnection:
 
 
 class ConnectionProtocol(HttpToolsProtocol):
-    """Stores each connection in `connections_of` by its client's address, and rejects requests over the limits."""
+    """Parses HTTP for uvicorn, stores each client's connection in `connections_of`, and enforces the limits."""
 
     connections_of: dict[Any, BufferedConnection]
     limits: ServerLimits
@@ -111,7 +111,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._reject((400, TEXT, msg))
 
     def _reject(self, rejection: Rejection | None) -> None:
-        """Send the client an error message, and close the connection after the client had time to read it."""
+        """Send the client an error message, and close the connection once the client has had time to read it."""
         if rejection is None or self._is_rejected or self.transport.is_closing():
             return
         self._is_rejected = True

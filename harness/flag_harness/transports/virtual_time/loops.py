@@ -18,7 +18,7 @@ _wake_sleeper: Any = futures._set_result_unless_cancelled  # type: ignore[attr-d
 
 
 def adopt_loop(loop: Any, clock: SharedClock) -> None:
-    """Make an asyncio loop follow the clock from now on. Skip loops of other kinds, or with a time of their own."""
+    """Make an asyncio loop follow the clock from now on, unless it is of another kind or has a time of its own."""
     if loop in clock.loops or not isinstance(loop, asyncio.BaseEventLoop):
         return
     selector = getattr(loop, "_selector", None)
@@ -50,7 +50,7 @@ class _LoopTime:
 
 
 class _Select:
-    """Replaces a selector's `select`: if nothing else can happen, time jumps to the loop's next timer."""
+    """Replaces a selector's `select`: if no other work is left, time jumps to the loop's next timer."""
 
     def __init__(self, loop: Any, clock: SharedClock, select: Callable[..., Any]) -> None:
         self._loop, self._clock, self._select = loop, clock, select
@@ -88,7 +88,7 @@ class _Select:
         return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop))
 
     def _count_round(self, found_work: bool) -> None:
-        """Count a round of the loop without a wait. After too many, let the real time that they took pass."""
+        """Count a round in which the loop did not wait. After too many, count the time they took on the clock."""
         if found_work:
             self._clock.pending.restart()
         self._idle_rounds += 1

@@ -30,8 +30,8 @@ _REAL_CALLERS = frozenset({"subprocess"})
 def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
     """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
 
-    Virtual are `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them by name;
-    timed waits of `threading`, `queue.Queue` and futures; and loops of asyncio.
+    Virtual time applies to `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them
+    by name; to timed waits of `threading`, `queue.Queue` and futures; and to loops of asyncio.
     """
     if not isinstance(clock, SharedClock):
         yield
@@ -61,7 +61,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
 
 
 def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
-    """Return a layer that makes time virtual for each thread that sends a request; empty if time is real."""
+    """Return a layer that makes time virtual in every thread that sends a request, or none if time is real."""
     if not isinstance(clock, SharedClock):
         return ()
 
@@ -80,7 +80,7 @@ def keep_time_real(clock: Clock) -> None:
 
 
 def _is_replaced(function: Any) -> bool:
-    """Return whether other code has replaced a function of `time`. Such a replacement is left alone."""
+    """Return whether other code has replaced a function of `time`. Such a replacement stays."""
     return getattr(function, "__module__", None) not in (time.__name__, __name__)
 
 
@@ -98,6 +98,7 @@ def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
 
 
 def _caller_module() -> str:
+    """Return the name of the module that called the caller of this function."""
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
@@ -122,7 +123,7 @@ def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[...
 
 
 def _executor_classes() -> list[Any]:
-    """Return the executor classes. The one for processes is slow to import, so it counts only if loaded."""
+    """Return the executor classes. The one for processes is left out if it is not loaded, as it is slow to import."""
     processes = sys.modules.get("concurrent.futures.process")
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 

@@ -30,7 +30,7 @@ real_time = time.perf_counter
 
 
 class PendingWork:
-    """The real work that a test has begun. While it is unfinished, virtual time must not jump."""
+    """The unfinished work that a test has begun outside of virtual time. While there is any, time must not jump."""
 
     def __init__(self) -> None:
         self._earlier_threads = frozenset(threading.enumerate())
@@ -48,7 +48,7 @@ class PendingWork:
         future.add_done_callback(self._finish_job)
 
     def add_child(self, process: Any) -> None:
-        """Count a `subprocess.Popen` until the process has ended."""
+        """Count a child process (`subprocess.Popen`) until it has ended."""
         self._children.append(process)
 
     def is_empty(self) -> bool:
@@ -56,7 +56,7 @@ class PendingWork:
         return not (self._jobs or self._children or threading.active_count() > 1 or self._forks())
 
     def has_certain_work(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a job, child process or thread of the test is surely working. `waiting` threads are not."""
+        """Return whether a job, child process or thread of the test is certainly working. `waiting` threads are not."""
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
         return jobs > 0 or self._has_children() or any(map(self._must_end, self._busy_threads(waiting)))
@@ -66,7 +66,7 @@ class PendingWork:
         return bool(self._busy_threads(set(waiting)))
 
     def has_been_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
-        """Return whether no thread outside `waiting` was busy for a short time, counted from the last `restart`."""
+        """Return whether no thread outside `waiting` has been busy for a short time, which `restart` starts anew."""
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_time()
         limit = _MOST_CPU * (now - self._still_since)
@@ -75,7 +75,7 @@ class PendingWork:
         return now - self._still_since >= (_DESCRIPTOR_PATIENCE_SECONDS if has_descriptors else _PATIENCE_SECONDS)
 
     def restart(self) -> None:
-        """Start the time anew for which all threads must be still."""
+        """Restart the measurement of how long all threads have been still."""
         self._used = None
 
     def _busy_threads(self, waiting: set[threading.Thread]) -> dict[threading.Thread, FrameType]:

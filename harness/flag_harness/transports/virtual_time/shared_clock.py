@@ -41,9 +41,9 @@ class Wait:
 class SharedClock(VirtualClock):
     """A virtual clock that the code under test uses too, inside a `share_clock` context.
 
-    Time jumps to the next deadline of the threads that take part, and only if nothing real is pending: a job, a child,
-    a thread. Until then they wait in real time, which passes on this clock as well. The thread that enters
-    `share_clock` takes part, and every thread that calls `join_thread`.
+    Time jumps to the next deadline of the threads that take part, but only if no real work is pending: a job, a child
+    process or a thread. Until then the threads wait in real time, which passes on this clock as well. The thread that
+    enters `share_clock` takes part, and so does every thread that calls `join_thread`.
     """
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ class SharedClock(VirtualClock):
         self._members.joined = True
 
     def is_virtual_here(self) -> bool:
-        """Return whether time is virtual for the current thread, and no debugger holds it."""
+        """Return whether time is virtual for the current thread. It is not while a debugger traces the thread."""
         return self.is_shared and getattr(self._members, "joined", False) and not _is_debugged()
 
     def sleep(self, seconds: float) -> None:
-        """Wait until the clock has advanced by `seconds`. If nothing real is pending, it advances at once."""
+        """Wait until the clock has advanced by `seconds`. If no real work is pending, it advances at once."""
         if not self.is_virtual_here():
             super().sleep(seconds)
         elif seconds > 0:
@@ -110,7 +110,7 @@ class SharedClock(VirtualClock):
     def block(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
         """Wait until the deadline, or until `pause` returns a true value. Return that value, or None.
 
-        `pause` gets the real seconds that it may wait at most.
+        `pause(seconds)` may wait that many real seconds at most.
         """
         self.pending.restart()
         with self.register_wait(wait):
@@ -124,7 +124,7 @@ class SharedClock(VirtualClock):
         return None
 
     def count_real_wait(self, started: float) -> None:
-        """Let the real time since `started` pass on this clock, unless another thread has counted it."""
+        """Advance the clock by the real time since `started`, unless another thread has counted it."""
         with self._lock:
             now = real_time()
             seconds = max(now - max(started, self._counted_until), 0.0)
@@ -143,7 +143,7 @@ class SharedClock(VirtualClock):
 
     @contextmanager
     def register_wait(self, wait: Wait) -> Iterator[None]:
-        """Inside the context, let other threads know that this thread waits."""
+        """Show other threads that this thread waits, inside the context."""
         with self._lock:
             self._waits.append(wait)
         try:
@@ -153,7 +153,7 @@ class SharedClock(VirtualClock):
                 self._waits.remove(wait)
 
     def _jump(self, wait: Wait) -> bool:
-        """Let time jump to the deadline if it is the next one and nothing is pending. Return whether it is reached."""
+        """Advance the clock to the deadline if it is next and no real work is pending. Return whether it is reached."""
         with self._lock:
             if wait.deadline <= self._now:
                 return True
@@ -167,7 +167,7 @@ class SharedClock(VirtualClock):
             return True
 
     def _can_jump(self, wait: Wait, others: list[Wait]) -> bool:
-        """Return whether time may jump, because nothing real is pending.
+        """Return whether the clock may jump, because no real work is pending.
 
         If a thread or an open socket may still be working, it must have been still for a short time, and some thread
         must be in a sleep: a wait with a mere deadline may be for that thread or socket.

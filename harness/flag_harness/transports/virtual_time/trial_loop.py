@@ -21,7 +21,7 @@ a few hundred."""
 
 
 class VirtualTimeout(BaseException):
-    """The code on the loop does not end: it waits past the deadline or forever, or loops without waiting.
+    """Raised if the code on the loop does not end: it waits past the deadline or forever, or loops without waiting.
 
     It derives from `BaseException` so that no `except Exception` catches it.
     """
@@ -129,7 +129,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _ThreadPerJobExecutor(Executor):
-    """Runs each job in a thread of its own. The process does not wait for them at its end: a job may never finish."""
+    """Runs each job in a thread of its own. The process does not wait for these threads, as a job may never end."""
 
     def __init__(self) -> None:
         self.started: list[threading.Thread] = []
