@@ -34,7 +34,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def parse_sweep(table: Any, where: str) -> SweepSettings:
-    """Convert the table that says how to sweep the tests."""
+    """Convert the table that says how to sweep the tests. `where` names the table in errors."""
     for old, new in RENAMED_SWEEP_KEYS.items():
         if isinstance(table, Mapping) and old in table:
             raise ConfigError(f"{where} {old} is not read any more; rename it to {new}")
@@ -42,7 +42,7 @@ def parse_sweep(table: Any, where: str) -> SweepSettings:
 
 
 def parse_diff(table: Any, where: str) -> DiffSettings:
-    """Convert the table with the thresholds of `flag-harness report diff`."""
+    """Convert the table with the thresholds of `flag-harness report diff`. `where` names the table in errors."""
     values = msgspec.structs.asdict(convert_table(table, _DiffTable, where))
     outcomes, bodies = values.pop("outcomes"), values.pop("bodies")
     limits = {name: _parse_limit(value, f"{where} {name}") for name, value in values.items() if value is not None}

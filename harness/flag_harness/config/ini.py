@@ -13,7 +13,7 @@ _SECTIONS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "p
 
 
 def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
-    """Return the settings and the path of their file, or None if no file in the folder has settings.
+    """Return the settings in an ini file of the folder and the file's path, or None if no ini file has settings.
 
     Raise `ConfigError` naming the file if the settings are not TOML. A file that cannot be read is skipped, because
     pytest itself reports it.

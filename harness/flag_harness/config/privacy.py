@@ -18,7 +18,7 @@ class _DetectorTable(msgspec.Struct):
 
 
 def parse_privacy(table: Any, where: str) -> dict[str, DetectorSettings]:
-    """Convert the table of detectors of personal data.
+    """Convert the table of detectors of personal data. `where` names the table in errors.
 
     Each detector is a pattern, or a table with a pattern or a function.
     """
@@ -42,7 +42,7 @@ def _parse_detector(value: Any, where: str) -> DetectorSettings:
 
 
 def require_valid_pattern(pattern: str, where: str) -> None:
-    """Raise `ConfigError` if a pattern is not a regular expression."""
+    """Raise `ConfigError`, which begins with `where`, if a pattern is not a regular expression."""
     try:
         re.compile(pattern)
     except re.error as error:

@@ -29,6 +29,7 @@ def _has_pytest_settings(folder: Path) -> bool:
 
 
 def _make_file_check(name: str) -> Callable[[Path], bool]:
+    """Return a function that returns whether a folder has a file of this name."""
     return lambda folder: (folder / name).is_file()
 
 
@@ -41,6 +42,8 @@ def _has_pytest_table(path: Path) -> bool:
 
 
 def _make_section_check(section: str) -> Callable[[Path], bool]:
+    """Return a function that returns whether an ini file has this section."""
+
     def has_section(path: Path) -> bool:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:

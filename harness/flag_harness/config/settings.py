@@ -38,7 +38,7 @@ CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """How to find one kind of personal data (by a pattern or `module:function`), and what to do with it."""
+    """The pattern or `module:function` that finds one kind of personal data, and what to do with the data."""
 
     pattern: str = ""
     function: str = ""
@@ -47,17 +47,17 @@ class DetectorSettings:
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """How to sweep a project's tests.
+    """The settings of a sweep, which tries faults and unusual answers on a project's tests.
 
     Attributes:
         tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once, `stub` never. Empty if
             the project does not say.
         reported: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
-        patience: the real seconds after which a test has hung.
+        patience: the real seconds after which a test counts as hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
         usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
         functions: the functions that are the agent's tools, as `module:function`; None if the project does not say.
-        stub: what such functions return with `tools = "stub"`, by name.
+        stub: the values that these functions return with `tools = "stub"`, by function name.
     """
 
     tools: Literal["", "real", "record", "stub"] = ""
@@ -71,7 +71,7 @@ class SweepSettings:
 
 @dataclass(frozen=True, slots=True)
 class GrowthLimit:
-    """By how much a figure may get worse from one run to the next, on average over the tests that both ran.
+    """The limit by which a figure may get worse from one run to the next, on average over the tests in both runs.
 
     `value` is a number in the figure's own unit or, if `is_percent`, a percentage of the figure in the first run.
     """
@@ -85,12 +85,12 @@ class GrowthLimit:
 
 @dataclass(frozen=True, slots=True)
 class DiffSettings:
-    """Which differences between two runs fail `flag-harness report diff`.
+    """The differences between two runs that make `flag-harness report diff` fail.
 
     Attributes:
         outcomes: True if tests may not begin to fail, to be flaky, or to miss recordings.
         bodies: True if the bodies of requests may not change.
-        limits: by how much figures may get worse, by the names in `DIFF_FIGURES`.
+        limits: the limits by which figures may get worse, by the names in `DIFF_FIGURES`.
     """
 
     outcomes: bool = True
@@ -158,7 +158,7 @@ def read_config(pyproject: Path) -> Config:
 
 
 def read_table(pyproject: Path) -> tuple[Any, Path] | None:
-    """Return the table of a project's settings unchecked, with its file, or None if no file has one.
+    """Return the table of a project's settings, unchecked, and the path of its file, or None if no file has one.
 
     Raise `ConfigError` if a file cannot be decoded, or if two files have settings.
     """

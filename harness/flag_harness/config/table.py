@@ -176,7 +176,7 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
 
 
 def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
-    """Return a flag with the settings of its verdicts."""
+    """Return a flag with the settings for verdicts on it: the margin, and what is expected of it."""
     return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
 
@@ -243,7 +243,7 @@ def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str
 
 
 def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
-    """Convert the table that names the response headers to keep in addition to the allow-list."""
+    """Convert the table that names response headers to keep in addition to the allow-list."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: keep = ["x-ratelimit-*"]')
     keep = convert_table(table, _HeaderTable, where).keep

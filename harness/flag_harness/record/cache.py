@@ -4,7 +4,7 @@ import msgspec
 
 
 class CacheTurn(msgspec.Struct, frozen=True):
-    """What the cache did for one request. The API reported `read`, `written` and `uncached`.
+    """The effect of the prompt cache on one request. The API reported `read`, `written` and `uncached`.
 
     Attributes:
         request: the index of the request in the row.
@@ -50,7 +50,7 @@ class CacheBreak(msgspec.Struct, frozen=True):
 
 
 class CacheUse(msgspec.Struct, frozen=True):
-    """What the cache did in a test. Only tests that send a cache mark have it.
+    """The effect of the prompt cache in a test. Only tests that send a cache mark (`cache_control`) have it.
 
     Attributes:
         turns: one for each answer that reports its tokens.

@@ -42,7 +42,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What a test sent and received."""
+    """The messages that a test sent and received."""
 
     case: str
     turns: tuple[Turn, ...]
@@ -67,7 +67,7 @@ def save_conversations(record: Path, conversations: Iterable[Conversation]) -> N
 
 
 def load_conversations(*records: Path) -> Mapping[str, Conversation]:
-    """Return the conversations that are kept beside records, by the node id of their test; empty if there are none.
+    """Return the conversations that were saved beside records, by the node id of their test; empty if there are none.
 
     Raise `RecordError` if a file cannot be read.
     """

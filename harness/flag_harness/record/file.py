@@ -38,7 +38,7 @@ class RunRecord:
 
 
 def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
-    """Return the record of a run whose rows came in any order."""
+    """Return the record of a run. The rows may be in any order."""
     return RunRecord(header, tuple(sorted(rows, key=lambda row: row.key)))
 
 
@@ -54,9 +54,10 @@ def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
 
 
 def record_problem(data: bytes) -> str:
-    """Return why the bytes of a record's file are not those that the run wrote at its end, or an empty string.
+    """Return why a record's file is not as its run wrote it, or an empty string if it is.
 
-    The digest has no key, so it shows accidents and careless edits. Only a hash that is kept elsewhere shows more.
+    The digest in the file has no key, so it reveals accidents and careless edits. To reveal more, keep a hash of the
+    file elsewhere.
     """
     first, *lines = data.split(b"\n")
     if not lines or lines.pop() != b"":

@@ -9,7 +9,7 @@ from flag_harness.flag import Flag
 
 
 def flag_declaration(flag: Flag) -> dict[str, Any]:
-    """Return a flag's declaration as plain JSON values, without its name and fields that are empty by default."""
+    """Return a flag's declaration as plain JSON values, without its name and without empty optional fields."""
     values = [(field, getattr(flag, field.name)) for field in fields(flag) if field.name != "name"]
     kept = {field.name: value for field, value in values if value not in (None, (), "") or value != field.default}
     described: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(kept))

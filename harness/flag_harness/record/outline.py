@@ -40,7 +40,7 @@ def body_outline(body: Any) -> Outline:
 
 
 def is_hash(value: object) -> bool:
-    """Return whether a value of an outline stands for something that the outline does not show."""
+    """Return whether a value in an outline is a hash that replaces the value of the body."""
     return isinstance(value, str) and value.startswith(_HASH_MARK)
 
 
@@ -63,6 +63,7 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the path and value of each leaf below `path`. A value that may not be shown is replaced by its hash."""
     if isinstance(value, Mapping) and value:
         for key in sorted(value, key=str):
             yield from _leaf_outline(f"{path}.{key}", value[key], is_private=is_private)
@@ -71,13 +72,14 @@ def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[
 
 
 def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
+    """Return whether an outline may hold the value itself, and not only its hash."""
     if isinstance(value, str):
         return path.rpartition(".")[2] in _PLAIN_KEYS and _PLAIN_TEXT.fullmatch(value) is not None
     return not is_private and (value is None or isinstance(value, (bool, int, float)))
 
 
 def _short_hash(value: Any) -> str:
-    """Return a short hash of a value, in which all ids that the API generated are equal."""
+    """Return a short hash of a value. Ids that the API generated do not affect it."""
     text = _API_ID.sub("<id>", json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")
     return _HASH_MARK + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

@@ -149,12 +149,12 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> RowKey:
-        """What names the row within its record."""
+        """The test, combination and repetition, which identify the row in its record."""
         return self.case, self.combination, self.repetition
 
     @property
     def is_comparable(self) -> bool:
-        """Whether the test passed, and did not forbid that this run's figures are compared to those of others."""
+        """Whether the test passed, and allows its figures in this run to be compared to those of other combinations."""
         return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects
 
     def to_builtins(self) -> dict[str, Any]:

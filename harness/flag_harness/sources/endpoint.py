@@ -12,7 +12,10 @@ PATH = "/ofrep/v1/evaluate/flags"
 
 
 class FlagEndpoint:
-    """A layer that answers OFREP's requests for one flag or all flags. It leaves every other request alone."""
+    """A layer that answers requests of OFREP (OpenFeature's remote protocol) for one flag or for all flags.
+
+    It leaves every other request alone.
+    """
 
     def __init__(self, scope: FlagScope) -> None:
         self._scope = scope
@@ -36,6 +39,7 @@ class FlagEndpoint:
         return _json_response(200, self._evaluate_flag(*found))
 
     def _evaluate_flag(self, flag: Flag, index: int) -> dict[str, Any]:
+        """Return OFREP's JSON for the value of a flag, and record that it was read."""
         key, value, variant = flag.openfeature, flag.values[index], flag.labels[index]
         self._scope.add_read(FlagRead(key, "remote", value, is_declared=True))
         metadata = {"flag": flag.name, "combination": self._scope.combination.id}

@@ -12,7 +12,7 @@ from flag_harness.sources.scope import FlagScope
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a scope has set a variable to; `before` is what it was before any scope set it."""
+    """The value that a scope gave to a variable; `before` is the value before any scope set it, or None."""
 
     scope: FlagScope
     text: str | None
@@ -20,7 +20,7 @@ class _Setting:
 
 
 class Environment:
-    """Sets variables for scopes. Two scopes can set one differently only if one was entered inside the other."""
+    """Sets environment variables for scopes. Only nested scopes can set the same variable to different values."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,6 +45,7 @@ class Environment:
                     self._restore_after_scope(name, scope)
 
     def _require_no_conflict(self, name: str, text: str | None, scope: FlagScope) -> None:
+        """Raise `FlagError` if a running scope outside of this one has set the variable to another value."""
         for setting in self._settings.get(name, ()):
             if setting.text != text and not scope.is_inside(setting.scope):
                 state = f"{name}={setting.text}" if setting.text is not None else f"{name} unset"
@@ -74,7 +75,10 @@ _ENVIRONMENT = Environment()
 
 @contextmanager
 def set_environment(scope: FlagScope) -> Iterator[None]:
-    """Set the variables of the scope's flags inside the context. Raise `FlagError` if others need them otherwise."""
+    """Set the environment variables of the scope's flags inside the context.
+
+    Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
+    """
     with _ENVIRONMENT.set(scope.combination.environ, scope):
         yield
 

@@ -19,12 +19,13 @@ _PROJECT = "pyproject.toml"
 def flags(**pins: object) -> Iterator[Combination]:
     """Set flags of the project inside the context, and return their combination.
 
-    The others are at their defaults, or as an enclosing block or test has set them. Threads and tasks that are started
-    inside read OpenFeature flags of the block; environment variables belong to the process. The flags are those of the
-    nearest `pyproject.toml`, from the working directory upwards.
+    All other flags have their defaults, or the values that an enclosing block or test has set. Threads and tasks that
+    are started inside read the OpenFeature flags of the block; environment variables belong to the process. The flags
+    are those of the nearest `pyproject.toml`, from the working directory upwards.
 
-    Raise `FlagError` if a name or value is unknown, a constraint is broken, or another block that still runs needs an
-    environment variable to have another value; at the end, if OpenFeature hid an error from the code inside.
+    Raise `FlagError` if a name or value is unknown, if a constraint is broken, or if another block that still runs
+    needs an environment variable to have another value. Raise it at the end if OpenFeature hid an error from the code
+    inside.
     """
     outer = enclosing_scope()
     folder = _project_folder()
@@ -40,7 +41,7 @@ def flags(**pins: object) -> Iterator[Combination]:
 
 
 def _set_nothing(combination: Combination) -> None:
-    """Leave flags that only a fixture can set as they are."""
+    """Do nothing, so that flags that only a fixture can set keep their values."""
 
 
 def _project_folder() -> Path:

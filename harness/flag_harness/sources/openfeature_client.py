@@ -18,7 +18,7 @@ with require_extra("openfeature"):
 
 @contextmanager
 def patch_clients() -> Iterator[None]:
-    """Put a `CombinationProvider` before the provider of every client, for code that runs in a scope.
+    """Make every OpenFeature client ask a `CombinationProvider` first, if its code runs in a scope.
 
     The provider that the project has set is neither replaced nor shut down: it still answers other code, and the keys
     that no flag has.

@@ -26,6 +26,8 @@ _UNDECLARED = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
 
 
 def _resolver(kind: str) -> Any:
+    """Return a method that resolves flags of this kind, such as `boolean`, from the scope or the provider beneath."""
+
     def resolve(
         self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
     ) -> FlagResolutionDetails[Any]:
@@ -40,6 +42,8 @@ def _resolver(kind: str) -> Any:
 
 
 def _async_resolver(kind: str) -> Any:
+    """Return the async version of the method that `_resolver` returns."""
+
     async def resolve(
         self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
     ) -> FlagResolutionDetails[Any]:
@@ -54,7 +58,10 @@ def _async_resolver(kind: str) -> Any:
 
 
 class CombinationProvider(AbstractProvider):
-    """Answers declared flags from the running scope; the provider `beneath` answers all other keys."""
+    """An OpenFeature provider that answers declared flags from the running scope.
+
+    The project's own provider, `beneath`, answers all other keys.
+    """
 
     def __init__(self, beneath: FeatureProvider, *, is_ready: bool = True) -> None:
         super().__init__()
@@ -65,7 +72,7 @@ class CombinationProvider(AbstractProvider):
         return Metadata("flag-harness")
 
     def get_provider_hooks(self) -> list[Hook]:
-        """Return the hook that records reads, and those of the provider beneath."""
+        """Return the hook that records reads, and the hooks of the project's own provider."""
         return [_ReadRecorder(), *self.beneath.get_provider_hooks()]
 
     def track(
@@ -74,11 +81,11 @@ class CombinationProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Pass an event on to the provider beneath."""
+        """Pass an event on to the project's own provider."""
         self.beneath.track(tracking_event_name, evaluation_context, tracking_event_details)
 
     def resolve(self, kind: str, key: str, default: Any) -> FlagResolutionDetails[Any] | None:
-        """Return the details of a declared flag, or None if the provider beneath must answer."""
+        """Return the details of a declared flag, or None if the project's own provider must answer."""
         scope = running_scope()
         found = scope.find_flag(key) if scope is not None else None
         if scope is not None and found is not None:
@@ -101,11 +108,12 @@ class CombinationProvider(AbstractProvider):
 
 
 class _ReadRecorder(Hook):
-    """Records every read in the running scope, with the error that the client hides from the code that reads."""
+    """Records every read of a flag in the running scope, with any error that OpenFeature hides from the code."""
 
     def finally_after(
         self, hook_context: HookContext, details: FlagEvaluationDetails[Any], hints: Mapping[str, Any]
     ) -> None:
+        """Record the read. If no scope is known for the code, record an error in every scope that declares the key."""
         key, kind = hook_context.flag_key, hook_context.flag_type.value.lower()
         scope = running_scope()
         if scope is None:
@@ -121,7 +129,7 @@ class _ReadRecorder(Hook):
 
 
 def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
-    """Return the value of a flag, or an error and the caller's default if the value is not of that kind."""
+    """Return the value of a flag, or an error and the caller's default if the value is not of the type `kind`."""
     value: Any = flag.values[index]
     if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
         method = f"get_{openfeature_type(value)}_value"
@@ -139,7 +147,7 @@ def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default:
 
 
 def openfeature_type(value: object) -> str:
-    """Return as what OpenFeature reads a value.
+    """Return the OpenFeature type of a value.
 
     >>> openfeature_type(True), openfeature_type(0.5), openfeature_type("haiku"), openfeature_type([1])
     ('boolean', 'float', 'string', 'object')

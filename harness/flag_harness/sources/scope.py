@@ -32,11 +32,11 @@ class FlagRead:
 
 @dataclass(eq=False, slots=True)
 class FlagScope:
-    """A combination of all declared flags, for the code of one test or `with` block, and what that code has read.
+    """A combination of all declared flags, for the code of one test or `with` block, and the flags that it has read.
 
     Attributes:
         parent: the scope in which this one was entered.
-        is_ambient: True for the scope of a test: code that nothing known has started belongs to it.
+        is_ambient: True for the scope of a test. Code that was started outside of any known scope belongs to it.
         reads: what was read through OpenFeature, in order.
     """
 
@@ -57,17 +57,17 @@ class FlagScope:
 
     @property
     def errors(self) -> list[str]:
-        """What OpenFeature hid from the code that read flags, each once."""
+        """The errors that OpenFeature hid from the code that read flags, each once."""
         return list(dict.fromkeys(read.error for read in self.reads if read.error))
 
     @property
     def undeclared_keys(self) -> list[str]:
-        """The keys that were read and that no flag has, each once."""
+        """The keys that the code has read but that no flag has, each once."""
         return list(dict.fromkeys(read.key for read in self.reads if not read.is_declared))
 
     @property
     def unread_flags(self) -> list[str]:
-        """The names of the flags with an OpenFeature key that was not read."""
+        """The names of the flags that have an OpenFeature key but were not read."""
         read = {one.key for one in self.reads}
         return [flag.name for flag in self.combination.flags if flag.openfeature and flag.openfeature not in read]
 
@@ -91,7 +91,7 @@ def running_scope() -> FlagScope | None:
 
 
 def enclosing_scope() -> FlagScope | None:
-    """Return the scope that the running code was started in, else that of its owner or of the test, else None."""
+    """Return the scope in which the running code was started, else that of its test or fixture, else None."""
     owner = current_owner()
     for scope in (current_scope(), owner.scope if owner is not None else None):
         if isinstance(scope, FlagScope):
@@ -112,7 +112,10 @@ def activate_scope(scope: FlagScope) -> Iterator[None]:
 
 @contextmanager
 def use_scope_for_owner(scope: FlagScope) -> Iterator[None]:
-    """Let all code of the current owner run in `scope`, also that of tasks which existed before. Needs an owner."""
+    """Let all code of the current test or fixture run in `scope`, even tasks that existed before.
+
+    Do nothing if the test or fixture is unknown, or if several tests share the fixture.
+    """
     owner = current_owner()
     if owner is None or owner.is_shared:
         yield

@@ -37,11 +37,11 @@ _PATCHED_CLIENTS = SharedPatch(_patch_openfeature)
 def enter_scope(
     scope: FlagScope, set_flags: SetFlags | None = None, *, folder: Path | None = None, follows_work: bool = True
 ) -> Iterator[None]:
-    """Run the code in the context under the flags of `scope`. Environment variables are left alone.
+    """Run the code in the context under the flags of `scope`. Environment variables stay as they are.
 
-    OpenFeature flags are read from the scope by the code of this context and by the threads and tasks that it starts.
-    The functions that flags name in `set` are imported, also from `folder`, and called. `set_flags` sets the others.
-    Raise `ConfigError` if a function cannot be found, or a flag needs a `set_flags` that is not given.
+    The code of this context, and the threads and tasks that it starts, read OpenFeature flags from the scope. The
+    functions that flags name in `set` are imported, also from `folder`, and called. `set_flags` sets the flags declared
+    with `harness_set_flags`. Raise `ConfigError` if a function cannot be found, or if `set_flags` is needed but None.
     """
     with ExitStack() as stack:
         if reads_openfeature := (any(flag.openfeature for flag in scope.combination.flags) or _has_openfeature()):
@@ -59,12 +59,12 @@ def enter_scope(
 
 
 def _has_openfeature() -> bool:
-    """Return whether the code under test may read flags through OpenFeature, declared or not."""
+    """Return whether OpenFeature is imported, so that the code under test may read flags through it."""
     return "openfeature.client" in sys.modules
 
 
 def part_for_set_flags(combination: Combination) -> Combination | None:
-    """Return the part of a combination that `harness_set_flags` sets, or None if no flag is declared with it."""
+    """Return the part of a combination that `harness_set_flags` sets, or None if it sets no flag."""
     rows = zip(combination.flags, combination.row, strict=True)
     if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS]):
         return None
@@ -83,7 +83,10 @@ def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> 
 
 @contextmanager
 def _override(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
-    """Set a flag by the function that it names; one that returns no context manager is called again at the end."""
+    """Set a flag inside the context by calling the function in its `set`.
+
+    If the function returns no context manager, it is called again at the end, with the flag's default.
+    """
     override = import_attribute(flag.set, f"flag {flag.name!r}: set =", "myapp.settings:override", folder)
     if not callable(override):
         raise ConfigError(

@@ -6,7 +6,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 
 class SharedPatch:
-    """Enters `make_patch()`, a context manager, with the first `use()` block of any thread; exits it after the last."""
+    """A patch that several threads can use at the same time.
+
+    It enters `make_patch()`, a context manager, at the start of the first `use()` block, and exits it after the last.
+    """
 
     def __init__(self, make_patch: Callable[[], AbstractContextManager[None]]) -> None:
         self._make_patch = make_patch

@@ -86,13 +86,16 @@ class VcrCassette:
         return None
 
     def start_recording(self) -> int:
-        """Return a number for a request that is sent now, which `record` needs to keep the order."""
+        """Return the number of a request that is about to be sent; `record` needs it to keep the order of requests."""
         with self._lock:
             self._started_count += 1
             return self._started_count
 
     def record(self, number: int, sent: VcrRequest, response: VcrResponse) -> None:
-        """Record a filtered answer without credential headers, unless a filter drops it."""
+        """Filter an interaction, and record it without credential headers unless a filter drops it.
+
+        `number` is the result of `start_recording`, and `sent` the request before filtering.
+        """
         request = self.filter_request(sent)
         filtered = responses.apply_response_filters(response, self.settings.response_filters)
         if request is None or filtered is None:
@@ -131,7 +134,7 @@ class VcrCassette:
 
     @property
     def write_protected(self) -> bool:
-        """Whether recording is forbidden: by the mode `none`, or the mode `once` if the cassette existed."""
+        """Whether nothing may be recorded: the mode is `none`, or it is `once` and the cassette existed before."""
         mode = self.settings.record_mode
         return mode == "none" or (mode == "once" and self.rewound)
 
@@ -209,6 +212,7 @@ class VcrCassette:
         return bool(stored)
 
     def _filter_stored(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
+        """Yield the stored interactions after hooks and filters, without those that one of these drops."""
         for pair in stored.interactions:
             hooked = apply_hooks(self.settings.load_hooks, *pair, self) if self.settings.load_hooks else pair
             if hooked is None:
@@ -240,6 +244,7 @@ class VcrCassette:
         return StoredCassette([pair for pair in both if pair is not None], stored.metadata if stored else {})
 
     def _matches_recorded(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
+        """Return whether all matchers of the settings accept the two requests as equal."""
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_index(self, sent: VcrRequest) -> int | None:

@@ -24,7 +24,10 @@ LOCALHOST = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
 
 
 def parse_replacements(names: Iterable[Any]) -> Replacements:
-    """Parse entries such as `"authorization"` or `("x-key", "KEY")`. Raise `ValueError` for any other."""
+    """Parse the names of parameters to filter, each alone or with a replacement: `"a"` or `("x-key", "KEY")`.
+
+    Raise `ValueError` for any other entry.
+    """
     found: dict[str, Any] = {}
     for entry in names:
         pair = entry if isinstance(entry, tuple) else (entry, None)
@@ -110,6 +113,7 @@ def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrR
 
 
 def _compute_replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
+    """Return the new value of a parameter: `new` itself, or the result of calling it."""
     return new(key=key, value=value, request=request) if callable(new) else new
 
 

@@ -30,10 +30,10 @@ def apply_hooks(
 
 
 def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
-    """Return a hook that replaces values by placeholders for saving, and one that undoes it after loading.
+    """Return a hook that hides sensitive values before saving, and one that restores them after loading.
 
-    `sensitive` maps placeholders to values, or to functions of the request and the response. A list of pairs is
-    accepted, too.
+    `sensitive` maps placeholders to the values that they replace, or to functions of the request and the response. A
+    list of pairs is accepted, too.
     """
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
@@ -49,6 +49,7 @@ def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHo
 def _replace_in_both(
     request: VcrRequest, response: VcrResponse, replacements: Iterable[tuple[Any, Any]]
 ) -> tuple[VcrRequest, VcrResponse]:
+    """Replace texts in a request and its response, given (old, new) pairs."""
     for pair in replacements:
         found = [str(one(request, response) if callable(one) else one) for one in pair if one is not None]
         if len(found) == 2 and all(found):
@@ -71,6 +72,7 @@ def _replace_text(value: Any, text: str, new: str) -> Any:
 
 
 def _takes_cassette(hook: InteractionHook) -> bool:
+    """Return whether a hook takes the cassette as a third argument."""
     try:
         inspect.signature(hook).bind(None, None, None)
     except (TypeError, ValueError):

@@ -39,7 +39,7 @@ def _decoder_for_body(request: VcrRequest) -> Callable[[bytes], Any]:
 
 
 def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
-    """Return whether two bodies are equal once decoded; they stay bytes if invalid or of different types."""
+    """Return whether two bodies are equal after decoding, or as bytes if they cannot be decoded alike."""
     decoder = _decoder_for_body(sent)
     if decoder is not _decoder_for_body(recorded):
         decoder = bytes

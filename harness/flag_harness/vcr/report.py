@@ -36,6 +36,7 @@ def miss_message(
 def _reason_lines(
     sent: VcrRequest, recorded: Sequence[VcrRequest], played: Collection[int], matchers: Mapping[str, Matcher]
 ) -> Iterator[str]:
+    """Yield lines that say why no recorded answer fits: all were played, or how the nearest request differs."""
     found = {index: failing_matchers(sent, request, matchers) for index, request in enumerate(recorded)}
     if not found:
         return
@@ -51,7 +52,7 @@ def _reason_lines(
 
 
 def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
-    """Yield lines with the differences that one matcher finds; of headers, only the names are shown."""
+    """Yield lines with the differences that one matcher finds. For headers, they give only the names."""
     if name in ("body", "raw_body"):
         found = list(differences(body_value(recorded.body), body_value(sent.body)))
         if not found:

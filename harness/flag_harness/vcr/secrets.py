@@ -21,7 +21,7 @@ from flag_harness.wire.timeline import Request
 
 
 def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrResponse]]) -> None:
-    """Raise `CassetteError` if an interaction contains text that looks like a key, or cannot be searched."""
+    """Raise `CassetteError` if an interaction contains text that looks like a key, or cannot be searched for keys."""
     rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
     if found := scan_cassette(Envelope("imported", ""), rows):
         raise CassetteError("\n".join(_secret_error_lines(path, found)))

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 class Serializer(Protocol):
-    """Converts cassettes to text and back, with vcrpy's interface. A module with both functions will do."""
+    """Converts cassettes to text and back, with vcrpy's interface. A module with the two functions is accepted, too."""
 
     def deserialize(self, text: str, /) -> Any: ...
 

@@ -64,7 +64,7 @@ UNSUPPORTED_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class VcrSettings:
-    """How a cassette in vcrpy's format is played and recorded.
+    """The settings by which a cassette in vcrpy's format is played and recorded.
 
     Filters are applied to sent requests, and to interactions when they are loaded or recorded. Hooks are applied to
     interactions when they are saved (`save_hooks`) or loaded (`load_hooks`).

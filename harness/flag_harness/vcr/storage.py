@@ -44,7 +44,7 @@ class Storage(Protocol):
 
 
 class Persister(Protocol):
-    """A test suite's own storage for cassettes, with vcrpy's interface."""
+    """Stores cassettes for a test suite in its own way, with vcrpy's interface."""
 
     def load_cassette(self, path: str, /, serializer: Serializer) -> Any: ...
 
@@ -112,7 +112,7 @@ class FileStorage:
 
 @dataclass(frozen=True, slots=True)
 class PersisterStorage:
-    """Keeps cassettes with a test suite's persister, which must itself write completely or not at all."""
+    """Keeps cassettes with a test suite's persister, which must itself replace a cassette completely or not at all."""
 
     persister: Persister
     serializer: Serializer = SERIALIZERS["yaml"]
@@ -171,7 +171,7 @@ def _decode_if_utf8(data: Any) -> Any:
 
 
 def _call_serializer(function: Callable[[Any], Any], argument: Any) -> Any:
-    """Call a function of a serializer. If it raises an unexpected error, raise `ValueError` describing it."""
+    """Call a function of a serializer. Raise `ValueError` if the function raises an unexpected error."""
     try:
         return function(argument)
     except (ValueError, RecursionError, CassetteError, MissingExtraError):

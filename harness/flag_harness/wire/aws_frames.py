@@ -37,7 +37,7 @@ _OTHER_EXCEPTION = "modelStreamErrorException"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of an AWS event stream. `raw` holds all its bytes; only headers with text values are kept."""
+    """One frame of an AWS event stream. `raw` is the whole frame; `headers` are only those with text values."""
 
     raw: bytes
     headers: Mapping[str, str]
@@ -67,7 +67,7 @@ class FrameSplitter:
         self._is_broken = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Return the frames that are complete once `data` has been added.
+        """Add `data`, and return the frames that are complete now.
 
         After bytes that cannot be a frame, no more frames are found.
         """
@@ -88,19 +88,22 @@ class FrameSplitter:
 
 
 def split_frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """Return the frames of an AWS event stream, and the bytes after them; no frames if `data` is something else."""
+    """Return the frames of an AWS event stream and the bytes after them; no frames if `data` is something else."""
     splitter = FrameSplitter()
     return splitter.feed(data), splitter.rest
 
 
 def event_line(frame: Frame) -> bytes:
-    """Return the JSON of a frame as an event of a server-sent stream, without a name; see `replace_event_line`."""
+    """Return the JSON in a frame as an event of a server-sent stream: a `data:` line without a name.
+
+    `replace_event_line` does the reverse.
+    """
     event = frame.event if "bytes" in decode_json_object(frame.payload) else None
     return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
 
 
 def replace_event_line(frame: Frame, line: bytes) -> bytes:
-    """Return the bytes of a frame whose `event_line` was changed to `line`."""
+    """Return the bytes of a frame with new JSON, given the changed result of `event_line`."""
     data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
     payload = decode_json_object(frame.payload)
     if "bytes" in payload and frame.event is not None:
@@ -172,7 +175,7 @@ def _parse_frame(raw: bytes, header_length: int) -> Frame:
 
 
 def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield names and values of headers, up to the first value that is not text. Bedrock sends only text."""
+    """Yield names and values of headers, up to the first value that is not text (Bedrock sends only text)."""
     position = 0
     while position < len(data):
         start = position + 1 + data[position]

@@ -33,9 +33,9 @@ class EventSplitter:
         self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the events that are complete once `data` has been added.
+        """Add `data`, and return the events that are complete now.
 
-        A CR at the end waits for the next byte, because an LF may belong to it.
+        If the data ends with CR, the event waits for the next byte, because an LF may belong to it.
         """
         searched = max(0, len(self.rest) - _LONGEST_UNFINISHED_END)
         buffer, events, start = self.rest + data, [], 0
@@ -71,7 +71,7 @@ class StreamGap:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named kind of gap in a stream. `matches` returns whether a gap is of this kind."""
+    """A named kind of gap in a stream, such as `after_ping`. `matches` returns whether a gap is of this kind."""
 
     name: str
     description: str
@@ -140,13 +140,13 @@ POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _
 
 
 class GapTracker:
-    """Follows a stream event by event, and knows the gap at the current position."""
+    """Reads a stream event by event, and tracks the gap at the current position."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()
 
     def advance(self, event: bytes) -> StreamGap:
-        """Return the gap before `event`, and move past the event. Pass its bytes, as from `EventSplitter`."""
+        """Return the gap before `event`, and move past the event. `event` holds its bytes, as from `EventSplitter`."""
         data = _event_data(event)
         name = event_kind(data)
         gap = replace(self._gap, next=name)
@@ -154,7 +154,7 @@ class GapTracker:
         return gap
 
     def end_gap(self) -> StreamGap:
-        """Return the gap after the last event so far."""
+        """Return the gap after the last event that was read."""
         return self._gap
 
 
@@ -173,12 +173,12 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 
 def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
-    """Return the names of the points that match a gap."""
+    """Return the names of the points (kinds of gap) that a gap matches."""
     return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
 
 def reached_point_names(chunks: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the names of the points that a stream reaches, in the order of `POINTS`."""
+    """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS`."""
     events, tracker = EventSplitter(), GapTracker()
     reached = {
         name
@@ -202,6 +202,7 @@ def _event_data(event: bytes) -> dict[str, Any]:
 
 
 def _gap_after(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
+    """Return the gap after an event, given the gap before it."""
     gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
     if name == _START:
         block = data.get("content_block")

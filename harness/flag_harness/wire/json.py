@@ -24,7 +24,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
     """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `DEPTH_LIMIT`.
 
-    Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, for callers that join texts.
+    Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, so that the caller can join texts.
     """
     try:
         value = msgspec.json.decode(data)
@@ -34,7 +34,7 @@ def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = F
 
 
 def join_surrogates(text: str) -> str:
-    """Return a text with the halves of surrogate pairs joined, and lone halves replaced by U+FFFD."""
+    """Join the halves of surrogate pairs in a text, and replace lone halves by U+FFFD."""
     if _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -56,7 +56,7 @@ def decode_json_object(data: bytes | str) -> dict[str, Any]:
 
 
 def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) -> Any:
-    """Decode JSON that has escaped surrogates. msgspec accepts only complete pairs of them."""
+    """Decode JSON with escaped surrogates, of which msgspec accepts only complete pairs."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
         if _ESCAPED_SURROGATE.search(text) is None:
@@ -88,4 +88,5 @@ def is_too_deep(data: bytes | str, value: Any) -> bool:
 
 
 def _nested_values(value: Any) -> Any:
+    """Return the values in a dict or list; empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

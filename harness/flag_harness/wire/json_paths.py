@@ -56,7 +56,7 @@ def json_path_pattern(path: str) -> re.Pattern[str]:
 def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> Any:
     """Return a JSON value in which every value at the path `steps` is replaced by `new`.
 
-    The wildcards `*` and `[*]` both match members of objects and elements of lists here.
+    Here, both wildcards `*` and `[*]` match members of objects and elements of lists.
     """
     if not steps:
         return new

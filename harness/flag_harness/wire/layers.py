@@ -8,7 +8,8 @@ from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Up
 def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
     """Pass a request to the layers, outermost first, until one answers.
 
-    Return that answer, or None, and the edits that the layers before it want to make. The innermost edit comes first.
+    Return this answer (None if no layer answers), and the edits with which the layers before it change answers. The
+    innermost edit comes first.
     """
     edits: list[Edit] = []
     for layer in layers:
@@ -29,7 +30,7 @@ def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
 
 
 def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
-    """Return an upstream with layers in front of it, such as faults, recorders and logs, outermost first.
+    """Put layers, such as faults, recorders and logs, in front of an upstream, outermost first.
 
     If a layer answers a request itself, the cassette or simulator behind it does not use up an interaction.
     """

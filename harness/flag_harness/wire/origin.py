@@ -14,7 +14,7 @@ _LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
 
 
 def add_origin(response: Response, origin: UpstreamName) -> Response:
-    """Return the response with the header that names `origin`. A name that it has already is kept."""
+    """Add the header that names the upstream `origin` to a response, unless the response names one already."""
     head = response[0]
     if not isinstance(head, Head) or _origin_of_head(head):
         return response
@@ -22,7 +22,7 @@ def add_origin(response: Response, origin: UpstreamName) -> Response:
 
 
 def origin_of_answers(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
-    """Return the upstream that the answers name, or None. If they name several, any other comes before the live API."""
+    """Return the upstream that the answers' headers name, or None. Of several, return one that is not live."""
     origins = {_origin_of_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
     return next((one for one in _LEAST_LIVE_FIRST if one in origins), None)
 

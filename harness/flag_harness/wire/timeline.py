@@ -77,7 +77,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection broke, as `how` says.
+    """The break of a connection; `how` is its kind.
 
     If this is the only piece, no connection was made or it broke before the answer began.
     """
@@ -90,8 +90,9 @@ class Cut:
 class End:
     """The end of a response.
 
-    If `abandoned` is false, the body is complete. If it is true (in recordings only), the client stopped reading; a
-    client that reads on during replay gets the error that `make_refusal` returns, because nothing more was recorded.
+    If `abandoned` is False, the body is complete. If it is True (in recordings only), the recorded client stopped
+    reading, so nothing more was recorded. A client that reads on during replay gets the error that `make_refusal`
+    returns.
     """
 
     at: float

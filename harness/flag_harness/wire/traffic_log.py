@@ -7,7 +7,7 @@ from flag_harness.wire.timeline import Cut, Edit, End, Piece, Request, Response
 
 
 class TrafficLog:
-    """Stores every request that passes this layer, when it did, and each piece of its response."""
+    """A layer that stores every request, the time when it was sent, and each piece of its response."""
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._entries: list[tuple[Request, list[Piece]]] = []
@@ -48,6 +48,7 @@ class TrafficLog:
 
 
 def _end_response(pieces: list[Piece]) -> Response:
+    """Return the pieces as a response; without an end, an abandoned `End` is added."""
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)
     return (*pieces, End(pieces[-1].at if pieces else 0.0, abandoned=True))

@@ -79,6 +79,7 @@ class Usage:
 
 
 def _token_count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
+    """Return the number of tokens at a path, or None. Raise `ValueError` if the value is not such a number."""
     value: Any = usage
     for key in path:
         if value is None:

@@ -20,7 +20,7 @@ _ZSTD_STEP = 1024
 
 
 def max_decompressed_size(size: int) -> int:
-    """Return the most bytes that `size` compressed bytes may decompress to.
+    """Return the largest size in bytes to which `size` compressed bytes may decompress.
 
     A larger result is treated as an attack (a decompression bomb).
     """
@@ -58,9 +58,9 @@ class Decompressor:
         return self._codec is None or self._codec.eof
 
     def decompress(self, data: bytes) -> bytes:
-        """Return the decompressed form of the next bytes of the body.
+        """Decompress the next bytes of the body.
 
-        Raise `ValueError` if the bytes are invalid, and `OverflowError` if the whole result exceeds the limit.
+        Raise `ValueError` if the bytes are invalid, and `OverflowError` if all results together exceed the limit.
         """
         plain = b""
         while data:

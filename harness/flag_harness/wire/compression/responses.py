@@ -51,7 +51,7 @@ def missing_package(response: Response) -> str:
 
 
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
-    """Raise `ValueError` if the responses of a cassette are too large together once decompressed.
+    """Raise `ValueError` if the responses of a cassette together are too large after decompression.
 
     The limit is `max_decompressed_size` of the sum of their compressed sizes. The error names the index of a response.
     """
@@ -75,7 +75,7 @@ def _has_single_gzip_encoding(response: Response) -> bool:
 
 
 def _decompressed_size(response: Response, limit: int) -> int:
-    """Return the size of a body once decompressed, or 0 if it cannot be decompressed.
+    """Return the size of a body after decompression, or 0 if it cannot be decompressed.
 
     Decompression stops above `limit`; the result is then some size over the limit.
     """
@@ -104,6 +104,7 @@ def _encodings(response: Response) -> list[str]:
 
 
 def _replace_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
+    """Return a chunk with the next decompressed data, or a head without its `content-encoding`."""
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if pair[0].lower() != "content-encoding")
         return replace(piece, headers=headers)
