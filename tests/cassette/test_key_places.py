@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import brotli
@@ -31,6 +32,12 @@ def _base64(text: str) -> str:
 def _wrapped(text: str) -> str:
     packed = _base64(f"{'some words before it ' * 4}{text} and after")
     return "\n".join(packed[start : start + 60] for start in range(0, len(packed), 60))
+
+
+def _dump(text: str, width: int, after_offset: str) -> str:
+    """Lines with an offset, bytes in groups of `width`, and what is printable."""
+    parts = [(start, text[start : start + 16]) for start in range(0, len(text), 16)]
+    return "\n".join(f"{start:08x}{after_offset}{part.encode().hex(' ', -width)}  {part}" for start, part in parts)
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -129,6 +136,16 @@ MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
     "quoted-printable, lower case": lambda key: "".join(f"={byte:02x}" for byte in key.encode()),
     "invisible characters": "\u200b".join,
     "bytes that pprint splits": lambda key: f"E       +  (b'{key[:12]}'\nE       +   b'{key[12:]}')",
+    "base32": lambda key: f"it is {base64.b32encode(key.encode()).decode()}",
+    "base32 in lines": lambda key: re.sub(
+        "(.{76})", r"\1\n", base64.b32encode(f"see: {key}, {key}.".encode()).decode()
+    ),
+    "base85": lambda key: f"k={base64.b85encode(f'it is {key}, they say'.encode()).decode()}~~",
+    "lines of xxd": lambda key: f"$ xxd\n{_dump(f'key={key}', 2, ': ')}",
+    "lines of hexdump": lambda key: f"{_dump(f'key={key}', 1, '  ')}\n00000040\n",
+    "decimal numbers": lambda key: json.dumps({"type": "Buffer", "data": list(key.encode())}),
+    "a word broken over lines, on lines of its own": lambda key: f"\r\n\r\n{key[:9]}\r\n{key[9:]}\r\n\r\n",
+    "a word broken over lines": lambda key: f"It is {key[:9]}\n{key[9:15]}\r\n{key[15:]} then",
     "a sum of strings": lambda key: f'"{key[:12]}" + "{key[12:]}"',
 }
 MORE_PLACES: dict[str, Callable[[str], Interaction]] = {
@@ -136,6 +153,7 @@ MORE_PLACES: dict[str, Callable[[str], Interaction]] = {
     "zlib request": lambda text: _sent(zlib.compress(json.dumps({"a": text}).encode())),
     "zstd request": lambda text: _sent(zstandard.compress(json.dumps({"a": text}).encode())),
     "brotli request": lambda text: _sent(brotli.compress(json.dumps({"a": text}).encode())),
+    "id of a test": lambda text: replace(_sent(b"{}"), case=f"test_a.py::test_b[{text}]"),
     "step of a path": lambda text: _sent(b"", f"/v1/files/{quote(text, safe='')}/content"),
 }
 MORE_CASES = [
@@ -156,6 +174,20 @@ def test_a_key_is_neither_saved_nor_left_in_a_rarer_place_or_encoding() -> None:
         assert filtered != interaction, (place, encoding)
         assert filters.filter_interaction(filtered) == filtered, (place, encoding)
         assert encode(DECLARED) not in repr(filtered), (place, encoding)
+
+
+def test_what_is_taken_out_of_an_encoding_leaves_the_rest_in_it() -> None:
+    """Each dump is one of its own, and a word at the end of a line stays where the key is whole without it."""
+    filters = Filters(patterns=(PATTERN,))
+    dump = _dump(f"key={DECLARED}", 1, "  ")
+    shown = "00000000  6b 65 79 3d 52 45 44 41 43 54 45 44               |key=REDACTED|"
+    assert f"{shown}\nthen\n{shown}" == filters.filter_text(f"{dump}\nthen\n{dump}")
+    assert list(b"a REDACTED") == json.loads(filters.filter_text(json.dumps(list(f"a {DECLARED}".encode()))))
+    assert f"one_word_2\nREDACTED\nand_2_more{DECLARED[:9]}" == filters.filter_text(
+        f"one_word_2\n{DECLARED}\nand_2_more{DECLARED[:9]}"
+    )
+    for harmless in ("offset 10000: 7\nnext", "\nword_1\nanother_word_that_ends_here", "A" * 27, "a_1\n" + "b" * 500):
+        assert harmless == filters.filter_text(harmless)
 
 
 def test_the_frames_of_a_stream_of_bedrock_stay_whole() -> None:

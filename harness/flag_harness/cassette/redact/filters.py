@@ -83,13 +83,14 @@ class Filters:
         )
 
     def filter_interaction(self, interaction: Interaction) -> Interaction:
-        """Return the interaction with the secrets removed from its request and response."""
+        """Return the interaction with the secrets removed from its request, its response and the id of its test."""
         if not self:
             return interaction
         return replace(
             interaction,
             request=self.filter_request(interaction.request),
             response=self.filter_response(interaction.response),
+            case=self._redact_text(interaction.case) if interaction.case else "",
         )
 
     def filter_text(self, text: str) -> str:

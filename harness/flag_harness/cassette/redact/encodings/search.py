@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
+from flag_harness.cassette.redact.encodings.dumps import broken_word_spans
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_spans
 
@@ -33,8 +34,11 @@ def finding_edits(
     edits: list[TextEdit] = []
     shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
     for level in escape_levels(text, is_text):
-        for start, stop, _ in find(level.text) if is_text or in_binary else _find_in_printable(level.text, find):
-            edits.append(_redaction_edit(text, *level.span(start, stop)))
+        found = list(find(level.text) if is_text or in_binary else _find_in_printable(level.text, find))
+        edits += [_redaction_edit(text, *level.span(start, stop)) for start, stop, _ in found]
+        for word in broken_word_spans(level.text) if is_text and in_binary else ():
+            if not any(start < word.stop and stop > word.start for start, stop, _ in found):
+                edits += [_redaction_edit(text, *level.span(word.start, word.stop)) for _ in find(word.text)][:1]
         for span in encoded_spans(level.text, shortest, is_search) if depth else ():
             if inner := finding_edits(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
@@ -57,6 +61,9 @@ def first_finding(
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
+        for word in broken_word_spans(level.text) if is_text else ():
+            for start, stop, kind in find(word.text):
+                return *level.span(word.start, word.stop), kind, word.text[start:stop]
         for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
             if inner := first_finding(span.text, find, depth - 1, span.is_text):
                 return *level.span(span.start, span.stop), *inner[2:]
@@ -67,6 +74,9 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
     """Return whether `find` finds anything in a text, however it is encoded."""
     for level in escape_levels(text, is_text):
         if any(True for _ in find(level.text)):
+            return True
+        words = SEPARATOR.join(word.text for word in broken_word_spans(level.text)) if is_text else ""
+        if any(True for _ in find(words)):
             return True
         inner: dict[bool, list[str]] = {}
         for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():

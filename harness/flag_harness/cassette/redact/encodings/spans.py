@@ -1,4 +1,4 @@
-"""Find the parts of a text that are base64, hexadecimal or compressed, and decode them."""
+"""Find the parts of a text that are encoded or compressed, and decode them."""
 
 import binascii
 import re
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, compressed_spans
+from flag_harness.cassette.redact.encodings.dumps import decimal_spans, dump_spans
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 
 SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
@@ -45,7 +47,7 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
 
 
 def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
-    """Yield the parts of a text that are base64, hexadecimal or compressed, decoded.
+    """Yield the parts of a text that are base64 or another encoding of bytes, or compressed, decoded.
 
     With `is_search`, skip base64 that contains neither a word nor compressed data.
     """
@@ -58,6 +60,10 @@ def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator
             yield from _base64_spans(match, is_search)
     for start, stop in letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
         yield from map(_spaced_hex_span, _SPACED_HEX.finditer(text, start, stop))
+    yield from base32_spans(text)
+    yield from base85_spans(text, is_search)
+    yield from dump_spans(text)
+    yield from decimal_spans(text)
 
 
 def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:

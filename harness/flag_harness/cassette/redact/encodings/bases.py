@@ -1,0 +1,77 @@
+"""Find base32 and base85 in texts, and decode them."""
+
+import base64
+import re
+import string
+from collections.abc import Iterator
+from contextlib import suppress
+
+from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
+from flag_harness.cassette.redact.hints import letter_runs, letter_table
+
+_BASE32_LETTERS = string.ascii_uppercase + "234567"
+_BASE32_TABLE = letter_table(_BASE32_LETTERS)
+_SHORTEST_BASE32 = 26
+"""The length of base32 of 16 bytes, in characters."""
+_BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
+
+
+def _letters_without_bit(bit: int) -> str:
+    return f"[{''.join(letter for index, letter in enumerate(_BASE32_LETTERS) if not index & bit)}]"
+
+
+_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*map(_letters_without_bit, (16, 2, 8, 1, 4))))
+"""Base32 of five ASCII bytes, the first bit of each of which is 0."""
+
+_SHORTEST_EDITED, _SHORTEST_SEARCHED = 20, 40
+"""The shortest base85 that is decoded, in characters: to apply filters, and to search for keys, which takes time."""
+_LONGEST_BASE85 = 8192
+"""Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
+_ONLY_IN_BASE85 = re.compile(r"[^A-Za-z0-9+/=_.-]")
+"""A character that base85 has, and base64 and names have not."""
+
+_BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
+"""The alphabet of RFC 1924, which Python's `b85encode` and git use."""
+_BASE85_TABLE = letter_table(_BASE85_LETTERS)
+_ASCII_STARTS = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
+"""The letters that begin base85 of four ASCII bytes, the first bit of which is 0."""
+
+
+def base32_spans(text: str) -> Iterator[EncodedSpan]:
+    """Yield the base32 in a text that contains text, decoded."""
+    last = 0
+    for start, _ in letter_runs(text, _BASE32_TABLE, _SHORTEST_BASE32):
+        if start >= last and (match := _BASE32.match(text, start)):
+            last = match.end()
+            letters = re.sub(r"[\r\n=]", "", match[0])
+            if _BASE32_OF_TEXT.match(letters):
+                letters = letters[: len(letters) - (len(letters) % 8 in (1, 3, 6))]  # no base32 has such a length
+                data = base64.b32decode(letters + "=" * (-len(letters) % 8))
+                yield EncodedSpan(start, last, data.decode(*UTF8), _encode_base32)
+
+
+def _encode_base32(text: str) -> str:
+    return base64.b32encode(text.encode(*UTF8)).decode("ascii")
+
+
+def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
+    """Yield the words of a text that are base85 of ASCII text, decoded."""
+    for start, stop in letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
+        for first in range(start, start + 5):  # up to four characters may precede it
+            # to save time, see whether it can be ASCII text before decoding it
+            if not text[first : stop - 5 : 5].strip(_ASCII_STARTS) and stop - start <= _LONGEST_BASE85:
+                yield from _base85_spans(text[first:stop], first)
+
+
+def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
+    """Yield a word decoded, without the characters at its end that belong to no base85."""
+    for stop in range(len(word), len(word) - 6, -1) if _ONLY_IN_BASE85.search(word) else ():
+        with suppress(ValueError):
+            text = base64.b85decode(word[:stop]).decode(*UTF8)
+            yield EncodedSpan(start, start + len(word), text, _encode_base85)
+            return
+
+
+def _encode_base85(text: str) -> str:
+    return base64.b85encode(text.encode(*UTF8)).decode("ascii")
