@@ -366,4 +366,4 @@ def test_two_surprises_strike_in_one_run() -> None:
             changed = surprise.edit_turn(changed)
         assert expected == changed.stop_reason
     assert 2 == armed.count_fired()
-    assert [turn, None] == [armed.surprises[0].take_displaced() for _ in range(2)]
+    assert [turn, None] == [armed.surprises[0].pop_replaced_turn() for _ in range(2)]

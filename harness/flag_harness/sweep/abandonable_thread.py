@@ -19,7 +19,10 @@ GRACE_SECONDS = 0.2
 
 
 class AbandonableThread:
-    """Runs one job after another. An abandoned thread is not waited for, and does not keep the process alive."""
+    """A thread that runs one job after another, and that can be abandoned if a job does not end.
+
+    An abandoned thread is not waited for, and does not keep the process alive.
+    """
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -56,6 +59,7 @@ class AbandonableThread:
             self._thread.join()
 
     def _run_jobs(self) -> None:
+        """Run jobs until `stop` is called, and pass each result or exception to the waiting `run`."""
         while (item := self._jobs.get()) is not None:
             job, result = item
             try:
@@ -65,7 +69,10 @@ class AbandonableThread:
 
 
 def _is_busy(thread: threading.Thread) -> bool:
-    """Return whether a thread uses the CPU, or False if it has ended or the system cannot tell (macOS and Windows)."""
+    """Return whether a thread uses the CPU.
+
+    Return False if it has ended, or if the system cannot tell (macOS and Windows).
+    """
     before = thread_cpu_seconds(thread)
     threading.Event().wait(SAMPLE_SECONDS)
     after = thread_cpu_seconds(thread)
@@ -75,7 +82,7 @@ def _is_busy(thread: threading.Thread) -> bool:
 def _raise_timeout_in(thread: threading.Thread) -> None:
     """Raise `VirtualTimeout` in a thread as soon as it runs Python code again.
 
-    Only for a busy thread: until the exception is raised, CPython 3.11 blocks other threads that are traced, as under
-    coverage.
+    Call this only for a busy thread: until the exception is raised, CPython 3.11 blocks other threads that are traced,
+    as under coverage.
     """
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(VirtualTimeout))

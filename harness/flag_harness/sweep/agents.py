@@ -31,7 +31,7 @@ class SweepTool:
 
 @dataclass(slots=True)
 class SweepContext:
-    """What an agent gets from the sweep: one context for all prompts of a conversation.
+    """What a sweep gives to an agent: one context for all prompts of a conversation.
 
     The agent uses `model` and `tools` in its requests. `messages` is empty at first: an agent that is a function keeps
     its conversation there. `http_client()` makes an HTTP client for `AsyncAnthropic(http_client=...)`, which is cheap;
@@ -48,7 +48,10 @@ class SweepContext:
 
 
 class SweptAgent(Protocol):
-    """An agent under a sweep. `run` returns when the turn is over, and raises `AgentGaveUp` if the agent gave up."""
+    """The interface of an agent that a sweep tests.
+
+    `run` returns when the turn is over, and raises `AgentGaveUp` if the agent gave up.
+    """
 
     async def run(self, prompt: str) -> object: ...
 
@@ -70,9 +73,10 @@ class _FunctionAgent:
 
 
 def load_agent(name: str) -> AgentFactory:
-    """Import `module:attribute`: a class whose constructor takes a context, or a function `run(prompt, context)`.
+    """Import an agent as `module:attribute`.
 
-    Raise `ConfigError` naming what cannot be found.
+    The attribute is a class whose constructor takes a context, or a function `run(prompt, context)`. Raise
+    `ConfigError` naming what cannot be found.
     """
     found = import_attribute(name, "agent", "myapp.agent:run")
     if isinstance(found, type):

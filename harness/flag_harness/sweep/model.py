@@ -16,7 +16,7 @@ NEXT = "Thank you. Is there anything left to do?"
 
 
 def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
-    """Return the model's answer to a request. It depends on the messages in this request alone.
+    """Return the simulated model's answer to a request, which depends only on the messages in it.
 
     The model repeats a tool call that failed.
     """
@@ -37,6 +37,7 @@ def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
 
 
 def _user_blocks(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the content blocks of the user's messages. A string becomes a text block."""
     for message in messages:
         if message["role"] == "user":
             content = message["content"]
@@ -52,6 +53,6 @@ def _tool_results(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str
 
 
 def _is_noted(result: Mapping[str, Any]) -> bool:
-    """Return whether a tool result has a text block that says `NOTED`."""
+    """Return whether a tool result has the text `NOTED`, which the sweep's tool returns."""
     content = result.get("content")
     return isinstance(content, list) and any(block.get("text") == NOTED for block in content)

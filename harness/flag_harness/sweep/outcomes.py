@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from flag_harness.sweep.judge.turns import find_repeated_user_text, user_texts
+from flag_harness.sweep.judge.turns import count_user_texts, find_repeated_user_text
 from flag_harness.sweep.model import ASK, GO_ON
 from flag_harness.sweep.transcript import Line
 
@@ -30,7 +30,7 @@ class TrialOutcome(Enum):
 
     @property
     def is_survived(self) -> bool:
-        """True if the agent lost nothing that it could have kept."""
+        """Whether the agent lost nothing that it could have kept."""
         return self in _SURVIVED
 
 
@@ -45,13 +45,13 @@ _SURVIVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The facts that a sweep observed in one conversation.
+    """The observed facts about one conversation of an agent in a sweep.
 
-    `endings` belong to `prompts`, in order; the fault is active during the first prompt only. `messages` are those of
-    the exceptions that the agent raised, for people. `fired` counts the responses that the fault changed, `requests`
-    the requests sent. `effects` are the lines that the tool wrote. `conversation` is the content of the last request;
-    `answers` are the lines of each message that arrived complete. `streamed` is true if any response was a stream.
-    `seconds` are virtual.
+    `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `messages` are those
+    of the exceptions that the agent raised, for people to read. `fired` counts the responses that the fault changed,
+    `requests` the requests sent. `effects` are the lines that the tool wrote. `conversation` is the content of the last
+    request; `answers` are the lines of each message that arrived complete. `streamed` is true if any response was a
+    stream. `seconds` are virtual.
     """
 
     fired: int
@@ -88,6 +88,7 @@ def judge_trial(observed: Observation, baseline: Observation) -> TrialVerdict:
 
 
 def _judge_endings(observed: Observation, baseline: Observation) -> TrialVerdict:
+    """Judge a conversation by how its prompts ended and how often the tool ran, then by its content."""
     if "hung" in observed.endings:
         return TrialVerdict(TrialOutcome.HUNG, _first_message(observed, "hung"))
     if len(set(observed.effects)) < len(observed.effects):
@@ -98,7 +99,8 @@ def _judge_endings(observed: Observation, baseline: Observation) -> TrialVerdict
 
 
 def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVerdict:
-    expected, found = _without_go_on(baseline.conversation), _without_go_on(observed.conversation)
+    """Judge a conversation by comparing its content with that of the baseline."""
+    expected, found = _remove_go_on_prompt(baseline.conversation), _remove_go_on_prompt(observed.conversation)
     gave_up = observed.endings[0] == "gave up"
     if observed.endings[-1] != "returned":
         reason = f"the next prompt failed too: {_first_message(observed, 'gave up')}"
@@ -109,36 +111,37 @@ def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVe
         return TrialVerdict(TrialOutcome.RECOVERED)
     if ("user", "text", ASK) not in found:
         return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
-    if repeated := find_repeated_user_text(found, user_texts(expected)):
+    if repeated := find_repeated_user_text(found, count_user_texts(expected)):
         return TrialVerdict(TrialOutcome.LOST, f"the conversation holds the user's turn more than once: {repeated!r}")
     if len(observed.effects) != len(baseline.effects):
         reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
         return TrialVerdict(TrialOutcome.LOST, reason)
-    outcome = TrialOutcome.ACCEPTED if not gave_up and _holds_what_came(observed) else TrialOutcome.LOST
+    outcome = TrialOutcome.ACCEPTED if not gave_up and _keeps_complete_answers_only(observed) else TrialOutcome.LOST
     return TrialVerdict(outcome, _first_difference(found, expected))
 
 
-def _holds_what_came(observed: Observation) -> bool:
+def _keeps_complete_answers_only(observed: Observation) -> bool:
     """Return whether the agent kept only complete answers, unchanged, and the last of them calls no tool."""
-    sent_back = Counter(_model_turns(observed.conversation))
+    sent_back = Counter(_group_model_turns(observed.conversation))
     arrived = Counter(observed.answers)
     last = next(reversed(sent_back), ())
     return sent_back <= arrived and bool(last) and not any(line[1] == "tool_use" for line in last)
 
 
-def _model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
+def _group_model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
     """Yield the assistant's lines of a conversation, one group for each turn."""
     for role, group in groupby(conversation, key=lambda line: line[0]):
         if role == "assistant":
             yield tuple(group)
 
 
-def _without_go_on(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
+def _remove_go_on_prompt(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
     """Return the conversation without the prompt that the sweep sends after a failure."""
     return tuple(line for line in conversation if line != ("user", "text", GO_ON))
 
 
 def _first_difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
+    """Return the first line that a conversation lacks or has in addition, as text."""
     missing = [line for line in expected if line not in found]
     if missing:
         return f"missing: {' '.join(missing[0][:2])}"
@@ -147,5 +150,6 @@ def _first_difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> st
 
 
 def _first_message(observed: Observation, ending: Ending) -> str:
+    """Return the exception message of the first prompt that ended like this, or an empty string."""
     pairs = zip(observed.messages, observed.endings, strict=True)
     return next((message for message, how in pairs if how == ending), "")

@@ -22,11 +22,16 @@ MAX_REQUESTS = 100
 
 
 class FloodError(BaseException):
-    """Raised if the test sends far too many requests: a `BaseException`, so that no agent can retry after it."""
+    """Raised if the test sends far too many requests.
+
+    It is a `BaseException`, so that no agent can catch it and retry.
+    """
 
 
 @dataclass(eq=False, slots=True)
 class _Entry:
+    """A request with the pieces of its answer that the client has received so far."""
+
     request: Request
     call: int
     sent: float
@@ -35,26 +40,27 @@ class _Entry:
 
 @dataclass(eq=False, slots=True)
 class ObservedToolRun:
-    """One call of a tool: its trouble, or None, and what it is observed as."""
+    """One running call of a tool, the trouble that it has (or None), and the facts observed about it."""
 
     observed: ObservedToolCall
     trouble: ToolTroubleKind | None = None
     armed: ArmedToolTrouble | None = None
 
     def edit(self, value: Any) -> Any:
-        """Return the result of the tool, which the trouble may change."""
+        """Return the result that the tool shall return: `value`, or what the trouble makes of it."""
         return self.armed.edit(value) if self.armed and self.trouble else value
 
     def fail(self, error: BaseException) -> None:
-        """Note that the tool raises an exception."""
+        """Record that the tool raises an exception."""
         self.observed = replace(self.observed, error=str(error) or type(error).__name__)
 
 
 class Probe:
-    """Observes one run of a test.
+    """Observes one run of a test, and applies the trouble to it.
 
-    `call` is the call of the test function that runs: 0 before the first. The trouble strikes during the first call
-    only; `is_interrupted` is true if it is an interrupt. `simulator` and `clock` are those of the test's traffic.
+    `call` is the number of the current call of the test function: 0 before the first. The trouble is applied during the
+    first call only; `is_interrupted` is true if the trouble is an interrupt. `simulator` and `clock` are those of the
+    test's traffic.
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
@@ -73,7 +79,7 @@ class Probe:
 
     @property
     def trouble_layers(self) -> tuple[Layer, ...]:
-        """The layers that cause the trouble; empty in a baseline."""
+        """The layers that cause the trouble, for the transport; empty in a baseline."""
         return self._armed.layers if self._armed else ()
 
     @property
@@ -82,7 +88,7 @@ class Probe:
         return self._armed.count_fired() if self._armed else 0
 
     def use_simulator(self, simulator: Simulator | None) -> None:
-        """Remember the simulator that answers the test, or None if a recording does."""
+        """Store the simulator that answers the test, or None if a recording answers it."""
         self.simulator = simulator
         for surprise in self._armed.surprises if self._armed else ():
             surprise.simulator = simulator
@@ -91,7 +97,7 @@ class Probe:
         """Return the turn that answers a request, given the scenario's turn or None.
 
         Under a trouble the agent may send a request that the scenario does not know. The answer is then the turn that a
-        surprise has replaced, or one that is of no use.
+        surprise has replaced, or a turn that only fills the gap.
         """
         self._legal_bodies.append(body)
         if self._armed is None:
@@ -99,14 +105,14 @@ class Probe:
         surprises = self._armed.surprises
         if turn is None:
             self._is_off_script = True
-            displaced = (turn for one in surprises if (turn := one.take_displaced()) is not None)
+            displaced = (turn for one in surprises if (turn := one.pop_replaced_turn()) is not None)
             return next(displaced, None) or ScenarioTurn(text="Understood.")
         for surprise in surprises if self.call == 1 else ():
             turn = surprise.edit_turn(turn)
         return turn
 
     def start_tool(self, name: str) -> ObservedToolRun:
-        """Note that a tool is called. Return the call, with its trouble if it is in the first call of the test."""
+        """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""
         armed = self._armed.tool if self._armed and self.call == 1 else None
         with self._lock:
             run = ObservedToolRun(
@@ -116,15 +122,15 @@ class Probe:
         return run
 
     def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
-        """Return the layer that observes the requests, and those that cause the trouble."""
+        """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
         return (self._observe_client, *map(self._only_in_first_call, troubles))
 
     def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
-        """Return the facts of the run, once it is over."""
+        """Return the observed facts of the run. Call this when the run is over."""
         simulator = self.simulator
         return TestObservation(
             calls=tuple(calls),
-            exchanges=tuple(map(self._exchange, self._entries)),
+            exchanges=tuple(map(self._observed_exchange, self._entries)),
             fired=self.fired,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
             is_off_script=self._is_off_script,
@@ -134,10 +140,14 @@ class Probe:
         )
 
     def _only_in_first_call(self, layer: Layer) -> Layer:
+        """Return a layer that does nothing except in the first call of the test function."""
         return lambda request: layer(request) if self.call == 1 else None
 
     def _observe_client(self, request: Request) -> Edit:
-        """Store each request and its answer as the client sees it. Raise `FloodError` if there are too many."""
+        """Store a request, and its answer as the client receives it.
+
+        Raise `FloodError` if there are too many requests.
+        """
         entry = _Entry(request, self.call, self.clock.now())
         with self._lock:
             self._entries.append(entry)
@@ -150,7 +160,8 @@ class Probe:
 
         return keep
 
-    def _exchange(self, entry: _Entry) -> ObservedExchange:
+    def _observed_exchange(self, entry: _Entry) -> ObservedExchange:
+        """Return a stored request with its parsed answer."""
         response = tuple(entry.pieces)
         answer, head = parse_response(response), response[0] if response else None
         body = decode_json_object(entry.request.body)
@@ -166,10 +177,10 @@ class Probe:
             points=reached_point_names(one.data for one in response if isinstance(one, Chunk))
             if answer.streamed
             else (),
-            refusal="" if body in self._legal_bodies else self._refusal(entry.request),
+            refusal="" if body in self._legal_bodies else self._refusal_of_unanswered(entry.request),
         )
 
-    def _refusal(self, request: Request) -> str:
-        """Return why the API refuses a request that no turn has answered, or an empty string."""
+    def _refusal_of_unanswered(self, request: Request) -> str:
+        """Return why the API would refuse a request that no turn has answered, or an empty string."""
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         return self.simulator.refusal_reason(request) if self.simulator and is_prompt else ""

@@ -14,12 +14,15 @@ _IGNORED = "does not apply"
 
 @dataclass(frozen=True, slots=True)
 class Ratchet:
-    """The outcomes of an earlier sweep: for each test, the outcome of each trouble, by name."""
+    """The outcomes of an earlier sweep, which later results must not fall below.
+
+    `outcomes` has, for each test, the outcome of each trouble, by name.
+    """
 
     outcomes: Mapping[str, Mapping[str, str]]
 
     def judge(self, result: PlayResult) -> PlayResult:
-        """Return a result without its known findings, and with a new finding if it got worse."""
+        """Return a result as `known` if it failed in the same way before, or as failed if it got worse."""
         before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:
             return result
@@ -32,7 +35,7 @@ class Ratchet:
 
 
 def describe_outcome(result: PlayResult) -> str:
-    """Return the outcome of a result, with the oracle that failed it."""
+    """Return the outcome of a result, with the name of the oracle that found the failure."""
     return f"failed: {result.findings[0].oracle}" if result.findings else result.outcome
 
 

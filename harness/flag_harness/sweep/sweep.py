@@ -15,7 +15,7 @@ from flag_harness.sweep.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The verdicts of one trial, one for each combination, by id. `kind` is the name of the fault's kind."""
+    """The verdicts of one trial by the id of the flag combination. `kind` is the name of the fault's kind."""
 
     trial: str
     kind: str
@@ -23,12 +23,12 @@ class TrialResult:
 
     @property
     def applies(self) -> bool:
-        """True if the fault fired under at least one combination."""
+        """Whether the fault fired under at least one combination."""
         return any(verdict.outcome is not TrialOutcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One line for each combination that the agent did not survive."""
+        """One line for each combination under which the agent did not survive."""
         return tuple(
             f"{combination}: {verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")
             for combination, verdict in self.verdicts
@@ -55,9 +55,9 @@ def result_from_json(value: list[Any]) -> TrialResult:
 
 @dataclass(slots=True)
 class Sweep:
-    """Runs one agent through trials (one fault each).
+    """Runs one agent through many trials, each with one fault.
 
-    `directory` is for temporary files. A prompt that takes more than `patience` real seconds has hung.
+    `directory` is for temporary files. A prompt that takes more than `patience` real seconds counts as hung.
     """
 
     make_agent: AgentFactory
@@ -72,7 +72,7 @@ class Sweep:
 
     def result(self, trial: Trial) -> TrialResult:
         """Run one trial under every combination. Raise `HarnessError` if the agent fails without any fault."""
-        verdicts = tuple((combination.id, self._verdict(trial, combination)) for combination in self.combinations)
+        verdicts = tuple((combination.id, self._run_and_judge(trial, combination)) for combination in self.combinations)
         return TrialResult(trial.name, trial.fault.name, verdicts)
 
     def check(self) -> None:
@@ -86,17 +86,19 @@ class Sweep:
             )
 
     def baseline(self, combination: Combination) -> Observation:
-        """Return the observation of a run without a fault. Raise `HarnessError` if the agent fails without one."""
+        """Return the observed run without a fault. Raise `HarnessError` if the agent fails in it."""
         self.check()
         return self._run_baseline(combination)
 
     def _run_baseline(self, combination: Combination) -> Observation:
+        """Run a conversation without a fault, once for each combination, and return the observed facts."""
         if combination.id not in self._baselines:
             observed = run_trial(self.make_agent, None, combination, self.directory, self.patience)
             self._baselines[combination.id] = observed
         return self._baselines[combination.id]
 
-    def _verdict(self, trial: Trial, combination: Combination) -> TrialVerdict:
+    def _run_and_judge(self, trial: Trial, combination: Combination) -> TrialVerdict:
+        """Run a trial under one combination, and return the verdict."""
         baseline = self.baseline(combination)
         if not trial.can_apply(baseline.streamed):
             return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)

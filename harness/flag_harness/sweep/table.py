@@ -30,7 +30,7 @@ def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
 
 
 def terminal_lines(results: Sequence[TrialResult]) -> Iterator[str]:
-    """Yield the table for a terminal: a line for each kind of fault, the total, and the summary."""
+    """Yield the table of outcomes for a terminal: a line for each kind of fault, the total, and the summary."""
     width = max((len(result.kind) for result in results), default=0)
     yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA])
     for kind in dict.fromkeys(result.kind for result in results):
@@ -71,16 +71,19 @@ def long_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
 
 def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:
     headings = (*(outcome.value for outcome in _COLUMNS), *_MAXIMA)
-    cells = (f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells(results), strict=True))
+    cells = (f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _count_cells(results), strict=True))
     return f"{name:<{width}}  " + "  ".join(cells)
 
 
 def _markdown_row(name: str, results: Sequence[TrialResult]) -> str:
-    return f"| {name} | " + " | ".join(_cells(results)) + " |"
+    return f"| {name} | " + " | ".join(_count_cells(results)) + " |"
 
 
-def _cells(results: Sequence[TrialResult]) -> Iterator[str]:
-    """Yield the cells of a row: the count of each outcome (empty if 0), and the two maxima."""
+def _count_cells(results: Sequence[TrialResult]) -> Iterator[str]:
+    """Yield the cells of a row: the count of each outcome (empty if 0), then the maxima of two numbers.
+
+    These are the largest number of requests and of seconds in one trial.
+    """
     counts = count_outcomes(results)
     yield from (str(counts[outcome] or "") for outcome in _COLUMNS)
     verdicts = [verdict for result in results for _, verdict in result.verdicts]

@@ -12,13 +12,16 @@ Line: TypeAlias = tuple[str, ...]
 
 
 def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
-    """Return a line for each block of a conversation, leaving out blank texts and thinking."""
+    """Return one tuple for each block of a conversation: role, type and content.
+
+    Blank texts and thinking are left out.
+    """
     found = [_block_line(message["role"], block) for message in messages for block in _blocks(message["content"])]
     return tuple(line for line in found if line is not None)
 
 
 def response_lines(response: Response) -> tuple[Line, ...] | None:
-    """Return the lines of the message in a response, or None if it holds no complete message."""
+    """Return the lines of the message in a response, or None if it contains no complete message."""
     reply = parse_response(response)
     is_complete = reply.complete if reply.streamed else isinstance(response[-1], End)
     if reply.status != 200 or reply.error is not None or not is_complete:
@@ -30,10 +33,12 @@ def response_lines(response: Response) -> tuple[Line, ...] | None:
 
 
 def _blocks(content: Any) -> list[Mapping[str, Any]]:
+    """Return the content of a message as a list of blocks."""
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
 def _block_line(role: str, block: Mapping[str, Any]) -> Line | None:
+    """Return a block as a tuple of role, type and content, or None if it is blank or thinking."""
     kind = block["type"]
     match kind:
         case "text":

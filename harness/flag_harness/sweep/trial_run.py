@@ -46,9 +46,9 @@ _API_VARIABLES: Mapping[str, str | None] = {
 
 
 class TrialRun:
-    """One conversation of an agent. Call `run` once. The agent's tool writes its side effects to a file in `directory`.
+    """One conversation of an agent, to be run once. The agent's tool writes its side effects to a file.
 
-    The agent runs in a thread of its own, which is abandoned if the agent does not end.
+    The file is in `directory`. The agent runs in a thread of its own, which is abandoned if the agent does not end.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TrialRun:
 
     def run(self) -> Observation:
         """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
-        with self._environment():
+        with self._set_up_environment():
             self._send_prompt(ASK, self._fault)
             if self._turns[-1][1] != "returned":
                 self._send_prompt(GO_ON)
@@ -81,8 +81,8 @@ class TrialRun:
         return self._observation()
 
     @contextmanager
-    def _environment(self) -> Iterator[None]:
-        """Inside the context, set up the event loop, environment variables, virtual time and upstream."""
+    def _set_up_environment(self) -> Iterator[None]:
+        """Set up the event loop, environment variables, virtual time and upstream while the `with` block runs."""
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
@@ -97,15 +97,17 @@ class TrialRun:
             yield
 
     def _send_prompt(self, prompt: str, fault: Fault | None = None) -> None:
+        """Send a prompt to the agent and store how it ended. Do nothing if an earlier prompt hung."""
         if self._turns and self._turns[-1][1] == "hung":
             return
         self._restart_deadline()
         self._fault_is_active = fault is not None
         with patch_refused_keywords(fault) if fault else nullcontext():
-            ending, message = self._run_turn(lambda: self._run_agent(prompt))
+            ending, message = self._run_until_end(lambda: self._run_agent(prompt))
         self._turns.append((prompt, ending, message))
 
     def _restart_deadline(self) -> None:
+        """Give the agent the full virtual and real time for the next prompt."""
         self._loop.deadline, self._loop.patience = self._loop.time() + MAX_VIRTUAL_SECONDS, self._patience / 2
 
     async def _run_agent(self, prompt: str) -> None:
@@ -113,8 +115,8 @@ class TrialRun:
             self._agent = self._make_agent(self._context())
         await self._agent.run(prompt)
 
-    def _run_turn(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
-        """Run a turn. Return how it ended, and the message of its exception or an empty string."""
+    def _run_until_end(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
+        """Run a turn of the agent. Return how it ended, and the message of its exception or an empty string."""
         from anthropic import AnthropicError
 
         ending: Ending = "returned"
@@ -124,12 +126,13 @@ class TrialRun:
         except VirtualTimeout as error:
             ending, message = "hung", str(error)
         except (AgentGaveUp, AnthropicError) as error:
-            ending, message = "gave up", _describe(error)
+            ending, message = "gave up", _exception_text(error)
         except (Exception, asyncio.CancelledError) as error:
-            ending, message = "raised", _describe(error)
+            ending, message = "raised", _exception_text(error)
         return ("hung", self._loop.end_reason) if self._loop.end_reason else (ending, message)
 
     def _context(self) -> SweepContext:
+        """Return the context that the agent gets, with the sweep's tool."""
         tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool)
         return SweepContext(
             model=MODEL,
@@ -140,17 +143,17 @@ class TrialRun:
         )
 
     async def _run_note_tool(self, step: str) -> str:
-        """Run the sweep's tool, which writes a line to a file, so that the agent cannot hide the call."""
+        """Run the sweep's tool. It writes a line to a file, so that the agent cannot hide the call."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")
         return NOTED
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
-        """Apply the fault to a request of the first prompt. Used as a layer."""
+        """Apply the fault to the requests of the first prompt. This is a layer."""
         return self._fault(request) if self._fault and self._fault_is_active else None
 
     def _limit_requests(self, request: Request) -> Response | None:
-        """End a conversation with too many requests, and leave later requests unanswered. Used as a layer."""
+        """End a conversation with too many requests, and never answer later requests. This is a layer."""
         self._requests += 1
         if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
             return (End(math.inf),)
@@ -159,7 +162,7 @@ class TrialRun:
         return None
 
     def _end_agent(self) -> None:
-        """End all tasks and threads that the agent has left running."""
+        """Stop all tasks and threads that the agent has left running."""
         self._restart_deadline()
         self._loop.end_reason = ""
         if not self._thread.abandoned:
@@ -169,6 +172,7 @@ class TrialRun:
         self._thread.stop()
 
     def _observation(self) -> Observation:
+        """Return the observed facts about the conversation."""
         exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)
         return Observation(
@@ -192,9 +196,10 @@ def run_trial(
     directory: Path,
     patience: float = PATIENCE_SECONDS,
 ) -> Observation:
-    """Run one conversation with a new agent, and return the observed facts. `directory` is for the tool's file.
+    """Run one conversation with a new agent, and return the observed facts.
 
-    A prompt that takes more than `patience` real seconds has hung.
+    `directory` is for the file that the tool writes. A prompt that takes more than `patience` real seconds counts as
+    hung.
     """
     return TrialRun(make_agent, trial, combination, directory, patience).run()
 
@@ -203,14 +208,15 @@ def _request_lines(request: Request) -> tuple[Line, ...]:
     return conversation_lines(json.loads(request.body)["messages"])
 
 
-def _describe(error: BaseException) -> str:
+def _exception_text(error: BaseException) -> str:
+    """Return the type and the shortened message of an exception."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text:.200}" if text else type(error).__name__
 
 
 @contextmanager
 def seed_random() -> Iterator[None]:
-    """Seed `random` inside the context, so that an agent gets the same random numbers in every run of a sweep."""
+    """Seed `random` while the `with` block runs, so that an agent gets the same random numbers in every run."""
     before = random.getstate()
     random.seed(0)
     try:
@@ -221,7 +227,7 @@ def seed_random() -> Iterator[None]:
 
 @contextmanager
 def _set_variables(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables, and unset those whose value is None."""
+    """Set environment variables while the `with` block runs; unset those whose value is None."""
     with patch.dict(os.environ):
         for name, value in values.items():
             if value is None:

@@ -64,7 +64,10 @@ class Trial:
         return str(self.fault)
 
     def can_apply(self, streams: bool) -> bool:
-        """Return whether the fault can fire. The point `inside_body` needs a plain answer, all others a stream."""
+        """Return whether the fault can fire if the agent streams (`streams`) or does not.
+
+        The point `inside_body` needs an answer that is not a stream; all other points need a stream.
+        """
         at = dict(self.fault.arguments).get("at") or ("inside_text" if self._needs_stream else None)
         return at is None or streams == (at != INSIDE_BODY)
 
@@ -74,7 +77,7 @@ class Trial:
 
 
 def all_trials() -> tuple[Trial, ...]:
-    """Return every trial of a full sweep, kind by kind."""
+    """Return all trials of a full sweep, grouped by kind of fault."""
     return tuple(make_trial(fault) for kind in FAULT_KINDS.values() for fault in _kind_faults(kind))
 
 
@@ -89,7 +92,7 @@ def count_pairs(trials: tuple[Trial, ...]) -> int:
 
 
 def _kind_faults(kind: FaultKind) -> Iterator[Fault]:
-    """Yield a kind's faults on the first request, on the second (after the tool ran), and on every request."""
+    """Yield a kind's faults to try: on the first request, on the second (after the tool ran), and on all."""
     for arguments in ARGUMENTS.get(kind.name, ({},)):
         points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and has_effect(kind, point)]
         yield from (kind.make(**arguments, at=point, on=1) for point in points)
@@ -101,7 +104,7 @@ def _kind_faults(kind: FaultKind) -> Iterator[Fault]:
 
 
 def has_effect(kind: FaultKind, point: str) -> bool:
-    """Return whether a kind of fault changes anything at a point."""
+    """Return whether a kind of fault can change an answer at this point of the stream."""
     if kind.name == "reordered_events" and point == "after_message_delta":
         return False  # reordering needs two events, and only one follows
     return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT

@@ -22,7 +22,7 @@ CallEnding: TypeAlias = Literal["returned", "assertion", "reported", "raised", "
 
 @dataclass(frozen=True, slots=True)
 class ObservedExchange:
-    """One request, and its answer as the client saw it.
+    """One request, and its answer as the client received it.
 
     Attributes:
         call: 1 for the test function, 2 for its repetition, 0 for the setup of fixtures.
@@ -34,7 +34,7 @@ class ObservedExchange:
         response_headers: the headers of the answer; empty if there was none.
         answer: the parsed answer.
         points: the names of the points that the stream of the answer reaches.
-        refusal: why the API refuses the request as invalid, or an empty string.
+        refusal: why the API would refuse the request as invalid, or an empty string.
     """
 
     call: int
@@ -50,21 +50,21 @@ class ObservedExchange:
 
     @property
     def is_prompt(self) -> bool:
-        """True if the request asks the model for a message."""
+        """Whether the request asks the model for a message."""
         return self.path.partition("?")[0] == "/v1/messages" and isinstance(self.body.get("messages"), list)
 
     @property
     def is_complete(self) -> bool:
-        """True if a whole message arrived."""
+        """Whether the client received a whole message."""
         return self.answer.status == 200 and self.answer.error is None and self.answer.complete
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedToolCall:
-    """One call of a tool that the project names.
+    """One call of a tool that the project has named in its settings.
 
-    `call` is that of the test function, as in `ObservedExchange`; `requests` is the number of requests that were sent
-    before. `error` is the message of the exception that the tool raised; empty if it raised none.
+    `call` is 1 if the test function runs, 2 in its repetition, 0 before. `requests` is the number of requests that were
+    sent before this call. `error` is the message of the exception that the tool raised; empty if it raised none.
     """
 
     call: int
@@ -75,10 +75,10 @@ class ObservedToolCall:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """How one call of the test function ended.
+    """The result of one call of the test function.
 
-    `message` and `place` (file and line) are those of the exception; `seconds` is how long the call took. `usage` has
-    the tokens that the agent reports for the call, by their names in the API; empty if it reports none.
+    `message` and `place` (file and line) describe the exception; `seconds` is how long the call took. `usage` has the
+    tokens that the agent reports for the call, by their names in the API; empty if it reports none.
     """
 
     ending: CallEnding
@@ -115,25 +115,25 @@ class TestObservation:
     tool_calls: tuple[ObservedToolCall, ...] = ()
 
     def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
-        """Yield all requests of one call of the test function."""
+        """Yield all requests of one call of the test function, with their answers."""
         return (one for one in self.exchanges if one.call == call)
 
     def prompts(self, call: int | None = None) -> Iterator[ObservedExchange]:
-        """Yield the requests for messages, of one call of the test function or of all."""
+        """Yield the requests for messages, of one call of the test function or (None) of all."""
         return (one for one in self.exchanges if one.is_prompt and call in (None, one.call))
 
     @property
     def first_call(self) -> CallResult:
-        """The result of the test function."""
+        """The result of the first call of the test function."""
         return self.calls[0]
 
     @property
     def second_call(self) -> CallResult | None:
-        """The result of its repetition, or None if it was not called again."""
+        """The result of the second call of the test function, or None if it was called once."""
         return self.calls[1] if len(self.calls) > 1 else None
 
 
 def without_assertions(observed: TestObservation) -> TestObservation:
-    """Return the run of a test as if its own assertions had passed."""
+    """Return the observed run of a test, changed as if the test's own assertions had passed."""
     calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.calls)
     return replace(observed, calls=tuple(calls))

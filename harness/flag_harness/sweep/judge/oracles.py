@@ -10,11 +10,11 @@ from flag_harness.sweep.judge.tools import find_hidden_tool_error, find_mixed_up
 from flag_harness.sweep.judge.turns import (
     answer_lines,
     blocks_of,
+    count_user_texts,
     find_repeated_user_text,
     has_all_answers,
-    most_user_texts,
+    most_frequent_user_texts,
     request_lines,
-    user_texts,
 )
 from flag_harness.sweep.judge.usage import find_wrong_usage
 from flag_harness.wire.timeline import header_value
@@ -35,7 +35,10 @@ Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure: the oracle that found it, the reason, and the place of the exception, if there is one."""
+    """A failure of a test under a trouble: the oracle that found it, the reason, and the place of the exception.
+
+    An oracle is a function that checks one rule. `place` is empty without an exception.
+    """
 
     oracle: str
     reason: str
@@ -43,7 +46,10 @@ class Finding:
 
 
 def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[Finding, ...]:
-    """Return the findings of the oracles about a run, the most likely cause first."""
+    """Return what the oracles (checks) find wrong with a run, the most likely cause first.
+
+    Each compares the run with `baseline`, the same test's run without a trouble.
+    """
     places = {"raw exception": observed.first_call.place, "own assertion": observed.first_call.place}
     if observed.second_call is not None:
         places["next prompt"] = observed.second_call.place
@@ -52,6 +58,7 @@ def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple
 
 
 def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return how a test call hung or took too long, or an empty string."""
     for call in observed.calls:
         if call.ending == "hung":
             return call.message or "the test does not end"
@@ -61,20 +68,24 @@ def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
 
 
 def _find_flood(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that the test sent far more requests than in the baseline, or an empty string."""
     sent, usual = len(list(observed.prompts(1))), len(list(baseline.prompts(1)))
     return f"{sent} requests, not {usual}" if sent > 3 * usual + MAX_EXTRA_REQUESTS else ""
 
 
 def _find_raw_exception(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return the message of an unexpected exception of the test function, or an empty string."""
     return observed.first_call.message if observed.first_call.ending == "raised" else ""
 
 
 def _find_too_many_marks(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that a request has more cache marks than the API accepts, or an empty string."""
     marks = max((_count_marks(one.body) for one in observed.prompts()), default=0)
     return f"a request has {marks} cache marks; the API accepts {MAX_CACHE_MARKS}" if marks > MAX_CACHE_MARKS else ""
 
 
 def _count_marks(value: Any) -> int:
+    """Return the number of cache marks in a JSON value."""
     if isinstance(value, list):
         return sum(map(_count_marks, value))
     if isinstance(value, dict):
@@ -84,11 +95,13 @@ def _count_marks(value: Any) -> int:
 
 
 def _find_illegal_request(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return why the API would refuse one of the requests, or an empty string."""
     return next((one.refusal for one in observed.exchanges if one.refusal), "")
 
 
 def _find_executed_cut_call(observed: TestObservation, baseline: TestObservation) -> str:
-    cut = dict(_cut_calls(observed))
+    """Return that the agent ran a tool call of an answer that was cut off or refused, or an empty string."""
+    cut = dict(_calls_in_cut_answers(observed))
     for one in observed.prompts():
         for block in blocks_of(one, "user"):
             name = cut.get(str(block.get("tool_use_id")))
@@ -97,8 +110,8 @@ def _find_executed_cut_call(observed: TestObservation, baseline: TestObservation
     return ""
 
 
-def _cut_calls(observed: TestObservation) -> Iterator[tuple[str, str]]:
-    """Yield the id and the tool of each call that must not run: the answer was cut off inside it, or refused."""
+def _calls_in_cut_answers(observed: TestObservation) -> Iterator[tuple[str, str]]:
+    """Yield the id and the tool of each call that must not run, because its answer was cut off or refused."""
     for one in observed.prompts():
         calls = [block for block in one.answer.blocks if block.get("type") == "tool_use"]
         reason = one.answer.message.get("stop_reason")
@@ -110,6 +123,7 @@ def _cut_calls(observed: TestObservation) -> Iterator[tuple[str, str]]:
 
 
 def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that a request contains part of a cut-off answer as if it were complete, or an empty string."""
     whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
     whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
@@ -120,8 +134,9 @@ def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) 
 
 
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that a request contains the user's turn more often than the baseline, or an empty string."""
     for call in (1, 2):
-        allowed = most_user_texts(one for one in baseline.prompts() if one.call <= call)
+        allowed = most_frequent_user_texts(one for one in baseline.prompts() if one.call <= call)
         for one in observed.prompts(call):
             if text := find_repeated_user_text(request_lines(one), allowed):
                 return f"a request holds the user's turn more than once: {text[:60]!r}"
@@ -129,16 +144,18 @@ def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservatio
 
 
 def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that the last request lacks a turn that the baseline has, or an empty string."""
     if not is_recovered(observed, baseline) or not (prompts := list(observed.prompts(1))):
         return ""
     found, expected = request_lines(prompts[-1]), request_lines(list(baseline.prompts(1))[-1])
-    if sum(user_texts(found).values()) < sum(user_texts(expected).values()):
+    if sum(count_user_texts(found).values()) < sum(count_user_texts(expected).values()):
         return "the last request lacks a turn of the user"
     own, usual = (sum(line[0] == "assistant" for line in lines) for lines in (found, expected))
     return "the last request lacks an answer of the model" if own < usual else ""
 
 
 def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that the agent retried sooner than `retry-after` allows, or an empty string."""
     for first, second in pairwise(observed.prompts(1)):
         seconds = _retry_after(first)
         waited = second.sent - first.ended
@@ -163,12 +180,14 @@ def _retry_after(exchange: ObservedExchange) -> float:
 
 
 def _find_broken_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return that many requests changed their cached prefix, or an empty string."""
     marked = sum(_count_marks(one.body) > 0 for one in observed.prompts())
     broken = observed.broken_prefixes
     return f"{broken} of {marked} requests change the cached prefix" if broken >= 2 and broken * 2 >= marked else ""
 
 
 def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return why the second call failed although it passed in the baseline, or an empty string."""
     again, usual = observed.second_call, baseline.second_call
     if again is None or usual is None or usual.ending != "returned":
         return ""
@@ -178,12 +197,16 @@ def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservatio
 
 
 def _find_failed_assertion(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return the failed assertion of a test that got all answers of the baseline, or an empty string."""
     is_assertion = observed.first_call.ending == "assertion"
     return observed.first_call.message if is_assertion and _has_baseline_answers(observed, baseline, call=1) else ""
 
 
 def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got every answer of the baseline, so that the test's own assertions must hold."""
+    """Return whether the agent got every answer of the baseline in this call.
+
+    If it did, the test's own assertions must hold.
+    """
     return not observed.is_off_script and has_all_answers(observed, baseline, call)
 
 

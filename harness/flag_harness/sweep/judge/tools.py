@@ -17,9 +17,9 @@ _Call: TypeAlias = tuple[str, str]
 
 
 def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return which tool failed without an error in the result that the model got, or an empty string."""
+    """Return that a tool failed but the model was not told so, or an empty string."""
     for index, call in enumerate(observed.tool_calls):
-        if call.error != TOOL_ERROR or _ran_again(call, observed.tool_calls[index + 1 :]):
+        if call.error != TOOL_ERROR or _is_repeated_successfully(call, observed.tool_calls[index + 1 :]):
             continue
         results = [*_next_results(observed, call)]
         if results and not any(map(_shows_error, results)):
@@ -27,13 +27,13 @@ def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation)
     return ""
 
 
-def _ran_again(call: ObservedToolCall, later: Iterable[ObservedToolCall]) -> bool:
-    """Return whether the agent called the tool again with success before its next request."""
+def _is_repeated_successfully(call: ObservedToolCall, later: Iterable[ObservedToolCall]) -> bool:
+    """Return whether the agent called the tool again, with success, before its next request."""
     return any(one.name == call.name and one.requests == call.requests and not one.error for one in later)
 
 
 def _next_results(observed: TestObservation, call: ObservedToolCall) -> Iterator[Mapping[str, Any]]:
-    """Yield the results in the last message of the first prompt after a tool call."""
+    """Yield the tool results in the last message of the first prompt after a tool call."""
     for one in observed.exchanges[call.requests :]:
         if one.is_prompt and one.call == call.call:
             content = one.body["messages"][-1].get("content") if one.body["messages"] else None
@@ -43,25 +43,26 @@ def _next_results(observed: TestObservation, call: ObservedToolCall) -> Iterator
 
 
 def _shows_error(result: Mapping[str, Any]) -> bool:
-    return bool(result.get("is_error")) or _ERROR_WORDS.search(_content(result)) is not None
+    """Return whether a tool result says that the tool failed."""
+    return bool(result.get("is_error")) or _ERROR_WORDS.search(_result_text(result)) is not None
 
 
 def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return which call got the result of another call of the baseline, or an empty string."""
+    """Return which call got the result that belongs to another call in the baseline, or an empty string."""
     known: dict[_Call, set[str]] = defaultdict(set)
-    for call, content in _results(baseline.prompts()):
+    for call, content in _calls_with_results(baseline.prompts()):
         known[call].add(content)
     if len(known) < 2:
         return ""
-    for call, content in _results(observed.prompts()):
+    for call, content in _calls_with_results(observed.prompts()):
         others = [other for other, contents in known.items() if other != call and content in contents]
         if others and call in known and content not in known[call]:
             return f"the result of {' '.join(others[0])} was sent for the call {' '.join(call)}"
     return ""
 
 
-def _results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_Call, str]]:
-    """Yield each call whose result is in a request, with the content of the result."""
+def _calls_with_results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_Call, str]]:
+    """Yield each tool call (name and input) whose result is in a request, with the text of the result."""
     for one in prompts:
         calls = {
             block.get("id"): (str(block.get("name")), json.dumps(block.get("input"), sort_keys=True))
@@ -70,8 +71,9 @@ def _results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_Call, str]]
         }
         for block in blocks_of(one, "user"):
             if block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
-                yield calls[block["tool_use_id"]], _content(block)
+                yield calls[block["tool_use_id"]], _result_text(block)
 
 
-def _content(result: Mapping[str, Any]) -> str:
+def _result_text(result: Mapping[str, Any]) -> str:
+    """Return the content of a tool result as JSON text."""
     return json.dumps(result.get("content"))

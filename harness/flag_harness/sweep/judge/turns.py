@@ -9,7 +9,7 @@ from flag_harness.sweep.transcript import Line, conversation_lines
 
 
 def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
-    """Return the lines of a request's conversation, or an empty tuple if it is malformed."""
+    """Return the conversation of a request, one line for each block; empty if it is malformed."""
     try:
         return conversation_lines(exchange.body["messages"])
     except (KeyError, TypeError, AttributeError):
@@ -17,36 +17,36 @@ def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
 
 
 def answer_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
-    """Return the lines of the answer, or of the part that arrived."""
+    """Return the blocks of the answer, or of the part that arrived, one line for each block."""
     try:
         return conversation_lines([{"role": "assistant", "content": exchange.answer.blocks}])
     except (KeyError, TypeError, AttributeError):
         return ()
 
 
-def user_texts(lines: Iterable[Line]) -> Counter[Line]:
-    """Count each text of the user in a conversation. Tool results are left out."""
+def count_user_texts(lines: Iterable[Line]) -> Counter[Line]:
+    """Count each text of the user in the lines of a conversation. Tool results are left out."""
     return Counter(line for line in lines if line[:2] == ("user", "text"))
 
 
 def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> str:
-    """Return a text of the user that a conversation holds more often than `allowed`, or an empty string.
+    """Return a text of the user that occurs more often in `found` than in `allowed`, or an empty string.
 
     Texts that are not in `allowed` may occur once.
     """
-    return next((line[2] for line, count in user_texts(found).items() if count > max(1, allowed[line])), "")
+    return next((line[2] for line, count in count_user_texts(found).items() if count > max(1, allowed[line])), "")
 
 
-def most_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
+def most_frequent_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
     """Return how often each text of the user occurs in the request that repeats it most."""
     most: Counter[Line] = Counter()
     for exchange in exchanges:
-        most |= user_texts(request_lines(exchange))
+        most |= count_user_texts(request_lines(exchange))
     return most
 
 
 def has_all_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got every answer that it got in the baseline, complete, in this call."""
+    """Return whether the agent got, in this call, every answer of the baseline complete."""
     arrived = Counter(answer_lines(one) for one in observed.prompts(call) if one.is_complete)
     return Counter(answer_lines(one) for one in baseline.prompts(call)) <= arrived
 

@@ -11,7 +11,7 @@ USAGE_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", 
 
 
 def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return how the reported tokens differ from those of the answers, or an empty string.
+    """Return how the tokens that the agent reports differ from those of the answers, or an empty string.
 
     An agent that failed, or that repeated a request, need not count answers that it could not use. A call is not
     compared if the usage of one of its answers cannot be read.
@@ -23,12 +23,16 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
         is_plain = call.ending == "returned" and is_whole
         if any(one.answer.status == 200 and one.answer.usage is None for one in prompts):
             continue
-        if reason := _compare(call, prompts, is_plain=is_plain):
+        if reason := _usage_difference(call, prompts, is_plain=is_plain):
             return reason
     return ""
 
 
-def _compare(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+def _usage_difference(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+    """Return how the tokens that a call reports differ from those of its answers, or an empty string.
+
+    If `is_plain`, no answer was lost, so the report must not be lower than the tokens of complete answers.
+    """
     all_answers = _sum_usage(prompts)
     whole_answers = _sum_usage(one for one in prompts if one.is_complete)
     for name, reported in call.usage.items():
@@ -43,6 +47,7 @@ def _sum_usage(exchanges: Iterable[ObservedExchange]) -> Usage:
 
 
 def _answer_usage(exchange: ObservedExchange) -> Usage:
+    """Return the usage of an answer, or an empty usage if a fault made it unreadable."""
     try:
         return Usage.from_mapping(exchange.answer.usage)
     except ValueError:  # an answer that a fault has garbled

@@ -21,7 +21,10 @@ PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "reported", "acc
 
 @dataclass(frozen=True, slots=True)
 class PlayResult:
-    """The result of one test under one trouble, with the number of requests and the seconds of the test function."""
+    """The result of one test under one trouble.
+
+    `requests` and `seconds` belong to the test function.
+    """
 
     nodeid: str
     kind: str
@@ -47,18 +50,19 @@ _ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
 def judge_play(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> PlayResult:
-    """Judge a run of a test under a trouble by comparing it with its run without one."""
+    """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
     ignored = _CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset()
     if kind in CHANGED_RESULT_KINDS:
         ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
-    outcome, findings = _judge(observed, baseline, ignored)
+    outcome, findings = _outcome_and_findings(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0
     return PlayResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
 
 
-def _judge(
+def _outcome_and_findings(
     observed: TestObservation, baseline: TestObservation, ignored: frozenset[str]
 ) -> tuple[PlayOutcome, tuple[Finding, ...]]:
+    """Return the outcome of a run, and what the oracles that are not `ignored` find."""
     if observed.problem:
         return "failed", (Finding("fixture", observed.problem),)
     if not observed.fired:
@@ -75,7 +79,7 @@ def _judge(
 
 
 def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
-    """Judge a run of a test without a trouble: it must pass, and the oracles must find nothing."""
+    """Judge a run of a test without a trouble: it must pass, and no oracle may find a failure."""
     call = observed.calls[0] if observed.calls else None
     found = find_failures(observed, observed) if call else ()
     findings = tuple(one for one in found if one.oracle not in _ENDING_ORACLES)

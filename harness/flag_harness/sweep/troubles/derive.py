@@ -32,8 +32,8 @@ _USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
 def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
     """Return the faults of one kind to try on a test.
 
-    Each point of a stream is tried on the first request that reaches it. Further faults strike the first request, the
-    first one after a tool result, the last one, and every request.
+    Each point of a stream is tried on the first request whose answer reaches it. Further faults are applied to the
+    first request, the first one after a tool result, the last one, and every request.
     """
     kind, requests = FAULT_KINDS[kind_name], list(baseline.exchanges_of_call(1))
     if not requests or (is_real_time and kind_name in SLOW_KINDS):
@@ -43,7 +43,7 @@ def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bo
 
 
 def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]:
-    """Return the surprises of one kind to try on a test: on the first prompt that it fits, and on the last."""
+    """Return the surprises of one kind to try on a test: on the first prompt that it can change, and the last."""
     kind, prompts = SURPRISES[kind_name], list(baseline.prompts(1))
     calls = tuple(call for one in prompts for call in _calls(one))
     fitting = [number for number, one in enumerate(prompts, start=1) if _can_surprise(kind, one)]
@@ -52,8 +52,8 @@ def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]
 
 
 def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
-    """Return the interrupts to try on a test: at each point, on the first request that reaches it and on the last."""
-    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _interrupted_points(baseline)]
+    """Return the interrupts to try on a test: each point on the first request that reaches it, and the last point."""
+    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _points_to_interrupt(baseline)]
 
 
 def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
@@ -65,7 +65,7 @@ def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     if not baseline.processes:
         return []
     is_kill = kind_name == "sigkill"
-    pairs = _reached_points(baseline) if is_kill else _interrupted_points(baseline)
+    pairs = _points_with_requests(baseline) if is_kill else _points_to_interrupt(baseline)
     make = SIGNALS[kind_name]
     return [Trouble(kind_name, make(at=point, on=number)) for number, point in dict.fromkeys(pairs)]
 
@@ -79,19 +79,21 @@ def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_t
     return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_troubled_calls(kind, calls)]
 
 
-def _interrupted_points(baseline: TestObservation) -> list[tuple[int, str]]:
-    reached = _reached_points(baseline)
+def _points_to_interrupt(baseline: TestObservation) -> list[tuple[int, str]]:
+    """Return request numbers and points: each point once, where it comes first, and the last point of all."""
+    reached = _points_with_requests(baseline)
     found = {point: number for number, point in reversed(reached)}
     return sorted({*((number, point) for point, number in found.items()), *reached[-1:]})
 
 
-def _reached_points(baseline: TestObservation) -> list[tuple[int, str]]:
-    """Return the number of each request of the first call with each point that its answer reaches."""
+def _points_with_requests(baseline: TestObservation) -> list[tuple[int, str]]:
+    """Return pairs of a request's number and a point that its answer reaches, for the first call of the test."""
     requests = enumerate(baseline.exchanges_of_call(1), start=1)
-    return [(number, point) for number, one in requests for point in _points(one)]
+    return [(number, point) for number, one in requests for point in _points_in_answer(one)]
 
 
 def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:
+    """Return whether a kind of surprise can change the answer of this exchange."""
     has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
     if kind.edit is None:
         return exchange.answer.streamed
@@ -99,19 +101,21 @@ def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:
 
 
 def _calls(exchange: ObservedExchange) -> Iterator[Call]:
+    """Yield the tool calls of an answer."""
     for block in exchange.answer.blocks:
         if block.get("type") == "tool_use" and isinstance(block.get("input"), dict):
             yield Call(name=str(block["name"]), input=block["input"])
 
 
 def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
-    chosen = _chosen_requests(requests)
-    for arguments in _arguments(kind, requests):
+    """Yield the faults of one kind to try, with all arguments, points and requests."""
+    chosen = _requests_to_try(requests)
+    for arguments in _arguments_to_try(kind, requests):
         if not kind.points:
             yield from (kind.make(**arguments, on=number) for number in chosen)
             yield kind.make(**arguments)
             continue
-        for number, point in _first_reached(kind, requests):
+        for number, point in _first_requests_at_points(kind, requests):
             yield kind.make(**arguments, at=point, on=number)
         for number in chosen[1:]:
             if point := _usual_point(kind, requests[number - 1]):
@@ -123,7 +127,7 @@ def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Itera
             yield kind.make(**arguments, at=point, on=chosen[0])
 
 
-def _chosen_requests(requests: Sequence[ObservedExchange]) -> list[int]:
+def _requests_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
     """Return the numbers of the first prompt, of the first one after a tool result, and of the last one."""
     prompts = [number for number, one in enumerate(requests, start=1) if one.is_prompt]
     after_tool = [number for number in prompts if _has_tool_result(requests[number - 1])]
@@ -134,8 +138,11 @@ def _has_tool_result(exchange: ObservedExchange) -> bool:
     return any(block.get("type") == "tool_result" for block in blocks_of(exchange, "user"))
 
 
-def _arguments(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
-    """Return the arguments to try. The parameters and betas to reject come from the requests."""
+def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
+    """Return the arguments to try for a kind of fault.
+
+    The parameters and betas to reject are those that the requests have.
+    """
     if kind.name == "parameter_rejected":
         names = dict.fromkeys(name for one in requests for name in one.body if name not in _NEEDED_PARAMETERS)
         return [{"parameter": name} for name in names]
@@ -146,23 +153,24 @@ def _arguments(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequenc
     return ARGUMENTS.get(kind.name, ({},))
 
 
-def _first_reached(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
-    """Yield each point of the kind that a stream reaches, with the number of the first request that reaches it."""
+def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
+    """Yield the number of the first request whose answer reaches a point of the kind, with that point."""
     for point in kind.points:
         if not has_effect(kind, point):
             continue
-        number = next((number for number, one in enumerate(requests, start=1) if point in _points(one)), None)
+        number = next((number for number, one in enumerate(requests, start=1) if point in _points_in_answer(one)), None)
         if number is not None:
             yield number, point
 
 
-def _points(exchange: ObservedExchange) -> tuple[str, ...]:
+def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
+    """Return the points that an answer has; `inside_body` if it is not a stream."""
     return exchange.points if exchange.answer.streamed else (INSIDE_BODY,)
 
 
 def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
-    """Return the point at which a fault of this kind strikes a request, or an empty string if there is none."""
-    reached = [point for point in _points(exchange) if point in kind.points and has_effect(kind, point)]
+    """Return the point at which a fault of this kind is tried on a request, or an empty string if there is none."""
+    reached = [point for point in _points_in_answer(exchange) if point in kind.points and has_effect(kind, point)]
     return next((point for point in (*_USUAL_POINTS, *reached) if point in reached), "")
 
 

@@ -16,7 +16,7 @@ INTERRUPT = "cancelled"
 
 
 class Interruption(KeyboardInterrupt):
-    """The interrupt that a sweep raises in code that runs in no task, as Ctrl-C does."""
+    """The exception by which a sweep interrupts code outside asyncio tasks, as Ctrl-C would."""
 
 
 @fault_kind(
@@ -26,7 +26,7 @@ class Interruption(KeyboardInterrupt):
     points=ALL_POINTS,
 )
 def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
-    """Return the effect of a user who cancels the turn when an answer has arrived up to a point."""
+    """Return the effect of a user who cancels the agent's turn when an answer has arrived up to a point."""
 
     def effect(due: DueRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
@@ -45,7 +45,7 @@ def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) ->
 
 
 def make_interrupt(at: str, on: int) -> Fault:
-    """Return the interrupt at a point of the answer to the request with the number `on`."""
+    """Return an interrupt at a point of the answer to request number `on`."""
     return cancelled(at=at, on=on)
 
 

@@ -19,52 +19,53 @@ _MOST_LEFT = 4
 
 
 def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
-    """Return four to eight of the troubles as one, or None if there are fewer than two kinds. The same seed draws the
-    same troubles.
+    """Return four to eight random troubles joined into one, or None if there are fewer than two kinds.
 
-    Each is of another kind, and each kind is equally likely, however many of its points there are. At most three strike
-    the same request, and at most one ends the agent's turn, since no other trouble would come after it.
+    The same seed draws the same troubles. Each is of another kind, and each kind is equally likely, however many of its
+    points there are. At most three affect the same request, and at most one ends the agent's turn, since no other
+    trouble would come after it.
     """
     random = Random(str(seed))
     kinds = sorted({one.kind for one in troubles})
     number, drawn = random.randint(_LEAST_TROUBLES, _MOST_TROUBLES), list[Trouble]()
     for kind in random.sample(kinds, len(kinds)):
-        able = [one for one in troubles if one.kind == kind and _fits(one, drawn)]
+        able = [one for one in troubles if one.kind == kind and _can_add(one, drawn)]
         if able and len(drawn) < number:
             drawn.append(random.choice(able))
     return join_troubles(drawn) if len(drawn) > 1 else None
 
 
-def _fits(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
-    """Return whether a trouble can be added to those that are drawn."""
+def _can_add(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
+    """Return whether a trouble can be added to those that are drawn already."""
     if _is_final(trouble):
         return not any(map(_is_final, drawn))
     return sum(_request_number(one) == _request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
 
 
 def _request_number(trouble: Trouble) -> object:
-    """Return the number of the request that a trouble strikes, or None if it strikes each."""
+    """Return the number of the request that a trouble affects, or None if it affects every request."""
     cause = trouble.cause
     return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.on
 
 
 def _is_final(trouble: Trouble) -> bool:
-    """Return whether a fault ends the agent's turn: it strikes every request, or is no use to retry after."""
+    """Return whether a fault ends the agent's turn: it affects every request, or retrying after it is no use."""
     cause = trouble.cause
     return isinstance(cause, Fault) and (cause.name in _FINAL_KINDS or "on" not in dict(cause.arguments))
 
 
 def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
-    """Return several troubles as one."""
+    """Return one trouble that applies all of these in the same run."""
     if len(troubles) == 1:
         return troubles[0]
     return Trouble(SCHEDULE, troubles[0].cause, troubles[0].calls, tuple(troubles[1:]))
 
 
 def shrink_schedule(schedule: Trouble, fails: Callable[[Trouble], bool]) -> Trouble:
-    """Return a part of a schedule under which the test still fails, but not without any of its troubles.
+    """Return as few of a schedule's troubles as possible under which the test still fails.
 
-    Leave out one trouble after the other, then try the smaller parts of what is left.
+    Leave out one trouble after the other, then try the smaller parts of what is left. `fails` runs the test under a
+    trouble.
     """
     kept = [*schedule.parts]
     for one in schedule.parts:

@@ -12,8 +12,8 @@ from flag_harness.flag import nearest_name
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
-def _silence(at: str) -> Effect:
-    """Return the effect that no more of an answer arrives from a point on, until the client leaves."""
+def _make_silence(at: str) -> Effect:
+    """Return the effect that nothing more of an answer arrives after a point, until the client gives up."""
 
     def silence_stream(point: PointContext) -> StreamChange:
         return StreamChange((Cut(point.at, "read_timeout"),))
@@ -24,21 +24,25 @@ def _silence(at: str) -> Effect:
     return make_point_effect(at, 1, silence_stream, silence_body)
 
 
-def _make_kind(name: str) -> Callable[..., Fault]:
+def _make_signal_kind(name: str) -> Callable[..., Fault]:
+    """Return the function that makes the fault in which the process gets this signal."""
+
     def signal(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
-        return _silence(at)
+        return _make_silence(at)
 
     signal.__name__ = name
     result = f"the process gets {name.upper()}"
     return fault_kind("interrupt", stream_result=result, create_result=result, points=ALL_POINTS)(signal)
 
 
-SIGNALS: Mapping[str, Callable[..., Fault]] = {name: _make_kind(name) for name in ("sigkill", "sigterm", "sigint")}
+SIGNALS: Mapping[str, Callable[..., Fault]] = {
+    name: _make_signal_kind(name) for name in ("sigkill", "sigterm", "sigint")
+}
 """For each signal, a function that makes the trouble of getting it at a point of an answer."""
 
 
 def parse_signal(text: str) -> tuple[str, Fault]:
-    """Parse a signal such as `sigkill/inside_text:on=2`. Return its name and the trouble.
+    """Parse a signal such as `sigkill/inside_text:on=2`. Return its name, and the fault that delays the answer.
 
     Raise `HarnessError` if there is no such signal or point.
     """

@@ -20,9 +20,10 @@ TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | No
 
 @dataclass(frozen=True, slots=True)
 class SurpriseKind:
-    """A kind of surprise. `needs` says which answers it can change: those with a call, those without, or any.
+    """A kind of surprise: a valid but unusual answer of the model.
 
-    `edit` is None if the answer stays the same but comes as plain JSON in answer to a request for a stream.
+    `needs` says which answers it can change: those with a tool call, those without, or any. `edit` is None if the
+    answer stays the same but comes as plain JSON although a stream was requested.
     """
 
     name: str
@@ -33,7 +34,7 @@ class SurpriseKind:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A surprise in answer to the prompt with the number `on`, counted from 1."""
+    """A surprising answer to the prompt with the number `on`, counted from 1."""
 
     kind: SurpriseKind
     on: int
@@ -56,7 +57,7 @@ def parse_surprise(text: str) -> Surprise:
 def _with_content(
     turn: ScenarioTurn, blocks: Sequence[Block], stop_reason: str | None, output_tokens: int | None = None
 ) -> ScenarioTurn:
-    """Return the turn with other blocks and another stop reason. Its thinking stays in front."""
+    """Return a turn with other blocks and another stop reason. Its thinking stays at the beginning."""
     thinking = [block for block in turn.content if block.thinking is not None or block.redacted_thinking is not None]
     return msgspec.structs.replace(
         turn,
@@ -70,11 +71,12 @@ def _with_content(
     )
 
 
-def _visible(turn: ScenarioTurn) -> list[Block]:
+def _visible_blocks(turn: ScenarioTurn) -> list[Block]:
     return [block for block in turn.content if block.thinking is None and block.redacted_thinking is None]
 
 
-def _text(turn: ScenarioTurn) -> str:
+def _first_text(turn: ScenarioTurn) -> str:
+    """Return the first text of a turn, or a made-up text if it has none."""
     return next((block.text for block in turn.content if block.text), "I begin with the answer, which is long.")
 
 
@@ -83,7 +85,7 @@ def _last_call(turn: ScenarioTurn) -> Call:
 
 
 def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    blocks, call = _visible(turn), _last_call(turn)
+    blocks, call = _visible_blocks(turn), _last_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
     cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
@@ -91,31 +93,38 @@ def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
 
 
 def _cut_call_before_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    blocks, call = _visible(turn), msgspec.structs.replace(_last_call(turn), input={}, partial_json=None)
+    blocks, call = (
+        _visible_blocks(turn),
+        msgspec.structs.replace(_last_call(turn), input={}, partial_json=None),
+    )
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
     return _with_content(turn, [*kept, Block(call=call)], "max_tokens")
 
 
-def _cut_text(stop_reason: str) -> TurnEdit:
+def _make_text_cut(stop_reason: str) -> TurnEdit:
+    """Return an edit that cuts a turn's text in half and gives it this stop reason."""
+
     def edit(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-        text = _text(turn)
+        text = _first_text(turn)
         return _with_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
 
     return edit
 
 
 def _refused_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    return _with_content(turn, _visible(turn), "refusal")
+    return _with_content(turn, _visible_blocks(turn), "refusal")
 
 
 def _parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
-    return _with_content(turn, [*_visible(turn), *(Block(call=call) for call in others)], None) if others else None
+    return (
+        _with_content(turn, [*_visible_blocks(turn), *(Block(call=call) for call in others)], None) if others else None
+    )
 
 
 def _same_call_twice(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    return _with_content(turn, [*_visible(turn), Block(call=_last_call(turn))], None)
+    return _with_content(turn, [*_visible_blocks(turn), Block(call=_last_call(turn))], None)
 
 
 def _unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
@@ -128,7 +137,7 @@ def _invalid_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
 
 
 def _text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    return _with_content(turn, [*_visible(turn), Block(text="I wait for the result.")], "tool_use")
+    return _with_content(turn, [*_visible_blocks(turn), Block(text="I wait for the result.")], "tool_use")
 
 
 def _empty_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
@@ -138,7 +147,9 @@ def _empty_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
 
 
 def _long_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
-    blocks = [msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible(turn)]
+    blocks = [
+        msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible_blocks(turn)
+    ]
     return _with_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
 
 
@@ -163,15 +174,17 @@ SURPRISES: Mapping[str, SurpriseKind] = {
             _cut_call_before_input,
             "call",
         ),
-        SurpriseKind("cut_text", "`max_tokens` cuts the answer off inside a text", _cut_text("max_tokens"), "text"),
+        SurpriseKind(
+            "cut_text", "`max_tokens` cuts the answer off inside a text", _make_text_cut("max_tokens"), "text"
+        ),
         SurpriseKind("empty_answer", "`end_turn` without any content", _empty_answer),
-        SurpriseKind("refusal", "the model refuses in the middle of a text", _cut_text("refusal")),
+        SurpriseKind("refusal", "the model refuses in the middle of a text", _make_text_cut("refusal")),
         SurpriseKind("refused_call", "the model refuses after a call, which must not run", _refused_call, "call"),
-        SurpriseKind("pause_turn", "the answer pauses after a text, to be continued", _cut_text("pause_turn")),
+        SurpriseKind("pause_turn", "the answer pauses after a text, to be continued", _make_text_cut("pause_turn")),
         SurpriseKind(
             "context_window",
             "the context window is full: `model_context_window_exceeded`",
-            _cut_text("model_context_window_exceeded"),
+            _make_text_cut("model_context_window_exceeded"),
         ),
         SurpriseKind("parallel_calls", "several of the test's calls in one answer", _parallel_calls, "call"),
         SurpriseKind("same_call_twice", "one call twice in one answer, with two ids", _same_call_twice, "call"),

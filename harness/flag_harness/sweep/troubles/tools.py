@@ -22,7 +22,7 @@ EditResult: TypeAlias = Callable[[Any], Any]
 
 
 class ToolTroubleError(Exception):
-    """Raised by a tool that a sweep makes fail."""
+    """The exception of a tool that a sweep makes fail."""
 
     def __init__(self) -> None:
         super().__init__(TOOL_ERROR)
@@ -30,7 +30,7 @@ class ToolTroubleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolTroubleKind:
-    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes what it returned."""
+    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes its result."""
 
     name: str
     description: str
@@ -39,18 +39,18 @@ class ToolTroubleKind:
 
     @property
     def raises(self) -> bool:
-        """True if the tool raises an exception instead of running."""
+        """Whether the tool raises an exception instead of running."""
         return self.edit is None and not self.seconds
 
     @property
     def needs_parallel_calls(self) -> bool:
-        """True if only one of several calls of the same answer can have the trouble."""
+        """Whether the trouble is applied only to one of several calls of the same answer."""
         return self.seconds == LATE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class ToolTrouble:
-    """A trouble of the tool call with the number `on`, counted from 1."""
+    """A trouble of tool call number `on`, counted from 1."""
 
     kind: ToolTroubleKind
     on: int
@@ -61,7 +61,7 @@ class ToolTrouble:
 
 
 class ArmedToolTrouble:
-    """A tool trouble in one run of a test. It counts the calls of tools."""
+    """A tool trouble in one run of a test, with a counter of the tool calls."""
 
     def __init__(self, trouble: ToolTrouble) -> None:
         self._trouble = trouble
@@ -69,7 +69,7 @@ class ArmedToolTrouble:
         self._lock = threading.Lock()
 
     def start_call(self) -> ToolTroubleKind | None:
-        """Count a call of a tool. Return the kind of its trouble, or None if it has none."""
+        """Count a call of a tool. Return the kind of trouble to apply to it, or None."""
         with self._lock:
             self._seen += 1
             if self._seen != self._trouble.on:
@@ -78,7 +78,7 @@ class ArmedToolTrouble:
         return self._trouble.kind
 
     def edit(self, value: Any) -> Any:
-        """Return the result that takes the place of `value`."""
+        """Return a tool's result `value` as the trouble changes it."""
         edit = self._trouble.kind.edit
         changed = value if edit is None else edit(value)
         self.fired += changed is not value
@@ -86,7 +86,7 @@ class ArmedToolTrouble:
 
 
 def parse_tool_trouble(text: str) -> ToolTrouble:
-    """Parse a tool trouble such as `tool_raises:on=2`. Raise `HarnessError` if there is none of this name."""
+    """Parse a tool trouble such as `tool_raises:on=2`. Raise `HarnessError` if no tool trouble has this name."""
     name, _, number = text.partition(":on=")
     if name not in TOOL_TROUBLES:
         raise HarnessError(f"there is no tool trouble {name!r}; {nearest_name(name, TOOL_TROUBLES)}")
@@ -108,6 +108,7 @@ def find_troubled_calls(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]
 
 
 def _is_first_of_several(index: int, calls: Sequence[ObservedToolCall]) -> bool:
+    """Return whether a call is the first of several calls in the same answer."""
     follows = index > 0 and calls[index - 1].requests == calls[index].requests
     return not follows and calls[index + 1].requests == calls[index].requests
 
@@ -122,27 +123,31 @@ def _return_empty(value: Any) -> Any:
     return _copy_with(value, "content", []) if getattr(value, "content", None) else value
 
 
-def _return_much(value: Any) -> Any:
-    """Return the result with a very long text in place of its first text, also inside blocks and MCP results."""
+def _return_long_text(value: Any) -> Any:
+    """Return a tool's result with a very long text in place of its first text.
+
+    The text may be inside a list, a block or an MCP result.
+    """
     if isinstance(value, str):
         return LONG_RESULT
     if isinstance(value, (list, tuple)):
-        return next(_changed_lists(value), value)
+        return next(_lengthen_one_item(value), value)
     for name in ("text", "content"):
         part = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-        if part is not None and (changed := _return_much(part)) is not part:
+        if part is not None and (changed := _return_long_text(part)) is not part:
             return {**value, name: changed} if isinstance(value, dict) else _copy_with(value, name, changed)
     return value
 
 
-def _changed_lists(values: Sequence[Any]) -> Iterator[list[Any]]:
+def _lengthen_one_item(values: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield the list with one item changed by `_return_long_text`, for each item that it changes."""
     for index, value in enumerate(values):
-        if (changed := _return_much(value)) is not value:
+        if (changed := _return_long_text(value)) is not value:
             yield [*values[:index], changed, *values[index + 1 :]]
 
 
 def _copy_with(value: Any, name: str, part: Any) -> Any:
-    """Return a copy of a pydantic model with another attribute, or the value itself if it is no model."""
+    """Return a copy of a pydantic model with one attribute changed, or the value itself if it is no model."""
     copy = getattr(value, "model_copy", None)
     return copy(update={name: part}) if copy else value
 
@@ -153,7 +158,9 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
         ToolTroubleKind("tool_raises", "the tool raises an exception, and does not run"),
         ToolTroubleKind("tool_returns_none", "the tool returns `None`", _return_none),
         ToolTroubleKind("tool_returns_empty", "the tool returns an empty text, list or dict", _return_empty),
-        ToolTroubleKind("tool_returns_megabytes", "the tool returns a text of five million characters", _return_much),
+        ToolTroubleKind(
+            "tool_returns_megabytes", "the tool returns a text of five million characters", _return_long_text
+        ),
         ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", seconds=SLOW_SECONDS),
         ToolTroubleKind("tool_answers_late", "the first of several parallel calls ends last", seconds=LATE_SECONDS),
     )

@@ -18,7 +18,7 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One fault, surprise or tool trouble to try on a test. `kind` is the name under which it is counted.
+    """Something to try on a test: a fault, a surprise or a tool trouble. `kind` is its name in counts.
 
     `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
     """
@@ -35,17 +35,17 @@ class Trouble:
 
     @property
     def point(self) -> object:
-        """The point of a stream at which the trouble strikes, or None."""
+        """The point of a stream at which the trouble happens, or None."""
         return dict(self.cause.arguments).get("at") if isinstance(self.cause, Fault) else None
 
     @property
     def parts(self) -> "tuple[Trouble, ...]":
-        """The troubles of the run, one by one."""
+        """This trouble and the further troubles of the run, one by one."""
         kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
         return (replace(self, kind=kind, others=()), *self.others)
 
     def arm(self) -> "ArmedTrouble":
-        """Return the trouble with a new counter, for one run of a test."""
+        """Return the trouble with new counters, for one run of a test."""
         armed = tuple(one._arm_alone() for one in self.parts)
         return ArmedTrouble(
             lambda: sum(one.count_fired() for one in armed),
@@ -55,6 +55,7 @@ class Trouble:
         )
 
     def _arm_alone(self) -> "ArmedTrouble":
+        """Return the trouble, without the further ones, with a new counter."""
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
             return ArmedTrouble(lambda: fault.fired, (fault,))
@@ -62,12 +63,15 @@ class Trouble:
             tool = ArmedToolTrouble(self.cause)
             return ArmedTrouble(lambda: tool.fired, (), tool=tool)
         armed = ArmedSurprise(self.cause, self.calls)
-        return ArmedTrouble(lambda: armed.fired, (armed.answer_plainly,), (armed,))
+        return ArmedTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
 
 
 @dataclass(frozen=True, slots=True)
 class ArmedTrouble:
-    """A trouble in one run of a test: a function that returns how often it has fired, and what applies it."""
+    """A trouble in one run of a test, with a function that returns how often it has fired.
+
+    The other attributes are what applies the trouble: layers, surprises and a tool trouble.
+    """
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
@@ -76,7 +80,7 @@ class ArmedTrouble:
 
 
 class ArmedSurprise:
-    """A surprise in one run of a test. It remembers the turn that it has replaced."""
+    """A surprise in one run of a test. It stores the turn that it has replaced."""
 
     def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
         self._surprise, self._calls = surprise, calls
@@ -85,22 +89,22 @@ class ArmedSurprise:
         self.simulator: Simulator | None = None
 
     def edit_turn(self, turn: ScenarioTurn) -> ScenarioTurn:
-        """Return the surprising turn if the request is the one to surprise, else the turn itself."""
+        """Return the surprising turn if the surprise is due for this request, else `turn`."""
         edit = self._surprise.kind.edit
         if edit is None or not self._is_due():
             return turn
-        changed = edit(turn, self._calls) if _fits(self._surprise.kind.needs, turn) else None
+        changed = edit(turn, self._calls) if _can_change(self._surprise.kind.needs, turn) else None
         if changed is None:
             return turn
         self.fired, self._displaced = self.fired + 1, turn
         return changed
 
-    def take_displaced(self) -> ScenarioTurn | None:
-        """Return the turn that the surprise replaced, and forget it. Return None if there is none."""
+    def pop_replaced_turn(self) -> ScenarioTurn | None:
+        """Return the turn that the surprise replaced, and forget it; or return None."""
         displaced, self._displaced = self._displaced, None
         return displaced
 
-    def answer_plainly(self, request: Request) -> Response | Edit | None:
+    def answer_without_stream(self, request: Request) -> Response | Edit | None:
         """Answer a request for a stream with plain JSON if that is the surprise. This is a layer."""
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         if self._surprise.kind.edit is not None or not is_prompt or not self._is_due():
@@ -112,11 +116,13 @@ class ArmedSurprise:
         return self.simulator(replace(request, body=msgspec.json.encode(body)))
 
     def _is_due(self) -> bool:
+        """Count a request, and return whether the surprise is due for it."""
         self._seen += 1
         return self._seen == self._surprise.on
 
 
-def _fits(needs: str, turn: ScenarioTurn) -> bool:
+def _can_change(needs: str, turn: ScenarioTurn) -> bool:
+    """Return whether a surprise that needs a tool call, a text or anything (`needs`) can change a turn."""
     if turn.error is not None:
         return False
     has_call = any(block.call is not None for block in turn.content)
