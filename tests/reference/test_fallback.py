@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.fallback import rejected_features
+from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.request import PreparedRequest
 
 COMPUTER, CACHING = "computer-use-2025-11-24", "prompt-caching-2024-07-31"
@@ -48,26 +48,26 @@ def rejected(words: str) -> Failure:
 )
 def test_what_the_api_names_is_found(words: str, features: tuple[str, ...]) -> None:
     """By the API's own words: betas all, of parameters the first, of the contents of messages and tools none."""
-    assert features == rejected_features(rejected(words), PREPARED)
+    assert features == find_rejected_features(rejected(words), PREPARED)
 
 
 @pytest.mark.parametrize(("keyword", "features"), [("thinking", ("thinking",)), ("messages", ()), ("beta", ())])
 def test_a_keyword_is_dropped_where_it_can_be(keyword: str, features: tuple[str, ...]) -> None:
     """What the SDK's signature lacks; an argument that every request needs cannot be dropped."""
     words = f"create() got an unexpected keyword argument '{keyword}'"
-    assert features == rejected_features(Failure("request", words, words=words, keyword=keyword), PREPARED)
+    assert features == find_rejected_features(Failure("request", words, words=words, keyword=keyword), PREPARED)
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 429, 500, 529])
 def test_only_a_rejection_drops(status: int) -> None:
     """Whatever words another error has."""
     kind = {401: "credentials", 404: "request", 413: "request"}.get(status, "server")
-    assert () == rejected_features(Failure(kind, "thinking", status=status, words="thinking"), PREPARED)
+    assert () == find_rejected_features(Failure(kind, "thinking", status=status, words="thinking"), PREPARED)
 
 
 @given(st.text())
 def test_nothing_is_dropped_that_is_not_named(words: str) -> None:
     """In any text at all, what is found stands in it."""
-    for feature in rejected_features(rejected(words), PREPARED):
+    for feature in find_rejected_features(rejected(words), PREPARED):
         names = {"thinking": ("thinking", "budget_tokens"), "output_config": ("output_config", "effort")}
         assert any(name in words.lower() for name in names.get(feature, (feature, "prompt caching")))

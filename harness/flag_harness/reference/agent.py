@@ -145,7 +145,7 @@ class Agent:
 
     async def _turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)
-        transition = self._transition(settings.combination)
+        transition = self._take_restore_note(settings.combination)
         if text is None and self._session.refused is not None:
             self._session.update(messages=self._session.refused)
         self._session.refused = None
@@ -176,7 +176,7 @@ class Agent:
             raise TurnError(Failure("limit", problem))
         return settings
 
-    def _transition(self, combination: str) -> str | None:
+    def _take_restore_note(self, combination: str) -> str | None:
         if self._restored_from is None:
             return None
         before, self._restored_from = self._restored_from, None

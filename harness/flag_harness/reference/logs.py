@@ -64,13 +64,13 @@ def hide_secrets(value: Any, name: str = "") -> Any:
     if _SECRET_NAMES.search(name) and value is not None:
         return HIDDEN
     if isinstance(value, Mapping):
-        return {_hide_keys(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
+        return {_hide_keys_in_text(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [hide_secrets(item) for item in value]
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return _hide_keys(value if isinstance(value, str) else repr(value))
+    return _hide_keys_in_text(value if isinstance(value, str) else repr(value))
 
 
-def _hide_keys(text: str) -> str:
+def _hide_keys_in_text(text: str) -> str:
     return _SECRET_VALUES.sub(HIDDEN, text)

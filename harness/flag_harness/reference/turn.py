@@ -54,7 +54,7 @@ class AgentTurn:
             async with aclosing(self._run_calls(answer, request.toolbox)) as tool_events:
                 async for event in tool_events:
                     yield event
-            if not self._is_unfinished(answer):
+            if not self._must_continue(answer):
                 yield TurnEnded(self._session.clock.now(), answer.stop_reason)
                 return
             self._check_progress(answer, empty=before == self._session.context.messages)
@@ -72,7 +72,7 @@ class AgentTurn:
         self._session.update(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
 
     @staticmethod
-    def _is_unfinished(answer: ModelAnswer) -> bool:
+    def _must_continue(answer: ModelAnswer) -> bool:
         return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _CALL_STOP_REASONS)
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
@@ -92,7 +92,7 @@ class AgentTurn:
         for block in answer.calls:
             call = ToolCall(block["id"], block["name"], block["input"])
             yield ToolUse(self._session.clock.now(), call.id, call.name, call.input)
-            refusal = self._refusal(answer, call, earlier)
+            refusal = self._reason_not_to_run(answer, call, earlier)
             earlier.add(call.id)
             outcome = (
                 await self._run_call(call, toolbox) if refusal is None else ToolOutcome(call.id, refusal, is_error=True)
@@ -105,7 +105,7 @@ class AgentTurn:
                 replace(context, messages=with_results(context.messages, outcomes)).without_answered_calls()
             )
 
-    def _refusal(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
+    def _reason_not_to_run(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
         """Return the message that tells the model why a call is not run, or None if it may run."""
         if call.id in earlier:
             log_event(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)

@@ -17,7 +17,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     if not tests:
         return None
     shown = [
-        {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_values, test.use.turns))}
+        {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_as_json, test.use.turns))}
         for test in tests[:MOST_TESTS]
     ]
     return {
@@ -33,7 +33,7 @@ def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
     return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), blocks_text(turn), turn.why
 
 
-def _turn_values(turn: CacheTurn) -> dict[str, Any]:
+def _turn_as_json(turn: CacheTurn) -> dict[str, Any]:
     number, counts, blocks, why = turn_details(turn)
     parts, start = [], 0.0
     for name, width in turn_parts(turn).items():

@@ -85,7 +85,7 @@ class FailureAnalysis:
 def analyse_failures(record: RunRecord) -> FailureAnalysis:
     """Return which flags explain the failures of which tests, and which runs say nothing about flags."""
     flags = recorded_flags(record.header)
-    all_runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
+    all_runs = [run for row in record.rows if (run := _row_to_matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
     for run in all_runs:
         combinations.setdefault(run["test"], set()).add(matrix_row(run, flags))
@@ -94,7 +94,7 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
-        tuple(_causes(tests, flags, record.header.options)), tuple(_unblamed_runs(runs, alone, tests, flags))
+        tuple(_explain_tests(tests, flags, record.header.options)), tuple(_unblamed_runs(runs, alone, tests, flags))
     )
 
 
@@ -116,10 +116,10 @@ def _unblamed_runs(
 
 def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
     """Return the flags that the header of a record declares. Raise `RecordError` if one is invalid."""
-    return tuple(_recorded_flag(name, values) for name, values in header.flags.items())
+    return tuple(_parse_flag(name, values) for name, values in header.flags.items())
 
 
-def _recorded_flag(name: str, values: Mapping[str, Any]) -> Flag:
+def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
     source = {} if values.keys() & set(SOURCES) else {"env": name}
     try:
         return msgspec.convert({**source, **values, "name": name}, Flag)
@@ -144,7 +144,7 @@ def selected_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[
     return selected
 
 
-def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
+def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
     """Convert a row of the record to a run of a matrix test.
 
     Return None if the row is inconclusive or that of a sweep, or if its flags are unknown.
@@ -163,11 +163,11 @@ def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "left_out": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
-        "other_cause": _other_cause(row),
+        "other_cause": _cause_other_than_flags(row),
     }
 
 
-def _other_cause(row: RunRow) -> str:
+def _cause_other_than_flags(row: RunRow) -> str:
     """Return what else than the flags explains the outcome of a row, or an empty string."""
     if row.outcome in ("xfailed", "skipped"):
         return EXPECTED_FAILURE if row.outcome == "xfailed" else SKIPPED
@@ -177,7 +177,7 @@ def _other_cause(row: RunRow) -> str:
     return UNRECORDED if row.outcome == "failed" and is_unrecorded else ""
 
 
-def _causes(
+def _explain_tests(
     tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str]
 ) -> Iterator[FailureCause]:
     for is_full in (True, False):
@@ -186,10 +186,10 @@ def _causes(
             name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
         }
         for finding in explain_tests(flag_space(flags), outcomes):
-            yield _cause(finding, chosen, options)
+            yield _make_cause(finding, chosen, options)
 
 
-def _cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
+def _make_cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
     first = tests[finding.tests[0]]
     ran = len({row for row, _ in first.outcomes})
     others: tuple[str, ...] = ()

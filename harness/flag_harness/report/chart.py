@@ -49,11 +49,11 @@ def effect_charts(effects: Sequence[FigureEffect]) -> Iterator[Chart]:
         for name in names:
             own = [effect for effect in effects if effect.figure.name == name]
             if any(not effect.is_unchanged for effect in own):
-                yield _chart(page, name, own)
+                yield _make_chart(page, name, own)
 
 
-def _chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
-    ends = [_ends(effect) for effect in effects]
+def _make_chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
+    ends = [_bounds_and_mean(effect) for effect in effects]
     low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
     span = (high - low) or 1.0
     first, width = low - _MARGIN * span, span * (1 + 2 * _MARGIN)
@@ -63,10 +63,10 @@ def _chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
 
     is_ratio = effects[0].figure.is_ratio
     bars = (Bar(effect, *map(position, end)) for effect, end in zip(effects, ends, strict=True))
-    return Chart(page, name, _label(low, is_ratio), _label(high, is_ratio), position(0.0), tuple(bars))
+    return Chart(page, name, _scale_label(low, is_ratio), _scale_label(high, is_ratio), position(0.0), tuple(bars))
 
 
-def _ends(effect: FigureEffect) -> tuple[float, float, float]:
+def _bounds_and_mean(effect: FigureEffect) -> tuple[float, float, float]:
     """Return the lower bound, the mean and the upper bound of an effect.
 
     Ratios are given as relative changes, so 0 means no change.
@@ -77,5 +77,5 @@ def _ends(effect: FigureEffect) -> tuple[float, float, float]:
     return (low - 1, mean - 1, high - 1) if effect.figure.is_ratio else (low, mean, high)
 
 
-def _label(value: float, is_ratio: bool) -> str:
+def _scale_label(value: float, is_ratio: bool) -> str:
     return f"{100 * value:+,.0f} %" if is_ratio else f"{value:+,.4g}"

@@ -35,13 +35,13 @@ def render_html(report: RunReport, now: datetime) -> str:
         import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_page_file),
+        loader=jinja2.FunctionLoader(_read_page_file),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    style, script = _page_file("page.css"), _page_file("page.js")
+    style, script = _read_page_file("page.css"), _read_page_file("page.js")
     flags = list(report.record.header.flags)
     alone = [effect for effect in report.effects if len(effect.settings) == 1]
     return environment.get_template("page.html.j2").render(
@@ -53,7 +53,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         style=style,
         script=script,
         policy=_content_policy(style, script),
-        details=_pack(_details(report)),
+        details=_compress_values(_cell_details(report)),
         flags=flags,
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED,
@@ -64,7 +64,7 @@ def render_html(report: RunReport, now: datetime) -> str:
     )
 
 
-def _page_file(name: str) -> str:
+def _read_page_file(name: str) -> str:
     return files("flag_harness.report").joinpath("page", name).read_text("utf-8")
 
 
@@ -79,14 +79,14 @@ def _content_policy(style: str, script: str) -> str:
     )
 
 
-def _command(row: RunRow, options: Sequence[str]) -> str:
+def _command_to_repeat(row: RunRow, options: Sequence[str]) -> str:
     """Return the command that runs a row again."""
     if row.sweep is None:
         return rerun_command(options, row.case)
     return f"{rerun_command(options, row.sweep.test)} --harness-sweep -k {row.sweep.kind}"
 
 
-def _details(report: RunReport) -> dict[str, Any]:
+def _cell_details(report: RunReport) -> dict[str, Any]:
     """Return the details that a cell shows when it is opened.
 
     They are the rows of its runs, and each different request and passage once.
@@ -97,7 +97,7 @@ def _details(report: RunReport) -> dict[str, Any]:
     rows = [
         {
             **_row_details(row, requests),
-            "command": _command(row, options),
+            "command": _command_to_repeat(row, options),
             "conversation": numbers.get(repetition_case(row.case, row.repetition)),
         }
         for row in report.rows
@@ -176,7 +176,7 @@ def _request_details(request: RequestRecord) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value is not None and value != ""}
 
 
-def _pack(values: dict[str, Any]) -> str:
+def _compress_values(values: dict[str, Any]) -> str:
     """Encode values as compressed JSON in base64. The browser decodes them when a cell is first opened."""
     data = json.dumps(values, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(data, 9)).decode()

@@ -39,7 +39,7 @@ def log_groups(record: RunRecord) -> tuple[LogGroup, ...]:
 
 def log_digest_lines(record: RunRecord) -> Iterator[str]:
     """Yield what a run logged, as lines for a terminal."""
-    groups, betas = log_groups(record), _dropped_betas(record)
+    groups, betas = log_groups(record), _betas_dropped_by_test(record)
     logged = {case for group in groups for case in group.tests}
     total = sum(group.count for group in groups)
     if not groups:
@@ -74,11 +74,11 @@ def log_values(record: RunRecord) -> Mapping[str, Any]:
             }
             for group in log_groups(record)
         ],
-        "dropped_betas": _dropped_betas(record),
+        "dropped_betas": _betas_dropped_by_test(record),
     }
 
 
-def _dropped_betas(record: RunRecord) -> dict[str, list[str]]:
+def _betas_dropped_by_test(record: RunRecord) -> dict[str, list[str]]:
     betas: dict[str, list[str]] = {}
     for row in record.rows:
         for beta in row.dropped_betas:

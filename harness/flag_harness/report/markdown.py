@@ -23,14 +23,14 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for cause in report.causes:
         certainty = "" if cause.is_certain else "perhaps "
-        yield f"- **{escape_markdown(certainty + cause.text)}**: {_names(cause.tests)}"
+        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
-        yield f"  - To reproduce: {_code(cause.command)}"
+        yield f"  - To reproduce: {_inline_code(cause.command)}"
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
-        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_names(unblamed.cases)}"
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_names(unblamed.cases)}"
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _request_effect_lines(report)
@@ -159,7 +159,7 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
                 code_cell(place.words) if place.words else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
-                _names(place.tests, 1),
+                _join_first_names(place.tests, 1),
             ]
             for place in places
         ]
@@ -167,7 +167,8 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
         yield ""
     wasteful = [test for test in tests if test.use.costs_more]
     for test in wasteful[:MOST_CACHED_TESTS]:
-        yield f"- {_code(test.row.case)}: its cache marks cost more than they save: {escape_markdown(test.price)}"
+        price = escape_markdown(test.price)
+        yield f"- {_inline_code(test.row.case)}: its cache marks cost more than they save: {price}"
     if len(wasteful) > MOST_CACHED_TESTS:
         yield f"- and {len(wasteful) - MOST_CACHED_TESTS:,} further tests"
     yield ""
@@ -196,17 +197,17 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Itera
         yield f"and {len(rows) - MOST_ROWS:,} more"
 
 
-def _names(tests: Sequence[str], most: int = 3) -> str:
+def _join_first_names(tests: Sequence[str], most: int = 3) -> str:
     more = len(tests) - most
-    return ", ".join(map(_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(_inline_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def code_cell(text: str) -> str:
     """Return a text as code for a table cell. Its vertical bars are escaped."""
-    return _code(text).replace("|", "\\|")
+    return _inline_code(text).replace("|", "\\|")
 
 
-def _code(text: str) -> str:
+def _inline_code(text: str) -> str:
     """Return a text as inline code, so that Markdown does not format it."""
     line = " ".join(text.split())
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))

@@ -33,19 +33,19 @@ def report_values(report: RunReport) -> dict[str, Any]:
             for group in report.failures
         ],
         "request_effects": [asdict(one) for one in report.request_effects],
-        "effects": [_effect(effect) for effect in report.effects],
+        "effects": [_effect_as_json(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
         "cache": cache_values(report.rows),
         "sweep": asdict(report.sweep),
         "recordings": report.recordings,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
-        "rows": [_row(row) for row in report.rows],
+        "rows": [_row_as_json(row) for row in report.rows],
     }
 
 
-def _effect(effect: FigureEffect) -> dict[str, Any]:
+def _effect_as_json(effect: FigureEffect) -> dict[str, Any]:
     return {**effect_values(effect), "text": str(effect)}
 
 
-def _row(row: RunRow) -> dict[str, Any]:
+def _row_as_json(row: RunRow) -> dict[str, Any]:
     return {"test": name_of_test(row.case, row.combination), **row.to_builtins()}

@@ -109,7 +109,7 @@ def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunR
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.combination, []).append(row)
-    return sorted(groups.items(), key=lambda group: (_flag_count(group[0]), group[0]))
+    return sorted(groups.items(), key=lambda group: (_count_flags(group[0]), group[0]))
 
 
 def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
@@ -169,5 +169,5 @@ def _outcome_counts(rows: "Sequence[RunRow]") -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
 
 
-def _flag_count(combination: str) -> int:
+def _count_flags(combination: str) -> int:
     return 0 if combination == "off" else combination.count("+") + 1

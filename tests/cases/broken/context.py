@@ -18,8 +18,8 @@ Patch = pytest.MonkeyPatch
 
 def keys_sorted_on_disk(patch: Patch) -> None:
     """A saved session is tidied up."""
-    document = store._document
-    patch.setattr(store, "_document", lambda context: json.loads(json.dumps(document(context), sort_keys=True)))
+    document = store._context_to_json
+    patch.setattr(store, "_context_to_json", lambda context: json.loads(json.dumps(document(context), sort_keys=True)))
 
 
 def fields_that_were_never_sent(patch: Patch) -> None:
@@ -48,7 +48,7 @@ def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:
         try:
             return json.loads(text, **options)
         except ValueError:
-            return store._document(Context())
+            return store._context_to_json(Context())
 
     patch.setattr(store, "json", SimpleNamespace(**{**vars(json), "loads": forgiving}))
 

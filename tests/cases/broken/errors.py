@@ -25,7 +25,7 @@ def everything_dropped(patch: Patch) -> None:
     def everything(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
         return prepared.features if failure.is_rejection else ()
 
-    patch.setattr(reliable_request, "rejected_features", everything)
+    patch.setattr(reliable_request, "find_rejected_features", everything)
 
 
 def the_tool_without_its_beta(patch: Patch) -> None:
@@ -47,7 +47,7 @@ def dropped_in_silence(patch: Patch) -> None:
 
 def no_fallback(patch: Patch) -> None:
     """A refusal ends the turn."""
-    patch.setattr(reliable_request, "rejected_features", lambda *given: ())
+    patch.setattr(reliable_request, "find_rejected_features", lambda *given: ())
 
 
 def retry_after_ignored(patch: Patch) -> None:

@@ -165,25 +165,25 @@ def a_stream_for_long_answers(patch: Patch) -> None:
 
 def usage_counted_twice(patch: Patch) -> None:
     """What message_delta states is added to what message_start stated."""
-    message_delta = stream.Assembler._message_delta
+    message_delta = stream.Assembler._add_message_delta
 
     def twice(self: stream.Assembler, *given: Any) -> None:
         before = self.usage
         message_delta(self, *given)
         self.usage = before + self.usage
 
-    patch.setattr(stream.Assembler, "_message_delta", twice)
+    patch.setattr(stream.Assembler, "_add_message_delta", twice)
 
 
 def cache_tokens_lost(patch: Patch) -> None:
     """message_delta takes the place of message_start, less what it does not repeat."""
-    message_delta = stream.Assembler._message_delta
+    message_delta = stream.Assembler._add_message_delta
 
     def lossy(self: stream.Assembler, *given: Any) -> None:
         message_delta(self, *given)
         self.usage = replace(self.usage, cache_read_input_tokens=0, cache_creation_input_tokens=0)
 
-    patch.setattr(stream.Assembler, "_message_delta", lossy)
+    patch.setattr(stream.Assembler, "_add_message_delta", lossy)
 
 
 def no_long_answers_at_all(patch: Patch) -> None:

@@ -22,7 +22,7 @@ Block = dict[str, Any]
 
 def only_the_last_delta(patch: Patch) -> None:
     """Of a split input the last part is parsed, and nothing said if it cannot be."""
-    stop = stream.Assembler._block_stop
+    stop = stream.Assembler._end_block
 
     def last(self: stream.Assembler, *given: Any) -> None:
         block, parts, self._input = self._open, self._input, []
@@ -31,7 +31,7 @@ def only_the_last_delta(patch: Patch) -> None:
             if parts and block is not None:
                 block["input"] = json.loads(parts[-1])
 
-    patch.setattr(stream.Assembler, "_block_stop", last)
+    patch.setattr(stream.Assembler, "_end_block", last)
 
 
 def no_delay(patch: Patch) -> None:
@@ -76,7 +76,7 @@ def what_a_tool_raises_ends_the_turn(patch: Patch) -> None:
     """Nothing is caught."""
 
     async def bare(self: Toolbox, call: ToolCall) -> ToolOutcome:
-        return ToolOutcome(call.id, await self._result(call))
+        return ToolOutcome(call.id, await self._run_checked(call))
 
     patch.setattr(Toolbox, "run", bare)
 
@@ -156,8 +156,10 @@ def cut_calls_run(patch: Patch) -> None:
 
 def a_cut_call_refused_without_a_reason(patch: Patch) -> None:
     """The model is not told why its call was not run."""
-    refusal = turn.AgentTurn._refusal
-    patch.setattr(turn.AgentTurn, "_refusal", lambda self, *given: refusal(self, *given) and "It was not run.")
+    refusal = turn.AgentTurn._reason_not_to_run
+    patch.setattr(
+        turn.AgentTurn, "_reason_not_to_run", lambda self, *given: refusal(self, *given) and "It was not run."
+    )
 
 
 def _outcomes(patch: Patch, change: Callable[[ToolOutcome], ToolOutcome]) -> None:

@@ -63,11 +63,12 @@ class _Repair:
         """Apply each rule of repair once, in the order in which the rules build on each other."""
         self.seen.clear()
         whole = [
-            _with_content(message, self._valid_content(message, f"message {n}")) for n, message in enumerate(messages)
+            _with_content(message, self._remove_invalid_blocks(message, f"message {n}"))
+            for n, message in enumerate(messages)
         ]
         return self._pair_results(self._join_turns(self._drop_empty(whole)))
 
-    def _valid_content(self, message: Message, where: str) -> Any:
+    def _remove_invalid_blocks(self, message: Message, where: str) -> Any:
         """Return a message's content without blocks that the API would refuse in any conversation."""
         content = message["content"]
         if isinstance(content, str):
@@ -152,7 +153,7 @@ class _Repair:
         results = [block for block in blocks if block["type"] == "tool_result"]
         if not calls and not results:
             return message["content"]
-        found = self._match_results(results, {call["id"] for call in calls})
+        found = self._results_by_call(results, {call["id"] for call in calls})
         missing = [self._make_result(call) for call in calls if call["id"] not in found]
         rest = [block for block in blocks if block["type"] != "tool_result"]
         is_result = [block["type"] == "tool_result" for block in blocks]
@@ -160,7 +161,7 @@ class _Repair:
             self.notes.append("results were put before the user's words")
         return [*found.values(), *missing, *rest]
 
-    def _match_results(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
+    def _results_by_call(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
         found: dict[str, Block] = {}
         for result in results:
             id = result["tool_use_id"]

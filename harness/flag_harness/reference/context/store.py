@@ -83,7 +83,7 @@ def save_context(context: Context, path: Path) -> None:
     file stays.
     """
     try:
-        text = json.dumps(_document(context), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_context_to_json(context), indent=2, ensure_ascii=False, allow_nan=False)
         # a lone surrogate is invalid in UTF-8, but JSON can escape it
         text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         write_atomically(path, text.encode() + b"\n")
@@ -116,14 +116,14 @@ def verify_context(path: Path) -> list[str]:
 
 def check_messages(messages: Any, source: str) -> None:
     """Raise a `ContextError` that names the field if messages are not valid for the API."""
-    _check(_MESSAGES, messages, source, "messages")
+    _check_schema(_MESSAGES, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
             if schema := _BLOCKS.get(block["type"]):
-                _check(schema, block, source, f"messages[{number}].content[{index}]")
+                _check_schema(schema, block, source, f"messages[{number}].content[{index}]")
 
 
-def _document(context: Context) -> dict[str, Any]:
+def _context_to_json(context: Context) -> dict[str, Any]:
     return {
         "version": VERSION,
         "harness": installed_version(_DISTRIBUTION),
@@ -157,7 +157,7 @@ def _check_version(document: Any, path: Path) -> None:
 
 def _context_from_json(document: dict[str, Any], path: Path) -> Context:
     """Return the context in a JSON document of this version. Values are not copied, so keys keep their order."""
-    _check(_WHOLE_FILE, document, str(path))
+    _check_schema(_WHOLE_FILE, document, str(path))
     check_messages(document["messages"], str(path))
     try:
         usage = Usage.from_mapping(document["usage"])
@@ -177,7 +177,7 @@ def _outcome_from_json(id: str, saved: Mapping[str, Any] | None) -> ToolOutcome 
     return None if saved is None else ToolOutcome(id, saved["content"], saved["is_error"])
 
 
-def _check(schema: Schema, value: Any, source: str, at: str = "") -> None:
+def _check_schema(schema: Schema, value: Any, source: str, at: str = "") -> None:
     try:
         schema.validate(value, at)
     except InvalidToolInputError as error:

@@ -81,9 +81,9 @@ class Attempt:
             if delta is not None:
                 yield delta
         self.answer = assembler.finish()
-        await self._drain(stream)
+        await self._read_to_end(stream)
 
-    async def _drain(self, stream: Any) -> None:
+    async def _read_to_end(self, stream: Any) -> None:
         """Read the body to its end, so that its connection can be reused; ignore errors after `message_stop`."""
         watchdog = Watchdog(self._clock, _LAST_SECONDS)
         with suppress(Exception):

@@ -92,10 +92,10 @@ def failure_of_request(error: Exception) -> Failure:
     if _is_garbled(error):
         return Failure("broken_answer", _describe_error("the answer cannot be read", error), "once")
     if isinstance(error, (TypeError, ValueError)):
-        words = _shorten(str(error))
+        words = _shorten_to_line(str(error))
         kind = "credentials" if "authentication method" in words else "request"
         return Failure(kind, f"the SDK refused the request: {words}", words=words, keyword=_unknown_keyword(words))
-    return Failure("unexpected", f"{name}: {_shorten(str(error))}")
+    return Failure("unexpected", f"{name}: {_shorten_to_line(str(error))}")
 
 
 def failure_of_answer(error: Exception) -> Failure:
@@ -106,18 +106,18 @@ def failure_of_answer(error: Exception) -> Failure:
 
 
 def _failure_of_status(error: Any) -> Failure:
-    details = _details(error.body)
+    details = _error_object(error.body)
     in_stream = error.status_code < 400
     status = STATUS_OF_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
     if not in_stream and _is_gateway_page(error, details):
         return _failure_of_gateway(error)
-    words = _shorten(str(details.get("message") or "") or str(error))
+    words = _shorten_to_line(str(details.get("message") or "") or str(error))
     return Failure(
         kind=_KINDS.get(status) or ("server" if status >= 500 else "request"),
         message=f"{status} {details.get('type') or ''}".strip() + f": {words}",
         retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
         status=status,
-        request_id=_request_id(error),
+        request_id=_request_id_of(error),
         headers={} if in_stream else {key.lower(): value for key, value in error.response.headers.items()},
         words=words,
     )
@@ -131,14 +131,14 @@ def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
     if error.status_code in (413, 429):
         return False
     kind = str(error.response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-    return kind in _PAGE_TYPES or _page_text(error).startswith("<") or (error.status_code == 403 and not details)
+    return kind in _PAGE_TYPES or _body_text(error).startswith("<") or (error.status_code == 403 and not details)
 
 
 def _failure_of_gateway(error: Any) -> Failure:
     status, headers = error.status_code, {key.lower(): value for key, value in error.response.headers.items()}
-    page = _page_text(error)
+    page = _body_text(error)
     title = _TITLE.search(page)
-    words = _shorten(title[1] if title else page)
+    words = _shorten_to_line(title[1] if title else page)
     sender = f" ({headers['server']})" if headers.get("server") else ""
     return Failure(
         kind="server" if status >= 500 else "connection",
@@ -152,16 +152,16 @@ def _failure_of_gateway(error: Any) -> Failure:
     )
 
 
-def _page_text(error: Any) -> str:
+def _body_text(error: Any) -> str:
     return error.body.lstrip() if isinstance(error.body, str) else str(error.message).lstrip()
 
 
-def _details(body: Any) -> Mapping[str, Any]:
+def _error_object(body: Any) -> Mapping[str, Any]:
     details = body.get("error") if isinstance(body, Mapping) else None
     return details if isinstance(details, Mapping) else {}
 
 
-def _request_id(error: Any) -> str | None:
+def _request_id_of(error: Any) -> str | None:
     stated = error.body.get("request_id") if isinstance(error.body, Mapping) else None
     return stated or getattr(error, "request_id", None)
 
@@ -191,11 +191,11 @@ def _unknown_keyword(message: str) -> str | None:
 def _describe_error(what: str, error: BaseException) -> str:
     if isinstance(error, BrokenAnswerError):
         return f"{what}: {error}"
-    words = _shorten(str(error))
+    words = _shorten_to_line(str(error))
     return f"{what}: {type(error).__name__}" + (f": {words}" if words else "")
 
 
-def _shorten(text: str) -> str:
+def _shorten_to_line(text: str) -> str:
     """Return one line of limited length: a gateway may send a whole HTML page."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

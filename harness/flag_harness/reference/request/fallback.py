@@ -20,7 +20,7 @@ with thinking off."""
 _INSIDE = re.compile(r"(messages|tools|system)\.\d+")
 
 
-def rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
+def find_rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the features that a rejection names and that can be left out; an empty tuple if there are none.
 
     These are all betas in the message or, without betas, the first parameter in it.
@@ -29,19 +29,19 @@ def rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str,
         return ()
     if failure.keyword is not None:
         return tuple(name for name in prepared.features if name == failure.keyword)
-    betas = _rejected_betas(failure.words, prepared)
-    return betas or _rejected_parameter(
+    betas = _find_rejected_betas(failure.words, prepared)
+    return betas or _find_rejected_parameter(
         failure.words, (name for name in prepared.features if name not in prepared.betas)
     )
 
 
-def _rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
+def _find_rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the betas that `words` names, by their own name or by the type of a tool that needs them."""
     by_type = {prepared.tool_betas.get(tag) for tag in _FOREIGN_TAG.findall(words)}
-    return tuple(beta for beta in prepared.betas if beta in by_type or _position(words, beta) is not None)
+    return tuple(beta for beta in prepared.betas if beta in by_type or _word_index(words, beta) is not None)
 
 
-def _rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
+def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
     """Return the parameter that `words` names first.
 
     An error inside messages, tools or the system prompt may mention words that look like parameters; only cache marks
@@ -55,12 +55,12 @@ def _rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...
         (place, name)
         for name in parameters
         for word in (name, *_OTHER_NAMES.get(name, ()))
-        if (place := _position(words, word)) is not None
+        if (place := _word_index(words, word)) is not None
     ]
     return (min(places)[1],) if places else ()
 
 
-def _position(words: str, name: str) -> int | None:
+def _word_index(words: str, name: str) -> int | None:
     """Return the index of `name` as a whole word in `words`, in any case, or None."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE)
     return None if found is None else found.start()

@@ -15,7 +15,7 @@ def limit_problem(settings: Settings, model: Model) -> str | None:
     """Return a message with better numbers if a request with these settings would break a limit, or None."""
     if not settings.extended_output:
         return None
-    most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _budget(settings, model)
+    most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _thinking_budget(settings, model)
     if max_tokens > most:
         limit = f"{model.id} can give ({most} tokens)"
         if not model.known:
@@ -29,7 +29,7 @@ def limit_problem(settings: Settings, model: Model) -> str | None:
     return budget_problem(max_tokens, budget)
 
 
-def _budget(settings: Settings, model: Model) -> int:
+def _thinking_budget(settings: Settings, model: Model) -> int:
     """Return the thinking budget of a request in tokens, or 0 if the model does not take a budget."""
     thinking = thinking_parameters(model, settings.thinking_budget).get("thinking", {})
     return int(thinking.get("budget_tokens", 0))

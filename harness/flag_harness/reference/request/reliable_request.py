@@ -8,7 +8,7 @@ from flag_harness.reference.events import BlockDropped, Event, FeatureDropped, R
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.attempt import Attempt, AttemptError
 from flag_harness.reference.request.failure import Failure, TurnError
-from flag_harness.reference.request.fallback import rejected_features
+from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
 from flag_harness.reference.request.request import PreparedRequest, prepare_request, usable_tools
 from flag_harness.reference.request.retry import RetryState
@@ -38,7 +38,7 @@ class ReliableRequest:
         clock = self._session.clock
         attempts = RetryState(self._session.policy, clock.now())
         while True:
-            prepared = self._prepare()
+            prepared = self._prepare_and_log_request()
             attempt = Attempt(self._session.client, prepared, clock, self._session.policy.silence)
             try:
                 async with aclosing(attempt.events()) as deltas:
@@ -50,8 +50,8 @@ class ReliableRequest:
                 yield self._record_answer(attempt)
                 return
             if started:
-                yield self._discard(failure, usage)
-            if features := rejected_features(failure, prepared):
+                yield self._count_discarded_answer(failure, usage)
+            if features := find_rejected_features(failure, prepared):
                 for feature in features:
                     yield self._drop_feature(feature, failure)
                 continue
@@ -61,7 +61,7 @@ class ReliableRequest:
             yield (waiting := self._next_wait(attempts, failure))
             await clock.async_sleep(waiting.seconds)
 
-    def _prepare(self) -> PreparedRequest:
+    def _prepare_and_log_request(self) -> PreparedRequest:
         session, settings = self._session, self._settings
         prepared = prepare_request(
             session.template,
@@ -98,7 +98,7 @@ class ReliableRequest:
         )
         return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
 
-    def _discard(self, failure: Failure, usage: Usage) -> TurnDiscarded:
+    def _count_discarded_answer(self, failure: Failure, usage: Usage) -> TurnDiscarded:
         """Log a discarded answer, and add its tokens to the session's usage."""
         log_event(LOG, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
         if usage != Usage():

@@ -112,7 +112,7 @@ def prepare_request(
     arguments = {
         "model": template.model,
         "max_tokens": settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS,
-        **_prompt(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARKS in optional),
+        **_prompt_parts(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARKS in optional),
         **optional,
         **({"stream": True} if settings.streaming else {}),
     }
@@ -131,7 +131,7 @@ def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
     return {str(tool.definition.get("type", tool.name)): tool.beta for tool in toolbox.tools if tool.beta}
 
 
-def _prompt(
+def _prompt_parts(
     system: str, tools: list[dict[str, Any]], messages: Sequence[Mapping[str, Any]], marks: bool, automatic: bool
 ) -> dict[str, Any]:
     """Return the non-empty parts of the prompt, in the order in which they are cached.

@@ -54,7 +54,7 @@ class RetryState:
         self.broken += failure.retry == "once"
         if not self._may_retry(failure):
             return None
-        wait = self._server_wait(failure.headers)
+        wait = self._wait_asked_by_server(failure.headers)
         if wait is None:
             wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
         return wait if now + wait - self.started <= self.policy.patience else None
@@ -74,7 +74,7 @@ class RetryState:
         header = failure.headers.get("x-should-retry")
         return header == "true" if header in ("true", "false") else failure.retry == "policy"
 
-    def _server_wait(self, headers: Mapping[str, str]) -> float | None:
+    def _wait_asked_by_server(self, headers: Mapping[str, str]) -> float | None:
         seconds = retry_after_seconds(headers)
         return None if seconds is None else min(seconds, self.policy.retry_after_cap)
 

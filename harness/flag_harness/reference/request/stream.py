@@ -87,12 +87,12 @@ class Assembler:
         self._half = ""
         self._unreadable: dict[str, Any] | None = None
         self._handlers: Mapping[str, Callable[[Any, float], Delta | None]] = {
-            "message_start": self._message_start,
-            "content_block_start": self._block_start,
-            "content_block_delta": self._block_delta,
-            "content_block_stop": self._block_stop,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
+            "message_start": self._start_message,
+            "content_block_start": self._start_block,
+            "content_block_delta": self._add_delta,
+            "content_block_stop": self._end_block,
+            "message_delta": self._add_message_delta,
+            "message_stop": self._end_message,
         }
 
     def feed(self, event: Any, at: float) -> Delta | None:
@@ -111,11 +111,11 @@ class Assembler:
             raise BrokenAnswerError("the stream ended before message_stop")
         return ModelAnswer(tuple(self._blocks), self._stop_reason, self.usage)
 
-    def _message_start(self, event: Any, at: float) -> None:
+    def _start_message(self, event: Any, at: float) -> None:
         self._started = True
         self.usage = Usage.from_mapping(_to_json(getattr(event.message, "usage", None)))
 
-    def _block_start(self, event: Any, at: float) -> None:
+    def _start_block(self, event: Any, at: float) -> None:
         if self._open is not None or event.index != len(self._blocks):
             raise BrokenAnswerError(
                 f"content_block_start {event.index} came where block {self._expected_index} was expected"
@@ -124,21 +124,21 @@ class Assembler:
         self._blocks.append(self._open)
         self._parts, self._input = {}, []
 
-    def _block_delta(self, event: Any, at: float) -> Delta | None:
-        block, delta = self._open_block(event), event.delta
+    def _add_delta(self, event: Any, at: float) -> Delta | None:
+        block, delta = self._current_block(event), event.delta
         if delta.type in _DELTAS:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
-            self._check_fits("input" in block, delta, block)
+            self._raise_unless_fitting("input" in block, delta, block)
             self._input.append(delta.partial_json)
         elif delta.type == "citations_delta":
-            self._check_fits(block["type"] == "text", delta, block)
+            self._raise_unless_fitting(block["type"] == "text", delta, block)
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
         owner, source, target = _DELTAS[delta.type]
-        self._check_fits(block["type"] == owner, delta, block)
+        self._raise_unless_fitting(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
         if target not in _SHOWN:
@@ -146,15 +146,15 @@ class Assembler:
         text = self._half + text
         self._half = text[-1:] if _FIRST_HALF <= text[-1:] < _SECOND_HALF else ""
         shown = join_surrogates(text.removesuffix(self._half))
-        return self._delta(block["type"], shown, at) if shown or not self._half else None
+        return self._make_delta(block["type"], shown, at) if shown or not self._half else None
 
     @staticmethod
-    def _delta(kind: str, text: str, at: float) -> Delta:
+    def _make_delta(kind: str, text: str, at: float) -> Delta:
         """Return a delta event for a text or thinking block."""
         return TextDelta(at, text) if kind == "text" else ThinkingDelta(at, text)
 
-    def _block_stop(self, event: Any, at: float) -> Delta | None:
-        block = self._open_block(event)
+    def _end_block(self, event: Any, at: float) -> Delta | None:
+        block = self._current_block(event)
         self._open = None
         for key, parts in self._parts.items():
             block[key] = (block.get(key) or "") + "".join(parts)
@@ -165,15 +165,15 @@ class Assembler:
                 self._unreadable = block
         block.update(join_all_surrogates(block))
         rest, self._half = self._half, ""
-        return self._delta(block["type"], join_surrogates(rest), at) if rest else None
+        return self._make_delta(block["type"], join_surrogates(rest), at) if rest else None
 
-    def _message_delta(self, event: Any, at: float) -> None:
+    def _add_message_delta(self, event: Any, at: float) -> None:
         if self._open is not None:
             raise BrokenAnswerError(f"message_delta came inside block {self._expected_index}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
         self.usage = self.usage.with_delta(_to_json(getattr(event, "usage", None)))
 
-    def _message_stop(self, event: Any, at: float) -> None:
+    def _end_message(self, event: Any, at: float) -> None:
         if self._open is not None or self._stop_reason is None:
             raise BrokenAnswerError(
                 "message_stop came before " + ("content_block_stop" if self._open else "a stop_reason")
@@ -187,13 +187,13 @@ class Assembler:
     def _expected_index(self) -> int:
         return len(self._blocks) - (self._open is not None)
 
-    def _open_block(self, event: Any) -> dict[str, Any]:
+    def _current_block(self, event: Any) -> dict[str, Any]:
         if self._open is None or event.index != self._expected_index:
             raise BrokenAnswerError(f"{event.type} {event.index} came without its block")
         return self._open
 
     @staticmethod
-    def _check_fits(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+    def _raise_unless_fitting(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
         if not fits:
             raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
 

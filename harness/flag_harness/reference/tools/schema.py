@@ -93,7 +93,7 @@ def _core_schema_of(schema: Json) -> CoreSchema:
     if "$ref" in schema:
         parts.append(core_schema.definition_reference_schema(schema["$ref"]))
     if "type" in schema or any(keyword in schema for group in KEYWORDS.values() for keyword in group):
-        parts.append(_typed_schema(schema))
+        parts.append(_schema_of_types(schema))
     if "enum" in schema or "const" in schema:
         parts.append(_literal_schema(schema["enum"] if "enum" in schema else [schema["const"]]))
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
@@ -103,7 +103,7 @@ def _core_schema_of(schema: Json) -> CoreSchema:
     return core_schema.chain_schema(parts) if parts else core_schema.any_schema()
 
 
-def _typed_schema(schema: Mapping[str, Json]) -> CoreSchema:
+def _schema_of_types(schema: Mapping[str, Json]) -> CoreSchema:
     declared = schema.get("type", list(_KINDS))
     kinds = [declared] if isinstance(declared, str) else list(declared)
     for kind in kinds:
@@ -164,16 +164,16 @@ def _string_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
 
 def _integer_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     return _with_expectation(
-        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_bounds(schema, whole=True))
+        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, whole=True))
     )
 
 
 def _number_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    core = core_schema.float_schema(**_bounds(schema, whole=False), allow_inf_nan=False)
+    core = core_schema.float_schema(**_number_limits(schema, whole=False), allow_inf_nan=False)
     return _with_expectation(describe_schema({**schema, "type": kind}), core)
 
 
-def _bounds(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
+def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
     """Return the limits of a number by pydantic's names. For whole numbers, fractional limits are rounded inwards."""
     names = (
         ("minimum", "ge", math.ceil),
@@ -207,13 +207,13 @@ def _object_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     others = schema.get("additionalProperties", True)
     declared = dict.fromkeys(required, others or True) | dict(properties)
     return core_schema.typed_dict_schema(
-        {name: _property(part, name in required) for name, part in declared.items()},
+        {name: _property_schema(part, name in required) for name, part in declared.items()},
         extra_behavior="forbid" if others is False else "allow",
         extras_schema=None if isinstance(others, bool) else _core_schema_of(others),
     )
 
 
-def _property(schema: Json, required: bool) -> core_schema.TypedDictField:
+def _property_schema(schema: Json, required: bool) -> core_schema.TypedDictField:
     core = _core_schema_of(schema)
     if isinstance(schema, Mapping) and "default" in schema:
         default = schema["default"]

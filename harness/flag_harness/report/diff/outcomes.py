@@ -41,18 +41,21 @@ class OutcomeChanges:
 def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
     """Compare the outcomes of two runs, test by test."""
     before, after = _group_runs(base), _group_runs(head)
-    outcomes = {key: (_outcomes(before.get(key, ())), _outcomes(after.get(key, ()))) for key in {**before, **after}}
+    outcomes = {
+        key: (_different_outcomes(before.get(key, ())), _different_outcomes(after.get(key, ())))
+        for key in {**before, **after}
+    }
     both = {key: sides for key, sides in outcomes.items() if all(sides)}
     return OutcomeChanges(
-        newly_failing=_cases(key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}),
-        newly_flaky=_cases(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
-        failing_additions=_cases(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
-        newly_passing=_cases(key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}),
-        missing=_cases(key for key, (old, new) in outcomes.items() if old and not new),
+        newly_failing=_node_ids(key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}),
+        newly_flaky=_node_ids(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
+        failing_additions=_node_ids(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
+        newly_passing=_node_ids(key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}),
+        missing=_node_ids(key for key, (old, new) in outcomes.items() if old and not new),
         new_misses={
             key[0]: misses
             for key in sorted(after)
-            if (misses := tuple(sorted(_misses(after[key]) - _misses(before.get(key, ())))))
+            if (misses := tuple(sorted(_different_misses(after[key]) - _different_misses(before.get(key, ())))))
         },
     )
 
@@ -64,13 +67,13 @@ def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:
     return groups
 
 
-def _outcomes(rows: Sequence[RunRow]) -> set[str]:
+def _different_outcomes(rows: Sequence[RunRow]) -> set[str]:
     return {"passed" if row.outcome in _PASSED else row.outcome for row in rows if row.outcome in _COUNTED}
 
 
-def _misses(rows: Sequence[RunRow]) -> set[str]:
+def _different_misses(rows: Sequence[RunRow]) -> set[str]:
     return {miss for row in rows for miss in row.misses}
 
 
-def _cases(keys: Iterable[RunKey]) -> tuple[str, ...]:
+def _node_ids(keys: Iterable[RunKey]) -> tuple[str, ...]:
     return tuple(sorted(case for case, _ in keys))

@@ -63,16 +63,16 @@ def _request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
     for number, (before, after) in enumerate(zip(old.requests, new.requests, strict=False), start=1):
         if (before.method, before.path) != (after.method, after.path):
             yield f"request {number}: {before.method} {before.path} is now {after.method} {after.path}"
-        elif before.body_hash != after.body_hash and (change := _body_change(before, after)):
+        elif before.body_hash != after.body_hash and (change := _body_change_text(before, after)):
             yield f"request {number}: {change}"
     if len(old.requests) != len(new.requests):
         yield f"{len(old.requests)} requests are now {len(new.requests)}"
 
 
-def _body_change(before: RequestRecord, after: RequestRecord) -> str:
+def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
     """Return what changed in a body, or an empty string if only ids that the API generated did."""
     if before.outline and after.outline:
-        return ", ".join(f"{path}: {_arrow(was, now)}" for path, was, now in _outline_changes(before, after))
+        return ", ".join(f"{path}: {_before_and_after(was, now)}" for path, was, now in _outline_changes(before, after))
     model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
     return f"body changed{model}"
 
@@ -90,5 +90,5 @@ def _value_text(value: Any) -> str:
     return HIDDEN if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
 
 
-def _arrow(before: str, after: str) -> str:
+def _before_and_after(before: str, after: str) -> str:
     return "changed" if before == after == HIDDEN else f"{before} → {after}"

@@ -66,21 +66,21 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
     both = keys & {row.key for row in head.rows}
     figures = figure_changes(pairs)
     return RunDiff(
-        code=tuple(_code_changes(base, head)),
+        code=tuple(_header_changes(base, head)),
         outcomes=outcomes,
         requests=requests,
         paths=path_changes(base.rows, head.rows),
         pairs=len(pairs),
         uncompared=len(both) - len(pairs),
         figures=figures,
-        effects=_changed_effects(base, head, both),
-        violations=tuple(_violations(outcomes, requests, figures, settings)),
+        effects=_find_changed_effects(base, head, both),
+        violations=tuple(_exceeded_thresholds(outcomes, requests, figures, settings)),
         unchecked=tuple(sorted(settings.limits.keys() - {change.key for change in figures})),
         problems=tuple(record.problem for record in (base, head) if record.problem),
     )
 
 
-def _code_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
+def _header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
     for name in _HEADER_FIELDS:
         before, after = getattr(base.header, name), getattr(head.header, name)
         if before != after:
@@ -93,16 +93,16 @@ def _code_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
             yield f"flag {name}: declared otherwise"
 
 
-def _changed_effects(
+def _find_changed_effects(
     base: RunRecord, head: RunRecord, keys: set[RowKey]
 ) -> tuple[tuple[FigureEffect, FigureEffect], ...]:
     """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
-    before, after = ({_effect_key(one): one for one in _effects_on(record, keys)} for record in (base, head))
+    before, after = ({_effect_key(one): one for one in _single_flag_effects(record, keys)} for record in (base, head))
     pairs = ((before[key], effect) for key, effect in after.items() if key in before)
-    return tuple((old, new) for old, new in pairs if _are_apart(old, new))
+    return tuple((old, new) for old, new in pairs if _intervals_are_apart(old, new))
 
 
-def _effects_on(record: RunRecord, keys: set[RowKey]) -> Iterator[FigureEffect]:
+def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[FigureEffect]:
     rows = tuple(row for row in record.rows if row.key in keys)
     found = record_effects(RunRecord(record.header, rows))
     return (effect for effect in found if len(effect.settings) == 1)
@@ -112,13 +112,13 @@ def _effect_key(effect: FigureEffect) -> tuple[object, str]:
     return msgspec.json.encode(effect.settings), effect.figure.name
 
 
-def _are_apart(old: FigureEffect, new: FigureEffect) -> bool:
+def _intervals_are_apart(old: FigureEffect, new: FigureEffect) -> bool:
     if old.low is None or old.high is None or new.low is None or new.high is None:
         return False
     return old.is_simulated == new.is_simulated and (old.high < new.low or new.high < old.low)
 
 
-def _violations(
+def _exceeded_thresholds(
     outcomes: OutcomeChanges,
     requests: tuple[ChangedRequests, ...],
     figures: tuple[FigureChange, ...],

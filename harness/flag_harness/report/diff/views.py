@@ -118,50 +118,56 @@ def footer(diff: RunDiff) -> str:
 def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     """Yield the parts of the comparison that have something to say."""
     found = diff.outcomes
-    yield from _names_section("Code", diff.code, is_code=False)
-    yield from _names_section("Newly failing", found.newly_failing)
-    yield from _names_section("Newly flaky", found.newly_flaky)
-    yield from _names_section("New tests that fail", found.failing_additions)
+    yield from _section_of_names("Code", diff.code, is_code=False)
+    yield from _section_of_names("Newly failing", found.newly_failing)
+    yield from _section_of_names("Newly flaky", found.newly_flaky)
+    yield from _section_of_names("New tests that fail", found.failing_additions)
     misses = [(case, miss) for case, names in found.new_misses.items() for miss in names]
-    yield from _section("New misses", ("test", "request"), misses, (True, True))
-    yield from _names_section("Newly passing", found.newly_passing)
-    yield from _names_section("Not run any more", found.missing)
-    paths = [(one.path, *_sides(one), quantity(len(one.cases), "test")) for one in diff.paths]
-    yield from _section("Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False))
+    yield from _section_if_not_empty("New misses", ("test", "request"), misses, (True, True))
+    yield from _section_of_names("Newly passing", found.newly_passing)
+    yield from _section_of_names("Not run any more", found.missing)
+    paths = [(one.path, *_cells_of_change(one), quantity(len(one.cases), "test")) for one in diff.paths]
+    yield from _section_if_not_empty(
+        "Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False)
+    )
     changes = [(one.case, change) for one in diff.requests for change in one.changes]
-    yield from _section("Changed requests", ("test", "change"), changes, (True, False))
+    yield from _section_if_not_empty("Changed requests", ("test", "change"), changes, (True, False))
     figures = [
         (
             change.figure.name,
-            _value(change.base, change.figure.unit),
-            _value(change.head, change.figure.unit),
+            _value_text(change.base, change.figure.unit),
+            _value_text(change.head, change.figure.unit),
             str(change),
         )
         for change in diff.figures
     ]
     mark = f" ({SIMULATED})" if diff.is_simulated else ""
-    yield from _section(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
+    yield from _section_if_not_empty(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
     effects = [(old.figure.name, old.name, str(old), str(new)) for old, new in diff.effects]
-    yield from _section("Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4)
+    yield from _section_if_not_empty(
+        "Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4
+    )
 
 
-def _sides(change: PathChange) -> tuple[str, str]:
+def _cells_of_change(change: PathChange) -> tuple[str, str]:
     """Return the values of a change as a table shows them."""
     return (HIDDEN, "another text") if change.before == change.after == HIDDEN else (change.before, change.after)
 
 
-def _names_section(title: str, names: Sequence[str], *, is_code: bool = True) -> Iterator[DiffSection]:
-    yield from _section(title, ("test" if is_code else "difference",), [(name,) for name in names], (is_code,))
+def _section_of_names(title: str, names: Sequence[str], *, is_code: bool = True) -> Iterator[DiffSection]:
+    yield from _section_if_not_empty(
+        title, ("test" if is_code else "difference",), [(name,) for name in names], (is_code,)
+    )
 
 
-def _section(
+def _section_if_not_empty(
     title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], is_code: tuple[bool, ...]
 ) -> Iterator[DiffSection]:
     if rows:
         yield DiffSection(title, columns, tuple(rows), is_code)
 
 
-def _value(value: float, unit: str) -> str:
+def _value_text(value: float, unit: str) -> str:
     if unit == "$":
         return f"${value:,.6f}"
     return f"{value:,.3f} s" if unit == "s" else f"{value:,.6g}"

@@ -49,11 +49,11 @@ def flag_summaries(
     alone = [effect for effect in effects if len(effect.settings) == 1 and effect.figure.name in SUMMARY_FIGURES]
     settings = dict.fromkeys([*(one.setting for one in changes), *(effect.name for effect in alone), *flags])
     known = {name.partition("=")[0] for name in settings if "=" in name}
-    found = [_summary(one, causes, changes, alone) for one in settings if one not in known]
+    found = [_make_summary(one, causes, changes, alone) for one in settings if one not in known]
     return tuple(sorted((one for one in found if _has_findings(one)), key=lambda one: not one.breaks))
 
 
-def _summary(
+def _make_summary(
     setting: str, causes: Sequence[FailureCause], changes: Sequence[RequestEffect], effects: Sequence[FigureEffect]
 ) -> FlagSummary:
     own = sorted(
@@ -65,8 +65,8 @@ def _summary(
     rest = len(shown) - MOST_CHANGES
     return FlagSummary(
         setting,
-        tuple(cause for cause in causes if _names_setting(cause.text, setting)),
-        tuple(cause for cause in causes if _names_setting(cause.text, f"not {setting}")),
+        tuple(cause for cause in causes if _mentions_setting(cause.text, setting)),
+        tuple(cause for cause in causes if _mentions_setting(cause.text, f"not {setting}")),
         (*shown[:MOST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
@@ -75,7 +75,7 @@ def _summary(
     )
 
 
-def _names_setting(text: str, setting: str) -> bool:
+def _mentions_setting(text: str, setting: str) -> bool:
     return re.search(rf"(?<!not )(?<![\w=-]){re.escape(setting)}(?![\w=-])", text) is not None
 
 

@@ -43,10 +43,10 @@ class ApprovalGate:
     def answer(self, *, allow: bool) -> None:
         """Allow or deny the call that waits, from any thread. Do nothing if none waits."""
         if (pending := self.pending) is not None:
-            pending.answer.get_loop().call_soon_threadsafe(_set_result, pending.answer, allow)
+            pending.answer.get_loop().call_soon_threadsafe(_set_answer, pending.answer, allow)
 
 
-def _set_result(answer: "asyncio.Future[bool]", allow: bool) -> None:
+def _set_answer(answer: "asyncio.Future[bool]", allow: bool) -> None:
     if not answer.done():
         answer.set_result(allow)
 

@@ -107,7 +107,7 @@ def _check_file(path: Path) -> list[str]:
     try:
         repairs = verify_context(path)
     except ContextError as error:
-        aside = _put_aside(path)
+        aside = _rename_broken_file(path)
         return [
             f"The saved conversation cannot be restored: {error}. "
             f"It was renamed to {aside}; this is a new conversation."
@@ -115,7 +115,7 @@ def _check_file(path: Path) -> list[str]:
     return [f"Repaired after an interruption, and the model will be told: {repair}." for repair in repairs]
 
 
-def _put_aside(path: Path) -> Path:
+def _rename_broken_file(path: Path) -> Path:
     """Rename a file to the first free name `NAME.broken`, `NAME.broken-2`, ..., and return the new path."""
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.broken{f'-{number}' if number > 1 else ''}")):

@@ -43,9 +43,9 @@ def _add_block(turn: TurnTranscript, role: str, block: Mapping[str, Any]) -> Non
 
 
 def _result_text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(_texts(content or []))
+    return content if isinstance(content, str) else "\n".join(_block_texts(content or []))
 
 
-def _texts(blocks: list[Any]) -> Iterator[str]:
+def _block_texts(blocks: list[Any]) -> Iterator[str]:
     for block in blocks:
         yield str(block.get("text", f"[{block.get('type')}]"))

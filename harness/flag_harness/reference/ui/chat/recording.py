@@ -65,40 +65,42 @@ def read_recorded_chat(path: Path) -> RecordedChat:
     bodies = [body for one in cassette.interactions if isinstance(body := one.value, dict) and body.get("messages")]
     if not bodies:
         return RecordedChat(combination=cassette.envelope.combination)
-    first, results = bodies[0], list(_results(bodies))
+    first, results = bodies[0], list(_tool_results(bodies))
     definitions = [
         {key: value for key, value in tool.items() if key != "cache_control"} for tool in first.get("tools", ())
     ]
     return RecordedChat(
         model=str(first.get("model", "")),
-        system=_text(first.get("system", "")),
+        system=_text_of_content(first.get("system", "")),
         tools=tuple(
             RecordedTool(one, [(input, result) for name, input, result in results if name == one.get("name")])
             for one in definitions
         ),
-        prompt=_text(first["messages"][0].get("content")),
+        prompt=_text_of_content(first["messages"][0].get("content")),
         combination=cassette.envelope.combination,
     )
 
 
-def _results(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any, str]]:
+def _tool_results(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any, str]]:
     """Yield the name, the input and the result of each tool call in the messages, once."""
     calls: dict[str, Mapping[str, Any]] = {}
-    for block in (block for body in bodies for message in body["messages"] for block in _blocks(message)):
+    for block in (block for body in bodies for message in body["messages"] for block in _blocks_of_message(message)):
         if block.get("type") == "tool_use":
             calls.setdefault(block["id"], block)
         elif block.get("type") == "tool_result" and (call := calls.get(block["tool_use_id"])):
             calls[block["tool_use_id"]] = {}
-            yield call["name"], call["input"], _text(block.get("content"))
+            yield call["name"], call["input"], _text_of_content(block.get("content"))
 
 
-def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _blocks_of_message(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     content = message.get("content")
     return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
 
 
-def _text(content: Any) -> str:
+def _text_of_content(content: Any) -> str:
     """Return the text of a message, a result or a system prompt: a string, or its text blocks."""
     if isinstance(content, str):
         return content
-    return "\n".join(str(block["text"]) for block in _blocks({"content": content}) if block.get("type") == "text")
+    return "\n".join(
+        str(block["text"]) for block in _blocks_of_message({"content": content}) if block.get("type") == "text"
+    )

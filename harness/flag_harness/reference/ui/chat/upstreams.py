@@ -32,7 +32,7 @@ def make_client(options: UiOptions, seed: str, *layers: "Layer") -> "AsyncAnthro
         check_key()
         return AsyncAnthropic(http_client=live_async_http_client(*layers))
     faults = map(parse_fault, options.faults)
-    http_client = async_http_client(_upstream(options, seed), *layers, *faults, pace=1)
+    http_client = async_http_client(_make_upstream(options, seed), *layers, *faults, pace=1)
     return AsyncAnthropic(api_key="unused", base_url="https://api.anthropic.com", http_client=http_client)
 
 
@@ -42,7 +42,7 @@ def check_key() -> None:
         raise HarnessError(_NO_KEY)
 
 
-def _upstream(options: UiOptions, seed: str) -> "Upstream":
+def _make_upstream(options: UiOptions, seed: str) -> "Upstream":
     if options.upstream == "cassette":
         return replay(Cassette.load(Path(options.file)))
     from flag_harness.simulator import simulate  # imported here: it needs pydantic, which takes time to load

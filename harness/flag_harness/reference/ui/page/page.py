@@ -32,7 +32,7 @@ def show_page(options: UiOptions) -> None:
         session = _session_id()
         chat = chats.open(session)
     except HarnessError as error:
-        st.error(_literal(str(error)))
+        st.error(_escape_markdown(str(error)))
         return
     if number := exchange_in_address():
         show_exchange(chat.exchanges, number, session)
@@ -43,7 +43,7 @@ def show_page(options: UiOptions) -> None:
     if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):
         if chat.send(prompt, environ):
             st.rerun()
-        st.warning(f"Not sent, because a turn is running in another tab: {_literal(prompt)}")
+        st.warning(f"Not sent, because a turn is running in another tab: {_escape_markdown(prompt)}")
     if drawing is not None:
         _show_controls(chat)
         follow_turn(drawing, chat.turns[-1], chat)
@@ -72,7 +72,7 @@ def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | Non
     """Show the turns of the chat. Return the drawing of the running turn, or None if none is running."""
     turns = list(chat.turns)
     for notice in chat.notices:
-        st.warning(_literal(notice))
+        st.warning(_escape_markdown(notice))
     done = turns[:-1] if is_running else turns
     if (hidden := len(done) - _TURNS) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
         done = done[hidden:]
@@ -100,7 +100,7 @@ def _watch_other_tabs(chat: Chat, revision: int) -> None:
         st.rerun()
 
 
-def _literal(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Return a text as Markdown that shows it as it is."""
     return "".join(f"\\{one}" if one in _MARKDOWN else one for one in plain_text(text))
 

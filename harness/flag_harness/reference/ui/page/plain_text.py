@@ -14,10 +14,10 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 def plain_text(text: str) -> str:
     """Return a text without keys, and with invisible characters made visible, such as `<U+001B>`."""
     shown: str = hide_secrets(text)
-    return _INVISIBLE.sub(_visible, shown.replace("\r\n", "\n"))
+    return _INVISIBLE.sub(_code_point_text, shown.replace("\r\n", "\n"))
 
 
-def _visible(found: "re.Match[str]") -> str:
+def _code_point_text(found: "re.Match[str]") -> str:
     return f"<U+{ord(found[0]):04X}>"
 
 

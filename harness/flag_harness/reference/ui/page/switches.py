@@ -37,10 +37,10 @@ def flag_switches(pyproject: Path) -> list[FlagSwitch]:
     variables = {flag.env for flag in declared}
     flags = [*declared, *(flag for flag in SHIPPED if flag.env not in variables)]
     shipped = {flag.env: flag.name for flag in SHIPPED}
-    return [FlagSwitch(flag, _explanation(flag, shipped.get(flag.env))) for flag in flags]
+    return [FlagSwitch(flag, _flag_help(flag, shipped.get(flag.env))) for flag in flags]
 
 
-def _explanation(flag: Flag, shipped: str | None) -> str:
+def _flag_help(flag: Flag, shipped: str | None) -> str:
     if shipped is not None:
         return EXPLANATIONS[shipped]
     return f"Sets {flag.env}, which the reference agent does not read, but its tools may."
