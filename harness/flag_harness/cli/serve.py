@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Normalisers, Replay
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.scan import redact_keys
-from flag_harness.config import find_root, read_config
+from flag_harness.config import read_project
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import argument_lines
 from flag_harness.faults import Fault, explain_unfired, parse_fault
@@ -121,8 +121,7 @@ class ReplaySet:
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
-    root = find_root()
-    config = read_config(root / "pyproject.toml")
+    root, config = read_project()
     filters, normalisers = project_filters(config, root.absolute()), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _cassette_files(arguments.cassettes)]
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)

@@ -88,11 +88,11 @@ def _check_upstream_file(arguments: argparse.Namespace) -> str:
 
 
 def _find_scenario(name: str) -> Path:
-    from flag_harness.config import find_root, read_config
+    from flag_harness.config import read_project
     from flag_harness.flag import nearest_name
 
-    root = find_root()
-    folder = root / read_config(root / "pyproject.toml").fixtures / "scenarios"
+    root, config = read_project()
+    folder = root / config.fixtures / "scenarios"
     for path in (Path(name), folder / f"{name}.toml"):
         if path.is_file():
             return path

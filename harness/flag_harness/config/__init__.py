@@ -17,6 +17,7 @@ from flag_harness.config.settings import (
     GrowthLimit,
     SweepSettings,
     read_config,
+    read_project,
     read_table,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "SweepSettings",
     "find_root",
     "read_config",
+    "read_project",
     "read_table",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from flag_harness.config.ini import read_ini_table
+from flag_harness.config.root import find_root
 from flag_harness.errors import ConfigError
 from flag_harness.flag import SHIPPED, Flag
 
@@ -155,6 +156,12 @@ def read_config(pyproject: Path) -> Config:
         message = str(error).removeprefix(f"{pyproject}: ")
         line = find_line(pyproject.read_text(encoding="utf-8"), message)
         raise ConfigError(f"{pyproject}:{line}: {message}") from None
+
+
+def read_project() -> tuple[Path, Config]:
+    """Return the folder that pytest would take as its root from here, and the settings there (see `read_config`)."""
+    root = find_root()
+    return root, read_config(root / "pyproject.toml")
 
 
 def read_table(pyproject: Path) -> tuple[Any, Path] | None:

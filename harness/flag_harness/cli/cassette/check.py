@@ -15,7 +15,7 @@ from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import find_root, read_config
+from flag_harness.config import read_project
 from flag_harness.errors import HarnessError
 from flag_harness.files import read_regular_file
 
@@ -82,8 +82,7 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    root = find_root()
-    config = read_config(root / "pyproject.toml")
+    root, config = read_project()
     recordings, filters = root / config.recordings, project_filters(config, root.absolute())
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_current_files(paths, arguments.history))

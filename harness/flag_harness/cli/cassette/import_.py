@@ -20,7 +20,7 @@ from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import find_root, read_config
+from flag_harness.config import read_project
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file
 from flag_harness.models import shipped_models
@@ -111,8 +111,7 @@ def _run_import(arguments: argparse.Namespace) -> int:
         match_on = stored_match_parts(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
-    root = find_root()
-    config = read_config(root / "pyproject.toml")
+    root, config = read_project()
     filters, keep = project_filters(config, root.absolute()), config.headers.get("keep", ())
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_import_sources(arguments))]

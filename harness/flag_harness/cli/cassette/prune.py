@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.orphans import CassetteUse, orphan_cassettes, posix_relative_path, unused_blobs
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import find_root, read_config
+from flag_harness.config import read_project
 from flag_harness.errors import CassetteError
 from flag_harness.files import abandoned_part_files, read_regular_file
 
@@ -74,9 +74,9 @@ def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run_prune(arguments: argparse.Namespace) -> int:
-    folder = find_root()
+    folder, config = read_project()
     root = folder.absolute()
-    recordings = root / read_config(root / "pyproject.toml").recordings
+    recordings = root / config.recordings
     run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CLAIMS_FILE)
     if run.partial_reason:
         raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN_SUITE_ADVICE}")
