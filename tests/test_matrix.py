@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flag_harness.errors import FlagError
 from flag_harness.flag import SHIPPED, STREAMING, Flag
 from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags, read_combination
-from flag_harness.matrix.arms import verdict_arms
+from flag_harness.matrix.arms import combinations_to_compare
 
 
 @st.composite
@@ -276,4 +276,4 @@ def test_a_flag_that_a_base_does_not_allow_has_no_arms_there() -> None:
     """`b` requires `a`, so it can be compared only where `a` is on."""
     flags = (Flag("a", "A"), Flag("b", "B", ("a",)))
     off, on = Combination(flags, (0, 0)), Combination(flags, (1, 0))
-    assert (on, Combination(flags, (1, 1))) == verdict_arms((off, on), ("b",), {})
+    assert (on, Combination(flags, (1, 1))) == combinations_to_compare((off, on), ("b",), {})

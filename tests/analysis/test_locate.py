@@ -36,7 +36,7 @@ def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
 
 def wrong_names(space: FlagSpace, location: Location, faults: Sequence[Fault]) -> list[str]:
     """The named conjunctions that hold in a passing row, or that a literal can be left out of; by trying every row."""
-    rows = [(space.assignment(row), passes(row, faults)) for row in full_matrix(space)]
+    rows = [(space.values_by_name(row), passes(row, faults)) for row in full_matrix(space)]
 
     def is_true(conjunction: Conjunction) -> bool:
         return not any(passed and holds(conjunction, assignment) for assignment, passed in rows)
@@ -207,7 +207,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     assert [] == wrong_names(space, location, faults)
     assert BUDGET >= location.runs
     if location.is_decided and location.excluded_size >= max(map(len, faults)):
-        named = [row for row in full_matrix(space) if any(holds(c, space.assignment(row)) for c in location.named)]
+        named = [row for row in full_matrix(space) if any(holds(c, space.values_by_name(row)) for c in location.named)]
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
 
 

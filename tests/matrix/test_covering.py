@@ -109,7 +109,7 @@ def test_a_constrained_array_covers_all_that_is_possible(seed: int, strength: in
     flags, groups = random_model(seed)
     space = FlagSpace(flags, groups)
     allowed = allowed_assignments(flags, groups)
-    rows = [space.assignment(row) for row in covering_array(space, strength)]
+    rows = [space.values_by_name(row) for row in covering_array(space, strength)]
     assert {flag.name: flag.default for flag in flags} == rows[0]
     assert [] == [row for row in rows if row not in allowed]
     assert value_tuples(allowed, strength) == value_tuples(rows, strength)
@@ -128,7 +128,7 @@ def test_an_array_of_strength_four_covers_quadruples(strength: int) -> None:
     """Eight flags of two and three values, without constraints."""
     flags = [MatrixFlag(f"f{index}", tuple("abc"[: 2 + index % 2]), "a") for index in range(8)]
     space = FlagSpace(flags)
-    rows = [space.assignment(row) for row in covering_array(space, strength)]
+    rows = [space.values_by_name(row) for row in covering_array(space, strength)]
     assert value_tuples(allowed_assignments(flags, []), strength) == value_tuples(rows, strength)
 
 
@@ -229,4 +229,4 @@ def test_values_that_leave_no_allowed_row_are_not_chosen(seed: int) -> None:
     """One of three flags must be on, and `alone` excludes the two that are left."""
     flags = [MatrixFlag("first"), MatrixFlag("second"), MatrixFlag("third", default=True)]
     space = FlagSpace([*flags, MatrixFlag("alone", excludes=("first", "second"))], [["first", "second", "third"]])
-    assert space.completion({2: 0}, Random(seed)) in [(0, 1, 0, 0), (1, 0, 0, 0)]
+    assert space.complete_row({2: 0}, Random(seed)) in [(0, 1, 0, 0), (1, 0, 0, 0)]

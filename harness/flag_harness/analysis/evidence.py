@@ -137,7 +137,7 @@ class RowEvidence:
 
         The row is as similar to `preferred` as possible. With `random`, its values are random instead.
         """
-        row = self.space.completion_within(limits, preferred, random)
+        row = self.space.complete_row_within(limits, preferred, random)
         if row is None:
             return None
         bits = self.encoding.encode(row)

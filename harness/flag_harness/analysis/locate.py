@@ -198,7 +198,7 @@ class Locator:
         if gap is None:
             return None
         beside = self._values_seen_with_pairs()
-        drawn = [self._space.completion(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
+        drawn = [self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
         candidates = [self._encoding.encode(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)

@@ -8,12 +8,15 @@ from flag_harness.faults.errors import FaultError
 
 
 def argument_error(argument: str, value: object, rule: str) -> FaultError:
-    """Return the error for an invalid argument, such as `on=0: must be a whole number from 1 up`."""
+    """Return the error for an argument that breaks a rule: `on=0: must be a whole number from 1 up`."""
     return FaultError(f"{argument}={value!r}: must be {rule}")
 
 
 def require_whole_number(argument: str, value: object, least: int = 1) -> int:
-    """Return `value` if it is a whole number (not a bool) of at least `least`, else raise `FaultError`."""
+    """Return `value` if it is a whole number (not a bool) of at least `least`; raise `FaultError` otherwise.
+
+    `argument` is the name for the message.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise argument_error(argument, value, f"a whole number from {least} up")
     return value
@@ -34,7 +37,10 @@ def require_one_of(argument: str, value: object, names: Collection[str]) -> str:
 
 
 def require_optional(argument: str, value: object, kind: type, rule: str) -> None:
-    """Raise `FaultError` unless `value` is None or an instance of `kind`. The message ends with `rule`."""
+    """Raise `FaultError` unless `value` is None or an instance of `kind`.
+
+    `rule` ends the message, such as "true or false".
+    """
     if value is not None and not isinstance(value, kind):
         raise argument_error(argument, value, rule)
 
@@ -62,7 +68,7 @@ def suggest_name(name: object, names: Iterable[str]) -> str:
 def require_known_arguments(arguments: Iterable[str], names: Collection[str], describe: Callable[[str], str]) -> None:
     """Raise `FaultError` if one of `arguments` is not in `names`.
 
-    `describe` returns the beginning of the message for an unknown argument; the known names follow it.
+    `describe` returns the beginning of the message for an unknown argument. The known names follow it.
     """
     for name in arguments:
         if name not in names:

@@ -24,7 +24,7 @@ ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
 @dataclass(frozen=True, slots=True)
 class PointContext:
-    """The situation at a point of a stream.
+    """A point of a stream, and what a fault needs to know to change the stream there.
 
     Attributes:
         at: the time of the point, in seconds since the request was sent.
@@ -46,7 +46,7 @@ class StreamChange:
     Attributes:
         pieces: the pieces to send instead of the event after the point. After an `End` or a `Cut`, the stream is over.
         delay: the seconds by which all later pieces are delayed.
-        held: bytes to send only after the next event. If no event comes, nothing counts as changed.
+        held: bytes to send only after the next event. If no event follows, the stream does not count as changed.
     """
 
     pieces: tuple[Piece, ...]
@@ -63,8 +63,8 @@ BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
 class AnswerEdit:
     """Edits an answer with `stream` if it is a stream, or with `body` if it is not.
 
-    Answers with an error status, and compressed answers, are left unchanged. If `only_sse` is true, so are AWS event
-    streams, because they lack what the edit changes.
+    Answers with an error status, and compressed answers, are left unchanged. If `only_sse` is true, AWS event streams
+    are left unchanged too, because they lack what the edit changes.
     """
 
     def __init__(
@@ -80,6 +80,10 @@ class AnswerEdit:
         return (piece,) if self._inner is None else self._inner(piece)
 
     def _edit_head(self, head: Head) -> Head:
+        """Choose the edit for the answer that begins with this head. Return the head for the edited answer.
+
+        If the answer cannot be edited, report why and return the head unchanged.
+        """
         is_framed = is_aws_stream(head)
         is_streamed = is_stream(head) or is_framed
         encoding = header_value(head.headers, "content-encoding", "identity")
@@ -98,7 +102,7 @@ class AnswerEdit:
 
 
 class PointEdit:
-    """Changes a stream once, when it reaches a point for the nth time."""
+    """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
 
     def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
         self._due, self._at, self._act = due, at, act
@@ -116,33 +120,36 @@ class PointEdit:
         return self._edit_last_piece(piece)
 
     def _edit_chunk(self, chunk: Chunk) -> list[Piece]:
+        """Return the pieces that replace a chunk: its events, with the change if the point is among them."""
         out: list[Piece] = []
         unchanged = b""
         for event in self._events.feed(chunk.data):
             change = self._change_at(chunk.at, event)
             if change is None:
-                unchanged += event + self._release_held()
+                unchanged += event + self._take_held_bytes()
                 continue
-            out += _nonempty_chunk(chunk.at + self._delay, unchanged)
-            out += self._apply(change)
+            out += _chunk_if_nonempty(chunk.at + self._delay, unchanged)
+            out += self._apply_change(change)
             unchanged = b""
             if self._is_over:
                 return out
-        return out + _nonempty_chunk(chunk.at + self._delay, unchanged)
+        return out + _chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
-    def _release_held(self) -> bytes:
+    def _take_held_bytes(self) -> bytes:
+        """Return the held bytes, which are due now, and report that the answer was changed."""
         held, self._held = self._held, b""
         if held:
             self._due.fire()
         return held
 
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
+        """Return the pieces that replace the end of the stream. Report why if the change never came."""
         if self._held:
             self._due.note_miss(f"nothing came after the event at {self._at}")
-        out = _nonempty_chunk(piece.at + self._delay, self._held + self._events.rest)
+        out = _chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._change_at(piece.at, b"")) is not None:
-            out += self._apply(change)
+            out += self._apply_change(change)
         if self._remaining and not is_abandoned(piece):
             self._due.note_miss(self._miss_reason())
         last = [] if self._is_over else [replace(piece, at=piece.at + self._delay)]
@@ -150,6 +157,7 @@ class PointEdit:
         return out + last
 
     def _change_at(self, at: float, event: bytes) -> StreamChange | None:
+        """Return the change before `event` if the point is reached often enough, else None."""
         if not self._remaining:
             return None
         gap = self._tracker.advance(event) if event else self._tracker.end_gap()
@@ -163,7 +171,8 @@ class PointEdit:
         self._remaining -= 1
         return None if self._remaining else change
 
-    def _apply(self, change: StreamChange) -> tuple[Piece, ...]:
+    def _apply_change(self, change: StreamChange) -> tuple[Piece, ...]:
+        """Return the pieces of a change, and store its delay and its held bytes."""
         if not change.held:
             self._due.fire()
         self._delay += change.delay
@@ -172,6 +181,7 @@ class PointEdit:
         return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
 
     def _miss_reason(self) -> str:
+        """Return why the stream was not changed: it did not reach the point, or not often enough."""
         if self._at in self._reached:
             return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
         had = ", ".join(name for name in POINTS if name in self._reached)
@@ -179,9 +189,9 @@ class PointEdit:
 
 
 class EventEdit:
-    """Changes the bytes of every event of a stream.
+    """Changes every event of a stream.
 
-    `missing` names what a stream lacks if nothing can be changed.
+    `missing` names what a stream lacks if the fault could not change any of its events, such as `usage`.
     """
 
     def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
@@ -191,13 +201,13 @@ class EventEdit:
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Chunk):
-            return _nonempty_chunk(
+            return _chunk_if_nonempty(
                 piece.at, b"".join(self._edit_event(event) for event in self._events.feed(piece.data))
             )
         if not self._changed and not is_abandoned(piece):
             self._due.note_miss(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
-        return [*_nonempty_chunk(piece.at, rest), piece]
+        return [*_chunk_if_nonempty(piece.at, rest), piece]
 
     def _edit_event(self, event: bytes) -> bytes:
         changed = self._change(event)
@@ -208,7 +218,10 @@ class EventEdit:
 
 
 class BodyEdit:
-    """Collects the whole body of an answer that is not a stream, then changes it."""
+    """Collects the whole body of an answer that is not a stream, then changes it.
+
+    `missing` names what a body lacks if it could not be changed.
+    """
 
     def __init__(self, due: DueRequest, act: BodyAction, missing: str) -> None:
         self._due, self._act, self._missing = due, act, missing
@@ -231,7 +244,7 @@ class BodyEdit:
 
 
 class ChunkEdit:
-    """Changes every chunk of any body. The fault counts as fired once a chunk has changed."""
+    """Changes every chunk of any body. The fault counts as fired when a chunk is different."""
 
     def __init__(self, due: DueRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
@@ -260,16 +273,19 @@ def is_abandoned(piece: Piece) -> bool:
 
 
 def remove_headers(headers: Headers, *names: str) -> Headers:
-    """Return the headers without those named in `names`, which are in lower case."""
+    """Return the headers without those in `names`, which are given in lower case."""
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
-def _nonempty_chunk(at: float, data: bytes) -> list[Piece]:
+def _chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []
 
 
 def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyAction | None = None) -> Effect:
-    """Return an effect that acts at the point `at` of a stream, or of a plain body if `body` is given."""
+    """Return an effect that applies `act` at the point `at` of a stream.
+
+    If `at` is `inside_body` and `body` is given, the effect applies `body` to an answer that is not a stream.
+    """
     checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 

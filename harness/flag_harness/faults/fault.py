@@ -26,7 +26,7 @@ Side: TypeAlias = Literal["wire", "client"]
 
 
 class FaultCounter:
-    """Counts the requests that a fault has seen and changed. It is thread-safe."""
+    """Counts the requests that a fault has seen, and the answers that it has changed. It is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,8 +38,8 @@ class FaultCounter:
         with self._lock:
             self.seen += 1
 
-    def count_selected(self) -> int:
-        """Count a request that `path` and `when` let through, and return its number among these."""
+    def number_selected_request(self) -> int:
+        """Count a request that meets `path` and `when`, and return its number among such requests."""
         with self._lock:
             self.selected += 1
             return self.selected
@@ -55,7 +55,7 @@ class FaultCounter:
             self.fired += 1
 
     def add_miss_reason(self, reason: str) -> None:
-        """Remember why the answer to a due request could not be changed."""
+        """Store why the answer to a due request could not be changed."""
         with self._lock:
             if reason not in self.reasons:
                 self.reasons += (reason,)
@@ -63,7 +63,10 @@ class FaultCounter:
 
 @dataclass(frozen=True, slots=True)
 class DueRequest:
-    """A request that meets the conditions of a fault. Its methods report what became of the answer."""
+    """A request that meets the conditions of a fault.
+
+    The fault calls its methods to report whether it changed the answer.
+    """
 
     request: Request
     number: int
@@ -71,15 +74,15 @@ class DueRequest:
     count: FaultCounter
 
     def fire(self) -> None:
-        """Report that the answer was changed."""
+        """Count that the fault has changed the answer to this request."""
         self.count.count_firing()
 
     def note_miss(self, reason: str) -> None:
-        """Record why the fault could not change the answer."""
+        """Store why the fault could not change the answer to this request."""
         self.count.add_miss_reason(reason)
 
     def random(self, purpose: str) -> Random:
-        """Return a random generator for this request. Different purposes get different numbers."""
+        """Return a random generator for this request. Each `purpose` has its own sequence of numbers."""
         return self.condition.random(self.number, purpose)
 
 
@@ -91,7 +94,7 @@ pass.
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault with its condition. It is a layer for `faulty` and `http_client`, and an argument of marks.
+    """A fault with the condition under which it happens. It can be passed to `faulty`, `http_client` and marks.
 
     A fault counts what it has done. `arm` returns a copy with a new counter, for the next test.
     """
@@ -117,13 +120,13 @@ class Fault:
         return None if due is None else self.effect(due)
 
     def check(self, request: Request) -> DueRequest | None:
-        """Count a request, and return it as a `DueRequest` if it meets the conditions, else None."""
+        """Count a request. Return it as a `DueRequest` if it meets the fault's conditions, else None."""
         self.count.count_request()
         try:
-            is_selected = self.condition.allows(self.armed_for) and self.condition.selects(request)
+            is_selected = self.condition.allows_combination(self.armed_for) and self.condition.selects_request(request)
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
-        if not is_selected or not self.condition.is_due(number := self.count.count_selected()):
+        if not is_selected or not self.condition.is_due(number := self.count.number_selected_request()):
             return None
         self.count.count_due_request()
         return DueRequest(request, number, self.condition, self.count)
@@ -139,8 +142,8 @@ class Fault:
 
     @property
     def can_fire(self) -> bool:
-        """Whether the fault's condition allows the flag combination for which it is armed."""
-        return self.armed_for is None or self.condition.allows(self.armed_for)
+        """Whether the fault's condition allows the flag combination that was passed to `arm`."""
+        return self.armed_for is None or self.condition.allows_combination(self.armed_for)
 
     def __str__(self) -> str:
         """Return the fault as on the command line, such as `overloaded:on=2`."""
@@ -150,7 +153,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault, as the table of faults shows it.
+    """A kind of fault, with what the table of faults says about it.
 
     `stream_result` and `create_result` describe how the SDK reacts if the agent does nothing about the fault (anthropic
     2.12 with `max_retries=0`), to `messages.stream(...).get_final_message()` and to `messages.create(...)`. The values
@@ -178,9 +181,9 @@ def fault_kind(
     transport_only: bool = False,
     side: Side = "wire",
 ) -> Callable[[Callable[P, Effect]], Callable[P, Fault]]:
-    """Turn a function that returns an effect into one that returns a checked `Fault` of the same name.
+    """Decorate a function that returns an effect. The result makes a `Fault` of the function's name.
 
-    This is a decorator. Its arguments describe the kind of fault.
+    The arguments describe the kind of fault: see `FaultKind`.
     """
 
     def decorate(build: Callable[P, Effect]) -> Callable[P, Fault]:
@@ -195,7 +198,7 @@ def fault_kind(
                 condition = FaultCondition.from_arguments(
                     {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS}
                 )
-                _refuse_path_for_client_fault(condition, side)
+                _reject_path_of_client_fault(condition, side)
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
@@ -209,7 +212,8 @@ def fault_kind(
     return decorate
 
 
-def _refuse_path_for_client_fault(condition: FaultCondition, side: Side) -> None:
+def _reject_path_of_client_fault(condition: FaultCondition, side: Side) -> None:
+    """Raise `FaultError` if a fault in calls of the SDK has a `path`, which such calls lack."""
     if side == "client" and condition.path is not None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 
@@ -227,11 +231,12 @@ def check_combinations(fault: Fault, flags: Collection[str]) -> None:
 
 
 def explain_unfired(faults: Iterable[Fault]) -> list[str]:
-    """Return one sentence for each fault that never fired, although the flag combination allowed it."""
+    """Return a sentence for each fault that never fired although it could fire under the flag combination."""
     return [_unfired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 
 def _unfired_message(fault: Fault) -> str:
+    """Return why a fault never fired, as a sentence."""
     count, start = fault.count, f"fault {fault} never fired: "
     calls = "call" if fault.side == "client" else "request"
     if not count.seen:
@@ -246,11 +251,12 @@ def _unfired_message(fault: Fault) -> str:
 
 
 def _freeze_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
+    """Return the arguments as pairs that can be compared and hashed."""
     return tuple((name, _comparable_value(value)) for name, value in arguments.items())
 
 
 def _comparable_value(value: object) -> object:
-    """Return an argument in the form that is compared and printed, such as a header text for a datetime."""
+    """Return an argument in the form in which it is compared and printed; a datetime as the text of a header."""
     if isinstance(value, datetime):
         return http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value

@@ -8,9 +8,9 @@ from flag_harness.wire.timeline import Chunk, Edit, Piece
 
 
 class FrameEdit:
-    """Applies an edit for server-sent events to an AWS event stream. Unchanged frames keep their bytes.
+    """Applies an edit that was written for server-sent events to an AWS event stream.
 
-    If the edit sends half of an event, half of its frame is sent.
+    Unchanged frames keep their bytes. If the edit sends half of an event, half of its frame is sent.
     """
 
     def __init__(self, edit: Edit) -> None:
@@ -25,7 +25,7 @@ class FrameEdit:
         if not isinstance(piece, Chunk):
             rest, self._frames.rest = self._frames.rest, b""
             out = self._encode_frames(self._edit(piece))
-            return [*out[:-1], *_nonempty_chunk(piece.at, rest), *out[-1:]] if rest else out
+            return [*out[:-1], *_chunk_if_nonempty(piece.at, rest), *out[-1:]] if rest else out
         events = []
         for frame in self._frames.feed(piece.data):
             event = sse_from_frame(frame)
@@ -37,17 +37,18 @@ class FrameEdit:
         out: list[Piece] = []
         for piece in pieces:
             if isinstance(piece, Chunk):
-                out += _nonempty_chunk(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
+                out += _chunk_if_nonempty(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
                 continue
             torn, self._events.rest = self._events.rest, b""
             frame = frame_from_sse(torn) if torn else b""
-            out += [*_nonempty_chunk(piece.at, frame[: len(frame) // 2]), piece]
+            out += [*_chunk_if_nonempty(piece.at, frame[: len(frame) // 2]), piece]
             self._is_over = True
         return out
 
     def _frame_of_event(self, event: bytes) -> bytes:
+        """Return the AWS frame of an event: the original frame if the event is unchanged."""
         return self._raw.pop(event, b"") or frame_from_sse(event)
 
 
-def _nonempty_chunk(at: float, data: bytes) -> list[Piece]:
+def _chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []

@@ -21,7 +21,7 @@ _NUMBER = "a number"
 
 
 def parse_fault(text: str) -> Fault:
-    """Parse a fault from a text of the form `name:argument=value,...`. Raise `FaultError` if it is invalid.
+    """Parse a fault from text such as `overloaded:on=2,seed=1`. Raise `FaultError` if it is invalid.
 
     Lists are written as `on=1|3`. Values may be quoted: `message="a, b=c"`.
 
@@ -62,6 +62,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
+    """Return the value of an argument, converted to the type that the annotation in `hints` states."""
     if value.startswith('"') and re.fullmatch(_QUOTED, value):
         return _parse_quoted(name, value)
     if name == "when":
@@ -81,7 +82,7 @@ def _parse_quoted(name: str, value: str) -> object:
 
 
 def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
-    """Convert a text to the first of `kinds` that fits. `str` comes last, because every text is a string."""
+    """Convert a text to the first type of `kinds` that fits. `str` comes last, because every text is a string."""
     for kind, read in _READERS:
         if kind in kinds:
             try:

@@ -12,13 +12,13 @@ from flag_harness.wire.timeline import Request
 
 
 class ConditionArguments(TypedDict, total=False):
-    """The arguments of the condition that every fault takes. Without any, every request is due.
+    """The arguments of every fault that say for which requests it happens. By default it is every request.
 
-    A request is due if it meets all of them:
+    A request is due if it meets all of these:
 
     - `path`: the request has this path, or one of these; `*` stands for any characters.
     - `when`: this function returns True for the request.
-    - `on`: the request has this number, or one of these, counted from 1 among those that `path` and `when` let through.
+    - `on`: the request has this number, or one of these, counted from 1 among those that meet `path` and `when`.
     - `every`: the number is a multiple of this.
     - `until`: the number is not above this.
     - `probability`: this share of the requests is due. It depends only on `seed` (default 0) and the number.
@@ -40,7 +40,7 @@ class ConditionArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class FaultCondition:
-    """The checked condition of a fault. Build it with `from_arguments`."""
+    """The condition under which a fault happens, with valid values. Build it with `from_arguments`."""
 
     on: frozenset[int] | None = None
     every: int | None = None
@@ -71,8 +71,8 @@ class FaultCondition:
             for number in numbers
         )
 
-    def allows(self, combination: str | None) -> bool:
-        """Return whether requests can be due under this flag combination.
+    def allows_combination(self, combination: str | None) -> bool:
+        """Return whether the fault can happen under this flag combination.
 
         Two ids that name the same flags in another order are equal.
         """
@@ -80,8 +80,8 @@ class FaultCondition:
             return True
         return combination is not None and _flag_names(combination) in {_flag_names(one) for one in self.combination}
 
-    def selects(self, request: Request) -> bool:
-        """Return whether `path` and `when` let the request through. Only such requests are numbered."""
+    def selects_request(self, request: Request) -> bool:
+        """Return whether a request meets `path` and `when`. Only such requests are numbered."""
         return (self.path is None or _matches_path(request, self.path)) and (
             self.when is None or bool(self.when(request))
         )
@@ -96,7 +96,7 @@ class FaultCondition:
         )
 
     def random(self, number: int, purpose: str) -> Random:
-        """Return a random generator for a request and a purpose.
+        """Return a random generator for request `number` and a purpose.
 
         It yields the same numbers in every run.
         """

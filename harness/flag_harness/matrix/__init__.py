@@ -2,14 +2,14 @@
 
 from flag_harness.matrix.combination import (
     Combination,
+    add_missing_flags,
     all_combinations,
+    changes_by_name,
     flag_space,
     name_of_test,
-    named_changes,
     parse_combination,
     pin_flags,
     read_combination,
-    with_defaults,
 )
 from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import (
@@ -20,7 +20,7 @@ from flag_harness.matrix.covering import (
     uncovered_tuples,
 )
 from flag_harness.matrix.matrix_flag import MatrixFlag
-from flag_harness.matrix.pins import fix_unnamed, parse_pins
+from flag_harness.matrix.pins import parse_pins, pin_unnamed_flags
 from flag_harness.matrix.selection import select_combinations
 from flag_harness.matrix.space import FlagSpace
 
@@ -29,20 +29,20 @@ __all__ = [
     "FlagSpace",
     "MatrixFlag",
     "Row",
+    "add_missing_flags",
     "all_combinations",
+    "changes_by_name",
     "covering_array",
-    "fix_unnamed",
     "flag_space",
     "full_matrix",
     "name_of_test",
-    "named_changes",
     "parse_combination",
     "parse_pins",
     "pin_flags",
+    "pin_unnamed_flags",
     "random_sample",
     "read_combination",
     "select_combinations",
     "single_changes",
     "uncovered_tuples",
-    "with_defaults",
 ]

@@ -6,13 +6,13 @@ from flag_harness.matrix.combination import Combination, default_row, flag_space
 from flag_harness.matrix.matrix_flag import value_index
 
 
-def verdict_arms(
+def combinations_to_compare(
     bases: Sequence[Combination], names: Collection[str], baseline: Mapping[str, object]
 ) -> tuple[Combination, ...]:
-    """Return both arms of each comparison of a flag in `names`, starting from each of `bases`.
+    """Return the pairs of combinations that differ in one flag of `names`, starting from each of `bases`.
 
-    In one arm the flag has its value in `baseline`, or its default; in the other one each of its other values. Pairs
-    that a constraint forbids are left out.
+    In one combination of a pair the flag has its value in `baseline`, or its default; in the other combination it has
+    another value. Pairs that a constraint forbids are left out.
     """
     arms: dict[Combination, None] = {}
     for base in bases:

@@ -19,10 +19,10 @@ _PRODUCTION_ENVIRONMENT = "production"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The flag values of production, read from an export of a flag service.
+    """The flag values of production, read from a file that a flag service exported.
 
     Attributes:
-        values: the value of each declared flag that the export names.
+        values: the value of each declared flag that the file names.
         notes: what was simplified or ignored: targeting rules, rollouts, keys for which no flag is declared.
     """
 
@@ -31,10 +31,11 @@ class Baseline:
 
 
 def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
-    """Read the flag values of production from `{flag: value}`, or an export of flagd or LaunchDarkly.
+    """Read the flag values of production from a JSON file.
 
-    A key of the file belongs to the flag of the same name; case, `-` and `_` are ignored. Raise `FlagError` if the file
-    cannot be read, names none of the flags, or gives a flag an unknown value.
+    The file is an export of flagd or LaunchDarkly, or has the form `{flag: value}`. A key of the file belongs to the
+    flag of the same name; case, `-` and `_` are ignored. Raise `FlagError` if the file cannot be read, names none of
+    the flags, or gives a flag an unknown value.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -45,7 +46,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
     if not isinstance(document, dict):
         raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
     try:
-        return _match_states_to_flags(dict(_exported_states(document)), flags)
+        return _baseline_from_states(dict(_states_in_export(document)), flags)
     except FlagError as error:
         raise FlagError(f"{path}: {error}") from None
 
@@ -53,7 +54,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
 def baseline_combinations(
     flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], change: Mapping[str, object]
 ) -> tuple[Combination, ...]:
-    """Return the production combination, and the combinations that change one flag of it.
+    """Return the production combination, and the combinations that change one of its flags.
 
     Only flags in `names` are changed. If `change` is not empty, the combination with all its values is added. Raise
     `FlagError` if a constraint forbids the production combination or the requested change.
@@ -74,10 +75,12 @@ def baseline_combinations(
 
 
 def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int]:
+    """Yield the indices of the flags whose names are in `names`."""
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
-def _match_states_to_flags(states: Mapping[str, "_FlagState"], flags: Sequence[Flag]) -> Baseline:
+def _baseline_from_states(states: Mapping[str, "_FlagState"], flags: Sequence[Flag]) -> Baseline:
+    """Return the baseline that the values of an export's keys give the declared flags."""
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
     notes: list[str] = []
@@ -101,6 +104,7 @@ def _match_states_to_flags(states: Mapping[str, "_FlagState"], flags: Sequence[F
 
 
 def _normalise_key(key: str) -> str:
+    """Return a key in lower case with `_` in place of `-`."""
     return key.replace("-", "_").casefold()
 
 
@@ -112,7 +116,7 @@ class _FlagState:
     notes: tuple[str, ...] = ()
 
 
-def _exported_states(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState]]:
+def _states_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState]]:
     """Yield each key of an export with the value that production serves for it."""
     if isinstance(document.get("items"), list):
         yield from ((str(item.get("key")), _launchdarkly_item(item)) for item in document["items"])
@@ -128,6 +132,7 @@ def _exported_states(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState
 
 
 def _flagd_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
+    """Return the value that flagd serves for a flag by default."""
     variants, default = flag["variants"], flag.get("defaultVariant")
     if flag.get("state") == "DISABLED":
         return _FlagState(None, ("is disabled, so the agent's default counts",))
@@ -139,6 +144,7 @@ def _flagd_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
 
 
 def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
+    """Return the value that LaunchDarkly serves for a flag if none of its rules applies."""
     variations = flag.get("variations")
     if not isinstance(variations, list) or "on" not in flag:
         raise FlagError(f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {FORMATS}")

@@ -14,7 +14,7 @@ _FIVE_COLUMNS = ("00001", "01111")
 
 
 def boolean_array(columns: int, strength: int) -> BitRows | None:
-    """Return a covering array, or None if no construction is known for this size.
+    """Return a covering array of 0 and 1, or None if no construction is known for this size.
 
     The first row of the array is all 0.
     """
@@ -40,6 +40,7 @@ def _strength_two_array(columns: int) -> BitRows:
 
 
 def _strength_three_array(columns: int) -> BitRows:
+    """Build an array of strength 3 by the best known construction for this number of columns."""
     if columns == 5:
         generators = [(row, shift) for row in _FIVE_COLUMNS for shift in range(5)]
         return _make_first_row_zero(

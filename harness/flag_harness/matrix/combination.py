@@ -14,7 +14,7 @@ from flag_harness.matrix.space import FlagSpace
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One value for each flag; `row` holds the index of each value in the flag's `values`.
+    """One value for each flag of a test. `row` holds the index of each value in the flag's `values`.
 
     Attributes:
         id: the changes from the defaults, in declared order: `off`, `streaming`, `streaming+no-concise+model=haiku`.
@@ -26,7 +26,7 @@ class Combination:
 
     def __post_init__(self) -> None:
         changed = (
-            _change_name(flag, value)
+            _id_part(flag, value)
             for flag, value, default in zip(self.flags, self.row, default_row(self.flags), strict=True)
             if value != default
         )
@@ -38,7 +38,7 @@ class Combination:
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """The variable of each flag that is read from one, with its text, or None if it must be unset."""
+        """The environment variables that set the flags. None means that a variable must be unset."""
         return {
             flag.env: flag.variable_text(flag.values[value])
             for flag, value in zip(self.flags, self.row, strict=True)
@@ -102,10 +102,10 @@ def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
-    """Return the combination with this id, or None if these flags have no such combination."""
+    """Return the combination with this id, or None if the flags have no such combination."""
     declared = tuple(flags)
     row = list(default_row(declared))
-    changes = named_changes(declared)
+    changes = changes_by_name(declared)
     names = [] if combination_id == OFF else combination_id.split("+")
     if not combination_id or not changes.keys() >= {*names}:
         return None
@@ -116,13 +116,13 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 
 @lru_cache
-def named_changes(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return every part that an id can have, with the index of its flag and the index of its value.
+def changes_by_name(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
+    """Return every part that a combination id can have, with the index of its flag and of its value.
 
     Parts are `streaming`, `no-concise`, `model=haiku`.
     """
     return {
-        _change_name(flag, value): (index, value)
+        _id_part(flag, value): (index, value)
         for index, (flag, default) in enumerate(zip(flags, default_row(flags), strict=True))
         for value in range(len(flag.values))
         if value != default
@@ -138,15 +138,18 @@ def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combi
     return Combination(declared, tuple(value_index(flag, flag.read_value(environ)) for flag in declared))
 
 
-def with_defaults(combination: Combination, flags: Sequence[Flag]) -> Combination:
-    """Return the combination, extended by those `flags` whose names and sources are new, at their defaults."""
+def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combination:
+    """Return the combination with those of `flags` added, at their defaults, that it lacks.
+
+    A flag whose name or source the combination already has is not added.
+    """
     taken = {word for flag in combination.flags for word in (flag.name, flag.source)}
     added = tuple(flag for flag in flags if not {flag.name, flag.source} & taken)
     return Combination((*combination.flags, *added), (*combination.row, *default_row(added)))
 
 
 def name_of_test(case: str, combination: str) -> str:
-    """Return a test's node id with `*` in place of the combination, so that all its runs share one name.
+    """Return a test's node id with `*` in place of its combination, so that all runs of the test share a name.
 
     >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
     'test_a.py::test_x[*-b]'
@@ -156,9 +159,10 @@ def name_of_test(case: str, combination: str) -> str:
 
 
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
-    """Return the combination with the values in `pins`, and the defaults for all other flags.
+    """Return the combination that has the values in `pins`, and the defaults for all other flags.
 
-    A pin may be a value or its label. Raise `FlagError` if a name or value is unknown, or a constraint is broken.
+    `pins` has a value, or the label of a value, by the flag's name. Raise `FlagError` if a name or value is unknown, or
+    a constraint is broken.
     """
     declared = tuple(flags)
     space = flag_space(declared)
@@ -176,15 +180,15 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     return Combination(declared, tuple(row))
 
 
-def _change_name(flag: Flag, value: int) -> str:
-    """Return the part of an id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
+def _id_part(flag: Flag, value: int) -> str:
+    """Return the part of a combination id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
     return flag.name if flag.values[value] else f"{NO_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
-    """Return a message that states the broken constraint and what to pin."""
+    """Return a message that states the broken constraint and which flags to pin."""
     if not broken.flag:
         return f"{broken}; pin that one True and the others False"
     [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]

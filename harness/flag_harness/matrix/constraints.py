@@ -17,7 +17,7 @@ Clause = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A rule for combinations: a flag requires or excludes another, or exactly one of a group is on.
+    """A rule for combinations: one flag requires or excludes another, or exactly one flag of a group is on.
 
     Attributes:
         flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
@@ -41,9 +41,9 @@ def is_satisfied(clause: Clause, row: Row) -> bool:
 def build_constraints(
     flags: Sequence[HasValues], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
 ) -> Iterator[Constraint]:
-    """Yield the constraints that the flags declare, then those of the groups, in each of which one flag is on.
+    """Yield the constraints that the flags declare, then those of the groups.
 
-    Raise `FlagError` if a constraint names an unknown flag or value.
+    In each group exactly one flag is on. Raise `FlagError` if a constraint names an unknown flag or value.
     """
     for index, flag in enumerate(flags):
         off = (index, _other_values(_on_values(flag), flag))
@@ -72,7 +72,7 @@ def flag_index(index_by_name: Mapping[str, int], name: str, where: str) -> int:
 def _parse_condition(
     text: str, where: str, flags: Sequence[HasValues], index_by_name: Mapping[str, int]
 ) -> tuple[int, int]:
-    """Return the index of the flag in a condition such as `model=haiku`, and the bit mask of the values it may have."""
+    """Parse a condition such as `model=haiku`. Return the flag's index and the bit mask of the allowed values."""
     name, has_value, value = text.partition("=")
     index = flag_index(index_by_name, name, where)
     return index, 1 << value_index(flags[index], value) if has_value else _on_values(flags[index])

@@ -14,11 +14,11 @@ Settings = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The pairs, triples or quadruples of values that a selection of combinations contains.
+    """Which pairs, triples or quadruples of flag values a selection of combinations contains.
 
     Attributes:
         strength: 2 for pairs of values, 3 for triples, 4 for quadruples.
-        first_covered: for each combination, those that no earlier combination contains.
+        first_covered: for each combination, the pairs (or triples, quadruples) that no earlier combination contains.
         missing: those that an allowed combination has, but none of the selected combinations.
     """
 
@@ -33,12 +33,15 @@ class Coverage:
 
     @property
     def noun(self) -> str:
-        """The word for what is counted, such as `pairs`."""
+        """The word for what is counted: `pairs`, `triples` or `quadruples`."""
         return {1: "values", 2: "pairs", 3: "triples"}.get(self.strength, "quadruples")
 
 
 def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Coverage:
-    """Return what these combinations cover; values that constraints keep apart are not counted."""
+    """Return which pairs, triples or quadruples of values these rows contain.
+
+    Values that constraints do not allow together are not counted.
+    """
     strength = min(strength, len(space.flags))
     seen: set[tuple[tuple[int, int], ...]] = set()
     first_covered = []
@@ -61,5 +64,6 @@ def impossible_values(space: FlagSpace) -> tuple[str, ...]:
 
 
 def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> Settings:
+    """Return flags and their values as texts such as `model=haiku`."""
     flags = ((space.flags[index], value) for index, value in chosen)
     return tuple(f"{flag.name}={flag.labels[value]}" for flag, value in flags)

@@ -19,8 +19,8 @@ STRENGTHS = (2, 3, 4)
 def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     """Return rows that contain every possible choice of values for any `strength` flags.
 
-    Up to 20 boolean flags without constraints, strengths 2 and 3 have the best known sizes. Raises `FlagError` for a
-    strength other than 2, 3 and 4.
+    The array has the best known size for strengths 2 and 3 and up to 20 boolean flags without constraints. Raise
+    `FlagError` for a strength other than 2, 3 and 4.
     """
     if strength not in STRENGTHS:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
@@ -50,7 +50,7 @@ def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> It
     """Yield every possible choice of values that occurs in no row, as {index of flag: index of value}."""
     for chosen in combinations(range(len(space.flags)), strength):
         seen = {tuple([row[index] for index in chosen]) for row in rows}
-        if len(seen) == _choice_count(space, chosen):
+        if len(seen) == _count_value_choices(space, chosen):
             continue
         for values in product(*(range(space.sizes[index]) for index in chosen)):
             fixed = dict(zip(chosen, values, strict=True))
@@ -61,7 +61,7 @@ def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> It
 def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
     """Return the row `base`, and one row for each other value of each flag.
 
-    `base` is the row of all defaults unless given. If a constraint forbids changing one flag alone, other flags change
+    `base` is the row of all defaults by default. If a constraint forbids changing one flag alone, other flags change
     with it. A value that no row can have is left out.
     """
     base = space.default_row if base is None else base
@@ -71,7 +71,7 @@ def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]
 
 
 def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
-    """Return `size` different random rows, one of them all defaults; all rows if there are fewer.
+    """Return `size` different random rows, one of them with all defaults; all rows if there are fewer.
 
     The same seed gives the same rows. Without constraints every row is equally likely.
     """
@@ -84,7 +84,7 @@ def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
     while len(rows) < size:
         row = tuple(random.randrange(options) for options in space.sizes)
         if not space.is_allowed(row):
-            row = space.completion({}, random) or space.default_row
+            row = space.complete_row({}, random) or space.default_row
         rows[row] = None
     return tuple(rows)
 
@@ -97,7 +97,8 @@ def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
     return tuple(sorted(changes, key=lambda row: (len(changes[row]), changes[row], row)))
 
 
-def _choice_count(space: FlagSpace, chosen: Sequence[int]) -> int:
+def _count_value_choices(space: FlagSpace, chosen: Sequence[int]) -> int:
+    """Return in how many ways values can be chosen for these flags."""
     size = 1
     for index in chosen:
         size *= space.sizes[index]

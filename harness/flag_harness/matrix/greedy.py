@@ -32,6 +32,7 @@ def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 
 
 def _build_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
+    """Build a covering array flag by flag, in a random order of the flags."""
     order = list(range(len(space.flags)))
     random.shuffle(order)
     order.sort(key=lambda index: -space.sizes[index])
@@ -62,7 +63,7 @@ def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
 
 
 class _UncoveredTuples:
-    """The tuples of values of the new flag and earlier flags that no row contains yet."""
+    """The tuples of values, of a new flag and of earlier flags, that no row contains yet."""
 
     def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
         self.index = index
@@ -91,7 +92,7 @@ class _UncoveredTuples:
 
 
 def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
-    """Give the new flag a value in every row: the allowed value that covers the most uncovered tuples."""
+    """Give the new flag a value in every row: the allowed value that covers most uncovered tuples."""
     missing.cover(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
@@ -103,7 +104,7 @@ def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: 
 
 
 def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
-    """Cover each remaining possible tuple, with the free flags of an existing row or else in a new row."""
+    """Cover each remaining possible tuple, in the free flags of an existing row or else in a new row."""
     added = [row for row in rows if FREE in row]
     for fixed in missing:
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
@@ -122,13 +123,14 @@ def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuple
 
 
 def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
-    """Return whether an allowed row has the row's values and these as well."""
+    """Return whether an allowed row has the values of `row` and those in `fixed`."""
     if not any(space.is_constrained(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)
 
 
 def _complete_row(space: FlagSpace, row: PartialRow) -> Row:
-    completed = space.completion({index: value for index, value in enumerate(row) if value != FREE})
+    """Return an allowed row that has the values of a partial row."""
+    completed = space.complete_row({index: value for index, value in enumerate(row) if value != FREE})
     assert completed is not None, "a row can be completed at any time"
     return completed

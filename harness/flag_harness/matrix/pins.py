@@ -26,6 +26,7 @@ def parse_pins(flags: Sequence[Flag], text: str) -> dict[str, object]:
 
 
 def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
+    """Parse `streaming`, `-streaming` or `model=haiku` into a flag and its value."""
     by_name = {flag.name: flag for flag in flags}
     setting, has_value, value = part.partition("=")
     name, is_on = setting, True
@@ -42,17 +43,16 @@ def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
     return flag, is_on
 
 
-def fix_unnamed(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
-    """Return the pins, and fix every flag that is not in `names`.
+def pin_unnamed_flags(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
+    """Return the pins with one more for every flag that is not in `names`.
 
-    Such a flag keeps its default, unless the pins and constraints force another value.
+    Such a flag is pinned to its default, unless the pins and constraints force another value.
     """
     row = FlagSpace(flags, pins=pins).default_row
-    unnamed = {
-        flag.name: flag.values[value] for flag, value in _flags_with_indices(flags, row) if flag.name not in names
-    }
+    unnamed = {flag.name: flag.values[value] for flag, value in _flags_and_values(flags, row) if flag.name not in names}
     return {**unnamed, **pins}
 
 
-def _flags_with_indices(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
+def _flags_and_values(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
+    """Return each flag with the index of its value in a row."""
     return zip(flags, row, strict=True)

@@ -40,7 +40,7 @@ def select_combinations(
 def _cached_selection(
     flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]
 ) -> tuple[Combination, ...]:
-    """Return the selected combinations, cached because every test function of a suite selects the same."""
+    """Return the combinations of a selection. They are cached, because every test function selects the same."""
     space = flag_space(flags)
     if pins:
         values = {flag.name: flag.values for flag in flags}
@@ -51,6 +51,7 @@ def _cached_selection(
 
 
 def _selected_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
+    """Return the rows of a selection such as `2`, `full` or `random:20,1`."""
     match = _SELECTION.fullmatch(selection)
     if match is None:
         raise FlagError(f"{selection!r} selects no combinations; use {SELECTION_HELP}")
@@ -64,6 +65,7 @@ def _selected_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
 
 
 def _too_many_message(space: FlagSpace) -> str:
+    """Return the error message for too many combinations, with what to choose instead."""
     pairs = len(covering_array(space, 2))
     # an array of triples of many flags takes seconds
     triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MOST_FLAGS_COUNTED else "more cover"

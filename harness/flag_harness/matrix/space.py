@@ -10,7 +10,7 @@ from flag_harness.matrix.matrix_flag import HasValues, value_index
 
 
 class FlagSpace:
-    """The rows (combinations) that the constraints of `flags` allow.
+    """All allowed rows (combinations) of some flags.
 
     In each of `groups` exactly one flag is on, and flags in `pins` have those values. Raise `FlagError` if a constraint
     names an unknown flag or value, or if the defaults or the pins break a constraint.
@@ -31,12 +31,13 @@ class FlagSpace:
         self.constraints = tuple(build_constraints(self.flags, self.groups, self._index_by_name))
         if (broken := self.broken_constraint(self.default_row)) is not None:
             raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
-        self.pins = {index: value_index(self.flags[index], value) for index, value in self._indexed_pins(pins or {})}
+        self.pins = {index: value_index(self.flags[index], value) for index, value in self._pins_by_index(pins or {})}
         self._index_clauses()
         if self.pins:
             self.default_row = self._pinned_row()
 
-    def _indexed_pins(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
+    def _pins_by_index(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
+        """Yield each pin as the index of its flag and its value."""
         for name, value in values.items():
             yield flag_index(self._index_by_name, name, "the pinned flags name"), value
 
@@ -70,7 +71,7 @@ class FlagSpace:
     @cached_property
     def count(self) -> int:
         """The number of allowed rows."""
-        domains = self._propagated_domains({})
+        domains = self._possible_domains({})
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
@@ -79,7 +80,7 @@ class FlagSpace:
         Each group of flags that undecided constraints connect is counted by itself, and the counts are multiplied.
         """
         count = 1
-        for part in self._connected_parts(domains, indices):
+        for part in self._independent_groups(domains, indices):
             if len(part) == 1:
                 count *= domains[part[0]].bit_count()
                 continue
@@ -93,8 +94,8 @@ class FlagSpace:
             count *= total
         return count
 
-    def _connected_parts(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
-        """Yield groups of undecided flags; no constraint that could still break involves two groups."""
+    def _independent_groups(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
+        """Yield groups of undecided flags. No constraint that could still break involves two groups."""
         left = {index: None for index in indices if domains[index] & (domains[index] - 1)}
         while left:
             part = [next(iter(left))]
@@ -129,25 +130,24 @@ class FlagSpace:
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of all defaults first."""
-        for domains in self._completions(self._propagated_domains({}), range(len(self.flags)), self.default_row):
+        for domains in self._complete_rows(self._possible_domains({}), range(len(self.flags)), self.default_row):
             yield tuple(domain.bit_length() - 1 for domain in domains)
 
-    def completion(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
+    def complete_row(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
         """Return an allowed row that has the `fixed` values, or None if there is no such row.
 
         `fixed` maps the index of a flag to the index of its value. The other flags keep their defaults as far as
         possible, or get random values if `random` is given.
         """
-        return self.completion_within({index: 1 << value for index, value in fixed.items()}, self.default_row, random)
+        return self.complete_row_within({index: 1 << value for index, value in fixed.items()}, self.default_row, random)
 
     def nearest_row(self, base: Row, fixed: Mapping[int, int]) -> Row | None:
-        """Return an allowed row that has the `fixed` values, or None if there is no such row.
+        """Return an allowed row that has the `fixed` values and else is as close to `base` as possible, or None."""
+        return self.complete_row_within({index: 1 << value for index, value in fixed.items()}, base)
 
-        Otherwise the row stays as close to `base` as possible.
-        """
-        return self.completion_within({index: 1 << value for index, value in fixed.items()}, base)
-
-    def completion_within(self, allowed: Mapping[int, int], preferred: Row, random: Random | None = None) -> Row | None:
+    def complete_row_within(
+        self, allowed: Mapping[int, int], preferred: Row, random: Random | None = None
+    ) -> Row | None:
         """Return an allowed row whose values lie within `allowed`, or None if there is no such row.
 
         `allowed` maps the index of a flag to a bit mask of its values. Values of the row `preferred` are tried first,
@@ -156,7 +156,7 @@ class FlagSpace:
         order = list(range(len(self.flags)))
         if random is not None:
             random.shuffle(order)
-        for domains in self._completions(self._propagated_domains(allowed), order, preferred, random):
+        for domains in self._complete_rows(self._possible_domains(allowed), order, preferred, random):
             return tuple(domain.bit_length() - 1 for domain in domains)
         return None
 
@@ -164,14 +164,14 @@ class FlagSpace:
         """Return whether an allowed row has the `fixed` values, given as {index of flag: index of value}."""
         if not any(self._clauses_by_flag[index] for index in fixed):
             return True
-        return self.completion(fixed) is not None
+        return self.complete_row(fixed) is not None
 
-    def assignment(self, row: Row) -> dict[str, object]:
-        """Return a row as the value of each flag, by the flag's name."""
+    def values_by_name(self, row: Row) -> dict[str, object]:
+        """Return the values of a row by the names of the flags."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
     def row(self, assignment: Mapping[str, object]) -> Row:
-        """Convert values by flag name to a row; flags without a value get their default.
+        """Return the row with these values by flag name; flags without a value get their default.
 
         Raise `FlagError` if a flag or a value is unknown.
         """
@@ -181,8 +181,8 @@ class FlagSpace:
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
 
-    def _propagated_domains(self, allowed: Mapping[int, int]) -> list[int] | None:
-        """Return a bit mask of the values still possible for each flag, or None if a constraint breaks.
+    def _possible_domains(self, allowed: Mapping[int, int]) -> list[int] | None:
+        """Return a bit mask of each flag's possible values, or None if a constraint breaks.
 
         `allowed` restricts flags, by index, to the values of a bit mask.
         """
@@ -197,7 +197,7 @@ class FlagSpace:
 
     @cached_property
     def _possible_values(self) -> list[int] | None:
-        """A bit mask of the values that the constraints allow each flag, or None if a flag has none left."""
+        """A bit mask of the values that the constraints allow each flag, or None if a flag has no value left."""
         domains = [(1 << size) - 1 for size in self.sizes]
         return domains if self._propagate(domains, self.clauses) else None
 
@@ -216,7 +216,7 @@ class FlagSpace:
                     queue.extend(self._clauses_by_flag[index])
         return True
 
-    def _completions(
+    def _complete_rows(
         self, domains: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
     ) -> Iterator[list[int]]:
         """Yield every allowed row within `domains`, as bit masks with one value for each flag.
@@ -238,4 +238,4 @@ class FlagSpace:
             narrowed = domains.copy()
             narrowed[branch] = 1 << value
             if self._propagate(narrowed, self._clauses_by_flag[branch]):
-                yield from self._completions(narrowed, order, preferred, random)
+                yield from self._complete_rows(narrowed, order, preferred, random)

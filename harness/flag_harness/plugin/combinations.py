@@ -165,7 +165,10 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination
 
     Marks win over the command line, and nearer marks over others.
     """
-    from flag_harness.matrix import fix_unnamed, pin_flags  # imported here: runs without the harness do not need it
+    from flag_harness.matrix import (  # imported here: runs without the harness do not need it
+        pin_flags,
+        pin_unnamed_flags,
+    )
 
     command_line = node.config.stash[COMMAND_LINE_FLAGS]
     pins = {} if command_line.baseline else dict(command_line.pins)
@@ -178,7 +181,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination
             marked.update(_flag_values_of_mark(mark))
         if pins:
             pin_flags(known, marked)
-            pins = fix_unnamed(known, (), {**pins, **marked})
+            pins = pin_unnamed_flags(known, (), {**pins, **marked})
         return pin_flags(known, {**pins, **marked})
     except HarnessError as error:
         raise pytest.fail.Exception(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False) from None
@@ -234,8 +237,8 @@ def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
     """Return the flags that have a value, and the combinations in which the flags in `names` vary."""
-    from flag_harness.matrix import fix_unnamed, select_combinations
-    from flag_harness.matrix.arms import verdict_arms
+    from flag_harness.matrix import pin_unnamed_flags, select_combinations
+    from flag_harness.matrix.arms import combinations_to_compare
     from flag_harness.matrix.baseline import baseline_combinations
 
     command_line = config.stash[COMMAND_LINE_FLAGS]
@@ -245,9 +248,9 @@ def _flags_and_combinations(
     if command_line.baseline is not None:
         values = command_line.baseline.values
         combinations = baseline_combinations(flags, names, values, command_line.pins)
-        return flags, verdict_arms(combinations[:1], judged, values) if command_line.judged else combinations
-    pins = fix_unnamed(flags, names, command_line.pins) if command_line.pins else {}
+        return flags, combinations_to_compare(combinations[:1], judged, values) if command_line.judged else combinations
+    pins = pin_unnamed_flags(flags, names, command_line.pins) if command_line.pins else {}
     if command_line.judged:
         bases = select_combinations(flags, command_line.selection or "single", pins)
-        return flags, verdict_arms(bases if command_line.selection else bases[:1], judged, {})
+        return flags, combinations_to_compare(bases if command_line.selection else bases[:1], judged, {})
     return flags, select_combinations(flags, command_line.selection or selection, pins)

@@ -61,7 +61,7 @@ def _patch_client(client: Any, fault: Fault) -> None:
 
 
 def _replacement_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Yield each SDK object with the name of a call and the function that replaces it.
+    """Yield an SDK object, the name of a call, and the function that replaces the call.
 
     Raise `FaultError` if the SDK accepts the keyword in every call.
     """
@@ -81,6 +81,8 @@ def _parameter_names(call: Callable[..., Any]) -> Collection[str]:
 
 
 def _wrap_call(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
+    """Return a call of the SDK that gets one more keyword if the fault is due."""
+
     @wraps(call)
     def call_with_refused_keyword(*args: Any, **kwargs: Any) -> Any:
         due = fault.check(Request(name, "", (), b""))

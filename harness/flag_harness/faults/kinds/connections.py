@@ -58,6 +58,8 @@ def read_timeout(
 
 
 def _make_connection_break(how: CutKind, moment: float) -> Effect:
+    """Return the effect that the connection breaks at a moment, in seconds after the request."""
+
     def effect(due: DueRequest) -> Response:
         due.fire()
         return (Cut(moment, how),)

@@ -127,10 +127,12 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
 
 
 def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
+    """Return a function that replaces the event after a point by what `change` makes of it."""
     return lambda point: StreamChange((Chunk(point.at, change(point.event)),)) if point.event else None
 
 
 def _make_event_inserter(data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
+    """Return a function that inserts an event with the JSON from `data` at a point."""
     return lambda point: StreamChange((Chunk(point.at, _encode_json_event(data(point.gap)) + point.event),))
 
 
@@ -139,7 +141,10 @@ def _encode_json_event(data: dict[str, Any]) -> bytes:
 
 
 def _remove_usage(data: bytes, where: str) -> bytes:
-    """Return JSON without its `usage`. It is unchanged if it has none or is not a JSON object."""
+    """Return a JSON object without `usage`. Other data is returned unchanged.
+
+    `where` is the event type that loses its usage, or `everywhere`.
+    """
     found = decode_json_object(data)
     if not found or where not in ("everywhere", found.get("type")):
         return data

@@ -34,12 +34,13 @@ _RATE_LIMIT = (
 )
 
 
-def _error_settings(name: str) -> dict[str, Any]:
+def _raised_error_settings(name: str) -> dict[str, Any]:
+    """Return the arguments of `fault_kind` for a status with which the SDK raises the error `name`."""
     result = f"raises anthropic.{name}"
     return {"family": "status", "stream_result": result, "create_result": result}
 
 
-@fault_kind(**_error_settings("BadRequestError"))
+@fault_kind(**_raised_error_settings("BadRequestError"))
 def bad_request(
     *,
     message: str = "prompt is too long: 3333404 tokens > 200000 maximum",
@@ -52,7 +53,7 @@ def bad_request(
     )
 
 
-@fault_kind(**_error_settings("BadRequestError"))
+@fault_kind(**_raised_error_settings("BadRequestError"))
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -73,7 +74,7 @@ def beta_rejected(
     return answer_due_request
 
 
-@fault_kind(**_error_settings("BadRequestError"))
+@fault_kind(**_raised_error_settings("BadRequestError"))
 def parameter_rejected(
     *,
     parameter: str = "max_tokens",
@@ -96,20 +97,20 @@ def parameter_rejected(
     return answer_due_request
 
 
-@fault_kind(**_error_settings("AuthenticationError"))
+@fault_kind(**_raised_error_settings("AuthenticationError"))
 def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """401 `authentication_error`: the key is wrong or revoked."""
     return _make_api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_error_settings("PermissionDeniedError"))
+@fault_kind(**_raised_error_settings("PermissionDeniedError"))
 def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """403 `permission_error`: the key lacks a permission."""
     message = "Your API key does not have permission to use the specified resource."
     return _make_api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_error_settings("NotFoundError"))
+@fault_kind(**_raised_error_settings("NotFoundError"))
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """404 `not_found_error`: the request's model does not exist."""
 
@@ -121,7 +122,7 @@ def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
     return answer_due_request
 
 
-@fault_kind(**_error_settings("ContentTooLargeError"))
+@fault_kind(**_raised_error_settings("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
     """413 from an edge server: the body has neither the usual error format nor a request id."""
     headers = _retry_headers(None, None, should_retry)
@@ -129,7 +130,7 @@ def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArgum
     return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
 
 
-@fault_kind(**_error_settings("RateLimitError"))
+@fault_kind(**_raised_error_settings("RateLimitError"))
 def rate_limited(
     *,
     retry_after: RetryAfter = 1,
@@ -143,7 +144,7 @@ def rate_limited(
     return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
 
 
-@fault_kind(**_error_settings("InternalServerError"))
+@fault_kind(**_raised_error_settings("InternalServerError"))
 def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -151,7 +152,7 @@ def server_error(
     return _make_api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_error_settings("InternalServerError"))
+@fault_kind(**_raised_error_settings("InternalServerError"))
 def bad_gateway(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -159,7 +160,7 @@ def bad_gateway(
     return _make_html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_error_settings("ServiceUnavailableError"))
+@fault_kind(**_raised_error_settings("ServiceUnavailableError"))
 def unavailable(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -169,7 +170,7 @@ def unavailable(
     return _make_fixed_answer(503, headers, body)
 
 
-@fault_kind(**_error_settings("GatewayTimeoutError"))
+@fault_kind(**_raised_error_settings("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -177,7 +178,7 @@ def gateway_timeout(
     return _make_html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_error_settings("OverloadedError"))
+@fault_kind(**_raised_error_settings("OverloadedError"))
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -191,7 +192,10 @@ def request_id(random: Random) -> str:
 
 
 def _make_api_error(status: int, error_type: str, message: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers with an error of the API. Header and body have the same request id."""
+    """Return a function that answers a due request with an error of the API.
+
+    Header and body have the same request id.
+    """
 
     def answer_due_request(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))
@@ -204,6 +208,8 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
 
 
 def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
+    """Return a function that answers every due request with the same response."""
+
     def answer_due_request(due: DueRequest) -> Response:
         due.fire()
         length = ("content-length", str(len(body)))
@@ -213,6 +219,7 @@ def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFun
 
 
 def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:
+    """Return a function that answers a due request with an HTML page, as a gateway does."""
     return _make_fixed_answer(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
 
 
@@ -230,6 +237,7 @@ def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: ob
 
 
 def _retry_after_text(value: object) -> str:
+    """Return the value of the header `retry-after` for seconds, a date or a text."""
     if isinstance(value, str) and value:
         return checks.require_header_text("retry_after", value)
     if isinstance(value, datetime):

@@ -178,7 +178,7 @@ class RowSearch:
             )
             for literal in conjunction.literals
         }
-        return self._space.completion_within(allowed, self._space.default_row) or self._space.default_row
+        return self._space.complete_row_within(allowed, self._space.default_row) or self._space.default_row
 
     def _run_row(self, row: "Row") -> bool | None:
         """Run the test under a row. Return whether it passes, or None if the row cannot be run."""

@@ -65,9 +65,9 @@ def configure_faults(config: pytest.Config) -> None:
 def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import check_combinations, patch_refused_keywords
-    from flag_harness.matrix import named_changes
+    from flag_harness.matrix import changes_by_name
 
-    check_combinations(fault, named_changes(all_flags(config)))
+    check_combinations(fault, changes_by_name(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
         with patch_refused_keywords(fault):
@@ -119,7 +119,7 @@ def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
         raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
     _check_fault(fault, node.config)
     ids = [combination.id for combination in item_combinations(node)]
-    if not any(map(fault.condition.allows, ids)):
+    if not any(map(fault.condition.allows_combination, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
     return fault
 

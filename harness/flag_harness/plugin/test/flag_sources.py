@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.flag import SET_FLAGS, Flag
-from flag_harness.matrix import Combination, with_defaults
+from flag_harness.matrix import Combination, add_missing_flags
 from flag_harness.plugin.stash import FLAG_SCOPE
 
 
@@ -19,7 +19,7 @@ def set_other_sources(
     # imported here: a run without flags does not need it
     from flag_harness.sources import FlagScope, enter_scope
 
-    scope = request.node.stash[FLAG_SCOPE] = FlagScope(with_defaults(combination, declared), is_ambient=True)
+    scope = request.node.stash[FLAG_SCOPE] = FlagScope(add_missing_flags(combination, declared), is_ambient=True)
     flags = scope.combination.flags
     set_flags = request.getfixturevalue(SET_FLAGS) if any(flag.set == SET_FLAGS for flag in flags) else None
     has_other_sources = any(not flag.env for flag in flags)
