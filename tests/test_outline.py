@@ -55,6 +55,18 @@ def test_an_outline_changes_with_each_part_of_the_body() -> None:
     assert one == other
 
 
+def test_cache_marks_have_a_path_of_their_own() -> None:
+    """A mark changes no other value, and a text may have to become a list for it."""
+    plain = {"tools": [{"name": "find"}, "odd"], "messages": [{"role": "user", "content": "Hi"}, "odd"]}
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    block = {"type": "text", "text": "Hi", **mark}
+    marked = {"tools": [{"name": "find", **mark}, "odd"], "messages": [{"role": "user", "content": [block]}, "odd"]}
+    paths = ("messages[*].content[*].cache_control", "tools[*].cache_control")
+    assert dict(body_outline(marked)) == {**dict(body_outline(plain)), **dict.fromkeys(paths, "ephemeral 1h")}
+    odd = {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {"type": "Ada"}}]}
+    assert is_hash(dict(body_outline({"messages": [odd]}))[paths[0]])
+
+
 def test_an_outline_is_short() -> None:
     """What is beyond its limit is one hash; a body that is no JSON object has none."""
     long = [{"content": f"{number}"} for number in range(200)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -214,9 +215,9 @@ def test_effects_are_drawn_and_written_and_marked_if_they_are_simulated(
 def test_markdown_tables_keep_their_columns() -> None:
     """Whatever the names and reasons of tests contain."""
     lines = _markdown(_hostile_record())
-    tables = [line for line in lines if line.startswith("|")]
-    bars = {len(re.findall(r"(?<!\\)\|", line)) for line in tables[:3]}
-    assert {4} == bars
+    bars = [len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0 for line in lines]
+    assert {4, 6} <= set(bars)
+    assert all(one == other for one, other in pairwise(bars) if one and other)
     assert "\n" not in "".join(lines)
     assert not any("<script>" in re.sub(r"(`+).*?\1", "", line).replace("\\<", "") for line in lines)
 
@@ -224,7 +225,7 @@ def test_markdown_tables_keep_their_columns() -> None:
 def test_markdown_is_short_for_a_large_run(make_record: Callable[[int], RunRecord]) -> None:
     """It lists some of the failing tests and counts the others."""
     lines = _markdown(make_record(400))
-    assert len(lines) < 170
+    assert len(lines) < 180
     assert "and 50 more" in lines
 
 
@@ -391,6 +392,28 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
     assert f"1 run not blamed on flags: {reason}" in render_html(report, NOW)
     (line,) = [line for line in markdown_lines(report) if line.startswith("- Not blamed on flags: ")]
     assert line.endswith(": `test_ask.py::test_ask[streaming]`")
+
+
+def test_failures_that_differ_in_ids_of_the_api_are_one_group(make_record: Callable[[int], RunRecord]) -> None:
+    """The reason of the first run is shown."""
+    record = make_record(1)
+    rows = [
+        msgspec.structs.replace(row, reason=f"400: too many marks (req_01{number:010})") if row.reason else row
+        for number, row in enumerate(record.rows)
+    ]
+    (group,) = build_report(replace(record, rows=tuple(rows)), NOW).failures
+    assert (2, group.rows[0].reason) == (len(group.rows), group.reason)
+
+
+def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callable[[int], RunRecord]) -> None:
+    """Its table comes before the details, and marks simulated figures."""
+    lines = _markdown(make_record(8))
+    start = lines.index("### Flags: what each breaks and costs")
+    assert start < lines.index("### Failing tests")
+    text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` |"))
+    assert "| nothing | cost -" in text
+    assert "(simulated); input tokens -" in text
+    assert "2 tests: fails when streaming and not prompt\\_cache" in " ".join(lines[start : start + 8])
 
 
 def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(

@@ -7,7 +7,7 @@ else is a short keyed hash, which shows whether two runs sent the same, but has 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 Outline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
@@ -24,6 +24,8 @@ _PLAIN_KEYS = frozenset({"model", "type", "effort", "ttl", "display", "service_t
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9._:@/-]{1,80}")
 _PRIVATE_KEYS = frozenset({"messages", "system", "metadata", "tools", "mcp_servers", "container"})
 """The members of a body that contain people's or the project's words."""
+_MARK = "cache_control"
+_PLAIN_MARKS = re.compile(r"ephemeral(?: \d{1,3}[mh])?(?:, ephemeral \d{1,3}[mh])*")
 _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
 
 
@@ -39,6 +41,11 @@ def body_outline(body: Any) -> Outline:
     return (*found[:_MOST_PATHS], *rest)
 
 
+def mask_api_ids(text: str) -> str:
+    """Return a text in which all ids that the API generated are equal."""
+    return _API_ID.sub("<id>", text)
+
+
 def is_hash(value: object) -> bool:
     """Return whether a value in an outline is a hash that replaces the value of the body."""
     return isinstance(value, str) and value.startswith(_HASH_MARK)
@@ -51,15 +58,47 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             name = tool.get("name") if isinstance(tool, Mapping) else None
             yield (
                 f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]",
-                _short_hash(tool),
+                _short_hash(_without_marks(tool)),
             )
+        yield from _mark_outline("tools[*]", value)
     elif key == "messages" and isinstance(value, list):
-        yield from ((f"messages[{number}]", _short_hash(message)) for number, message in enumerate(value))
+        for number, message in enumerate(value):
+            yield f"messages[{number}]", _short_hash(_without_marks(message))
+        yield from _mark_outline("messages[*].content[*]", [block for one in value for block in _blocks(one)])
     elif key == "system" and isinstance(value, list):
         for number, block in enumerate(value):
             yield from _leaf_outline(f"system[{number}]", block, is_private=True)
     else:
         yield from _leaf_outline(key, value, is_private=key in _PRIVATE_KEYS)
+
+
+def _mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the kinds of the cache marks of these blocks, if there are any: `ephemeral`, `ephemeral 1h`."""
+    marks = [block[_MARK] for block in blocks if isinstance(block, Mapping) and isinstance(block.get(_MARK), Mapping)]
+    kinds = {f"{mark.get('type', '')} {mark.get('ttl', '')}".strip() for mark in marks}
+    if kinds:
+        text = ", ".join(sorted(kinds))
+        yield f"{path}.{_MARK}", text if _PLAIN_MARKS.fullmatch(text) else _short_hash(text)
+
+
+def _without_marks(part: Any) -> Any:
+    """Return a message or a tool without its cache marks, which have a path of their own.
+
+    A message with a single text has the text in place of a list of blocks: to mark it, an agent makes a list.
+    """
+    if not isinstance(part, Mapping):
+        return part
+    bare = {key: value for key, value in part.items() if key != _MARK}
+    if isinstance(part.get("content"), list):
+        blocks = [_without_marks(block) for block in part["content"]]
+        is_text = len(blocks) == 1 and isinstance(blocks[0], Mapping) and blocks[0].keys() == {"type", "text"}
+        bare["content"] = blocks[0]["text"] if is_text else blocks
+    return bare
+
+
+def _blocks(message: Any) -> list[Any]:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return content if isinstance(content, list) else []
 
 
 def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
@@ -80,6 +119,6 @@ def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
 
 def _short_hash(value: Any) -> str:
     """Return a short hash of a value. Ids that the API generated do not affect it."""
-    text = _API_ID.sub("<id>", json.dumps(value, sort_keys=True, ensure_ascii=False))
+    text = mask_api_ids(json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")
     return _HASH_MARK + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

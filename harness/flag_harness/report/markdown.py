@@ -3,9 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests
+from flag_harness.report.causes import FailureCause
+from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
+from flag_harness.wording import quantity
 
 MOST_ROWS = 50
 """The most rows that a table shows. The number of other rows is stated below it."""
@@ -31,6 +35,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for unblamed in report.unblamed:
         yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_names(unblamed.cases)}"
+    yield from _summary_lines(report)
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _request_effect_lines(report)
@@ -64,6 +69,36 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
             for one in report.sweep.causes
         ]
         yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
+
+
+def _summary_lines(report: RunReport) -> Iterator[str]:
+    """Yield what each flag breaks and costs, in one table."""
+    alone = [effect for effect in report.effects if len(effect.settings) == 1]
+    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, alone)
+    if not summaries:
+        return
+    yield ""
+    yield "### Flags: what each breaks and costs"
+    yield ""
+    rows = [
+        [
+            code_cell(one.setting),
+            escape_markdown("; ".join(map(_breakage, one.breaks)) or "nothing"),
+            escape_markdown("; ".join(map(_short_effect, one.effects))),
+            escape_markdown(", ".join(one.unchanged)),
+            escape_markdown(", ".join(one.untold)),
+        ]
+        for one in summaries
+    ]
+    yield from table_lines(["flag", "breaks", "costs (+) or saves (-)", "unchanged", "cannot be told"], rows)
+
+
+def _short_effect(effect: FigureEffect) -> str:
+    return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
+
+
+def _breakage(cause: FailureCause) -> str:
+    return f"{'' if cause.is_certain else 'perhaps '}{quantity(len(cause.tests), 'test')}: {cause.text}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:

@@ -9,6 +9,7 @@ from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
+from flag_harness.record.outline import mask_api_ids
 from flag_harness.report.causes import FailureCause, UnblamedRuns, analyse_failures
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import record_effects
@@ -60,7 +61,10 @@ class MatrixLine:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """The runs that failed for the same reason at the same place."""
+    """The runs that failed for the same reason at the same place. `reason` is that of the first run.
+
+    Reasons that differ only in ids that the API generated are the same.
+    """
 
     reason: str
     place: str
@@ -195,8 +199,8 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
         if row.outcome == "failed":
-            groups.setdefault((row.reason, row.place), []).append(row)
-    found = [FailureGroup(reason, place, tuple(members)) for (reason, place), members in groups.items()]
+            groups.setdefault((mask_api_ids(row.reason), row.place), []).append(row)
+    found = [FailureGroup(members[0].reason, place, tuple(members)) for (_, place), members in groups.items()]
     return tuple(sorted(found, key=lambda group: -len(group.rows)))
 
 

@@ -15,6 +15,10 @@ from flag_harness.record import RunRow
 CONFIDENCE = 0.95
 
 
+_WHOLE_FROM = 100
+"""Differences from here on are shown without decimals."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A number that is measured for each run.
@@ -99,8 +103,15 @@ class FigureEffect:
             return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
         return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
 
+    @property
+    def short_text(self) -> str:
+        """The mean change, without its interval."""
+        return self._format_value(self.mean)
+
     def _format_value(self, value: float) -> str:
-        return f"{100 * (value - 1):+.1f} %" if self.figure.is_ratio else f"{value:+,.6g}"
+        if self.figure.is_ratio:
+            return f"{100 * (value - 1):+.1f} %"
+        return f"{value:+,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:+,.3g}"
 
 
 def figure_effects(
