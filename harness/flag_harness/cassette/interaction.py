@@ -81,12 +81,13 @@ def is_same_recording(old: Interaction, new: Interaction) -> bool:
 
 
 def _response_content(response: Response) -> tuple[Any, ...]:
-    """Return the status, headers, body and end of a response, without times."""
+    """Return the head, body and end of a response, without times."""
     first, last = response[0], response[-1]
     return _without_times(first), body(response), _without_times(last)
 
 
 def _without_times(piece: Piece) -> Piece:
+    """Return a piece of a response without its time and without headers that hold times."""
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if not pair[0].endswith(_TIME_HEADER_ENDINGS))
         return replace(piece, at=0.0, headers=headers)

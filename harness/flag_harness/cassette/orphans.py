@@ -29,6 +29,8 @@ class CassetteUse:
 
 
 class _EnvelopeFields(Struct):
+    """The fields of an envelope that tell whether a cassette is an orphan."""
+
     format: int
     case: str = ""
 

@@ -66,7 +66,7 @@ class RequestRewrite:
 
 def miss_changes(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
     """Return the changes that turn a recorded request into the missed one, with values as they were sent."""
-    return tuple(_request_change(difference, recorded, miss.sent) for difference in miss.differences)
+    return tuple(_change_from_difference(difference, recorded, miss.sent) for difference in miss.differences)
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
@@ -105,13 +105,15 @@ def rewritten_indices(old: Cassette, new: Cassette) -> tuple[int, ...]:
     return tuple(index for index, (one, other) in enumerate(pairs) if one.request != other.request)
 
 
-def _request_change(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
-    old = difference.recorded if difference.recorded is ABSENT else _value_at(recorded.value, difference.at)
-    new = difference.sent if difference.sent is ABSENT else _value_at(sent.value, difference.to)
+def _change_from_difference(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
+    """Return the change that a difference describes, with the values as recorded and as sent."""
+    old = difference.recorded if difference.recorded is ABSENT else _value_at_path(recorded.value, difference.at)
+    new = difference.sent if difference.sent is ABSENT else _value_at_path(sent.value, difference.to)
     return RequestChange(difference.path, difference.at, difference.to, old, new)
 
 
 def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
+    """Raise `CassetteError` if a change invalidates the answer, or the cassette lacks the interaction."""
     if reasons := [change.refusal for change in rewrite.changes if change.refusal]:
         raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
     if rewrite.index >= len(cassette.interactions):
@@ -148,7 +150,7 @@ def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
     """
     *parents, last = change.at
     try:
-        parent, beside = _value_at(value, parents), _value_at(model, parents)
+        parent, beside = _value_at_path(value, parents), _value_at_path(model, parents)
     except (KeyError, IndexError, TypeError):
         return False
     if isinstance(parent, list) and isinstance(last, int) and isinstance(beside, list):
@@ -175,7 +177,7 @@ def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) ->
     return copy
 
 
-def _value_at(value: Any, steps: Sequence[str | int]) -> Any:
+def _value_at_path(value: Any, steps: Sequence[str | int]) -> Any:
     for step in steps:
         value = value[step]
     return value

@@ -97,6 +97,7 @@ class Replay:
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
     def _to_filtered_interaction(self, request: Request) -> Interaction:
+        """Return a sent request in the form that a cassette keeps, filtered, as an interaction without a response."""
         return Interaction(self._filters.filter_request(storable_request(request)), ())
 
     def _recorded_response(self, index: int, sent: Interaction) -> Response:

@@ -50,6 +50,7 @@ def parse_diff(table: Any, where: str) -> DiffSettings:
 
 
 def _parse_limit(value: Any, where: str) -> GrowthLimit:
+    """Parse a limit such as `5%` or `100`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return GrowthLimit(float(value))
     if isinstance(value, str) and (percent := _PERCENT.fullmatch(value.strip())):

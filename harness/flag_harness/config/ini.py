@@ -34,6 +34,7 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
 
 
 def _read_ini_value(path: Path, section: str) -> str | None:
+    """Return the harness's settings in a section of an ini file, or None if it has none."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

@@ -73,6 +73,7 @@ def record_problem(data: bytes) -> str:
 
 
 def _digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
+    """Return the digest of a record from its header and the lines of its rows."""
     return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
 
@@ -173,10 +174,12 @@ def _missing_shards(shards: Sequence[str]) -> str:
 
 
 def _merge_exit_statuses(statuses: Sequence[int]) -> int:
+    """Return the worst exit status of the shards: -1 if one did not end, else the highest."""
     return -1 if -1 in statuses else max(statuses)
 
 
 def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
+    """Merge what the shards say of the gate's files, or return None if a shard says nothing."""
     known = [shard for shard in shards if shard is not None]
     if not known or len(known) < len(shards):
         return None
@@ -194,6 +197,7 @@ def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
 
 
 def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
+    """Give rows of the same test and combination different repetition numbers, and sort the rows."""
     seen: dict[tuple[str, str], set[int]] = {}
     numbered = []
     for row in rows:

@@ -56,12 +56,14 @@ class Environment:
                 )
 
     def _set_for_scope(self, name: str, text: str | None, scope: FlagScope) -> None:
+        """Set a variable for a scope, and remember the value from before any scope."""
         settings = self._settings.setdefault(name, [])
         before = settings[0].before if settings else os.environ.get(name)
         settings.append(_Setting(scope, text, before))
         _set_variable(name, text)
 
     def _restore_after_scope(self, name: str, scope: FlagScope) -> None:
+        """Remove a scope's setting: restore the value of another scope or, if there is none, the value from before."""
         settings = self._settings[name]
         [setting] = [one for one in settings if one.scope is scope]
         settings.remove(setting)

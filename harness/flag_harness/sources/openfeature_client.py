@@ -42,4 +42,5 @@ def patch_clients() -> Iterator[None]:
 
 
 def _has_scope() -> bool:
+    """Return whether the code runs in a scope, or any scope is active."""
     return running_scope() is not None or bool(ACTIVE_SCOPES)

@@ -157,6 +157,7 @@ def openfeature_type(value: object) -> str:
 
 
 def _error_details(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
+    """Return the caller's default with an error."""
     return FlagResolutionDetails(default, error_code=code, error_message=message, reason=Reason.ERROR)
 
 
@@ -169,6 +170,7 @@ def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluatio
 
 
 def _unknown_code_message(key: str) -> str:
+    """Return the message for a read by code that belongs to none of several active scopes."""
     return (
         f"OpenFeature: {key!r} was read by code that no running block has started, and several run, so the provider of "
         "the project answered; start that thread or task inside the block"

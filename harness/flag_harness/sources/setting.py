@@ -18,6 +18,7 @@ SetFlags: TypeAlias = Callable[[Combination], object]
 
 
 def _follow_work() -> AbstractContextManager[None]:
+    """Return a context in which threads and pool jobs run under the flags of the code that started them."""
     from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
     return follow_submitted_work()
@@ -72,6 +73,7 @@ def part_for_set_flags(combination: Combination) -> Combination | None:
 
 
 def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> SetFlags:
+    """Return `set_flags`. Raise `ConfigError` if it is None."""
     if set_flags is None:
         raise ConfigError(
             f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS}, and there is none here: write one "
@@ -103,12 +105,14 @@ def _override(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
 
 
 def _nearest_callable(flag: Flag) -> str:
+    """Return a hint that names the function most like the one that the flag names."""
     module, _, attribute = flag.set.partition(":")
     members = vars(sys.modules[module])
     return nearest_name(attribute, [name for name, one in members.items() if callable(one) and name != attribute])
 
 
 def _as_context_manager(result: object) -> AbstractContextManager[Any]:
+    """Return the result if it is a context manager, else a context manager that does nothing."""
     return result if _is_context_manager(result) else nullcontext()  # type: ignore[return-value]
 
 

@@ -30,6 +30,8 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
     """Call `refuse(host)`, which may raise an error, before a socket connects. A Unix socket's host is its path."""
 
     def guard(original: Any) -> Any:
+        """Wrap a socket's method so that it calls `refuse` first."""
+
         def connect(self: socket.socket, address: Any) -> Any:
             refuse(_host_of_address(self, address))
             return original(self, address)

@@ -64,12 +64,13 @@ def live_async_http_client(*layers: Layer) -> Any:
     http = sdk_http_library()
     client = http.AsyncClient(**_sdk_defaults(http))
     if layers:  # around its own transports, so that proxies of the environment are used
-        client._transport = _layered(client._transport, layers, http)
-        client._mounts = {pattern: _layered(one, layers, http) for pattern, one in client._mounts.items()}
+        client._transport = _add_layers(client._transport, layers, http)
+        client._mounts = {pattern: _add_layers(one, layers, http) for pattern, one in client._mounts.items()}
     return client
 
 
-def _layered(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
+def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
+    """Return a transport that sends through the layers, or None if there is no transport."""
     return transport and transport_class(http)(transport, *layers, clock=SystemClock())
 
 
@@ -86,5 +87,6 @@ def clock_for(pace: float, *, moves_loop: bool = True) -> Clock:
 
 
 def _sdk_defaults(http: ModuleType) -> dict[str, Any]:
+    """Return the timeout and redirect settings that the SDK gives to its own client."""
     timeout = http.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     return {"timeout": timeout, "follow_redirects": True}

@@ -54,6 +54,8 @@ class HttpLibrary:
 
 @cache
 def _body_class(http: ModuleType) -> type[Any]:
+    """Return a class for response bodies that is sync and async, as the library requires."""
+
     class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc, name-defined]
         """The body of a response, as an iterator of bytes."""
 

@@ -107,6 +107,7 @@ class _NetworkGuard:
                     return  # the caller's own lookup says so
 
     def _is_allowed(self, name: str, port: Any) -> bool:
+        """Return whether the settings or the caller allow connections to a host."""
         return matches_host(self._scope.allowed, name, port) or self._is_open(name)
 
     def _wrap_lookup(self, original: Any) -> Any:
@@ -151,6 +152,7 @@ def _decode_host(host: Any) -> Any:
 
 @lru_cache(1024)
 def _is_own_host(name: str) -> bool:
+    """Return whether a host name or address belongs to this machine."""
     if name in _own_host_names() or name.endswith(".localhost"):
         return True
     try:

@@ -36,6 +36,7 @@ class OpenExchange:
         return self.clock.now() - self.start
 
     def _edit_pieces(self, source: Generator[Piece]) -> Generator[Piece]:
+        """Yield the edited pieces; if the client stops reading, tell the layers and close `source`."""
         piece: Piece | None = None
         try:
             for piece in source:

@@ -57,6 +57,7 @@ class ApiScope:
         return _API_ONLY_PATH.search(urlsplit(url).path) is not None
 
     def _base_addresses(self) -> Iterator[tuple[str, int]]:
+        """Yield the host and port of `base_url` and of the environment's `ANTHROPIC_BASE_URL`."""
         for url in {self.base_url, os.environ.get(BASE_URL, "")}:
             if (address := _address(url)) is not None:
                 yield address

@@ -110,6 +110,7 @@ class _UpstreamTransport:
             raise last.make_refusal()
 
     def _pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
+        """Return the edited pieces of the answer from a layer, the upstream or the live API."""
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
             return exchange.edit(self._live_pieces(exchange, http_request))
         if exchange.edits:
@@ -123,6 +124,7 @@ class _UpstreamTransport:
         return _async_upstream_pieces(exchange.answer, self._upstream, request)
 
     def _live_pieces(self, exchange: OpenExchange, http_request: Any) -> Generator[Piece]:
+        """Send the request over the network, and yield the pieces of its answer with their times."""
         _request_no_compression(http_request)
         try:
             with closing(self._upstream.handle_request(http_request)) as response:

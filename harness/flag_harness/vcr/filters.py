@@ -126,6 +126,7 @@ def _filter_json(request: VcrRequest, replacements: Replacements, nested: bool) 
 
 
 def _replace_members(value: Any, replacements: Replacements, request: VcrRequest, nested: bool) -> Any:
+    """Return a JSON value with the listed members replaced; a member without a replacement is removed."""
     if isinstance(value, list) and nested:
         return [_replace_members(member, replacements, request, nested) for member in value]
     if not isinstance(value, dict):
@@ -149,6 +150,7 @@ def _filter_form(request: VcrRequest, replacements: Replacements) -> bytes:
 
 
 def _filter_field(field: bytes, replacements: Replacements, request: VcrRequest) -> bytes | None:
+    """Return a form field with its value replaced if it is listed, or None if it is to be removed."""
     key, equals, value = field.partition(b"=")
     if not equals:
         return field

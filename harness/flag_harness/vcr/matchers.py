@@ -77,6 +77,7 @@ def failing_matchers(sent: VcrRequest, recorded: VcrRequest, matchers: Mapping[s
 
 
 def _matches(matcher: Matcher, sent: VcrRequest, recorded: VcrRequest) -> bool:
+    """Return whether a matcher accepts two requests as equal: it returns a true value or None."""
     try:
         result = matcher(sent, recorded)
     except AssertionError:

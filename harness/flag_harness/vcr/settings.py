@@ -108,6 +108,7 @@ def parse_settings(
 
 
 def _refuse_unsupported(options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if a setting is unknown or not supported."""
     for key, value in options.items():
         if key in UNSUPPORTED_SETTINGS and value:
             raise ConfigError(f"{key} is not supported: {UNSUPPORTED_SETTINGS[key]}")
@@ -117,6 +118,7 @@ def _refuse_unsupported(options: Mapping[str, Any]) -> None:
 
 
 def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serializer]) -> Storage:
+    """Return the storage that the settings `serializer` and `persister` name."""
     name = options.get("serializer", "yaml")
     if name not in serializers:
         raise ConfigError(

@@ -70,6 +70,7 @@ def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) ->
 
 
 def _refuse_constant(name: str) -> Any:
+    """Raise `ValueError` for `NaN` and `Infinity`, which Python's parser would accept."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -34,7 +34,7 @@ def parse_json_path(path: str) -> tuple[JsonStep, ...]:
         step = _STEP.match(path, position)
         if step is None or bool(step["dot"]) != (position > 0 and step["index"] is None):
             break
-        steps.append(_json_step(step))
+        steps.append(_parse_step(step))
         position = step.end()
     if not path or position < len(path):
         raise ValueError(
@@ -82,7 +82,8 @@ def join_json_paths(path: str, inner: str) -> str:
     return path + ("." if path and inner and not inner.startswith("[") else "") + inner
 
 
-def _json_step(step: re.Match[str]) -> JsonStep:
+def _parse_step(step: re.Match[str]) -> JsonStep:
+    """Return one step of a JSON path: a key, an index or a wildcard."""
     if step["any"]:
         return Wildcard.ANY_DEPTH
     if step["member"]:
@@ -93,6 +94,7 @@ def _json_step(step: re.Match[str]) -> JsonStep:
 
 
 def _step_pattern(step: JsonStep) -> str:
+    """Return a regular expression for one step of a path."""
     match step:
         case Wildcard.ANY_DEPTH:
             return r"(?:(?:\.|^)[^.\[].*|\[.*)?"

@@ -121,6 +121,7 @@ def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _add_delta(
     block: dict[str, Any], delta: Mapping[str, Any], index: int, texts: dict[tuple[int, str], list[str]]
 ) -> None:
+    """Add a delta of a content block: a piece of text to `texts`, or a citation to the block."""
     source, target = _TEXT_DELTAS.get(str(delta.get("type")), ("", ""))
     if isinstance(part := delta.get(source), str):
         texts.setdefault((index, target), []).append(part)
@@ -129,6 +130,7 @@ def _add_delta(
 
 
 def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
+    """Update a message by a `message_delta` event."""
     changes = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
     message.update(changes | (_object_or_none(event.get("delta")) or {}))
     if usage := _object_or_none(event.get("usage")):
@@ -137,6 +139,7 @@ def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
 
 
 def _join_text(before: Any, key: str, text: str) -> Any:
+    """Return the value of a block's member after its deltas; the input of a tool is parsed as JSON."""
     if key != "input":
         return (before if isinstance(before, str) else "") + text
     if not text:

@@ -52,6 +52,7 @@ class Request:
 
 
 def _cut_base_path(path: str) -> str:
+    """Remove the base path of a gateway from a path, as in `/anthropic/v1/messages`."""
     if path.startswith(_MESSAGES):
         return path
     found = _ENDPOINT.fullmatch(path)

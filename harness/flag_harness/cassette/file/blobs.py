@@ -109,6 +109,7 @@ def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
 
 
 def _has_content(file: Path, block: bytes) -> bool:
+    """Return whether the file exists and holds exactly these bytes."""
     try:
         return read_regular_file(file, len(block)) == block
     except (OSError, ValueError):
@@ -151,4 +152,5 @@ def _child_values(value: Any) -> Any:
 
 
 def _is_like_reference(value: dict[str, Any]) -> bool:
+    """Return whether an object has a single key that is `$blob` with any number of `$`."""
     return len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

@@ -74,6 +74,7 @@ def _head_of_complete_response(one: Interaction, name: str) -> Head:
 
 
 def _header_lists(headers: Headers) -> dict[str, list[str]]:
+    """Return the values of each header by its name."""
     lists: dict[str, list[str]] = {}
     for name, value in headers:
         lists.setdefault(name, []).append(value)

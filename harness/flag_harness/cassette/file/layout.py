@@ -11,6 +11,7 @@ def format_json(value: Any) -> str:
 
 
 def _format_parts(value: Any, newline: str) -> list[str]:
+    """Return the pieces of a value's JSON text; `newline` is a line break with the indentation of the value."""
     if isinstance(value, dict) and value:
         members = [[_format_plain(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()]
         return _format_block("{", members, "}", newline)
@@ -22,6 +23,7 @@ def _format_parts(value: Any, newline: str) -> list[str]:
 
 
 def _format_block(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
+    """Return the pieces of an object or list with one member per line, between the brackets `start` and `stop`."""
     inner = newline + "  "
     parts = [start]
     for number, member in enumerate(members):
@@ -31,8 +33,10 @@ def _format_block(start: str, members: list[list[str]], stop: str, newline: str)
 
 
 def _is_nested(value: Any) -> bool:
+    """Return whether a value is an object or list that is not empty."""
     return isinstance(value, (dict, list, tuple)) and bool(value)
 
 
 def _format_plain(value: Any) -> str:
+    """Return a value as JSON on one line."""
     return msgspec.json.encode(value).decode("utf-8")

@@ -79,12 +79,14 @@ def _map_body(body: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
+    """Replace a value by a reference if it is large; add a `$` to its key if it looks like a reference itself."""
     if _is_like_reference(value):
         return {f"${key}": member for key, member in value.items()}
     return extract_if_large(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
+    """Replace a reference by the content of its part, or remove the `$` that `_extract_value` added."""
     if not _is_like_reference(value):
         return value
     ((key, member),) = value.items()
@@ -99,4 +101,5 @@ def _require_sha256(name: Any) -> str:
 
 
 def _is_like_reference(value: Any) -> bool:
+    """Return whether a value is an object with a single key that is `$json` with any number of `$`."""
     return isinstance(value, dict) and len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

@@ -175,6 +175,7 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_C
 def _list_differences(
     recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], comparison: "_Comparison"
 ) -> Iterator[Difference]:
+    """Yield the differences between two lists, aligned so that an inserted element is one difference."""
     comparison.count(len(recorded) + len(sent))
     for block in _differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
         yield from _block_differences(recorded, sent, block, steps, comparison)
@@ -188,6 +189,7 @@ def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
+    """Describe how two lists with the same elements differ in order."""
     ours, theirs = (_truncate(redact_keys(_element_names(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
@@ -274,6 +276,7 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 
 def _text_excerpt(text: str, start: int) -> str:
+    """Return the part of a text from `start` on, quoted, with `…` where text is left out."""
     shown = text[start : start + MAX_EXCERPT_LENGTH]
     return ("…" if start else "") + repr(shown) + ("…" if start + MAX_EXCERPT_LENGTH < len(text) else "")
 

@@ -114,6 +114,7 @@ class MissReporter:
         lines: Iterable[str],
         reason: str = "",
     ) -> Miss:
+        """Return a miss whose message holds `lines`, with suggestions for the differences that look random."""
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."

@@ -41,6 +41,7 @@ def _common_prefix_length(one: bytes, other: bytes) -> int:
 
 
 def _request_parts(request: Request) -> set[RequestPart]:
+    """Return the parts of a request by which two requests are compared, such as its path and body members."""
     parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in betas(request.headers))}
     parts.update(enumerate(request.path.split("/")))
     try:

@@ -54,7 +54,7 @@ class Detector:
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
         """Return the edits that redact the findings in a text, including findings that are escaped or in base64."""
-        return _edits_of_text(self, text) if len(text) <= _LONGEST_CACHED else _edits_of_text.__wrapped__(self, text)
+        return _find_edits(self, text) if len(text) <= _LONGEST_CACHED else _find_edits.__wrapped__(self, text)
 
     def _require_valid_span(self, found: Any, length: int) -> tuple[int, int]:
         """Return a start and stop that the project's function found. Raise `ConfigError` if they are invalid."""
@@ -76,7 +76,8 @@ _LONGEST_CACHED = 100_000
 
 
 @lru_cache(maxsize=1024)
-def _edits_of_text(detector: Detector, text: str) -> tuple[TextEdit, ...]:
+def _find_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
+    """Return the edits that redact a detector's findings in a text. Results are cached."""
     return tuple(finding_edits(text, detector.spans, in_binary=False))
 
 

@@ -154,6 +154,7 @@ class Filters:
         return self._redact_text(urlunsplit(parts._replace(path=path, query=query)))
 
     def _filter_parameter(self, parameter: str) -> str:
+        """Redact the value of a query parameter if it is listed in `query`, else the matches in its name and value."""
         name, equals, value = parameter.partition("=")
         if unquote_plus(name).lower() in {wanted.lower() for wanted in self.query}:
             return f"{name}={REDACTED}"

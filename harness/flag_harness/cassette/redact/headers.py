@@ -58,6 +58,7 @@ def _is_kept_response_header(name: str, keep: Collection[str]) -> bool:
 
 
 def _strip_own_host(location: str, url: str) -> str:
+    """Return a redirect to the request's own host as a path, or any other redirect unchanged."""
     try:
         there, here = urlsplit(location), urlsplit(url)
     except ValueError:

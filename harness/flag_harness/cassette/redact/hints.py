@@ -85,6 +85,7 @@ class KeyHints:
             yield first, last
 
     def _hint_positions(self, text: str) -> Iterator[int]:
+        """Yield the positions of hints: words that look like keys, names such as `api_key=`, and passwords in URLs."""
         for start, stop in letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
             words = self._escaped_words if text[start - 1 : start] in _BEFORE_ESCAPED else self._words
             while match := words.search(text, start, stop):

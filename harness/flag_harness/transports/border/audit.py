@@ -23,6 +23,7 @@ class AuditHook:
         sys.addaudithook(self._call_handlers)
 
     def _call_handlers(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Call the handlers of an audit event, unless this thread has paused them."""
         if not self._open:
             return
         for handlers in reversed(self._open):

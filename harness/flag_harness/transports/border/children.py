@@ -95,6 +95,8 @@ class ChildGuard:
         return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
 
     def _guard_popen(self, original: Any) -> Any:
+        """Wrap the constructor of `Popen` so that a child with an `env` of its own uses the proxy, too."""
+
         def start(popen: Any, args: Any, *more: Any, **options: Any) -> None:
             """Start a child process. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
@@ -156,6 +158,7 @@ def start_asking_parent(proxy_port: int) -> None:
 
 
 def _restore_variable(name: str) -> None:
+    """Set a variable for C and child processes to its value in `os.environ`."""
     if (value := os.environ.get(name)) is None:
         os.unsetenv(name)
     else:

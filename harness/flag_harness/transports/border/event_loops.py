@@ -21,6 +21,8 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     """
 
     def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+        """Wrap a loop's method so that it checks the host and port that `hosts` finds in its arguments."""
+
         async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
             check(*hosts(*arguments, **options))
             return await original(self, *arguments, **options)

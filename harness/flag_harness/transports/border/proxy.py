@@ -38,11 +38,13 @@ class CheckingProxy:
         _start_thread(self._accept)
 
     def _accept(self) -> None:
+        """Accept connections forever, each in a thread of its own."""
         with contextlib.suppress(OSError):
             while True:
                 _start_thread(self._serve, self._listener.accept()[0])
 
     def _serve(self, client: socket.socket) -> None:
+        """Answer one request of a client: forward it, refuse it, or tell a child process whether it may connect."""
         with contextlib.suppress(OSError), audit_hook().pause(), client:
             client.settimeout(_HEAD_SECONDS)
             head = _read_head(client)
@@ -120,6 +122,7 @@ def _read_head(client: socket.socket) -> bytes:
 
 
 def _plain_text_answer(status: str, text: str) -> bytes:
+    """Return the bytes of an HTTP response with a plain text body."""
     body = text.encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\n"
     return f"{head}connection: close\r\n\r\n".encode() + body

@@ -26,6 +26,7 @@ def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) ->
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def reach(sock: Any, address: Any = None) -> None:
+        """Check the address that a socket connects or sends to."""
         if sock.family in _INTERNET and isinstance(address, tuple):
             check(*address[:2])
 
@@ -45,6 +46,8 @@ def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
     """Call `check(host, port)` before a socket connects or sends: the audit event comes only after the name lookup."""
 
     def guard(original: Any) -> Any:
+        """Wrap a socket's method so that it checks the address first."""
+
         def reach(self: socket.socket, *arguments: Any) -> Any:
             """Check the address, which is the last argument, and call the original method."""
             if self.family in _INTERNET and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
@@ -67,6 +70,8 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
     """
 
     def guard(original: Any, examines_data: bool) -> Any:
+        """Wrap a method that sends data so that it checks the peer and, with `examines_data`, a proxy's target."""
+
         def send(self: Any, *arguments: Any, **options: Any) -> Any:
             if self.family in _INTERNET and not audit_hook().is_paused:
                 _check_peer(self, check)
@@ -108,6 +113,7 @@ def _peer_name(sock: Any) -> str:
 
 
 def _first_bytes(data: Any) -> bytes:
+    """Return the first bytes of the data that a socket is to send."""
     try:
         first = data if isinstance(data, (bytes, bytearray, memoryview)) else next(iter(data), b"")
         return bytes(memoryview(first).cast("B")[:_LONGEST_REQUEST_LINE])
@@ -120,20 +126,21 @@ def proxied_target(data: bytes) -> tuple[str, int] | None:
     if data[:1] == b"\x05":
         return _socks_target(data)
     if found := _CONNECT.match(data):
-        return _host_name(found[1]), int(found[2])
+        return _decode_host_name(found[1]), int(found[2])
     if found := _ABSOLUTE_URL.match(data):
-        return _host_name(found[2]), int(found[3] or _PORTS[found[1]])
+        return _decode_host_name(found[2]), int(found[3] or _PORTS[found[1]])
     return None
 
 
 def _socks_target(data: bytes) -> tuple[str, int] | None:
+    """Return the host and port in a SOCKS 5 request, or None if the data is not one."""
     if (found := _SOCKS_NAME.fullmatch(data)) and found[1][0] == len(found[2]):
-        return _host_name(found[2]), int.from_bytes(found[3], "big")
+        return _decode_host_name(found[2]), int.from_bytes(found[3], "big")
     if found := _SOCKS_ADDRESS.fullmatch(data):
         family, address = (socket.AF_INET, found[1]) if found[1] else (socket.AF_INET6, found[2])
         return socket.inet_ntop(family, address), int.from_bytes(found[3], "big")
     return None
 
 
-def _host_name(host: bytes) -> str:
+def _decode_host_name(host: bytes) -> str:
     return host.decode("latin-1").strip("[]")

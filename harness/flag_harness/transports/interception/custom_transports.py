@@ -19,6 +19,7 @@ def find_custom_transports(transport: Any, http: Any, method: str, patched: froz
 
 
 def _innermost_classes(transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int) -> Iterator[Any]:
+    """Yield the classes of the custom transports that `transport` is or wraps, down to a limited depth."""
     if depth > _MAX_DEPTH or _answers_in_process(transport, http):
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)

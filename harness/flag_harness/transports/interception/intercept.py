@@ -140,6 +140,7 @@ class _Interception:
         return transport_for_url
 
     def _patch_custom_transports(self, transport: Any, method: str, scope: ApiScope) -> None:
+        """Patch the custom transports that `transport` is or wraps, for requests to the API."""
         with self._lock:
             for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
                 self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
@@ -183,6 +184,7 @@ def is_passing_on_request() -> bool:
 
 @contextmanager
 def _mark_passing_on() -> Iterator[None]:
+    """Make `is_passing_on_request` return True inside the context."""
     token = _IS_PASSING_ON.set(True)
     try:
         yield

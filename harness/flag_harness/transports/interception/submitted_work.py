@@ -40,6 +40,7 @@ def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...]]]:
 
 
 def _is_pool_thread(thread: threading.Thread) -> bool:
+    """Return whether a thread belongs to a pool that keeps it for jobs."""
     target = getattr(thread, "_target", None)
     modules = type(thread).__module__, getattr(target, "__module__", None) or ""
     return any(module.startswith(_POOL_MODULES) for module in modules)
@@ -55,7 +56,7 @@ def _wrap_thread_start(original: Any) -> Any:
         owner = owner.jobs if owner is not None and isinstance(thread, threading.Timer) else owner
         run = thread.run
 
-        def run_owned() -> None:
+        def run_for_owner() -> None:
             try:
                 with run_as(owner), run_in_scope(scope):
                     run()
@@ -66,7 +67,7 @@ def _wrap_thread_start(original: Any) -> Any:
                     owner.remove_work(thread)
                 vars(thread).pop("run", None)
 
-        thread.run = run_owned  # type: ignore[method-assign]
+        thread.run = run_for_owner  # type: ignore[method-assign]
         if owner is None:
             return original(thread)
         owner.add_work(thread, SubmittedWork(f"the thread {thread.name!r}", thread.is_alive, not thread.daemon))

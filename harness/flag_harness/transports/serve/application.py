@@ -85,6 +85,7 @@ class UpstreamApplication:
             await self._send_pieces(response, scope, receive, send)
 
     async def _send_pieces(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """Send each piece of a response at its time, and break the connection at a `Cut`."""
         start = self._clock.now()
         for piece in response:
             if not self._clock.has_reached(start + piece.at):
@@ -166,6 +167,7 @@ class UpstreamApplication:
         return miss
 
     async def _break_connection(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
+        """Break the connection in the way that a `Cut` describes."""
         connection = self.connections_of[scope["client"]]
         if cut.how == "read_timeout":
             await receive()  # the request is complete, so the next message says that the client has left

@@ -56,14 +56,14 @@ class ServerLimits:
         """Return a rejection, in the API's own form, if a body is too long."""
         if length <= self.body_bytes:
             return None
-        return _too_large(f"is longer than {self.body_bytes // MIB} MiB")
+        return _too_large_rejection(f"is longer than {self.body_bytes // MIB} MiB")
 
     def content_rejection(self, body: bytes | bytearray) -> Rejection | None:
         """Return a rejection if a body would take too much memory once it is decoded."""
         if (containers := body.count(b"{") + body.count(b"[")) > self.containers:
-            return _too_large(f"has {containers:,} objects and lists, more than {self.containers:,}")
+            return _too_large_rejection(f"has {containers:,} objects and lists, more than {self.containers:,}")
         if (commas := body.count(b",")) > self.commas:
-            return _too_large(f"has {commas:,} commas, more than {self.commas:,}")
+            return _too_large_rejection(f"has {commas:,} commas, more than {self.commas:,}")
         return None
 
     def host_rejection(self, headers: Mapping[bytes, bytes]) -> Rejection | None:
@@ -86,7 +86,8 @@ class ServerLimits:
         return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
 
 
-def _too_large(problem: str) -> Rejection:
+def _too_large_rejection(problem: str) -> Rejection:
+    """Return the API's own error for a body that is too large."""
     message = f"The body {problem}, which is the most that this server takes."
     return 413, JSON, json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}})
 

@@ -72,6 +72,7 @@ class _Select:
         return found or []
 
     def _call_real_select(self, timeout: float | None) -> Any:
+        """Wait in real time, and count the wait on the clock."""
         started = real_time()
         try:
             return self._select(timeout)
@@ -80,6 +81,7 @@ class _Select:
             self._last_wait = real_time()
 
     def _wait(self, timeout: float) -> Wait:
+        """Return the wait of the loop for its next timer, `timeout` seconds from now."""
         loop, clock = self._loop, self._clock
         timer = min(
             (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None

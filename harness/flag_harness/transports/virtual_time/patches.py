@@ -85,6 +85,7 @@ def _is_replaced(function: Any) -> bool:
 
 
 def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
+    """Return a replacement for `time.sleep` that waits in virtual time if the thread takes part in it."""
     really = time.sleep
 
     def sleep(seconds: float) -> None:
@@ -114,6 +115,8 @@ def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Cal
 
 
 def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an executor's `submit`, which also counts the job as pending work."""
+
     def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         future = really(self, *args, **kwargs)
         clock.pending.add_job(future)
@@ -129,6 +132,7 @@ def _executor_classes() -> list[Any]:
 
 
 def _make_popen(clock: SharedClock) -> Callable[..., None]:
+    """Return a constructor for `Popen` that also counts the child process as pending work."""
     really = subprocess.Popen.__init__
 
     def start(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -34,6 +34,7 @@ class ProjectNames:
                 yield module, name, replacement
 
     def _scan_new_modules(self, functions: Mapping[int, Any]) -> None:
+        """Find the names of the functions in project modules that have been imported since the last scan."""
         modules = dict(sys.modules)
         for key, module in modules.items():
             if self._seen.get(key) is not module and self._is_project_module(module):
@@ -41,6 +42,7 @@ class ProjectNames:
         self._seen = dict[str, object](modules)
 
     def _is_project_module(self, module: object) -> bool:
+        """Return whether a module's file is below the project's folder and is not installed."""
         names = getattr(module, "__dict__", {})
         file = names.get("__file__")
         if not isinstance(file, str) or not file.startswith(self._folder):

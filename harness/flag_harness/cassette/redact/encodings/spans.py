@@ -80,6 +80,7 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
 
 
 def _spaced_hex_span(match: re.Match[str]) -> EncodedSpan:
+    """Decode pairs of hexadecimal digits that are separated by spaces, colons, commas or hyphens."""
     pairs = _HEX_PAIR.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
     text = bytes.fromhex("".join(pairs)).decode(*UTF8)
@@ -115,10 +116,12 @@ def _is_mostly_ascii(text: str) -> bool:
 
 
 def _pad_base64(text: str) -> str:
+    """Return base64 with the right padding, without a last character that encodes no whole byte."""
     cut = len(text) - (len(text) % 4 == 1)
     return text[:cut] + "=" * (-cut % 4)
 
 
 def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: bool) -> str:
+    """Encode a text as base64 after the characters `before`, which did not belong to the base64."""
     packed = b64encode(text.encode(*codec)).decode("ascii")
     return before + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)
