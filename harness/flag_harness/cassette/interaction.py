@@ -37,7 +37,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request as a cassette keeps it (path instead of URL, allow-listed headers) and its response.
+    """One request in the form that a cassette keeps (path instead of URL, allow-listed headers), and its response.
 
     `case` is the test that recorded the interaction; it is empty if the envelope names this test already. `late` is
     True if the request was sent during the teardown of the test's fixtures.

@@ -52,7 +52,7 @@ def is_hash(value: object) -> bool:
 
 
 def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the paths and values of a member of the body."""
+    """Yield (path, value) pairs for a member of the body; private values are replaced by hashes."""
     if key == "tools" and isinstance(value, list):
         for number, tool in enumerate(value):
             name = tool.get("name") if isinstance(tool, Mapping) else None

@@ -28,7 +28,7 @@ class Environment:
 
     @contextmanager
     def set(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
-        """Set the variables inside the context, and unset those whose value is None.
+        """Set environment variables inside the context, and unset those whose value is None.
 
         Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
         """

@@ -79,7 +79,7 @@ class Usage:
 
 
 def _token_count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
-    """Return the number of tokens at a path, or None. Raise `ValueError` if the value is not such a number."""
+    """Return the number of tokens at a path, or None. Raise `ValueError` if the value is not a whole number from 0."""
     value: Any = usage
     for key in path:
         if value is None:

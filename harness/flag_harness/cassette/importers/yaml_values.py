@@ -141,7 +141,7 @@ def _too_deep_message(limits: Limits, location: str) -> str:
 
 
 def _line_suffix(event: Any) -> str:
-    """Return the end of an error message: ` in line 3`."""
+    """Return the line of an event as the end of an error message: ` in line 3`."""
     return f" in line {event.start_mark.line + 1}"
 
 

@@ -84,7 +84,7 @@ def variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return a part with a rule for a body path in all elements of its lists, or None if no rule can name the path."""
+    """Return a part with a rule for a body path, with `[*]` for each index, or None if no rule can name the path."""
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
         Normalisers(json=(path,))

@@ -146,9 +146,9 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
 
 
 def _url_texts(url: str) -> Iterator[str]:
-    """Yield the texts of a URL without percent-encoding: the whole URL, and each long step of its path.
+    """Yield the texts of a URL without percent-encoding: the whole URL, and each long segment of its path.
 
-    A long step may be base64.
+    A long segment may be base64.
     """
     yield unquote_plus(url)
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)

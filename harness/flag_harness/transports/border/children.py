@@ -85,7 +85,7 @@ class ChildGuard:
                 self._undo.callback(_restore_variable, name)
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
-        """Check a host for the proxy, and let the error name a child process or C library."""
+        """Check a host that the proxy is to reach. The error says that a child process or a C library wants it."""
         self._check(host, *(port or (None,)), " in a child process or a library in C")
 
     def _proxy_variables(self) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ def intercept_clients(
 ) -> Iterator[None]:
     """Answer from `upstream` every request that a client of httpx2 or httpx sends over a real transport.
 
-    Transports over aiohttp are included, and with a `scope`, transports of the client's own that wrap no other. If
+    Transports over aiohttp are included and, with a `scope`, so are custom transports that wrap no other one. If
     `upstream` is `None`, requests go to the network, through the layers. Requests outside `scope` are left alone.
     """
     route = Route(upstream, layers, clock)

@@ -170,7 +170,7 @@ class SharedClock(VirtualClock):
         """Return whether the clock may jump, because no real work is pending.
 
         If a thread or an open socket may still be working, it must have been still for a short time, and some thread
-        must be in a sleep: a wait with a mere deadline may be for that thread or socket.
+        must be in a sleep: a wait for an event is not enough, because that thread or socket may bring the event.
         """
         waiting = [wait.thread, *(other.thread for other in others)]
         if self.pending.has_certain_work(waiting):

@@ -11,7 +11,8 @@ _THREAD_CLOCK = 0b110
 def thread_cpu_seconds(thread: threading.Thread) -> float | None:
     """Return the CPU time that a thread has used, or None if it has ended or the system cannot tell (not Linux).
 
-    `time.pthread_getcpuclockid` would read freed memory if the thread ended meanwhile. The kernel refuses instead.
+    The clock's id is computed here, because `time.pthread_getcpuclockid` would read freed memory if the thread had
+    ended.
     """
     if sys.platform != "linux" or thread.native_id is None:
         return None

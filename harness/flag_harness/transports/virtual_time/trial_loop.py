@@ -86,7 +86,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def abandon(self) -> None:
         """Close the loop. If it still runs in an abandoned thread, only release its file descriptors.
 
-        Unfinished tasks are kept from garbage collection, which would make some code run forever.
+        Unfinished tasks are kept from garbage collection, since some code would run forever if its task were collected.
         """
         if self.is_running():
             self._close_self_pipe()  # type: ignore[attr-defined]

@@ -54,7 +54,7 @@ class Decompressor:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the body could end here: the member that began last is complete."""
+        """Whether the last member (compressed part) is complete, so that the body may end here."""
         return self._codec is None or self._codec.eof
 
     def decompress(self, data: bytes) -> bytes:

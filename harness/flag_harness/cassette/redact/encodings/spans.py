@@ -47,7 +47,7 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
 
 
 def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
-    """Yield the parts of a text that are base64 or another encoding of bytes, or compressed, decoded.
+    """Decode and yield the parts of a text that are compressed or encode bytes, as base64 does.
 
     With `is_search`, skip base64 that contains neither a word nor compressed data.
     """
