@@ -183,11 +183,15 @@ class Settings(BaseSettings):
     ("definition", "expected"),
     [
         ("async def chat(text):\n    yield await client.messages.create()", "    return [part async for part in chat("),
-        ("def chat(text):\n    yield client.beta.messages.create()", '    list(chat("Hello."))'),
+        (
+            "def chat(text):\n    yield client.beta.messages.create()",
+            '    answer = list(chat("Hello."))\n    assert "How can I help?" in "".join(map(str, answer))\n',
+        ),
         (
             "def chat(messages: list):\n    return client.messages.stream()",
-            '    chat([{"role": "user", "content": "Hello."}])',
+            '    answer = chat([{"role": "user", "content": "Hello."}])\n    assert "How can I help?" in str(answer)\n',
         ),
+        ("def chat(text):\n    client.messages.create()", '    chat("Hello.")\n    assert cassette.bodies '),
         (
             "def chat(text, *, retries: int):\n    client.messages.create()",
             "No function that takes a prompt alone calls messages.create",
@@ -259,7 +263,7 @@ def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.Captu
     assert 1 == main(["init"])
     shown = capsys.readouterr().out
     assert "NameError: name 'client' is not defined" in shown
-    assert "fix test_flag_matrix.py, and run that command again" in shown
+    assert "fix test_flag_matrix.py. Then: pytest --record-mode=once --harness-upstream=simulator test_fl" in shown
     assert "Left out, because it is not valid Python: broken.py" in shown
 
 
@@ -314,3 +318,55 @@ def test_a_broken_pyproject_is_named(repository: Path, capsys: pytest.CaptureFix
     _lay_out(repository, {"pyproject.toml": "[tool"})
     assert 2 == main(["init"])
     assert "fix the file, then run flag-harness init again" in capsys.readouterr().err
+
+
+def test_an_answer_that_is_not_the_models_is_not_expected(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If no combination returns the words of the model, the test looks at the requests only, and says so."""
+    code = AGENT.format(read='flag = os.getenv("FAST") == "1"').replace('"m"', '"claude-haiku-4-5"')
+    code = code.replace("messages=[]", 'messages=[{"role": "user", "content": text}]').replace(
+        "    return anthropic", "    return 1 if anthropic"
+    )
+    _lay_out(repository, {"agent.py": code.rstrip() + " else 2\n"})
+    assert 0 == main(["init"]), capsys.readouterr()
+    shown = capsys.readouterr().out
+    assert "does not return what the model says, so test_flag_matrix.py expects less" in shown
+    assert 2 == shown.count("2 passed")
+    assert "assert cassette.bodies" in (repository / "test_flag_matrix.py").read_text()
+
+
+def test_a_library_that_the_project_needs_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The proposed test is not to blame."""
+    _lay_out(repository, {"agent.py": "import no_such_library\n" + AGENT.format(read="pass")})
+    assert 1 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "The project needs no_such_library, which is not installed beside pytest." in shown
+    assert "the proposed test is wrong" not in shown
+
+
+def test_an_empty_folder_gets_an_example_on_request(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unasked, nothing is written, and the next commands are shown."""
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "Nothing was written." in shown
+    assert [] == [command for command in ("init --example", "demo --keep demo") if command not in shown]
+    assert {} == _tree(repository)
+    assert 0 == main(["init", "--example"]), capsys.readouterr()
+    assert 2 == capsys.readouterr().out.count("4 passed")
+    assert ("concise", "thinking") == tuple(flag.name for flag in read_config(repository / "pyproject.toml").flags)
+    before = _tree(repository)
+    assert 2 == main(["init", "--example"])
+    assert "has an agent already; set it up as it is: flag-harness init" in capsys.readouterr().err
+    assert before == _tree(repository)
+
+
+def test_an_example_that_cannot_be_written_is_named(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as in a folder of somebody else."""
+
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr("flag_harness.cli.init.command.write_atomically", refuse)
+    assert 2 == main(["init", "--example"])
+    assert "agent.py cannot be written: [Errno 13] Permission denied" in capsys.readouterr().err

@@ -23,6 +23,7 @@ class FoundAgent:
         needs_client: True if `call` uses a variable `client`.
         line: the line of the definition.
         rank: how likely it is the function that users call; the agent with the highest rank is tested.
+        has_answer: False for a function that returns nothing.
     """
 
     path: str
@@ -32,6 +33,7 @@ class FoundAgent:
     needs_client: bool
     line: int
     rank: int
+    has_answer: bool = True
 
 
 def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
@@ -75,10 +77,12 @@ def _make_agent(
         return None
     call = f"{owner}({created[0]}).{method}({arguments[0]})" if owner else f"{name}({arguments[0]})"
     is_async = isinstance(node, ast.AsyncFunctionDef)
-    is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in _nodes_outside_nested_functions(node))
+    own_nodes = list(_nodes_outside_nested_functions(node))
+    is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes)
     kind = f"{'async ' if is_async else ''}generator" if is_generator else "async" if is_async else "plain"
     rank = 4 + 4 * is_entry + 2 * arguments[2] - (".test" in path or "example" in path)
-    return FoundAgent(path, owner or name, call, kind, arguments[1] or created[1], node.lineno, rank)
+    has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
+    return FoundAgent(path, owner or name, call, kind, arguments[1] or created[1], node.lineno, rank, has_answer)
 
 
 def _call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> tuple[str, bool, int] | None:

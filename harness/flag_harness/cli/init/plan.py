@@ -27,11 +27,18 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The files to write. `extras` are the harness's extras that the test needs and that are not installed."""
+    """The files to write.
+
+    Attributes:
+        test: the path of the test, or empty without an agent.
+        weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
+        extras: the harness's extras that the test needs and that are not installed.
+    """
 
     files: tuple[PlannedFile, ...]
     agent: FoundAgent | None
     test: str
+    weaker_test: str
     extras: tuple[str, ...]
 
 
@@ -39,18 +46,24 @@ def make_plan(repository: Repository) -> Plan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
     files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
-    test = ""
+    test = weaker_test = ""
     if agent is not None:
         test = _test_path(repository, agent)
-        files.append(PlannedFile(test, _test_module_text(repository, agent, test)))
+        weaker_test = _test_module_text(repository, agent, test, is_weak=True)
+        text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
+        files.append(PlannedFile(test, text))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
-    return Plan(tuple(files), agent, test, tuple(_missing_extras(repository, agent)))
+    return Plan(tuple(files), agent, test, weaker_test, tuple(_missing_extras(repository, agent)))
 
 
-_SCENARIO_TEXT = """# what the simulated model answers; docs/scenarios.md of the harness has all keys
+PROMPT, ANSWER = "Hello.", "How can I help?"
+"""What the first test asks, and what the simulated model answers."""
+
+_SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of the harness has all keys
 [[turn]]
-text = "Hello. How can I help?"
+text = "Welcome. {ANSWER}"
 """
+_SENT = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
@@ -111,13 +124,14 @@ def _join_path(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
-def _test_module_text(repository: Repository, agent: FoundAgent, test: str) -> str:
+def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, is_weak: bool = False) -> str:
+    """Return the text of the first test. A weak one passes whatever the agent returns or prints."""
     is_program = agent.kind in ("program", "node")
-    imports, body = _program_test_parts(agent, test) if is_program else _function_test_parts(agent)
+    imports, body = _program_test_parts(agent, test, is_weak) if is_program else _function_test_parts(agent, is_weak)
     services = [flag for flag in repository.flags if flag.source == "set"]
     fixture = "cassette_server" if is_program else "cassette"
-    matrix = "strength=2" if len(repository.flags) > MAX_FULL_FLAGS else ""
-    marks = [f"@pytest.mark.flag_matrix({matrix})"] if repository.flags else []
+    matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
+    marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
     parts = [
         '"""The agent answers under every combination of its flags."""',
         "",
@@ -133,7 +147,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str) -> s
     return "\n".join(parts) + "\n"
 
 
-def _function_test_parts(agent: FoundAgent) -> tuple[list[str], list[str]]:
+def _function_test_parts(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that calls a function of the project."""
     module = _module_name(agent) or PurePosixPath(agent.path).stem
     is_async = agent.kind.startswith("async")
@@ -142,16 +156,20 @@ def _function_test_parts(agent: FoundAgent) -> tuple[list[str], list[str]]:
     imports += ["import pytest", f"from {module} import {agent.name}"]
     client = "AsyncAnthropic" if is_async else "Anthropic"
     body = [f'client = anthropic.{client}(api_key="none")'] if agent.needs_client else []
+    call = f"asyncio.run({agent.call})" if is_async else agent.call
     if agent.kind == "async generator":
-        body += ["async def read():", f"    return [part async for part in {agent.call}]", "", "asyncio.run(read())"]
+        body += ["async def read():", f"    return [part async for part in {agent.call}]", ""]
+        call = "asyncio.run(read())"
     elif agent.kind == "generator":
-        body.append(f"list({agent.call})")
-    else:
-        body.append(f"asyncio.run({agent.call})" if is_async else agent.call)
-    return imports, [*body, "assert cassette.bodies  # what was sent, as decoded JSON"]
+        call = f"list({agent.call})"
+    if is_weak:
+        return imports, [*body, call, "assert cassette.bodies  # what was sent, as decoded JSON"]
+    name = "answer" if agent.name != "answer" else "reply"
+    text = f'"".join(map(str, {name}))' if "generator" in agent.kind else f"str({name})"
+    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _SENT]
 
 
-def _program_test_parts(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
+def _program_test_parts(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
     up = len(PurePosixPath(test).parts) - 1
     interpreter = '"node"' if agent.kind == "node" else "sys.executable"
@@ -164,8 +182,10 @@ def _program_test_parts(agent: FoundAgent, test: str) -> tuple[list[str], list[s
     imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
     return imports, [
         f'command = [{interpreter}, "{agent.path}", {agent.call}]',
-        'run = subprocess.run(command, cwd=ROOT, input="Hello.\\nexit\\n", capture_output=True, text=True, timeout=60)',
+        f'typed = "{PROMPT}\\nexit\\n"',
+        "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
         "assert run.returncode == 0, run.stderr",
+        *([] if is_weak else [f'assert "{ANSWER}" in run.stdout']),
     ]
 
 
