@@ -25,6 +25,17 @@ def test_a_cassette_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     assert replace(CASSETTE, path=path) == Cassette.load(path) == Cassette.load(str(path))
 
 
+def test_a_large_file_is_read_in_parts_to_the_same_cassette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal interactions too; what is wrong in it is named as in a small one."""
+    monkeypatch.setattr("flag_harness.cassette.cassette._LARGE_BYTES", 0)
+    cassette = replace(CASSETTE, interactions=CASSETTE.interactions * 3, path=tmp_path / "x.json")
+    cassette.save(tmp_path / "x.json")
+    assert cassette == Cassette.load(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text((tmp_path / "x.json").read_text().replace('"POST"', "1"))
+    with pytest.raises(CassetteError, match="cannot be read as a cassette: interaction 0: "):
+        Cassette.load(tmp_path / "x.json")
+
+
 def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe may never end, a device has no end: neither is opened."""
     os.mkfifo(tmp_path / "pipe")

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
-from flag_harness.cassette.file.format import decode_cassette, encode_files
+from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, decode_large_cassette, encode_files
 from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_keys
@@ -15,6 +15,7 @@ from flag_harness.files import read_regular_file, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
 """The largest cassette file that is written or read, in bytes: a hundred times the largest known one."""
+_LARGE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Cassette:
         path = Path(path)
         reader = BlobFolderReader(path)
         try:
-            content = decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
+            content = _read_content(path, reader)
         except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(content.envelope, tuple(content.interactions), path, reader.folder, content.has_parts)
@@ -97,6 +98,14 @@ class Cassette:
             and len(old.interactions) == len(self.interactions)
             and all(map(is_same_recording, old.interactions, self.interactions))
         )
+
+
+def _read_content(path: Path, reader: BlobFolderReader) -> DecodedCassette:
+    """Decode a file; a large one is read twice, which takes less memory."""
+    if not path.is_file() or not _LARGE_BYTES < path.stat().st_size <= MAX_CASSETTE_BYTES:
+        return decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
+    with path.open("rb") as file:
+        return decode_large_cassette(file, reader)
 
 
 def _load_if_readable(path: Path) -> Cassette | None:

@@ -12,22 +12,23 @@ So may be what several cassettes have in common, in format 2: see `parts.py`.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import UNSET
 
-from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob, insert_blobs
+from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob
 from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, encode_body, encode_chunk
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.file.parts import (
     extract_body_parts,
     extract_if_large,
-    insert_body_parts,
     interaction_reference,
 )
+from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFiles, insert_files
 from flag_harness.cassette.file.rows import (
     CassetteFile,
     EncodedBytes,
@@ -43,9 +44,6 @@ from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1
-FORMAT_WITH_PARTS = 2
-"""The format of a file that refers to parts, which releases that read only format 1 do not know."""
-
 
 _FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
@@ -131,10 +129,44 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
     `read_blob` reads the files to which the cassette refers, as a `BlobFolderReader` does.
     """
     refuse_lfs_pointer(data)
-    try:
+    with _refuse_deep_nesting():
         file = _FILE_DECODER.decode(data)
         del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
-        return _decode_content(file, read_blob)
+        rows: list[bytes] = list(file.interactions[::-1])
+        file.interactions.clear()
+        return _decode_content(file.envelope, (rows.pop() for _ in range(len(rows))), read_blob)
+
+
+def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -> DecodedCassette:
+    """Decode a cassette file as `decode_cassette` does, but read it again, interaction by interaction.
+
+    This needs the memory of what it contains once, not twice.
+    """
+    with _refuse_deep_nesting():
+        envelope, spans = _interaction_spans(file.read())
+        return _decode_content(envelope, (_read_span(file, *span) for span in spans), read_blob)
+
+
+def _interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
+    """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
+    content = _FILE_DECODER.decode(data)
+    spans, position = [], 0
+    for raw in map(bytes, content.interactions):
+        start = data.index(raw, position)
+        spans.append((start, len(raw)))
+        position = start + len(raw)
+    return content.envelope, spans
+
+
+def _read_span(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
+
+
+@contextmanager
+def _refuse_deep_nesting() -> Iterator[None]:
+    try:
+        yield
     except RecursionError:
         raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
 
@@ -149,15 +181,13 @@ def decode_response(data: bytes) -> Response:
     return tuple(_decode_pieces(_RESPONSE_DECODER.decode(data)))
 
 
-def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> DecodedCassette:
-    if file.envelope.format not in (FORMAT, FORMAT_WITH_PARTS):
+def _decode_content(stored: StoredEnvelope, rows: Iterator[bytes], read_blob: BlobReader | None) -> DecodedCassette:
+    if stored.format not in (FORMAT, FORMAT_WITH_PARTS):
         known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"
-        raise ValueError(f"format {file.envelope.format} is unknown (this version reads {known})")
-    envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
-    store = _ReferencedFiles(file.envelope, read_blob)
-    rows: list[bytes] = list(file.interactions[::-1])
-    file.interactions.clear()
-    interactions = [_decode_interaction(number, rows.pop(), store) for number in range(len(rows))]
+        raise ValueError(f"format {stored.format} is unknown (this version reads {known})")
+    envelope = Envelope(**{name: getattr(stored, name) for name in Envelope.__slots__})
+    store = ReferencedFiles(stored, read_blob)
+    interactions = [_decode_interaction(number, row, store) for number, row in enumerate(rows)]
     check_decompressed_sizes([one.response for one in interactions])
     return DecodedCassette(envelope, interactions, store.has_parts)
 
@@ -175,38 +205,6 @@ def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: st
     known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_IF_EMPTY or value}
     document = {"envelope": dict(sorted(known.items())), "interactions": interactions}
     return format_json(document).encode("utf-8") + b"\n"
-
-
-@dataclass(frozen=True, slots=True)
-class _ReferencedFiles:
-    """The files to which a cassette refers; `read_blob` reads one of them."""
-
-    envelope: StoredEnvelope
-    read_blob: BlobReader | None
-
-    @property
-    def is_used(self) -> bool:
-        """Whether the cassette may refer to other files."""
-        return bool(self.envelope.blobs)
-
-    @property
-    def has_parts(self) -> bool:
-        """Whether the cassette may refer to parts, and not only to blobs."""
-        return self.envelope.format == FORMAT_WITH_PARTS
-
-    def read(self, name: str) -> bytes:
-        folder = self.envelope.blobs
-        if self.read_blob is None:
-            raise ValueError(f"its blob {folder}/{name} is another file; read the cassette from its own path")
-        return self.read_blob(folder, name)
-
-
-def _insert_files(row: StoredInteraction, store: _ReferencedFiles) -> None:
-    """Replace each reference in an interaction by the content of its file."""
-    if store.has_parts and row.request.json is not UNSET:
-        row.request.json = insert_body_parts(row.request.json, store.read)
-    for side in (row.request, row.response):
-        side.json = insert_blobs(side.json, store.read)
 
 
 def _to_stored_request(request: Request) -> StoredRequest:
@@ -243,14 +241,14 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def _decode_interaction(number: int, raw: bytes, store: _ReferencedFiles) -> Interaction:
+def _decode_interaction(number: int, raw: bytes, store: ReferencedFiles) -> Interaction:
     try:
         if store.has_parts and (name := interaction_reference(raw)) is not None:
             raw = store.read(name)
         row = _INTERACTION_DECODER.decode(raw)
         del raw
         if store.is_used:
-            _insert_files(row, store)
+            insert_files(row, store)
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)

@@ -1,31 +1,31 @@
-"""Find the differences between two JSON values, by path, and between two texts, by words."""
+"""Find the differences between two JSON values, by path."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
+from flag_harness.cassette.match.excerpts import (
+    MAX_EXCERPT_LENGTH,
+    DifferingBlock,
+    changed_words,
+    differing_blocks,
+    excerpts,
+    truncate,
+)
 from flag_harness.cassette.redact.scan import redact_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 """Stands for a missing value: only the other of two compared sides has one."""
 
-CONTEXT_LENGTH = 24
-"""The number of characters of a text that are shown before its first change."""
-MAX_EXCERPT_LENGTH = 80
-"""The most characters of a value that a message shows."""
-_MAX_COMPARED_PAIRS = 250_000
-"""If two lists form more pairs of elements than this, they are not aligned, to save time."""
 _MAX_LIST_LENGTH = 10_000
 """Two lists that differ are one difference if either has more elements than this."""
 _MAX_COMPARISONS = 20_000
 """If two values need more comparisons than this, only their members are compared, to save time and memory."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_WORD = re.compile(r"\S+")
 
 Steps: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead to a value within a JSON document."""
@@ -66,17 +66,6 @@ class Difference:
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
 
-class ChangedWords(NamedTuple):
-    """The words that differ between two texts: those only in the recorded text, and only in the sent one."""
-
-    recorded: tuple[str, ...]
-    sent: tuple[str, ...]
-
-    def __str__(self) -> str:
-        count = max(len(self.recorded), len(self.sent))
-        return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
-
-
 def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
@@ -99,28 +88,6 @@ def format_steps(steps: Steps) -> str:
         else:
             path += f"[{step!r}]"
     return path
-
-
-def changed_words(recorded: str, sent: str) -> ChangedWords:
-    """Return the words that occur in only one of two texts, in order."""
-    ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
-    blocks = list(_differing_blocks(ours, theirs))
-    return ChangedWords(
-        tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
-        tuple(word for _, _, start, stop in blocks for word in theirs[start:stop]),
-    )
-
-
-def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
-    """Return short excerpts of two values, without API keys.
-
-    If both values are texts, the excerpts begin shortly before the first difference.
-    """
-    if isinstance(recorded, str) and isinstance(sent, str):
-        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
-        start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
-        return _text_excerpt(recorded, start), _text_excerpt(sent, start)
-    return _truncate(redact_keys(repr(_first_elements(recorded)))), _truncate(redact_keys(repr(_first_elements(sent))))
 
 
 class _TooManyComparisonsError(Exception):
@@ -177,7 +144,7 @@ def _list_differences(
 ) -> Iterator[Difference]:
     """Yield the differences between two lists, aligned so that an inserted element is one difference."""
     comparison.count(len(recorded) + len(sent))
-    for block in _differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+    for block in differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
         yield from _block_differences(recorded, sent, block, steps, comparison)
 
 
@@ -190,7 +157,7 @@ def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
     """Describe how two lists with the same elements differ in order."""
-    ours, theirs = (_truncate(redact_keys(_element_names(values))) for values in (recorded, sent))
+    ours, theirs = (truncate(redact_keys(_element_names(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
 
@@ -202,7 +169,7 @@ def _element_names(values: list[Any]) -> str:
 def _block_differences(
     recorded: list[Any],
     sent: list[Any],
-    block: "_DifferingBlock",
+    block: DifferingBlock,
     steps: tuple[Steps, Steps],
     comparison: "_Comparison",
 ) -> Iterator[Difference]:
@@ -234,52 +201,5 @@ def _block_differences(
     yield from min(found, key=len)
 
 
-class _DifferingBlock(NamedTuple):
-    """A pair of differing slices: `start` to `stop` of one list, `sent_start` to `sent_stop` of the other."""
-
-    start: int
-    stop: int
-    sent_start: int
-    sent_stop: int
-
-
-def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_DifferingBlock]:
-    """Yield the pairs of slices in which two lists differ; the parts between them are equal."""
-    start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
-    if start is None:
-        start = min(len(ours), len(theirs))
-    stop, other_stop = len(ours), len(theirs)
-    while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
-        stop, other_stop = stop - 1, other_stop - 1
-    if (stop - start) * (other_stop - start) > _MAX_COMPARED_PAIRS:
-        yield _DifferingBlock(start, stop, start, other_stop)
-        return
-    matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
-    for tag, first, last, other_first, other_last in matcher.get_opcodes():
-        if tag != "equal":
-            yield _DifferingBlock(start + first, start + last, start + other_first, start + other_last)
-
-
-def _first_elements(value: Any) -> Any:
-    """Return the first elements of a long list, which are more than an excerpt shows."""
-    return value[:_MAX_LIST_LENGTH] if isinstance(value, list) else value
-
-
 def _canonical_bytes(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
-
-
-def _common_prefix_length(one: str, other: str) -> int:
-    """Return how many leading characters two texts share."""
-    shortest = min(len(one), len(other))
-    return next((index for index in range(shortest) if one[index] != other[index]), shortest)
-
-
-def _text_excerpt(text: str, start: int) -> str:
-    """Return the part of a text from `start` on, quoted, with `…` where text is left out."""
-    shown = text[start : start + MAX_EXCERPT_LENGTH]
-    return ("…" if start else "") + repr(shown) + ("…" if start + MAX_EXCERPT_LENGTH < len(text) else "")
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= MAX_EXCERPT_LENGTH else text[: MAX_EXCERPT_LENGTH - 1] + "…"

@@ -7,7 +7,8 @@ from typing import Any
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.difference import Difference, changed_words, differences
+from flag_harness.cassette.match.difference import Difference, differences
+from flag_harness.cassette.match.excerpts import changed_words
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
-from flag_harness.cassette.match.difference import MAX_EXCERPT_LENGTH, Difference, changed_words, excerpts
+from flag_harness.cassette.match.difference import Difference
+from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, changed_words, excerpts
 from flag_harness.cli.cassette.revisions import load_file_or_revision
 from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
 

@@ -77,7 +77,7 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
 
 def describe_difference(difference: Any) -> str:
     """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
-    from flag_harness.cassette.match.difference import changed_words
+    from flag_harness.cassette.match.excerpts import changed_words
 
     path = difference.path or "body"
     if difference.is_reordered:

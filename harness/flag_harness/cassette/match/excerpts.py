@@ -1,0 +1,137 @@
+"""Compare two texts by words, and show where they begin to differ; align two lists."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from flag_harness.cassette.redact.scan import redact_keys
+
+CONTEXT_LENGTH = 24
+"""The number of characters of a text that are shown before its first change."""
+MAX_EXCERPT_LENGTH = 80
+"""The most characters of a value that a message shows."""
+_MAX_COMPARED_PAIRS = 250_000
+"""If two lists form more pairs of elements than this, they are not aligned, to save time."""
+_MAX_COMPARED_TEXT = 2_000_000
+"""The most characters of a text whose words are compared, to save time and memory."""
+_REDACTED_AROUND = 20_000
+"""How many characters before and after the first change of a text are searched for keys before they are shown."""
+_MAX_LISTED = 10_000
+"""The most elements of a list that are written before an excerpt is taken."""
+_STEP = 4096
+_WORD = re.compile(r"\S+")
+
+
+class ChangedWords(NamedTuple):
+    """The words that differ between two texts: those only in the recorded text, and only in the sent one.
+
+    `is_partial` is True if the texts differ over so long a part that only its beginning was compared.
+    """
+
+    recorded: tuple[str, ...]
+    sent: tuple[str, ...]
+    is_partial: bool = False
+
+    def __str__(self) -> str:
+        count = max(len(self.recorded), len(self.sent))
+        if self.is_partial:
+            return f"more than {max(count - 1, 1):,} words"
+        return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
+
+
+def changed_words(recorded: str, sent: str) -> ChangedWords:
+    """Return the words that occur in only one of two texts, in order."""
+    is_partial = False
+    if len(recorded) + len(sent) > _MAX_COMPARED_TEXT:
+        recorded, sent = _differing_parts(recorded, sent)
+        is_partial = len(recorded) + len(sent) > 2 * _MAX_COMPARED_TEXT
+        recorded, sent = recorded[:_MAX_COMPARED_TEXT], sent[:_MAX_COMPARED_TEXT]
+    ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
+    blocks = list(differing_blocks(ours, theirs))
+    return ChangedWords(
+        tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
+        tuple(word for _, _, start, stop in blocks for word in theirs[start:stop]),
+        is_partial,
+    )
+
+
+def _differing_parts(recorded: str, sent: str) -> tuple[str, str]:
+    """Return two texts without the words that both begin with, and without those that both end with."""
+    start = _common_prefix_length(recorded, sent)
+    while start and not recorded[start - 1].isspace():
+        start -= 1
+    recorded, sent = recorded[start:], sent[start:]
+    end = _common_prefix_length(recorded[::-1], sent[::-1])
+    while end and not recorded[-end].isspace():
+        end -= 1
+    return recorded[: len(recorded) - end], sent[: len(sent) - end]
+
+
+def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
+    """Return short excerpts of two values, without API keys.
+
+    If both values are texts, the excerpts begin shortly before the first difference.
+    """
+    if isinstance(recorded, str) and isinstance(sent, str):
+        first = max(_common_prefix_length(recorded, sent) - _REDACTED_AROUND, 0)
+        lengths = len(recorded), len(sent)
+        recorded, sent = (text[first : first + 2 * _REDACTED_AROUND] for text in (recorded, sent))
+        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
+        start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
+        is_cut = [length > first + 2 * _REDACTED_AROUND for length in lengths]
+        return _text_excerpt(recorded, start, first, is_cut[0]), _text_excerpt(sent, start, first, is_cut[1])
+    return truncate(redact_keys(repr(_first_elements(recorded)))), truncate(redact_keys(repr(_first_elements(sent))))
+
+
+def _first_elements(value: Any) -> Any:
+    """Return the first elements of a long list, which are more than an excerpt shows."""
+    return value[:_MAX_LISTED] if isinstance(value, list) else value
+
+
+class DifferingBlock(NamedTuple):
+    """A pair of differing slices: `start` to `stop` of one list, `sent_start` to `sent_stop` of the other."""
+
+    start: int
+    stop: int
+    sent_start: int
+    sent_stop: int
+
+
+def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[DifferingBlock]:
+    """Yield the pairs of slices in which two lists differ; the parts between them are equal."""
+    start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
+    if start is None:
+        start = min(len(ours), len(theirs))
+    stop, other_stop = len(ours), len(theirs)
+    while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
+        stop, other_stop = stop - 1, other_stop - 1
+    if (stop - start) * (other_stop - start) > _MAX_COMPARED_PAIRS:
+        yield DifferingBlock(start, stop, start, other_stop)
+        return
+    matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
+    for tag, first, last, other_first, other_last in matcher.get_opcodes():
+        if tag != "equal":
+            yield DifferingBlock(start + first, start + last, start + other_first, start + other_last)
+
+
+def _common_prefix_length(one: str, other: str) -> int:
+    """Return how many leading characters two texts share."""
+    shortest = min(len(one), len(other))
+    for start in range(0, shortest, _STEP):
+        stop = min(start + _STEP, shortest)
+        if one[start:stop] != other[start:stop]:
+            return next(index for index in range(start, stop) if one[index] != other[index])
+    return shortest
+
+
+def _text_excerpt(text: str, start: int, omitted: int, is_cut: bool) -> str:
+    """Return an excerpt of a text, before which `omitted` characters were cut off, and after which some if `is_cut`."""
+    shown = text[start : start + MAX_EXCERPT_LENGTH]
+    is_longer = is_cut or start + MAX_EXCERPT_LENGTH < len(text)
+    return ("…" if start or omitted else "") + repr(shown) + ("…" if is_longer else "")
+
+
+def truncate(text: str) -> str:
+    """Return the text, or its beginning if it is longer than an excerpt."""
+    return text if len(text) <= MAX_EXCERPT_LENGTH else text[: MAX_EXCERPT_LENGTH - 1] + "…"
