@@ -94,7 +94,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
 
 
 def _chosen_combination_id(stated: str | None) -> str:
-    """Return the id of the combination that the option states, or else the environment selects.
+    """Return the id of the combination in the option or, if it is None, in the environment's variables.
 
     Raise `FlagError` if the option names an unknown flag.
     """

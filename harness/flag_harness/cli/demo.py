@@ -147,7 +147,7 @@ def _join_combination_ids(first: str, second: str) -> str:
 
 
 def _effect_lines(output: str) -> Iterator[str]:
-    """Yield the first effect of each flag that holds in every pair of runs. Pytest prints the others as well."""
+    """Yield, for each flag, the first effect in pytest's output that every pair of runs shows."""
     effects: dict[str, str] = {}
     flag = ""
     for line in _find_section(output, "what each flag changes"):
@@ -160,7 +160,7 @@ def _effect_lines(output: str) -> Iterator[str]:
 
 
 def _find_section(output: str, title: str) -> list[str]:
-    """Return the lines of a section of what pytest printed."""
+    """Return the lines of one section of pytest's output."""
     _, _, rest = output.partition(f" {title} -")
     lines = rest.splitlines()[1:]
     end = next((index for index, line in enumerate(lines) if line.startswith(("--", "=="))), len(lines))
@@ -173,7 +173,7 @@ def _describe_cause(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
 
 
 def _api_message(row: RunRow) -> str:
-    """Return the API's own words in the error of the SDK, or the whole error if it has another form."""
+    """Return the API's message inside the SDK's error, or the whole error if it has another form."""
     message = _API_MESSAGE.search(row.reason)
     return message[1] if message else row.reason
 
@@ -192,7 +192,7 @@ def _next_step_lines(project: Path) -> Iterator[str]:
 
 
 def _console_command(name: str) -> str:
-    """Return how to start a command of this environment: by its name if the shell finds it there."""
+    """Return the shell command for a console script: its name if the shell finds it, else `python -m ...`."""
     found = which(name)
     if found and Path(found).parent == Path(sys.executable).parent:
         return name
@@ -207,7 +207,7 @@ def _add_color(text: str, style: str) -> str:
 
 
 def _print_lines(lines: Iterable[str]) -> None:
-    """Print lines at once. What the encoding of the output lacks becomes a question mark."""
+    """Print and flush lines. Print a question mark for each character that the output cannot encode."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         print(line.encode(encoding, "replace").decode(encoding), flush=True)

@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that `arguments` (by default the process's) name, and return its exit code."""
+    """Run the command in `arguments` (default: those of the process), and return its exit code."""
     parsed = make_parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)

@@ -232,12 +232,14 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
 
 
 def _read_production_values(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
-    """Return the values of flags in production that the command line names. Other flags have their defaults there."""
+    """Return the flag values in the file of `--baseline`, or an empty mapping without that option."""
     return read_baseline(arguments.baseline, recorded_flags(record.header)).values if arguments.baseline else {}
 
 
 def _select_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
-    """Return those of the changes that vary to judge. Raise `RecordError` if none is of a flag that `flags` names."""
+    """Return the changes of the flags named in `flags` (all changes if it is empty).
+
+    Raise `RecordError` if no test ran with and without one of these flags."""
     names = [name.strip() for name in flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})
     if not known:

@@ -27,7 +27,7 @@ _KEPT_OPTIONS = tuple(f"--harness-{name}" for name in ("flags", "baseline", "mat
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run as the command line names it: the records of its shards, merged, and the conversations beside them."""
+    """A run loaded from its files: the merged record of all its shards, and its conversations."""
 
     path: Path
     shards: Mapping[Path, RunRecord]
@@ -36,12 +36,12 @@ class OpenedRun:
 
     @classmethod
     def load(cls, path: Path) -> "OpenedRun":
-        """Load a record, or all records in a folder. Raise `RecordError` if there is none, or one cannot be read."""
+        """Load one record, or all records in a folder. Raise `RecordError` if it has none or one is unreadable."""
         shards = {file: load_record(file) for file in find_records(path)}
         return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
     def failed_rows(self, case: str | None) -> Sequence[RunRow]:
-        """Return the rows of failed tests, or of one of them. Raise `RecordError` if `case` is not a failed test."""
+        """Return the rows of all failed tests, or only of `case`. Raise `RecordError` if `case` did not fail."""
         rows = [row for row in self.record.rows if row.outcome == "failed"]
         chosen = [row for row in rows if case in (None, row.case)]
         if case is not None and not chosen:
@@ -50,13 +50,13 @@ class OpenedRun:
         return chosen
 
     def has_cassette(self, case: str) -> bool:
-        """Return whether the run kept the answers to a test."""
+        """Return whether the run kept a cassette with the answers that a test received."""
         return any(kept_cassette_path(file, case).exists() for file in self.shards)
 
     def rerun_commands(self, case: str | None) -> Sequence[str]:
-        """Return the command that runs the failed tests again, or one of them, from what the run kept.
+        """Return the commands that run the failed tests, or only `case`, again with the kept cassettes.
 
-        If the shards ran with different flags or faults, return a command for each of them.
+        One command is enough for all shards, unless they ran with different flags or faults.
         """
         failed = {
             file: tuple(selected_options(shard.header.options, _KEPT_OPTIONS))

@@ -190,7 +190,7 @@ def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
 
 
 def _remove_delays(upstream: Upstream) -> Upstream:
-    """Return the upstream with all its recorded delays removed, so that only faults delay an answer."""
+    """Return the upstream without recorded delays, so that only faults delay an answer."""
     return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
 
 
@@ -199,7 +199,7 @@ def _serve_until_stopped(
 ) -> "LoopbackServer":
     """Serve the upstream until Ctrl-C or SIGTERM, and return the server.
 
-    Faults that stall take real time at any pace. Each answer names `origin` in a header.
+    A stall fault waits in real time, even if `--pace` is 0. Each answer names `origin` in a header.
     """
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):

@@ -22,7 +22,7 @@ _PIECES_AT_ONCE = 1000
 
 
 def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
-    """Return the group for the commands of a parser, which prints its help if none of them is named."""
+    """Add a group of subcommands to a parser, and return it. Without a subcommand, the parser prints its help."""
 
     def print_help(arguments: argparse.Namespace) -> int:
         parser.print_help(sys.stderr)
@@ -74,7 +74,7 @@ def _wrapped_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wra
 
 
 def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
-    """Write a text that may be too large for memory, many pieces at a time."""
+    """Write the pieces of a text to a file, many at once, without holding all of them in memory."""
     iterator = iter(pieces)
     while some := list(islice(iterator, _PIECES_AT_ONCE)):
         file.write("".join(some))
@@ -126,7 +126,7 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
 
 
 def _shorten_to_width(text: str, cells: int) -> str:
-    """Return a text on one line: all of it, or a beginning that is wider than `cells`."""
+    """Return a text on one line; if it is long, only a beginning, which is still wider than `cells` columns."""
     characters = max(4 * cells, 1)
     while characters < len(text):
         beginning = " ".join(text[:characters].split())

@@ -69,7 +69,7 @@ def _run_ui(arguments: argparse.Namespace) -> int:
 
 
 def _check_upstream_file(arguments: argparse.Namespace) -> str:
-    """Return the path of the cassette or scenario. Raise `HarnessError` if it is missing, or not used."""
+    """Return the path of the cassette or scenario. Raise `HarnessError` if the options lack or do not need one."""
     if arguments.fault and arguments.upstream == "live":
         raise HarnessError("--fault: the live API gets no faults; use --upstream=simulator, or leave it out")
     if arguments.upstream == "cassette":

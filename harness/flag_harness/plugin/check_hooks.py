@@ -12,7 +12,7 @@ import pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Check the setup of a test."""
+    """Run `check_setup` around the setup of a test."""
     from flag_harness.plugin.test.checks import check_setup
 
     yield from check_setup(item)
@@ -28,7 +28,7 @@ def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.F
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Check a test function."""
+    """Run `check_call` around the test function."""
     from flag_harness.plugin.test.checks import check_call
 
     yield from check_call(item)
@@ -36,7 +36,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Check the teardown of a test, and save its recording."""
+    """Run `check_teardown` around the teardown of a test, which also saves its recording."""
     from flag_harness.plugin.test.checks import check_teardown
 
     yield from check_teardown(item)
@@ -46,7 +46,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach to a report what the checks found."""
+    """Run `complete_report`, which adds the results of the checks to the report."""
     from flag_harness.plugin.test.checks import complete_report
 
     return (yield from complete_report(item, call))

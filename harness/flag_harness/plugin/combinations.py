@@ -32,7 +32,7 @@ class CommandLineFlags:
     def flags_with_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
-        """Return those of `flags` that get a value in a test's combinations: the flags in `names`, which vary.
+        """Return the flags that get a value in a test's combinations: those in `names`, which vary.
 
         If the command line pins flags or starts from production, the declared and the pinned flags are added.
         """
@@ -103,7 +103,7 @@ def _read_baseline(path: str, flags: Sequence[Flag]) -> "Baseline":
 
 
 def flags_in_verdict_option(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
-    """Return the flags that `--harness-verdict` names: some of `known`, or with `all`, those that are declared.
+    """Return the names of the flags in the value of `--harness-verdict`; `all` means every declared flag.
 
     Raise `FlagError` if a name is unknown.
     """
@@ -236,7 +236,7 @@ def combinations_of_run(config: pytest.Config) -> "tuple[Combination, ...]":
 def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
-    """Return the flags that have a value, and the combinations in which the flags in `names` vary."""
+    """Return the flags that get a value, and the combinations, in which only the flags in `names` vary."""
     from flag_harness.matrix import pin_unnamed_flags, select_combinations
     from flag_harness.matrix.arms import combinations_to_compare
     from flag_harness.matrix.baseline import baseline_combinations

@@ -36,7 +36,7 @@ class BrokenPlace:
 
     @property
     def words(self) -> str:
-        """What changed, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
+        """The change of text, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
         worst = self.breaks[0][1]
         return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
 
@@ -47,7 +47,7 @@ class BrokenPlace:
 
     @property
     def price(self) -> str:
-        """What the most expensive of the tests costs more, because of this block."""
+        """The extra cost of the most expensive test because of this block, as text."""
         row = self.breaks[0][0]
         costs = [one.cost for other, one in self.breaks if other is row]
         if None in costs:
@@ -64,7 +64,7 @@ class CachedTest:
 
     @property
     def price(self) -> str:
-        """What the marks save, or cost more."""
+        """The dollars that the cache marks save or cost, as text."""
         if self.use.saved is None:
             return UNKNOWN_PRICE
         change = "saved" if self.use.saved >= 0 else "more than without marks"
@@ -141,7 +141,7 @@ def blocks_text(turn: CacheTurn) -> str:
 def turn_parts(turn: CacheTurn) -> dict[str, float]:
     """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
 
-    Missed tokens were written again or left uncached; they are taken out of these.
+    Missed tokens are those that could have been read. They are subtracted from the written and the uncached ones.
     """
     total = turn.read + turn.written + turn.uncached or 1
     missed_written = min(turn.missed, turn.written)

@@ -12,7 +12,7 @@ MOST_TESTS = 50
 
 
 def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
-    """Return what the section shows, or None if no test sent a cache mark."""
+    """Return the values of the page's section on caching, or None if no test sent a cache mark."""
     tests = cached_tests(rows)
     if not tests:
         return None
@@ -29,7 +29,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
 
 
 def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
-    """Return a request's number from 1, its tokens (read, written, missed, not cached), its blocks, and why."""
+    """Return a request's number from 1, its tokens (read, written, missed, uncached), its blocks, and the reason."""
     return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), blocks_text(turn), turn.why
 
 

@@ -168,7 +168,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
 
 
 def _cause_other_than_flags(row: RunRow) -> str:
-    """Return what else than the flags explains the outcome of a row, or an empty string."""
+    """Return the cause, other than a flag, that explains the outcome of a row, or an empty string."""
     if row.outcome in ("xfailed", "skipped"):
         return EXPECTED_FAILURE if row.outcome == "xfailed" else SKIPPED
     if row.outcome == "failed" and row.reason.startswith("[XPASS(strict)]"):

@@ -87,9 +87,9 @@ def _command_to_repeat(row: RunRow, options: Sequence[str]) -> str:
 
 
 def _cell_details(report: RunReport) -> dict[str, Any]:
-    """Return the details that a cell shows when it is opened.
+    """Return the values behind the cells of the page, which shows them when the user opens a cell.
 
-    They are the rows of its runs, and each different request and passage once.
+    These are the rows of all runs, and each distinct request and passage once; rows refer to them by index.
     """
     requests: dict[RequestRecord, int] = {}
     options = report.record.header.options

@@ -12,7 +12,7 @@ OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed",
 
 @dataclass(frozen=True, slots=True)
 class TroubleCounts:
-    """How many troubles of one kind had each of `OUTCOMES`, over all tests."""
+    """The number of troubles of one kind with each outcome in `OUTCOMES`, over all tests."""
 
     kind: str
     counts: tuple[int, ...]
@@ -20,7 +20,7 @@ class TroubleCounts:
 
 @dataclass(frozen=True, slots=True)
 class CauseCount:
-    """A cause of failures, how many troubles are behind it, and one of them with its test."""
+    """A cause of failures, the number of troubles that failed so, and one of them with its test as an example."""
 
     oracle: str
     reason: str
@@ -32,7 +32,7 @@ class CauseCount:
 
 @dataclass(frozen=True, slots=True)
 class SweepTable:
-    """What a sweep over tests found; both parts are empty if the run was none."""
+    """The results of a sweep over tests; both fields are empty if the run was not a sweep."""
 
     kinds: tuple[TroubleCounts, ...]
     causes: tuple[CauseCount, ...]

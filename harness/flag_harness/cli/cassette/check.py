@@ -50,9 +50,9 @@ class _FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class _FileCheckResult:
-    """What a version holds, and why it cannot be read if it should be a cassette.
+    """The findings in one version of a file, or the reason why a cassette could not be read.
 
-    `keys` are what looks like a key; `declared` is what the project's filters or detectors name.
+    `keys` are texts that look like an API key; `declared` are values that the project's filters or detectors find.
     """
 
     version: _FileVersion
@@ -62,7 +62,7 @@ class _FileCheckResult:
 
     @property
     def findings(self) -> list[KeyFinding]:
-        """All that was found."""
+        """All findings: those of `keys`, then those of `declared`."""
         return [*self.keys, *self.declared]
 
 
@@ -97,7 +97,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
 
 def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
-    """Yield the files under the paths. Raise `HarnessError` for a missing path, unless `deleted_too` is set."""
+    """Yield the files under the paths. Skip a missing path if `deleted_too` is true; else raise `HarnessError`."""
     for path in paths:
         if not path.exists() and not deleted_too:
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
@@ -123,7 +123,7 @@ def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
-    """Yield a finding for each interaction that the filters would change, or detectors find data in."""
+    """Yield a finding for each interaction that a filter would change or in which a detector finds data."""
     tables = (
         ("[tool.flag-harness.filters] names", replace(filters, detectors=())),
         ("[tool.flag-harness.privacy] masks", Filters(detectors=filters.detectors)),

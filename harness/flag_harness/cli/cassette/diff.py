@@ -58,7 +58,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
 
 
 def _count_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator[InteractionPair]:
-    """Yield the pairs, and count those that differ and those that do not."""
+    """Yield the pairs unchanged, and count in `counts` how many differ and how many do not."""
     for pair in pairs:
         counts[pair.is_different] += 1
         yield pair

@@ -60,7 +60,7 @@ class _ImportSettings:
     targets: OutputFiles
 
     def read(self, data: bytes) -> ImportedCassette:
-        """Read another tool's cassette, and remove what the project's filters name."""
+        """Read another tool's cassette, and remove the values that the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path, keep=self.keep)
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
@@ -152,8 +152,8 @@ def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
 def _pytest_recording_target(path: Path) -> Path | None:
     """Return the target for a cassette of pytest-recording, `DIR/cassettes/MODULE/TEST.yaml`.
 
-    There its test will look for it. Return None for any other file, or if `DIR/MODULE.py` does not exist or is outside
-    of the current directory.
+    This is the path at which its test looks for a cassette. Return None for any other file, or if `DIR/MODULE.py` does
+    not exist or is outside the current directory.
     """
     module = Path(os.path.abspath(path)).parent
     tests = module.parent.parent
@@ -188,7 +188,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
 
 
 def _raise_if_key_is_found(cassette: Cassette) -> None:
-    """Raise `CassetteError` if the cassette contains an API key, as saving it would."""
+    """Raise `CassetteError` if the cassette contains an API key; `Cassette.save` would raise it too."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")

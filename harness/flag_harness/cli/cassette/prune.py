@@ -31,7 +31,7 @@ _RUN_SUITE_ADVICE = "run the whole suite first: pytest"
 
 @dataclass(frozen=True, slots=True)
 class _LastRun:
-    """What the last pytest run noted: which cassettes its tests use, and when it finished (Unix time).
+    """The notes of the last pytest run: which cassettes its tests use, and when it finished (Unix time).
 
     `partial_reason` says why the run was not complete; it is empty if the run was.
     """

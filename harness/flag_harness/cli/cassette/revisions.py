@@ -34,7 +34,7 @@ def load_file_or_revision(name: Path) -> Cassette:
 
 
 def _read_git_file(name: str) -> bytes:
-    """Return the bytes of a file in a git revision. Raise `ValueError` if there is none."""
+    """Return the bytes of a file in a git revision. Raise `ValueError` if git does not find it."""
     try:
         return subprocess.run(["git", "show", name], check=True, capture_output=True).stdout
     except FileNotFoundError:

@@ -47,7 +47,7 @@ _UNKNOWN_MARK = "-"
 class _CassetteSummary:
     """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown.
 
-    `folder` is that of the files which one cassette shares with others, or None.
+    `folder` holds the files that the cassette shares with other cassettes; None if it shares none.
     """
 
     path: str

@@ -10,7 +10,7 @@ _NEWLINE_SIGN = " ⏎ "
 
 
 def request_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
-    """Yield label and text for each new part of a request; all tools share one text."""
+    """Yield a label and a text for each new part of a request. One text lists the names of all tools."""
     tools = [_tool_name(block) for role, block in step.new_content if role == "tools"]
     texts = [_block_text(role, block) for role, block in step.new_content if role != "tools"]
     yield from (one for one in texts if one[0] == "system")
@@ -26,7 +26,7 @@ def _tool_name(definition: Mapping[str, Any]) -> str:
 
 
 def answer_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
-    """Yield label and text for each block of an answer, and for an error."""
+    """Yield a label and a text for each block of an answer, and for its error."""
     answer = step.answer
     yield from (_block_text("assistant", block) for block in answer.blocks)
     if answer.error is not None:

@@ -13,7 +13,7 @@ _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
 
 @dataclass(frozen=True, slots=True)
 class FoundAgent:
-    """Something that a test can call, and that ends in a request to the API.
+    """A function, class or program of the repository that a test can call and that sends requests to the API.
 
     Attributes:
         path: the file, relative to the repository, with `/`.
@@ -65,7 +65,7 @@ def _make_agent(
     path: str,
     is_entry: bool,
 ) -> FoundAgent | None:
-    """Return the agent that a function is, or None if its arguments are unknown."""
+    """Return a function as an agent that a test can call, or None if its arguments cannot be guessed."""
     owner, _, method = name.rpartition(".")
     is_static = any(getattr(one, "id", "") == "staticmethod" for one in node.decorator_list)
     arguments = _call_arguments(node, skip_first=bool(owner) and not is_static)
@@ -133,13 +133,13 @@ def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef 
 
 
 def _used_functions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
-    """Return those of a module's functions that a function names or calls as a method."""
+    """Return the names of the functions in `functions` that the code of `node` mentions, or calls as methods."""
     words = {getattr(one, "id", None) or getattr(one, "attr", None) for one in ast.walk(node)}
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}
 
 
 def _is_api_call(node: ast.AST) -> bool:
-    """Return whether an expression is `client.messages.create(...)` or its like."""
+    """Return whether an expression is a call such as `client.messages.create(...)`."""
     function = node.func if isinstance(node, ast.Call) else None
     is_method = isinstance(function, ast.Attribute) and function.attr in _API_METHODS
     return is_method and getattr(getattr(function, "value", None), "attr", "") == "messages"
@@ -150,7 +150,7 @@ def _is_definition(node: ast.AST) -> bool:
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function, without those of functions inside it."""
+    """Yield the syntax nodes of a function, without those of functions nested in it."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child

@@ -23,7 +23,7 @@ _SCRIPTS = (".js", ".mjs", ".cjs")
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What was found in a repository.
+    """The flags, agents and test settings that were found in a repository.
 
     Attributes:
         flags: the flags, by name, in the order in which they are read.
@@ -83,7 +83,7 @@ def read_repository(root: Path) -> Repository:
 
 
 def _remove_duplicate_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
-    """Return each flag once, by its key. If two flags have one name, the second gets its whole key as its name."""
+    """Drop flags with the same key as an earlier one. Rename a flag to its whole key if its name is taken."""
     by_key: dict[tuple[str, str], FoundFlag] = {}
     for flag in flags:
         by_key.setdefault((flag.source, flag.key), flag)

@@ -34,7 +34,7 @@ _MAX_COMPARED = 1000
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """A request of the cassette, as conditions see it, and the turn without conditions that answers it."""
+    """A recorded request, as a scenario's conditions see it, and a turn without conditions that answers it."""
 
     view: RequestView
     turn: ScenarioTurn
@@ -103,7 +103,7 @@ def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) ->
 
 
 def _turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
-    """Return the turn, without conditions, that gives an answer."""
+    """Return a scenario's turn, without conditions, that gives the recorded answer."""
     if parsed.error:
         head = interaction.response[0]
         headers = head.headers if isinstance(head, Head) else ()
@@ -119,7 +119,7 @@ def _turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> Scena
 
 
 def _turn_without_blocks(blocks: Sequence[Block]) -> ScenarioTurn | None:
-    """Return a turn with the keys `thinking`, `text` and `call`, or None if it would not give these blocks."""
+    """Return a turn that uses the keys `thinking`, `text` and `call`, or None if these cannot express the blocks."""
     turn = ScenarioTurn(
         thinking=next((block.thinking for block in blocks if block.thinking is not None), None),
         text=next((block.text for block in blocks if block.text is not None), None),
@@ -146,8 +146,8 @@ def _scenario_block(block: Mapping[str, Any]) -> Block:
 def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     """Return the scenario that gives these answers if their requests come in this order.
 
-    Its conditions are the simplest that tell the requests apart: the text of the user or of a tool result, or these
-    with all that a request has, or else the number of the request.
+    Its conditions are the simplest that tell the requests apart: the text of the user or of the last tool result; if
+    these are not enough, also the model and other settings; or else the number of the request.
     """
     commands = {command for answer in answers for command in _shell_commands(answer.turn)}
     for conditions in (_simple_conditions, _full_conditions) if len(answers) <= _MAX_COMPARED else ():
@@ -200,7 +200,7 @@ def _full_conditions(view: RequestView) -> TurnConditions:
 def _turns_with_conditions(
     answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]
 ) -> list[ScenarioTurn]:
-    """Return a turn for each pair of conditions and answer. Conditions with several answers get `nth`."""
+    """Return a turn for each answer under its conditions. Add `nth` if the same conditions have several answers."""
     counts: Counter[bytes] = Counter()
     numbers: dict[bytes, dict[bytes, list[int]]] = {}
     turns: dict[tuple[bytes, bytes], ScenarioTurn] = {}

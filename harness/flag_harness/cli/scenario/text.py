@@ -15,7 +15,7 @@ _DELETE, _LINE_END = "\x7f", "\n"
 
 
 def format_scenario(scenario: Scenario) -> str:
-    """Return the text of a scenario file, without what has its default. A key whose value is null is left out."""
+    """Return the TOML text of a scenario. Leave out keys whose value is null or the default."""
     document = _non_default_fields(scenario)
     turns = document.pop("turn", [])
     tables = [_key_lines(document), *(["[[turn]]", *_key_lines(turn)] for turn in turns)]
@@ -31,7 +31,7 @@ def _key_lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def _non_default_fields(value: Any) -> Any:
-    """Return the fields of a struct that differ from their defaults, with the structs in them."""
+    """Return a struct as a dictionary of the fields that differ from their defaults, at any depth."""
     if isinstance(value, msgspec.Struct):
         return {
             field.encode_name: _non_default_fields(own)
@@ -61,7 +61,7 @@ def _toml_key(key: str) -> str:
 
 
 def _multiline_string(text: str) -> str:
-    """Return a string in three quotes, whose lines stand below each other."""
+    """Return a TOML string in triple quotes that keeps the line breaks of the text."""
     lines = [_toml_string(line)[1:-1] for line in text.split("\n")]
     return '"""\n' + "\n".join(lines) + '"""'
 

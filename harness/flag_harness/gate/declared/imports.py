@@ -59,7 +59,7 @@ def _import_folders(folder: Path, importer: str) -> Iterator[list[str]]:
 
 
 def _names_in_import(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
-    """Yield the base folder and the parts of each name that a statement imports; the base is None if it is absolute."""
+    """Yield the base folder and the parts of each imported name. The base of an absolute import is None."""
     if isinstance(node, ast.Import):
         yield from ((None, alias.name.split(".")) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

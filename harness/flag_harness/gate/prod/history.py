@@ -110,11 +110,11 @@ class History:
         return self._decode_file(path, Journal) if path.exists() else None
 
     def write_journal(self, journal: Journal) -> None:
-        """Write the journal. From then on, an interrupted change can be finished."""
+        """Write the journal. From then on, `recover` can finish the change if it is interrupted."""
         self._write_file(self.folder / _JOURNAL, msgspec.json.encode(journal))
 
     def remove_journal(self) -> None:
-        """Remove the journal."""
+        """Remove the journal, since the change is complete."""
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         sync_folder(self.folder)
 
@@ -127,7 +127,7 @@ class History:
         return state
 
     def read_content(self, digest: str) -> bytes:
-        """Return the bytes with a hash. Raise `GateError` if they are missing or damaged."""
+        """Return the stored bytes whose SHA-256 is `digest`. Raise `GateError` if they are missing or damaged."""
         path = self._blob_path(digest)
         try:
             data = read_regular_file(path, MAX_FILE_BYTES)

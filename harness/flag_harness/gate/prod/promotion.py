@@ -192,7 +192,7 @@ def _restore_entry(
 
 
 def _add_entry_for_unrecorded_files(prod: Prod, number: int, files: Manifest) -> None:
-    """Add an entry for files of PROD that no entry describes yet."""
+    """Add a history entry for the files that are in PROD and that no entry describes yet."""
     _store_files(prod, prod.folder, files)
     prod.history.add(
         HistoryEntry(number=number, kind="found", time=_current_time(), files=files, patterns=prod.gate.files)
@@ -200,7 +200,7 @@ def _add_entry_for_unrecorded_files(prod: Prod, number: int, files: Manifest) ->
 
 
 def _store_files(prod: Prod, folder: Path, files: Manifest) -> None:
-    """Keep the bytes of files in the history. Raise `GateRefusalError` if one has changed since it was hashed."""
+    """Store the bytes of files in the history. Raise `GateRefusalError` if one changed after it was hashed."""
     for path, state in files.items():
         if prod.history.store_content(read_file(folder, path)).digest != state.digest:
             raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")

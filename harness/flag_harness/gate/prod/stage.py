@@ -12,7 +12,7 @@ from flag_harness.wording import join_names
 
 
 def stage_files(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]:
-    """Make the declared files of TEST those of PROD, and return the paths that changed.
+    """Copy the declared files of PROD to TEST, and return the paths that changed in TEST.
 
     Raise `GateRefusalError` if TEST has changes that would be lost, unless `overwrite` discards them, or if PROD is
     being changed.

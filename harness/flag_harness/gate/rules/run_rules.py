@@ -68,7 +68,7 @@ def judge_combinations(candidate: Candidate) -> RuleResult | None:
 
 
 def judge_upstream(candidate: Candidate) -> RuleResult:
-    """Judge whether the policy accepts the upstream that answered. Simulated answers are always named."""
+    """Judge whether the policy accepts the upstream that answered. Always name simulated answers in the result."""
     rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
     if not rows:
         return RuleResult("upstream", "not shown", "no required test sent a request")

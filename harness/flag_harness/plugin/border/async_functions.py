@@ -17,7 +17,7 @@ from flag_harness.owner import Owner, SubmittedWork, run_as
 
 @contextmanager
 def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
-    """Make `owner` the owner of an async test's requests, and of tasks that it leaves behind. Skip other tests."""
+    """Make `owner` the owner of an async test's requests and leftover tasks. Do nothing for a sync test."""
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
         return
@@ -47,7 +47,7 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
-    """Make `owner` the owner of the requests of an async fixture. Other fixtures are left alone."""
+    """Make `owner` the owner of the requests of an async fixture. Do nothing for a sync fixture."""
     original: Any = fixturedef.func
     function = getattr(original, "__func__", original)
     if inspect.isasyncgenfunction(function):

@@ -90,7 +90,7 @@ class Border:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the late requests so far, and the work left running, to the report."""
+        """Attach to the report the late requests so far, and the threads and tasks that are still running."""
         report = yield
         self.late_work.attach(report)
         return report
@@ -184,7 +184,7 @@ class Border:
         return owner
 
     def check_owner(self, request: Any) -> Owner | None:
-        """Return the owner of a request. Raise `LateRequest` if it has ended."""
+        """Return the test or fixture that owns a request. Raise `LateRequest` if it has ended."""
         owner = self.responsible_owner()
         if owner is not None and owner.has_ended:
             sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
@@ -204,11 +204,11 @@ class Border:
         return message
 
     def refuse_late_requests(self, request: Any) -> None:
-        """Raise `LateRequest` if the owner of a request has ended. Used as a layer of clients that a fixture makes."""
+        """Raise `LateRequest` if the owner of a request has ended. Clients that a fixture makes use this as a layer."""
         self.check_owner(request)
 
     def request_belongs_to(self, owner: Owner, request: Any) -> bool:
-        """Return whether `owner` must answer a request: the request is its own, or its owner is unknown."""
+        """Return whether the cassette of `owner` must answer a request: `owner` sent it, or the sender is unknown."""
         return self.check_owner(request) in (None, owner, owner.jobs)
 
     def owner_of_test(self, item: pytest.Item) -> Owner:

@@ -36,7 +36,7 @@ def has_key() -> bool:
 
 
 def set_offline_key(config: pytest.Config) -> None:
-    """If no request of the run can reach the API and there is no key, set one until the end of the run.
+    """Set a fake API key until the end of the run, if no request can reach the API and there is no key.
 
     Clients that a module makes when it is imported read the key then, before any test begins.
     """

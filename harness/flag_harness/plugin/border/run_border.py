@@ -19,8 +19,8 @@ _DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [to
 def configure_run_border(config: pytest.Config) -> None:
     """Start the border if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
-    A run that may reach the live API has no border. Without configuration of the harness, the option means another
-    plugin if such a plugin shares it.
+    A run that may reach the live API has no border. If another plugin has an option `--record-mode` too, that option
+    does not start the border.
     """
     is_explicit = config.getoption("--record-mode", default=None) == "none"
     is_ours = is_explicit and not is_registered_elsewhere("--record-mode", config.pluginmanager)

@@ -187,7 +187,7 @@ class WideFixture:
             self._fail_if_problems([str(error)])
 
     def keep_evidence(self) -> None:
-        """Keep what answered the setup, since a test that may use the fixture has failed; again after the teardown."""
+        """Write the answers to the fixture's requests as evidence, since a test that may use the fixture failed."""
         if self.is_evidence:
             return
         self.is_evidence = True

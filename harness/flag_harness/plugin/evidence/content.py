@@ -58,8 +58,9 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
 
 
 def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
-    """Return the values that filters by name remove from exchanges, longest first, to hide them in other places too.
-    Patterns and detectors find their values in any place.
+    """Return the values that filters for named headers, parameters and keys remove from exchanges, longest first.
+
+    They are then hidden in other texts too, in which patterns and detectors find their values by themselves.
     """
     from flag_harness.cassette import Filters
 

@@ -24,7 +24,7 @@ def record_path(config: pytest.Config) -> Path | None:
 
 
 def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
-    """Return a recorder of the answers to a test, or None if a cassette answers it or nothing will be kept."""
+    """Return a recorder for a test's answers, or None if a cassette gives them or the run keeps no evidence."""
     if not plan.can_reach_upstream or record_path(config) is None or report_content(config) == "none":
         return None
     from flag_harness.cassette import Recorder

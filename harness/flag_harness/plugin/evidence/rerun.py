@@ -54,7 +54,7 @@ class Rerun:
             raise RecordError(f"--harness-rerun={path}: no test failed in this run, so there is nothing to run again")
 
     def reads_record(self, record: Path) -> bool:
-        """Return whether a record is one of those whose tests are run again."""
+        """Return whether a record is one of those that name the failed tests to run again."""
         return any(one.resolve() == record.resolve() for one in self._records)
 
     def find_cassette(self, case: str) -> KeptCassette | None:

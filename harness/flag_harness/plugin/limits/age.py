@@ -73,7 +73,7 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
 
 
 def _check_age(text: str) -> str:
-    """Check that the option's text is an age, and return it unparsed, since workers receive only plain values."""
+    """Return the option's text unchanged if it is an age. Raise `ArgumentTypeError` if it is not."""
     if _parse_max_age(text) is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "

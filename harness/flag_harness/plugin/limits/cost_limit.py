@@ -97,7 +97,7 @@ class CostLimit:
         return ""
 
     def _make_edit(self, request: Request, expected: float, pending: float) -> Edit:
-        """Return a function that reads a response unchanged, and corrects the expected cost to the actual one."""
+        """Return an edit that leaves a response unchanged, and replaces its expected cost by the actual one."""
         from flag_harness.analysis.spending import actual_cost
 
         pieces: list[Piece] = []

@@ -84,7 +84,7 @@ class CostPreview:
 
     @property
     def _plays_existing_recordings(self) -> bool:
-        """Whether tests that have a recording play it."""
+        """Whether a test that has a recording plays it, so that only other tests send requests."""
         is_disabled = is_recording_disabled(self._config)
         return not is_disabled and selected_record_mode(self._config) in ("once", "new_episodes")
 
@@ -103,7 +103,9 @@ def estimate_cost(nodeids: Iterable[str], costs: "dict[str, float | None]", *, o
 
 
 def recorded_costs(paths: Iterable[Path]) -> dict[str, float | None]:
-    """Return the expected cost of sending recordings again, by test; None if a price is unknown.
+    """Return what sending the recorded requests again is expected to cost in dollars, by node id.
+
+    A cost is None if a price is unknown.
 
     Files that are no cassettes are left out.
     """

@@ -21,7 +21,7 @@ def harness_normalisers() -> "Normalisers":
 
 
 def configured_normalisers(config: pytest.Config) -> "Normalisers":
-    """Return the normalisers of `[tool.flag-harness.normalise]`. Raises `ConfigError` if a JSON path is invalid."""
+    """Return the normalisers of `[tool.flag-harness.normalise]`. Raise `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Normalisers
 
     return Normalisers(**config.stash[CONFIG].normalise)

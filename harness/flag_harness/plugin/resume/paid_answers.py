@@ -26,7 +26,7 @@ PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
 
 
 def configure_paid_answers(config: pytest.Config) -> None:
-    """Keep answers if the run can be resumed, and may keep content: if it repeats tests and writes a record."""
+    """Keep paid answers if the run repeats tests, writes a record, and may keep content in its record."""
     path, content = record_path(config), report_content(config)
     is_kept = path is not None and content != "none" and config.getoption("--harness-repeat") is not None
     config.stash[PAID_ANSWERS] = PaidAnswers(path, content) if path is not None and is_kept else None
@@ -75,7 +75,7 @@ class PaidAnswers:
         self._path.unlink(missing_ok=True)
 
     def layer(self, plan: "TrafficPlan") -> Layer:
-        """Return the innermost layer of a test's traffic. It gives back an answer that was paid for, or keeps one."""
+        """Return the innermost layer of a test's traffic. It returns answers already paid for, and keeps new ones."""
         from flag_harness.cassette import Recorder
         from flag_harness.cassette.interaction import Interaction, storable_request
 
@@ -120,7 +120,7 @@ class PaidAnswers:
 
 
 def _call_at_end(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
-    """Return an edit that changes nothing, and calls `keep` before the client sees the end of a complete answer."""
+    """Return an edit that changes nothing, but calls `keep` just before a complete answer ends."""
 
     def watch(piece: Piece) -> Iterable[Piece]:
         edit(piece)

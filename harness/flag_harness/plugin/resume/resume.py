@@ -100,13 +100,13 @@ def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
 
 
 def first_start(config: pytest.Config) -> str:
-    """Return when the run began that this run resumes, or an empty string. Its rows are as old as that."""
+    """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
     resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
     return resumer.header.started_at if resumer is not None else ""
 
 
 def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
-    """Return why a run cannot go on with the record of another one, or an empty string. `root` has the project."""
+    """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string."""
     for name in _SAME:
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
@@ -129,7 +129,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _options_that_must_match(options: Sequence[str]) -> list[str]:
-    """Return the options that must be the same in both runs, in any order."""
+    """Return the sorted options that must be the same in the interrupted run and in the run that resumes it."""
     kept, follows = [], False
     for option in options:
         is_free = option.partition("=")[0] in _FREE_OPTIONS

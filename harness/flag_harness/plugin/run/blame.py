@@ -77,7 +77,7 @@ def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
 
 
 def located_lines(one: LocatedTest) -> Iterator[str]:
-    """Yield the lines about a test that ran further combinations. The last one is a command that reproduces it."""
+    """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
     location = one.location
     rows = "1 further combination" if one.extra_runs == 1 else f"{one.extra_runs} further combinations"
     yield f"{location}: {one.test.name} ({rows} ran)"

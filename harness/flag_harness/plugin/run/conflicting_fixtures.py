@@ -76,7 +76,7 @@ class FixtureConflicts:
 
 
 def _find_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
-    """Return the place of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
+    """Return the location of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
     for item in {item.parent: item for item in items}.values():
         for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():
             if not _is_harness_fixture(definition):

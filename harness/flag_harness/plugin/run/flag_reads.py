@@ -55,7 +55,7 @@ class FlagReads:
             self._read.setdefault(name, set()).add(found["test"])
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the lines, if there are any."""
+        """Print a warning for each undeclared or unread flag, if there are any."""
         if lines := [*self.lines()]:
             terminalreporter.section("flags read through OpenFeature")
             for line in lines:

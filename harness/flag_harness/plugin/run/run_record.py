@@ -83,7 +83,7 @@ class RunRecorder:
         self._path = path
 
     def _clear_or_load_files(self, path: Path) -> None:
-        """Remove what an earlier run kept beside the record, or read it if this run resumes that one."""
+        """Remove the kept files of an earlier run; if this run resumes that one, load its conversations instead."""
         from flag_harness.record.conversation import load_conversations
         from flag_harness.record.kept import remove_kept_cassettes
 
@@ -104,7 +104,7 @@ class RunRecorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Do the same if workers collect the tests, so that this process does not import the test modules."""
+        """Write the header again, as `pytest_collection_finish` does, if xdist workers collect the tests."""
         hashes = self._hash_files(ids)
         if not hashes.keys() <= self._files.keys():
             self._files.update(hashes)

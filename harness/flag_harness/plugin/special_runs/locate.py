@@ -72,7 +72,7 @@ class LocatePass:
         return result
 
     def _add_spending_of_workers(self, session: pytest.Session) -> None:
-        """Add what the workers of pytest-xdist have spent to the cost limit; each had a share of it."""
+        """Count the dollars that the workers of pytest-xdist have spent in the cost limit of this process."""
         limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
         if limit is not None and not session.items:
             limit.add_spent(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
@@ -160,7 +160,7 @@ class RowSearch:
         )
 
     def _rows_to_confirm(self) -> "tuple[Row, ...]":
-        """Return the smallest row that has the flags named as the cause, if that row has not been run yet."""
+        """Return the smallest combination with the flags named as the cause, or an empty tuple if it has run."""
         if self._run_count >= self._budget:
             return ()
         for conjunction in self._locator.result().named:
@@ -170,7 +170,7 @@ class RowSearch:
         return ()
 
     def _smallest_row_with(self, conjunction: "Conjunction") -> "Row":
-        """Return the row with the conjunction's flag values, and as many other flags as possible at their defaults."""
+        """Return the combination with the flag values of `conjunction`, and as few other changes as possible."""
         names = [flag.name for flag in self._space.flags]
         allowed = {
             (index := names.index(literal.flag)): sum(

@@ -35,7 +35,7 @@ _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 @dataclass(frozen=True, slots=True)
 class VerificationJob:
-    """What is needed to verify one test's recording, and the requests that were sent, with their answers."""
+    """The settings to verify one test's recording, and the exchanges (requests and answers) of the verification."""
 
     path: Path
     scenario: Path | None

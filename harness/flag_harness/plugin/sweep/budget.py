@@ -16,7 +16,7 @@ _MOST_KINDS = 8
 
 
 class SweepBudget:
-    """The real time that a sweep may take, counted from the start of the process; without a limit if it is None."""
+    """The real seconds that a sweep may take from the creation of this object; None means no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -76,7 +76,7 @@ def select_part(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
 
 
 def untried_lines(counts: Counter[str], seconds: float | None) -> Iterator[str]:
-    """Yield a line that says what the budget was too small for."""
+    """Yield a line that counts the troubles that were not tried because the budget was used up."""
     if seconds is None or not (total := counts.total()):
         return
     kinds = [f"{kind} {count}" for kind, count in counts.most_common() if count]

@@ -75,7 +75,7 @@ def _is_test_code(path: str, item: pytest.Item) -> bool:
 
 
 def _error_location(error: BaseException, item: pytest.Item) -> tuple[str, int]:
-    """Return the file and line of the innermost frame in the project, or of the innermost of all."""
+    """Return file and line of the innermost traceback frame in the project or, if it has none, of the innermost."""
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     root = str(item.config.rootpath)
     own = [one for one in frames if one[0].startswith(root) and "site-packages" not in one[0]]

@@ -132,7 +132,7 @@ def _refuse_options_without_sweep(config: pytest.Config) -> None:
 
 
 def _runs_one_agent(config: pytest.Config, selected: str) -> bool:
-    """Return whether the sweep runs one agent. Workers do what their controller does.
+    """Return whether the sweep runs one agent in place of tests. A worker follows the main process.
 
     It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
     """

@@ -43,7 +43,7 @@ def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
 
 @contextmanager
 def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subprocess.Popen[Any]"]) -> Iterator[None]:
-    """Send a signal to the processes, and to those that they have started, once it is due. Wait in a thread."""
+    """In a thread, wait until `is_due` returns True, then send a signal to the processes and their descendants."""
     is_over = threading.Event()
 
     def wait() -> None:

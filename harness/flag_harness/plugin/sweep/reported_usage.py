@@ -15,7 +15,7 @@ _KEY = "[tool.flag-harness.sweep] usage"
 
 
 def make_usage_reader(name: str, root: Path) -> UsageReader:
-    """Return a function that reads the tokens that the agent reports; they are empty if `name` is.
+    """Return a function that reads the tokens that the agent reports; it returns none if `name` is empty.
 
     Raise `ConfigError` if the project's function cannot be found. The reader raises it if that function fails.
     """
@@ -46,5 +46,5 @@ def _attribute_or_none(value: object, name: str) -> Any:
 
 
 def usage_between(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """Return the tokens that were reported between two moments."""
+    """Return the tokens reported since `before`: the difference of the two counts of each kind."""
     return {key: count - before.get(key, 0) for key, count in after.items()}

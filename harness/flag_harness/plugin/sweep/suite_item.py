@@ -77,7 +77,7 @@ class SuiteSweepItem(pytest.Item):
             yield self.sweep.result(self.test, trouble, baseline)
 
     def _count_untried_troubles(self) -> int:
-        """Return how many troubles this item has, or 1 if the test has not run without a trouble either."""
+        """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""
         baseline = self.sweep.passed_baseline(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
             return 1

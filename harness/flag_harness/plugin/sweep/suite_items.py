@@ -121,11 +121,11 @@ class SuiteSweep:
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
     def compare(self, result: PlayResult) -> PlayResult:
-        """Return a result after the comparison with `--harness-sweep-baseline`, or unchanged without that option."""
+        """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
     def passed_baseline(self, test: pytest.Function) -> TestObservation | None:
-        """Return the run of a test without a trouble, or None if it has not run or has failed."""
+        """Return the passed run of a test without a trouble, or None if it has not run or has failed."""
         observed, result = self._baselines.get(test.nodeid, (None, None))
         return observed if result and not result.findings else None
 

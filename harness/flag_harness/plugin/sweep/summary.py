@@ -61,7 +61,7 @@ def _count_with_noun(number: int, noun: str) -> str:
 
 
 def _cause_key(result: PlayResult) -> tuple[str, str, str]:
-    """Return what the failures of one cause have in common: the oracle, and the exception's type and place."""
+    """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
     first = result.findings[0]
     reason = first.reason.partition(":")[0] if first.place else _VARYING.sub("#", first.reason)
     return first.oracle, reason, first.place
@@ -85,7 +85,7 @@ def _command_to_repeat(result: PlayResult) -> str:
 
 
 def _mark_to_repeat(result: PlayResult) -> str:
-    """Return a mark that runs several troubles again, to paste over the test if all of them are faults."""
+    """Return a mark to add to the test, which repeats several faults, or their names if one is no fault."""
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in SURPRISES for one in troubles):
         return f"{result.nodeid}: {result.trouble}"

@@ -47,9 +47,10 @@ class TroubleRunner:
         baseline: TestObservation | None = None,
         tools: str = "real",
     ) -> TestObservation:
-        """Run a test under a trouble. Call its function a second time, unless that fails in the baseline too.
+        """Run a test under a trouble, and call its function twice, unless the second call fails in the baseline too.
 
-        Without a baseline, the run is the baseline. `tools` is what the tools of the test do.
+        `baseline` is the test's run without a trouble; None if this run is to become it. `tools` is the mode of the
+        tools: `real`, `record` or `stub`.
         """
         usual = len(list(baseline.prompts())) if baseline else 0
         probe = Probe(trouble, MAX_REQUESTS + 3 * usual)
@@ -96,7 +97,7 @@ class TroubleRunner:
 
     @contextmanager
     def _signal_processes(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
-        """Count the processes that the test function starts in its first call, and send them the signal, if any."""
+        """In the first call of the test function, count its child processes, and send them the trouble's signal."""
         if probe.call != 1 or not has_processes(item):
             yield
             return
@@ -107,7 +108,7 @@ class TroubleRunner:
         probe.processes = len(started)
 
     def _call_time_limit(self, item: pytest.Item) -> float:
-        """Return the real seconds that a call may take. Other processes start slowly, and wait in real time."""
+        """Return the real seconds that a call may take, more if the test starts processes, which are slow."""
         return self._settings.patience * (PROCESS_FACTOR if has_processes(item) else 1)
 
 

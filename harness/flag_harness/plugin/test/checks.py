@@ -152,7 +152,7 @@ def complete_report(
 
 @contextmanager
 def _report_refusals(item: pytest.Item) -> Iterator[None]:
-    """Turn a raised refusal into a test failure. Add refusals that the test swallowed to any other failure."""
+    """Turn a raised `Refusal` into a test failure. Add refusals that the test caught to any other failure."""
     try:
         yield
     except Refusal as refusal:
@@ -199,7 +199,7 @@ def _leaf_exceptions(error: BaseException) -> list[BaseException]:
 
 
 def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
-    """Return what was refused or hidden so far, or an empty list if a failed phase has already reported it."""
+    """Return the errors of refused requests and hidden flag errors, unless a failed phase has reported them."""
     if _has_failed(item):
         return []
     refused = refused_requests(item)

@@ -111,7 +111,7 @@ def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
 
 
 def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
-    """Return the fault in one argument of a mark: a `Fault`, or a text such as `overloaded:on=2`."""
+    """Return the fault in one argument of a mark, which is a `Fault` or a text such as `overloaded:on=2`."""
     from flag_harness.faults import Fault, FaultError, parse_fault
 
     fault = parse_fault(given) if isinstance(given, str) else given
@@ -237,15 +237,14 @@ def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Pro
 
 
 def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":
-    """Return a layer that applies the fault, and tells `replay` to play each altered answer again."""
+    """Return a layer that applies the fault, and tells `replay` to give each altered answer again to a retry."""
     return _make_requeueing_layer(fault, replay, lambda: fault.fired)
 
 
 def _make_requeueing_layer(trouble: "Layer", replay: "Replay", count_fired: Callable[[], int]) -> "Layer":
-    """Return a layer that applies another one, and tells `replay` to play each altered answer again.
+    """Return a layer that applies `trouble`, and tells `replay` to give each altered answer again to a retry.
 
-    A fault that edits an answer uses up the recorded interaction it came from. Without this, the agent's retry would
-    miss.
+    A fault that edits an answer uses up the recorded interaction. Otherwise the agent's retry would find no recording.
     """
 
     def layer(request: "Request") -> "Response | Edit | None":

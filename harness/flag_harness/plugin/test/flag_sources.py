@@ -35,6 +35,6 @@ def set_other_sources(
 
 
 def hidden_errors(item: pytest.Item) -> list[BaseException]:
-    """Return what OpenFeature hid from the code of the test: it got its default in place of the flag."""
+    """Return the errors that OpenFeature hid from the test's code by giving it a default in place of the flag."""
     scope = item.stash.get(FLAG_SCOPE, None)
     return [HarnessError(error) for error in scope.errors] if scope is not None else []

@@ -58,6 +58,6 @@ def mixing_message(plan: TrafficPlan, request: "Request") -> str:
 
 
 def possible_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
-    """Return every message with which a test can fail: a miss, or all misses, alone or with any of `unplayed`."""
+    """Return all messages with which a test can fail: each miss, and all misses with or without `unplayed`."""
     joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
     return frozenset(joined.union(misses))

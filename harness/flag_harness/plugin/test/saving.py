@@ -30,7 +30,7 @@ class SavedRecording:
 
 
 def answering_upstream(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
-    """Return the upstream of the run, or the one that a server of the harness names, which stands for the live API."""
+    """Return the upstream that answered: that of the run or, if a server of the harness answered, the one it names."""
     return origin_of_answers(exchanges) or plan.upstream
 
 

@@ -97,7 +97,7 @@ def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str
 
 
 def configured_settings(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
-    """Return the settings of `vcr`, updated with `options`. Raise a `UsageError` that names an unsupported one."""
+    """Return the settings of `vcr` updated with `options`. Raise a `UsageError` that names an unsupported setting."""
     try:
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)
     except ConfigError as error:

@@ -6,6 +6,6 @@ import pytest
 
 
 def skip_item(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Tear down what the item before left set up for `item`, and what `nextitem` does not need, as pytest does."""
+    """Skip an item: tear down the fixtures that are still set up and that `nextitem` does not need."""
     session: Any = item.session
     session._setupstate.teardown_exact(nextitem)

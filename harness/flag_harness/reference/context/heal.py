@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
-    """Return the context, repaired so that the API accepts it, and one sentence for each repair.
+    """Return a repaired context that the API accepts, and one sentence for each repair.
 
     Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
     call has one result at the start of the next message: the ledger's if the tool had finished, else an error that

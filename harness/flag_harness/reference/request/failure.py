@@ -43,9 +43,9 @@ _HTTP_LIBRARIES = ("httpx", "httpcore")
 class Failure:
     """A failed attempt.
 
-    `status` is the effective one: for an error inside a stream, the status of the error's type. `headers` are empty for
-    such an error, since those of the 200 say nothing about it. `words` are the message of the API or the SDK. `keyword`
-    is an argument that the SDK's signature lacks.
+    `status` is the HTTP status; for an error inside a stream, the status that belongs to its type. `headers` are empty
+    for such an error, since the response began with 200. `words` are the message of the API or the SDK. `keyword`
+    is the name of an argument that the installed SDK does not accept.
     """
 
     kind: str

@@ -96,7 +96,7 @@ class Assembler:
         }
 
     def feed(self, event: Any, at: float) -> Delta | None:
-        """Add one raw event. Return the delta to show, or None."""
+        """Process one raw event that arrived at the time `at`. Return the delta to show, or None."""
         kind = getattr(event, "type", None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is None or self.complete:

@@ -106,7 +106,7 @@ def headline(diff: RunDiff) -> str:
 
 
 def footer(diff: RunDiff) -> str:
-    """Return what the figures were compared on, and which thresholds were not checked."""
+    """Return a note that says which runs were compared, and which thresholds were not checked."""
     text = f"Figures: the mean of {quantity(diff.pairs, 'run')} that passed in both records."
     if diff.uncompared:
         text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
@@ -150,7 +150,7 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
 
 
 def _cells_of_change(change: PathChange) -> tuple[str, str]:
-    """Return the values of a change as a table shows them."""
+    """Return the old and the new value of a change as two table cells."""
     return (HIDDEN, "another text") if change.before == change.after == HIDDEN else (change.before, change.after)
 
 

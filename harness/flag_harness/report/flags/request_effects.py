@@ -24,7 +24,7 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 @dataclass(frozen=True, slots=True)
 class RequestEffect:
-    """A change that a flag makes to requests, or that it makes none.
+    """A change that a flag makes to requests, or the finding that it changes no request.
 
     Attributes:
         setting: the flag, with its value if it is not boolean: `model=haiku`.
@@ -90,7 +90,7 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
 
 
 def _change_text(effect: Effect) -> str:
-    """Return what changes at a path. Texts are not in the record, so only that they change is known."""
+    """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
     before, after = (TEXT if _HIDDEN in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""
     if before == ABSENT and after in (TEXT, VARIOUS):

@@ -80,7 +80,7 @@ def _mentions_setting(text: str, setting: str) -> bool:
 
 
 def _has_findings(summary: FlagSummary) -> bool:
-    """Return whether anything is known of a flag."""
+    """Return whether a summary contains any finding about its flag."""
     causes = summary.breaks or summary.prevents
     figures = summary.effects or summary.untold or summary.unchanged
     return bool(causes or summary.changes or summary.is_inert or figures)

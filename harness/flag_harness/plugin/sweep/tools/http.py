@@ -18,7 +18,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class _RawAnswer:
-    """An answer as it came: its body is not decompressed."""
+    """An HTTP response whose body is still compressed as it was received."""
 
     status: int
     headers: tuple[tuple[Any, Any], ...]
@@ -28,7 +28,7 @@ class _RawAnswer:
 
 @contextmanager
 def record_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
-    """In the context, record or return the answers to requests of httpx, httpx2 and urllib3 that do not go to the API.
+    """In the context, record or replay answers to requests of httpx, httpx2 and urllib3 to hosts outside the API.
 
     `requests` sends with urllib3.
     """
@@ -144,7 +144,7 @@ def _read_body(body: Any) -> bytes | None:
 
 
 def _request_key(method: str, url: str, body: bytes) -> Key:
-    """Return what a request is known by. A port of this machine is left out, as it may differ from run to run."""
+    """Return the key that identifies a request. It leaves out a local port, which may differ from run to run."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     address = host if host in _LOOPBACK else parts.netloc

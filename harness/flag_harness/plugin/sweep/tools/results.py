@@ -39,7 +39,8 @@ class Recording:
     def find(self, key: Key, verb: str = "called") -> RecordedResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
-        A request is not called but `sent`. Raise `NotRecordedError` if it must not run, because a trouble is tried.
+        `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
+        no result and this run is not the baseline.
         """
         known = self.results.get(key, [])
         self.used[key] += 1

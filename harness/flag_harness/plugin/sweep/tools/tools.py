@@ -31,7 +31,10 @@ _LATE_REAL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _ToolCall:
-    """One call of a tool: the result that takes its place, or None if it runs; what keeps the result; its trouble."""
+    """One call of a tool.
+
+    `result` replaces running the tool; it is None if the tool runs. `keep` stores the tool's result. `run` observes the
+    call, and holds its trouble; it is None if nothing observes the call."""
 
     result: RecordedResult | None
     keep: Callable[[RecordedResult], None]
@@ -81,7 +84,7 @@ class SweptTools:
             yield
 
     def begin_call(self) -> None:
-        """Note that the test function is called: its tools return their results from the first one on."""
+        """Start a call of the test function: its tools return their recorded results from the first one again."""
         if self._recording is not None:
             self._recording.used.clear()
 
@@ -119,7 +122,7 @@ class SweptTools:
 
     @contextmanager
     def _observe_call(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
-        """Return what a call does, and note in its context if it fails. Raise `TypeError` for wrong arguments."""
+        """Yield the call, and tell the probe if the context fails. Raise `TypeError` for wrong arguments."""
         run = self._probe.start_tool(tool.name) if self._probe else None
         try:
             yield self._make_call(tool, args, options, run)
@@ -147,7 +150,7 @@ class SweptTools:
         return self._probe.clock
 
     def _sleep(self, seconds: float) -> None:
-        """Wait in the test's time. A thread that shall end later than others waits for a moment of real time."""
+        """Sleep on the test's clock. To end later than other threads, a thread sleeps for a moment of real time."""
         if seconds == LATE_SECONDS and threading.current_thread() is not threading.main_thread():
             sleep_really(_LATE_REAL_SECONDS)
         else:
@@ -171,7 +174,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
 
 
 def _discard_result(result: RecordedResult) -> None:
-    """Do nothing, so that the result of a call is not kept."""
+    """Do nothing. A call that must not store its result uses this as `keep`."""
 
 
 def _type_name(value: Any) -> str:

@@ -98,7 +98,7 @@ def _blocks_of_message(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _text_of_content(content: Any) -> str:
-    """Return the text of a message, a result or a system prompt: a string, or its text blocks."""
+    """Return the text of a message, result or system prompt, which is a string or a list of blocks."""
     if isinstance(content, str):
         return content
     return "\n".join(
