@@ -17,7 +17,7 @@ from flag_harness.models import (
     EFFORTS,
     Model,
     Prices,
-    effort_for,
+    effort_for_budget,
     parse_model_table,
     shipped_model,
     shipped_models,
@@ -234,7 +234,7 @@ def test_thinking_is_asked_for_as_the_model_wants_it(model_id: str, budget: int,
 def test_more_budget_is_never_less_effort(model_id: str, budget: int, more: int) -> None:
     """And always an effort that the model accepts."""
     model = shipped_model(model_id)
-    less, most = effort_for(model, budget), effort_for(model, budget + more)
+    less, most = effort_for_budget(model, budget), effort_for_budget(model, budget + more)
     if less is None or most is None:
         assert not model.efforts
         return

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 
 class Clock(Protocol):
-    """A clock that can also wait. `now()` is in seconds since an arbitrary start, and never decreases."""
+    """The interface of a clock that can also wait. `now()` is in seconds since an arbitrary start."""
 
     def now(self) -> float: ...
 
@@ -21,18 +21,19 @@ class Clock(Protocol):
     async def async_sleep(self, seconds: float) -> None: ...
 
     def has_reached(self, moment: float) -> bool:
-        """Return whether the clock is at `moment` or later, or can jump there.
+        """Return whether the clock is at `moment` or later, or can be moved there.
 
-        It can jump if no task waits for an earlier moment.
+        A virtual clock can be moved there if no task waits for an earlier moment.
         """
         ...
 
 
 class VirtualClock:
-    """A clock that never waits: sleeping moves it forward. Of several sleepers, the earliest wakes first.
+    """A clock that does not wait in real time: sleeping moves it forward.
 
-    The time of the asyncio loop moves with it, so that deadlines such as `asyncio.timeout` are met. Pass
-    `moves_loop=False` for a server, whose loop has real connections. The loops of uvloop and trio keep real time.
+    Of several sleepers, the earliest wakes first. The time of the asyncio loop moves with the clock, so that deadlines
+    such as `asyncio.timeout` are met. Pass `moves_loop=False` for a server, whose loop has real connections. The loops
+    of uvloop and trio keep real time.
 
     >>> clock = VirtualClock()
     >>> clock.sleep(100)
@@ -57,7 +58,7 @@ class VirtualClock:
             self._move_to(self._now + seconds, self._running_loop())
 
     def has_reached(self, moment: float) -> bool:
-        """Move to `moment` and return True, unless a task or a timer of the loop waits for an earlier one."""
+        """Move to `moment` and return True; or return False if a task or timer waits for an earlier moment."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
                 return moment <= self._now
@@ -69,7 +70,7 @@ class VirtualClock:
             return True
 
     async def async_sleep(self, seconds: float) -> None:
-        """Let the tasks that wake earlier run first, then move the clock to the end of this sleep."""
+        """Sleep for `seconds` on this clock: let tasks that wake earlier run first, then move the clock."""
         sleeper = (self._now + max(seconds, 0.0), next(self._order))
         with self._lock:
             heapq.heappush(self._sleepers, sleeper)
@@ -89,7 +90,7 @@ class VirtualClock:
         return loop if hasattr(loop, "_scheduled") else None
 
     def _next_timer(self, loop: Any) -> float:
-        """Return the time on this clock at which the next timer of the loop is due, or infinity."""
+        """Return the time on this clock at which the loop's next timer is due, or infinity if there is none."""
         timers = loop._scheduled
         if not timers:
             return math.inf
@@ -123,9 +124,9 @@ class VirtualClock:
         return True
 
     def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
-        """Return an awaitable that ends when it is this sleeper's turn to wake.
+        """Return an awaitable that ends when this sleeper is the next to wake.
 
-        The first sleeper is woken at once, which may be this one.
+        The first sleeper, which may be this one, is woken at once.
         """
         wait, wake = _make_wakeup()
         with self._lock:
@@ -145,7 +146,7 @@ class VirtualClock:
         self._wake_first()
 
     def _wake_first(self) -> None:
-        """Wake the first sleeper if it is waiting."""
+        """Wake the first sleeper if its task is waiting."""
         with self._lock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
@@ -158,7 +159,7 @@ _MAX_ROUNDS = 100
 
 
 class _ShiftedTime:
-    """A replacement for `loop.time`: the real time plus the seconds by which a virtual clock moved it."""
+    """A replacement for `loop.time`: the real time plus the seconds by which a virtual clock was moved."""
 
     __slots__ = ("_loop_time", "seconds")
 
@@ -186,7 +187,7 @@ def _is_asyncio() -> bool:
 
 
 def _make_wakeup() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
-    """Return a function whose result a task awaits until it is woken, and one that wakes the task.
+    """Return two functions for a task that waits: one makes the awaitable, the other wakes the task.
 
     The second function may be called from any thread.
     """

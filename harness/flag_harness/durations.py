@@ -19,7 +19,9 @@ def duration_text(duration: timedelta) -> str:
 
 
 def age_of(moment: str | None, now: datetime) -> timedelta | None:
-    """Return the time from an ISO 8601 moment to `now`, or None if `moment` is not one. Without an offset it is in UTC.
+    """Return the time from an ISO 8601 `moment` to `now`, or None if `moment` is not valid.
+
+    A moment without an offset is in UTC.
 
     >>> age_of("2026-11-28T10:00:00+02:00", datetime(2026, 11, 28, 9, tzinfo=UTC))
     datetime.timedelta(seconds=3600)

@@ -25,7 +25,7 @@ class ScenarioError(HarnessError):
 
 
 class ContextError(HarnessError):
-    """A saved conversation of the agent cannot be restored. The running session stays as it was."""
+    """A saved conversation of the agent cannot be restored. The current session is unchanged."""
 
 
 class RecordError(HarnessError):
@@ -33,15 +33,15 @@ class RecordError(HarnessError):
 
 
 class GateError(HarnessError):
-    """The gate cannot read or write a file, or is not configured for what it was asked to do."""
+    """The gate, which copies files to production, cannot read or write a file, or is not configured."""
 
 
 class GateRefusalError(GateError):
-    """The gate refuses to copy files: a rule does not pass, or the files are not those that it expects."""
+    """The gate refuses to copy files to production: a rule fails, or the files are not the expected ones."""
 
 
 class DemoError(HarnessError):
-    """The demo cannot run here."""
+    """The command `flag-harness demo` cannot run here."""
 
 
 class UpgradeError(HarnessError):
@@ -49,7 +49,7 @@ class UpgradeError(HarnessError):
 
 
 class InitError(HarnessError):
-    """`flag-harness init` cannot write what it proposes."""
+    """The command `flag-harness init` cannot write its files."""
 
 
 class MissingExtraError(HarnessError):
@@ -70,7 +70,7 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 class Refusal(BaseException):
-    """The harness refuses a request. The code under test must not mistake this for an answer of the API.
+    """The harness refuses a request. The code under test must not take this for an answer of the API.
 
     It derives from `BaseException` because the SDK retries every `Exception` and reports "Connection error.", and
     because agents catch `Exception`. The code that raises a refusal also stores it, so that the test's teardown can

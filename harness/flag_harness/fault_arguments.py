@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class FaultArgument(NamedTuple):
-    """One argument of a fault: its name, an example or list of its values, and its meaning."""
+    """An argument of a fault, for `--help`: its name, an example or its values, and its meaning."""
 
     name: str
     values: str

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def display_path(path: Path) -> str:
-    """Return a path as a user would type it: relative to the current folder if it lies below that."""
+    """Return a path relative to the current folder if it is below that, else as it is."""
     folder = Path.cwd()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
@@ -20,8 +20,8 @@ def display_path(path: Path) -> str:
 def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = None) -> None:
     """Replace a file with `data`, either completely or not at all.
 
-    The bytes are written to a part file in the same folder, flushed to disk, and renamed. So a reader finds the old
-    file or the new one, even if the process is killed. The file keeps its permissions; a new file gets those of the
+    The bytes are written to a temporary file in the same folder, flushed to disk, and renamed. So a reader finds the
+    old file or the new one, even if the process is killed. The file keeps its permissions; a new file gets those of the
     umask. If `path` is a symbolic link, its target is replaced. Raise `OSError` and keep the old file if writing fails.
     """
     path = Path(os.path.realpath(path))
@@ -45,7 +45,7 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
 
 
 def refuse_lfs_pointer(data: bytes) -> None:
-    """Raise `ValueError` if the bytes of a file are a pointer of Git LFS, which stands for the file's real content."""
+    """Raise `ValueError` if the bytes of a file are only a Git LFS pointer to its real content."""
     if data.startswith(_LFS_POINTER):
         raise ValueError("it is a Git LFS pointer, and the content is not here; type `git lfs pull`")
 
@@ -71,9 +71,9 @@ def read_regular_file(path: Path, limit: int) -> bytes:
 
 
 def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
-    """Yield the part files that killed processes left behind in a folder and its subfolders, sorted.
+    """Yield the temporary files of `write_atomically` that killed processes left below a folder, sorted.
 
-    A part file that changed less than a minute before `now` (seconds since 1970) may still be in use, and is skipped.
+    A file that changed less than a minute before `now` (seconds since 1970) may still be in use, and is skipped.
     """
     for path in sorted(folder.rglob(".*.part")):
         if _is_abandoned(path, now):
@@ -81,9 +81,9 @@ def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
 
 
 def remove_abandoned_part_files(path: Path, *, of_any_age: bool = False) -> None:
-    """Remove the part files that killed processes left while they wrote `path`. Errors are ignored.
+    """Remove temporary files that killed processes left while they wrote `path`. Ignore errors.
 
-    With `of_any_age`, the newest are removed too; the caller must know that nobody is writing the file.
+    With `of_any_age`, recent files are removed too; the caller must know that nobody is writing the file.
     """
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
@@ -93,6 +93,7 @@ def remove_abandoned_part_files(path: Path, *, of_any_age: bool = False) -> None
 
 
 def _is_abandoned(path: Path, now: float) -> bool:
+    """Return whether a file has a temporary file's name and did not change lately."""
     try:
         return bool(_PART_NAME.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
     except FileNotFoundError:  # its writer was still running, and has finished

@@ -42,7 +42,7 @@ SOURCE_EXAMPLES = 'env = "NAME", openfeature = "key" or set = "module:function"'
 
 
 def value_text(value: object) -> str:
-    """Return the text that an environment variable has for a TOML value; lists and tables become JSON.
+    """Return a TOML value as the text of an environment variable. Lists and tables become JSON.
 
     >>> value_text(True), value_text(0.5), value_text("haiku"), value_text([1, 2])
     ('true', '0.5', 'haiku', '[1, 2]')
@@ -55,7 +55,7 @@ def value_text(value: object) -> str:
 
 
 def value_label(value: object) -> str:
-    """Return a shell-safe label: characters other than letters, digits, `_`, `.` and `-` become `-`.
+    """Return a shell-safe label for a value, with `-` for other characters than letters, digits, `_` and `.`.
 
     >>> value_label("claude-haiku-4-5"), value_label("a b"), value_label([1, 2])
     ('claude-haiku-4-5', 'a-b', '1-2')
@@ -63,8 +63,8 @@ def value_label(value: object) -> str:
     return _UNSAFE_CHARACTERS.sub("-", value_text(value)).strip("-") or "empty"
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the known name nearest to `name`, then all known names."""
+def nearest_name_hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message about an unknown name: the most similar known name, then all of them."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.0)
     return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"
@@ -115,21 +115,21 @@ class Flag:
 
     @property
     def source(self) -> str:
-        """The variable, key or target that the flag is read from; unique to the flag, except `harness_set_flags`."""
+        """The variable, key or target that sets the flag. No other flag has it, except `harness_set_flags`."""
         return self.env or self.openfeature or self.set
 
     @property
     def source_kind(self) -> str:
-        """What the source is: `env`, `openfeature` or `set`."""
+        """The kind of the source: `env`, `openfeature` or `set`."""
         return next((kind for kind in SOURCES if getattr(self, kind)), "env")
 
     @property
     def is_boolean(self) -> bool:
-        """Whether the flag has no other values than True and False."""
+        """Whether the flag's only values are True and False."""
         return all(isinstance(value, bool) for value in self.values)
 
     def variable_text(self, value: object) -> str | None:
-        """Return the text of the variable if the flag has this value, or None if the variable is then unset."""
+        """Return the text of the environment variable if the flag has this value; None if it is then unset."""
         if isinstance(value, bool):
             text = self.on if value else self.off
             return text if text is not None or self.is_boolean else value_text(value)
@@ -147,7 +147,8 @@ class Flag:
     def read_value(self, environ: Mapping[str, str]) -> Any:
         """Return the flag's value in this environment, or its default if the variable is unset or empty.
 
-        A flag with another source is at its default. Raise `FlagError` if the variable holds no value of the flag.
+        A flag that is not read from a variable has its default. Raise `FlagError` if the variable holds no value of the
+        flag.
         """
         text = environ.get(self.env, "").strip() if self.env else ""
         if not text:
@@ -158,7 +159,7 @@ class Flag:
         if text in texts:
             return self.values[texts.index(text)]
         known = [one for one in texts if one]
-        raise FlagError(f"{self.env}={text}: flag {self.name!r} has no such value; {nearest_name(text, known)}")
+        raise FlagError(f"{self.env}={text}: flag {self.name!r} has no such value; {nearest_name_hint(text, known)}")
 
 
 STREAMING = Flag("streaming", "ENABLE_STREAMING")
@@ -169,7 +170,9 @@ SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
 
 
 def combination_id(names: Iterable[str]) -> str:
-    """Return the id of the combination in which these flags are on. `names` must be in declared order.
+    """Return the id of the combination in which exactly these flags are on.
+
+    `names` must be in declared order.
 
     >>> combination_id(["streaming", "prompt_cache"])
     'streaming+prompt_cache'
@@ -178,7 +181,7 @@ def combination_id(names: Iterable[str]) -> str:
 
 
 def check_flags(flags: Sequence[Flag]) -> None:
-    """Raise `FlagError` if the ids of combinations of these flags would be ambiguous.
+    """Raise `FlagError` if a flag is invalid, or two combinations of the flags would have the same id.
 
     A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a source.
     """
@@ -204,11 +207,12 @@ def check_flags(flags: Sequence[Flag]) -> None:
 
 
 def _have_same_source(one: Flag, other: Flag) -> bool:
+    """Return whether two flags are read from the same variable, key or target. `harness_set_flags` may be shared."""
     return (one.source_kind, one.source) == (other.source_kind, other.source) and one.set != SET_FLAGS
 
 
 def _check_source(flag: Flag) -> None:
-    """Raise `FlagError` if a flag has no valid source, several, or values that its source cannot have."""
+    """Raise `FlagError` unless a flag has exactly one valid source that can have all of its values."""
     kinds = [kind for kind in SOURCES if getattr(flag, kind)]
     if len(kinds) > 1:
         raise FlagError(f"flag {flag.name!r} has several sources, {' and '.join(kinds)}; keep one of them")
@@ -231,7 +235,7 @@ def _check_source(flag: Flag) -> None:
 
 
 def _toml_text(value: object) -> str:
-    """Return a value as it is written in TOML, if it is a boolean; else as Python writes it, which is the same."""
+    """Return a value as it is written in TOML."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

@@ -11,7 +11,7 @@ from flag_harness.errors import ConfigError
 
 
 def import_attribute(name: str, noun: str, example: str, folder: Path | None = None) -> Any:
-    """Import the object that `name` refers to as `module:attribute`, also from modules in `folder`.
+    """Import the object that `name` refers to as `module:attribute`. Modules in `folder` are found too.
 
     Raise `ConfigError` naming the part that cannot be found. Error messages call the object a `noun`, and show
     `example` if `name` is malformed.
@@ -30,6 +30,7 @@ def import_attribute(name: str, noun: str, example: str, folder: Path | None = N
 
 
 def _import_module(name: str, noun: str, module: str) -> Any:
+    """Import a module. Raise `ConfigError` if that fails; `noun` and `name` say for what it is needed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -40,7 +41,10 @@ def _import_module(name: str, noun: str, module: str) -> Any:
 
 @contextmanager
 def _import_path(folder: Path | None) -> Iterator[None]:
-    """Add a folder to the import path. Installed commands do not look in the current directory."""
+    """Add a folder to the import path while the `with` block runs.
+
+    Installed commands do not look in the current directory.
+    """
     if folder is None or str(folder) in sys.path:
         yield
         return

@@ -1,7 +1,7 @@
 """The owner of the running code: the test or fixture that started it.
 
-Use `current_owner()` to find out whose code is running, and `current_scope()` for the flags that it runs under. Both
-are context variables, so a task inherits them when it is created. Threads and pool jobs get them from
+Use `current_owner()` to find out whose code is running, and `current_flag_scope()` for the flags that it runs under.
+Both are context variables, so a task inherits them when it is created. Threads and pool jobs get them from
 `transports.interception.submitted_work` when they are submitted.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SubmittedWork:
-    """A thread, a pool job or a task that an owner has started.
+    """A thread, a pool job or a task that the code of a test or fixture has started.
 
     Attributes:
         description: the name of the work in messages.
@@ -28,7 +28,7 @@ class SubmittedWork:
 
 
 class Owner:
-    """A test or a fixture whose code sends requests.
+    """The test or fixture whose code sends a request.
 
     Attributes:
         name: the node id of a test, or the name of a fixture with its scope.
@@ -53,12 +53,12 @@ class Owner:
         self.has_ended = self.jobs.has_ended = True
 
     def add_work(self, key: object, work: SubmittedWork) -> None:
-        """Register work that has been started, under a key such as the thread object."""
+        """Store work that the owner has started, under a key such as the thread object."""
         with self._lock:
             self._work[key] = work
 
     def remove_work(self, key: object) -> None:
-        """Remove the work with this key, because it is done."""
+        """Remove the work with this key when it is done."""
         with self._lock:
             self._work.pop(key, None)
 
@@ -74,13 +74,13 @@ _OWNER: ContextVar[Owner | None] = ContextVar("flag_harness_owner", default=None
 
 
 def current_owner() -> Owner | None:
-    """Return the owner of the running code, or None if it is unknown."""
+    """Return the test or fixture that the running code belongs to, or None if it is unknown."""
     return _OWNER.get()
 
 
 @contextmanager
 def run_as(owner: Owner | None) -> Iterator[None]:
-    """Make `owner` the owner of the code inside the `with` block, and of the tasks that it creates."""
+    """Make `owner` the owner of the code in the `with` block, and of the tasks that this code creates."""
     token = _OWNER.set(owner)
     try:
         yield
@@ -96,14 +96,14 @@ def set_owner(owner: Owner | None) -> None:
 _SCOPE: ContextVar[object | None] = ContextVar("flag_harness_scope", default=None)
 
 
-def current_scope() -> object | None:
-    """Return the flags that the running code was started under, or None if it is unknown."""
+def current_flag_scope() -> object | None:
+    """Return the flag values that the running code was started under, or None if they are unknown."""
     return _SCOPE.get()
 
 
 @contextmanager
-def run_in_scope(scope: object | None) -> Iterator[None]:
-    """Let the code in the context, and the tasks that it creates, run under the flags of `scope`."""
+def run_under_flags(scope: object | None) -> Iterator[None]:
+    """Run the code in the `with` block, and the tasks that it creates, under the flag values of `scope`."""
     token = _SCOPE.set(scope)
     try:
         yield

@@ -10,10 +10,11 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "b
 
 
 def source_texts(root: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePath, str | None]]:
-    """Yield the path below `root` and the text of each file with one of these suffixes; None if it cannot be read.
+    """Yield the path below `root` and the text of each file with one of these suffixes.
 
-    The files are sorted by folder and name. Hidden folders, virtual environments, and folders of dependencies, builds
-    and documentation are left out, as are folders that cannot be opened.
+    The text is None if the file cannot be read. The files are sorted by folder and name. Hidden folders, virtual
+    environments, and folders of dependencies, builds and documentation are left out, as are folders that cannot be
+    opened.
     """
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(

@@ -28,7 +28,10 @@ AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
 
 
 def parse_toml(text: str, source: object) -> dict[str, Any]:
-    """Parse TOML text. Raise `ConfigError` naming `source`, and the line if it is known, if it is invalid."""
+    """Parse TOML text. Raise `ConfigError` if it is invalid; it names `source`, and the line if it is known.
+
+    `source` is the name of the file.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -54,7 +57,7 @@ def find_line(text: str, message: str) -> int:
 
 
 def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line number, counted from 1, at which each table and key begins."""
+    """Return the line number, counted from 1, at which each table and each key begins."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -74,7 +77,7 @@ def _split_key(key: str) -> tuple[str, ...]:
 
 
 def convert_table(table: Any, kind: type[T], where: str) -> T:
-    """Convert a table to a struct.
+    """Convert a table from TOML to the struct `kind`.
 
     The types of the struct's fields say what a value must be, in `msgspec.Meta(description=...)`. Raise `ConfigError`
     for an unknown key, a missing key or a wrong value; its message begins with `where`.
@@ -89,7 +92,7 @@ def convert_table(table: Any, kind: type[T], where: str) -> T:
 
 
 def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
-    """Raise `ConfigError` with the nearest known name if one of `names` is not in `known`."""
+    """Raise `ConfigError` if one of `names` is not in `known`. The message names the nearest known name."""
     choices = list(known)
     for name in names:
         if name not in choices:
@@ -99,7 +102,7 @@ def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: 
 
 
 def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
-    """Return an error message about a table: the key, its value, and what the value must be."""
+    """Return the error message for a table that msgspec refuses: the key, its value, and what the value must be."""
     if missing := _MISSING_FIELD_ERROR.match(error):
         return f"lacks {missing['key']}, which must be {_type_description(_type_at(kind, [(missing['key'], '')]))}"
     found = _ERROR_PATH.search(error)
@@ -153,6 +156,7 @@ def _type_description(hint: Any) -> str:
 
 
 def _value_at(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
+    """Return the value at a path inside a table. Each step is a pair, as in `_type_at`."""
     for name, index in steps:
         table = table[name] if name else table[int(index)]
     return table

@@ -7,7 +7,7 @@ MOST_NAMES = 5
 
 
 def quantity(number: int, noun: str) -> str:
-    """Return a number with its noun.
+    """Return a number with its noun, in the plural if needed.
 
     >>> quantity(1, "file"), quantity(1200, "file")
     ('1 file', '1,200 files')
@@ -16,7 +16,7 @@ def quantity(number: int, noun: str) -> str:
 
 
 def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
-    """Return the first names as a list in words, with the number of the others.
+    """Return the first names as a list in words, and how many more there are.
 
     >>> join_names(["a", "b", "a", "c"], most=2)
     'a, b and 1 more'

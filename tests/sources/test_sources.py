@@ -10,7 +10,7 @@ import pytest
 
 import flag_harness
 from flag_harness.errors import ConfigError, FlagError
-from flag_harness.owner import current_scope
+from flag_harness.owner import current_flag_scope
 
 FLAGS = """
 [tool.flag-harness.flags]
@@ -172,4 +172,4 @@ def test_a_block_may_end_in_another_context_than_it_began_in() -> None:
     copy_context().run(next, generator)
     assert "true" == os.environ["A_1"]
     next(generator, None)
-    assert ("before", None) == (os.environ["A_1"], current_scope())
+    assert ("before", None) == (os.environ["A_1"], current_flag_scope())

@@ -89,7 +89,7 @@ def _check_upstream_file(arguments: argparse.Namespace) -> str:
 
 def _find_scenario(name: str) -> Path:
     from flag_harness.config import read_project
-    from flag_harness.flag import nearest_name
+    from flag_harness.flag import nearest_name_hint
 
     root, config = read_project()
     folder = root / config.fixtures / "scenarios"
@@ -98,5 +98,5 @@ def _find_scenario(name: str) -> Path:
             return path
     names = [path.stem for path in sorted(folder.glob("*.toml"))]
     raise HarnessError(
-        f"--scenario {name}: there is no such file, and none of that name in {folder}; {nearest_name(name, names)}"
+        f"--scenario {name}: there is no such file, and none of that name in {folder}; {nearest_name_hint(name, names)}"
     )

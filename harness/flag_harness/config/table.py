@@ -28,7 +28,7 @@ from flag_harness.flag import (
     SOURCE_EXAMPLES,
     SOURCES,
     Flag,
-    nearest_name,
+    nearest_name_hint,
     value_label,
 )
 from flag_harness.matrix import flag_space
@@ -213,7 +213,9 @@ def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
     if known is None and default in labels:
         known = values[labels.index(default)]
     if known is None:
-        raise ConfigError(f"{where} default = {default!r} is none of its values; {nearest_name(str(default), labels)}")
+        raise ConfigError(
+            f"{where} default = {default!r} is none of its values; {nearest_name_hint(str(default), labels)}"
+        )
     on, off = flag.on if flag.on is not None else "true", flag.off
     if off is None and known is True and all(isinstance(value, bool) for value in values):
         off = "false"  # unset, the variable would leave the flag on

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import Flag, nearest_name
+from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.matrix.combination import Combination
 from flag_harness.matrix.covering import single_changes
 from flag_harness.matrix.matrix_flag import value_index
@@ -139,7 +139,9 @@ def _flagd_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
     if default is None:
         return _FlagState(None, ("has no defaultVariant, so the agent's default counts",))
     if default not in variants:
-        raise FlagError(f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name(default, variants)}")
+        raise FlagError(
+            f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name_hint(default, variants)}"
+        )
     return _FlagState(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
 
 

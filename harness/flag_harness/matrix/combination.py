@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name
+from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name_hint
 from flag_harness.matrix.constraints import Constraint, Row
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
@@ -72,7 +72,7 @@ class Combination:
         """Return the value of the flag `name`. Raise `FlagError` if no flag has this name."""
         values = self.values
         if name not in values:
-            raise FlagError(f"no flag is called {name!r}; {nearest_name(name, values)}")
+            raise FlagError(f"no flag is called {name!r}; {nearest_name_hint(name, values)}")
         return values[name]
 
 
@@ -169,7 +169,7 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     row = list(space.default_row)
     indices = {flag.name: index for index, flag in enumerate(declared)}
     if unknown := sorted(set(pins) - indices.keys()):
-        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name(unknown[0], indices)}")
+        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name_hint(unknown[0], indices)}")
     for name, pin in pins.items():
         flag = declared[indices[name]]
         if flag.is_boolean and not isinstance(pin, bool):

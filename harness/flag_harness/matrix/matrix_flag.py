@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import nearest_name, value_label, value_text
+from flag_harness.flag import nearest_name_hint, value_label, value_text
 
 
 class HasValues(Protocol):
@@ -60,4 +60,4 @@ def value_index(flag: HasValues, value: object) -> int:
     for names in (flag.labels, texts):
         if isinstance(value, str) and value in names:
             return names.index(value)
-    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {nearest_name(str(value), flag.labels)}")
+    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {nearest_name_hint(str(value), flag.labels)}")

@@ -1,6 +1,12 @@
 """What each model accepts and costs. `models.toml` has all figures, each with its source and the day it was read."""
 
-from flag_harness.models.lookup import DEFAULT_MODEL, effort_for, shipped_model, shipped_models, thinking_parameters
+from flag_harness.models.lookup import (
+    DEFAULT_MODEL,
+    effort_for_budget,
+    shipped_model,
+    shipped_models,
+    thinking_parameters,
+)
 from flag_harness.models.model import Model, ModelTable, Prices, SourcedFigure
 from flag_harness.models.table import EFFORTS, THINKING_KINDS, parse_model_table
 
@@ -12,7 +18,7 @@ __all__ = [
     "ModelTable",
     "Prices",
     "SourcedFigure",
-    "effort_for",
+    "effort_for_budget",
     "parse_model_table",
     "shipped_model",
     "shipped_models",

@@ -14,16 +14,16 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 
 @cache
 def shipped_models() -> ModelTable:
-    """Return the table of models that this package ships. The file is read once, on the first call."""
+    """Return the table of models that this package ships. The file is read only once."""
     text = resources.files("flag_harness.models").joinpath("models.toml").read_text(encoding="utf-8")
     return parse_model_table(text, "models.toml")
 
 
 @cache
 def shipped_model(model_id: str) -> Model:
-    """Return the model with this id from the shipped table, or cautious defaults if it is not there.
+    """Return the model with this id from the shipped table.
 
-    A warning is logged for an unknown id, once in a process.
+    For an unknown id, return a model with cautious defaults, and log a warning once in a process.
     """
     model = shipped_models().find(model_id)
     if not model.known:
@@ -39,8 +39,8 @@ def shipped_model(model_id: str) -> Model:
     return model
 
 
-def effort_for(model: Model, budget: int) -> str | None:
-    """Return the effort level for a thinking budget in tokens, or None if the model takes no effort.
+def effort_for_budget(model: Model, budget: int) -> str | None:
+    """Return the effort level for a thinking budget in tokens, or None if the model has no effort levels.
 
     The API has no such mapping; this one is the project's (`budget_efforts` in the table). If the model lacks the
     level, the next lower level that it supports is used.
@@ -51,13 +51,13 @@ def effort_for(model: Model, budget: int) -> str | None:
 
 
 def thinking_parameters(model: Model, budget: int) -> dict[str, Any]:
-    """Return the request fields that ask `model` to think for about `budget` tokens, or an empty dict.
+    """Return the request fields that make a model think for about `budget` tokens.
 
-    It is empty if the model cannot be asked to think. Adaptive thinking is preferred, because budgets are deprecated on
-    models that support both.
+    The result is empty if no field makes the model think. Adaptive thinking is preferred, because budgets are
+    deprecated on models that support both.
     """
     if "adaptive" in model.thinking:
-        effort = effort_for(model, budget)
+        effort = effort_for_budget(model, budget)
         return {"thinking": {"type": "adaptive"}} | ({"output_config": {"effort": effort}} if effort else {})
     if "enabled" in model.thinking:
         return {"thinking": {"type": "enabled", "budget_tokens": budget}}

@@ -15,7 +15,7 @@ _DATED = re.compile(r"-\d{8}$")
 class SourcedFigure:
     """One figure of the table of models: its name, such as `prices[0].input`, its value and its source.
 
-    `read` is the day on which the value was read at the source.
+    `read` is the day on which somebody read the value at the source.
     """
 
     name: str
@@ -28,8 +28,8 @@ class SourcedFigure:
 class Prices:
     """List prices in US dollars per million tokens.
 
-    They hold for prompts of up to `up_to` tokens (`Usage.total_input`), or of any length if it is None. A price is None
-    if no source states it.
+    They are valid for prompts of up to `up_to` tokens (`Usage.total_input`), or of any length if it is None. A price is
+    None if no source states it.
     """
 
     input: float | None = None
@@ -59,7 +59,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What one model accepts and costs. Counts are tokens.
+    """The limits, features and prices of one model. Counts are tokens.
 
     Attributes:
         known: False if the table does not have the id, so that this object holds cautious defaults.
@@ -99,8 +99,7 @@ class Model:
     def cost(self, usage: Usage) -> float | None:
         """Return the list price of one answer in US dollars, or None if a price that it needs is unknown.
 
-        Some models charge more for long prompts. So compute the cost of each answer and add the costs up; do not add up
-        usages first.
+        Some models charge more for long prompts. So add the costs of answers; do not add their usages first.
         """
         for band in self.prices:
             if band.up_to is None or usage.total_input <= band.up_to:
@@ -125,7 +124,7 @@ class ModelTable:
     budget_efforts: tuple[tuple[str, int], ...]
 
     def find(self, model_id: str) -> Model:
-        """Return the model with this id or alias, or the defaults if the table does not have it.
+        """Return the model with this id or alias, or a model with defaults if the table does not have it.
 
         A date at the end of an id (`-YYYYMMDD`) is ignored.
         """

@@ -71,7 +71,7 @@ class _PriceEntry(msgspec.Struct):
 
 
 def parse_model_table(text: str, source: str) -> ModelTable:
-    """Parse a table of models from TOML. `source` is the file name that errors show.
+    """Parse a table of models from TOML. `source` is the file name for error messages.
 
     Raise `ConfigError` if the table is invalid; it names the key, and the nearest valid key or word.
     """
@@ -90,13 +90,16 @@ def parse_model_table(text: str, source: str) -> ModelTable:
 
 @dataclass(frozen=True, slots=True)
 class _ModelReader:
-    """Reads the models of one table. `sources` holds the sources of its figures by name."""
+    """Reads the models of one table. `sources` holds the sources of figures by name."""
 
     file: str
     sources: Mapping[str, _Source]
 
     def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
-        """Read one model. Figures that its table leaves out come from `base`."""
+        """Read one model. Figures that its `table` lacks come from the model `base`.
+
+        `where` begins error messages.
+        """
         entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
         own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
         own = self.read_figures(own_keys, _ModelEntry, where)
@@ -125,5 +128,6 @@ class _ModelReader:
         return tuple(self._read_figure(name, *getattr(entry, name)) for name in table)
 
     def _read_figure(self, name: str, value: Any, source: str) -> SourcedFigure:
+        """Return a figure with its source. Raise `ConfigError` if the table does not list the source."""
         require_known([source], self.sources, f"{self.file}: sources", "source")
         return SourcedFigure(name, value, self.sources[source].where, self.sources[source].read)

@@ -11,7 +11,7 @@ from openfeature.provider import AbstractProvider, FeatureProvider
 from openfeature.provider.metadata import Metadata
 from openfeature.track import TrackingEventDetails
 
-from flag_harness.flag import Flag, nearest_name
+from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.sources.scope import ACTIVE_SCOPES, FlagRead, FlagScope, running_scope
 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
@@ -165,7 +165,7 @@ def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluatio
     return (
         f"OpenFeature: reading {key!r} as {kind} failed, and the agent got its default {details.value!r}: "
         f"{details.error_code}: {details.error_message or 'no message'}"
-        + ("" if scope.find_flag(key) else f"; no flag is declared for {key!r}: {nearest_name(key, scope.keys)}")
+        + ("" if scope.find_flag(key) else f"; no flag is declared for {key!r}: {nearest_name_hint(key, scope.keys)}")
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flag_harness.flag import Flag
 from flag_harness.matrix import Combination
-from flag_harness.owner import current_owner, current_scope, run_in_scope
+from flag_harness.owner import current_flag_scope, current_owner, run_under_flags
 
 ACTIVE_SCOPES: "list[FlagScope]" = []
 """The scopes whose code runs now. They belong to the process, as its environment does."""
@@ -93,7 +93,7 @@ def running_scope() -> FlagScope | None:
 def enclosing_scope() -> FlagScope | None:
     """Return the scope in which the running code was started, else that of its test or fixture, else None."""
     owner = current_owner()
-    for scope in (current_scope(), owner.scope if owner is not None else None):
+    for scope in (current_flag_scope(), owner.scope if owner is not None else None):
         if isinstance(scope, FlagScope):
             return scope
     return next((scope for scope in list(ACTIVE_SCOPES) if scope.is_ambient), None)
@@ -104,7 +104,7 @@ def activate_scope(scope: FlagScope) -> Iterator[None]:
     """Let the code in the context, and the threads and tasks that it starts, run in `scope`."""
     ACTIVE_SCOPES.append(scope)
     try:
-        with run_in_scope(scope):
+        with run_under_flags(scope):
             yield
     finally:
         ACTIVE_SCOPES.remove(scope)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flag_harness.errors import ConfigError
-from flag_harness.flag import SET_FLAGS, Flag, nearest_name
+from flag_harness.flag import SET_FLAGS, Flag, nearest_name_hint
 from flag_harness.imports import import_attribute
 from flag_harness.matrix import Combination
 from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_owner
@@ -108,7 +108,7 @@ def _nearest_callable(flag: Flag) -> str:
     """Return a hint that names the function most like the one that the flag names."""
     module, _, attribute = flag.set.partition(":")
     members = vars(sys.modules[module])
-    return nearest_name(attribute, [name for name, one in members.items() if callable(one) and name != attribute])
+    return nearest_name_hint(attribute, [name for name, one in members.items() if callable(one) and name != attribute])
 
 
 def _as_context_manager(result: object) -> AbstractContextManager[Any]:

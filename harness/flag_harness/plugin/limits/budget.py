@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.config import BUDGETS
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.plugin.marks import CONFIG
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _check_mark(nodeid: str, mark: pytest.Mark) -> None:
         raise pytest.UsageError(f"{where} takes limits by name ({', '.join(BUDGETS)}): @pytest.mark.{MARK}(cost=0.02)")
     for name, value in mark.kwargs.items():
         if name not in BUDGETS:
-            raise pytest.UsageError(f"{where} has no limit {name!r}; {nearest_name(name, BUDGETS)}")
+            raise pytest.UsageError(f"{where} has no limit {name!r}; {nearest_name_hint(name, BUDGETS)}")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < 0:
             raise pytest.UsageError(f"{where}: {name}={value!r} must be a number from 0")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.matrix import name_of_test
 from flag_harness.plugin.stash import FLAG_SCOPE
 
@@ -35,7 +35,7 @@ class FlagReads:
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]
         found = {
             "test": name_of_test(item.nodeid, _combination_id(item)),
-            "undeclared": {key: nearest_name(key, scope.keys) for key in scope.undeclared_keys},
+            "undeclared": {key: nearest_name_hint(key, scope.keys) for key in scope.undeclared_keys},
             "flags": names,
             "read": [name for name in names if name not in unread],
         }

@@ -8,7 +8,7 @@ from flag_harness.faults import Fault
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Edit, Piece
 
 INTERRUPT = "cancelled"
@@ -54,7 +54,7 @@ def parse_interrupt(text: str) -> Fault:
     point, _, number = text.partition(":on=")
     if point not in ALL_POINTS:
         raise HarnessError(
-            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
+            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name_hint(point, ALL_POINTS)}"
         )
     if not (number or "1").isdecimal() or int(number or 1) < 1:
         raise HarnessError(f"--harness-interrupt={text}: on={number} must be 1 or more; type {point}:on=1")

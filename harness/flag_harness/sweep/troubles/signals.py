@@ -8,7 +8,7 @@ from flag_harness.faults import Fault
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
 from flag_harness.faults.fault import Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
@@ -49,10 +49,12 @@ def parse_signal(text: str) -> tuple[str, Fault]:
     name, _, rest = text.partition("/")
     point, _, number = rest.partition(":on=")
     if name not in SIGNALS:
-        raise HarnessError(f"--harness-interrupt={text}: there is no signal {name!r}; {nearest_name(name, SIGNALS)}")
+        raise HarnessError(
+            f"--harness-interrupt={text}: there is no signal {name!r}; {nearest_name_hint(name, SIGNALS)}"
+        )
     if point not in ALL_POINTS:
         raise HarnessError(
-            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
+            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name_hint(point, ALL_POINTS)}"
         )
     if not (number or "1").isdecimal() or int(number or 1) < 1:
         raise HarnessError(f"--harness-interrupt={text}: on={number} is no number from 1; type {name}/{point}:on=1")

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from flag_harness.errors import HarnessError
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.simulator import Block, Call, ScenarioTurn
 
 LONG_TEXT = "All of it, word for word. " * 800
@@ -48,7 +48,7 @@ def parse_surprise(text: str) -> Surprise:
     """Parse a surprise such as `cut_call:on=2`. Raise `HarnessError` if no surprise has this name."""
     name, _, number = text.partition(":on=")
     if name not in SURPRISES:
-        raise HarnessError(f"there is no surprise {name!r}; {nearest_name(name, SURPRISES)}")
+        raise HarnessError(f"there is no surprise {name!r}; {nearest_name_hint(name, SURPRISES)}")
     if not (number or "1").isdecimal() or int(number or 1) < 1:
         raise HarnessError(f"{text!r}: on={number} must be 1 or more; type {name}:on=1")
     return Surprise(SURPRISES[name], int(number or 1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from flag_harness.errors import HarnessError
-from flag_harness.flag import nearest_name
+from flag_harness.flag import nearest_name_hint
 from flag_harness.sweep.judge.observation import ObservedToolCall
 from flag_harness.sweep.judge.tools import TOOL_ERROR
 
@@ -89,7 +89,7 @@ def parse_tool_trouble(text: str) -> ToolTrouble:
     """Parse a tool trouble such as `tool_raises:on=2`. Raise `HarnessError` if no tool trouble has this name."""
     name, _, number = text.partition(":on=")
     if name not in TOOL_TROUBLES:
-        raise HarnessError(f"there is no tool trouble {name!r}; {nearest_name(name, TOOL_TROUBLES)}")
+        raise HarnessError(f"there is no tool trouble {name!r}; {nearest_name_hint(name, TOOL_TROUBLES)}")
     if not (number or "1").isdecimal() or int(number or 1) < 1:
         raise HarnessError(f"{text!r}: on={number} must be 1 or more; type {name}:on=1")
     return ToolTrouble(TOOL_TROUBLES[name], int(number or 1))
