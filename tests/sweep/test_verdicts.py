@@ -74,6 +74,19 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
     assert ("failed", (("turn lost", reason),)) == _judge(observed)
 
 
+@pytest.mark.parametrize("value", [{}, {"a": 2}, '{"a": 2'])
+def test_a_call_that_was_cut_off_and_repaired_is_found(value: object) -> None:
+    """The agent keeps the call under its id, with a part of its input or none."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "add"}
+    cut = _exchange([ASK], {**call, "input": '{"a": 2'})
+    cut = replace(cut, answer=replace(cut.answer, complete=False))
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "b is missing", "is_error": True}
+    turns = [ASK, {"role": "assistant", "content": [{**call, "input": value}]}, {"role": "user", "content": [result]}]
+    outcome, findings = _judge(replace(FIRED, exchanges=(cut, _exchange(turns, TEXT))))
+    assert "failed" == outcome
+    assert ["cut answer kept"] == [oracle for oracle, _ in findings]
+
+
 def _with_results(*results: tuple[str, str]) -> ObservedExchange:
     """Return a prompt with two calls of a tool, and results by the ids of calls."""
     calls = [{"type": "tool_use", "id": item, "name": "stock", "input": {"item": item}} for item in ("socks", "shoes")]

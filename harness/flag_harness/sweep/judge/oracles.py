@@ -127,10 +127,24 @@ def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) 
     whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
     whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
+    cut_ids = _answered_call_ids(observed, is_complete=False) - _answered_call_ids(observed, is_complete=True)
     for one in observed.prompts():
-        if kept := [line for line in request_lines(one) if line in cut]:
-            return f"a request holds part of an answer that was cut off, as if it were complete: {kept[0][1]}"
+        kept = [line[1] for line in request_lines(one) if line in cut]
+        kept += ["tool_use" for block in blocks_of(one, "assistant") if _call_id(block) in cut_ids]
+        if kept:
+            return f"a request holds part of an answer that was cut off, as if it were complete: {kept[0]}"
     return ""
+
+
+def _answered_call_ids(observed: TestObservation, *, is_complete: bool) -> set[str]:
+    """Return the ids of the calls in complete answers, or in those that were cut off."""
+    answers = [one.answer for one in observed.prompts() if one.is_complete == is_complete]
+    return {call for answer in answers for block in answer.blocks if (call := _call_id(block))}
+
+
+def _call_id(block: Mapping[str, Any]) -> str:
+    """Return the id of a call, which an agent keeps even if it changes the input, or an empty string."""
+    return str(block.get("id") or "") if block.get("type") == "tool_use" else ""
 
 
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
