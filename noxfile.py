@@ -190,6 +190,46 @@ def node(session: nox.Session) -> None:
     session.run("pytest", "tests/cli/test_serve.py", "-k", "node", *session.posargs, env={"NODE_PATH": modules})
 
 
+AGENTS: dict[str, tuple[str, ...]] = {
+    "loop": (),
+    "tool_runner": (),
+    "pydantic_ai": ("pydantic-ai-slim[anthropic]==2.68.0",),
+    "langchain": ("langchain==1.5.2", "langchain-anthropic==1.7.10"),
+    "chatlas": ("chatlas[anthropic]==0.23.0",),
+    "litellm": ("litellm==1.110.2",),
+    "node": (),
+    "claude_cli": ("claude-agent-sdk==0.2.189",),
+}
+"""The folders of tests/agents, and what each needs besides the package and the SDK."""
+NODE_PACKAGES = {"node": "@anthropic-ai/sdk@1.10.0"}
+QUICK_KINDS = "baseline or overloaded or unauthorized or clean_end or cut_call or cancelled or sigint or sigkill"
+SLOW_AGENTS = {"claude_cli": ("-k", QUICK_KINDS, "--harness-sweep=faults,surprises,interrupts,kills")}
+"""Agents whose process takes seconds to start, with the kinds of troubles to try on them."""
+REAL_FAULTS = {
+    "langchain": "clean_end:at=mid_partial_json,on=1",
+    "chatlas": "clean_end:at=mid_partial_json,on=1",
+}
+"""Faults that agents do not survive: a call that was cut off runs, or is kept."""
+
+
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("agent", list(AGENTS), ids=list(AGENTS))
+def agents(session: nox.Session, agent: str) -> None:
+    """An agent of another project, swept by its ordinary test: it fails as `known.json` in its folder says."""
+    session.install("-e", ".[serve]", "pytest", *AGENTS[agent])
+    environment = {}
+    if agent in NODE_PACKAGES:
+        folder = session.create_tmp()
+        session.run("npm", "install", "--prefix", folder, NODE_PACKAGES[agent], external=True)
+        environment["NODE_PATH"] = str(Path(folder, "node_modules").resolve())
+    command = ("pytest", "-p", "no:cacheprovider", "-q")
+    sweep = SLOW_AGENTS.get(agent, ("--harness-sweep",))
+    with session.chdir(f"tests/agents/{agent}"):
+        session.run(*command, *sweep, "--harness-sweep-baseline=known.json", *session.posargs, env=environment)
+        if agent in REAL_FAULTS:
+            session.run(*command, "--harness-sweep", f"--harness-fault={REAL_FAULTS[agent]}", success_codes=[1])
+
+
 @nox.session(venv_backend="virtualenv")
 def browser(session: nox.Session) -> None:
     """The report and `flag-harness ui` in Chromium, which must be installed, with what axe-core finds."""

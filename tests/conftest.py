@@ -21,7 +21,7 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.load_profile("deep" if DEEP else "normal")
 
 pytest_plugins = ["pytester", "tests.loopback", "tests.chromium", "tests.warm_python"]
-collect_ignore = ["pins", "streamlit_agent", "warm"]
+collect_ignore = ["agents", "pins", "streamlit_agent", "warm"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
