@@ -34,6 +34,7 @@ class FrameEdit:
         return self._encode_frames(self._edit(Chunk(piece.at, b"".join(events)))) if events else []
 
     def _encode_frames(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Return the edited pieces with their events encoded as AWS frames."""
         out: list[Piece] = []
         for piece in pieces:
             if isinstance(piece, Chunk):

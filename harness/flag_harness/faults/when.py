@@ -114,7 +114,8 @@ def _flag_names(combination: str) -> frozenset[str]:
     return frozenset(combination.split("+"))
 
 
-def _check_on(value: object) -> frozenset[int]:
+def _parse_request_numbers(value: object) -> frozenset[int]:
+    """Return the argument `on` as a set of request numbers. Raise `FaultError` if it is invalid."""
     if isinstance(value, Collection) and not isinstance(value, str) and value:
         return frozenset(checks.require_whole_number("on", one) for one in value)
     if isinstance(value, (Collection, bool)) or not isinstance(value, int) or value < 1:
@@ -122,13 +123,14 @@ def _check_on(value: object) -> frozenset[int]:
     return frozenset({value})
 
 
-def _check_probability(value: object) -> float:
+def _require_probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
         raise checks.argument_error("probability", value, "a number above 0 and up to 1")
     return value
 
 
-def _check_path(value: object) -> frozenset[str]:
+def _parse_paths(value: object) -> frozenset[str]:
+    """Return the argument `path` as a set of paths. Raise `FaultError` if it is invalid."""
     paths = [value] if isinstance(value, str) else value
     if not isinstance(paths, Collection) or not paths or not all(map(_is_path, paths)):
         raise checks.argument_error("path", value, "a path such as /v1/messages, or a collection of them")
@@ -139,13 +141,14 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and value.startswith(("/", "*")) and value != "/"
 
 
-def _check_when(value: object) -> Any:
+def _require_function(value: object) -> Any:
     if not callable(value):
         raise checks.argument_error("when", value, "a function that takes a Request and returns a bool")
     return value
 
 
-def _check_combination(value: object) -> frozenset[str]:
+def _parse_combinations(value: object) -> frozenset[str]:
+    """Return the argument `combination` as a set of combination ids. Raise `FaultError` if it is invalid."""
     ids = [value] if isinstance(value, str) else value
     if not isinstance(ids, Collection) or not ids or not all(isinstance(one, str) and one for one in ids):
         raise checks.argument_error("combination", value, "the id of a flag combination, or a collection of them")
@@ -153,13 +156,13 @@ def _check_combination(value: object) -> frozenset[str]:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "on": _check_on,
+    "on": _parse_request_numbers,
     "every": lambda value: checks.require_whole_number("every", value),
     "until": lambda value: checks.require_whole_number("until", value),
-    "probability": _check_probability,
+    "probability": _require_probability,
     "seed": lambda value: checks.require_whole_number("seed", value, least=0),
-    "path": _check_path,
-    "when": _check_when,
-    "combination": _check_combination,
+    "path": _parse_paths,
+    "when": _require_function,
+    "combination": _parse_combinations,
 }
 CONDITION_ARGUMENTS = tuple(field.name for field in fields(FaultCondition))

@@ -48,20 +48,20 @@ def read_timeout(
     if at is None:
         return _make_connection_break("read_timeout", late)
 
-    def act(point: PointContext) -> StreamChange:
+    def cut_stream(point: PointContext) -> StreamChange:
         return StreamChange((Cut(point.at + late, "read_timeout"),))
 
-    def body(data: bytes, moment: float) -> tuple[Piece, ...]:
+    def cut_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), Cut(moment + late, "read_timeout"))
 
-    return make_point_effect(at, occurrence, act, body)
+    return make_point_effect(at, occurrence, cut_stream, cut_body)
 
 
 def _make_connection_break(how: CutKind, moment: float) -> Effect:
     """Return the effect that the connection breaks at a moment, in seconds after the request."""
 
-    def effect(due: DueRequest) -> Response:
+    def break_connection(due: DueRequest) -> Response:
         due.fire()
         return (Cut(moment, how),)
 
-    return effect
+    return break_connection

@@ -49,7 +49,7 @@ def clean_end(
 def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
     """The answer is a 200 without a body. The request does not reach the upstream."""
 
-    def effect(due: DueRequest) -> Response:
+    def answer_without_body(due: DueRequest) -> Response:
         due.fire()
         streams = decode_json_object(due.request.body).get("stream") is True
         content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
@@ -57,19 +57,19 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
             content_type = AWS_CONTENT_TYPE
         return (Head(0.0, 200, (("content-type", content_type),)), End(0.0))
 
-    return effect
+    return answer_without_body
 
 
 def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
     """Return the effect that an answer ends at a point with the piece that `last` makes, a `Cut` or an `End`."""
     checks.require_optional("torn", torn, bool, "true or false")
 
-    def act(point: PointContext) -> StreamChange | None:
+    def end_stream(point: PointContext) -> StreamChange | None:
         half = point.event[: len(point.event) // 2] if torn else b""
         is_unchanged = not point.event and (torn or last is End)
         return None if is_unchanged else StreamChange((Chunk(point.at, half), last(point.at)))
 
-    def halve(body: bytes, moment: float) -> tuple[Piece, ...]:
+    def end_body(body: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, body[: len(body) // 2]), last(moment))
 
-    return make_point_effect(at, occurrence, act, halve)
+    return make_point_effect(at, occurrence, end_stream, end_body)

@@ -40,41 +40,41 @@ def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effe
 def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     """The body begins with a byte order mark."""
 
-    def effect(due: DueRequest) -> Edit:
+    def edit_answer(due: DueRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
-        def mark(chunk: Chunk) -> list[Chunk]:
+        def add_mark(chunk: Chunk) -> list[Chunk]:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
-        edit = ChunkEdit(due, mark, "first byte")
+        edit = ChunkEdit(due, add_mark, "first byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
-    return effect
+    return edit_answer
 
 
 @fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The last string in the event after a point contains a byte that is not valid UTF-8."""
 
-    def act(point: PointContext) -> StreamChange | None:
+    def insert_invalid_byte(point: PointContext) -> StreamChange | None:
         before, quote, after = point.event.rpartition(b'"')
         return StreamChange((Chunk(point.at, before + b"\xff" + quote + after),)) if quote else None
 
-    return make_point_effect(at, occurrence, act)
+    return make_point_effect(at, occurrence, insert_invalid_byte)
 
 
 @fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)
 def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     """Every character that has more than one byte is split over two chunks."""
 
-    def split(chunk: Chunk) -> list[Chunk]:
+    def split_characters(chunk: Chunk) -> list[Chunk]:
         return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
 
-    def effect(due: DueRequest) -> Edit:
-        edit = ChunkEdit(due, split, "character of more than one byte")
+    def edit_answer(due: DueRequest) -> Edit:
+        edit = ChunkEdit(due, split_characters, "character of more than one byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
-    return effect
+    return edit_answer
 
 
 @fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)
@@ -82,8 +82,8 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
     """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)
 
-    def effect(due: DueRequest) -> Edit:
-        def edit(piece: object) -> tuple[object, ...]:
+    def edit_answer(due: DueRequest) -> Edit:
+        def replace_content_type(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)
             due.fire()
@@ -93,6 +93,6 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
                 ),
             )
 
-        return edit  # type: ignore[return-value]
+        return replace_content_type  # type: ignore[return-value]
 
-    return effect
+    return edit_answer

@@ -19,11 +19,11 @@ def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Ef
     """Nothing arrives for `seconds`, then the whole answer arrives."""
     late = checks.require_seconds("seconds", seconds)
 
-    def effect(due: DueRequest) -> Edit:
+    def delay_answer(due: DueRequest) -> Edit:
         due.fire()
         return lambda piece: (replace(piece, at=piece.at + late),)
 
-    return effect
+    return delay_answer
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="does not apply", points=STREAM_POINTS)
@@ -60,7 +60,7 @@ def ping_only(
     checks.require_seconds("interval", interval)
     checks.require_one_of("then", then, ("end", "reset", "resume"))
 
-    def act(point: PointContext) -> StreamChange:
+    def send_pings(point: PointContext) -> StreamChange:
         pings = tuple(Chunk(point.at + interval * nth, PING) for nth in range(1, count + 1))
         late = interval * count
         moment = point.at + late
@@ -71,7 +71,7 @@ def ping_only(
             last = Chunk(moment, point.event)
         return StreamChange((*pings, last), delay=late)
 
-    return make_point_effect(at, occurrence, act)
+    return make_point_effect(at, occurrence, send_pings)
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
@@ -80,11 +80,11 @@ def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionAr
     checks.require_whole_number("size", size)
     checks.require_seconds("interval", interval)
 
-    def split(chunk: Chunk) -> list[Chunk]:
+    def split_chunk(chunk: Chunk) -> list[Chunk]:
         starts = range(0, len(chunk.data), size)
         return [
             Chunk(chunk.at + interval * nth, chunk.data[start : start + size])
             for nth, start in enumerate(starts, start=1)
         ]
 
-    return lambda due: ChunkEdit(due, split, f"chunk of more than {size} bytes")
+    return lambda due: ChunkEdit(due, split_chunk, f"chunk of more than {size} bytes")

@@ -54,7 +54,7 @@ def stream_error(
         raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
     text = MESSAGES[kind] if message is None else checks.require_text("message", message)
 
-    def act(point: PointContext) -> StreamChange:
+    def send_error_event(point: PointContext) -> StreamChange:
         spaces = point.random.randint(0, _MOST_PADDING) if padding is None else padding
         error: dict[str, object] = {
             "type": "error",
@@ -66,4 +66,4 @@ def stream_error(
         event = encode_event("error", data[:-1] + " " * spaces + "}")
         return StreamChange((Chunk(point.at, event), End(point.at)))
 
-    return make_point_effect(at, occurrence, act)
+    return make_point_effect(at, occurrence, send_error_event)

@@ -85,6 +85,7 @@ def _last_call(turn: ScenarioTurn) -> Call:
 
 
 def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn cut off by `max_tokens` in the middle of its last call's input."""
     blocks, call = _visible_blocks(turn), _last_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
     cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
@@ -92,7 +93,8 @@ def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     return _with_content(turn, [*kept, Block(call=cut)], "max_tokens")
 
 
-def _cut_call_before_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _cut_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn cut off by `max_tokens` before the input of its last call."""
     blocks, call = (
         _visible_blocks(turn),
         msgspec.structs.replace(_last_call(turn), input={}, partial_json=None),
@@ -111,11 +113,13 @@ def _make_text_cut(stop_reason: str) -> TurnEdit:
     return edit
 
 
-def _refused_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _refuse_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with the stop reason `refusal` after its call."""
     return _with_content(turn, _visible_blocks(turn), "refusal")
 
 
-def _parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+    """Return the turn with other calls of the test added, or None if there are no others."""
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
     return (
@@ -123,44 +127,52 @@ def _parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn |
     )
 
 
-def _same_call_twice(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _repeat_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with its last call twice."""
     return _with_content(turn, [*_visible_blocks(turn), Block(call=_last_call(turn))], None)
 
 
-def _unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _call_unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with a call of a tool that does not exist."""
     return _with_content(turn, [Block(call=Call(name="no_such_tool", input={"value": 1}))], None)
 
 
-def _invalid_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _make_input_invalid(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with an unknown argument in its last call."""
     call = msgspec.structs.replace(_last_call(turn), input={"no_such_argument": True}, partial_json=None)
     return _with_content(turn, [Block(call=call)], None)
 
 
-def _text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _add_text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with a text after its call."""
     return _with_content(turn, [*_visible_blocks(turn), Block(text="I wait for the result.")], "tool_use")
 
 
-def _empty_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _remove_content(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn without any content."""
     return msgspec.structs.replace(
         turn, thinking=None, text=None, calls=(), blocks=(), stop_reason="end_turn", output_tokens=2
     )
 
 
-def _long_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _lengthen_texts(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with a very long text added to each of its texts."""
     blocks = [
         msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible_blocks(turn)
     ]
     return _with_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
 
 
-def _redacted_thinking(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+def _redact_thinking(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+    """Return the turn with a redacted thinking block added, or None if it has no thinking."""
     if not any(block.thinking is not None for block in turn.content):
         return None
     blocks = [Block(redacted_thinking="what nobody may read"), *turn.content]
     return msgspec.structs.replace(turn, thinking=None, text=None, calls=(), blocks=tuple(blocks))
 
 
-def _unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _set_unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    """Return the turn with a stop reason that does not exist in the API."""
     return msgspec.structs.replace(turn, stop_reason="novelty")
 
 
@@ -171,29 +183,29 @@ SURPRISES: Mapping[str, SurpriseKind] = {
         SurpriseKind(
             "cut_call_before_input",
             "`max_tokens` cuts the answer off before a call's input, which is then `{}`",
-            _cut_call_before_input,
+            _cut_before_call_input,
             "call",
         ),
         SurpriseKind(
             "cut_text", "`max_tokens` cuts the answer off inside a text", _make_text_cut("max_tokens"), "text"
         ),
-        SurpriseKind("empty_answer", "`end_turn` without any content", _empty_answer),
+        SurpriseKind("empty_answer", "`end_turn` without any content", _remove_content),
         SurpriseKind("refusal", "the model refuses in the middle of a text", _make_text_cut("refusal")),
-        SurpriseKind("refused_call", "the model refuses after a call, which must not run", _refused_call, "call"),
+        SurpriseKind("refused_call", "the model refuses after a call, which must not run", _refuse_call, "call"),
         SurpriseKind("pause_turn", "the answer pauses after a text, to be continued", _make_text_cut("pause_turn")),
         SurpriseKind(
             "context_window",
             "the context window is full: `model_context_window_exceeded`",
             _make_text_cut("model_context_window_exceeded"),
         ),
-        SurpriseKind("parallel_calls", "several of the test's calls in one answer", _parallel_calls, "call"),
-        SurpriseKind("same_call_twice", "one call twice in one answer, with two ids", _same_call_twice, "call"),
-        SurpriseKind("unknown_tool", "a call of a tool that the request does not offer", _unknown_tool, "call"),
-        SurpriseKind("invalid_input", "a call whose input does not fit the tool's schema", _invalid_input, "call"),
-        SurpriseKind("text_after_call", "a text after the last call", _text_after_call, "call"),
-        SurpriseKind("long_answer", "20,000 characters more, in about a thousand deltas", _long_answer, "text"),
-        SurpriseKind("redacted_thinking", "a `redacted_thinking` block before the thinking", _redacted_thinking),
-        SurpriseKind("unknown_stop_reason", "a stop reason that no SDK knows", _unknown_stop_reason),
+        SurpriseKind("parallel_calls", "several of the test's calls in one answer", _add_parallel_calls, "call"),
+        SurpriseKind("same_call_twice", "one call twice in one answer, with two ids", _repeat_call, "call"),
+        SurpriseKind("unknown_tool", "a call of a tool that the request does not offer", _call_unknown_tool, "call"),
+        SurpriseKind("invalid_input", "a call whose input does not fit the tool's schema", _make_input_invalid, "call"),
+        SurpriseKind("text_after_call", "a text after the last call", _add_text_after_call, "call"),
+        SurpriseKind("long_answer", "20,000 characters more, in about a thousand deltas", _lengthen_texts, "text"),
+        SurpriseKind("redacted_thinking", "a `redacted_thinking` block before the thinking", _redact_thinking),
+        SurpriseKind("unknown_stop_reason", "a stop reason that no SDK knows", _set_unknown_stop_reason),
         SurpriseKind("plain_answer", "plain JSON in answer to a request for a stream", None),
     )
 }
