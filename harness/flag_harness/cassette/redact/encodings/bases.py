@@ -18,6 +18,7 @@ _BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0
 
 
 def _letters_without_bit(bit: int) -> str:
+    """Return a pattern for the base32 letters whose 5-bit values do not have this bit."""
     return f"[{''.join(letter for index, letter in enumerate(_BASE32_LETTERS) if not index & bit)}]"
 
 
@@ -39,7 +40,7 @@ _ASCII_STARTS = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
 
 
 def base32_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the base32 in a text that contains text, decoded."""
+    """Decode and yield the parts of a text that are base32 of ASCII text."""
     last = 0
     for start, _ in letter_runs(text, _BASE32_TABLE, _SHORTEST_BASE32):
         if start >= last and (match := _BASE32.match(text, start)):
@@ -56,7 +57,7 @@ def _encode_base32(text: str) -> str:
 
 
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
-    """Yield the words of a text that are base85 of ASCII text, decoded."""
+    """Decode and yield the words of a text that are base85 of ASCII text."""
     for start, stop in letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
         for first in range(start, start + 5):  # up to four characters may precede it
             # to save time, see whether it can be ASCII text before decoding it
@@ -65,7 +66,7 @@ def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
 
 
 def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
-    """Yield a word decoded, without the characters at its end that belong to no base85."""
+    """Decode and yield a word as base85, without up to five characters at its end that do not belong to it."""
     for stop in range(len(word), len(word) - 6, -1) if _ONLY_IN_BASE85.search(word) else ():
         with suppress(ValueError):
             text = base64.b85decode(word[:stop]).decode(*UTF8)

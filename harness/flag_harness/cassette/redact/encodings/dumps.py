@@ -30,7 +30,10 @@ _SHORTEST_WORD, _LONGEST_WORD = 16, 400
 
 
 def dump_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the hexadecimal dumps in a text, decoded. A dump begins at an offset with four zeros, or follows one."""
+    """Decode and yield the hexadecimal dumps in a text, such as those of `xxd`.
+
+    A text without an offset that begins with four zeros is skipped.
+    """
     if not _DUMP_START.search(text):
         return
     lines: list[re.Match[str]] = []
@@ -44,6 +47,7 @@ def dump_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def _dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
+    """Decode the lines of one dump."""
     data = b"".join(bytes.fromhex(line[1]) for line in lines)
     return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*UTF8), _encode_dump)
 
@@ -58,7 +62,7 @@ def _encode_dump(text: str) -> str:
 
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the lists of decimal numbers in a text that are ASCII text, decoded."""
+    """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
     for start, stop in letter_runs(text, _DECIMALS_TABLE, _SHORTEST_DECIMALS):
         for match in _DECIMALS.finditer(text, start, stop):
             decoded = "".join(chr(int(number)) for number in _SEPARATOR.split(match[0]))
@@ -70,9 +74,9 @@ def _encode_decimals(text: str) -> str:
 
 
 def broken_word_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield each word that is broken over lines and may be a key, joined: it has letters and digits.
+    """Join and yield each word that is broken over lines and may be a key, because it has letters and digits.
 
-    Only words that end a line and begin the next one, without spaces, are joined.
+    A word counts as broken if it ends a line and the next line begins with a word, without spaces.
     """
     position = text.find("\n")
     while position >= 0:
