@@ -1,6 +1,6 @@
-"""Makes the pictures of docs/streamlit.md anew: the chat in Chromium, on the simulator.
+"""Makes the pictures of docs/streamlit.md and docs/record.md anew: the chat and a report in Chromium, on the simulator.
 
-python docs/screenshots.py      needs the extra `ui`, `pip install playwright`, and a Chromium on the PATH
+python docs/screenshots.py      needs the extras `ui` and `report`, `pip install playwright`, and a Chromium on the PATH
 """
 
 import os
@@ -99,6 +99,24 @@ def take_pictures(page: Any) -> None:
     page.screenshot(path=IMAGES / "stop.png")
 
 
+def build_demo_report(folder: Path) -> Path:
+    """Run the demo, and return the path of a report on its run."""
+    harness, environ = (sys.executable, "-m", "flag_harness.cli"), {**os.environ, "HOME": str(folder)}
+    subprocess.run((*harness, "demo", "--keep", "demo"), cwd=folder, env=environ, stdout=subprocess.DEVNULL, check=True)
+    report = folder / "demo" / "report.html"
+    subprocess.run((*harness, "report", "build", "run.jsonl", "-o", report.name), cwd=report.parent, check=True)
+    return report
+
+
+def take_report_pictures(page: Any, report: Path) -> None:
+    """Take a picture of the top of a report, and of the conversation of a failed run."""
+    page.goto(report.as_uri())
+    page.screenshot(path=IMAGES / "report.png")
+    page.locator("#matrix button.failed").first.click()
+    page.locator("#details dl").first.wait_for()
+    page.screenshot(path=IMAGES / "report-run.png")
+
+
 def main() -> None:
     """Take the pictures."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -111,6 +129,7 @@ def main() -> None:
         page.set_default_timeout(60_000)
         page.goto(url)
         take_pictures(page)
+        take_report_pictures(page, build_demo_report(Path(folder)))
         browser.close()
 
 

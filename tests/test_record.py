@@ -137,6 +137,14 @@ def test_what_is_no_record_is_one_clear_error(text: str, words: str, tmp_path: P
     assert str(caught.value).startswith(f"{path}:{words}")
 
 
+def test_flags_keep_the_order_in_which_they_are_declared(tmp_path: Path) -> None:
+    """Those of a record without an order are in the order of the alphabet."""
+    flags: dict[str, dict[str, object]] = {"tools": {}, "memory": {}, "cache": {}}
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(encode_record(RunHeader(flags=flags, flag_order=("tools", "memory", "gone")), ()))
+    assert ["tools", "memory", "cache"] == list(load_record(path).header.flags)
+
+
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     """So is a folder."""
     for path in (tmp_path / "absent.jsonl", tmp_path):

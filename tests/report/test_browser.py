@@ -59,6 +59,8 @@ def test_a_cell_opens_its_requests_and_closes_again(open_report: Callable[..., t
     dialog = _open_first_cell(page)
     assert "test_agent_answers_question_0[off]" in dialog.inner_text()
     assert 3 == dialog.locator("tbody tr").count()
+    command = "pytest 'tests/test_area_0.py::test_agent_answers_question_0[off]' --harness-upstream=simulator"
+    assert command == dialog.locator("dd code").inner_text()
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     for _ in range(3):
@@ -85,10 +87,13 @@ def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..
     assert [] == troubles
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], scheme: str) -> None:
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["desk", "dark", "phone"])
+def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], options: dict[str, Any]) -> None:
     """In the page and in the details of a cell; contrast is part of it."""
-    page, _ = open_report(4, color_scheme=scheme, bypass_csp=True)  # axe is a script of its own
+    page, _ = open_report(4, bypass_csp=True, **options)  # axe is a script of its own
     load_axe(page)
     assert [] == axe_violations(page)
     _open_first_cell(page)
@@ -97,7 +102,7 @@ def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], sc
 
 def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
     """Only tables scroll sideways."""
-    page, _ = open_report(4, viewport={"width": 360, "height": 740}, is_mobile=True)
+    page, _ = open_report(4, **PHONE)
     assert 360 == page.evaluate("document.documentElement.scrollWidth")
 
 
@@ -105,6 +110,7 @@ def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[
     """With all conversations, and a cell of them as well; all are there soon after."""
     page, troubles = open_report(1000)
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    print(f"1,000 tests under 8 combinations open in {timing:.2f} s")
     assert timing < MOST_SECONDS_TO_OPEN
     _open_first_cell(page)
     page.keyboard.press("Escape")

@@ -220,9 +220,11 @@ def _decode_header(path: Path, line: bytes) -> RunHeader:
             f"{path}:1: format {version}, and this flag-harness reads up to {FORMAT}; install the release that wrote it"
         )
     try:
-        return _header_decoder.decode(line)
+        header = _header_decoder.decode(line)
     except msgspec.DecodeError as error:
         raise RecordError(f"{path}:1: {error}") from None
+    declared = [name for name in header.flag_order if name in header.flags]  # the file has them in alphabetical order
+    return msgspec.structs.replace(header, flags={name: header.flags[name] for name in (*declared, *header.flags)})
 
 
 def _decode_row(path: Path, number: int, line: bytes) -> RunRow:

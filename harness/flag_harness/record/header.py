@@ -40,6 +40,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
         flags: the declared flags by name, each with its source, its values and its default.
+        flag_order: the names of the flags in the order in which they are declared.
         files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
         content: what was kept of failed tests: `none`, `masked` or `full`.
         shards: the number of runs that were merged into this record.
@@ -59,6 +60,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     is_dirty: bool = False
     options: tuple[str, ...] = ()
     flags: dict[str, dict[str, Any]] = {}
+    flag_order: tuple[str, ...] = ()
     files: dict[str, str] = {}
     content: str = "none"
     shards: int = 1

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record.conversation import Conversation, Passage
 
-_MOST_CHARACTERS = 20_000
-"""Longer texts are cut."""
+_MOST_CHARACTERS = 1_000_000
+"""Longer texts are cut. The longest answer of a model, 128,000 tokens, is half as long."""
 _ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
 

@@ -233,6 +233,7 @@ class RunRecorder:
             is_dirty=is_dirty,
             options=tuple(_options_for_header(self._config)),
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
+            flag_order=tuple(flag.name for flag in all_flags(self._config)),
             content=report_content(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
             shard=str(self._config.stash[SHARD] or ""),

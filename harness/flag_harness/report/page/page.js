@@ -54,7 +54,9 @@
     for (const [name, value] of pairs) {
       if (value === undefined || value === "") continue;
       const pair = element("div");
-      pair.append(element("dt", name), element("dd", value));
+      const cell = element("dd", value instanceof Node ? undefined : value);
+      if (value instanceof Node) cell.append(value);
+      pair.append(element("dt", name), cell);
       made.append(pair);
     }
     return made;
@@ -115,7 +117,7 @@
       ["Recorded at", row.recorded_at && age(row.recorded_at)], ["Answered by", row.answered_by],
       ["Left out of effects", row.excluded], ["Budget", row.budget && text(row.budget)],
       ["Betas that were dropped", row.dropped_betas?.join(", ")],
-      ["To run it again", element("code", row.command)],
+      ["To run it again", row.command && element("code", row.command)],
     ]));
     if (row.requests) made.append(requestTable(row));
     else made.append(element("p", "It sent no request."));
