@@ -20,8 +20,9 @@ import numpy as np
 
 from flag_harness.analysis.verdict import betting
 from flag_harness.analysis.verdict.betting import HarmPlayers, SafetyPlayers
-from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, StratumTest
+from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
+from flag_harness.analysis.verdict.stratum_test import FAR, FAR_SHARE, StratumTest, safety_p_value
 
 SAFE_ALPHA = DEFAULT_ALPHA / 2
 DOLLARS_PER_TRIAL = 0.01
@@ -87,14 +88,15 @@ class Wealth:
         self._players = players
         self._wealths = [np.full(shape, wealth) for wealth in players.first_wealth]
         self._rounds, self._squares = 0, np.zeros(shape)
-        self.largest = np.ones(shape)
+        self.now, self.largest = np.ones(shape), np.ones(shape)
 
     def add(self, differences: np.ndarray) -> None:
         """Add one round of each trial."""
         gains = differences - self._players.null_mean
         for wealth, stake in zip(self._wealths, self._stakes(), strict=True):
             wealth *= 1 + stake * gains
-        np.maximum(self.largest, np.minimum(sum(self._wealths), 1e300), out=self.largest)
+        self.now = np.minimum(sum(self._wealths), 1e300)
+        np.maximum(self.largest, self.now, out=self.largest)
         self._rounds += 1
         self._squares += differences * differences
 
@@ -104,6 +106,26 @@ class Wealth:
         square, margin = betting.estimated_mean_square(self._rounds, self._squares), self._players.margin
         largest = betting._LARGEST_SHARE / (1 - margin)
         return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
+
+
+class Safety:
+    """The evidence of SAFE in many trials, as `safety_p_value` computes it for one: strata are the second last axis."""
+
+    def __init__(self, margin: float, shape: tuple[int, ...]) -> None:
+        self._near, self._far = Wealth(SafetyPlayers(margin), shape), Wealth(SafetyPlayers(FAR * margin), shape)
+        self._best = np.ones((*shape[:-2], shape[-1]))
+
+    def add(self, gains: np.ndarray) -> None:
+        """Add one round of each trial."""
+        self._near.add(gains)
+        self._far.add(gains)
+        weaker = np.minimum(self._near.now, self._far.now * FAR_SHARE)
+        np.maximum(self._best, weaker.min(axis=-2), out=self._best)
+
+    @property
+    def p_values(self) -> np.ndarray:
+        """Return the p-value of each flag and trial."""
+        return 1 / self._best
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +141,21 @@ def simulate_case(case: Case, trials: int, seed: int) -> Outcome:
     """Run all trials of a case, with a look after every round. A decided flag stays as it is."""
     random_ = np.random.default_rng(seed)
     shape = (case.flags, len(case.strata), trials)
-    harm, safety = Wealth(HarmPlayers(), shape), Wealth(SafetyPlayers(case.margin), shape)
+    harm, safety = Wealth(HarmPlayers(), shape), Safety(case.margin, shape)
     failed, passed = np.zeros((case.flags, trials), bool), np.zeros((case.flags, trials), bool)
     rounds = np.full((case.flags, trials), NEVER)
-    harm_p, safe_p = np.ones(shape), np.ones(shape)
+    harm_p, safe_p = np.ones(shape), np.ones((case.flags, trials))
     for number in range(1, case.rounds + 1):
         gains = np.stack([np.stack([arms.gains(random_, trials) for arms in case.strata]) for _ in range(case.flags)])
         harm.add(-gains)
         safety.add(gains)
-        is_open = (rounds == NEVER)[:, None, :]
-        harm_p, safe_p = np.where(is_open, 1 / harm.largest, harm_p), np.where(is_open, 1 / safety.largest, safe_p)
-        if harm_p.min() > DEFAULT_ALPHA and safe_p.max(axis=1).min() > SAFE_ALPHA:
+        is_open = rounds == NEVER
+        harm_p = np.where(is_open[:, None, :], 1 / harm.largest, harm_p)
+        safe_p = np.where(is_open, safety.p_values, safe_p)
+        if harm_p.min() > DEFAULT_ALPHA and safe_p.min() > SAFE_ALPHA:
             continue
         is_harmed = holm(harm_p.reshape(-1, trials), DEFAULT_ALPHA).reshape(shape).any(axis=1)
-        is_safe = holm(safe_p.max(axis=1), SAFE_ALPHA)
+        is_safe = holm(safe_p, SAFE_ALPHA)
         is_new = (rounds == NEVER) & (is_harmed | is_safe)
         failed |= is_new & is_harmed
         passed |= is_new & is_safe & ~is_harmed
@@ -156,14 +179,15 @@ def check_against_package(rounds: int = 300) -> None:
     """Raise `AssertionError` if the wealths or rejections of this file differ from those of the package."""
     random_ = np.random.default_rng(7)
     for margin in (0.03, 0.05, 0.10):
-        ours = Wealth(HarmPlayers(), (1,)), Wealth(SafetyPlayers(margin), (1,))
-        test = StratumTest(margin)
-        for gain in random_.choice([-1.0, -0.25, 0.0, 0.0, 0.0, 1.0], rounds):
-            test.add(float(gain))
-            ours[0].add(np.array([-gain]))
-            ours[1].add(np.array([gain]))
-            for wealth, theirs in zip(ours, (test.harm, test.safety), strict=True):
-                assert math.isclose(float(wealth.largest[0]), theirs.largest_wealth, rel_tol=1e-9)
+        harm, safety = Wealth(HarmPlayers(), (2, 1)), Safety(margin, (2, 1))
+        tests = StratumTest(margin), StratumTest(margin)
+        for gains in random_.choice([-1.0, -0.25, 0.0, 0.0, 0.0, 1.0], (rounds, 2, 1)):
+            harm.add(-gains)
+            safety.add(gains)
+            for test, gain, largest in zip(tests, gains[:, 0], harm.largest[:, 0], strict=True):
+                test.add(float(gain))
+                assert math.isclose(float(largest), test.harm.largest_wealth, rel_tol=1e-9)
+        assert math.isclose(float(safety.p_values[0]), safety_p_value(tests), rel_tol=1e-9)
     for _ in range(300):
         p_values = random_.random(8) ** 6
         assert holm(p_values[:, None], DEFAULT_ALPHA)[:, 0].tolist() == holm_rejections(list(p_values), DEFAULT_ALPHA)

@@ -107,6 +107,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
         strata: the groups of tests that the test belongs to, by its marks `harness_stratum`.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
+        refusals: how many requests were refused before they were sent, as by `--harness-max-cost`. Such a run says
+            nothing about the agent. It is 0 in records of earlier versions.
         provider_failures: how many runs before this one the provider of the live API broke, so that they were repeated.
         duration: the real seconds that the decisive phase of the test took.
         misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
@@ -144,6 +146,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
     duration: float = 0.0
+    refusals: int = 0
     provider_failures: int = 0
     sweep: SweepRecord | None = None
 

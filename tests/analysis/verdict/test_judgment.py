@@ -6,6 +6,7 @@ import pytest
 
 from flag_harness.analysis.verdict.judgment import LOSSES, FlagEvidence, Stratum, find_harm_and_safety, judge_flags
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
+from flag_harness.analysis.verdict.stratum_test import rounds_to_pass
 
 TRIALS = 150
 
@@ -120,3 +121,30 @@ def test_holm_rejects_step_by_step() -> None:
 def test_a_flag_that_improves_every_run_excludes_every_loss() -> None:
     """Down to the smallest one of the list."""
     assert LOSSES[0] == Stratum("test", (1.0,) * 2000).smallest_excluded_loss(0.05)
+
+
+def test_strata_must_be_safe_at_the_same_look() -> None:
+    """Luck in one stratum at first does not add up with luck in another one later; the verdict excludes less."""
+    lucky, unlucky = (0.0,) * 60 + (-1.0,) * 3 + (0.0,) * 20, (-1.0,) * 3 + (0.0,) * 140
+    apart = [FlagEvidence("flag", (Stratum(name, gains),)) for name, gains in (("lucky", lucky), ("unlucky", unlucky))]
+    assert ["PASS", "PASS"] == [judge_flags([one])[0].decision for one in apart]
+    [verdict] = judge_flags([FlagEvidence("flag", tuple(one.strata[0] for one in apart))])
+    assert ("INCONCLUSIVE", 0.12) == (verdict.decision, verdict.excluded_loss)
+    assert verdict.rounds_to_pass > 0
+
+
+def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate() -> None:
+    """Both losses are excluded by the same rounds, and the weaker of the two tests is the evidence."""
+    test = Stratum("test", (0.0,) * 40 + (-1.0, 1.0) * 4).test(0.1)
+    wealths = [test.safe_wealths[-1], test.safety.wealth]
+    assert test.far_safety is not None
+    assert min(test.safety.wealth, test.far_safety.wealth / 50) == pytest.approx(wealths[0])
+    assert wealths[0] < wealths[1]
+    assert 0.15 == pytest.approx(-test.far_safety.players.null_mean)
+
+
+def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> None:
+    """A flag may lose at most all."""
+    test = Stratum("test", (0.0,) * 20).test(0.9)
+    assert (None, test.safety.wealth) == (test.far_safety, test.safe_wealths[-1])
+    assert rounds_to_pass(Stratum("test", ()).test(0.9), 0.9, 0.025) < 20

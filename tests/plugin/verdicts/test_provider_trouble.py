@@ -110,3 +110,16 @@ def test_a_negative_number_of_retries_is_refused(pytester: pytest.Pytester) -> N
     """The message says what to give."""
     run = pytester.runpytest_inprocess("--harness-provider-retries=-1")
     run.stderr.fnmatch_lines(["*--harness-provider-retries=-1: give a number of retries from 0"])
+
+
+def test_a_run_that_the_cost_limit_refused_is_not_one_that_the_provider_broke(
+    pytester: pytest.Pytester, api: BrokenApi
+) -> None:
+    """It counts as neither pass nor fail, and runs again if the run is resumed."""
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-max-cost=0.000001")
+    assert "stayed broken" not in run.stdout.str()
+    assert "pass rate" not in run.stdout.str()
+    rows = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text().splitlines()[1:]]
+    assert [("failed", 1)] * 4 == [(row["outcome"], row["refusals"]) for row in rows if "outcome" in row]
+    resume = (*OPTIONS[:2], "--harness-resume=run.jsonl", "--disable-recording", "--harness-max-cost=1")
+    pytester.runpytest_inprocess(*resume).stdout.fnmatch_lines(["resumed: 0 runs of run.jsonl*", "*= 4 passed*"])

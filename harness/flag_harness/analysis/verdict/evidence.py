@@ -27,7 +27,7 @@ _FIGURES: "Mapping[str, Callable[[RunRow], float | None]]" = {
 }
 _OVERLOADED = frozenset({408, 409, 429})
 _Setting: TypeAlias = tuple[tuple[str, str], ...]
-_Cell: TypeAlias = tuple[str, _Setting]
+_CellKey: TypeAlias = tuple[str, _Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,18 @@ def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
 def pass_or_fail_score(row: "RunRow") -> float | None:
     """Return 1 if a run passed and 0 if it failed, or None if the outcome is not due to the agent.
 
-    It is not due to the agent if the run was skipped or refused, or failed in the setup or teardown; or if the last
-    request failed because of the provider: it broke off, or got a status that means trouble at the provider.
+    It is not due to the agent if the run was skipped, failed in the setup or teardown, or had a request refused by the
+    harness; or if the last request failed because of the provider: it broke off, or got a status that means trouble.
     """
     result = _RESULTS.get(row.outcome)
-    if row.phase != "call" or is_provider_failure(row):
+    if row.phase != "call" or row.refusals or is_provider_failure(row):
         return None
     return result
 
 
 def is_provider_failure(row: "RunRow") -> bool:
     """Return whether a run at the live API failed because its last request broke off, or was refused or overloaded."""
-    if _RESULTS.get(row.outcome) != 0.0:
+    if _RESULTS.get(row.outcome) != 0.0 or row.refusals:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
         return False
@@ -94,26 +94,37 @@ def rows_of_both_arms(rows: "Iterable[RunRow]", change: FlagChange) -> "list[Run
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
-    """Return the evidence about each flag change, from the rows of run records.
-
-    Two rows make a round if they belong to the same test and repetition, and differ in this flag alone. The strata are
-    the tests and the groups of tests, each under each setting of the other flags, and all of them together.
-    """
-    kept = [row for row in rows if row.values]
-    return tuple(_flag_evidence(kept, change) for change in changes)
+    """Return the evidence of run records about each change: see `EvidenceTable`."""
+    table = EvidenceTable()
+    for row in rows:
+        table.add(row)
+    return tuple(map(table.evidence, changes))
 
 
 @dataclass(slots=True)
-class _CellResults:
-    """The runs of one test, under one setting of the other flags, without and with the flag, by repetition.
+class _Cell:
+    """The runs of one test under one setting of all flags.
 
-    `has_value` is True if the flag has its new value in any row, and `groups` are the groups that the test belongs to.
+    Attributes:
+        values: the value of each flag.
+        runs: the rows that are a result, by repetition.
+        groups: the groups that the test belongs to.
+        rebased: the paths of its recordings that were rebased.
     """
 
-    off: "dict[int, RunRow]" = field(default_factory=dict)
-    on: "dict[int, RunRow]" = field(default_factory=dict)
-    has_value: bool = False
+    values: Mapping[str, Any]
+    runs: "dict[int, RunRow]" = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
+    rebased: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """The results of one test by repetition, without and with a flag, and the groups that the test belongs to."""
+
+    off: "Mapping[int, RunRow]"
+    on: "Mapping[int, RunRow]"
+    groups: frozenset[str]
 
     def differences(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
         """Return the figure with the flag minus the figure without it, for each repetition that has both."""
@@ -130,30 +141,58 @@ class _CellResults:
         return sorted({name for rows in (self.off, self.on) for row in rows.values() for name in row.scores})
 
 
-def _flag_evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
-    """Return the evidence of rows about one flag change."""
-    arms: dict[
-        _Cell, _CellResults
-    ] = {}  # cells without the flag's value belong to other tests, or to other comparisons
-    obstacles: dict[str, None] = {}
-    for row in rows:
-        value = row.values.get(change.flag, change)
-        if value not in (change.base, change.value):
-            continue
-        others = tuple(sorted((name, value_text(one)) for name, one in row.values.items() if name != change.flag))
-        cell = arms.setdefault((name_of_test(row.case, row.combination), others), _CellResults())
+class EvidenceTable:
+    """The results of runs, by test, flag values and repetition. Rows can be added between two looks.
+
+    Two rows make a round if they belong to the same test and repetition, and differ in the judged flag alone. The
+    strata are the tests and the groups of tests, each under each setting of the other flags, and all of them together.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[_CellKey, _Cell] = {}
+
+    def add(self, row: "RunRow") -> None:
+        """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
+        if not row.values:
+            return
+        key = name_of_test(row.case, row.combination), _setting(row.values)
+        cell = self._cells.setdefault(key, _Cell(row.values))
         cell.groups.update(row.strata)
-        cell.has_value = cell.has_value or value == change.value
         if row.rebased:
-            obstacles[f"{row.cassette} was rebased and not recorded again"] = None
+            cell.rebased[f"{row.cassette} was rebased and not recorded again"] = None
         if pass_or_fail_score(row) is not None:
-            (cell.off if value == change.base else cell.on)[row.repetition] = row
-    arms = {cell: one for cell, one in arms.items() if one.has_value}
-    expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
-    return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
+            cell.runs[row.repetition] = row
+
+    def evidence(self, change: FlagChange) -> FlagEvidence:
+        """Return the evidence about a change. Tests that never ran with the flag's value are no part of it."""
+        arms: dict[_CellKey, _Arms] = {}
+        obstacles: dict[str, None] = {}
+        for (test, _), cell in self._cells.items():
+            value = cell.values.get(change.flag, change)
+            if value in (change.base, change.value):
+                obstacles |= cell.rebased
+            if value == change.value:
+                arms[test, _other_flags(cell.values, change)] = self._arms(test, cell, change)
+        expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
+        return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
+
+    def _arms(self, test: str, on: _Cell, change: FlagChange) -> _Arms:
+        """Return the runs of `on`, and those that differ from them in the flag alone."""
+        off = self._cells.get((test, _setting({**on.values, change.flag: change.base})), _Cell({}))
+        return _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
 
 
-def _expectation(arms: "Iterable[_CellResults]", figure: str, direction: str) -> Expectation:
+def _setting(values: Mapping[str, Any]) -> _Setting:
+    """Return the names and values of flags as texts, in the order of the names."""
+    return tuple(sorted((name, value_text(value)) for name, value in values.items()))
+
+
+def _other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
+    """Return the setting of all flags but the changed one."""
+    return _setting({name: value for name, value in values.items() if name != change.flag})
+
+
+def _expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
     """Return the expected improvement of a figure, with the share of improved tests in each round."""
     sign = -1 if direction == "lower" else 1
     rounds = [
@@ -178,7 +217,7 @@ def _score(name: str, row: "RunRow") -> float | None:
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _strata(arms: Mapping[_Cell, _CellResults]) -> Iterable[Stratum]:
+def _strata(arms: Mapping[_CellKey, _Arms]) -> Iterable[Stratum]:
     """Yield the strata: each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
@@ -196,7 +235,7 @@ def _strata(arms: Mapping[_Cell, _CellResults]) -> Iterable[Stratum]:
         yield Stratum(ALL_TESTS, tuple(_round_means([*rounds.values()])))
 
 
-def _group_strata(arms: Mapping[_Cell, _CellResults], rounds: Mapping[_Cell, Mapping[int, float]]) -> Iterable[Stratum]:
+def _group_strata(arms: Mapping[_CellKey, _Arms], rounds: Mapping[_CellKey, Mapping[int, float]]) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of the other flags."""
     settings = dict.fromkeys(others for _, others in arms)
     for group in sorted({name for one in arms.values() for name in one.groups}):

@@ -3,7 +3,8 @@
 For each flag two hypotheses are tested, and both tests are valid at every look:
 
 - HARM: in some stratum, the flag makes results worse than without it.
-- SAFE: in no stratum is the loss as large as the margin. Every stratum must show that; strata are never pooled.
+- SAFE: in no stratum is the loss as large as the margin. All strata must show that at one look; they are never pooled.
+  A loss of one and a half margins must be excluded too, at a fiftieth of the error rate.
 
 A stratum is a test, a group of tests, or either under one setting of other flags. Its rounds are differences from -1 to
 1: the result with the flag minus the result without it. Results that depend on each other must be in one round.
@@ -14,36 +15,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
-from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
+from flag_harness.analysis.verdict.betting import harm_process, safety_process
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
+from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass, safety_p_value
 
 DEFAULT_MARGIN = 0.10
 DEFAULT_ALPHA = 0.05
 _SAFE_SHARE = 0.5
 """A false PASS is the worse error: SAFE is tested at half of alpha."""
 
-_CAUTION = 0.8
-"""The share of the best stake that forecasts assume, as most players do."""
-
 LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The losses for which a verdict says whether they are excluded."""
 
 Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
-
-
-class StratumTest:
-    """The tests of one stratum for harm and for safety. They may be looked at after every round."""
-
-    __slots__ = ("harm", "safety")
-
-    def __init__(self, margin: float) -> None:
-        self.harm: BettingProcess = harm_process()
-        self.safety: BettingProcess = safety_process(margin)
-
-    def add(self, gain: float) -> None:
-        """Add the gain of a round: the result with the flag minus the result without it."""
-        self.harm.add(-gain)
-        self.safety.add(gain)
 
 
 class FlagFinding(NamedTuple):
@@ -67,9 +51,7 @@ def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = 
     """
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
-    safe = holm_rejections(
-        [max((test.safety.p_value for test in strata), default=1.0) for strata in flags], alpha * _SAFE_SHARE
-    )
+    safe = holm_rejections([safety_p_value(strata) for strata in flags], alpha * _SAFE_SHARE)
     harmed: list[list[int]] = [[] for _ in flags]
     for (owner, index), is_rejected in zip(cells, rejections, strict=True):
         if is_rejected:
@@ -195,7 +177,8 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     """Return the verdict on each flag.
 
     The chance of failing any harmless flag is at most `alpha`. The chance of passing any flag that loses the margin or
-    more in some stratum is at most `alpha / 2`. Both hold over all flags, strata and looks together (Holm).
+    more in some stratum is at most `alpha / 2`, and `alpha / 100` if it loses one and a half margins. All of them hold
+    over all flags, strata and looks together (Holm).
     """
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
@@ -240,6 +223,8 @@ def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFind
     excluded = max(known) if known and len(known) == len(bounds) else None
     if finding.is_safe:
         excluded = flag.margin if excluded is None else min(excluded, flag.margin)
+    elif excluded is not None and excluded <= flag.margin:  # each stratum excludes it, but not at the same look
+        excluded = min((loss for loss in LOSSES if loss > flag.margin), default=None)
     is_hindered = finding.decision == "PASS" and bool(flag.obstacles)
     return Verdict(
         flag=flag.flag,
@@ -254,21 +239,3 @@ def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFind
         else max((rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
         obstacles=flag.obstacles,
     )
-
-
-def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
-    """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum.
-
-    They are the missing log wealth, divided by the log wealth that one round is expected to add.
-    """
-    process = test.safety
-    missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
-    return max(1, math.ceil(missing / _expected_log_growth(process, margin)))
-
-
-def _expected_log_growth(process: BettingProcess, margin: float) -> float:
-    """Return the expected growth of the log wealth in one round, for differences -1, 0 and 1 with mean 0."""
-    square = process.mean_square
-    stake = margin / (square + margin**2) * _CAUTION
-    changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))
-    return max((1 - square) * math.log1p(stake * margin) + square / 2 * changed, 1e-6)

@@ -12,13 +12,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from flag_harness.analysis.verdict.evidence import FlagChange, pass_or_fail_score
-from flag_harness.analysis.verdict.judgment import (
-    DEFAULT_ALPHA,
-    Stratum,
-    StratumTest,
-    find_harm_and_safety,
-    rounds_to_pass,
-)
+from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Stratum, find_harm_and_safety
+from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass
 from flag_harness.matrix import name_of_test
 from flag_harness.wording import join_names, quantity
 

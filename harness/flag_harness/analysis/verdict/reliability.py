@@ -38,10 +38,10 @@ class Trials:
 def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
     """Count the runs and passes of each test under each combination.
 
-    Skipped and inconclusive runs are not counted, nor are runs that failed because of the provider.
+    Skipped and inconclusive runs are not counted, nor those that the provider broke or the harness refused a request.
     """
     counts: dict[tuple[str, str], list[bool]] = {}
-    for row in rows:
+    for row in (one for one in rows if not one.refusals):
         if row.outcome in _PASSED or (row.outcome in _FAILED and not is_provider_failure(row)):
             counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
     return [Trials(*key, len(passes), sum(passes)) for key, passes in counts.items()]

@@ -80,10 +80,11 @@ def start_resuming(config: pytest.Config) -> None:
 
 
 def is_finished(row: "RunRow") -> bool:
-    """Return True if a run of a test need not be repeated: its function ended, and the provider did not break it."""
+    """Return True if a run of a test need not be repeated: its function ended, with nothing refused or broken."""
     from flag_harness.analysis.verdict.evidence import is_provider_failure
 
-    return row.phase == "call" and row.outcome != "inconclusive" and not is_provider_failure(row)
+    is_ended = row.phase == "call" and row.outcome != "inconclusive"
+    return is_ended and not row.refusals and not is_provider_failure(row)
 
 
 def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from flag_harness.plugin.limits.budget import budget_of
 from flag_harness.plugin.limits.cache_use import traffic_cache_use
-from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, SCORES, TRAFFIC, first_nodeid, repetition_of
+from flag_harness.plugin.stash import (
+    COMBINATION,
+    LOG_COUNTER,
+    SCORES,
+    TRAFFIC,
+    first_nodeid,
+    refused_requests,
+    repetition_of,
+)
 from flag_harness.plugin.verdicts.strata import item_strata
 
 if TYPE_CHECKING:
@@ -70,6 +78,7 @@ def traffic_row(
     return RunRow(
         case=first_nodeid(item),
         repetition=repetition_of(item),
+        refusals=len(refused_requests(item)),
         scores=_scores_of_test(item),
         strata=item_strata(item),
         combination=combination.id,

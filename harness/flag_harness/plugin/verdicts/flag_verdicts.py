@@ -3,7 +3,7 @@
 A test that fails in such a run is a failed trial, not a failed test: only a verdict other than PASS fails the run.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FAILED_TRIAL = "failed trial"
 _MARK = "flag_matrix"
+_CombinationKey: TypeAlias = tuple[tuple[str, ...], tuple[int, ...]]
+_ServedChanges: TypeAlias = "dict[_CombinationKey, set[FlagChange]]"
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
@@ -57,6 +59,7 @@ class FlagJudge:
     """Runs the arms of each comparison round by round, stops flags that are decided, and prints the verdicts."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from flag_harness.analysis.verdict.evidence import EvidenceTable
         from flag_harness.analysis.verdict.recorded import all_changes
 
         command_line = config.stash[COMMAND_LINE_FLAGS]
@@ -68,7 +71,8 @@ class FlagJudge:
         self._open = list(self._changes)
         self._round = 0
         self._rows: list[RunRow] = []
-        self._combinations: list[Combination] = []
+        self._evidence = EvidenceTable()
+        self._served: _ServedChanges = {}
         self._verdicts: list[Verdict] = []
 
     @pytest.hookimpl(trylast=True)
@@ -79,7 +83,7 @@ class FlagJudge:
             item_strata(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
         items[:] = kept
-        self._combinations = list({one: None for item in kept if (one := _matrix_combination(item)) is not None})
+        self._served = _served_changes(filter(None, map(_matrix_combination, kept)), self._changes)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -121,15 +125,15 @@ class FlagJudge:
         """Collect the row in a report."""
         if not self._is_worker and (row := attached_row(report)) is not None:
             self._rows.append(row)
+            self._evidence.add(row)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge, store the verdicts for the run record, and fail the run unless every verdict is PASS."""
         if self._is_worker or self._config.option.collectonly:
             return
-        from flag_harness.analysis.verdict.evidence import collect_evidence
         from flag_harness.analysis.verdict.judgment import judge_flags
 
-        self._verdicts = list(judge_flags(collect_evidence(self._rows, self._changes)))
+        self._verdicts = list(judge_flags([*map(self._evidence.evidence, self._changes)]))
         self._config.stash[VERDICTS] = tuple(self._verdict_records())
         all_pass = self._verdicts and all(verdict.decision == "PASS" for verdict in self._verdicts)
         if not all_pass and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -152,10 +156,9 @@ class FlagJudge:
 
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""
-        from flag_harness.analysis.verdict.evidence import collect_evidence
         from flag_harness.analysis.verdict.judgment import are_flags_decided
 
-        decided = are_flags_decided(collect_evidence(self._rows, self._changes))
+        decided = are_flags_decided([*map(self._evidence.evidence, self._changes)])
         self._open = [
             change
             for change, is_decided in zip(self._changes, decided, strict=True)
@@ -163,15 +166,7 @@ class FlagJudge:
         ]
 
     def _is_needed_by_open_change(self, combination: "Combination") -> bool:
-        return any(self._has_other_arm(combination, change) for change in self._open)
-
-    def _has_other_arm(self, combination: "Combination", change: "FlagChange") -> bool:
-        """Return True if a combination is one arm of a comparison whose other arm runs too."""
-        values = combination.values
-        if change.flag not in values or values[change.flag] not in (change.base, change.value):
-            return False
-        other = change.value if values[change.flag] == change.base else change.base
-        return any(one.values == {**values, change.flag: other} for one in self._combinations)
+        return not self._served[_key(combination)].isdisjoint(self._open)
 
     def _rows_of(self, change: "FlagChange") -> "Sequence[RunRow]":
         from flag_harness.analysis.verdict.evidence import rows_of_both_arms
@@ -183,6 +178,30 @@ class FlagJudge:
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             yield verdict_record(change, verdict, self._rows_of(change))
+
+
+def _served_changes(combinations: "Iterable[Combination]", changes: "Sequence[FlagChange]") -> "_ServedChanges":
+    """Return the changes that each combination is an arm of, if the other arm runs too."""
+    known = {_key(one): one for one in combinations}
+    served: _ServedChanges = {key: set() for key in known}
+    for (names, row), one in known.items():
+        for change in changes:
+            if change.flag not in names:
+                continue
+            index = names.index(change.flag)
+            values = one.flags[index].values
+            if values[row[index]] != change.value or change.base not in values:
+                continue
+            other = names, (*row[:index], values.index(change.base), *row[index + 1 :])
+            if other in known:
+                served[names, row].add(change)
+                served[other].add(change)
+    return served
+
+
+def _key(combination: "Combination") -> "_CombinationKey":
+    """Return the names of a combination's flags and the indices of their values, which are faster to hash."""
+    return tuple(flag.name for flag in combination.flags), combination.row
 
 
 def _matrix_combination(item: pytest.Item) -> "Combination | None":

@@ -1,0 +1,77 @@
+"""The tests of one stratum, the p-value of SAFE over all strata, and how many rounds a PASS takes."""
+
+import math
+from collections.abc import Sequence
+
+from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
+
+FAR = 1.5
+FAR_SHARE = 0.02
+"""SAFE excludes a loss of `FAR` margins at this share of its error rate. That takes few further rounds."""
+
+_CAUTION = 0.8
+"""The share of the best stake that forecasts assume, as most players do."""
+
+
+class StratumTest:
+    """The tests of one stratum, which may be looked at after every round.
+
+    Attributes:
+        harm: the test of "the flag loses nothing".
+        safety: the test of "the flag loses the margin or more".
+        far_safety: the test of "the flag loses one and a half margins or more", or None if that is more than all.
+        safe_wealths: for each round, the evidence of safety after it. It is that of the weaker safety test, whose
+            inverse is a p-value of both.
+    """
+
+    __slots__ = ("far_safety", "harm", "safe_wealths", "safety")
+
+    def __init__(self, margin: float) -> None:
+        self.harm: BettingProcess = harm_process()
+        self.safety: BettingProcess = safety_process(margin)
+        self.far_safety: BettingProcess | None = safety_process(FAR * margin) if FAR * margin <= 1 else None
+        self.safe_wealths: list[float] = []
+
+    def add(self, gain: float) -> None:
+        """Add the gain of a round: the result with the flag minus the result without it."""
+        self.harm.add(-gain)
+        self.safety.add(gain)
+        wealth = self.safety.wealth
+        if self.far_safety is not None:
+            self.far_safety.add(gain)
+            wealth = min(wealth, self.far_safety.wealth * FAR_SHARE)
+        self.safe_wealths.append(wealth)
+
+
+def safety_p_value(strata: Sequence[StratumTest]) -> float:
+    """Return the p-value of SAFE, which is valid at every look: that of the weakest stratum at the best look.
+
+    It is 1 if there are no strata, or one has no rounds. A stratum with fewer rounds than others keeps its last wealth.
+    """
+    if not strata or not all(test.safe_wealths for test in strata):
+        return 1.0
+    looks = range(max(len(test.safe_wealths) for test in strata))
+    best = max(min(test.safe_wealths[min(look, len(test.safe_wealths) - 1)] for test in strata) for look in looks)
+    return 1 / max(1.0, best)
+
+
+def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
+    """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum."""
+    further = _rounds_to_exclude(test.safety, margin, level)
+    if test.far_safety is None:
+        return further
+    return max(further, _rounds_to_exclude(test.far_safety, FAR * margin, level * FAR_SHARE))
+
+
+def _rounds_to_exclude(process: BettingProcess, loss: float, level: float) -> int:
+    """Return the missing log wealth, divided by the log wealth that one round is expected to add."""
+    missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
+    return max(1, math.ceil(missing / _expected_log_growth(process, loss)))
+
+
+def _expected_log_growth(process: BettingProcess, margin: float) -> float:
+    """Return the expected growth of the log wealth in one round, for differences -1, 0 and 1 with mean 0."""
+    square = process.mean_square
+    stake = margin / (square + margin**2) * _CAUTION
+    changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))
+    return max((1 - square) * math.log1p(stake * margin) + square / 2 * changed, 1e-6)
