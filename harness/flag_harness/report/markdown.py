@@ -201,9 +201,8 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
         yield from table_lines(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
         yield ""
     wasteful = [test for test in tests if test.use.costs_more]
-    for test in wasteful[:MOST_CACHED_TESTS]:
-        price = escape_markdown(test.price)
-        yield f"- {_inline_code(test.row.case)}: its cache marks cost more than they save: {price}"
+    for one in wasteful[:MOST_CACHED_TESTS]:
+        yield f"- {_inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
     if len(wasteful) > MOST_CACHED_TESTS:
         yield f"- and {len(wasteful) - MOST_CACHED_TESTS:,} further tests"
     yield ""

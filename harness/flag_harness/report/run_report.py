@@ -152,12 +152,10 @@ def build_report(
     for row in record.rows:
         name = name_of_test(row.case, row.combination)
         tests.setdefault(name, {}).setdefault(row.combination, []).append(row)
-    has_failed = {
-        name: any(row.outcome == "failed" for rows in by.values() for row in rows) for name, by in tests.items()
-    }
+    failed = {name_of_test(row.case, row.combination) for row in record.rows if row.outcome == "failed"}
     rows: list[RunRow] = []
     lines = []
-    for name in sorted(tests, key=lambda name: (not has_failed[name], name)):
+    for name in sorted(tests, key=lambda name: (name not in failed, name)):
         cells: list[Cell | None] = []
         for combination in combinations:
             own = tests[name].get(combination)
