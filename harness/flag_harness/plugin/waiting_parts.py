@@ -25,7 +25,7 @@ PARTS = pytest.StashKey[list[object]]()
 
 
 def follows_all_tests(config: pytest.Config) -> bool:
-    """Return True if the parts follow tests that do not use the harness, too: if an option or the project says so.
+    """Return True if an option or the project's settings ask for the parts also around tests that do not use the harness.
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
     """

@@ -101,7 +101,11 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
 def _unblamed_runs(
     runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
 ) -> Iterator[UnblamedRuns]:
-    """Yield the runs with another cause than flags, the flaky ones, and the failures in `alone`, by the reason."""
+    """Yield the runs that say nothing about flags, in one group for each reason.
+
+    The reasons: the failure has another cause; the same combination passed and failed; or, for the runs in `alone`,
+    the test ran under one combination only.
+    """
     groups = dict(runs_by_other_cause(runs, tests.values()))
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
     judged = [run for test in tests.values() for run in test.runs]

@@ -97,7 +97,10 @@ class CostLimit:
         return ""
 
     def _make_edit(self, request: Request, expected: float, pending: float) -> Edit:
-        """Return an edit that leaves a response unchanged, and replaces its expected cost by the actual one."""
+        """Return an edit that passes a response on as it is.
+
+        When the response ends, the actual cost of the request replaces the expected one in the money spent.
+        """
         from flag_harness.analysis.spending import actual_cost
 
         pieces: list[Piece] = []

@@ -70,7 +70,7 @@ def _is_broken(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> bool:
 
 
 def _count_failures(report: pytest.TestReport, failures: int) -> None:
-    """Store in a report's row how many runs before it the provider broke."""
+    """Store in a report's row how many earlier runs of the same test failed because of the provider."""
     if failures and (row := attached_row(report)) is not None:
         import msgspec
 
