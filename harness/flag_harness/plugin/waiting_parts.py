@@ -25,7 +25,7 @@ PARTS = pytest.StashKey[list[object]]()
 
 
 def follows_all_tests(config: pytest.Config) -> bool:
-    """Return True if an option or the project's settings ask for the parts also around tests that do not use the harness.
+    """Return True if an option or a setting needs the parts around tests that do not use the harness, too.
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
     """

@@ -65,7 +65,7 @@ class Rerun:
         return next((KeptCassette(path, header.content) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
-        """Yield a line with the number of tests that are run again, and the commit and versions on which they failed."""
+        """Yield a line: how many tests are run again, and on which commit and versions they failed."""
         count = len(self.cases)
         yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code_version()}"
 
