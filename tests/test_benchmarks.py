@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,12 @@ def test_every_imported_name_exists(name: str) -> None:
     ]
     known = [one for one in imports if one[0] in OWN or one[0].partition(".")[0] == "flag_harness"]
     assert [] == [".".join(one) for one in known if not _exists(*one)]
+
+
+def test_every_line_that_a_mutant_changes_exists() -> None:
+    """In the file that it names: the benchmark that runs the mutants takes too long to run with the tests."""
+    reference = Path(__file__).parents[1] / "harness/flag_harness/reference"
+    mutants = tomllib.loads((BENCHMARKS[0].parent / "agent_mutants.toml").read_text(encoding="utf-8"))["mutant"]
+    lines = [(mutant["file"], mutant["before"]) for mutant in mutants]
+    assert [] == [one for one in lines if one[1] not in (reference / one[0]).read_text(encoding="utf-8")]
+    assert len(lines) > 90
