@@ -72,3 +72,21 @@ def test_a_fixture_that_sets_no_declared_flag_is_named(pytester: pytest.Pytester
     run.assert_outcomes(passed=1)
     line = "flag harness: the fixture harness_set_flags of conftest, * is never used*declare those that*"
     (run.stdout.no_fnmatch_line if is_declared else lambda one: run.stdout.fnmatch_lines([one]))(line)
+
+
+def test_a_misspelled_mark_is_named(pytester: pytest.Pytester) -> None:
+    """If it is registered, or the test does not use the harness, it is somebody's own."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n[tool.pytest]\nmarkers = ['flag: ours']\n")
+    test = "import pytest\n@pytest.mark.{}\n@pytest.mark.harness_no_request\ndef test_it({}): pass\n"
+    pytester.makepyfile(
+        test_a=test.format("scenrio('refund')", "cassette"),
+        test_b=test.format("flag", "cassette"),
+        test_c="import pytest\n@pytest.mark.fault\ndef test_it(): pass\n",
+    )
+    ignore = "-Wignore::pytest.PytestUnknownMarkWarning"
+    run = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio", ignore)
+    lines = [line for line in run.stdout.lines if "which does nothing" in line]
+    assert [
+        "flag harness: test_a.py::test_it has the mark 'scenrio', which does nothing; the nearest is 'scenario': "
+        "write @pytest.mark.scenario, or register 'scenrio' under `markers` if it is yours"
+    ] == lines

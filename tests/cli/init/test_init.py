@@ -370,3 +370,12 @@ def test_an_example_that_cannot_be_written_is_named(
     monkeypatch.setattr("flag_harness.cli.init.command.write_atomically", refuse)
     assert 2 == main(["init", "--example"])
     assert "agent.py cannot be written: [Errno 13] Permission denied" in capsys.readouterr().err
+
+
+def test_a_suite_of_vcr_without_an_agent_is_set_up(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its tests run at once, and the next commands follow."""
+    _lay_out(repository, {"tests/test_ask.py": samples.VCR_SUITE["tests/test_ask.py"]})
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "Your tests with vcr marks play their cassettes: pytest" in shown
+    assert "pytest-recording" == read_config(repository / "pyproject.toml").vcr_marks

@@ -72,6 +72,8 @@ def _carry_out(plan: Plan, root: Path, *, is_dry_run: bool) -> int:
         return 0
     _write_plan(plan, root)
     if plan.agent is None:
+        if plan.has_vcr_marks:
+            _print(["Your tests with vcr marks play their cassettes: pytest", ""])
         _print(_missing_agent_lines(root))
         return 0
     if plan.extras:

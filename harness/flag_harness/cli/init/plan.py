@@ -33,6 +33,7 @@ class Plan:
         test: the path of the test, or empty without an agent.
         weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
         extras: the harness's extras that the test needs and that are not installed.
+        has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
     """
 
     files: tuple[PlannedFile, ...]
@@ -40,6 +41,7 @@ class Plan:
     test: str
     weaker_test: str
     extras: tuple[str, ...]
+    has_vcr_marks: bool
 
 
 def make_plan(repository: Repository) -> Plan:
@@ -53,7 +55,8 @@ def make_plan(repository: Repository) -> Plan:
         text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
         files.append(PlannedFile(test, text))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
-    return Plan(tuple(files), agent, test, weaker_test, tuple(_missing_extras(repository, agent)))
+    extras = tuple(_missing_extras(repository, agent))
+    return Plan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr))
 
 
 PROMPT, ANSWER = "Hello.", "How can I help?"

@@ -5,6 +5,7 @@ send its requests to the live API, with the real key.
 """
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from flag_harness.config import Config
 from flag_harness.flag import SET_FLAGS
 from flag_harness.plugin.marks import CONFIG, declared_flags
-from flag_harness.plugin.waiting_parts import OUR_MARKS
+from flag_harness.plugin.waiting_parts import OUR_MARKS, uses_harness_by_name
 
 REPLACEMENTS = {
     "cassette": "harness_cassette",
@@ -21,6 +22,8 @@ REPLACEMENTS = {
 }
 """Fixtures with common names, each with a second name for the same fixture that no other plugin uses."""
 _PACKAGE = "flag_harness."
+_SIMILARITY = 0.8
+"""How similar an unknown mark must be to one of the harness to be named: `scenrio` and `scenario` have 0.93."""
 
 
 class _ConflictingFixture(NamedTuple):
@@ -47,12 +50,14 @@ class FixtureConflicts:
         self._errors: dict[_ConflictingFixture, str] = {}
         self._summary_conflicts: dict[_ConflictingFixture, str] = {}
         self._unused_setter = ""
+        self._misspelled_marks: dict[str, str] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Report each conflicting fixture once, as a collection error or in the summary."""
         if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
             self._unused_setter = _find_set_flags_fixture(items)
+        self._misspelled_marks = _find_misspelled_marks(self._config, items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
                 has_mark = any(mark.name in OUR_MARKS for mark in item.iter_markers())
@@ -70,9 +75,28 @@ class FixtureConflicts:
                 f"flag harness: {self._unused_setter} is never used, because no flag is set by it; declare those that "
                 f'it sets in [tool.flag-harness.flags]: planner = {{ set = "{SET_FLAGS}" }}'
             )
+        for name, nodeid in self._misspelled_marks.items():
+            (nearest,) = get_close_matches(name, OUR_MARKS, n=1, cutoff=_SIMILARITY)
+            terminalreporter.write_line(
+                f"flag harness: {nodeid} has the mark {name!r}, which does nothing; the nearest is {nearest!r}: write "
+                f"@pytest.mark.{nearest}, or register {name!r} under `markers` if it is yours"
+            )
         for fixture, nodeid in self._summary_conflicts.items():
             if fixture not in self._errors:
                 terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
+
+
+def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) -> dict[str, str]:
+    """Return the unregistered marks that look like one of the harness, each with a test that uses the harness."""
+    marked: dict[str, pytest.Item] = {mark.name: item for item in items for mark in item.iter_markers()}
+    registered = {line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
+    return {
+        name: item.nodeid
+        for name, item in marked.items()
+        if name not in registered
+        and get_close_matches(name, OUR_MARKS, cutoff=_SIMILARITY)
+        and uses_harness_by_name(item)
+    }
 
 
 def _find_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
