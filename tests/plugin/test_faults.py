@@ -289,6 +289,8 @@ def test_an_agent_that_fails_by_itself_is_told_once(repository: pytest.Pytester,
     assert "Traceback" not in str(run.stderr)
     run = repository.runpytest_subprocess("--harness-sweep=faults", "--collect-only", "-q", "-k", "unauthorized")
     run.stdout.fnmatch_lines(["sweep::unauthorized:on=1"])
+    run = repository.runpytest_inprocess("--harness-sweep=faults", "--collect-only", "-k", "unautorized")
+    run.stdout.fnmatch_lines(["-k 'unautorized' selects none of *, and the nearest is 'unauthorized'. Write -k *"])
 
 
 def test_a_sweep_of_some_faults(repository: pytest.Pytester) -> None:

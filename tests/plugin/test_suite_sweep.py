@@ -6,6 +6,7 @@ import time
 import pytest
 
 from flag_harness import load_record
+from flag_harness.plugin.sweep.options import unmatched_keyword_line
 
 REAL = '[tool.flag-harness.sweep]\ntools = "real"\n'
 SCENARIO = """
@@ -160,6 +161,25 @@ def test_a_surprise_is_an_answer_that_nobody_scripted(project: pytest.Pytester) 
             "*pytest test_sum.py::test_sum --harness-sweep --harness-surprise=empty_answer:on=1",
         ]
     )
+
+
+def test_words_that_select_nothing_are_answered_with_the_nearest(project: pytest.Pytester) -> None:
+    """One line says what to write after -k; a trouble that pytest cannot read there is a usage error."""
+    run = project.runpytest_inprocess("--harness-sweep", "-k", "overlaoded", "--collect-only")
+    run.stdout.fnmatch_lines(
+        ["-k 'overlaoded' selects none of the *: none has *, and the nearest is 'overloaded'. Write -k overloaded."]
+    )
+    run = project.runpytest_inprocess("--harness-sweep", "-k", "overloaded:on=1", "--collect-only")
+    run.stderr.fnmatch_lines(["ERROR: -k 'overloaded:on=1': -k takes words, such as 'overloaded'; *"])
+
+
+def test_words_that_no_item_has_together_are_answered_with_the_nearest_item() -> None:
+    """It has most of them."""
+    names = ["test_a[off]::reset", "test_b::reset", "test_b::cut"]
+    assert (
+        "-k 'test_a and reset and not cut' selects none of the 3 items of the sweep: no item has all of it; the "
+        "nearest is test_a[off]::reset. Write -k with fewer words."
+    ) == unmatched_keyword_line("test_a and reset and not cut", names)
 
 
 def test_one_surprise_is_named_on_the_command_line(project: pytest.Pytester) -> None:

@@ -1,8 +1,10 @@
 """What each agent makes of each fault: the reference one of all of them, next to the SDK's own word and to others."""
 
+import gc
 import importlib.util
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +27,7 @@ from flag_harness.sweep import (
     count_pairs,
     load_agent,
 )
+from flag_harness.sweep.agents import _FunctionAgent
 
 ALL = all_combinations(SHIPPED)
 OFF, STREAMING = pin_flags(SHIPPED, {}), pin_flags(SHIPPED, {"streaming": True})
@@ -330,6 +333,39 @@ def _one_request(prompt: str, context: SweepContext) -> None:
         client.messages.create(model=context.model, max_tokens=100, messages=said)  # type: ignore[arg-type]
     if context.clock.now() < 0:
         raise AgentGaveUp("never")
+
+
+def _sync_agent(prompt: str, context: SweepContext, *, with_coroutine: bool = False) -> None:
+    """The loop of a sync agent, with a sync client."""
+    import anthropic
+
+    [tool] = context.tools
+    run: Any = tool.run if with_coroutine else tool.run_sync
+    context.messages.append({"role": "user", "content": prompt})
+    with anthropic.Anthropic(max_retries=0) as client:
+        while True:
+            said: Any = {"messages": context.messages, "tools": [tool.definition]}
+            answer = client.messages.create(model=context.model, max_tokens=100, **said)
+            context.messages.append({"role": "assistant", "content": [block.to_dict() for block in answer.content]})
+            calls: list[Any] = [block for block in answer.content if block.type == "tool_use"]
+            if not calls:
+                return
+            results = [{"type": "tool_result", "tool_use_id": call.id, "content": run(**call.input)} for call in calls]
+            context.messages.append({"role": "user", "content": results})
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'TrialRun._run_note_tool' was never awaited")
+def test_a_sync_agent_runs_the_tools_without_await(tmp_path: Path) -> None:
+    """If it runs them as an async agent does, the error says what to call."""
+
+    def make(with_coroutine: bool) -> Sweep:
+        agent = partial(_sync_agent, with_coroutine=with_coroutine)
+        return Sweep(lambda context: _FunctionAgent(agent, context), [OFF], tmp_path)
+
+    assert not make(False).result(Trial(faults.overloaded(on=9))).failures
+    with pytest.raises(HarnessError, match=r"; an agent that is not async calls tool\.run_sync\(\*\*input\); fix"):
+        make(True).check()
+    gc.collect()  # the coroutine warns here
 
 
 def test_an_agent_that_fails_without_a_fault_is_refused(

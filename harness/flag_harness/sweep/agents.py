@@ -16,12 +16,16 @@ class AgentGaveUp(Exception):  # noqa: N818 - part of the protocol: a clean fail
 
 @dataclass(frozen=True, slots=True)
 class SweepTool:
-    """A tool that the agent under test must offer to the model, and run when the model calls it."""
+    """A tool that the agent under test must offer to the model, and run when the model calls it.
+
+    `run` is a coroutine function, and `run_sync` the same for an agent that is not async.
+    """
 
     name: str
     description: str
     input_schema: Mapping[str, Any]
     run: Callable[..., Awaitable[str]]
+    run_sync: Callable[..., str]
 
     @property
     def definition(self) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Sweep:
         failures = {one.id: why for one in self.combinations if (why := _baseline_failure(self._run_baseline(one)))}
         if failures:
             first, why = next(iter(failures.items()))
+            if "coroutine" in why:
+                why += "; an agent that is not async calls tool.run_sync(**input)"
             raise HarnessError(
                 f"the agent fails though nothing goes wrong, under {len(failures)} of {len(self.combinations)} "
                 f"combinations ({', '.join(failures)}); under {first} it {why}; fix that first (docs/agents.md)"

@@ -133,7 +133,7 @@ class TrialRun:
 
     def _context(self) -> SweepContext:
         """Return the context that the agent gets, with the sweep's tool."""
-        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool)
+        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool, self._run_note_tool_sync)
         return SweepContext(
             model=MODEL,
             tools=(tool,),
@@ -143,6 +143,9 @@ class TrialRun:
         )
 
     async def _run_note_tool(self, step: str) -> str:
+        return self._run_note_tool_sync(step)
+
+    def _run_note_tool_sync(self, step: str) -> str:
         """Run the sweep's tool. It writes a line to a file, so that the agent cannot hide the call."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")

@@ -15,6 +15,7 @@ from flag_harness.config import SHIPPED_AGENT
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import combinations_of_run
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.sweep.options import refuse_fault_as_keyword, unmatched_keyword_line
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def configure_agent_sweep(config: pytest.Config) -> None:
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
         _refuse_test_arguments(config.args)
 
-    _refuse_fault_as_keyword(config.getoption("keyword"))
+    refuse_fault_as_keyword(config.getoption("keyword"))
     root = str(config.rootpath)
     if root not in sys.path:
         sys.path.insert(0, root)
@@ -55,16 +56,6 @@ def _refuse_test_arguments(arguments: Sequence[str]) -> None:
         f"--harness-sweep of an agent runs no tests, so it cannot take {' '.join(arguments)}; to sweep some faults: "
         f"--harness-fault={fault} (repeatable), or -k with a part of their names"
     )
-
-
-def _refuse_fault_as_keyword(expression: str) -> None:
-    """Raise `HarnessError` if the value of `-k` is a fault such as `reset:on=1`, which pytest cannot parse."""
-    if "=" in expression and ":" in expression:
-        fault = expression.strip().removeprefix("sweep::")
-        raise HarnessError(
-            f"-k {expression!r}: -k takes words, such as {fault.partition(':')[0]!r}; for this fault alone: "
-            f"--harness-fault={fault}"
-        )
 
 
 class AgentNotSurvivedError(Exception):
@@ -104,6 +95,7 @@ class AgentSweep:
     def __init__(self, agent: str, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
         self._agent, self._sweep, self._faults = agent, sweep, faults
         self._results: list[TrialResult] = []
+        self._names: list[str] = []
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Collect no file."""
@@ -125,6 +117,12 @@ class AgentSweep:
             )
             for tried in (map(make_trial, self._faults) if self._faults else all_trials())
         ]
+        self._names = [item.name for item in items]
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+        """Return what to write instead if `-k` selects no item of the sweep."""
+        words = config.getoption("keyword")
+        return [] if items or not words or not self._names else [unmatched_keyword_line(words, self._names)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -1,7 +1,9 @@
 """Add the options of a sweep, and decide whether it runs the suite's tests or one agent."""
 
 import argparse
+import difflib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
 SCHEDULES, TOOLS = "schedules", "tools"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
+_OPERATORS = frozenset({"and", "or", "not"})
+_WORD = re.compile(r"[\w:+\-.\[\]/\\]+")
+"""A word of `-k`, as pytest reads it."""
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
 
 
@@ -156,3 +161,30 @@ class _WorkerNotifier:
     def pytest_configure_node(self, node: Any) -> None:
         """Add the decision to the input of a worker."""
         node.workerinput[_RUNS_AGENT] = self._runs_agent
+
+
+def refuse_fault_as_keyword(expression: str) -> None:
+    """Raise `HarnessError` if the value of `-k` is a fault such as `reset:on=1`, which pytest cannot parse."""
+    if re.fullmatch(r"\s*(?:sweep::)?\w+:[^\s=]+=\S+\s*", expression):
+        fault = expression.strip().removeprefix("sweep::")
+        raise HarnessError(
+            f"-k {expression!r}: -k takes words, such as {fault.partition(':')[0]!r}; for this fault alone: "
+            f"--harness-fault={fault}"
+        )
+
+
+def unmatched_keyword_line(expression: str, names: Sequence[str]) -> str:
+    """Return a line that names the items nearest to what `-k` asked for, and says what to write.
+
+    `names` are the names of the items, such as `test_ask[off]::overloaded`.
+    """
+    words = [word for word in _WORD.findall(expression) if word not in _OPERATORS]
+    parts = list(dict.fromkeys(part for name in names for part in re.split(r"::|\[|\]|:", name) if part))
+    known = [word for word in words if any(word.lower() in name.lower() for name in names)]
+    unknown = [word for word in words if word not in known]
+    what = f"-k {expression!r} selects none of the {len(names)} items of the sweep"
+    if not unknown:
+        nearest = max(names, key=lambda name: sum(word.lower() in name.lower() for word in words))
+        return f"{what}: no item has all of it; the nearest is {nearest}. Write -k with fewer words."
+    [nearest] = difflib.get_close_matches(unknown[0].rpartition("::")[2], parts, n=1, cutoff=0.0)
+    return f"{what}: none has {unknown[0]!r} in its name, and the nearest is {nearest!r}. Write -k {nearest}."

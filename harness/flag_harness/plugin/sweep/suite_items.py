@@ -22,7 +22,7 @@ from flag_harness.plugin.sweep.budget import (
     untried_lines,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS
+from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, refuse_fault_as_keyword, unmatched_keyword_line
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
@@ -84,6 +84,7 @@ class SuiteSweep:
     """Replaces the collected tests by items of the sweep, runs them, and prints the results by cause."""
 
     def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
+        refuse_fault_as_keyword(config.getoption("keyword"))
         self._settings = config.stash[CONFIG].sweep or SweepSettings()
         self._has_functions = bool(self._settings.functions or self._settings.stub)
         if TOOLS in sweeps and not self._has_functions and sweeps != SWEEPS:
@@ -105,6 +106,7 @@ class SuiteSweep:
         self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
         self._results: list[PlayResult] = []
         self._not_tried: Counter[str] = Counter()
+        self._names: list[str] = []
 
     def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
         """Return the run of a test without a trouble, and its result."""
@@ -140,6 +142,12 @@ class SuiteSweep:
         kinds = (BASELINE, *self._trouble_kinds())
         order = order_by_information if self.budget.is_limited else order_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
+        self._names = [item.name for item in items]
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+        """Return what to write instead if `-k` selects no item of the sweep."""
+        words = config.getoption("keyword")
+        return [] if items or not words or not self._names else [unmatched_keyword_line(words, self._names)]
 
     def _tool_mode(self, test: pytest.Function) -> str:
         return str(self._sweep_option(test, "tools", self._settings.tools))
