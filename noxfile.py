@@ -199,11 +199,14 @@ AGENTS: dict[str, tuple[str, ...]] = {
     "litellm": ("litellm==1.110.2",),
     "node": (),
     "claude_cli": ("claude-agent-sdk==0.2.189",),
+    "agno": ("agno==3.1.10", "anthropic==0.125.*"),
+    "strands": ("strands-agents[anthropic]==1.62.0", "anthropic==0.125.*"),
+    "instructor": ("instructor==1.17.0", "anthropic==0.125.*"),
 }
 """The folders of tests/agents, and what each needs besides the package and the SDK."""
 NODE_PACKAGES = {"node": "@anthropic-ai/sdk@1.10.0"}
-QUICK_KINDS = "baseline or overloaded or unauthorized or clean_end or cut_call or cancelled or sigint or sigkill"
-SLOW_AGENTS = {"claude_cli": ("-k", QUICK_KINDS, "--harness-sweep=faults,surprises,interrupts,kills")}
+QUICK_KINDS = "baseline or server_error or unauthorized or cut_call"
+SLOW_AGENTS = {"claude_cli": ("-k", QUICK_KINDS, "--harness-sweep=faults,surprises")}
 """Agents whose process takes seconds to start, with the kinds of troubles to try on them."""
 REAL_FAULTS = {
     "langchain": "clean_end:at=mid_partial_json,on=1",
