@@ -45,33 +45,6 @@ def test_conversation(agent):
 
     asyncio.run(talk())
 """
-SCENARIO = """
-[[turn]]
-when = { user_contains = "2 + 3" }
-text = "I add."
-call = [{ name = "add", input = { a = 2, b = 3 } }]
-
-[[turn]]
-when = { user_contains = "4 + 5" }
-text = "I add these, too."
-call = [{ name = "add", input = { a = 4, b = 5 } }]
-
-[[turn]]
-when = { result = "5" }
-text = "It is 5."
-
-[[turn]]
-when = { result = "9" }
-text = "It is 9."
-
-[[turn]]
-when = { user = "Good." }
-text = "Thanks a lot."
-
-[[turn]]
-when = { user = "Are you there?" }
-text = "Yes, I am."
-"""
 CONFTEST = """
 import os
 
@@ -96,7 +69,7 @@ def planted_bugs() -> list[frozenset[str]]:
 def make_project(folder: Path) -> None:
     """Write the test that is swept, with its scenario and settings."""
     (folder / "fixtures/scenarios").mkdir(parents=True)
-    (folder / "fixtures/scenarios/sums.toml").write_text(SCENARIO)
+    (folder / "fixtures/scenarios/sums.toml").write_bytes((AGENTS / "sums.toml").read_bytes())
     (folder / "pyproject.toml").write_text(SETTINGS)
     (folder / "test_planted.py").write_text(TEST)
     (folder / "conftest.py").write_text(CONFTEST)

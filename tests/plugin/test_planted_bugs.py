@@ -12,35 +12,7 @@ reported = ["planted_agent.AgentError"]
 assertions = false
 usage = "planted_agent:usage"
 """
-SCENARIO = """
-[[turn]]
-when = { user_contains = "2 + 3" }
-thinking = "One call will do."
-text = "I add."
-call = [{ name = "add", input = { a = 2, b = 3 } }]
-
-[[turn]]
-when = { user_contains = "4 + 5" }
-thinking = "One call will do again."
-text = "I add these, too."
-call = [{ name = "add", input = { a = 4, b = 5 } }]
-
-[[turn]]
-when = { result = "5" }
-text = "It is 5."
-
-[[turn]]
-when = { result = "9" }
-text = "It is 9."
-
-[[turn]]
-when = { user = "Good." }
-text = "Thanks a lot."
-
-[[turn]]
-when = { user = "Are you there?" }
-text = "Yes, I am."
-"""
+SCENARIO = AGENT.with_name("sums.toml")
 TEST = """
 import asyncio
 
@@ -86,7 +58,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """Return a project with the agent, a scenario of two rounds of tools and four prompts, and a test."""
     pytester.makepyprojecttoml(SETTINGS)
     pytester.path.joinpath("fixtures/scenarios").mkdir(parents=True)
-    pytester.path.joinpath("fixtures/scenarios/sums.toml").write_text(SCENARIO)
+    pytester.path.joinpath("fixtures/scenarios/sums.toml").write_bytes(SCENARIO.read_bytes())
     pytester.makepyfile(planted_agent=AGENT.read_text(), test_planted=TEST)
     return pytester
 

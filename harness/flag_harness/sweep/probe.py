@@ -107,9 +107,10 @@ class Probe:
             self._is_off_script = True
             displaced = (turn for one in surprises if (turn := one.pop_replaced_turn()) is not None)
             return next(displaced, None) or ScenarioTurn(text="Understood.")
+        edited = turn
         for surprise in surprises if self.call == 1 else ():
-            turn = surprise.edit_turn(turn)
-        return turn
+            edited = surprise.edit_turn(edited, is_edited=edited is not turn)
+        return edited
 
     def start_tool(self, name: str) -> ObservedToolRun:
         """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""

@@ -9,7 +9,7 @@ from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE = "schedule"
 """The prefix of the kinds of schedules. The number after it is the seed."""
-_LEAST_TROUBLES, _MOST_TROUBLES = 4, 8
+_LEAST_TROUBLES, _MOST_TROUBLES = 6, 10
 _MOST_ON_ONE_REQUEST = 3
 """After three failures of a request, most agents give up."""
 _FINAL_KINDS = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
@@ -19,7 +19,7 @@ _MOST_LEFT = 4
 
 
 def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
-    """Return four to eight random troubles joined into one, or None if there are fewer than two kinds.
+    """Return six to ten random troubles joined into one, or None if there are fewer than two kinds.
 
     The same seed draws the same troubles. Each is of another kind, and each kind is equally likely, however many of its
     points there are. At most three affect the same request, and at most one ends the agent's turn, since no other

@@ -34,7 +34,7 @@ class SurpriseKind:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """A surprising answer to the prompt with the number `on`, counted from 1."""
+    """A surprising answer to the prompt with the number `on`, counted from 1, or the first one after it that fits."""
 
     kind: SurpriseKind
     on: int

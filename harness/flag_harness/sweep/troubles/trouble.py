@@ -88,10 +88,13 @@ class ArmedSurprise:
         self._displaced: ScenarioTurn | None = None
         self.simulator: Simulator | None = None
 
-    def edit_turn(self, turn: ScenarioTurn) -> ScenarioTurn:
-        """Return the surprising turn if the surprise is due for this request, else `turn`."""
+    def edit_turn(self, turn: ScenarioTurn, *, is_edited: bool = False) -> ScenarioTurn:
+        """Return the surprising turn if the surprise is due and fits the turn, else `turn`.
+
+        If another surprise has changed the turn (`is_edited`), this one waits for the next.
+        """
         edit = self._surprise.kind.edit
-        if edit is None or not self._is_due():
+        if edit is None or not self._is_due() or is_edited:
             return turn
         changed = edit(turn, self._calls) if _can_change(self._surprise.kind.needs, turn) else None
         if changed is None:
@@ -118,7 +121,7 @@ class ArmedSurprise:
     def _is_due(self) -> bool:
         """Count a request, and return whether the surprise is due for it."""
         self._seen += 1
-        return self._seen == self._surprise.on
+        return self._seen >= self._surprise.on and not self.fired
 
 
 def _can_change(needs: str, turn: ScenarioTurn) -> bool:
