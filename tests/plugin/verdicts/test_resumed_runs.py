@@ -227,6 +227,16 @@ def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: 
     assert 13 == len(api.texts)
 
 
+def test_a_test_that_is_skipped_keeps_no_answers_of_a_run_that_ended(pytester: pytest.Pytester, api: Api) -> None:
+    """It would be skipped again, so nothing is left to resume."""
+    (pytester.path / "stop").write_text("")
+    skipped = "\n\nimport pytest\n\n@pytest.mark.skip\ndef test_later(cassette): pass\n"
+    pytester.makepyfile(test_it=SUITE + skipped)
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-record=run.jsonl")
+    run.stdout.fnmatch_lines(["*6 passed*skipped*"])
+    assert not (pytester.path / "run.answers.jsonl").exists()
+
+
 def test_a_changed_file_of_the_gate_is_another_run(tmp_path: Path) -> None:
     """Its prompts are no modules, but evidence is about these files too."""
     old, same, new = (RunHeader(tested=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))

@@ -170,9 +170,13 @@ class RunRecorder:
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
     def _remove_paid_answers(self, session: pytest.Session) -> None:
-        """Remove the answers that were kept for a resumed run, if none of this run's tests would run again in it."""
+        """Remove the answers that were kept for a resumed run, if none of this run's tests would need them in it.
+
+        A test that is skipped in its setup is skipped again.
+        """
         answers = self._config.stash[PAID_ANSWERS]
-        if answers is not None and session.exitstatus in _ENDED and all(map(is_finished, self._summary.rows)):
+        done = (is_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
+        if answers is not None and session.exitstatus in _ENDED and all(done):
             answers.remove()
 
     def _write_evidence(self) -> None:
