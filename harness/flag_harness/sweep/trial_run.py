@@ -25,8 +25,8 @@ from flag_harness.sweep.transcript import Line, conversation_lines, response_lin
 from flag_harness.sweep.trials import Trial
 from flag_harness.transports import async_http_client, intercept_clients
 from flag_harness.transports.virtual_time import LoopClock, VirtualLoop, VirtualTimeout, patch_time
-from flag_harness.wire.message import parse_response
-from flag_harness.wire.timeline import Edit, End, Layer, Request, Response
+from flag_harness.wire.aws_frames import is_aws_stream
+from flag_harness.wire.timeline import Edit, End, Head, Layer, Request, Response, is_stream
 from flag_harness.wire.traffic_log import TrafficLog
 
 MODEL = "claude-haiku-4-5"
@@ -187,7 +187,7 @@ class TrialRun:
             effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
             conversation=_request_lines(exchanges[-1][0]) if exchanges else (),
             answers=tuple(lines for _, response in exchanges if (lines := response_lines(response)) is not None),
-            streamed=any(parse_response(response).streamed for _, response in exchanges),
+            streamed=any(_is_streamed(response) for _, response in exchanges),
             seconds=self._loop.time(),
         )
 
@@ -205,6 +205,11 @@ def run_trial(
     hung.
     """
     return TrialRun(make_agent, trial, combination, directory, patience).run()
+
+
+def _is_streamed(response: Response) -> bool:
+    head = response[0] if response else None
+    return isinstance(head, Head) and (is_stream(head) or is_aws_stream(head))
 
 
 def _request_lines(request: Request) -> tuple[Line, ...]:
