@@ -12,7 +12,7 @@ _PAIRS = r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A
 _OFFSET = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
 _DUMP_LINE = re.compile(rf"(?<![^\s\"'`>]){_OFFSET}[ \t]*({_PAIRS})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE)
 """A line of `xxd`, `hexdump -C` or `od -A x -t x1z`: the offset, up to 16 bytes, and what of them is printable."""
-_DUMP_START = re.compile("0000[0-9A-Fa-f]*:?[ \t]")
+_DUMP_START = re.compile("0000[0-9A-Fa-f]{0,12}:?[ \t]")
 _BYTES_PER_LINE = 16
 
 _ASCII = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
