@@ -184,7 +184,7 @@ def moving_in(session: nox.Session) -> None:
 def node(session: nox.Session) -> None:
     """The official SDK of another language, installed by npm, plays a recorded tool loop from the server."""
     session.install("-e", ".[dev]")
-    folder = session.create_tmp()
+    folder = str(Path(session.virtualenv.location, "node"))  # create_tmp() would move TMPDIR into this project
     session.run("npm", "install", "--prefix", folder, "@anthropic-ai/sdk", external=True)
     modules = str(Path(folder, "node_modules").resolve())
     session.run("pytest", "tests/cli/test_serve.py", "-k", "node", *session.posargs, env={"NODE_PATH": modules})
@@ -239,7 +239,7 @@ def browser(session: nox.Session) -> None:
     if not shutil.which("chromium") and not shutil.which("google-chrome"):
         session.error("there is no Chromium on the PATH: apt install chromium")
     session.install("-e", ".[dev]", "playwright")
-    folder = session.create_tmp()
+    folder = str(Path(session.virtualenv.location, "node"))  # create_tmp() would move TMPDIR into this project
     session.run("npm", "install", "--prefix", folder, "axe-core@4", external=True)
     modules = str(Path(folder, "node_modules").resolve())
     files = ("tests/report/test_browser.py", "tests/reference/ui/test_browser.py", "tests/plugin/test_streamlit.py")
