@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flag_harness.plugin.limits.budget import _amounts_per_request
+from flag_harness.plugin.limits.budget import _amount_texts_per_request
 from flag_harness.wire.usage import Usage
 
 CONFIGURATION = """
@@ -122,4 +122,4 @@ def test_a_request_without_a_price_is_said_to_be_unknown() -> None:
     """Beside the others, which have one."""
     known, unknown = SimpleNamespace(usage=Usage(1, 2), cost=0.5), SimpleNamespace(usage=None, cost=None)
     traffic = SimpleNamespace(request_metrics=[known, unknown])
-    assert ["$0.5000", "unknown"] == list(_amounts_per_request("cost", traffic))  # type: ignore[arg-type]
+    assert ["$0.5000", "unknown"] == list(_amount_texts_per_request("cost", traffic))  # type: ignore[arg-type]

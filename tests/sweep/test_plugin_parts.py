@@ -22,7 +22,7 @@ from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
 from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_information
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, describe_call, load_exceptions
+from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
@@ -228,7 +228,7 @@ def test_the_ending_of_a_call_follows_from_its_exception(
     error: BaseException, ending: str, request: pytest.FixtureRequest
 ) -> None:
     """A group is as bad as the worst of its exceptions."""
-    result = describe_call(error, 1.5, request.node, (TimeoutError,))
+    result = result_of_failed_call(error, 1.5, request.node, (TimeoutError,))
     assert (ending, 1.5) == (result.ending, result.seconds)
     assert result.message.startswith(type(error).__name__)
 

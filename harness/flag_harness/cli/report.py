@@ -30,7 +30,7 @@ from flag_harness.record.conversation import load_conversations, save_conversati
 from flag_harness.record.kept import copy_kept_cassettes
 from flag_harness.report.causes import recorded_flags
 from flag_harness.report.logs import log_digest_lines, log_values
-from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
+from flag_harness.report.metrics import effect_values, effects_in_record, metric_lines, pass_counts
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
 _EXAMPLES = """\
@@ -203,7 +203,9 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
     record = _load_run(arguments.record)
     if arguments.json:
         passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}
-        print(json.dumps({"effects": [effect_values(effect) for effect in record_effects(record)], "passes": passes}))
+        print(
+            json.dumps({"effects": [effect_values(effect) for effect in effects_in_record(record)], "passes": passes})
+        )
     else:
         print("\n".join(metric_lines(record)))
     _print_record_problem(record)

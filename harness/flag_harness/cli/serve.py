@@ -143,7 +143,7 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
 
     lock, printed = threading.Lock(), 0
 
-    def answer(request: Request) -> Response:
+    def answer_and_print_unmatched(request: Request) -> Response:
         nonlocal printed
         response = simulator(request)
         with lock:
@@ -152,7 +152,13 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
                 printed += 1
         return response
 
-    _serve_until_stopped(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})", "simulator")
+    _serve_until_stopped(
+        answer_and_print_unmatched,
+        faults,
+        arguments,
+        f"the simulated API ({arguments.scenario or 'echo'})",
+        "simulator",
+    )
     return 1 if _print_unfired_faults(faults) or simulator.unmatched else 0
 
 

@@ -20,14 +20,14 @@ from flag_harness.plugin.resume.paid_answers import configure_paid_answers
 from flag_harness.plugin.resume.resume import add_resume_option, configure_resume, start_resuming
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
-from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, configure_verify
+from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, register_verifier
 from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
-from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, configure_verdicts
-from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, configure_retries
-from flag_harness.plugin.verdicts.repetitions import add_repeat_option, configure_repetitions
+from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_judge
+from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_trial_repeater
+from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repeater
 from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_tests, is_configured
 
 
@@ -106,10 +106,10 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_shard(config)
         configure_cost_limit(config)
         configure_sweep(config)
-        configure_verify(config)
-        configure_repetitions(config)
-        configure_retries(config)
-        configure_verdicts(config)
+        register_verifier(config)
+        register_repeater(config)
+        register_trial_repeater(config)
+        register_flag_judge(config)
         configure_paid_answers(config)
         start_resuming(config)
     except HarnessError as error:
@@ -124,10 +124,10 @@ def _register_parts(config: pytest.Config) -> None:
     config.stash[CLAIM_TRACKER] = ClaimTracker(config)
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     if (follows_all := follows_all_tests(config)) or is_configured(config):
-        from flag_harness.plugin.border.offline import set_offline_key
+        from flag_harness.plugin.border.offline import set_offline_api_key
         from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
 
-        set_offline_key(config)
+        set_offline_api_key(config)
         register_parts(config)
     if not follows_all:
         config.pluginmanager.register(WaitingParts(), "flag-harness-waiting-parts")

@@ -5,10 +5,10 @@ import pytest
 from flag_harness.plugin import check_hooks
 from flag_harness.plugin.border.border import BORDER, Border
 from flag_harness.plugin.border.late_work import LateWorkReporter
-from flag_harness.plugin.border.run_border import configure_run_border
+from flag_harness.plugin.border.run_border import register_run_border
 from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.limits.age import max_age
-from flag_harness.plugin.limits.spending import configure_spending
+from flag_harness.plugin.limits.spending import register_cost_preview
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask
@@ -17,7 +17,7 @@ from flag_harness.plugin.run.flag_reads import FlagReads
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder
 from flag_harness.plugin.run.summary import RunSummary
-from flag_harness.plugin.special_runs.locate import configure_locate
+from flag_harness.plugin.special_runs.locate import register_locate_pass
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
 from flag_harness.plugin.waiting_parts import CHECKS, PARTS
@@ -33,26 +33,26 @@ def register_parts(config: pytest.Config) -> None:
     parts: list[object] = []
     config.stash[PARTS] = parts
 
-    def register(part: object, name: str) -> None:
-        plugins.register(part, f"flag-harness-{name}")
-        parts.append(part)
+    def register_plugin(plugin: object, name: str) -> None:
+        plugins.register(plugin, f"flag-harness-{name}")
+        parts.append(plugin)
 
     mask = config.stash[REPORT_MASK] = ReportMask()
     has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
     summary, effects = RunSummary(max_age(config), has_detectors=has_detectors), FlagEffects(config)
-    register(FaultReporter(), "fault-reporter")
-    register(mask, "secrets")
-    register(summary, "summary")
-    register(RunRecorder(config, summary), "record")
-    register(effects, "effects")
-    configure_locate(config, effects)
+    register_plugin(FaultReporter(), "fault-reporter")
+    register_plugin(mask, "secrets")
+    register_plugin(summary, "summary")
+    register_plugin(RunRecorder(config, summary), "record")
+    register_plugin(effects, "effects")
+    register_locate_pass(config, effects)
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
-    register(MissCollector(config), "misses")
-    register(FlagReads(), "flag-reads")
-    configure_spending(config)
-    configure_run_border(config)
+    register_plugin(MissCollector(config), "misses")
+    register_plugin(FlagReads(), "flag-reads")
+    register_cost_preview(config)
+    register_run_border(config)
     border = config.stash[BORDER] = Border(config)
-    register(border, "border")
-    register(WideFixtures(border), "wide-fixtures")
-    register(LateWorkReporter(config, border), "late-work")
+    register_plugin(border, "border")
+    register_plugin(WideFixtures(border), "wide-fixtures")
+    register_plugin(LateWorkReporter(config, border), "late-work")

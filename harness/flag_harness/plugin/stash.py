@@ -86,19 +86,19 @@ def repetition_of(item: pytest.Item) -> int:
     return item.stash.get(REPETITION, 0)
 
 
-def first_nodeid(item: pytest.Item) -> str:
+def nodeid_of_first_repetition(item: pytest.Item) -> str:
     """Return the node id of the first repetition of an item's test, which all its repetitions share as their case."""
     number = repetition_of(item)
     if not number:
         return item.nodeid
-    return first_nodeid_of(item.nodeid, number)
+    return nodeid_without_repetition(item.nodeid, number)
 
 
-def first_nodeid_of(nodeid: str, number: int) -> str:
+def nodeid_without_repetition(nodeid: str, number: int) -> str:
     """Return a node id without the suffix of repetition `number`, counted from 0.
 
-    >>> first_nodeid_of("test_a.py::test_x[off-repeat3]", 2), first_nodeid_of("test_a.py::test_x[repeat3]", 2)
-    ('test_a.py::test_x[off]', 'test_a.py::test_x')
+    >>> [nodeid_without_repetition(f"test_a.py::test_x[{id}]", 2) for id in ("off-repeat3", "repeat3")]
+    ['test_a.py::test_x[off]', 'test_a.py::test_x']
     """
     suffix = f"repeat{number + 1}]"
     whole = nodeid.removesuffix(suffix)

@@ -58,12 +58,14 @@ def _make_chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
     span = (high - low) or 1.0
     first, width = low - _MARGIN * span, span * (1 + 2 * _MARGIN)
 
-    def position(value: float) -> float:
+    def percent_of_width(value: float) -> float:
         return round(100 * (value - first) / width, 2)
 
     is_ratio = effects[0].figure.is_ratio
-    bars = (Bar(effect, *map(position, end)) for effect, end in zip(effects, ends, strict=True))
-    return Chart(page, name, _scale_label(low, is_ratio), _scale_label(high, is_ratio), position(0.0), tuple(bars))
+    bars = (Bar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
+    return Chart(
+        page, name, _scale_label(low, is_ratio), _scale_label(high, is_ratio), percent_of_width(0.0), tuple(bars)
+    )
 
 
 def _bounds_and_mean(effect: FigureEffect) -> tuple[float, float, float]:

@@ -19,7 +19,7 @@ PAGES = {
 
 def metric_lines(record: RunRecord) -> Iterator[str]:
     """Yield the report of metrics, line by line."""
-    effects = record_effects(record)
+    effects = effects_in_record(record)
     alone = [effect for effect in effects if len(effect.settings) == 1]
     together = [effect for effect in effects if len(effect.settings) == 2 and effect.is_significant]
     if not alone:
@@ -44,7 +44,7 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     yield from left_aligned_lines(passes or [("no run passed or failed",)])
 
 
-def record_effects(record: RunRecord) -> tuple[FigureEffect, ...]:
+def effects_in_record(record: RunRecord) -> tuple[FigureEffect, ...]:
     """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
     return figure_effects(record.rows, _flag_defaults(record), _value_labels(record), _flag_groups(record))
 

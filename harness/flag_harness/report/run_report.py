@@ -12,7 +12,7 @@ from flag_harness.record.conversation import Conversation
 from flag_harness.record.outline import mask_api_ids
 from flag_harness.report.causes import FailureCause, UnblamedRuns, analyse_failures
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
-from flag_harness.report.metrics import record_effects
+from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
 from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
 from flag_harness.wording import quantity
@@ -172,7 +172,7 @@ def build_report(
         causes=analysis.causes,
         unblamed=analysis.unblamed,
         failures=_group_failures(rows),
-        effects=record_effects(record),
+        effects=effects_in_record(record),
         request_effects=request_effects(record),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),

@@ -102,8 +102,8 @@ def parse_settings(
         record_mode=mode,
         repeats=bool(options.get("allow_playback_repeats")),
         storage=_select_storage(options, serializers),
-        save_hooks=_save_hooks(options),
-        load_hooks=_load_hooks(options),
+        save_hooks=_hooks_before_saving(options),
+        load_hooks=_hooks_after_loading(options),
     )
 
 
@@ -129,13 +129,13 @@ def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serial
     return FileStorage(serializers[name]) if persister is None else PersisterStorage(persister, serializers[name])
 
 
-def _save_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
+def _hooks_before_saving(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
     hide = [sensitive_data_hooks(sensitive)[0]] if sensitive else []
     return (*_option_functions(options, "before_save_interaction"), *hide)
 
 
-def _load_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
+def _hooks_after_loading(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
     restore = [sensitive_data_hooks(sensitive)[1]] if sensitive else []
     return (*restore, *_option_functions(options, "after_load_interaction"))

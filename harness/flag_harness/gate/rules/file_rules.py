@@ -8,7 +8,7 @@ from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.wording import join_names, quantity
 
 
-def judge_completeness(candidate: Candidate) -> RuleResult:
+def judge_records(candidate: Candidate) -> RuleResult:
     """Judge whether each record is complete and unedited."""
     for one in candidate.evidence:
         if problem := one.problem or one.record.problem:
@@ -34,7 +34,7 @@ def judge_patterns(candidate: Candidate) -> RuleResult:
     return RuleResult("declared files", "pass", quantity(len(candidate.files), "file"))
 
 
-def judge_digests(candidate: Candidate) -> RuleResult:
+def judge_file_digests(candidate: Candidate) -> RuleResult:
     """Judge whether the runs had exactly the files that may go to PROD."""
     digests = file_digests(candidate.files)
     for one in candidate.evidence:
@@ -67,7 +67,7 @@ def judge_imports(candidate: Candidate) -> RuleResult:
     return RuleResult("imports", "pass", "everything that declared files import from their folder is declared")
 
 
-def judge_execution(candidate: Candidate) -> RuleResult | None:
+def judge_imported_files(candidate: Candidate) -> RuleResult | None:
     """Judge whether the runs imported the declared files, and from TEST."""
     patterns = candidate.gate.policy.imported
     wanted = {path for path in candidate.files if matches_file(path, patterns)}

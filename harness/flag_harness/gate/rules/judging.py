@@ -11,18 +11,18 @@ from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.gate.settings import Gate
 
 RULES = (
-    file_rules.judge_completeness,
+    file_rules.judge_records,
     file_rules.judge_patterns,
-    file_rules.judge_digests,
+    file_rules.judge_file_digests,
     file_rules.judge_imports,
-    file_rules.judge_execution,
+    file_rules.judge_imported_files,
     run_rules.judge_tests,
     run_rules.judge_outcomes,
     run_rules.judge_declared_flags,
     run_rules.judge_combinations,
     run_rules.judge_upstream,
-    run_rules.judge_rebased,
-    run_rules.judge_age,
+    run_rules.judge_rebased_recordings,
+    run_rules.judge_evidence_age,
     run_rules.judge_recording_age,
     run_rules.judge_budget,
     run_rules.judge_log_errors,

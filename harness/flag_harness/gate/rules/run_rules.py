@@ -86,7 +86,7 @@ def judge_upstream(candidate: Candidate) -> RuleResult:
     return RuleResult("upstream", "pass", f"{text}, which the policy accepts: they show nothing about a real model")
 
 
-def judge_rebased(candidate: Candidate) -> RuleResult | None:
+def judge_rebased_recordings(candidate: Candidate) -> RuleResult | None:
     """Judge whether no played recording was rebased, unless the policy accepts rebased ones."""
     if candidate.gate.policy.rebased:
         return None
@@ -96,7 +96,7 @@ def judge_rebased(candidate: Candidate) -> RuleResult | None:
     return RuleResult("rebased recordings", "pass", "no recording was rebased")
 
 
-def judge_age(candidate: Candidate) -> RuleResult | None:
+def judge_evidence_age(candidate: Candidate) -> RuleResult | None:
     """Judge whether the evidence is recent enough."""
     limit = candidate.gate.policy.max_age
     if limit is None:

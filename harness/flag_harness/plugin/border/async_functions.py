@@ -29,7 +29,7 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
     original = item.obj
 
     @functools.wraps(original)
-    async def run(*arguments: Any, **options: Any) -> Any:
+    async def run_test_function(*arguments: Any, **options: Any) -> Any:
         before = _unfinished_tasks()
         with run_as(owner):
             try:
@@ -38,7 +38,7 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
                 for task in _unfinished_tasks() - before:
                     _add_task_to_owner(owner, task)
 
-    item.obj = run
+    item.obj = run_test_function
     try:
         yield
     finally:
@@ -67,16 +67,16 @@ def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") ->
 
 def _wrap_coroutine(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    async def run(*arguments: Any, **options: Any) -> Any:
+    async def run_coroutine_function(*arguments: Any, **options: Any) -> Any:
         with run_as(owner):
             return await function(*arguments, **options)
 
-    return run
+    return run_coroutine_function
 
 
 def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    async def run(*arguments: Any, **options: Any) -> Any:
+    async def run_generator_function(*arguments: Any, **options: Any) -> Any:
         generator = function(*arguments, **options)
         with run_as(owner):
             value = await anext(generator)
@@ -85,7 +85,7 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
             await anext(generator)
             yield None  # the fixture yields twice: let its plugin complain, as it would without this wrapper
 
-    return run
+    return run_generator_function
 
 
 def _unfinished_tasks() -> set[Any]:

@@ -199,7 +199,7 @@ class Border:
         return LateNetworkFailure(self._record_late_attempt(owner, f"An attempt to reach the network ({message})"))
 
     def _record_late_attempt(self, owner: Owner, what: str) -> str:
-        message = late_request_message(owner.name, what, _name_sender())
+        message = late_request_message(owner.name, what, _current_task_or_thread())
         self.late_work.refused.append((owner.name, message))
         return message
 
@@ -239,7 +239,7 @@ class Border:
         return item.stash[TRAFFIC]
 
 
-def _name_sender() -> str:
+def _current_task_or_thread() -> str:
     """Return the name of the running thread or task for a message, such as "the thread 'poller'"."""
     import asyncio  # imported here: most runs have no late request to name
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flag_harness.plugin.border.offline import KEYS, has_key, is_offline
+from flag_harness.plugin.border.offline import KEYS, has_api_key, is_offline
 from flag_harness.plugin.modes import reproduce_command
 from flag_harness.plugin.stash import TRAFFIC, VCR_CASSETTE
 
@@ -14,7 +14,7 @@ _FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 def missing_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
-    if has_key() or not _has_sent_no_live_request(item):
+    if has_api_key() or not _has_sent_no_live_request(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
     if VCR_CASSETTE in item.stash:

@@ -30,17 +30,17 @@ def is_offline(config: pytest.Config) -> bool:
     return selected_record_mode(config) == "none" and not is_recording_disabled(config)
 
 
-def has_key() -> bool:
+def has_api_key() -> bool:
     """Return True if the environment has a key for the live API."""
     return any(os.environ.get(name) for name in KEYS)
 
 
-def set_offline_key(config: pytest.Config) -> None:
+def set_offline_api_key(config: pytest.Config) -> None:
     """Set a fake API key until the end of the run, if no request can reach the API and there is no key.
 
     Clients that a module makes when it is imported read the key then, before any test begins.
     """
-    if is_offline(config) and not has_key():
+    if is_offline(config) and not has_api_key():
         _set_variable(KEYS[0], OFFLINE_KEY)
         config.add_cleanup(lambda: _set_variable(KEYS[0], None))
 

@@ -16,7 +16,7 @@ _DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [to
 """Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
 
 
-def configure_run_border(config: pytest.Config) -> None:
+def register_run_border(config: pytest.Config) -> None:
     """Start the border if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
     A run that may reach the live API has no border. If another plugin has an option `--record-mode` too, that option

@@ -48,10 +48,10 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
     from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS
 
     detectors = [replace(detector, action="mask") for detector in filters.detectors]
-    detectors.append(Detector("key", _key_spans))
+    detectors.append(Detector("key", _api_key_spans))
     if content != "full":
         detectors += [Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_SHAPES.items()]
-        detectors.append(Detector("card", _card_spans))
+        detectors.append(Detector("card", _card_number_spans))
     named = tuple(KEY_SHAPES[kind] for kind in sorted(NAMED_KINDS))
     patterns = (*filters.patterns, *named)
     return Filters(filters.headers, filters.query, filters.json, patterns, tuple(detectors))
@@ -79,13 +79,13 @@ def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable
     return lambda text: traffic.mask(filters.filter_text(text))
 
 
-def _key_spans(text: str) -> Iterator[tuple[int, int]]:
+def _api_key_spans(text: str) -> Iterator[tuple[int, int]]:
     from flag_harness.cassette.redact.shapes import find_keys
 
     return ((start, stop) for start, stop, _ in find_keys(text))
 
 
-def _card_spans(text: str) -> Iterator[tuple[int, int]]:
+def _card_number_spans(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _CARD_NUMBER.finditer(text) if _has_valid_check_digit(match[0]))
 
 

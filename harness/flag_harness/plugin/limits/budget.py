@@ -44,7 +44,7 @@ def _check_mark(nodeid: str, mark: pytest.Mark) -> None:
             raise pytest.UsageError(f"{where}: {name}={value!r} must be a number from 0")
 
 
-def budget_of(item: pytest.Item) -> Mapping[str, float]:
+def budget_of_test(item: pytest.Item) -> Mapping[str, float]:
     """Return a test's limits by name. Nearer marks win over others, and marks over the configuration."""
     limits: dict[str, Any] = dict(item.config.stash[CONFIG].budget)
     for mark in reversed([*item.iter_markers(MARK)]):
@@ -54,7 +54,7 @@ def budget_of(item: pytest.Item) -> Mapping[str, float]:
 
 def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message for each limit that the requests of the test exceed."""
-    limits = budget_of(item)
+    limits = budget_of_test(item)
     used = _amounts_by_limit(traffic.metrics) if limits else {}
     for name, limit in limits.items():
         amount, shown_limit = used[name], _format_amount(name, limit)
@@ -64,7 +64,7 @@ def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[s
                 "a model has no list price; limit tokens instead"
             )
         elif amount > limit:
-            per_request = ", ".join(_amounts_per_request(name, traffic))
+            per_request = ", ".join(_amount_texts_per_request(name, traffic))
             yield (
                 f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
@@ -91,7 +91,7 @@ def _amounts_by_limit(metrics: "Metrics") -> dict[str, float | None]:
     }
 
 
-def _amounts_per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
+def _amount_texts_per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield the amount that each request used of the limit `name`, as text."""
     for one in traffic.request_metrics if name != "requests" else ():
         if name == "seconds":

@@ -34,10 +34,10 @@ def configure_cost_limit(config: pytest.Config) -> None:
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
-    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / cost_shares(config))
+    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / count_cost_shares(config))
 
 
-def cost_shares(config: pytest.Config) -> int:
+def count_cost_shares(config: pytest.Config) -> int:
     """Return into how many equal shares the limit is divided: one for each worker of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD]
@@ -66,7 +66,7 @@ class CostLimit:
         """
         from flag_harness.analysis.spending import highest_cost, input_cost
 
-        def check(request: Request) -> Edit:
+        def refuse_or_count_cost(request: Request) -> Edit:
             expected = input_cost(request)
             with self._lock:
                 if reason := self._refusal_reason(expected):
@@ -81,9 +81,9 @@ class CostLimit:
                 pending = (highest_cost(request) or 0.0) - (expected or 0.0)
                 self._pending += pending
                 self._under_way += 1
-            return self._make_edit(request, expected or 0.0, pending)
+            return self._make_cost_counter(request, expected or 0.0, pending)
 
-        return check
+        return refuse_or_count_cost
 
     def _refusal_reason(self, expected: float | None) -> str:
         """Return why a request must not be sent, or an empty string."""
@@ -96,7 +96,7 @@ class CostLimit:
             )
         return ""
 
-    def _make_edit(self, request: Request, expected: float, pending: float) -> Edit:
+    def _make_cost_counter(self, request: Request, expected: float, pending: float) -> Edit:
         """Return an edit that passes a response on as it is.
 
         When the response ends, the actual cost of the request replaces the expected one in the money spent.
@@ -105,7 +105,7 @@ class CostLimit:
 
         pieces: list[Piece] = []
 
-        def edit(piece: Piece) -> Iterable[Piece]:
+        def pass_on_and_count_cost(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
             if isinstance(piece, (Cut, End)):
                 actual = actual_cost(request, tuple(pieces))
@@ -116,4 +116,4 @@ class CostLimit:
                         self._budget.add_cost(None, actual - expected)
             yield piece
 
-        return edit
+        return pass_on_and_count_cost

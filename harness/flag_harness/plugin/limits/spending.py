@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 
-def configure_spending(config: pytest.Config) -> None:
+def register_cost_preview(config: pytest.Config) -> None:
     """If the run may send requests to the live API, register the line about its cost."""
     is_sending = is_recording_disabled(config) or selected_record_mode(config) != "none"
     if is_sending and config.getoption("--harness-upstream") == "live" and not hasattr(config, "workerinput"):

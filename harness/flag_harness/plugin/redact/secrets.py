@@ -50,10 +50,10 @@ def collect_filters(request: pytest.FixtureRequest) -> "Filters":
     if not isinstance(fixture, Filters):
         raise pytest.UsageError(f"{node.nodeid}: the fixture {MARK} must return flag_harness.Filters, not {fixture!r}")
     total += fixture
-    return total + marked_filters(node)
+    return total + filters_in_marks(node)
 
 
-def marked_filters(node: pytest.Item) -> "Filters":
+def filters_in_marks(node: pytest.Item) -> "Filters":
     """Return the filters in a test's marks. Raise `UsageError` if a mark is wrong."""
     from flag_harness.cassette import Filters
 

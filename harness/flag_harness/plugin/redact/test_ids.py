@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.redact.secrets import configured_filters, marked_filters
+from flag_harness.plugin.redact.secrets import configured_filters, filters_in_marks
 from flag_harness.plugin.run.names import digest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class IdMask:
             return
         filters = self._project_filters
         with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
-            filters += marked_filters(metafunc.definition)
+            filters += filters_in_marks(metafunc.definition)
         metafunc._calls = [_mask_call(call, filters) for call in metafunc._calls]
 
     @cached_property

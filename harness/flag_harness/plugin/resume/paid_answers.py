@@ -88,7 +88,7 @@ class PaidAnswers:
                 if known:
                     return known.pop(0)
             recorder = Recorder(keep=plan.kept_headers)
-            return _call_at_end(
+            return _make_edit_that_keeps(
                 recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
             )
 
@@ -119,13 +119,13 @@ class PaidAnswers:
                 os.close(descriptor)
 
 
-def _call_at_end(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
+def _make_edit_that_keeps(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
     """Return an edit that changes nothing, but calls `keep` just before a complete answer ends."""
 
-    def watch(piece: Piece) -> Iterable[Piece]:
+    def pass_on_and_keep(piece: Piece) -> Iterable[Piece]:
         edit(piece)
         if isinstance(piece, End) and not piece.abandoned:
             keep()
         return (piece,)
 
-    return watch
+    return pass_on_and_keep

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT, cost_shares
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT, count_cost_shares
 from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.stash import first_nodeid, repetition_of
+from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_of
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.plugin.verdicts.skipping import skip_item
 from flag_harness.wording import join_names
@@ -73,7 +73,7 @@ def start_resuming(config: pytest.Config) -> None:
     config.stash[RESUMED_ROWS] = rows
     if (limit := config.stash[COST_LIMIT]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
-        limit.add_spent(spent / cost_shares(config))
+        limit.add_spent(spent / count_cost_shares(config))
     if (answers := config.stash[PAID_ANSWERS]) is not None:
         answers.load(rewrite=not hasattr(config, "workerinput"))
     config.pluginmanager.register(Resumer(config, path, record.header, rows), _PLUGIN)
@@ -100,7 +100,7 @@ def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
         )
 
 
-def first_start(config: pytest.Config) -> str:
+def first_start_time(config: pytest.Config) -> str:
     """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
     resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
     return resumer.header.started_at if resumer is not None else ""
@@ -154,7 +154,7 @@ class Resumer:
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Report a finished run from its row."""
-        row = self._rows.get((first_nodeid(item), repetition_of(item)))
+        row = self._rows.get((nodeid_of_first_repetition(item), repetition_of(item)))
         if row is None:
             return None
         skip_item(item, nextitem)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.redact.secrets import configured_filters, marked_filters
+from flag_harness.plugin.redact.secrets import configured_filters, filters_in_marks
 from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
 from flag_harness.plugin.stash import repetition_of
 
@@ -69,7 +69,7 @@ def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -
         from flag_harness.plugin.redact.test_ids import mask_id  # imported here: only tests with parameters need it
 
         filters = configured_filters(config)
-        return mask_id(text, filters + marked_filters(item) if item else filters) != text
+        return mask_id(text, filters + filters_in_marks(item) if item else filters) != text
 
     return is_secret
 

@@ -64,13 +64,13 @@ class FlagReads:
     def lines(self) -> Iterator[str]:
         """Yield a line for each key that is not declared, and for each flag that some test did not read."""
         for key, (hint, tests) in sorted(self._undeclared.items()):
-            yield f"{key!r} was read but is not declared; {hint}: {_name_tests(tests)}"
+            yield f"{key!r} was read but is not declared; {hint}: {_test_names_text(tests)}"
         for name, tests in self._tests.items():
             unread = tests - self._read.get(name, set())
             if unread == tests:
-                yield f"{name} was never read: {_name_tests(unread)}"
+                yield f"{name} was never read: {_test_names_text(unread)}"
             elif unread:
-                yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {_name_tests(unread)}"
+                yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {_test_names_text(unread)}"
 
 
 def _combination_id(item: pytest.Item) -> str:
@@ -79,7 +79,7 @@ def _combination_id(item: pytest.Item) -> str:
     return scope.combination.id if item.get_closest_marker("flag_matrix") is not None else ""
 
 
-def _name_tests(tests: set[str]) -> str:
+def _test_names_text(tests: set[str]) -> str:
     names = sorted(tests)
     more = f" and {len(names) - TESTS_SHOWN} more" if len(names) > TESTS_SHOWN else ""
     return ", ".join(names[:TESTS_SHOWN]) + more

@@ -20,7 +20,7 @@ from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, first_start, is_finished, is_resumed
+from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, first_start_time, is_finished, is_resumed
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
@@ -47,7 +47,7 @@ class RunRecorder:
         self._config, self._summary = config, summary
         self._is_worker = hasattr(config, "workerinput")
         self._path: Path | None = None
-        self._started_at = first_start(config) or datetime.now(UTC).isoformat(timespec="seconds")
+        self._started_at = first_start_time(config) or datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
         self._declared: DeclaredFiles | None = None

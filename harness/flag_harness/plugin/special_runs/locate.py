@@ -35,7 +35,7 @@ MOST_RECORDINGS = 12
 """The most recordings of other combinations to try for a row. The nearest combinations come first."""
 
 
-def configure_locate(config: pytest.Config, effects: "FlagEffects") -> None:
+def register_locate_pass(config: pytest.Config, effects: "FlagEffects") -> None:
     """Register the second pass if the command line has `--harness-locate`."""
     budget = config.getoption("--harness-locate")
     if budget is not None and not hasattr(config, "workerinput"):
@@ -65,7 +65,7 @@ class LocatePass:
             self._add_spending_of_workers(session)
             self._config.pluginmanager.register(self._row_runner)
             try:
-                self._locate_all(session, tests)
+                self._locate_flags_of_tests(session, tests)
             finally:
                 finish_fixtures(session)
                 self._config.pluginmanager.unregister(self._row_runner)
@@ -79,28 +79,28 @@ class LocatePass:
 
     def _refusal_reason(self) -> str:
         """Return why further rows cannot run, and what to type instead; an empty string if they can."""
-        if self._name_upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
+        if self._upstream_name() != "live" or self._config.stash[COST_LIMIT] is not None:
             return ""
         return (
             "To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, or let the simulator "
             "answer: --harness-upstream=simulator"
         )
 
-    def _name_upstream(self) -> str:
+    def _upstream_name(self) -> str:
         """Return who answers further rows: `simulator`, `live`, or `recordings` (cassettes of other rows)."""
         if self._config.getoption("--harness-upstream") == "simulator":
             return "simulator"
         can_send = is_recording_disabled(self._config) or selected_record_mode(self._config) != "none"
         return "live" if can_send else "recordings"
 
-    def _locate_all(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
+    def _locate_flags_of_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
         templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
         for test in tests:
             if (template := templates.get(test.smallest_failure["nodeid"])) is None:
                 self._effects.advice = "No further combinations ran: the test was not found again after the run"
             else:
                 search = RowSearch(
-                    test, template, self._row_runner, self._name_upstream(), self._budget, self._show_progress
+                    test, template, self._row_runner, self._upstream_name(), self._budget, self._show_progress
                 )
                 self._effects.located.append(search.locate_flags())
 
@@ -133,7 +133,7 @@ class RowSearch:
         from flag_harness.analysis.locate import Locator
 
         self._test, self._template, self._row_runner = test, template, rows
-        self._name_upstream, self._budget, self._progress = upstream, budget, progress
+        self._upstream_name, self._budget, self._progress = upstream, budget, progress
         self._space = test.space
         self._outcomes: dict[Row, set[bool | None]] = {}
         for row, passed in test.outcomes:
@@ -199,8 +199,8 @@ class RowSearch:
 
     def _answer_sources(self, row: "Row") -> Iterator[AnswerSource]:
         """Yield the sources that may answer a row. Recordings of the most similar rows come first."""
-        if self._name_upstream != "recordings":
-            yield AnswerSource(refuses_misses=self._name_upstream == "live")
+        if self._upstream_name != "recordings":
+            yield AnswerSource(refuses_misses=self._upstream_name == "live")
             return
         recorded = {
             self._nodeid_of_row(row): row,
@@ -227,7 +227,7 @@ class RowSearch:
         """
         ran = {matrix_row(run, self._test.flags) for run in self._test.runs}
         failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]
-        if self._name_upstream == "recordings":
+        if self._upstream_name == "recordings":
             failing = [row for row in failing if row in ran]
         if not failing:
             return reproduce_command(self._template.config, self._test.smallest_failure["nodeid"])
@@ -235,7 +235,7 @@ class RowSearch:
         if smallest in ran:
             return reproduce_command(self._template.config, self._nodeid_of_row(smallest))
         options = "--disable-recording" + (
-            " --harness-upstream=simulator" if self._name_upstream == "simulator" else ""
+            " --harness-upstream=simulator" if self._upstream_name == "simulator" else ""
         )
         return f"pytest {shlex.quote(self._nodeid_of_row(smallest))} {options}"
 
@@ -243,8 +243,8 @@ class RowSearch:
         if self._reused_recordings:
             yield "Answered by recordings of equal requests:"
             yield from (f"  {label}" for label in self._reused_recordings)
-        elif self._name_upstream != "recordings":
-            yield f"Answered by: {'the live API' if self._name_upstream == 'live' else 'the simulator'}"
+        elif self._upstream_name != "recordings":
+            yield f"Answered by: {'the live API' if self._upstream_name == 'live' else 'the simulator'}"
         if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):
             yield (
                 "To run the combinations that no recording answers: add --disable-recording, and "

@@ -55,7 +55,7 @@ def add_verify_options(group: pytest.OptionGroup) -> None:
     )
 
 
-def configure_verify(config: pytest.Config) -> None:
+def register_verifier(config: pytest.Config) -> None:
     """Register the verifier if the command line has `--harness-verify`. Raise `HarnessError` for a bad budget."""
     if not config.getoption("--harness-verify"):
         return

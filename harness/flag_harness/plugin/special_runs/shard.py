@@ -11,7 +11,7 @@ import pytest
 
 from flag_harness.errors import ConfigError
 from flag_harness.plugin.record_options import INERT_FLAG
-from flag_harness.plugin.stash import first_nodeid
+from flag_harness.plugin.stash import nodeid_of_first_repetition
 
 SHARD = pytest.StashKey["Shard | None"]()
 """The stash key of the part of the tests that the run is limited to, or of None."""
@@ -138,7 +138,7 @@ def _test_name(item: pytest.Item) -> str:
     from flag_harness.matrix import name_of_test  # imported here: few runs need it
 
     combination = getattr(getattr(item, "callspec", None), "params", {}).get("harness_combination")
-    return name_of_test(first_nodeid(item), combination.id if combination is not None else "")
+    return name_of_test(nodeid_of_first_repetition(item), combination.id if combination is not None else "")
 
 
 def _recorded_durations(path: Path) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
-from flag_harness.plugin.border.offline import KEYS, has_key
+from flag_harness.plugin.border.offline import KEYS, has_api_key
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.test.rows import attach_row, request_records, traffic_row
@@ -199,7 +199,7 @@ class _VerificationClient:
         from flag_harness.simulator import simulate
 
         self._simulator: Upstream | None = simulate(scenario) if name == "simulator" else None
-        can_ask = self._simulator is not None or has_key()
+        can_ask = self._simulator is not None or has_api_key()
         self.missing_key = "" if can_ask else f"there is no key for the live API: set {KEYS[0]}"
 
     def send(self, interaction: "Interaction") -> "tuple[Request, Response]":

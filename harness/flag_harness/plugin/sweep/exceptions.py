@@ -39,7 +39,7 @@ def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[typ
     return tuple(found)
 
 
-def describe_call(
+def result_of_failed_call(
     error: BaseException, seconds: float, item: pytest.Item, reported: tuple[type[BaseException], ...]
 ) -> CallResult:
     """Return the result of a call of the test function that raised `error`."""

@@ -20,10 +20,10 @@ def limit_real_time(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def stop(number: int, frame: Any) -> None:
+    def raise_hang_failure(number: int, frame: Any) -> None:
         raise HangFailure(f"it takes more than {seconds:g} s of real time", pytrace=False)
 
-    started, before = time.monotonic(), signal.signal(signal.SIGALRM, stop)
+    started, before = time.monotonic(), signal.signal(signal.SIGALRM, raise_hang_failure)
     rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

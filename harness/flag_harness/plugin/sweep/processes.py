@@ -30,11 +30,11 @@ def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
     started: list[subprocess.Popen[Any]] = []
     original = subprocess.Popen.__init__
 
-    def start(self: "subprocess.Popen[Any]", *args: Any, **options: Any) -> None:
+    def start_and_track(self: "subprocess.Popen[Any]", *args: Any, **options: Any) -> None:
         original(self, *args, **options)
         started.append(self)
 
-    subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = start_and_track  # type: ignore[method-assign]
     try:
         yield started
     finally:
@@ -46,7 +46,7 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
     """In a thread, wait until `is_due` returns True, then send a signal to the processes and their descendants."""
     is_over = threading.Event()
 
-    def wait() -> None:
+    def wait_and_send_signal() -> None:
         while not is_due():
             if is_over.wait(_POLL_SECONDS):
                 return
@@ -60,7 +60,7 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
         for process in running if not is_over.is_set() else ():
             _send_signal(process.pid, signal.SIGKILL)
 
-    thread = threading.Thread(target=wait, name="flag-harness-signal", daemon=True)
+    thread = threading.Thread(target=wait_and_send_signal, name="flag-harness-signal", daemon=True)
     thread.start()
     try:
         yield

@@ -105,20 +105,20 @@ class SuiteSweepItem(pytest.Item):
             return
         results: dict[str, PlayResult] = {}
 
-        def run(one: Trouble) -> PlayResult:
-            results[one.name] = self.sweep.result(self.test, one, baseline)
-            return results[one.name]
+        def run_trouble(trouble: Trouble) -> PlayResult:
+            results[trouble.name] = self.sweep.result(self.test, trouble, baseline)
+            return results[trouble.name]
 
-        if not (found := run(schedule)).findings:
+        if not (found := run_trouble(schedule)).findings:
             yield found
             return
         oracle = found.findings[0].oracle
 
-        def fails(part: Trouble) -> bool:
+        def is_failing(smaller: Trouble) -> bool:
             is_over = self.sweep.budget.is_used_up()
-            return not is_over and any(oracle == one.oracle for one in run(part).findings[:1])
+            return not is_over and any(oracle == one.oracle for one in run_trouble(smaller).findings[:1])
 
-        smallest = shrink_schedule(schedule, fails)
+        smallest = shrink_schedule(schedule, is_failing)
         yield replace(results[smallest.name], kind=SCHEDULE)
 
     def _is_simulated(self) -> bool:

@@ -73,7 +73,7 @@ def _command_to_repeat(result: PlayResult) -> str:
     if not result.trouble:
         return f"{command} -k {BASELINE}"
     if " + " in result.trouble:
-        return _mark_to_repeat(result)
+        return _pytest_mark_to_repeat(result)
     name = result.trouble.partition(":")[0]
     noun = "surprise" if name in SURPRISES else "tool-trouble" if name in TOOL_TROUBLES else "fault"
     option = f"--harness-{noun}={result.trouble}"
@@ -84,7 +84,7 @@ def _command_to_repeat(result: PlayResult) -> str:
     return f"{command} {shlex.quote(option)}"
 
 
-def _mark_to_repeat(result: PlayResult) -> str:
+def _pytest_mark_to_repeat(result: PlayResult) -> str:
     """Return a mark to add to the test, which repeats several faults, or their names if one is no fault."""
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in SURPRISES for one in troubles):

@@ -12,7 +12,7 @@ import pytest
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.stash import PROBE
-from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
+from flag_harness.plugin.sweep.exceptions import load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import has_processes, send_signal_when, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
@@ -88,7 +88,7 @@ class TroubleRunner:
         except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
                 raise
-            result = describe_call(error, probe.clock.now() - start, item, reported)
+            result = result_of_failed_call(error, probe.clock.now() - start, item, reported)
         else:
             result = CallResult("returned", seconds=probe.clock.now() - start)
         if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):

@@ -35,7 +35,7 @@ from flag_harness.plugin.stash import (
     refused_requests,
 )
 from flag_harness.plugin.test.flag_sources import hidden_errors
-from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
+from flag_harness.plugin.test.rows import add_failure_to_row, attach_row, run_row
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -144,7 +144,7 @@ def complete_report(
             add_properties(item, report, traffic)
             if _has_failed(item) and EXTRA_ROW not in item.stash:
                 keep_cassette(item.config, traffic)
-        explain_row(item, report, evidence_mask(item.config, traffic))
+        add_failure_to_row(item, report, evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
     return report

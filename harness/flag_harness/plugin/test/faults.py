@@ -232,34 +232,34 @@ def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Pro
         return own
     troubles = probe.trouble_layers
     if replay is not None:
-        troubles = tuple(_make_requeueing_layer(one, replay, lambda: probe.fired) for one in troubles)
+        troubles = tuple(_make_layer_that_requeues_answers(one, replay, lambda: probe.fired) for one in troubles)
     return [*own, *probe.layers(troubles)]
 
 
 def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":
     """Return a layer that applies the fault, and tells `replay` to give each altered answer again to a retry."""
-    return _make_requeueing_layer(fault, replay, lambda: fault.fired)
+    return _make_layer_that_requeues_answers(fault, replay, lambda: fault.fired)
 
 
-def _make_requeueing_layer(trouble: "Layer", replay: "Replay", count_fired: Callable[[], int]) -> "Layer":
+def _make_layer_that_requeues_answers(trouble: "Layer", replay: "Replay", count_fired: Callable[[], int]) -> "Layer":
     """Return a layer that applies `trouble`, and tells `replay` to give each altered answer again to a retry.
 
     A fault that edits an answer uses up the recorded interaction. Otherwise the agent's retry would find no recording.
     """
 
-    def layer(request: "Request") -> "Response | Edit | None":
+    def apply_trouble(request: "Request") -> "Response | Edit | None":
         found = trouble(request)
         if found is None or isinstance(found, tuple):
             return found
         replay.track_answer(request)
 
-        def edit(piece: "Piece") -> "Iterable[Piece]":
+        def edit_and_requeue_answer(piece: "Piece") -> "Iterable[Piece]":
             before = count_fired()
             pieces = list(found(piece))
             if count_fired() > before:
                 replay.requeue_answer(request)
             return pieces
 
-        return edit
+        return edit_and_requeue_answer
 
-    return layer
+    return apply_trouble

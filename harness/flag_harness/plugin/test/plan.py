@@ -30,7 +30,7 @@ from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS, PaidAnswers
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.recorded_effects import recorded_effects
-from flag_harness.plugin.stash import AnswerSource, first_nodeid, repetition_of
+from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, repetition_of
 from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.plugin.verdicts.unrecorded import refuse_unrecorded_repetition
 from flag_harness.transports import ApiScope, SystemClock
@@ -211,7 +211,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
-    test = name_of_test(first_nodeid(node), flags.id)
+    test = name_of_test(nodeid_of_first_repetition(node), flags.id)
     plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_of(node)))
     return replace(plan, project_names=_project_names(node))
 

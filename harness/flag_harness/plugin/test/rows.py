@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.limits.budget import budget_of
+from flag_harness.plugin.limits.budget import budget_of_test
 from flag_harness.plugin.limits.cache_use import traffic_cache_use
 from flag_harness.plugin.stash import (
     COMBINATION,
     LOG_COUNTER,
     SCORES,
     TRAFFIC,
-    first_nodeid,
+    nodeid_of_first_repetition,
     refused_requests,
     repetition_of,
 )
@@ -47,7 +47,7 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         traffic.metrics,
         request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
         phase=phase,
-        budget=dict(budget_of(item)),
+        budget=dict(budget_of_test(item)),
         excluded_from_effects=traffic.excluded_from_effects,
         cache=traffic_cache_use(traffic),
         dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
@@ -76,7 +76,7 @@ def traffic_row(
     from flag_harness.record import RunRow  # imported here: a run without a cassette does not need it
 
     return RunRow(
-        case=first_nodeid(item),
+        case=nodeid_of_first_repetition(item),
         repetition=repetition_of(item),
         refusals=len(refused_requests(item)),
         scores=_scores_of_test(item),
@@ -165,7 +165,7 @@ def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
     setattr(report, _ATTRIBUTE, row.to_builtins())
 
 
-def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
+def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
     """Add to the report's row its duration, its log counts, and why it failed or was skipped, without secrets."""
     if (row := attached_row(report)) is None:
         return

@@ -66,9 +66,9 @@ def _make_forwarding_upstream(base_url: str) -> "Upstream":
     """Return an upstream that forwards requests to the API at `base_url`."""
     from flag_harness.transports.sending import send_request
 
-    def upstream(request: "Request") -> "Response":
+    def forward_request(request: "Request") -> "Response":
         headers = tuple(pair for pair in request.headers if pair[0] not in _CONNECTION_HEADERS)
         identity = ("accept-encoding", "identity")
         return send_request(replace(request, url=base_url.rstrip("/") + request.path, headers=(*headers, identity)))
 
-    return upstream
+    return forward_request

@@ -253,7 +253,7 @@ class CassetteTraffic:
     def miss_messages(self) -> frozenset[str]:
         """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
         misses = [miss.message for miss in self.misses]
-        return messages.possible_messages(misses, self._unplayed_problems(False), self._unplayed_problems(True))
+        return messages.possible_failure_messages(misses, self._unplayed_problems(False), self._unplayed_problems(True))
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""

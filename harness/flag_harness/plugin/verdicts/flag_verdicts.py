@@ -42,7 +42,7 @@ def add_verdict_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def configure_verdicts(config: pytest.Config) -> None:
+def register_flag_judge(config: pytest.Config) -> None:
     """Register the judge if the command line has `--harness-verdict`. Raise `HarnessError` if there is no limit."""
     names = config.getoption("--harness-verdict")
     if not names:
@@ -83,7 +83,7 @@ class FlagJudge:
             item_strata(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
         items[:] = kept
-        self._served = _served_changes(filter(None, map(_matrix_combination, kept)), self._changes)
+        self._served = _changes_by_combination(filter(None, map(_matrix_combination, kept)), self._changes)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -148,7 +148,7 @@ class FlagJudge:
 
         terminalreporter.section("verdicts", sep="-")
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            rows = self._rows_of(change)
+            rows = self._rows_of_change(change)
             for line in verdict_lines(verdict, rows):
                 terminalreporter.write_line(line)
         for line in rate_blame_lines(self._rows, self._all_changes):
@@ -168,7 +168,7 @@ class FlagJudge:
     def _is_needed_by_open_change(self, combination: "Combination") -> bool:
         return not self._served[_key(combination)].isdisjoint(self._open)
 
-    def _rows_of(self, change: "FlagChange") -> "Sequence[RunRow]":
+    def _rows_of_change(self, change: "FlagChange") -> "Sequence[RunRow]":
         from flag_harness.analysis.verdict.evidence import rows_of_both_arms
 
         return rows_of_both_arms(self._rows, change)
@@ -177,10 +177,10 @@ class FlagJudge:
         from flag_harness.analysis.verdict.lines import verdict_record
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            yield verdict_record(change, verdict, self._rows_of(change))
+            yield verdict_record(change, verdict, self._rows_of_change(change))
 
 
-def _served_changes(combinations: "Iterable[Combination]", changes: "Sequence[FlagChange]") -> "_ServedChanges":
+def _changes_by_combination(combinations: "Iterable[Combination]", changes: "Sequence[FlagChange]") -> "_ServedChanges":
     """Return the changes that each combination is an arm of, if the other arm runs too."""
     known = {_key(one): one for one in combinations}
     served: _ServedChanges = {key: set() for key in known}

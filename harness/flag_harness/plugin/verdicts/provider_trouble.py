@@ -25,7 +25,7 @@ def add_retry_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def configure_retries(config: pytest.Config) -> None:
+def register_trial_repeater(config: pytest.Config) -> None:
     """Register the repeater of broken trials. Raise `pytest.UsageError` if the number of retries is negative."""
     chosen = config.getoption("--harness-provider-retries")
     retries = DEFAULT_RETRIES if chosen is None else chosen

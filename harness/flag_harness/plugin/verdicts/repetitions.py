@@ -36,7 +36,7 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def configure_repetitions(config: pytest.Config) -> None:
+def register_repeater(config: pytest.Config) -> None:
     """Register the repeater. Raise `pytest.UsageError` if the number of repetitions is not positive."""
     count = config.getoption("--harness-repeat")
     if count is not None and not 1 <= count <= _MOST_REPETITIONS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.cassette.merge import has_recording_of
-from flag_harness.plugin.stash import first_nodeid, repetition_of
+from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_of
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
@@ -20,7 +20,7 @@ def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None
     number = repetition_of(node)
     if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
         return
-    first = shlex.quote(first_nodeid(node))
+    first = shlex.quote(nodeid_of_first_repetition(node))
     raise pytest.fail.Exception(
         f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
         f"recording again would be no new evidence.\n"

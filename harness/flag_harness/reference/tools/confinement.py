@@ -50,14 +50,14 @@ def call_confined(start: Callable[[], T]) -> T:
     results: list[T] = []
     errors: list[BaseException] = []
 
-    def run() -> None:
+    def confine_thread_and_start() -> None:
         try:
             _confine_thread()
             results.append(start())
         except BaseException as error:  # the caller gets it
             errors.append(error)
 
-    thread = threading.Thread(target=run, name="flag-harness-confined")
+    thread = threading.Thread(target=confine_thread_and_start, name="flag-harness-confined")
     thread.start()
     thread.join()
     while os.path.exists(f"/proc/self/task/{thread.native_id}"):

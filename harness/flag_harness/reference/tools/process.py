@@ -36,13 +36,13 @@ class ConfinedProcess:
     ) -> "ConfinedProcess":
         """Start a command in a confined process. Raise `OSError` or `ValueError` if that is not possible."""
 
-        def start() -> "subprocess.Popen[bytes]":
+        def start_subprocess() -> "subprocess.Popen[bytes]":
             pipe = subprocess.PIPE
             return subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=environ, start_new_session=True
             )
 
-        process = call_confined(start)
+        process = call_confined(start_subprocess)
         assert process.stdin
         process.stdin.close()
         self = cls(process, output_limit)

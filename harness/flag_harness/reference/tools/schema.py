@@ -237,12 +237,12 @@ def _literal_schema(values: Sequence[Json]) -> CoreSchema:
     """Return the schema of an enumeration, compared as JSON, since True equals 1 in Python."""
     allowed = {json.dumps(value, sort_keys=True) for value in values}
 
-    def check(value: Json) -> Json:
+    def check_is_allowed(value: Json) -> Json:
         if json.dumps(value, sort_keys=True) not in allowed:
             raise ValueError("not among the values")
         return value
 
-    return _with_expectation(join_values(values), core_schema.no_info_plain_validator_function(check))
+    return _with_expectation(join_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
 
 
 def json_kind(value: Json) -> str:

@@ -12,7 +12,7 @@ from flag_harness.record.row import RowKey
 from flag_harness.report.diff.figures import FigureChange, figure_changes, row_pairs
 from flag_harness.report.diff.outcomes import OutcomeChanges, outcome_changes
 from flag_harness.report.diff.requests import ChangedRequests, PathChange, changed_requests, path_changes
-from flag_harness.report.metrics import record_effects
+from flag_harness.report.metrics import effects_in_record
 
 _HEADER_FIELDS = ("commit", "package", "sdk", "python")
 
@@ -104,7 +104,7 @@ def _find_changed_effects(
 
 def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[FigureEffect]:
     rows = tuple(row for row in record.rows if row.key in keys)
-    found = record_effects(RunRecord(record.header, rows))
+    found = effects_in_record(RunRecord(record.header, rows))
     return (effect for effect in found if len(effect.settings) == 1)
 
 

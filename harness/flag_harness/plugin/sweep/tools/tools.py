@@ -93,7 +93,7 @@ class SweptTools:
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
-            async def run_async(*args: Any, **options: Any) -> Any:
+            async def run_async_tool(*args: Any, **options: Any) -> Any:
                 with self._observe_call(tool, args, options) as call:
                     if call.seconds:
                         await self._test_clock.async_sleep(call.seconds)
@@ -104,10 +104,10 @@ class SweptTools:
                     call.keep(RecordedResult(value))
                     return call.edit(value)
 
-            return run_async
+            return run_async_tool
 
         @functools.wraps(function)
-        def run(*args: Any, **options: Any) -> Any:
+        def run_tool(*args: Any, **options: Any) -> Any:
             with self._observe_call(tool, args, options) as call:
                 if call.seconds:
                     self._sleep(call.seconds)
@@ -118,7 +118,7 @@ class SweptTools:
                 call.keep(RecordedResult(value))
                 return call.edit(value)
 
-        return run
+        return run_tool
 
     @contextmanager
     def _observe_call(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
