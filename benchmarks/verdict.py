@@ -86,7 +86,7 @@ class Wealth:
 
     def __init__(self, players: HarmPlayers | SafetyPlayers, shape: tuple[int, ...]) -> None:
         self._players = players
-        self._wealths = [np.full(shape, wealth) for wealth in players.first_wealth]
+        self._wealths = [np.full(shape, wealth) for wealth in players.initial_wealth]
         self._rounds, self._squares = 0, np.zeros(shape)
         self.now, self.largest = np.ones(shape), np.ones(shape)
 

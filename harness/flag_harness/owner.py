@@ -79,7 +79,7 @@ def current_owner() -> Owner | None:
 
 
 @contextmanager
-def run_as(owner: Owner | None) -> Iterator[None]:
+def run_as_owner(owner: Owner | None) -> Iterator[None]:
     """Make `owner` the owner of the code in the `with` block, and of the tasks that this code creates."""
     token = _OWNER.set(owner)
     try:

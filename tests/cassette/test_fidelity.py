@@ -284,7 +284,7 @@ def test_real_traffic_is_replayed_to_the_byte(
 ) -> None:
     """Every third interaction, plain and compressed in four ways, in chunks cut anywhere; and decoded, what it says."""
     if way != WAYS[0]:  # the scan for keys takes as long as all the rest, and what it reads does not depend on the way
-        monkeypatch.setattr("flag_harness.cassette.cassette.refuse_keys", lambda *arguments: None)
+        monkeypatch.setattr("flag_harness.cassette.cassette.refuse_api_keys", lambda *arguments: None)
     chance = random.Random(str(way))
     traffic = traffic if deep else traffic[::3]
     asked = [_asked_of_row(row, chance) for row in traffic]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness.cassette.redact.body_strings import body_strings
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
-from flag_harness.cassette.redact.shapes import KEY_SHAPES, find_keys
+from flag_harness.cassette.redact.shapes import KEY_SHAPES, find_api_keys
 from flag_harness.wire.sse import encode_event
 from tests.cassette.test_key_shapes import EXAMPLES
 
@@ -41,7 +41,7 @@ def test_every_key_is_found_whatever_stands_around_it(
     key = EXAMPLES[provider]
     text = " ".join(before) + space + key + " " + " ".join(after)
     start = len(" ".join(before) + space)
-    assert any(first < start + len(key) and stop > start for first, stop, _ in find_keys(text))
+    assert any(first < start + len(key) and stop > start for first, stop, _ in find_api_keys(text))
 
 
 @given(st.text("abcxyz09_-+/= \n.é漢", max_size=200), st.integers(min_value=1, max_value=30))
@@ -65,5 +65,5 @@ def test_the_deltas_of_a_stream_are_one_string(parts: list[str]) -> None:
 
 def test_prose_is_not_read_by_the_slow_patterns() -> None:
     """No name with a value, and no word that is as long as a key."""
-    assert [] == list(find_keys("The token and the key of a password are words, says the basic manual. " * 100))
+    assert [] == list(find_api_keys("The token and the key of a password are words, says the basic manual. " * 100))
     assert len(KEY_SHAPES) > 90

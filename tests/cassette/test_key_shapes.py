@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from flag_harness.cassette.redact.scan import KEY_SHAPES, redact_keys, scan_file
+from flag_harness.cassette.redact.scan import KEY_SHAPES, redact_api_keys, scan_file
 
 
 def _hex(length: int) -> str:
@@ -184,7 +184,7 @@ def test_a_key_of_a_rarer_provider_is_found_and_redacted() -> None:
     for provider, key in RARER_EXAMPLES.items():
         for text in (f"We used {key} then.", json.dumps({"a": key})):
             assert scan_file(text.encode()), provider
-            assert key[8:] not in redact_keys(text), provider
+            assert key[8:] not in redact_api_keys(text), provider
 
 
 @pytest.mark.parametrize("provider", EXAMPLES)
@@ -192,12 +192,12 @@ def test_a_key_of_every_provider_is_found_and_redacted(provider: str) -> None:
     """In the middle of a sentence, and nothing of it is left."""
     text = f"We used {EXAMPLES[provider]} then."
     assert scan_file(text.encode())
-    assert [] == scan_file(redact_keys(text).encode())
+    assert [] == scan_file(redact_api_keys(text).encode())
 
 
 def test_a_key_of_anthropic_is_found_within_a_word() -> None:
     """It may follow other letters in bytes, or in a text without spaces."""
-    assert "zzzREDACTED!" == redact_keys(f"zzz{EXAMPLES['Anthropic']}!")
+    assert "zzzREDACTED!" == redact_api_keys(f"zzz{EXAMPLES['Anthropic']}!")
 
 
 def test_a_key_inside_an_example_is_found() -> None:
@@ -229,11 +229,11 @@ def test_at_least_fifty_six_shapes_are_known() -> None:
 def test_what_only_resembles_a_key_raises_no_alarm(text: str) -> None:
     """Names without values, examples, ids and hashes."""
     assert [] == scan_file(text.encode())
-    assert text == redact_keys(text)
+    assert text == redact_api_keys(text)
 
 
 def test_long_base64_is_not_taken_for_a_token_that_it_begins_like() -> None:
     """A Facebook token does not end with `=`, even if that is far behind its beginning."""
-    assert f"EAAC{_letters(60)}" != redact_keys(f"EAAC{_letters(60)}")
+    assert f"EAAC{_letters(60)}" != redact_api_keys(f"EAAC{_letters(60)}")
     text = f"EAAC{_letters(60) * 8}="
-    assert text == redact_keys(text)
+    assert text == redact_api_keys(text)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.redact.encodings import compressed, escapes
-from flag_harness.cassette.redact.scan import KEY_SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
+from flag_harness.cassette.redact.scan import KEY_SHAPES, SecretFinding, redact_api_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
@@ -84,7 +84,7 @@ def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: s
     (found,) = scan_cassette(ENVELOPE, [interaction])
     assert ("request messages[0].content", kind, 0) == (found.location, found.kind, found.interaction)
     assert len(found.excerpt) == len("sk-ant…")
-    assert KEYS[kind] not in redact_keys(f"Use {KEYS[kind]} please.")
+    assert KEYS[kind] not in redact_api_keys(f"Use {KEYS[kind]} please.")
     hidden = Filters(patterns=(KEY_SHAPES[kind],)).filter_interaction(interaction)
     assert [] == scan_cassette(ENVELOPE, [hidden])
 
@@ -163,10 +163,10 @@ def test_headers_and_the_names_of_cases_are_searched() -> None:
     found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [interaction])
     kind, shown = "an Anthropic key", "sk-ant…"
     assert [
-        KeyFinding("envelope case", kind, shown),
-        KeyFinding("case", kind, shown, 0),
-        KeyFinding("request header x", kind, shown, 0),
-        KeyFinding("response header x", kind, shown, 0),
+        SecretFinding("envelope case", kind, shown),
+        SecretFinding("case", kind, shown, 0),
+        SecretFinding("request header x", kind, shown, 0),
+        SecretFinding("response header x", kind, shown, 0),
     ] == found
     assert "envelope case: an Anthropic key (sk-ant…)" == str(found[0])
 
@@ -218,7 +218,7 @@ def test_what_cannot_be_searched_is_not_written(tmp_path: Path) -> None:
 def test_what_is_no_key_raises_no_alarm(text: str) -> None:
     """Placeholders, ids, words, and base64 by chance."""
     assert [] == _found(_interaction({"a": text}))
-    assert text == redact_keys(text)
+    assert text == redact_api_keys(text)
 
 
 @pytest.mark.skipif(not TRAFFIC.exists(), reason="the recorded traffic stands beside the project, not in it")

@@ -16,7 +16,7 @@ from flag_harness.matrix import (
     covering_array,
     full_matrix,
     random_sample,
-    single_changes,
+    rows_with_single_changes,
     uncovered_tuples,
 )
 
@@ -154,13 +154,13 @@ def test_the_check_names_what_an_array_lacks() -> None:
 def test_single_changes_change_one_flag_at_a_time() -> None:
     """The defaults, then each other value; what a change requires comes with it."""
     flags = [MatrixFlag("a"), MatrixFlag("b", requires=("a",)), MatrixFlag("m", ("x", "y", "z"), "y")]
-    assert ((0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 0, 0), (0, 0, 2)) == single_changes(FlagSpace(flags))
+    assert ((0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 0, 0), (0, 0, 2)) == rows_with_single_changes(FlagSpace(flags))
 
 
 def test_single_changes_start_from_a_base() -> None:
     """The state of production, and each change from it."""
     space = FlagSpace(boolean_flags(2))
-    assert ((1, 0), (0, 0), (1, 1)) == single_changes(space, space.row({"f0": True}))
+    assert ((1, 0), (0, 0), (1, 1)) == rows_with_single_changes(space, space.row({"f0": True}))
 
 
 def test_a_random_sample_depends_on_its_seed_alone() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from flag_harness.analysis.effects.figures import FIGURES, FigureEffect
+from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.outline import body_outline
 from flag_harness.report.causes import FailureCause
@@ -103,9 +103,9 @@ def _cause(text: str, tests: int = 1, ran: int = 4) -> FailureCause:
     return FailureCause(text, tuple(f"test_{number}" for number in range(tests)), "pytest", ran, 4)
 
 
-def _effect(name: str, mean: float, low: float, high: float) -> FigureEffect:
-    (figure,) = (one for one in FIGURES if one.name == name)
-    return FigureEffect((("fast", True),), figure, mean, low, high, 9, False, "fast")
+def _effect(name: str, mean: float, low: float, high: float) -> MetricEffect:
+    (figure,) = (one for one in RUN_METRICS if one.name == name)
+    return MetricEffect((("fast", True),), figure, mean, low, high, 9, False, "fast")
 
 
 def test_a_flag_that_breaks_tests_comes_first() -> None:

@@ -200,7 +200,7 @@ def smallest_cover(
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
 
-    def search(chosen: list[int], left: int, spent: int) -> None:
+    def search_covers(chosen: list[int], left: int, spent: int) -> None:
         """Extend the `chosen` keys until they cover the bits that are `left`, and remember the best choice."""
         nonlocal best, best_cost, steps
         steps += 1
@@ -211,9 +211,9 @@ def smallest_cover(
         bit = min(single_bits(left), key=lambda bit: sum(1 for mask in covers.values() if mask & bit))
         for key, mask in covers.items():
             if mask & bit:
-                search([*chosen, key], left & ~mask, spent + cost(key)[0])
+                search_covers([*chosen, key], left & ~mask, spent + cost(key)[0])
 
-    search([], everything, 0)
+    search_covers([], everything, 0)
     return best, steps <= MOST_STEPS
 
 

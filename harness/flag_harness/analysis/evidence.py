@@ -39,7 +39,7 @@ class RowEvidence:
         self._run_counts[bits] = self._run_counts.get(bits, 0) + 1
         self._outcomes[bits] = self._outcomes.get(bits, 0) | (2 if passed else 1)
 
-    def mark_blocked(self, bits: int) -> None:
+    def add_unrunnable_row(self, bits: int) -> None:
         """Remember that a row cannot be run."""
         self.blocked.add(bits)
 

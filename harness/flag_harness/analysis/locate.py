@@ -103,7 +103,7 @@ class Locator:
         for row, passed in results:
             bits = self._encoding.encode(row)
             if passed is None:
-                self._evidence.mark_blocked(bits)
+                self._evidence.add_unrunnable_row(bits)
                 continue
             is_first = self._evidence.is_untried(bits)
             self._evidence.add(bits, passed)

@@ -72,7 +72,7 @@ class FailingTest:
     @property
     def is_full(self) -> bool:
         """Return whether every allowed combination was run."""
-        return self.space.has_at_most(len({row for row, _ in self.outcomes}))
+        return self.space.has_at_most_rows(len({row for row, _ in self.outcomes}))
 
     @property
     def smallest_failure(self) -> MatrixRun:

@@ -9,7 +9,7 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, rela
 from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, decode_large_cassette, encode_files
 from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
-from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
@@ -62,7 +62,7 @@ class Cassette:
         Raise `OSError` if writing fails. In both cases the old file stays.
         """
         path = Path(path)
-        refuse_keys(path, self.envelope, self.interactions)
+        refuse_api_keys(path, self.envelope, self.interactions)
         old = replaces or _load_if_readable(path)
         if old is None or not self._differs_only_in_times(old):
             self._write(path, blobs or self.blobs or path.parent / BLOB_FOLDER)

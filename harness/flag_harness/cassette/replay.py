@@ -11,7 +11,7 @@ from flag_harness.cassette.match.miss import Miss, MissReporter
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.cassette.merge import own_indices
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import End, Request, Response
@@ -125,7 +125,7 @@ class Replay:
 
     def _keep_miss(self, found: Miss) -> CassetteMiss:
         """Store a report and its exception, and return the exception."""
-        report = replace(found, message=redact_keys(found.message))
+        report = replace(found, message=redact_api_keys(found.message))
         miss = self._refusal(report.message)
         with self._lock:
             self.misses.append(miss)

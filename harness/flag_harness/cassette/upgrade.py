@@ -10,7 +10,7 @@ import msgspec
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES, Cassette
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
 from flag_harness.cassette.file.format import encode_files
-from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.files import read_regular_file
 
 UNSHARED_COMBINATIONS = ("", "off")
@@ -67,7 +67,7 @@ def upgrade_cassette(path: Path, recordings: Path) -> UpgradedCassette | None:
     encoded = encode_files(cassette.envelope, cassette.interactions, names, in_parts=True)
     if not encoded.has_parts:
         return None
-    refuse_keys(path, cassette.envelope, cassette.interactions)
+    refuse_api_keys(path, cassette.envelope, cassette.interactions)
     shared = {(cassette.blobs or folder) / name: data for name, data in encoded.files.items()}
     return UpgradedCassette(path, encoded.data, shared)
 

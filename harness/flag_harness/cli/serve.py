@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Normalisers, Replay
 from flag_harness.cassette.redact.filters import project_filters
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.config import read_project
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import argument_lines
@@ -148,7 +148,7 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
         response = simulator(request)
         with lock:
             for unmatched in simulator.unmatched[printed:]:
-                print(redact_keys(unmatched.message), file=sys.stderr, flush=True)
+                print(redact_api_keys(unmatched.message), file=sys.stderr, flush=True)
                 printed += 1
         return response
 

@@ -289,9 +289,9 @@ def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyActi
     checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 
-    def effect(due: DueRequest) -> Edit:
+    def edit_due_answer(due: DueRequest) -> Edit:
         if body is not None and at == INSIDE_BODY:
             return AnswerEdit(due, body=BodyEdit(due, body, "bytes"))
         return AnswerEdit(due, stream=PointEdit(due, at, occurrence, act))
 
-    return effect
+    return edit_due_answer

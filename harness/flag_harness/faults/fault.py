@@ -186,11 +186,11 @@ def fault_kind(
     The arguments describe the kind of fault: see `FaultKind`.
     """
 
-    def decorate(build: Callable[P, Effect]) -> Callable[P, Fault]:
+    def make_kind(build: Callable[P, Effect]) -> Callable[P, Fault]:
         own = tuple(name for name in build.__annotations__ if name not in {"when", "return"})
 
         @wraps(build)
-        def make(*args: P.args, **kwargs: P.kwargs) -> Fault:
+        def make_fault(*args: P.args, **kwargs: P.kwargs) -> Fault:
             try:
                 checks.require_known_arguments(
                     kwargs, (*own, *CONDITION_ARGUMENTS), lambda name: f"no argument {name!r}"
@@ -205,11 +205,13 @@ def fault_kind(
             return Fault(build.__name__, family, _freeze_arguments(kwargs), condition, effect, transport_only, side)
 
         what = (build.__doc__ or "").partition("\n")[0]
-        kind = FaultKind(build.__name__, family, make, what, stream_result, create_result, points, transport_only, side)
-        make.__dict__["kind"] = kind
-        return make
+        kind = FaultKind(
+            build.__name__, family, make_fault, what, stream_result, create_result, points, transport_only, side
+        )
+        make_fault.__dict__["kind"] = kind
+        return make_fault
 
-    return decorate
+    return make_kind
 
 
 def _reject_path_of_client_fault(condition: FaultCondition, side: Side) -> None:

@@ -16,7 +16,7 @@ from flag_harness.matrix.covering import (
     covering_array,
     full_matrix,
     random_sample,
-    single_changes,
+    rows_with_single_changes,
     uncovered_tuples,
 )
 from flag_harness.matrix.matrix_flag import MatrixFlag
@@ -42,7 +42,7 @@ __all__ = [
     "pin_unnamed_flags",
     "random_sample",
     "read_combination",
+    "rows_with_single_changes",
     "select_combinations",
-    "single_changes",
     "uncovered_tuples",
 ]

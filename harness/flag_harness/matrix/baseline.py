@@ -9,7 +9,7 @@ from typing import Any
 from flag_harness.errors import FlagError
 from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.matrix.combination import Combination
-from flag_harness.matrix.covering import single_changes
+from flag_harness.matrix.covering import rows_with_single_changes
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
@@ -46,7 +46,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
     if not isinstance(document, dict):
         raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
     try:
-        return _baseline_from_states(dict(_states_in_export(document)), flags)
+        return _baseline_from_export(dict(_exported_flags(document)), flags)
     except FlagError as error:
         raise FlagError(f"{path}: {error}") from None
 
@@ -65,7 +65,7 @@ def baseline_combinations(
     if (broken := space.broken_constraint(base)) is not None:
         raise FlagError(f"the state of production breaks a constraint: {broken}; correct the file or the constraint")
     fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
-    rows = single_changes(FlagSpace(declared, pins=fixed), base)
+    rows = rows_with_single_changes(FlagSpace(declared, pins=fixed), base)
     if change:
         changed = space.nearest_row(base, {index: space.row(change)[index] for index in _flag_indices(flags, change)})
         if changed is None:
@@ -79,7 +79,7 @@ def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
-def _baseline_from_states(states: Mapping[str, "_FlagState"], flags: Sequence[Flag]) -> Baseline:
+def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> Baseline:
     """Return the baseline that the values of an export's keys give the declared flags."""
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
@@ -109,43 +109,43 @@ def _normalise_key(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _FlagState:
+class _ExportedFlag:
     """The value that production serves for one flag, or None if the agent's own default applies."""
 
     value: object
     notes: tuple[str, ...] = ()
 
 
-def _states_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState]]:
+def _exported_flags(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedFlag]]:
     """Yield each key of an export with the value that production serves for it."""
     if isinstance(document.get("items"), list):
-        yield from ((str(item.get("key")), _launchdarkly_item(item)) for item in document["items"])
+        yield from ((str(item.get("key")), _parse_launchdarkly_item(item)) for item in document["items"])
         return
     flags, values = document.get("flags"), document.get("flagValues")
     described = flags if isinstance(flags, dict) and all(isinstance(flag, dict) for flag in flags.values()) else {}
     plain = values if isinstance(values, dict) else {}
     for key, flag in described.items():
-        yield key, _flagd_state(key, flag) if "variants" in flag else _launchdarkly_state(key, flag)
-    yield from ((key, _FlagState(value)) for key, value in plain.items())
+        yield key, _parse_flagd_flag(key, flag) if "variants" in flag else _parse_launchdarkly_flag(key, flag)
+    yield from ((key, _ExportedFlag(value)) for key, value in plain.items())
     if not described and not plain:
-        yield from ((key, _FlagState(value)) for key, value in document.items() if not key.startswith("$"))
+        yield from ((key, _ExportedFlag(value)) for key, value in document.items() if not key.startswith("$"))
 
 
-def _flagd_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
+def _parse_flagd_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
     """Return the value that flagd serves for a flag by default."""
     variants, default = flag["variants"], flag.get("defaultVariant")
     if flag.get("state") == "DISABLED":
-        return _FlagState(None, ("is disabled, so the agent's default counts",))
+        return _ExportedFlag(None, ("is disabled, so the agent's default counts",))
     if default is None:
-        return _FlagState(None, ("has no defaultVariant, so the agent's default counts",))
+        return _ExportedFlag(None, ("has no defaultVariant, so the agent's default counts",))
     if default not in variants:
         raise FlagError(
             f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name_hint(default, variants)}"
         )
-    return _FlagState(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
+    return _ExportedFlag(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
 
 
-def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
+def _parse_launchdarkly_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
     """Return the value that LaunchDarkly serves for a flag if none of its rules applies."""
     variations = flag.get("variations")
     if not isinstance(variations, list) or "on" not in flag:
@@ -162,13 +162,13 @@ def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
             index = max(rollout, key=lambda part: part["weight"])["variation"]
             notes.append("is rolled out by percentage; its largest part counts")
     if index is None:
-        return _FlagState(None, (*notes, "serves no variation, so the agent's default counts"))
+        return _ExportedFlag(None, (*notes, "serves no variation, so the agent's default counts"))
     if not 0 <= index < len(variations):
         raise FlagError(f"{key}: variation {index} does not exist; it has {len(variations)}")
-    return _FlagState(variations[index], tuple(notes))
+    return _ExportedFlag(variations[index], tuple(notes))
 
 
-def _launchdarkly_item(item: Mapping[str, Any]) -> _FlagState:
+def _parse_launchdarkly_item(item: Mapping[str, Any]) -> _ExportedFlag:
     """Return the production value of a flag from LaunchDarkly's REST API, which lists all environments."""
     key, environments = item.get("key"), item.get("environments") or {}
     name = _PRODUCTION_ENVIRONMENT if _PRODUCTION_ENVIRONMENT in environments else next(iter(environments), "")
@@ -176,4 +176,4 @@ def _launchdarkly_item(item: Mapping[str, Any]) -> _FlagState:
         found = ", ".join(environments) or "none"
         raise FlagError(f"{key} has no environment {_PRODUCTION_ENVIRONMENT!r} (found: {found}); export one: ?env=NAME")
     variations = [variation.get("value") for variation in item.get("variations") or []]
-    return _launchdarkly_state(str(key), {"variations": variations, **environments[name]})
+    return _parse_launchdarkly_flag(str(key), {"variations": variations, **environments[name]})

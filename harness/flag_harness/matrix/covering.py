@@ -58,7 +58,7 @@ def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> It
                 yield fixed
 
 
-def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
+def rows_with_single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
     """Return the row `base`, and one row for each other value of each flag.
 
     `base` is the row of all defaults by default. If a constraint forbids changing one flag alone, other flags change
@@ -77,7 +77,7 @@ def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
     """
     if size < 1:
         raise FlagError(f"a random sample of {size} rows is empty; ask for at least 1")
-    if space.has_at_most(size):
+    if space.has_at_most_rows(size):
         return full_matrix(space)
     random = Random(seed)
     rows = {space.default_row: None}

@@ -8,7 +8,7 @@ from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
 from flag_harness.matrix.combination import Combination, flag_space
 from flag_harness.matrix.constraints import Row
-from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, single_changes
+from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, rows_with_single_changes
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
@@ -45,7 +45,7 @@ def _cached_selection(
     if pins:
         values = {flag.name: flag.values for flag in flags}
         space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
-    if not selection and not space.has_at_most(MAX_COMBINATIONS):
+    if not selection and not space.has_at_most_rows(MAX_COMBINATIONS):
         raise FlagError(_too_many_message(space))
     return tuple(Combination(flags, row) for row in _selected_rows(space, selection or "full"))
 
@@ -56,7 +56,7 @@ def _selected_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     if match is None:
         raise FlagError(f"{selection!r} selects no combinations; use {SELECTION_HELP}")
     if selection == "single":
-        return single_changes(space)
+        return rows_with_single_changes(space)
     if match["size"]:
         return random_sample(space, int(match["size"]), int(match["seed"] or 0))
     if selection == "full" or int(selection) >= len(space.flags) - len(space.pins):

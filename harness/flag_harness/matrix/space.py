@@ -109,7 +109,7 @@ class FlagSpace:
                             del left[other]
             yield part
 
-    def has_at_most(self, limit: int) -> bool:
+    def has_at_most_rows(self, limit: int) -> bool:
         """Return whether there are at most `limit` allowed rows."""
         return self.count <= limit
 

@@ -7,7 +7,7 @@ from flag_harness.models.lookup import (
     shipped_models,
     thinking_parameters,
 )
-from flag_harness.models.model import Model, ModelTable, Prices, SourcedFigure
+from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
 from flag_harness.models.table import EFFORTS, THINKING_KINDS, parse_model_table
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Model",
     "ModelTable",
     "Prices",
-    "SourcedFigure",
+    "SourcedValue",
     "effort_for_budget",
     "parse_model_table",
     "shipped_model",

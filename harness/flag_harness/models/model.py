@@ -12,7 +12,7 @@ _DATED = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True, slots=True)
-class SourcedFigure:
+class SourcedValue:
     """One figure of the table of models: its name, such as `prices[0].input`, its value and its source.
 
     `read` is the day on which somebody read the value at the source.
@@ -84,7 +84,7 @@ class Model:
     retires: date | None = None
     retires_not_before: date | None = None
     prices: tuple[Prices, ...] = ()
-    figures: tuple[SourcedFigure, ...] = ()
+    figures: tuple[SourcedValue, ...] = ()
 
     @property
     def is_adaptive_only(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta
 
-from flag_harness.models.model import Model, ModelTable, Prices, SourcedFigure
+from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
 from flag_harness.toml_tables import AnyTable, Day, Switch, Text, TextList, convert_table, parse_toml, require_known
 
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
@@ -122,12 +122,12 @@ class _ModelReader:
 
     def read_figures(
         self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
-    ) -> tuple[SourcedFigure, ...]:
+    ) -> tuple[SourcedValue, ...]:
         """Return the figures of a table in their order, each with its source."""
         entry = convert_table(table, kind, f"{self.file}: {where}")
         return tuple(self._read_figure(name, *getattr(entry, name)) for name in table)
 
-    def _read_figure(self, name: str, value: Any, source: str) -> SourcedFigure:
+    def _read_figure(self, name: str, value: Any, source: str) -> SourcedValue:
         """Return a figure with its source. Raise `ConfigError` if the table does not list the source."""
         require_known([source], self.sources, f"{self.file}: sources", "source")
-        return SourcedFigure(name, value, self.sources[source].where, self.sources[source].read)
+        return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)

@@ -58,13 +58,13 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             name = tool.get("name") if isinstance(tool, Mapping) else None
             yield (
                 f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]",
-                _short_hash(_without_marks(tool)),
+                _short_hash(_without_cache_marks(tool)),
             )
-        yield from _mark_outline("tools[*]", value)
+        yield from _cache_mark_outline("tools[*]", value)
     elif key == "messages" and isinstance(value, list):
         for number, message in enumerate(value):
-            yield f"messages[{number}]", _short_hash(_without_marks(message))
-        yield from _mark_outline("messages[*].content[*]", [block for one in value for block in _blocks(one)])
+            yield f"messages[{number}]", _short_hash(_without_cache_marks(message))
+        yield from _cache_mark_outline("messages[*].content[*]", [block for one in value for block in _blocks(one)])
     elif key == "system" and isinstance(value, list):
         for number, block in enumerate(value):
             yield from _leaf_outline(f"system[{number}]", block, is_private=True)
@@ -72,7 +72,7 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _leaf_outline(key, value, is_private=key in _PRIVATE_KEYS)
 
 
-def _mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+def _cache_mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yield the kinds of the cache marks of these blocks, if there are any: `ephemeral`, `ephemeral 1h`."""
     marks = [block[_MARK] for block in blocks if isinstance(block, Mapping) and isinstance(block.get(_MARK), Mapping)]
     kinds = {f"{mark.get('type', '')} {mark.get('ttl', '')}".strip() for mark in marks}
@@ -81,7 +81,7 @@ def _mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]
         yield f"{path}.{_MARK}", text if _PLAIN_MARKS.fullmatch(text) else _short_hash(text)
 
 
-def _without_marks(part: Any) -> Any:
+def _without_cache_marks(part: Any) -> Any:
     """Return a message or a tool without its cache marks, which have a path of their own.
 
     A message with a single text has the text in place of a list of blocks: to mark it, an agent makes a list.
@@ -90,7 +90,7 @@ def _without_marks(part: Any) -> Any:
         return part
     bare = {key: value for key, value in part.items() if key != _MARK}
     if isinstance(part.get("content"), list):
-        blocks = [_without_marks(block) for block in part["content"]]
+        blocks = [_without_cache_marks(block) for block in part["content"]]
         is_text = len(blocks) == 1 and isinstance(blocks[0], Mapping) and blocks[0].keys() == {"type", "text"}
         bare["content"] = blocks[0]["text"] if is_text else blocks
     return bare

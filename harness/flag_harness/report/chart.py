@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.metrics import PAGES
 
 _MARGIN = 0.04
@@ -17,7 +17,7 @@ class Bar:
     All three are equal if the effect has no confidence interval.
     """
 
-    effect: FigureEffect
+    effect: MetricEffect
     low: float
     mean: float
     high: float
@@ -43,7 +43,7 @@ class Chart:
     bars: tuple[Bar, ...]
 
 
-def effect_charts(effects: Sequence[FigureEffect]) -> Iterator[Chart]:
+def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[Chart]:
     """Yield a chart for each figure, in the order of the metrics. Figures that no flag changes have none."""
     for page, names in PAGES.items():
         for name in names:
@@ -52,7 +52,7 @@ def effect_charts(effects: Sequence[FigureEffect]) -> Iterator[Chart]:
                 yield _make_chart(page, name, own)
 
 
-def _make_chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
+def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> Chart:
     ends = [_bounds_and_mean(effect) for effect in effects]
     low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
     span = (high - low) or 1.0
@@ -68,7 +68,7 @@ def _make_chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
     )
 
 
-def _bounds_and_mean(effect: FigureEffect) -> tuple[float, float, float]:
+def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
     """Return the lower bound, the mean and the upper bound of an effect.
 
     Ratios are given as relative changes, so 0 means no change.

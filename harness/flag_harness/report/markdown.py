@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests
 from flag_harness.report.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
@@ -93,7 +93,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     yield from table_lines(["flag", "breaks", "costs (+) or saves (-)", "unchanged", "cannot be told"], rows)
 
 
-def _short_effect(effect: FigureEffect) -> str:
+def _short_effect(effect: MetricEffect) -> str:
     return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
 
 

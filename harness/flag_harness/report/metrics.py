@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flag_harness.analysis.effects.figures import CONFIDENCE, FigureEffect, figure_effects
+from flag_harness.analysis.effects.figures import CONFIDENCE, MetricEffect, metric_effects
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
 from flag_harness.report.table import left_aligned_lines
@@ -44,9 +44,9 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     yield from left_aligned_lines(passes or [("no run passed or failed",)])
 
 
-def effects_in_record(record: RunRecord) -> tuple[FigureEffect, ...]:
+def effects_in_record(record: RunRecord) -> tuple[MetricEffect, ...]:
     """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
-    return figure_effects(record.rows, _flag_defaults(record), _value_labels(record), _flag_groups(record))
+    return metric_effects(record.rows, _flag_defaults(record), _value_labels(record), _flag_groups(record))
 
 
 def _flag_defaults(record: RunRecord) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
     return [(name, *count) for name, count in sorted(counts.items())]
 
 
-def effect_values(effect: FigureEffect) -> dict[str, Any]:
+def effect_values(effect: MetricEffect) -> dict[str, Any]:
     """Return an effect as a dictionary that can be encoded as JSON."""
     return {
         "flags": dict(effect.settings),

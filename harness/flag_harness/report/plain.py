@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_values
@@ -43,7 +43,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
     }
 
 
-def _effect_as_json(effect: FigureEffect) -> dict[str, Any]:
+def _effect_as_json(effect: MetricEffect) -> dict[str, Any]:
     return {**effect_values(effect), "text": str(effect)}
 
 

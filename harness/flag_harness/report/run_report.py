@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
@@ -111,7 +111,7 @@ class RunReport:
     causes: tuple[FailureCause, ...]
     unblamed: tuple[UnblamedRuns, ...]
     failures: tuple[FailureGroup, ...]
-    effects: tuple[FigureEffect, ...]
+    effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
     logs: tuple[LogEntry, ...]
     recordings: str

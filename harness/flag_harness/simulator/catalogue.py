@@ -45,7 +45,7 @@ def find_served_model(model_id: str) -> Model | None:
     return found
 
 
-def full_id(model: Model) -> str:
+def full_model_id(model: Model) -> str:
     """Return the model id that answers contain, with a date if the model has one.
 
     For any alias of Haiku 4.5, this is `claude-haiku-4-5-20251001`.

@@ -252,7 +252,7 @@ class Simulator:
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
             id=random.identifier("msg_"),
-            model=catalogue.full_id(model),
+            model=catalogue.full_model_id(model),
             blocks=blocks,
             stop_reason=content.stop_reason,
             stop_sequence=content.stop_sequence,

@@ -155,11 +155,11 @@ class Probe:
             if len(self._entries) > self._request_limit:
                 raise FloodError(f"more than {self._request_limit} requests")
 
-        def keep(piece: Piece) -> Iterable[Piece]:
+        def observe_piece(piece: Piece) -> Iterable[Piece]:
             entry.pieces.append(piece)
             return (piece,)
 
-        return keep
+        return observe_piece
 
     def _observed_exchange(self, entry: _Entry) -> ObservedExchange:
         """Return a stored request with its parsed answer."""

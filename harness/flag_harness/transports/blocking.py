@@ -17,11 +17,11 @@ def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
     """
     patterns = [re.compile(pattern) for pattern in allowed]
 
-    def refuse(host: str) -> None:
+    def refuse_host_unless_allowed(host: str) -> None:
         if not any(pattern.fullmatch(host) for pattern in patterns):
             raise RuntimeError(f"Network is disabled for host {host!r}")
 
-    with guard_connections(refuse):
+    with guard_connections(refuse_host_unless_allowed):
         yield
 
 
@@ -29,18 +29,18 @@ def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
 def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
     """Call `refuse(host)`, which may raise an error, before a socket connects. A Unix socket's host is its path."""
 
-    def guard(original: Any) -> Any:
+    def wrap_connect(original: Any) -> Any:
         """Wrap a socket's method so that it calls `refuse` first."""
 
-        def connect(self: socket.socket, address: Any) -> Any:
+        def check_host_and_connect(self: socket.socket, address: Any) -> Any:
             refuse(_host_of_address(self, address))
             return original(self, address)
 
-        return connect
+        return check_host_and_connect
 
     with (
-        patch.object(socket.socket, "connect", guard(socket.socket.connect)),
-        patch.object(socket.socket, "connect_ex", guard(socket.socket.connect_ex)),
+        patch.object(socket.socket, "connect", wrap_connect(socket.socket.connect)),
+        patch.object(socket.socket, "connect_ex", wrap_connect(socket.socket.connect_ex)),
     ):
         yield
 

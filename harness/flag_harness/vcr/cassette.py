@@ -226,13 +226,13 @@ class VcrCassette:
         """Return an edit that delays an answer until it is complete, because vcrpy stores only complete ones."""
         number, pieces = self.start_recording(), list[Piece]()
 
-        def record(piece: Piece) -> Iterable[Piece]:
+        def pass_on_and_record(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
             if isinstance(piece, End) and not piece.abandoned and isinstance(pieces[0], Head):
                 self.record(number, sent, responses.vcr_response_from_timeline(tuple(pieces)))
             return pieces if isinstance(piece, (Cut, End)) else ()
 
-        return record
+        return pass_on_and_record
 
     def _merge_with_stored(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
         """Return the stored interactions that the record mode keeps, followed by the newly recorded ones."""

@@ -40,7 +40,7 @@ def parse_replacements(names: Iterable[Any]) -> Replacements:
 def header_filter(replacements: Replacements) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_headers`."""
 
-    def apply(request: VcrRequest) -> VcrRequest:
+    def filter_headers(request: VcrRequest) -> VcrRequest:
         for name in replacements:
             if name in request.headers:
                 old = request.headers.pop(name)
@@ -48,7 +48,7 @@ def header_filter(replacements: Replacements) -> RequestFilter:
                     request.headers[name] = new
         return request
 
-    return apply
+    return filter_headers
 
 
 def query_filter(replacements: Replacements) -> RequestFilter:
@@ -57,7 +57,7 @@ def query_filter(replacements: Replacements) -> RequestFilter:
     Like vcrpy's own, it sorts the remaining parameters.
     """
 
-    def apply(request: VcrRequest) -> VcrRequest:
+    def filter_query(request: VcrRequest) -> VcrRequest:
         kept = [
             (name, _compute_replacement(replacements[name], name, value, request) if name in replacements else value)
             for name, value in request.query
@@ -66,7 +66,7 @@ def query_filter(replacements: Replacements) -> RequestFilter:
         request.uri = request.parsed_uri._replace(query=query).geturl()
         return request
 
-    return apply
+    return filter_query
 
 
 def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
@@ -75,7 +75,7 @@ def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
     With `nested`, it also filters nested JSON objects.
     """
 
-    def apply(request: VcrRequest) -> VcrRequest:
+    def filter_post_data(request: VcrRequest) -> VcrRequest:
         kind = request.headers.get("content-type", "").lower()
         if request.body and "application/json" in kind:
             request.body = _filter_json(request, replacements, nested)
@@ -83,7 +83,7 @@ def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
             request.body = _filter_form(request, replacements)
         return request
 
-    return apply
+    return filter_post_data
 
 
 def host_filter(hosts: Iterable[Any]) -> RequestFilter:
@@ -95,11 +95,11 @@ def host_filter(hosts: Iterable[Any]) -> RequestFilter:
     names = {host for host in entries if isinstance(host, str)}
     patterns = [host for host in entries if isinstance(host, re.Pattern)]
 
-    def apply(request: VcrRequest) -> VcrRequest | None:
+    def drop_ignored_host(request: VcrRequest) -> VcrRequest | None:
         host = request.host or ""
         return None if host in names or any(pattern.fullmatch(host) for pattern in patterns) else request
 
-    return apply
+    return drop_ignored_host
 
 
 def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrRequest | None:

@@ -37,13 +37,13 @@ def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHo
     """
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
-    def hide(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+    def hide_sensitive_values(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         return _replace_in_both(request, response, [(value, name) for name, value in entries])
 
-    def restore(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+    def restore_sensitive_values(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         return _replace_in_both(request, response, [(name, value) for name, value in entries])
 
-    return hide, restore
+    return hide_sensitive_values, restore_sensitive_values
 
 
 def _replace_in_both(

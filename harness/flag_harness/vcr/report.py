@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flag_harness.cassette.match.difference import Difference, differences
 from flag_harness.cassette.match.matching import body_value
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.vcr.matchers import Matcher, failing_matchers
 from flag_harness.vcr.request import VcrRequest
 
@@ -30,7 +30,7 @@ def miss_message(
     count = len(recorded)
     lines = [f"{sent.method} {sent.uri} is not in {path} ({count} interaction{'s' if count != 1 else ''})."]
     lines += _reason_lines(sent, recorded, played, matchers)
-    return redact_keys("\n".join([*lines, *([advice] if advice else [])]))
+    return redact_api_keys("\n".join([*lines, *([advice] if advice else [])]))
 
 
 def _reason_lines(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.privacy import refuse_personal_data
-from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS, KeyFinding, scan_cassette
+from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS, SecretFinding, scan_cassette
 from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.errors import CassetteError
 from flag_harness.vcr.filters import RequestFilter
@@ -42,27 +42,27 @@ def drop_credential_headers(response: VcrResponse) -> VcrResponse:
 def project_request_filter(filters: Filters) -> RequestFilter:
     """Build the request filter that applies `[tool.flag-harness.filters]` to sent and recorded requests."""
 
-    def apply(request: VcrRequest) -> VcrRequest:
+    def filter_request(request: VcrRequest) -> VcrRequest:
         filtered = filters.filter_request(_to_plain_request(request))
         return VcrRequest(filtered.method, filtered.url, filtered.body, filtered.headers)
 
-    return apply
+    return filter_request
 
 
 def project_response_filter(filters: Filters) -> ResponseFilter:
     """Build the response filter that applies `[tool.flag-harness.filters]`."""
 
-    def apply(response: VcrResponse) -> VcrResponse:
+    def filter_response(response: VcrResponse) -> VcrResponse:
         filtered = vcr_response_from_timeline(filters.filter_response(response_from_vcr(response)))
         return {**response, "headers": filtered["headers"], "body": filtered["body"]}
 
-    return apply
+    return filter_response
 
 
 def personal_data_refusal_hook(filters: Filters) -> InteractionHook:
     """Build the hook that refuses to save personal data, as `[tool.flag-harness.privacy]` demands."""
 
-    def refuse(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+    def raise_on_personal_data(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         refuse_personal_data(
             Path("its cassette"),
             [Interaction(_to_plain_request(request), response_from_vcr(response))],
@@ -70,14 +70,14 @@ def personal_data_refusal_hook(filters: Filters) -> InteractionHook:
         )
         return request, response
 
-    return refuse
+    return raise_on_personal_data
 
 
 def _to_plain_request(request: VcrRequest) -> Request:
     return Request(request.method, request.uri, tuple(request.headers.items()), request.body)
 
 
-def _secret_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
+def _secret_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key, or cannot be searched for one:"
     yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
     if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:

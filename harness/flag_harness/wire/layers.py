@@ -35,9 +35,9 @@ def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
     If a layer answers a request itself, the cassette or simulator behind it does not use up an interaction.
     """
 
-    def answer(request: Request) -> Response:
+    def answer_through_layers(request: Request) -> Response:
         ready, edits = ask_layers(request, layers)
         response = upstream(request) if ready is None else ready
         return tuple(out for piece in response for out in apply_edits(piece, edits))
 
-    return answer
+    return answer_through_layers

@@ -20,7 +20,7 @@ _WHOLE_FROM = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class RunMetric:
     """A number that is measured for each run.
 
     Attributes:
@@ -36,16 +36,16 @@ class Figure:
     read: Callable[[RunRow], float | None]
 
 
-FIGURES = (
-    Figure("first token", "s", True, lambda row: row.first_token),
-    Figure("total time", "s", True, lambda row: row.seconds),
-    Figure("longest gap", "s", True, lambda row: max((one.longest_gap for one in row.requests), default=0.0)),
-    Figure("input tokens", "", False, lambda row: row.usage.total_input),
-    Figure("output tokens", "", False, lambda row: row.usage.output_tokens),
-    Figure("cached tokens", "", False, lambda row: row.usage.cache_read_input_tokens),
-    Figure("cost", "$", True, lambda row: row.cost),
-    Figure("requests", "", False, lambda row: len(row.requests)),
-    Figure("errors", "", False, lambda row: row.errors),
+RUN_METRICS = (
+    RunMetric("first token", "s", True, lambda row: row.first_token),
+    RunMetric("total time", "s", True, lambda row: row.seconds),
+    RunMetric("longest gap", "s", True, lambda row: max((one.longest_gap for one in row.requests), default=0.0)),
+    RunMetric("input tokens", "", False, lambda row: row.usage.total_input),
+    RunMetric("output tokens", "", False, lambda row: row.usage.output_tokens),
+    RunMetric("cached tokens", "", False, lambda row: row.usage.cache_read_input_tokens),
+    RunMetric("cost", "$", True, lambda row: row.cost),
+    RunMetric("requests", "", False, lambda row: len(row.requests)),
+    RunMetric("errors", "", False, lambda row: row.errors),
 )
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
@@ -57,7 +57,7 @@ ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class FigureEffect:
+class MetricEffect:
     """The effect of a flag's value, or of two flags' values together, on a figure such as cost.
 
     Attributes:
@@ -71,7 +71,7 @@ class FigureEffect:
     """
 
     settings: Settings
-    figure: Figure
+    figure: RunMetric
     mean: float
     low: float | None
     high: float | None
@@ -114,12 +114,12 @@ class FigureEffect:
         return f"{value:+,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:+,.3g}"
 
 
-def figure_effects(
+def metric_effects(
     rows: Iterable[RunRow],
     defaults: Mapping[str, Any],
     labels: ValueLabels = MappingProxyType({}),
     groups: FlagGroups = MappingProxyType({}),
-) -> tuple[FigureEffect, ...]:
+) -> tuple[MetricEffect, ...]:
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
     For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
@@ -141,7 +141,7 @@ def figure_effects(
     effects = (
         _estimate_effect(settings, figure, members, labels)
         for settings, members in contrasts.items()
-        for figure in FIGURES
+        for figure in RUN_METRICS
     )
     return tuple(effect for effect in effects if effect is not None)
 
@@ -182,13 +182,13 @@ def _reset_to_defaults(
 
 
 def _estimate_effect(
-    settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
-) -> FigureEffect | None:
+    settings: Settings, figure: RunMetric, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
+) -> MetricEffect | None:
     """Return the effect of flag settings on a figure, or None if no group of runs has the figure.
 
     Each item of `contrasts` holds the two or four runs that are compared.
     """
-    differences = [found for rows in contrasts if (found := _figure_difference(figure, rows)) is not None]
+    differences = [found for rows in contrasts if (found := _metric_difference(figure, rows)) is not None]
     if not differences:
         return None
     interval = mean_interval(differences) if len(differences) > 1 else (differences[0],)
@@ -196,10 +196,10 @@ def _estimate_effect(
     low, high = bounds if bounds else (None, None)
     simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)
     name = " and ".join(_setting_name(*setting, labels) for setting in settings)
-    return FigureEffect(settings, figure, mean, low, high, len(differences), simulated, name)
+    return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name)
 
 
-def _figure_difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
+def _metric_difference(figure: RunMetric, rows: tuple[RunRow, ...]) -> float | None:
     """Return by how much a figure differs between runs, or None if a run lacks it.
 
     For four runs it is the difference of two differences. Ratios are compared by their logarithms.

@@ -38,7 +38,7 @@ class HarmPlayers:
     null_mean: float = 0.0
 
     @property
-    def first_wealth(self) -> list[float]:
+    def initial_wealth(self) -> list[float]:
         """The wealth of each player before the first round."""
         return list(_HARM_WEALTH)
 
@@ -62,7 +62,7 @@ class SafetyPlayers:
         return -self.margin
 
     @property
-    def first_wealth(self) -> list[float]:
+    def initial_wealth(self) -> list[float]:
         """The wealth of each player before the first round."""
         return list(_SAFE_WEALTH)
 
@@ -88,7 +88,7 @@ class BettingProcess:
 
     def __init__(self, players: HarmPlayers | SafetyPlayers) -> None:
         self.players = players
-        self._wealths = players.first_wealth
+        self._wealths = players.initial_wealth
         self.wealth = self.largest_wealth = 1.0
         self.rounds = 0
         self.squares = 0.0

@@ -27,7 +27,7 @@ _FIGURES: "Mapping[str, Callable[[RunRow], float | None]]" = {
 }
 _OVERLOADED = frozenset({408, 409, 429})
 _Setting: TypeAlias = tuple[tuple[str, str], ...]
-_CellKey: TypeAlias = tuple[str, _Setting]
+_TestAndSetting: TypeAlias = tuple[str, _Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) ->
 
 
 @dataclass(slots=True)
-class _Cell:
+class _TestRunsUnderSetting:
     """The runs of one test under one setting of all flags.
 
     Attributes:
@@ -149,14 +149,14 @@ class EvidenceTable:
     """
 
     def __init__(self) -> None:
-        self._cells: dict[_CellKey, _Cell] = {}
+        self._cells: dict[_TestAndSetting, _TestRunsUnderSetting] = {}
 
     def add(self, row: "RunRow") -> None:
         """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
         key = name_of_test(row.case, row.combination), _setting(row.values)
-        cell = self._cells.setdefault(key, _Cell(row.values))
+        cell = self._cells.setdefault(key, _TestRunsUnderSetting(row.values))
         cell.groups.update(row.strata)
         if row.rebased:
             cell.rebased[f"{row.cassette} was rebased and not recorded again"] = None
@@ -165,7 +165,7 @@ class EvidenceTable:
 
     def evidence(self, change: FlagChange) -> FlagEvidence:
         """Return the evidence about a change. Tests that never ran with the flag's value are no part of it."""
-        arms: dict[_CellKey, _Arms] = {}
+        arms: dict[_TestAndSetting, _Arms] = {}
         obstacles: dict[str, None] = {}
         for (test, _), cell in self._cells.items():
             value = cell.values.get(change.flag, change)
@@ -176,9 +176,9 @@ class EvidenceTable:
         expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
 
-    def _arms(self, test: str, on: _Cell, change: FlagChange) -> _Arms:
+    def _arms(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _Arms:
         """Return the runs of `on`, and those that differ from them in the flag alone."""
-        off = self._cells.get((test, _setting({**on.values, change.flag: change.base})), _Cell({}))
+        off = self._cells.get((test, _setting({**on.values, change.flag: change.base})), _TestRunsUnderSetting({}))
         return _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
 
 
@@ -217,7 +217,7 @@ def _score(name: str, row: "RunRow") -> float | None:
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _strata(arms: Mapping[_CellKey, _Arms]) -> Iterable[Stratum]:
+def _strata(arms: Mapping[_TestAndSetting, _Arms]) -> Iterable[Stratum]:
     """Yield the strata: each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
@@ -235,7 +235,9 @@ def _strata(arms: Mapping[_CellKey, _Arms]) -> Iterable[Stratum]:
         yield Stratum(ALL_TESTS, tuple(_round_means([*rounds.values()])))
 
 
-def _group_strata(arms: Mapping[_CellKey, _Arms], rounds: Mapping[_CellKey, Mapping[int, float]]) -> Iterable[Stratum]:
+def _group_strata(
+    arms: Mapping[_TestAndSetting, _Arms], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
+) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of the other flags."""
     settings = dict.fromkeys(others for _, others in arms)
     for group in sorted({name for one in arms.values() for name in one.groups}):

@@ -27,7 +27,7 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-    def dump(value: Any) -> bytes:
+    def dump_yaml(value: Any) -> bytes:
         text: bytes = yaml.dump(value, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
         return text
 
@@ -35,7 +35,7 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     rows = (_to_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(count))
     # one by one, because the library needs fifty times the memory of what it writes
     return b"".join(
-        [b"interactions:\n" if count else b"interactions: []\n", *(dump([row]) for row in rows), b"version: 1\n"]
+        [b"interactions:\n" if count else b"interactions: []\n", *(dump_yaml([row]) for row in rows), b"version: 1\n"]
     )
 
 

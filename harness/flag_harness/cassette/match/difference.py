@@ -16,7 +16,7 @@ from flag_harness.cassette.match.excerpts import (
     excerpts,
     truncate,
 )
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 """Stands for a missing value: only the other of two compared sides has one."""
@@ -157,7 +157,7 @@ def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
     """Describe how two lists with the same elements differ in order."""
-    ours, theirs = (truncate(redact_keys(_element_names(values))) for values in (recorded, sent))
+    ours, theirs = (truncate(redact_api_keys(_element_names(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
 
@@ -182,7 +182,7 @@ def _block_differences(
     def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
-    def align(start: int, sent_start: int) -> Iterator[Difference]:
+    def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
         """Yield the differences if the elements at `start` and `sent_start` are the first pair that is compared."""
         for index in range(block.start, start):
             yield from item_differences(index, block.sent_start, recorded[index], ABSENT)
@@ -197,7 +197,7 @@ def _block_differences(
             yield from item_differences(block.stop, other, ABSENT, sent[other])
 
     starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
-    found: list[list[Difference]] = [list(align(*start)) for start in sorted(starts)]
+    found: list[list[Difference]] = [list(align_and_compare(*start)) for start in sorted(starts)]
     yield from min(found, key=len)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 
 CONTEXT_LENGTH = 24
 """The number of characters of a text that are shown before its first change."""
@@ -77,11 +77,13 @@ def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
         first = max(_common_prefix_length(recorded, sent) - _REDACTED_AROUND, 0)
         lengths = len(recorded), len(sent)
         recorded, sent = (text[first : first + 2 * _REDACTED_AROUND] for text in (recorded, sent))
-        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
+        recorded, sent = redact_api_keys(recorded), redact_api_keys(sent)  # before truncation could leave half a key
         start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
         is_cut = [length > first + 2 * _REDACTED_AROUND for length in lengths]
         return _text_excerpt(recorded, start, first, is_cut[0]), _text_excerpt(sent, start, first, is_cut[1])
-    return truncate(redact_keys(repr(_first_elements(recorded)))), truncate(redact_keys(repr(_first_elements(sent))))
+    return truncate(redact_api_keys(repr(_first_elements(recorded)))), truncate(
+        redact_api_keys(repr(_first_elements(sent)))
+    )
 
 
 def _first_elements(value: Any) -> Any:

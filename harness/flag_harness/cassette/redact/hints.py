@@ -56,7 +56,7 @@ def ascii_bytes(text: str) -> bytes:
 _WORD_TABLE = letter_table(_WORD_LETTERS)
 
 
-class KeyHints:
+class ApiKeyHints:
     """Finds the parts of a text in which an API key or a password may be.
 
     `words` is a pattern for keys that are one word. `start` is a pattern for the start of a word after an escape

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.body_texts import UTF8, BodyPart, BodyText, body_texts
 from flag_harness.cassette.redact.detectors import Detector
-from flag_harness.cassette.redact.scan import KeyFinding, finding_lines
+from flag_harness.cassette.redact.scan import SecretFinding, finding_lines
 from flag_harness.config import Action
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response
@@ -16,14 +16,14 @@ from flag_harness.wire.timeline import Head, body
 
 def find_personal_data(
     interactions: Iterable[Interaction], detectors: Iterable[Detector], action: Action
-) -> list[KeyFinding]:
+) -> list[SecretFinding]:
     """Return a finding for each piece of personal data, with its location but without the data itself.
 
     Only the detectors with this `action` are used.
     """
     wanted = [detector for detector in detectors if detector.action == action]
     return [
-        KeyFinding(side + text.locate(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number)
+        SecretFinding(side + text.locate(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number)
         for number, interaction in enumerate(interactions if wanted else ())
         for side, text in _interaction_texts(interaction)
         for detector in wanted

@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import SEPARATOR, finding_edits, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.hints import SHORTEST_WORD
-from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_keys
+from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, Response, body
@@ -29,7 +29,7 @@ UNSEARCHABLE = "compressed so that it cannot be searched for keys"
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFinding:
+class SecretFinding:
     """A text that looks like a key, or personal data: its kind, its location and an excerpt.
 
     `excerpt` is the first characters of a key; it is empty for personal data. `interaction` is the index of the
@@ -46,39 +46,41 @@ class KeyFinding:
         return f"{number}{self.location}: {self.kind}" + (f" ({self.excerpt})" if self.excerpt else "")
 
 
-def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
+def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[SecretFinding]:
     """Return a finding for each text in a cassette that looks like a key, and for each body that cannot be searched."""
-    found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_key_excerpts(envelope.case)]
+    found = [
+        SecretFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_api_key_excerpts(envelope.case)
+    ]
     for number, interaction in enumerate(interactions):
         found += [
-            KeyFinding(location, kind, excerpt, number)
-            for location, kind, excerpt in _find_keys_in_interaction(interaction)
+            SecretFinding(location, kind, excerpt, number)
+            for location, kind, excerpt in _find_api_keys_in_interaction(interaction)
         ]
         if encoding := unreadable_encodings(interaction.response):
-            found.append(KeyFinding("response body", UNSEARCHABLE, encoding, number))
+            found.append(SecretFinding("response body", UNSEARCHABLE, encoding, number))
     return found
 
 
-def scan_file(data: bytes) -> list[KeyFinding]:
+def scan_file(data: bytes) -> list[SecretFinding]:
     """Return a finding for each text that looks like a key in a file that is not a cassette.
 
     Its location is a JSON path if the file is JSON, else a line.
     """
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
-        return [KeyFinding(*key) for key in _find_keys_in_texts(body_texts(text))]
+        return [SecretFinding(*key) for key in _find_api_keys_in_texts(body_texts(text))]
     return [
-        KeyFinding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt)
-        for start, _, kind, excerpt in _find_key_excerpts(text)
+        SecretFinding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt)
+        for start, _, kind, excerpt in _find_api_key_excerpts(text)
     ]
 
 
-def redact_keys(text: str) -> str:
+def redact_api_keys(text: str) -> str:
     """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
-    return str(edit_text(text, finding_edits(text, find_keys, is_search=True)))
+    return str(edit_text(text, finding_edits(text, find_api_keys, is_search=True)))
 
 
-def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
+def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
     """Raise `CassetteError` if a cassette contains text that looks like a key, or a body that cannot be searched."""
     found = scan_cassette(envelope, interactions)
     if keys := [one for one in found if one.kind != UNSEARCHABLE]:
@@ -87,7 +89,7 @@ def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interacti
         raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
 
 
-def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
+def _key_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
     yield from finding_lines(found)
     patterns = ", ".join(f"'{KEY_SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
@@ -97,37 +99,39 @@ def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
 
 
-def _unsearchable_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
+def _unsearchable_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because what it holds cannot be seen:"
     yield from finding_lines(found)
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 
-def finding_lines(found: list[KeyFinding]) -> Iterator[str]:
+def finding_lines(found: list[SecretFinding]) -> Iterator[str]:
     """Yield a line for each of the first findings, and a last line that counts the others."""
     yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
     if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
 
 
-def _find_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in an interaction.
 
     All texts are searched together first, which is fast, because most interactions hold no key.
     """
     response = decompress_response(interaction.response)
-    if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
+    if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_api_keys):
         return
     request = interaction.request
-    yield from _find_keys_in_values("", (("case", interaction.case),))
-    yield from dict.fromkeys(_find_keys_in_values("request ", (("url", text) for text in _url_texts(request.url))))
-    yield from _find_keys_in_values("request ", _header_values(request.headers))
-    yield from _find_keys_in_body(request.body, "request ")
+    yield from _find_api_keys_in_named_values("", (("case", interaction.case),))
+    yield from dict.fromkeys(
+        _find_api_keys_in_named_values("request ", (("url", text) for text in _url_texts(request.url)))
+    )
+    yield from _find_api_keys_in_named_values("request ", _header_values(request.headers))
+    yield from _find_api_keys_in_body(request.body, "request ")
     if response and isinstance(response[0], Head):
-        yield from _find_keys_in_values("response ", _header_values(response[0].headers))
-    found = list(_find_keys_in_body(body(response), "response "))
+        yield from _find_api_keys_in_named_values("response ", _header_values(response[0].headers))
+    found = list(_find_api_keys_in_body(body(response), "response "))
     if not found and response is not interaction.response:  # the compressed bytes are searched too
-        found += _find_keys_in_body(body(interaction.response), "response ")
+        found += _find_api_keys_in_body(body(interaction.response), "response ")
     yield from found
 
 
@@ -154,11 +158,11 @@ def _url_texts(url: str) -> Iterator[str]:
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)
 
 
-def _find_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
+def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in a body; `side` is the start of the location."""
     document = searchable_body(data).decode(*UTF8)
-    if has_finding(SEPARATOR.join(body_strings(document)), find_keys):
-        yield from _find_keys_in_texts(body_texts(document), side)
+    if has_finding(SEPARATOR.join(body_strings(document)), find_api_keys):
+        yield from _find_api_keys_in_texts(body_texts(document), side)
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -168,35 +172,35 @@ def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _find_keys_in_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in pairs of location and value."""
     return (
         (side + location, kind, excerpt)
         for location, value in values
-        for _, _, kind, excerpt in _find_key_excerpts(value)
+        for _, _, kind, excerpt in _find_api_key_excerpts(value)
     )
 
 
-def _find_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
+def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in the texts of a body."""
     for text in found:
         size, value = text_with_name(text)
-        for start, stop, kind, excerpt in _find_key_excerpts(value):
+        for start, stop, kind, excerpt in _find_api_key_excerpts(value):
             yield side + text.locate(max(start - size, 0), stop - size), kind, excerpt
 
 
-def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
+def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
     """Yield the start, stop, kind and excerpt of each key in a text; if there is none, of the first encoded key."""
     is_plain = False
-    for start, stop, kind in find_keys(text):
+    for start, stop, kind in find_api_keys(text):
         is_plain = True
-        yield start, stop, kind, _key_excerpt(kind, text[start:stop])
-    if not is_plain and (hidden := first_finding(text, find_keys)):
+        yield start, stop, kind, _api_key_excerpt(kind, text[start:stop])
+    if not is_plain and (hidden := first_finding(text, find_api_keys)):
         start, stop, kind, key = hidden
-        yield start, stop, kind, _key_excerpt(kind, key)
+        yield start, stop, kind, _api_key_excerpt(kind, key)
 
 
-def _key_excerpt(kind: str, key: str) -> str:
+def _api_key_excerpt(kind: str, key: str) -> str:
     """Return the first characters of a key, or of its name if its name revealed it, as in `api_key=...`."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from flag_harness.cassette.redact.hints import KeyHints
+from flag_harness.cassette.redact.hints import ApiKeyHints
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -221,7 +221,7 @@ _KEY_START = (
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
 _KEY_KINDS = tuple(KEY_SHAPES)
 _ANY_KEY = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
-_HINTS = KeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)
+_HINTS = ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)
 _BEFORE, _BEHIND = 64, 300
 """How far before and after a hint a key may begin, in characters."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
@@ -230,7 +230,7 @@ _EXAMPLE_WORDS = re.compile(
 )
 
 
-def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
+def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
     for window_start, window_stop in _HINTS.candidate_spans(text, _BEFORE, _BEHIND):
         start = window_start

@@ -13,7 +13,7 @@ from flag_harness.cassette.file.format import decode_file
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
-from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
+from flag_harness.cassette.redact.scan import SecretFinding, scan_cassette, scan_file
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project
 from flag_harness.errors import HarnessError
@@ -56,12 +56,12 @@ class _FileCheckResult:
     """
 
     version: _FileVersion
-    keys: list[KeyFinding]
-    declared: list[KeyFinding] = field(default_factory=list)
+    keys: list[SecretFinding]
+    declared: list[SecretFinding] = field(default_factory=list)
     error: str = ""
 
     @property
-    def findings(self) -> list[KeyFinding]:
+    def findings(self) -> list[SecretFinding]:
         """All findings: those of `keys`, then those of `declared`."""
         return [*self.keys, *self.declared]
 
@@ -122,7 +122,7 @@ def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
         return _FileCheckResult(version, scan_file(version.data), error=wrong if is_cassette else "")
 
 
-def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
+def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[SecretFinding]:
     """Yield a finding for each interaction that a filter would change or in which a detector finds data."""
     tables = (
         ("[tool.flag-harness.filters] names", replace(filters, detectors=())),
@@ -131,7 +131,7 @@ def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filter
     for number, interaction in enumerate(interactions):
         for table, one in tables:
             if one.filter_interaction(interaction) != interaction:
-                yield KeyFinding("request or answer", f"holds what {table}", "record it again", number)
+                yield SecretFinding("request or answer", f"holds what {table}", "record it again", number)
     yield from find_personal_data(interactions, filters.detectors, "refuse")
     yield from find_personal_data(interactions, filters.detectors, "warn")
 

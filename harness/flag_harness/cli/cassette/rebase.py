@@ -12,7 +12,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
-from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root
 from flag_harness.errors import CassetteError
@@ -132,7 +132,7 @@ def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> Rebas
     old = Cassette.load(path)
     rewrites = [RequestRewrite(row["index"], tuple(map(RequestChange.from_row, row["changes"]))) for row in rows]
     new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
-    refuse_keys(path, new.envelope, new.interactions)
+    refuse_api_keys(path, new.envelope, new.interactions)
     _require_legal_requests(path, old, new)
     return RebasePlan(
         path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))

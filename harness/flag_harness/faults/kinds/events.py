@@ -81,7 +81,7 @@ def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
     """A content block of an unknown type follows the last block."""
 
-    def act(point: PointContext) -> StreamChange:
+    def insert_unknown_block(point: PointContext) -> StreamChange:
         start = {
             "type": "content_block_start",
             "index": point.gap.index,
@@ -92,7 +92,7 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
         )
         return StreamChange((Chunk(point.at, events + point.event),))
 
-    return make_point_effect("before_message_delta", 1, act)
+    return make_point_effect("before_message_delta", 1, insert_unknown_block)
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
@@ -100,11 +100,11 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
     """A delta of an unknown type arrives inside an open content block."""
     checks.require_one_of("at", at, _POINTS_IN_BLOCKS)
 
-    def delta(gap: StreamGap) -> dict[str, Any]:
+    def unknown_delta_data(gap: StreamGap) -> dict[str, Any]:
         change = {"type": "novelty_delta", "novelty": 1}
         return {"type": "content_block_delta", "index": gap.index, "delta": change}
 
-    return make_point_effect(at, occurrence, _make_event_inserter(delta))
+    return make_point_effect(at, occurrence, _make_event_inserter(unknown_delta_data))
 
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")
@@ -119,11 +119,11 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
         changed = _remove_usage(data, where)
         return None if changed == data else (Chunk(moment, changed), End(moment))
 
-    def effect(due: DueRequest) -> Edit:
+    def edit_due_answer(due: DueRequest) -> Edit:
         stream = EventEdit(due, remove_usage_from_event, "usage")
         return AnswerEdit(due, stream=stream, body=BodyEdit(due, remove_usage_from_body, "usage"))
 
-    return effect
+    return edit_due_answer
 
 
 def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.owner import Owner, SubmittedWork, run_as
+from flag_harness.owner import Owner, SubmittedWork, run_as_owner
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
     @functools.wraps(original)
     async def run_test_function(*arguments: Any, **options: Any) -> Any:
         before = _unfinished_tasks()
-        with run_as(owner):
+        with run_as_owner(owner):
             try:
                 return await original(*arguments, **options)
             finally:
@@ -68,7 +68,7 @@ def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") ->
 def _wrap_coroutine(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run_coroutine_function(*arguments: Any, **options: Any) -> Any:
-        with run_as(owner):
+        with run_as_owner(owner):
             return await function(*arguments, **options)
 
     return run_coroutine_function
@@ -78,10 +78,10 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
     @functools.wraps(function)
     async def run_generator_function(*arguments: Any, **options: Any) -> Any:
         generator = function(*arguments, **options)
-        with run_as(owner):
+        with run_as_owner(owner):
             value = await anext(generator)
         yield value
-        with run_as(owner), suppress(StopAsyncIteration):
+        with run_as_owner(owner), suppress(StopAsyncIteration):
             await anext(generator)
             yield None  # the fixture yields twice: let its plugin complain, as it would without this wrapper
 

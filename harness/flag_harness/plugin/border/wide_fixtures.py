@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError
-from flag_harness.owner import Owner, current_owner, run_as
+from flag_harness.owner import Owner, current_owner, run_as_owner
 from flag_harness.plugin.border.async_functions import run_fixture_as
 from flag_harness.plugin.border.border import Border, uses_harness
 from flag_harness.plugin.border.offline import is_offline, offline_environment
@@ -46,7 +46,7 @@ class WideFixtures:
             owner = current_owner() if fixturedef.scope == "function" else None
             if owner is current_owner() is None:
                 return (yield)
-            with run_as(owner), run_fixture_as(owner, fixturedef):
+            with run_as_owner(owner), run_fixture_as(owner, fixturedef):
                 return (yield)
         fixture = WideFixture(self._border, fixturedef, request)
         self._fixtures_of_phase.append(fixture)
@@ -154,7 +154,7 @@ class WideFixture:
         config, owner = self._request.config, self.owner
         self._border.begin_fixture(owner)
         self._phase_contexts.callback(self._border.pause_fixture, owner)
-        self._phase_contexts.enter_context(run_as(owner))
+        self._phase_contexts.enter_context(run_as_owner(owner))
         self._phase_contexts.enter_context(offline_environment(is_offline(config)))
         if is_offline(config) and not self._request.node.get_closest_marker("harness_network"):
             self._network_refusals = self._phase_contexts.enter_context(self._refuse_network())

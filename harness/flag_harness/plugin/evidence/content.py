@@ -80,9 +80,9 @@ def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable
 
 
 def _api_key_spans(text: str) -> Iterator[tuple[int, int]]:
-    from flag_harness.cassette.redact.shapes import find_keys
+    from flag_harness.cassette.redact.shapes import find_api_keys
 
-    return ((start, stop) for start, stop, _ in find_keys(text))
+    return ((start, stop) for start, stop, _ in find_api_keys(text))
 
 
 def _card_number_spans(text: str) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import threading
 
 from flag_harness.cassette import REDACTED, Filters
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.wire.timeline import Cut, End, Piece, Request
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -22,7 +22,7 @@ class TrafficMask:
         text = self._filters.filter_text(text)
         for secret in self._secrets_in_traffic() if self._filters else ():
             text = text.replace(secret, REDACTED)
-        return redact_keys(text)
+        return redact_api_keys(text)
 
     def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return the values that the filters have removed so far, longest first, also from unfinished responses."""

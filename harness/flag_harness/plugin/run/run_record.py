@@ -292,12 +292,12 @@ def _is_own_file(path: Path, root: Path) -> bool:
 
 
 def _options_for_header(config: pytest.Config) -> Iterator[str]:
-    from flag_harness.cassette.redact.scan import redact_keys
+    from flag_harness.cassette.redact.scan import redact_api_keys
 
     follows = False
     for argument in map(str, config.invocation_params.args):
         if follows or argument.startswith(_HEADER_OPTIONS):
-            yield redact_keys(argument)
+            yield redact_api_keys(argument)
         follows = argument in ("-k", "-m") or (
             argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
         )

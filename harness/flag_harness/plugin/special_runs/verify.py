@@ -135,9 +135,9 @@ class Verifier:
             outcome, lines = self._verify_test(item.nodeid, one)
             item.stash[OUTCOME] = outcome
             if lines:
-                from flag_harness.cassette.redact.scan import redact_keys
+                from flag_harness.cassette.redact.scan import redact_api_keys
 
-                pytest.fail(redact_keys(one.filters.filter_text("\n".join(lines))), pytrace=False)
+                pytest.fail(redact_api_keys(one.filters.filter_text("\n".join(lines))), pytrace=False)
 
         return verify
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.config import SweepSettings
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import uses_harness
@@ -200,7 +200,7 @@ class SuiteSweep:
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
             report.flag_harness_not_tried = {item.kind: item.not_tried}  # type: ignore[attr-defined]
-            attach_row(report, sweep_row(item, report, redact_keys))
+            attach_row(report, sweep_row(item, report, redact_api_keys))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -8,7 +8,7 @@ from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.merge import merge_recordings
 from flag_harness.cassette.redact.privacy import personal_data_warning, refuse_personal_data
-from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
@@ -54,7 +54,7 @@ def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> Non
             '`harness_filters` removes. Give the parameter an id of its own, pytest.param(..., id="key"); or declare '
             "the filter in [tool.flag-harness.filters], which hides it in ids, too."
         )
-    refuse_keys(plan.path, new_envelope(plan, plan.upstream), recording)
+    refuse_api_keys(plan.path, new_envelope(plan, plan.upstream), recording)
     refuse_personal_data(plan.path, recording, plan.filters.detectors)
 
 

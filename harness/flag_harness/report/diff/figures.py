@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flag_harness.analysis.effects.figures import FIGURES, Figure
+from flag_harness.analysis.effects.figures import RUN_METRICS, RunMetric
 from flag_harness.analysis.effects.student import mean_interval
 from flag_harness.config import DIFF_FIGURES, GrowthLimit
 from flag_harness.record import RunRow
@@ -25,7 +25,7 @@ class FigureChange:
         is_simulated: True if the simulator gave answers.
     """
 
-    figure: Figure
+    figure: RunMetric
     base: float
     head: float
     low: float | None
@@ -85,11 +85,11 @@ def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[Run
 
 def figure_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[FigureChange, ...]:
     """Return how each figure changed, in the order of the configuration. A figure that no pair has is left out."""
-    found = {change.key: change for figure in FIGURES for change in _figure_change(figure, pairs)}
+    found = {change.key: change for figure in RUN_METRICS for change in _figure_change(figure, pairs)}
     return tuple(found[name] for name in DIFF_FIGURES if name in found)
 
 
-def _figure_change(figure: Figure, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[FigureChange]:
+def _figure_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[FigureChange]:
     read = [(figure.read(old), figure.read(new)) for old, new in pairs]
     values = [(old, new) for old, new in read if old is not None and new is not None]
     if values:

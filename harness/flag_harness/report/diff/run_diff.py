@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.config import DiffSettings
 from flag_harness.record import RunRecord
 from flag_harness.record.row import RowKey
@@ -42,7 +42,7 @@ class RunDiff:
     pairs: int
     uncompared: int
     figures: tuple[FigureChange, ...]
-    effects: tuple[tuple[FigureEffect, FigureEffect], ...]
+    effects: tuple[tuple[MetricEffect, MetricEffect], ...]
     violations: tuple[str, ...]
     unchecked: tuple[str, ...]
     problems: tuple[str, ...]
@@ -95,24 +95,24 @@ def _header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
 
 def _find_changed_effects(
     base: RunRecord, head: RunRecord, keys: set[RowKey]
-) -> tuple[tuple[FigureEffect, FigureEffect], ...]:
+) -> tuple[tuple[MetricEffect, MetricEffect], ...]:
     """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
     before, after = ({_effect_key(one): one for one in _single_flag_effects(record, keys)} for record in (base, head))
     pairs = ((before[key], effect) for key, effect in after.items() if key in before)
     return tuple((old, new) for old, new in pairs if _intervals_are_apart(old, new))
 
 
-def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[FigureEffect]:
+def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[MetricEffect]:
     rows = tuple(row for row in record.rows if row.key in keys)
     found = effects_in_record(RunRecord(record.header, rows))
     return (effect for effect in found if len(effect.settings) == 1)
 
 
-def _effect_key(effect: FigureEffect) -> tuple[object, str]:
+def _effect_key(effect: MetricEffect) -> tuple[object, str]:
     return msgspec.json.encode(effect.settings), effect.figure.name
 
 
-def _intervals_are_apart(old: FigureEffect, new: FigureEffect) -> bool:
+def _intervals_are_apart(old: MetricEffect, new: MetricEffect) -> bool:
     if old.low is None or old.high is None or new.low is None or new.high is None:
         return False
     return old.is_simulated == new.is_simulated and (old.high < new.low or new.high < old.low)

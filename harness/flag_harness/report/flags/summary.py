@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.causes import FailureCause
 from flag_harness.report.flags.request_effects import RequestEffect
 
@@ -34,7 +34,7 @@ class FlagSummary:
     prevents: tuple[FailureCause, ...]
     changes: tuple[str, ...]
     is_inert: bool
-    effects: tuple[FigureEffect, ...]
+    effects: tuple[MetricEffect, ...]
     untold: tuple[str, ...]
     unchanged: tuple[str, ...]
 
@@ -43,7 +43,7 @@ def flag_summaries(
     flags: Iterable[str],
     causes: Sequence[FailureCause],
     changes: Sequence[RequestEffect],
-    effects: Sequence[FigureEffect],
+    effects: Sequence[MetricEffect],
 ) -> tuple[FlagSummary, ...]:
     """Return a summary for each flag of which anything is known; those that break tests come first."""
     alone = [effect for effect in effects if len(effect.settings) == 1 and effect.figure.name in SUMMARY_FIGURES]
@@ -54,7 +54,7 @@ def flag_summaries(
 
 
 def _make_summary(
-    setting: str, causes: Sequence[FailureCause], changes: Sequence[RequestEffect], effects: Sequence[FigureEffect]
+    setting: str, causes: Sequence[FailureCause], changes: Sequence[RequestEffect], effects: Sequence[MetricEffect]
 ) -> FlagSummary:
     own = sorted(
         (effect for effect in effects if effect.name == setting),

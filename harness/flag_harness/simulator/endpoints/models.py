@@ -36,7 +36,7 @@ def _model_entry(model: Model) -> dict[str, Any]:
 
     Its `created_at` is 1970-01-01, as documented for an unknown release date.
     """
-    name = catalogue.full_id(model)
+    name = catalogue.full_model_id(model)
     return {
         "type": "model",
         "id": name,

@@ -78,19 +78,21 @@ def _find_raw_exception(observed: TestObservation, baseline: TestObservation) ->
     return observed.first_call.message if observed.first_call.ending == "raised" else ""
 
 
-def _find_too_many_marks(observed: TestObservation, baseline: TestObservation) -> str:
+def _find_too_many_cache_marks(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a request has more cache marks than the API accepts, or an empty string."""
-    marks = max((_count_marks(one.body) for one in observed.prompts()), default=0)
+    marks = max((_count_cache_marks(one.body) for one in observed.prompts()), default=0)
     return f"a request has {marks} cache marks; the API accepts {MAX_CACHE_MARKS}" if marks > MAX_CACHE_MARKS else ""
 
 
-def _count_marks(value: Any) -> int:
+def _count_cache_marks(value: Any) -> int:
     """Return the number of cache marks in a JSON value."""
     if isinstance(value, list):
-        return sum(map(_count_marks, value))
+        return sum(map(_count_cache_marks, value))
     if isinstance(value, dict):
         own = 1 if isinstance(value.get("cache_control"), dict) else 0
-        return own + sum(_count_marks(part) for key, part in value.items() if key not in ("cache_control", "input"))
+        return own + sum(
+            _count_cache_marks(part) for key, part in value.items() if key not in ("cache_control", "input")
+        )
     return 0
 
 
@@ -195,7 +197,7 @@ def _retry_after(exchange: ObservedExchange) -> float:
 
 def _find_broken_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that many requests changed their cached prefix, or an empty string."""
-    marked = sum(_count_marks(one.body) > 0 for one in observed.prompts())
+    marked = sum(_count_cache_marks(one.body) > 0 for one in observed.prompts())
     broken = observed.broken_prefixes
     return f"{broken} of {marked} requests change the cached prefix" if broken >= 2 and broken * 2 >= marked else ""
 
@@ -232,7 +234,7 @@ def is_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
 ORACLES: Mapping[str, Oracle] = {
     "hang": _find_hang,
     "flood": _find_flood,
-    "cache marks": _find_too_many_marks,
+    "cache marks": _find_too_many_cache_marks,
     "cut call executed": _find_executed_cut_call,
     "cut answer kept": _find_kept_cut_answer,
     "user turn repeated": _find_repeated_user_turn,

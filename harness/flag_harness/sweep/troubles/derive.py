@@ -38,29 +38,35 @@ def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bo
     kind, requests = FAULT_KINDS[kind_name], list(baseline.exchanges_of_call(1))
     if not requests or (is_real_time and kind_name in SLOW_KINDS):
         return []
-    faults = {str(fault): fault for fault in _kind_faults(kind, requests) if not is_real_time or _is_quick(fault)}
+    faults = {
+        str(fault): fault for fault in _faults_of_kind_to_try(kind, requests) if not is_real_time or _is_quick(fault)
+    }
     return [Trouble(kind_name, fault) for fault in faults.values()]
 
 
 def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     """Return the surprises of one kind to try on a test: on the first prompt that it can change, and the last."""
     kind, prompts = SURPRISES[kind_name], list(baseline.prompts(1))
-    calls = tuple(call for one in prompts for call in _calls(one))
+    calls = tuple(call for one in prompts for call in _tool_calls_in_answer(one))
     fitting = [number for number, one in enumerate(prompts, start=1) if _can_surprise(kind, one)]
     numbers = dict.fromkeys((*fitting[:1], *fitting[-1:]))
     return [Trouble(kind_name, Surprise(kind, number), calls) for number in numbers]
 
 
 def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
-    """Return the interrupts to try on a test: each point on the first request that reaches it, and the last point."""
+    """Return the interrupts to try on a test.
+
+    The test is interrupted once at each point that its answers reach, in the first answer that reaches the point, and
+    once more at the last point of the last answer.
+    """
     return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _points_to_interrupt(baseline)]
 
 
 def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     """Return the signals of one kind to send to a test's processes, or an empty list if it starts none.
 
-    SIGKILL is tried at each point of each answer. Other signals are tried like interrupts: at each point once, in the
-    first answer that reaches it, and at the last point of all.
+    SIGKILL is sent at each point of each answer. Other signals are sent like interrupts: once at each point, in the
+    first answer that reaches the point, and once more at the last point of the last answer.
     """
     if not baseline.processes:
         return []
@@ -80,7 +86,10 @@ def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_t
 
 
 def _points_to_interrupt(baseline: TestObservation) -> list[tuple[int, str]]:
-    """Return request numbers and points: each point once, where it comes first, and the last point of all."""
+    """Return pairs of a request's number and a point of its answer at which to interrupt the test.
+
+    Each point is returned with the first request whose answer reaches it. The last point of the last answer is added.
+    """
     reached = _points_with_requests(baseline)
     found = {point: number for number, point in reversed(reached)}
     return sorted({*((number, point) for point, number in found.items()), *reached[-1:]})
@@ -100,14 +109,14 @@ def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:
     return kind.needs == "any" or has_call == (kind.needs == "call")
 
 
-def _calls(exchange: ObservedExchange) -> Iterator[Call]:
+def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[Call]:
     """Yield the tool calls of an answer."""
     for block in exchange.answer.blocks:
         if block.get("type") == "tool_use" and isinstance(block.get("input"), dict):
             yield Call(name=str(block["name"]), input=block["input"])
 
 
-def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
+def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
     """Yield the faults of one kind to try, with all arguments, points and requests."""
     chosen = _requests_to_try(requests)
     for arguments in _arguments_to_try(kind, requests):

@@ -61,19 +61,19 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
     return Trouble(SCHEDULE, troubles[0].cause, troubles[0].calls, tuple(troubles[1:]))
 
 
-def shrink_schedule(schedule: Trouble, fails: Callable[[Trouble], bool]) -> Trouble:
+def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:
     """Return as few of a schedule's troubles as possible under which the test still fails.
 
-    Leave out one trouble after the other, then try the smaller parts of what is left. `fails` runs the test under a
-    trouble.
+    Leave out one trouble after the other, then try the smaller parts of what is left. `is_failing` runs the test under
+    a trouble.
     """
     kept = [*schedule.parts]
     for one in schedule.parts:
         rest = [other for other in kept if other is not one]
-        if rest and fails(join_troubles(rest)):
+        if rest and is_failing(join_troubles(rest)):
             kept = rest
     for size in range(1, min(len(kept), _MOST_LEFT)):
         for chosen in combinations(kept, size):
-            if fails(part := join_troubles(chosen)):
+            if is_failing(part := join_troubles(chosen)):
                 return part
     return join_troubles(kept)

@@ -106,11 +106,11 @@ def _cut_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> Scenari
 def _make_text_cut(stop_reason: str) -> TurnEdit:
     """Return an edit that cuts a turn's text in half and gives it this stop reason."""
 
-    def edit(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    def cut_text(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
         text = _first_text(turn)
         return _with_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
 
-    return edit
+    return cut_text
 
 
 def _refuse_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:

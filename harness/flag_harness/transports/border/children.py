@@ -97,7 +97,7 @@ class ChildGuard:
     def _guard_popen(self, original: Any) -> Any:
         """Wrap the constructor of `Popen` so that a child with an `env` of its own uses the proxy, too."""
 
-        def start(popen: Any, args: Any, *more: Any, **options: Any) -> None:
+        def start_guarded_child(popen: Any, args: Any, *more: Any, **options: Any) -> None:
             """Start a child process. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
                 self.start()
@@ -111,7 +111,7 @@ class ChildGuard:
                 options["env"] = {**options["env"], **self._proxy_variables()}
             original(popen, args, *more, **options)
 
-        return start
+        return start_guarded_child
 
     def guard_import(self, module: str) -> None:
         """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
@@ -150,11 +150,11 @@ class ParentGuard:
 def start_asking_parent(proxy_port: int) -> None:
     """Ask the parent process about every host from now on. Raise `NetworkRefused` if the parent refuses one."""
 
-    def check(host: Any, *port: Any) -> None:
+    def raise_if_parent_refuses(host: Any, *port: Any) -> None:
         if refusal := ask_parent(proxy_port, host, *port):
             raise NetworkRefused(refusal)
 
-    audit_hook().handle_forever(socket_handlers(check, check))
+    audit_hook().handle_forever(socket_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
 
 
 def _restore_variable(name: str) -> None:

@@ -20,19 +20,19 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     sent over open connections, are not checked.
     """
 
-    def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+    def wrap_method(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
         """Wrap a loop's method so that it checks the host and port that `hosts` finds in its arguments."""
 
-        async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+        async def check_and_call_original(self: Any, *arguments: Any, **options: Any) -> Any:
             check(*hosts(*arguments, **options))
             return await original(self, *arguments, **options)
 
-        return reach
+        return check_and_call_original
 
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
         for name, hosts in _METHODS.items() if loop else ():
-            patches.enter_context(replace_attribute(loop, name, guard(getattr(loop, name), hosts)))
+            patches.enter_context(replace_attribute(loop, name, wrap_method(getattr(loop, name), hosts)))
         yield
 
 

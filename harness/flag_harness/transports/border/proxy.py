@@ -77,11 +77,11 @@ def _start_thread(function: Callable[..., None], *arguments: Any) -> None:
     Debuggers and coverage trace it all the same.
     """
 
-    def run() -> None:
+    def run_traced() -> None:
         sys.settrace(threading.gettrace())
         function(*arguments)
 
-    _thread.start_new_thread(run, ())
+    _thread.start_new_thread(run_traced, ())
 
 
 @cache

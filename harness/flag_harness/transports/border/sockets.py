@@ -25,15 +25,15 @@ _LONGEST_REQUEST_LINE = 8192
 def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
-    def reach(sock: Any, address: Any = None) -> None:
+    def check_target(sock: Any, address: Any = None) -> None:
         """Check the address that a socket connects or sends to."""
         if sock.family in _INTERNET and isinstance(address, tuple):
             check(*address[:2])
 
     return {
-        "socket.connect": reach,
-        "socket.sendto": reach,
-        "socket.sendmsg": reach,
+        "socket.connect": check_target,
+        "socket.sendto": check_target,
+        "socket.sendmsg": check_target,
         "socket.getaddrinfo": lambda host, port, *options: look_up(host, port),
         "socket.gethostbyname": look_up,
         "socket.gethostbyaddr": look_up,
@@ -45,20 +45,20 @@ def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) ->
 def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
     """Call `check(host, port)` before a socket connects or sends: the audit event comes only after the name lookup."""
 
-    def guard(original: Any) -> Any:
+    def wrap_method(original: Any) -> Any:
         """Wrap a socket's method so that it checks the address first."""
 
-        def reach(self: socket.socket, *arguments: Any) -> Any:
+        def check_and_call_original(self: socket.socket, *arguments: Any) -> Any:
             """Check the address, which is the last argument, and call the original method."""
             if self.family in _INTERNET and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
                 check(*arguments[-1][:2])
             return original(self, *arguments)
 
-        return reach
+        return check_and_call_original
 
     with ExitStack() as patches:
         for name in ("connect", "connect_ex", "sendto"):
-            patches.enter_context(replace_attribute(socket.socket, name, guard(getattr(socket.socket, name))))
+            patches.enter_context(replace_attribute(socket.socket, name, wrap_method(getattr(socket.socket, name))))
         yield
 
 
@@ -69,23 +69,23 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
     If the data asks a proxy to reach another host, that host is checked, too. `how` is the end of the error message.
     """
 
-    def guard(original: Any, examines_data: bool) -> Any:
+    def wrap_send_method(original: Any, examines_data: bool) -> Any:
         """Wrap a method that sends data so that it checks the peer and, with `examines_data`, a proxy's target."""
 
-        def send(self: Any, *arguments: Any, **options: Any) -> Any:
+        def check_and_send(self: Any, *arguments: Any, **options: Any) -> Any:
             if self.family in _INTERNET and not audit_hook().is_paused:
                 _check_peer(self, check)
                 if examines_data and arguments and (target := proxied_target(_first_bytes(arguments[0]))):
                     check(*target, f" through a proxy at {_peer_name(self)}")
             return original(self, *arguments, **options)
 
-        return send
+        return check_and_send
 
     with ExitStack() as patches:
         for kind in _socket_classes():
             for name in _SENDING:
                 if (original := getattr(kind, name, None)) is not None:
-                    patches.enter_context(replace_attribute(kind, name, guard(original, name != "sendfile")))
+                    patches.enter_context(replace_attribute(kind, name, wrap_send_method(original, name != "sendfile")))
         yield
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.errors import LateRequest
-from flag_harness.owner import Owner, SubmittedWork, current_flag_scope, current_owner, run_as, run_under_flags
+from flag_harness.owner import Owner, SubmittedWork, current_flag_scope, current_owner, run_as_owner, run_under_flags
 from flag_harness.transports.patch import replace_attribute
 
 
@@ -49,7 +49,7 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
 def _wrap_thread_start(original: Any) -> Any:
     """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it."""
 
-    def start(thread: threading.Thread) -> Any:
+    def start_for_owner(thread: threading.Thread) -> Any:
         owner, scope = current_owner(), current_flag_scope()
         if (owner is None and scope is None) or thread.ident is not None or _is_pool_thread(thread):
             return original(thread)
@@ -58,7 +58,7 @@ def _wrap_thread_start(original: Any) -> Any:
 
         def run_for_owner() -> None:
             try:
-                with run_as(owner), run_under_flags(scope):
+                with run_as_owner(owner), run_under_flags(scope):
                     run()
             except LateRequest:
                 pass  # reported against the owner; here it would be a warning about the test that runs now
@@ -73,34 +73,34 @@ def _wrap_thread_start(original: Any) -> Any:
         owner.add_work(thread, SubmittedWork(f"the thread {thread.name!r}", thread.is_alive, not thread.daemon))
         return original(thread)
 
-    return start
+    return start_for_owner
 
 
 def _wrap_submit(original: Any) -> Any:
     """Wrap a pool's method so that a job runs for the owner, and under the flags, of the code that submits it."""
 
-    def submit(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+    def submit_for_owner(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         owner, scope = current_owner(), current_flag_scope()
         if (owner is None and scope is None) or _runs_in_interpreters(pool):
             return original(pool, function, *arguments, **options)
         owner = owner.jobs if owner is not None else None
 
-        def job(*job_arguments: Any, **job_options: Any) -> Any:
+        def run_job_for_owner(*job_arguments: Any, **job_options: Any) -> Any:
             try:
-                with run_as(owner), run_under_flags(scope):
+                with run_as_owner(owner), run_under_flags(scope):
                     return function(*job_arguments, **job_options)
             except LateRequest as error:
                 if isinstance(pool, ThreadPoolExecutor):
                     raise
                 raise RuntimeError(str(error)) from None  # anything else would end the thread of such a pool
 
-        with run_as(None), run_under_flags(None):  # the pool's threads serve others too
-            future = original(pool, job, *arguments, **options)
+        with run_as_owner(None), run_under_flags(None):  # the pool's threads serve others too
+            future = original(pool, run_job_for_owner, *arguments, **options)
         if owner is not None and isinstance(future, Future):
             _add_job(owner, future, function)
         return future
 
-    return submit
+    return submit_for_owner
 
 
 def _add_job(owner: Owner, future: Any, function: Any) -> None:

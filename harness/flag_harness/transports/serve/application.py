@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from flag_harness.cassette.redact.scan import redact_keys
+from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
@@ -23,9 +23,9 @@ class KeyFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message and the traceback of a record, and keep the record."""
-        record.msg, record.args = redact_keys(record.getMessage()), None
+        record.msg, record.args = redact_api_keys(record.getMessage()), None
         if record.exc_info:
-            record.exc_text = redact_keys(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = redact_api_keys(logging.Formatter().formatException(record.exc_info))
         return True
 
 
@@ -137,12 +137,12 @@ class UpstreamApplication:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Response] = loop.create_future()
 
-        def answer() -> None:
+        def run_and_pass_on_answer() -> None:
             response = self._upstream_answer(request)
             with contextlib.suppress(RuntimeError):  # the server has stopped
                 loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(response))
 
-        threading.Thread(target=answer, name="loopback-upstream", daemon=True).start()
+        threading.Thread(target=run_and_pass_on_answer, name="loopback-upstream", daemon=True).start()
         return await future
 
     def _upstream_answer(self, request: Request) -> Response:

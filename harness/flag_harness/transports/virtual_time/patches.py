@@ -65,12 +65,12 @@ def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
     if not isinstance(clock, SharedClock):
         return ()
 
-    def join(request: Request) -> None:
+    def share_clock_with_sender(request: Request) -> None:
         clock.join_thread()
         if (loop := asyncio._get_running_loop()) is not None and clock.is_virtual_here():
             adopt_loop(loop, clock)
 
-    return (join,)
+    return (share_clock_with_sender,)
 
 
 def keep_time_real(clock: Clock) -> None:

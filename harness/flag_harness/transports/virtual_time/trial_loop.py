@@ -138,14 +138,14 @@ class _ThreadPerJobExecutor(Executor):
         """Start a job in a new thread."""
         future: Future[T] = Future()
 
-        def work() -> None:
+        def run_job() -> None:
             try:
                 future.set_result(fn(*args, **kwargs))
             except BaseException as error:  # the code that awaits the future gets it
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()
-        self.started.append(threading.Thread(target=work, daemon=True))
+        self.started.append(threading.Thread(target=run_job, daemon=True))
         self.started[-1].start()
         return future
 

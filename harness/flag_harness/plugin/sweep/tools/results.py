@@ -10,7 +10,7 @@ Key: TypeAlias = tuple[str, bytes]
 
 
 class NotRecordedError(Exception):
-    """A tool was called as the baseline has not called it, so it has no result, and did not run."""
+    """A tool was called with arguments that have no result from the baseline, so it did not run."""
 
 
 @dataclass(frozen=True, slots=True)
