@@ -15,7 +15,7 @@ from flag_harness.clock import VirtualClock
 from flag_harness.simulator import Scenario, ScenarioTurn, simulate
 from flag_harness.simulator.answer.profiles import LATEST
 from flag_harness.simulator.answer.signatures import SeededSignatures
-from flag_harness.simulator.count.prefix import Segment, prompt_segments
+from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
 from flag_harness.simulator.scenario.scenario import Block, Call
 from flag_harness.simulator.simulator import Simulator
 from flag_harness.wire.timeline import Head, Request, Response
@@ -333,7 +333,7 @@ def _cache_differences(
 
 
 def _cache_difference_reason(
-    row: Row, before: Row, prefix: Sequence[Segment], marked: Mapping[str, int], *, warm: bool
+    row: Row, before: Row, prefix: Sequence[PromptSegment], marked: Mapping[str, int], *, warm: bool
 ) -> str:
     """Return why a row's cache usage differs. `marked` maps the hash of each prefix marked so far to its tokens."""
     usage = (row.message or {}).get("usage") or {}
@@ -345,7 +345,9 @@ def _cache_difference_reason(
     return WARM_CACHE if warm and _reads_unrecorded_prefix(usage, prefix, marked) else UNEXPLAINED
 
 
-def _reads_unrecorded_prefix(usage: Mapping[str, Any], prefix: Sequence[Segment], marked: Mapping[str, int]) -> bool:
+def _reads_unrecorded_prefix(
+    usage: Mapping[str, Any], prefix: Sequence[PromptSegment], marked: Mapping[str, int]
+) -> bool:
     """Return whether more was read than the recording had marked. Compares shares, as token counts are estimates."""
     kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counted = [usage.get(kind) or 0 for kind in kinds]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.metrics import first_token
+from flag_harness.analysis.metrics import seconds_to_first_token
 from flag_harness.conformance.support import Conversation, Send
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Headers
@@ -54,7 +54,7 @@ def exchanges_of(conversation: Conversation, send: Send) -> Iterator[Exchange]:
     for (request, response), time in zip(cassette.exchanges[chosen], cassette.times[chosen], strict=True):
         head = getattr(response[0], "headers", ())
         parsed = parse_response(response)
-        times = first_token(response), response[-1].at
+        times = seconds_to_first_token(response), response[-1].at
         yield Exchange(json.loads(request.body), request.headers, time, parsed, head, *times)
 
 

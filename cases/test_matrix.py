@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flag_harness import models
-from flag_harness.analysis.metrics import first_token
+from flag_harness.analysis.metrics import seconds_to_first_token
 from flag_harness.conformance.support import (
     TOKENS,
     Conversation,
@@ -127,7 +127,7 @@ def _streaming(cassette: Any, conversation: Conversation) -> None:
     assert len(texts) < len(shown), "the text comes in more than one delta"
     tolerance = 0.005 if cassette.is_virtual else SCHEDULING  # real time passes too while a thread of the process works
     for (_, response), event in zip(cassette.exchanges, conversation.events_of(RequestUsage), strict=True):
-        timeline = pytest.approx(first_token(response), abs=tolerance)
+        timeline = pytest.approx(seconds_to_first_token(response), abs=tolerance)
         assert timeline == event.first_token, "the agent's first-token time equals the timeline's"
 
 

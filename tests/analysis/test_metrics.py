@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.metrics import first_token, is_successful, measure_traffic, reported_usage, requested_model
+from flag_harness.analysis.metrics import (
+    is_successful,
+    measure_traffic,
+    reported_usage,
+    requested_model,
+    seconds_to_first_token,
+)
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 from flag_harness.wire.usage import Usage
@@ -93,8 +99,8 @@ def test_the_first_token_is_found_wherever_chunks_are_cut(cut: int) -> None:
     """It is there once its kind has come whole."""
     data = START + DELTA
     response = (Head(0.1, 200, STREAM), Chunk(0.2, data[:cut]), Chunk(0.3, data[cut:]), End(0.4))
-    assert (0.2 if b"content_block_delta" in data[:cut] else 0.3) == first_token(response)
-    assert None is first_token(_plain({}))
+    assert (0.2 if b"content_block_delta" in data[:cut] else 0.3) == seconds_to_first_token(response)
+    assert None is seconds_to_first_token(_plain({}))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_parent_folder
-from flag_harness.cassette.merge import can_add, has_recording_of, merge_recordings, own_indices
+from flag_harness.cassette.merge import can_add, has_recording_of, indices_recorded_by, merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
 from flag_harness.wire.timeline import Chunk, End, Head, Request, body
@@ -137,8 +137,8 @@ def test_a_test_is_played_what_it_recorded_itself_first() -> None:
         replay = Replay(shared, case=case)
         assert f"same for {case}".encode() == body(replay(_one("same", "").request))
         assert own == replay.own
-    assert (0, 1, 2, 3) == own_indices(_recorded("a", *"1234"), "renamed")
-    assert () == own_indices(shared, "c")
+    assert (0, 1, 2, 3) == indices_recorded_by(_recorded("a", *"1234"), "renamed")
+    assert () == indices_recorded_by(shared, "c")
     assert [True, False] == [has_recording_of(shared, case) for case in "bc"]
     assert b"only a for a" == body(Replay(shared, case="b")(_one("only a", "").request))
 

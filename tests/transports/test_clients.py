@@ -14,7 +14,7 @@ from flag_harness.transports import (
     SystemClock,
     async_http_client,
     clients,
-    clock_for,
+    clock_at_pace,
     http_client,
     live_async_http_client,
     live_http_client,
@@ -139,7 +139,7 @@ def test_layers_of_a_live_client_see_what_is_sent_and_received(
 @pytest.mark.parametrize(("pace", "kind"), [(0, VirtualClock), (1, SystemClock), (0.5, SystemClock)])
 def test_the_pace_chooses_the_clock(pace: float, kind: type[Any]) -> None:
     """Virtual at 0, real above."""
-    clock = clock_for(pace)
+    clock = clock_at_pace(pace)
     assert isinstance(clock, kind)
     assert pace == getattr(clock, "pace", 0)
 

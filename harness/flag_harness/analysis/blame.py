@@ -153,18 +153,18 @@ class _Explainer:
         """
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
-            single, complete = self._implicants(common, passing)
+            single, complete = self._minimal_conjunctions(common, passing)
             return [min(single, key=self._cost)], complete
-        return self._smallest_cover(failing, passing)
+        return self._smallest_conjunction_cover(failing, passing)
 
-    def _implicants(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
+    def _minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
         """Return the shortest conjunctions that hold in no passing row; and whether the list is complete.
 
         A conjunction may exclude only values in the bit mask `allowed`.
         """
         return minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
 
-    def _smallest_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+    def _smallest_conjunction_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         """Return the fewest conjunctions that together hold in all failing rows, but in no passing row.
 
         Of several such choices, return the one with the fewest literals. Also return whether the search was complete.
@@ -173,14 +173,14 @@ class _Explainer:
         for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
             if row not in left:
                 continue
-            found, is_complete = self._implicants(~row & self._encoding.all_bits, passing)
+            found, is_complete = self._minimal_conjunctions(~row & self._encoding.all_bits, passing)
             complete &= is_complete
             if len(found) == 1:
                 essential.append(found[0])
                 left = [other for other in left if other & found[0]]
             primes.update(found)
         covers = {prime: _bit_mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
-        chosen, is_smallest = smallest_cover(covers, (1 << len(left)) - 1, self._cost)
+        chosen, is_smallest = smallest_set_cover(covers, (1 << len(left)) - 1, self._cost)
         return essential + chosen, complete and is_smallest
 
     def _cost(self, excluded: int) -> tuple[int, int]:
@@ -188,7 +188,7 @@ class _Explainer:
         return self._encoding.literal_count(excluded), excluded
 
 
-def smallest_cover(
+def smallest_set_cover(
     covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
 ) -> tuple[list[int], bool]:
     """Return the fewest keys whose bit masks together contain all bits of `everything`.
@@ -196,7 +196,7 @@ def smallest_cover(
     `covers` has the bit mask of each key. Of several such choices, return the one with the lowest sum of the first
     values of `cost(key)`. Also return False if the search stopped early.
     """
-    best = _greedy_cover(covers, everything)
+    best = _greedy_set_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
 
@@ -247,7 +247,7 @@ def _bit_mask(conditions: Iterable[bool]) -> int:
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 
 
-def _greedy_cover(covers: Mapping[int, int], everything: int) -> list[int]:
+def _greedy_set_cover(covers: Mapping[int, int], everything: int) -> list[int]:
     """Return keys that cover `everything`, each time the key that covers most of the bits that are left."""
     chosen, left = [], everything
     while left:

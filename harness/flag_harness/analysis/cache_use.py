@@ -12,7 +12,7 @@ from flag_harness.models import Model
 from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector, texts_around_change
 from flag_harness.simulator.count.cache import InputUsage
-from flag_harness.simulator.count.prefix import Segment, prompt_segments
+from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
 from flag_harness.simulator.rules import api_key
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Request
@@ -53,10 +53,10 @@ class _Turn:
 
     sent: CachedRequest
     model: Model
-    segments: tuple[Segment, ...]
+    segments: tuple[PromptSegment, ...]
 
     @property
-    def marks(self) -> list[Segment]:
+    def marks(self) -> list[PromptSegment]:
         """The blocks that have a cache mark."""
         return [segment for segment in self.segments if segment.mark]
 

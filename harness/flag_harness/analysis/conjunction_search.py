@@ -175,7 +175,7 @@ class ConjunctionSearch:
         """Yield a few random allowed rows that have the required values and no excluded value. May repeat rows."""
         limits = self._evidence.value_limits(excluded, required)
         for _ in range(RANDOM_ROW_COUNT):
-            row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
+            row = self._evidence.row_within_limits(limits, self._evidence.space.default_row, self._named, self._random)
             if row is None:
                 return
             yield row
@@ -227,7 +227,7 @@ class ConjunctionSearch:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
         for named in self._named:
             self._avoid_conjunction(named, preferred, limits)
-        return self._evidence.row_within(limits, tuple(preferred), self._named)
+        return self._evidence.row_within_limits(limits, tuple(preferred), self._named)
 
     def _avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
         """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from flag_harness import models
-from flag_harness.analysis.metrics import first_token, reported_usage
+from flag_harness.analysis.metrics import reported_usage, seconds_to_first_token
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.matching import BETA_HEADER, betas, body_value
 from flag_harness.wire.compression import decompress_response
@@ -130,7 +130,7 @@ def _build_step(
         ending=answer_ending(response[-1]),
         usage=usage,
         cost=cost_at_list_price(model, usage),
-        first_token=first_token(response),
+        first_token=seconds_to_first_token(response),
         seconds=response[-1].at,
     )
 

@@ -96,7 +96,7 @@ class RowEvidence:
 
     def _can_occur(self, excluded: int, required: int) -> bool:
         """Return whether an allowed row has the required values and no excluded value."""
-        return self.row_within(self.value_limits(excluded, required), self.space.default_row) is not None
+        return self.row_within_limits(self.value_limits(excluded, required), self.space.default_row) is not None
 
     def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the passing rows, and those of `unexplained`, that violate a conjunction by one value alone.
@@ -130,7 +130,7 @@ class RowEvidence:
                 limits[index] = (mask & required) >> offset
         return limits
 
-    def row_within(
+    def row_within_limits(
         self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
     ) -> int | None:
         """Return an allowed row within the limits in which no conjunction of `avoided` holds, or None.
@@ -148,7 +148,7 @@ class RowEvidence:
             index = self.encoding.flag_index(bit)
             narrowed = limits.get(index, -1) & bit >> self.encoding.offsets[index]
             if narrowed:
-                found = self.row_within(limits | {index: narrowed}, preferred, avoided, random)
+                found = self.row_within_limits(limits | {index: narrowed}, preferred, avoided, random)
                 if found is not None:
                     return found
         return None

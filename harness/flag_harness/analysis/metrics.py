@@ -87,7 +87,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         or (answer.streamed and answer.error is not None),
         usage=usage,
         cost=None if usage is None else models.shipped_model(model).cost(usage),
-        first_token=first_token(response),
+        first_token=seconds_to_first_token(response),
         seconds=times[-1] if times else 0.0,
         chunks=sum(isinstance(piece, Chunk) for piece in response),
         longest_gap=max((after - before for before, after in pairwise(times)), default=0.0) if answer.streamed else 0.0,
@@ -124,7 +124,7 @@ def dropped_betas(exchanges: Sequence[tuple[Request, Response]], requests: Seque
     return tuple(sorted(dropped))
 
 
-def first_token(response: Response) -> float | None:
+def seconds_to_first_token(response: Response) -> float | None:
     """Return the seconds until the first content delta of a stream, or None if there is none."""
     before = b""
     for piece in response:

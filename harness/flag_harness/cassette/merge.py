@@ -18,7 +18,7 @@ def owner(cassette: Cassette, interaction: Interaction) -> str:
     return interaction.case or cassette.envelope.case
 
 
-def own_indices(cassette: Cassette, case: str) -> tuple[int, ...]:
+def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
     """Return the indices of the interactions that the test `case` recorded.
 
     If a single test recorded the whole cassette, return all indices, because other tests may play it too.

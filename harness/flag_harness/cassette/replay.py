@@ -9,7 +9,7 @@ from flag_harness.cassette.interaction import Interaction, storable_request
 from flag_harness.cassette.match.index import InteractionQueues, RequestIndex
 from flag_harness.cassette.match.miss import Miss, MissReporter
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
-from flag_harness.cassette.merge import own_indices
+from flag_harness.cassette.merge import indices_recorded_by
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.errors import CassetteMiss
@@ -44,7 +44,7 @@ class Replay:
         find_refusal: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self.cassette = _filter_cassette(cassette, filters)
-        self.own = own_indices(cassette, case)
+        self.own = indices_recorded_by(cassette, case)
         self._filters = filters
         self._index = _build_index(cassette, self.cassette, normalisers, frozenset(self.own))
         explain = explain or (lambda path: None)

@@ -26,7 +26,7 @@ class Combination:
 
     def __post_init__(self) -> None:
         changed = (
-            _id_part(flag, value)
+            _combination_id_part(flag, value)
             for flag, value, default in zip(self.flags, self.row, default_row(self.flags), strict=True)
             if value != default
         )
@@ -122,7 +122,7 @@ def changes_by_name(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
     Parts are `streaming`, `no-concise`, `model=haiku`.
     """
     return {
-        _id_part(flag, value): (index, value)
+        _combination_id_part(flag, value): (index, value)
         for index, (flag, default) in enumerate(zip(flags, default_row(flags), strict=True))
         for value in range(len(flag.values))
         if value != default
@@ -180,7 +180,7 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     return Combination(declared, tuple(row))
 
 
-def _id_part(flag: Flag, value: int) -> str:
+def _combination_id_part(flag: Flag, value: int) -> str:
     """Return the part of a combination id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"

@@ -46,17 +46,17 @@ def build_constraints(
     In each group exactly one flag is on. Raise `FlagError` if a constraint names an unknown flag or value.
     """
     for index, flag in enumerate(flags):
-        off = (index, _other_values(_on_values(flag), flag))
+        off = (index, _inverted_value_mask(_mask_of_enabled_values(flag), flag))
         for text in flag.requires:
             other, mask = _parse_condition(text, f"flag {flag.name!r} requires", flags, index_by_name)
             yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
         for text in flag.excludes:
             other, mask = _parse_condition(text, f"flag {flag.name!r} excludes", flags, index_by_name)
-            yield Constraint(flag.name, "excludes", text, ((off, (other, _other_values(mask, flags[other]))),))
+            yield Constraint(flag.name, "excludes", text, ((off, (other, _inverted_value_mask(mask, flags[other]))),))
     for group in groups:
         indices = [flag_index(index_by_name, name, "a group") for name in group]
-        on = tuple((index, _on_values(flags[index])) for index in indices)
-        off_masks = [(index, _other_values(mask, flags[index])) for index, mask in on]
+        on = tuple((index, _mask_of_enabled_values(flags[index])) for index in indices)
+        off_masks = [(index, _inverted_value_mask(mask, flags[index])) for index, mask in on]
         yield Constraint("", "", f"exactly one of {', '.join(group)} is on", (on, *combinations(off_masks, 2)))
 
 
@@ -75,16 +75,16 @@ def _parse_condition(
     """Parse a condition such as `model=haiku`. Return the flag's index and the bit mask of the allowed values."""
     name, has_value, value = text.partition("=")
     index = flag_index(index_by_name, name, where)
-    return index, 1 << value_index(flags[index], value) if has_value else _on_values(flags[index])
+    return index, 1 << value_index(flags[index], value) if has_value else _mask_of_enabled_values(flags[index])
 
 
-def _on_values(flag: HasValues) -> int:
+def _mask_of_enabled_values(flag: HasValues) -> int:
     """Return the bit mask of the values with which a flag is on."""
     if all(isinstance(value, bool) for value in flag.values):
         return sum(1 << index for index, value in enumerate(flag.values) if value)
     return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
 
 
-def _other_values(mask: int, flag: HasValues) -> int:
+def _inverted_value_mask(mask: int, flag: HasValues) -> int:
     """Return the bit mask of the values of a flag that are not in `mask`."""
     return ~mask & (1 << len(flag.values)) - 1

@@ -18,14 +18,14 @@ def parse_pins(flags: Sequence[Flag], text: str) -> dict[str, object]:
     for part in re.split(r"[,+]", text):
         if not part.strip():
             raise FlagError(f"{text!r} has an empty part; write streaming,-prompt_cache,model=haiku")
-        flag, value = _parse_pin(flags, part.strip())
+        flag, value = _parse_flag_pin(flags, part.strip())
         if flag.name in pins:
             raise FlagError(f"{text!r} names {flag.name!r} twice; leave one of them out")
         pins[flag.name] = value
     return pins
 
 
-def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
+def _parse_flag_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
     """Parse `streaming`, `-streaming` or `model=haiku` into a flag and its value."""
     by_name = {flag.name: flag for flag in flags}
     setting, has_value, value = part.partition("=")

@@ -83,7 +83,7 @@ def parse_model_table(text: str, source: str) -> ModelTable:
     defaults = reader.read_model("", document.defaults, "defaults", Model(id="", known=False))
     known = replace(defaults, known=True)
     models = {name: reader.read_model(name, entry, f"models.{name}", known) for name, entry in document.models.items()}
-    efforts = reader.read_figures(document.budget_efforts, _BudgetEfforts, "budget_efforts")
+    efforts = reader.read_sourced_values(document.budget_efforts, _BudgetEfforts, "budget_efforts")
     budget_efforts = tuple((figure.name, figure.value) for figure in efforts)
     return ModelTable(document.read, models, defaults, budget_efforts)
 
@@ -102,9 +102,10 @@ class _ModelReader:
         """
         entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
         own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
-        own = self.read_figures(own_keys, _ModelEntry, where)
+        own = self.read_sourced_values(own_keys, _ModelEntry, where)
         bands = [
-            self.read_figures(band, _PriceEntry, f"{where}.prices[{index}]") for index, band in enumerate(entry.prices)
+            self.read_sourced_values(band, _PriceEntry, f"{where}.prices[{index}]")
+            for index, band in enumerate(entry.prices)
         ]
         own_names = {figure.name for figure in own}
         figures = (
@@ -120,14 +121,14 @@ class _ModelReader:
         values = {figure.name: figure.value for figure in own}
         return replace(base, id=name, aliases=entry.aliases, prices=prices, figures=figures, **values)
 
-    def read_figures(
+    def read_sourced_values(
         self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
     ) -> tuple[SourcedValue, ...]:
         """Return the figures of a table in their order, each with its source."""
         entry = convert_table(table, kind, f"{self.file}: {where}")
-        return tuple(self._read_figure(name, *getattr(entry, name)) for name in table)
+        return tuple(self._read_sourced_value(name, *getattr(entry, name)) for name in table)
 
-    def _read_figure(self, name: str, value: Any, source: str) -> SourcedValue:
+    def _read_sourced_value(self, name: str, value: Any, source: str) -> SourcedValue:
         """Return a figure with its source. Raise `ConfigError` if the table does not list the source."""
         require_known([source], self.sources, f"{self.file}: sources", "source")
         return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)

@@ -64,7 +64,9 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif key == "messages" and isinstance(value, list):
         for number, message in enumerate(value):
             yield f"messages[{number}]", _short_hash(_without_cache_marks(message))
-        yield from _cache_mark_outline("messages[*].content[*]", [block for one in value for block in _blocks(one)])
+        yield from _cache_mark_outline(
+            "messages[*].content[*]", [block for one in value for block in _content_blocks(one)]
+        )
     elif key == "system" and isinstance(value, list):
         for number, block in enumerate(value):
             yield from _leaf_outline(f"system[{number}]", block, is_private=True)
@@ -96,7 +98,7 @@ def _without_cache_marks(part: Any) -> Any:
     return bare
 
 
-def _blocks(message: Any) -> list[Any]:
+def _content_blocks(message: Any) -> list[Any]:
     content = message.get("content") if isinstance(message, Mapping) else None
     return content if isinstance(content, list) else []
 

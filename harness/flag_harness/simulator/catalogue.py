@@ -53,7 +53,7 @@ def full_model_id(model: Model) -> str:
     return next((name for name in (model.id, *model.aliases) if name[-8:].isdigit()), model.id)
 
 
-def generation(model: Model) -> tuple[int, int]:
+def model_generation(model: Model) -> tuple[int, int]:
     """Return the version of a model as two numbers.
 
     It is `(4, 5)` for `claude-haiku-4-5`, and `(3, 7)` for `claude-3-7-sonnet-20250219`.

@@ -27,7 +27,7 @@ from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import CheckedRequest, ModelListRequest, check_request
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
 from flag_harness.simulator.count.cache import InputUsage, PromptCache
-from flag_harness.simulator.count.prefix import Segment, prompt_segments
+from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
 from flag_harness.simulator.count.rate_limits import RateLimiter
 from flag_harness.simulator.endpoints import files, models
 from flag_harness.simulator.endpoints.batches import BatchStore
@@ -228,7 +228,7 @@ class Simulator:
         )
 
     def _build_answer(
-        self, turn: ScenarioTurn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
+        self, turn: ScenarioTurn, request: ParsedRequest, prefix: tuple[PromptSegment, ...], random: SeededRandom
     ) -> AnswerMessage:
         """Return the message that answers a request with a turn. `prefix` are the segments of the prompt."""
         model, body, profile = request.model, request.body, self._settings.profile
@@ -263,7 +263,7 @@ class Simulator:
             profile=profile,
         )
 
-    def _update_cache(self, request: ParsedRequest, prefix: tuple[Segment, ...]) -> InputUsage:
+    def _update_cache(self, request: ParsedRequest, prefix: tuple[PromptSegment, ...]) -> InputUsage:
         """Update the prompt cache for a request and return its input tokens. Log a broken cached prefix."""
         now = self._clock.now()
         usage = self._cache.update(prefix, request.model.smallest_cacheable_prefix, now)

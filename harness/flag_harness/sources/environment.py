@@ -11,7 +11,7 @@ from flag_harness.sources.scope import FlagScope
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
+class _VariableSetting:
     """The value that a scope gave to a variable; `before` is the value before any scope set it, or None."""
 
     scope: FlagScope
@@ -24,7 +24,7 @@ class Environment:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._settings: dict[str, list[_Setting]] = {}
+        self._settings: dict[str, list[_VariableSetting]] = {}
 
     @contextmanager
     def set(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
@@ -59,7 +59,7 @@ class Environment:
         """Set a variable for a scope, and remember the value from before any scope."""
         settings = self._settings.setdefault(name, [])
         before = settings[0].before if settings else os.environ.get(name)
-        settings.append(_Setting(scope, text, before))
+        settings.append(_VariableSetting(scope, text, before))
         _set_variable(name, text)
 
     def _restore_after_scope(self, name: str, scope: FlagScope) -> None:

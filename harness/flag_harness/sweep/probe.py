@@ -29,7 +29,7 @@ class FloodError(BaseException):
 
 
 @dataclass(eq=False, slots=True)
-class _Entry:
+class _OpenExchange:
     """A request with the pieces of its answer that the client has received so far."""
 
     request: Request
@@ -72,7 +72,7 @@ class Probe:
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
-        self._entries: list[_Entry] = []
+        self._entries: list[_OpenExchange] = []
         self._tool_runs: list[ObservedToolRun] = []
         self._legal_bodies: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
@@ -149,7 +149,7 @@ class Probe:
 
         Raise `FloodError` if there are too many requests.
         """
-        entry = _Entry(request, self.call, self.clock.now())
+        entry = _OpenExchange(request, self.call, self.clock.now())
         with self._lock:
             self._entries.append(entry)
             if len(self._entries) > self._request_limit:
@@ -161,7 +161,7 @@ class Probe:
 
         return observe_piece
 
-    def _observed_exchange(self, entry: _Entry) -> ObservedExchange:
+    def _observed_exchange(self, entry: _OpenExchange) -> ObservedExchange:
         """Return a stored request with its parsed answer."""
         response = tuple(entry.pieces)
         answer, head = parse_response(response), response[0] if response else None

@@ -16,7 +16,9 @@ def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...
 
     Blank texts and thinking are left out.
     """
-    found = [_block_line(message["role"], block) for message in messages for block in _blocks(message["content"])]
+    found = [
+        _block_line(message["role"], block) for message in messages for block in _content_blocks(message["content"])
+    ]
     return tuple(line for line in found if line is not None)
 
 
@@ -32,7 +34,7 @@ def response_lines(response: Response) -> tuple[Line, ...] | None:
         return None
 
 
-def _blocks(content: Any) -> list[Mapping[str, Any]]:
+def _content_blocks(content: Any) -> list[Mapping[str, Any]]:
     """Return the content of a message as a list of blocks."""
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
@@ -46,7 +48,7 @@ def _block_line(role: str, block: Mapping[str, Any]) -> Line | None:
         case "tool_use":
             return (role, kind, block["name"], json.dumps(block["input"], sort_keys=True))
         case "tool_result":
-            content = "".join(part.get("text", "") for part in _blocks(block.get("content") or ""))
+            content = "".join(part.get("text", "") for part in _content_blocks(block.get("content") or ""))
             return (role, kind, content, "error" if block.get("is_error") else "")
         case "thinking" | "redacted_thinking":
             return None

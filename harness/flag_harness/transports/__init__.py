@@ -6,7 +6,7 @@ This is the only package that knows HTTP clients, sockets and real clocks.
 from flag_harness.transports.blocking import block_network_except, guard_connections
 from flag_harness.transports.clients import (
     async_http_client,
-    clock_for,
+    clock_at_pace,
     http_client,
     live_async_http_client,
     live_http_client,
@@ -26,7 +26,7 @@ __all__ = [
     "SystemClock",
     "async_http_client",
     "block_network_except",
-    "clock_for",
+    "clock_at_pace",
     "guard_connections",
     "http_client",
     "intercept_clients",

@@ -42,14 +42,14 @@ def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Cloc
     recorded times; a `clock` overrides it.
     """
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or clock_for(pace))
+    transport = transport_class(http)(upstream, *layers, clock=clock or clock_at_pace(pace))
     return http.Client(transport=transport, **_sdk_defaults(http))
 
 
 def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
     """Return an async client; see `http_client`."""
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or clock_for(pace))
+    transport = transport_class(http)(upstream, *layers, clock=clock or clock_at_pace(pace))
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
 
 
@@ -74,7 +74,7 @@ def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> 
     return transport and transport_class(http)(transport, *layers, clock=SystemClock())
 
 
-def clock_for(pace: float, *, moves_loop: bool = True) -> Clock:
+def clock_at_pace(pace: float, *, moves_loop: bool = True) -> Clock:
     """Return a virtual clock if `pace` is 0, else a real one. Raise `HarnessError` if the pace is invalid.
 
     A virtual clock moves the running event loop too, unless `moves_loop` is False.

@@ -38,14 +38,14 @@ class _UpstreamTransport:
         """Answer a request of a sync client."""
         request = read_request(http_request, http_request.read())
         exchange = OpenExchange(request, self._layers, self._clock)
-        content = self._play(exchange, self._pieces(exchange, request, http_request), http_request)
+        content = self._play_pieces(exchange, self._pieces(exchange, request, http_request), http_request)
         return self._library.response(next(content), content, http_request)  # type: ignore[arg-type]
 
     async def handle_async_request(self, http_request: Any) -> Any:
         """Answer a request of an async client."""
         request = read_request(http_request, await http_request.aread())
         exchange = OpenExchange(request, self._layers, self._clock)
-        content = self._async_play(exchange, self._async_pieces(exchange, request, http_request), http_request)
+        content = self._async_play_pieces(exchange, self._async_pieces(exchange, request, http_request), http_request)
         return self._library.response(await anext(content), content, http_request)
 
     def close(self) -> None:
@@ -58,7 +58,9 @@ class _UpstreamTransport:
         if isinstance(self._upstream, self._library.async_transport):
             await self._upstream.aclose()
 
-    def _play(self, exchange: OpenExchange, pieces: Iterable[Piece], http_request: Any) -> Iterator[Head | bytes]:
+    def _play_pieces(
+        self, exchange: OpenExchange, pieces: Iterable[Piece], http_request: Any
+    ) -> Iterator[Head | bytes]:
         """Yield the response's head and then its bytes, each at its time on the clock."""
         clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
@@ -81,7 +83,7 @@ class _UpstreamTransport:
             if isinstance(pieces, GeneratorType):
                 pieces.close()
 
-    async def _async_play(self, exchange: OpenExchange, source: AsyncGenerator[Piece], http_request: Any) -> Any:
+    async def _async_play_pieces(self, exchange: OpenExchange, source: AsyncGenerator[Piece], http_request: Any) -> Any:
         """Yield the response's head and then its bytes, each at its time, for an async client."""
         clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience

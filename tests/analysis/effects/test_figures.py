@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.analysis.effects.figures import MetricEffect, metric_effects
-from flag_harness.analysis.effects.student import mean_interval, t_quantile
+from flag_harness.analysis.effects.student import mean_with_interval, t_quantile
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.wire.usage import Usage
 
@@ -125,9 +125,9 @@ def test_quantiles_are_those_of_the_tables(probability: float, degrees: int, qua
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50), st.floats(-1e3, 1e3))
 def test_an_interval_moves_with_its_values(values: list[float], shift: float) -> None:
     """And contains the mean."""
-    mean, low, high = mean_interval(values)
+    mean, low, high = mean_with_interval(values)
     assert low <= mean <= high
-    moved = mean_interval([value + shift for value in values])
+    moved = mean_with_interval([value + shift for value in values])
     assert all(
         math.isclose(one + shift, other, abs_tol=1e-3) for one, other in zip((mean, low, high), moved, strict=True)
     )

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flag_harness.analysis.effects.student import mean_interval
+from flag_harness.analysis.effects.student import mean_with_interval
 
 weightstats = pytest.importorskip("statsmodels.stats.weightstats", reason="statsmodels comes with nox -s statistics")
 
@@ -17,4 +17,4 @@ def test_intervals_equal_those_of_statsmodels() -> None:
         oracle = weightstats.DescrStatsW(values)
         confidence = source.choice((0.8, 0.9, 0.95, 0.99))
         expected = (oracle.mean, *oracle.tconfint_mean(1 - confidence))
-        assert expected == pytest.approx(mean_interval(values, confidence), rel=1e-9, abs=1e-9)
+        assert expected == pytest.approx(mean_with_interval(values, confidence), rel=1e-9, abs=1e-9)

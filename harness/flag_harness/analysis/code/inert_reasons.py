@@ -80,7 +80,7 @@ class _Module:
         self._helpers = helper_names(tree)
         calls = [(node, _function_name(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
-        self.kept_calls = {name for node, name in calls if self._is_kept(node)}
+        self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
     def reads(self, variable: str) -> Iterator[_VariableRead]:
         """Yield the expressions that read a variable, and the fields of settings classes that do."""
@@ -93,13 +93,15 @@ class _Module:
                 words, _ = words_compared_with(node, self._parents)
                 scopes = frozenset(name for one in self._ancestors(node) if (name := getattr(one, "name", "")))
                 place = f"{self._path}:{getattr(node, 'lineno', 1)}"
-                yield _VariableRead(place, scopes, self._runs_at_import(node), self._is_kept(node), tuple(words))
+                yield _VariableRead(
+                    place, scopes, self._runs_at_import(node), self._is_inside_cached_function(node), tuple(words)
+                )
 
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
         return not any(isinstance(one, _FUNCTIONS) or _is_main(one) for one in self._ancestors(node))
 
-    def _is_kept(self, node: ast.AST) -> bool:
+    def _is_inside_cached_function(self, node: ast.AST) -> bool:
         """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
         return any(
             _decorator_name(decorator) in _CACHES

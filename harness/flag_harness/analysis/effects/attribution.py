@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect, default_members
+from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect, default_group_members
 from flag_harness.matrix.space import FlagSpace
 
 
@@ -107,7 +107,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
         ),
         inert={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
         unpaired=tuple(
-            name for index, name in enumerate(names) if not pairs[index] and index not in default_members(space)
+            name for index, name in enumerate(names) if not pairs[index] and index not in default_group_members(space)
         ),
         volatile=tuple(sorted(volatile)),
         left_out=dict(sorted(left_out.items())),

@@ -7,7 +7,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from flag_harness.analysis.effects.student import mean_interval
+from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.flag import value_label, value_text
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
@@ -191,7 +191,7 @@ def _estimate_effect(
     differences = [found for rows in contrasts if (found := _metric_difference(figure, rows)) is not None]
     if not differences:
         return None
-    interval = mean_interval(differences) if len(differences) > 1 else (differences[0],)
+    interval = mean_with_interval(differences) if len(differences) > 1 else (differences[0],)
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
     simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)

@@ -82,19 +82,19 @@ class _RunPair:
         return self.row[self.flag]
 
 
-def group_indices(space: FlagSpace) -> dict[int, set[int]]:
+def flag_group_indices(space: FlagSpace) -> dict[int, set[int]]:
     """Return, for each flag in a group, the indices of all flags of that group. The keys are flag indices."""
     indices = {flag.name: index for index, flag in enumerate(space.flags)}
     groups = [{indices[name] for name in group} for group in space.groups]
     return {index: group for group in groups for index in group}
 
 
-def default_members(space: FlagSpace) -> set[int]:
+def default_group_members(space: FlagSpace) -> set[int]:
     """Return the indices of the flags that are on by default in their group of exclusive flags.
 
     The other flags of the group are compared with them.
     """
-    return {index for index in group_indices(space) if space.flags[index].values[space.default_row[index]] is True}
+    return {index for index in flag_group_indices(space) if space.flags[index].values[space.default_row[index]] is True}
 
 
 class PairedRuns:
@@ -102,8 +102,8 @@ class PairedRuns:
 
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
-        self._groups = group_indices(space)
-        self._group_defaults = default_members(space)
+        self._groups = flag_group_indices(space)
+        self._group_defaults = default_group_members(space)
         self._cache: dict[tuple[int, int], Mapping[str, tuple[Change, ...]]] = {}
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}

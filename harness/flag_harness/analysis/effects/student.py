@@ -8,7 +8,7 @@ _TINY = 1e-300
 _PRECISION = 1e-16
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+def mean_with_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Return the mean of at least two values, and the lower and upper bound of its confidence interval."""
     count = len(values)
     mean = math.fsum(values) / count

@@ -155,7 +155,7 @@ class EvidenceTable:
         """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
-        key = name_of_test(row.case, row.combination), _setting(row.values)
+        key = name_of_test(row.case, row.combination), _sorted_setting(row.values)
         cell = self._cells.setdefault(key, _TestRunsUnderSetting(row.values))
         cell.groups.update(row.strata)
         if row.rebased:
@@ -173,26 +173,28 @@ class EvidenceTable:
                 obstacles |= cell.rebased
             if value == change.value:
                 arms[test, _other_flags(cell.values, change)] = self._arms(test, cell, change)
-        expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
+        expectations = tuple(_measured_expectation(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
 
     def _arms(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _Arms:
         """Return the runs of `on`, and those that differ from them in the flag alone."""
-        off = self._cells.get((test, _setting({**on.values, change.flag: change.base})), _TestRunsUnderSetting({}))
+        off = self._cells.get(
+            (test, _sorted_setting({**on.values, change.flag: change.base})), _TestRunsUnderSetting({})
+        )
         return _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
 
 
-def _setting(values: Mapping[str, Any]) -> _Setting:
+def _sorted_setting(values: Mapping[str, Any]) -> _Setting:
     """Return the names and values of flags as texts, in the order of the names."""
     return tuple(sorted((name, value_text(value)) for name, value in values.items()))
 
 
 def _other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
     """Return the setting of all flags but the changed one."""
-    return _setting({name: value for name, value in values.items() if name != change.flag})
+    return _sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
-def _expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
+def _measured_expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
     """Return the expected improvement of a figure, with the share of improved tests in each round."""
     sign = -1 if direction == "lower" else 1
     rounds = [

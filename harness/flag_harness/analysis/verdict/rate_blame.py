@@ -87,12 +87,14 @@ def _compare_with_production(
         tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).test(margin), margin
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
-        key: _Comparison(_rate(pairs[key][0]), _rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe)
+        key: _Comparison(
+            _pass_rate(pairs[key][0]), _pass_rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe
+        )
         for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
     }
 
 
-def _rate(results: _Results) -> float:
+def _pass_rate(results: _Results) -> float:
     """Return the share of repetitions that passed, or 0 if there are none."""
     return sum(results.values()) / len(results) if results else 0.0
 

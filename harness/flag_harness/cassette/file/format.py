@@ -28,7 +28,7 @@ from flag_harness.cassette.file.parts import (
     extract_if_large,
     interaction_reference,
 )
-from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFiles, insert_files
+from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFiles, insert_referenced_files
 from flag_harness.cassette.file.rows import (
     CassetteFile,
     EncodedBytes,
@@ -248,7 +248,7 @@ def _decode_interaction(number: int, raw: bytes, store: ReferencedFiles) -> Inte
         row = _INTERACTION_DECODER.decode(raw)
         del raw
         if store.is_used:
-            insert_files(row, store)
+            insert_referenced_files(row, store)
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)

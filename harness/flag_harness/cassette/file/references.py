@@ -37,7 +37,7 @@ class ReferencedFiles:
         return self.read_blob(folder, name)
 
 
-def insert_files(row: StoredInteraction, store: ReferencedFiles) -> None:
+def insert_referenced_files(row: StoredInteraction, store: ReferencedFiles) -> None:
     """Replace each reference in an interaction by the content of its file."""
     if store.has_parts and row.request.json is not UNSET:
         row.request.json = insert_body_parts(row.request.json, store.read)

@@ -74,7 +74,7 @@ def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, othe
     one difference. `equal` may declare two scalar values equal although they are not identical.
     """
     try:
-        return iter(list(_differences(recorded, sent, (), (), _Comparison(equal))))
+        return iter(list(_differences(recorded, sent, (), (), _ComparisonCounter(equal))))
     except _TooManyComparisonsError:
         return _member_differences(recorded, sent)
 
@@ -95,7 +95,7 @@ class _TooManyComparisonsError(Exception):
 
 
 @dataclass(slots=True)
-class _Comparison:
+class _ComparisonCounter:
     """One comparison of two values: its equality test, and how many more comparisons are allowed."""
 
     equal: EqualityTest
@@ -119,7 +119,9 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
         yield Difference("", recorded, sent)
 
 
-def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_Comparison") -> Iterator[Difference]:
+def _differences(
+    recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_ComparisonCounter"
+) -> Iterator[Difference]:
     """Yield the differences between two values, whose paths in the whole values are `at` and `to`."""
     comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
@@ -140,7 +142,7 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_C
 
 
 def _list_differences(
-    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], comparison: "_Comparison"
+    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
     """Yield the differences between two lists, aligned so that an inserted element is one difference."""
     comparison.count(len(recorded) + len(sent))
@@ -171,7 +173,7 @@ def _block_differences(
     sent: list[Any],
     block: DifferingBlock,
     steps: tuple[Steps, Steps],
-    comparison: "_Comparison",
+    comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:
     """Yield the differences between two slices, aligned at their start or at their end.
 

@@ -29,7 +29,7 @@ class RequestIndex:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
         keys, self.bindings = bind_ids(map(self._normalised_content, interactions), responses, hash_content)
-        self._keys_by_request = dict(zip((_request_tuple(one.request) for one in interactions), keys, strict=True))
+        self._keys_by_request = dict(zip((_comparable_request(one.request) for one in interactions), keys, strict=True))
         self.indices: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
             self.indices.setdefault(key, []).append(index)
@@ -41,7 +41,7 @@ class RequestIndex:
 
     def match_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
-        return self._keys_by_request.get(_request_tuple(sent.request)) or hash_content(
+        return self._keys_by_request.get(_comparable_request(sent.request)) or hash_content(
             self.bindings.replace_ids(self._normalised_content(sent))
         )
 
@@ -67,7 +67,7 @@ class RequestIndex:
         return self.normalise(sent).content_for(self._match_on)
 
 
-def _request_tuple(request: Request) -> tuple[object, ...]:
+def _comparable_request(request: Request) -> tuple[object, ...]:
     """Return the request as a tuple, which is hashed and compared in half the time of a dataclass."""
     return request.method, request.url, request.headers, request.body
 

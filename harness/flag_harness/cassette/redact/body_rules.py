@@ -8,7 +8,7 @@ from functools import lru_cache
 from flag_harness.cassette.redact.body_texts import BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.detectors import Detector
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, document_edits, merge_edits, split_edits
-from flag_harness.cassette.redact.encodings import finding_edits
+from flag_harness.cassette.redact.encodings import edits_of_findings
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
 
@@ -34,7 +34,7 @@ class BodyRules:
 
     def text_edits(self, text: str) -> list[TextEdit]:
         """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
-        edits = finding_edits(text, self.find_patterns) if self.patterns else []
+        edits = edits_of_findings(text, self.find_patterns) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 

@@ -58,7 +58,7 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
 def _cassette_before_faults(traffic: "CassetteTraffic") -> "Cassette":
     """Return a cassette with the answers to a test as they were before faults changed them."""
     from flag_harness.cassette import Cassette
-    from flag_harness.cassette.merge import own_indices
+    from flag_harness.cassette.merge import indices_recorded_by
     from flag_harness.plugin.test.saving import answering_upstream, new_envelope
 
     plan = traffic.plan
@@ -66,7 +66,7 @@ def _cassette_before_faults(traffic: "CassetteTraffic") -> "Cassette":
         return Cassette(new_envelope(plan, answering_upstream(plan, traffic.exchanges)), traffic.evidence.interactions)
     if plan.cassette is None:
         return Cassette(new_envelope(plan, plan.upstream), ())
-    indices = sorted({*own_indices(plan.cassette, plan.case), *traffic.played})
+    indices = sorted({*indices_recorded_by(plan.cassette, plan.case), *traffic.played})
     interactions = tuple(_remove_case(plan.cassette.interactions[index]) for index in indices)
     envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)
     return Cassette(envelope, interactions)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import RUN_METRICS, RunMetric
-from flag_harness.analysis.effects.student import mean_interval
+from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.config import DIFF_FIGURES, GrowthLimit
 from flag_harness.record import RunRow
 from flag_harness.report.table import is_simulated
@@ -94,5 +94,5 @@ def _figure_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) ->
     values = [(old, new) for old, new in read if old is not None and new is not None]
     if values:
         base, head = (sum(side) / len(values) for side in zip(*values, strict=True))
-        low, high = mean_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
+        low, high = mean_with_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
         yield FigureChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))

@@ -174,7 +174,7 @@ class BlockBuilder:
         identifier = self.random.identifier("toolu_")
         block = {
             "type": "tool_use",
-            "id": self.signatures.mark_call(identifier) if marked else identifier,
+            "id": self.signatures.mark_call_without_thinking(identifier) if marked else identifier,
             "name": call.name,
             "input": msgspec.to_builtins(call.input or {}),
             "caller": {"type": "direct"},

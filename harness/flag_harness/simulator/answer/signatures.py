@@ -96,7 +96,7 @@ class SeededSignatures:
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
         return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
 
-    def mark_call(self, identifier: str) -> str:
+    def mark_call_without_thinking(self, identifier: str) -> str:
         """Return the id of a tool call with a mark in it.
 
         The mark says that the call was issued in an answer that does not begin with thinking.
@@ -107,7 +107,7 @@ class SeededSignatures:
 
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
         """Return whether the call was issued in an answer that does not begin with thinking."""
-        return identifier in self._trusted_calls or identifier == self.mark_call(identifier)
+        return identifier in self._trusted_calls or identifier == self.mark_call_without_thinking(identifier)
 
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Remember an answer that paused. The client may send it back as its last message, to continue it."""

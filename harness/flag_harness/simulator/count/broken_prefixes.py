@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from flag_harness.models import Model
 from flag_harness.simulator.count.cache import LIFETIMES, InputUsage
-from flag_harness.simulator.count.prefix import Segment
+from flag_harness.simulator.count.prefix import PromptSegment
 from flag_harness.wire.usage import Usage
 
 MAX_REMEMBERED = 32
@@ -52,7 +52,7 @@ class BrokenPrefix:
 
 @dataclass(frozen=True, slots=True)
 class _StoredPrefix:
-    segments: tuple[Segment, ...]
+    segments: tuple[PromptSegment, ...]
     expires: float
     number: int
 
@@ -68,7 +68,7 @@ class BrokenPrefixDetector:
         self._count = 0
 
     def detect(
-        self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
+        self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
         """Return the cached prefix that this request breaks, or None.
 
@@ -88,7 +88,7 @@ class BrokenPrefixDetector:
         return broken
 
     def _find_largest_break(
-        self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
+        self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
         """Return the cached prefix whose change lost most tokens, or None if no prefix was broken."""
         worst: BrokenPrefix | None = None
@@ -104,7 +104,7 @@ class BrokenPrefixDetector:
         return worst
 
 
-def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | None:
+def _first_difference(old: Sequence[PromptSegment], new: Sequence[PromptSegment]) -> int | None:
     """Return the index of the first block that differs.
 
     Return None if one sequence is the beginning of the other.
@@ -113,7 +113,7 @@ def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | N
     return next((index for index, (one, other) in pairs if one.hash != other.hash), None)
 
 
-def _is_conversation_continued(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
+def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[PromptSegment], at: int) -> bool:
     """Return whether `new` is a later request of the conversation of `old`, though the block at `at` differs."""
     answered = any('"role":"assistant"' in segment.text for segment in new[at:])
     if new[at].path.startswith("messages") and not answered:
@@ -135,7 +135,7 @@ def _common_length(one: str, other: str) -> int:
     return next((index for index in range(least) if one[index] != other[index]), least)
 
 
-def _make_broken_prefix(stored: _StoredPrefix, new: Segment, index: int, lost: int, model: Model) -> BrokenPrefix:
+def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, lost: int, model: Model) -> BrokenPrefix:
     """Return the details of a break at the block with this index, where `lost` cached tokens were lost."""
     old = stored.segments[index]
     written = model.cost(Usage(cache_creation_input_tokens=lost))

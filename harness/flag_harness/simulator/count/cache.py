@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flag_harness.simulator.count.prefix import Lifetime, Segment
+from flag_harness.simulator.count.prefix import Lifetime, PromptSegment
 
 LIFETIMES: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
 """The seconds until a cached prefix expires. Each read starts them again."""
@@ -43,7 +43,7 @@ class PromptCache:
         """Return the number of cached prefixes. Some may have expired since the last cleanup."""
         return len(self._entries)
 
-    def update(self, segments: Sequence[Segment], min_tokens: int, now: float) -> InputUsage:
+    def update(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> InputUsage:
         """Read and write the cache for a request, and return how many tokens were read and written.
 
         The longest cached prefix is read, and the marked prefixes are written, unless they have fewer than `min_tokens`
@@ -51,7 +51,7 @@ class PromptCache:
         """
         self._remove_expired(now)
         total = segments[-1].tokens if segments else 0
-        marks = _cacheable_marks(segments, min_tokens)
+        marks = _cacheable_mark_indices(segments, min_tokens)
         if not marks:
             return InputUsage(total)
         hit = self._longest_cached_prefix(segments, marks, now)
@@ -68,12 +68,12 @@ class PromptCache:
             self._store_prefix(segments[index].hash, lifetime, now)
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
-    def count_readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
+    def count_readable_tokens(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> int:
         """Return how many tokens `update` would read from the cache, without changing the cache."""
-        hit = self._longest_cached_prefix(segments, _cacheable_marks(segments, min_tokens), now)
+        hit = self._longest_cached_prefix(segments, _cacheable_mark_indices(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 
-    def _longest_cached_prefix(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
+    def _longest_cached_prefix(self, segments: Sequence[PromptSegment], marks: Sequence[int], now: float) -> int | None:
         """Return the index of the last segment of the longest cached prefix, or None if none is cached.
 
         The search goes backwards from each cache mark, the last mark first.
@@ -99,7 +99,7 @@ class PromptCache:
         self._entries[key] = _CacheEntry(now + LIFETIMES[lifetime], lifetime)
 
 
-def _lookback_indices(segments: Sequence[Segment], mark: int) -> Iterator[int]:
+def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[int]:
     """Yield the segment indices to look up for a mark, from the mark backwards.
 
     Segments nested in a tool_result do not count towards `LOOK_BACK`.
@@ -112,6 +112,6 @@ def _lookback_indices(segments: Sequence[Segment], mark: int) -> Iterator[int]:
         yield index
 
 
-def _cacheable_marks(segments: Sequence[Segment], min_tokens: int) -> list[int]:
+def _cacheable_mark_indices(segments: Sequence[PromptSegment], min_tokens: int) -> list[int]:
     """Return the indices of the marked segments whose prefix is long enough to be cached."""
     return [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= min_tokens]

@@ -26,7 +26,7 @@ UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PromptSegment:
     """One block of a request, as the prompt cache sees it.
 
     Attributes:
@@ -46,10 +46,10 @@ class Segment:
     nested: bool = False
 
 
-def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
+def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[PromptSegment, ...]:
     """Return the segments of a request. `tenant` names the client; different clients share no cache."""
     chain, tokens = fingerprint("prefix", model, tenant), 0
-    built: list[Segment] = []
+    built: list[PromptSegment] = []
     markable: int | None = None
     for path, block, cost in _blocks_with_costs(body):
         tokens += cost
@@ -59,7 +59,7 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
             continue
         nested = _PARENT_KEY in block
         markable = markable if nested or block["type"] in UNCACHEABLE else len(built)
-        built.append(Segment(path, chain, tokens, _mark_lifetime(block), text, nested))
+        built.append(PromptSegment(path, chain, tokens, _mark_lifetime(block), text, nested))
     automatic = _mark_lifetime(body)
     if automatic is not None and markable is not None and built[markable].mark is None:
         built[markable] = replace(built[markable], mark=automatic)

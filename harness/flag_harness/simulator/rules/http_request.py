@@ -40,7 +40,7 @@ def check_key_present(incoming: IncomingRequest) -> str | None:
     return None if incoming.key else "x-api-key header is required"
 
 
-def check_version(incoming: IncomingRequest) -> str | None:
+def check_api_version(incoming: IncomingRequest) -> str | None:
     """Refuse a request without an `anthropic-version` header. Its value is not checked."""
     return (
         None if header_value(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"

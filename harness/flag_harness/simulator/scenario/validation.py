@@ -50,7 +50,7 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     """Return the first mistake in a turn, or None."""
     return (
         _answer_problem(turn)
-        or _when_problem(turn.when)
+        or _conditions_problem(turn.when)
         or _blocks_problem(turn)
         or _stop_reason_problem(turn)
         or (_error_problem(turn.error) if turn.error is not None else None)
@@ -73,7 +73,7 @@ def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     return None
 
 
-def _when_problem(when: TurnConditions) -> ScenarioProblem | None:
+def _conditions_problem(when: TurnConditions) -> ScenarioProblem | None:
     for key, pattern in (("user_matches", when.user_matches), ("result_matches", when.result_matches)):
         try:
             re.compile(pattern or "")
@@ -95,7 +95,7 @@ def _blocks_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
         if block.call is not None:
             problem = _call_problem(block.call, turn.final_stop_reason)
         elif block.raw is not None:
-            problem = _raw_problem(index, block.raw)
+            problem = _raw_block_problem(index, block.raw)
         if problem is not None:
             return problem
     return None
@@ -114,7 +114,7 @@ def _call_problem(call: Call, stop_reason: str) -> ScenarioProblem | None:
     return None
 
 
-def _raw_problem(index: int, raw: Mapping[str, Any]) -> ScenarioProblem | None:
+def _raw_block_problem(index: int, raw: Mapping[str, Any]) -> ScenarioProblem | None:
     kind = raw.get("type")
     if not isinstance(kind, str) or not kind:
         return ScenarioProblem("raw", f'block[{index}].raw is sent unchanged and needs type = "..."')

@@ -96,7 +96,7 @@ class ArmedSurprise:
         edit = self._surprise.kind.edit
         if edit is None or not self._is_due() or is_edited:
             return turn
-        changed = edit(turn, self._calls) if _can_change(self._surprise.kind.needs, turn) else None
+        changed = edit(turn, self._calls) if _can_surprise_change(self._surprise.kind.needs, turn) else None
         if changed is None:
             return turn
         self.fired, self._displaced = self.fired + 1, turn
@@ -124,7 +124,7 @@ class ArmedSurprise:
         return self._seen >= self._surprise.on and not self.fired
 
 
-def _can_change(needs: str, turn: ScenarioTurn) -> bool:
+def _can_surprise_change(needs: str, turn: ScenarioTurn) -> bool:
     """Return whether a surprise that needs a tool call, a text or anything (`needs`) can change a turn."""
     if turn.error is not None:
         return False

@@ -1,5 +1,11 @@
 """Find secrets in encoded texts. An edit of a decoded text is turned into an edit of the original text."""
 
-from flag_harness.cassette.redact.encodings.search import SEPARATOR, Finder, finding_edits, first_finding, has_finding
+from flag_harness.cassette.redact.encodings.search import (
+    SEPARATOR,
+    Finder,
+    edits_of_findings,
+    first_finding,
+    has_finding,
+)
 
-__all__ = ["SEPARATOR", "Finder", "finding_edits", "first_finding", "has_finding"]
+__all__ = ["SEPARATOR", "Finder", "edits_of_findings", "first_finding", "has_finding"]

@@ -29,7 +29,7 @@ _SHORTEST_WORD, _LONGEST_WORD = 16, 400
 """The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
 
 
-def dump_spans(text: str) -> Iterator[EncodedSpan]:
+def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the hexadecimal dumps in a text, such as those of `xxd`.
 
     A text without an offset that begins with four zeros is skipped.
@@ -39,20 +39,20 @@ def dump_spans(text: str) -> Iterator[EncodedSpan]:
     lines: list[re.Match[str]] = []
     for line in _DUMP_LINE.finditer(text):
         if lines and line.start() > lines[-1].end() + 2:
-            yield _dump_span(lines)
+            yield _hex_dump_span(lines)
             lines = []
         lines.append(line)
     if lines:
-        yield _dump_span(lines)
+        yield _hex_dump_span(lines)
 
 
-def _dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
+def _hex_dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
     """Decode the lines of one dump."""
     data = b"".join(bytes.fromhex(line[1]) for line in lines)
-    return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*UTF8), _encode_dump)
+    return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*UTF8), _encode_hex_dump)
 
 
-def _encode_dump(text: str) -> str:
+def _encode_hex_dump(text: str) -> str:
     """Return a dump as `hexdump -C` prints it."""
     data = text.encode(*UTF8)
     parts = [(start, data[start : start + _BYTES_PER_LINE]) for start in range(0, len(data), _BYTES_PER_LINE)]

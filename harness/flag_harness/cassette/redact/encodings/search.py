@@ -17,7 +17,7 @@ _PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
 """Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
 
 
-def finding_edits(
+def edits_of_findings(
     text: str,
     find: Finder,
     depth: int = MAX_ENCODING_DEPTH,
@@ -40,7 +40,7 @@ def finding_edits(
             if not any(start < word.stop and stop > word.start for start, stop, _ in found):
                 edits += [_redaction_edit(text, *level.span(word.start, word.stop)) for _ in find(word.text)][:1]
         for span in encoded_spans(level.text, shortest, is_search) if depth else ():
-            if inner := finding_edits(
+            if inner := edits_of_findings(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
             ):
                 new = span.encode(edit_text(span.text, inner))

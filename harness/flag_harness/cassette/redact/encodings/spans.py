@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, compressed_spans
-from flag_harness.cassette.redact.encodings.dumps import decimal_spans, dump_spans
+from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 
 SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
@@ -62,7 +62,7 @@ def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator
         yield from map(_spaced_hex_span, _SPACED_HEX.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)
-    yield from dump_spans(text)
+    yield from hex_dump_spans(text)
     yield from decimal_spans(text)
 
 

@@ -5,7 +5,7 @@ from flag_harness.simulator.rules.request import ParsedRequest
 MAX_MARKS = 4
 
 
-def check_mark_count(request: ParsedRequest) -> str | None:
+def check_cache_mark_count(request: ParsedRequest) -> str | None:
     """Refuse more than four cache marks. The automatic one counts too."""
     found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
     if found <= MAX_MARKS:
@@ -13,7 +13,7 @@ def check_mark_count(request: ParsedRequest) -> str | None:
     return f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {found}."
 
 
-def check_marks_on_empty_text(request: ParsedRequest) -> str | None:
+def check_cache_marks_on_empty_text(request: ParsedRequest) -> str | None:
     """Refuse a cache mark on an empty text block."""
     for path, block in request.marked_blocks:
         if block.get("type") == "text" and not block["text"]:
@@ -21,7 +21,7 @@ def check_marks_on_empty_text(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_mark_lifetimes(request: ParsedRequest) -> str | None:
+def check_cache_mark_lifetimes(request: ParsedRequest) -> str | None:
     """Refuse a one-hour cache mark after a five-minute one. The automatic mark counts as the last."""
     short_seen = False
     for path, block in (*request.marked_blocks, ("", request.body)):

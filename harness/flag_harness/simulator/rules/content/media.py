@@ -31,7 +31,7 @@ _PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\
 
 def check_media_data(request: ParsedRequest) -> str | None:
     """Refuse media whose data is empty, not base64, too large, or not of the stated type."""
-    strict_types = catalogue.generation(request.model) >= _FIRST_STRICT_TYPES
+    strict_types = catalogue.model_generation(request.model) >= _FIRST_STRICT_TYPES
     for path, block in _media_in_messages(request):
         source = block["source"]
         if source["type"] == "base64":

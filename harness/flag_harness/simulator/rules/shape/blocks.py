@@ -54,7 +54,7 @@ class Base64Document(ClosedModel):
     data: str
 
 
-class PlainDocument(ClosedModel):
+class PlainTextDocument(ClosedModel):
     type: Literal["text"]
     media_type: Literal["text/plain"]
     data: str
@@ -85,7 +85,7 @@ class DocumentOfBlocks(ClosedModel):
 
 
 DocumentSource = Annotated[
-    Base64Document | PlainDocument | DocumentOfBlocks | UrlSource | FileSource, Field(discriminator="type")
+    Base64Document | PlainTextDocument | DocumentOfBlocks | UrlSource | FileSource, Field(discriminator="type")
 ]
 
 
@@ -137,7 +137,7 @@ class ToolResultBlock(MarkableModel):
     toolset_name: str | None = None
 
 
-class ServerCall(OpenModel):
+class ServerToolCall(OpenModel):
     """A call of a tool that the API runs itself."""
 
     type: Literal["server_tool_use", "mcp_tool_use"]
@@ -196,8 +196,8 @@ ContentBlock = Annotated[
     | Annotated[RedactedThinkingBlock, Tag("redacted_thinking")]
     | Annotated[ToolUseBlock, Tag("tool_use")]
     | Annotated[ToolResultBlock, Tag("tool_result")]
-    | Annotated[ServerCall, Tag("server_tool_use")]
-    | Annotated[ServerCall, Tag("mcp_tool_use")]
+    | Annotated[ServerToolCall, Tag("server_tool_use")]
+    | Annotated[ServerToolCall, Tag("mcp_tool_use")]
     | Annotated[ServerBlock, Tag(f"{HIDDEN}server")],
     Discriminator(_block_tag),
 ]
@@ -211,7 +211,7 @@ System = Annotated[
 ]
 
 
-class SpokenMessage(ClosedModel):
+class UserOrAssistantMessage(ClosedModel):
     role: Literal["user", "assistant", "system"]
     content: Content
 
@@ -232,6 +232,6 @@ def _role_tag(value: Any) -> str:
 
 
 Message = Annotated[
-    Annotated[SpokenMessage, Tag(f"{HIDDEN}spoken")] | Annotated[SystemMessage, Tag(f"{HIDDEN}system")],
+    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN}spoken")] | Annotated[SystemMessage, Tag(f"{HIDDEN}system")],
     Discriminator(_role_tag),
 ]

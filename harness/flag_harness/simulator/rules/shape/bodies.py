@@ -57,28 +57,28 @@ Tool = Annotated[
 ]
 
 
-class _ParallelChoice(ClosedModel):
+class _ParallelToolChoice(ClosedModel):
     disable_parallel_tool_use: bool | None = None
 
 
-class AutoChoice(_ParallelChoice):
+class AutoToolChoice(_ParallelToolChoice):
     type: Literal["auto"]
 
 
-class AnyChoice(_ParallelChoice):
+class AnyToolChoice(_ParallelToolChoice):
     type: Literal["any"]
 
 
-class ToolChoiceByName(_ParallelChoice):
+class ToolChoiceByName(_ParallelToolChoice):
     type: Literal["tool"]
     name: str
 
 
-class NoChoice(ClosedModel):
+class NoToolChoice(ClosedModel):
     type: Literal["none"]
 
 
-ToolChoice = Annotated[AutoChoice | AnyChoice | ToolChoiceByName | NoChoice, Field(discriminator="type")]
+ToolChoice = Annotated[AutoToolChoice | AnyToolChoice | ToolChoiceByName | NoToolChoice, Field(discriminator="type")]
 
 
 class _DisplayedThinking(ClosedModel):

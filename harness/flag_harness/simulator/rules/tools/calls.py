@@ -68,7 +68,7 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_single_results(request: ParsedRequest) -> str | None:
+def check_single_result_per_call(request: ParsedRequest) -> str | None:
     """Refuse two tool results for the same call.
 
     Consecutive messages of the same role count as one turn.
