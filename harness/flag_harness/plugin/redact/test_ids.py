@@ -55,9 +55,7 @@ def mask_id(part: str, filters: "Filters") -> str:
     >>> mask_id("model-corp-1234", Filters(patterns=["corp-[0-9]+"]))
     'model-REDACTED-b68bef23'
     """
-    from flag_harness.cassette.redact.scan import (
-        redact_api_keys,  # imported here: tests without parameters do not need it
-    )
+    from flag_harness.cassette.redact.scan import redact_api_keys  # only tests with parameters need it
 
     masked = redact_api_keys(filters.filter_text(part))
     return part if masked == part else f"{masked}-{digest(part)}"
