@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from flag_harness.record import RunHeader, RunRecord, RunRow
     from flag_harness.record.conversation import Conversation
 
-
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -67,8 +66,7 @@ class RunRecorder:
             return
         if (report := self._config.getoption("--harness-report")) is not None:
             _check_report(report)
-        path = record_path(self._config)
-        if path is None:
+        if (path := record_path(self._config)) is None:
             return
         from flag_harness.record import start_record
 
@@ -298,6 +296,5 @@ def _options_for_header(config: pytest.Config) -> Iterator[str]:
     for argument in map(str, config.invocation_params.args):
         if follows or argument.startswith(_HEADER_OPTIONS):
             yield redact_api_keys(argument)
-        follows = argument in ("-k", "-m") or (
-            argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
-        )
+        has_value_after = argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
+        follows = has_value_after or argument in ("-k", "-m")
