@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_flags, combination_id
+from flag_harness.flag import (
+    SHIPPED,
+    STREAMING,
+    TRUE_VALUES,
+    Flag,
+    check_flags,
+    combination_id,
+    unknown_flag_message,
+)
+from flag_harness.matrix import pin_flags
 
 
 @given(st.text())
@@ -147,3 +156,18 @@ def test_flags_that_contradict_each_other_are_refused(flags: list[Flag], message
     """Before anything runs, in one line."""
     with pytest.raises(FlagError, match=rf"^{re.escape(message)}"):
         check_flags(flags)
+
+
+def test_an_unknown_flag_that_is_a_variable_leads_to_the_flag_that_it_sets() -> None:
+    """Else to the most similar name, whatever its case."""
+    flags = (
+        Flag("groups", env="CHANGELOG_GROUPS"),
+        Flag("cache", openfeature="cache-key"),
+        Flag("beta", env="BETA_UI"),
+    )
+    message = unknown_flag_message("cache-key", flags)
+    assert "no flag is called 'cache-key'; it is what the flag 'cache' is set by" == message
+    nearest = unknown_flag_message("BETA", flags)
+    assert "no flag is called 'BETA'; the nearest is 'beta'; known: groups, cache, beta" == nearest
+    with pytest.raises(FlagError, match=r"it is what the flag 'groups' is set by"):
+        pin_flags(flags, {"CHANGELOG_GROUPS": True})

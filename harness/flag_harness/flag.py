@@ -66,8 +66,21 @@ def value_label(value: object) -> str:
 def nearest_name_hint(name: str, known: Iterable[str]) -> str:
     """Return the end of an error message about an unknown name: the most similar known name, then all of them."""
     names = list(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.0)
-    return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"
+    by_lower = {one.lower(): one for one in names}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
+    return f"the nearest is {by_lower[near[0]]!r}; known: {', '.join(names)}" if near else "none is declared"
+
+
+def unknown_flag_message(name: str, flags: "Iterable[Flag]") -> str:
+    """Return an error message about an unknown flag.
+
+    If a declared flag has that name as its variable or key, the message names this flag, else the most similar one.
+    """
+    declared = list(flags)
+    owner = next((flag.name for flag in declared if name in (flag.env, flag.openfeature)), None)
+    if owner is not None:
+        return f"no flag is called {name!r}; it is what the flag {owner!r} is set by"
+    return f"no flag is called {name!r}; {nearest_name_hint(name, (flag.name for flag in declared))}"
 
 
 @dataclass(frozen=True, slots=True)

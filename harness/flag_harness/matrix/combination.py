@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name_hint
+from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name_hint, unknown_flag_message
 from flag_harness.matrix.constraints import Constraint, Row
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
@@ -169,7 +169,7 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     row = list(space.default_row)
     indices = {flag.name: index for index, flag in enumerate(declared)}
     if unknown := sorted(set(pins) - indices.keys()):
-        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name_hint(unknown[0], indices)}")
+        raise FlagError(unknown_flag_message(unknown[0], declared))
     for name, pin in pins.items():
         flag = declared[indices[name]]
         if flag.is_boolean and not isinstance(pin, bool):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX, Flag, nearest_name_hint
+from flag_harness.flag import NO_PREFIX, Flag, unknown_flag_message
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
@@ -33,7 +33,7 @@ def _parse_flag_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
     if name not in by_name and setting.startswith(("-", NO_PREFIX)):
         name, is_on = setting.removeprefix(NO_PREFIX).removeprefix("-"), False
     if name not in by_name:
-        raise FlagError(f"no flag is called {name!r}; {nearest_name_hint(name, by_name)}")
+        raise FlagError(unknown_flag_message(name, flags))
     flag = by_name[name]
     if has_value and is_on:
         return flag, flag.values[value_index(flag, value)]

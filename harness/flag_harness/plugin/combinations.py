@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import FlagError, HarnessError
-from flag_harness.flag import Flag, nearest_name_hint
+from flag_harness.flag import Flag, nearest_name_hint, unknown_flag_message
 from flag_harness.plugin.marks import all_flags, declared_flags
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _flags_and_combinations_of_mark(
     """
     known = [flag.name for flag in all_flags(config)]
     if unknown := [name for name in mark.args if name not in known]:
-        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name_hint(unknown[0], known)}")
+        raise FlagError(unknown_flag_message(unknown[0], all_flags(config)))
     if wrong := [keyword for keyword in mark.kwargs if keyword != "strength"]:
         raise FlagError(
             f"{wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "

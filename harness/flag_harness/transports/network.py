@@ -124,6 +124,8 @@ class _NetworkGuard:
     def _refusal_message(self, name: str, port: Any, how: str) -> str:
         what, instead = self._doing
         target = name if port is None else f"{name}:{port}"
+        if how and self._scope.has_host(f"https://{target}"):
+            instead = f"if a program that the test starts asks the API, use the fixture cassette_server; else {instead}"
         return (
             f"this test {what}, but tried to reach {target}{how}; {instead}, "
             "or let it through with @pytest.mark.harness_network"
