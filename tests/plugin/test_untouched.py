@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from pluggy import PluginManager
 
-from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts
+from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts
 
 TEST = """
 import _socket, os, socket, subprocess, sys, time
@@ -61,5 +61,5 @@ def test_a_second_collection_of_tests_that_do_not_use_the_harness_changes_nothin
     manager.register(object(), CHECKS)
     session = SimpleNamespace(items=[], config=SimpleNamespace(stash=pytest.Stash(), pluginmanager=manager))
     for _ in range(2):
-        WaitingParts().pytest_collection_finish(session)  # type: ignore[arg-type]
+        DeferredPluginParts().pytest_collection_finish(session)  # type: ignore[arg-type]
         assert not manager.has_plugin(CHECKS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.reference.request.stream import Assembler, ModelAnswer, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import AnswerAssembler, ModelAnswer, answer_deltas, answer_from_message
 from flag_harness.wire.usage import Usage
 
 START = {"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}
@@ -46,7 +46,7 @@ def end(index: int) -> dict[str, Any]:
 
 def assembled(*events: dict[str, Any]) -> ModelAnswer:
     """The answer in these events."""
-    assembler = Assembler()
+    assembler = AnswerAssembler()
     for event in events:
         assembler.feed(Received(event), 0.0)
     return assembler.finish()
@@ -72,7 +72,7 @@ def test_the_halves_of_a_character_are_joined(
     parts: tuple[str, ...], block: dict[str, Any], kind: str, key: str, target: str
 ) -> None:
     """However the deltas split them; what is shown is whole at each moment."""
-    assembler = Assembler()
+    assembler = AnswerAssembler()
     deltas = [delta(0, type=kind, **{key: part}) for part in parts]
     shown = [assembler.feed(Received(event), 0.0) for event in (START, begin(0, block), *deltas, end(0), DELTA, STOP)]
     assert "a \U0001f600 b" == assembler.finish().content[0][target]
@@ -83,7 +83,7 @@ def test_the_halves_of_a_character_are_joined(
 
 def test_half_a_character_alone_becomes_a_mark() -> None:
     """In a text, on the screen, in a tool's input (raw or escaped), in a citation and in a block that comes whole."""
-    assembler = Assembler()
+    assembler = AnswerAssembler()
     found = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"title": "\ud83d"}]}
     deltas = (
         begin(0, {"type": "text", "text": "", "citations": []}),
@@ -160,7 +160,7 @@ def test_what_is_new_passes() -> None:
         START,
     )
     assert ({"type": "hologram", "light": 1},) == answer.content
-    assert Assembler().feed(object(), 0.0) is None
+    assert AnswerAssembler().feed(object(), 0.0) is None
 
 
 def test_an_empty_input_is_an_object() -> None:

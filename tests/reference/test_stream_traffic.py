@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.reference.request.stream import Assembler, ModelAnswer
+from flag_harness.reference.request.stream import AnswerAssembler, ModelAnswer
 from flag_harness.transports import async_http_client
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -41,7 +41,7 @@ async def assembled(body: bytes, cuts: Iterable[int] = ()) -> ModelAnswer:
         chunks = [Chunk(0.0, body[start:end]) for start, end in pairwise(places)]
         return (head, *chunks, End(0.0))
 
-    assembler = Assembler()
+    assembler = AnswerAssembler()
     async with AsyncAnthropic(api_key="offline", http_client=async_http_client(answer), max_retries=0) as client:
         asked = [{"role": "user", "content": "Hi"}]
         stream = await client.messages.create(model="m", max_tokens=1, messages=asked, stream=True)  # type: ignore

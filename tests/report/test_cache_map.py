@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRecord, RunRow
-from flag_harness.report.cache_map import broken_places, cache_lines, turn_parts
+from flag_harness.report.cache_map import cache_lines, group_broken_prefixes, input_shares
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.plain import report_values
@@ -77,9 +77,9 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 def test_missed_tokens_are_taken_out_of_what_was_written_or_not_cached() -> None:
     """The parts of a bar add up to the whole input."""
-    parts = turn_parts(CacheTurn(0, 100, 200, 100, 250))
+    parts = input_shares(CacheTurn(0, 100, 200, 100, 250))
     assert {"read": 25, "written": 0, "missed": 62.5, "uncached": 12.5} == parts
-    assert 0 == sum(turn_parts(CacheTurn(0, 0, 0, 0)).values())
+    assert 0 == sum(input_shares(CacheTurn(0, 0, 0, 0)).values())
 
 
 def test_every_format_names_the_block_and_its_price(make_record: Callable[[int], RunRecord]) -> None:
@@ -93,7 +93,7 @@ def test_every_format_names_the_block_and_its_price(make_record: Callable[[int],
     assert "| 3 | 0 | 900 | 900 | 1,100 | written to system\\[0\\] | system\\[0\\] changed at byte 31 |" in markdown
     values = report_values(report)["cache"]
     assert [("system[0]", 31, 900)] == [(one["block"], one["byte"], one["tokens"]) for one in values["breaks"]]
-    assert 8 == len(values["costs_more"]) == len(broken_places(report.rows)[0].tests)
+    assert 8 == len(values["costs_more"]) == len(group_broken_prefixes(report.rows)[0].tests)
     plain = build_report(RunRecord(report.record.header, (row("a", None),)), NOW)
     assert 'id="cache"' not in render_html(plain, NOW)
     assert "Prompt cache" not in "\n".join(markdown_lines(plain))

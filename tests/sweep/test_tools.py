@@ -92,12 +92,12 @@ EVERY_KIND = ["count", "fetch", "Shop.sell", "Shop.sell_any", "Shop.open", "buy.
 def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: str) -> None:
     """Under a trouble it returns, or raises, the same in the same order, and then the last result again."""
     tools = _make_tools(shop, name)
-    with tools.use("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
         tools.begin_call()
         first = [_call(shop, name, item) for item in ("a", "a", "none")]
     assert isinstance(first[2], LookupError)
     assert first[0] != first[1]
-    with tools.use("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
         tools.begin_call()
         assert first == [_call(shop, name, item) for item in ("a", "a", "none")]
         assert first[1] == _call(shop, name, "a")
@@ -111,11 +111,11 @@ def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: s
 def test_a_stub_never_runs(shop: ModuleType, name: str) -> None:
     """It returns what the configuration says, and takes the arguments that the function takes."""
     tools = _make_tools(shop, name)
-    with tools.use("test", "stub", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=True, probe=Probe(None)):
         assert "ok" == _call(shop, name, "a")
         assert isinstance(_call(shop, name), TypeError)
     tools = _make_tools(shop, stub={f"swept_shop:{name}": {"sold": [1]}})
-    with tools.use("test", "stub", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=False, probe=Probe(None)):
         _call(shop, name, "a")["sold"].append(2)
         assert {"sold": [1]} == _call(shop, name, "a")
     assert [] == shop.RUNS
@@ -125,7 +125,7 @@ def test_a_stub_never_runs(shop: ModuleType, name: str) -> None:
 def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
     """So does every function after the sweep has run its test."""
     tools = _make_tools(shop, name)
-    with tools.use("test", "real", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "real", is_baseline=False, probe=Probe(None)):
         tools.begin_call()
         _call(shop, name, "a")
     assert isinstance(_call(shop, name, "none"), LookupError)
@@ -135,7 +135,7 @@ def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
 def test_a_function_is_replaced_in_the_containers_of_a_module(shop: ModuleType) -> None:
     """An agent may look its tools up in a list, a tuple or a dict."""
     tools = _make_tools(shop, "count")
-    with tools.use("test", "stub", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=True, probe=Probe(None)):
         assert ["ok"] * 3 == [count("a") for count in (shop.PAIR[0], shop.TABLE["count"], shop.LIST[0])]
     assert [] == shop.RUNS
 
@@ -143,9 +143,9 @@ def test_a_function_is_replaced_in_the_containers_of_a_module(shop: ModuleType) 
 def test_a_result_that_cannot_be_copied_is_returned_as_it_is(shop: ModuleType) -> None:
     """A connection, for example."""
     tools = _make_tools(shop, "connect")
-    with tools.use("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
         assert shop.lock is shop.connect()
-    with tools.use("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
         assert shop.lock is shop.connect()
     assert ["connect"] == shop.RUNS
 
@@ -153,9 +153,9 @@ def test_a_result_that_cannot_be_copied_is_returned_as_it_is(shop: ModuleType) -
 def test_an_argument_without_a_json_form_is_known_by_its_type(shop: ModuleType) -> None:
     """Two calls with different objects of one type have the same result."""
     tools = _make_tools(shop, "count")
-    with tools.use("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
         first = shop.count("a", box=object())
-    with tools.use("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
         assert first == shop.count("a", box=object())
 
 
@@ -188,7 +188,7 @@ def _troubled(trouble: str) -> Probe:
 def test_a_slow_tool_takes_virtual_time(shop: ModuleType, name: str) -> None:
     """The clock of the test moves on, and the tool runs."""
     tools, probe = _make_tools(shop, name), _troubled("tool_is_slow:on=2")
-    with tools.use("test", "real", is_baseline=False, probe=probe):
+    with tools.replace_tools("test", "real", is_baseline=False, probe=probe):
         assert [1] == _call(shop, name, "a")
         assert 0 == probe.clock.now()
         assert [2] == _call(shop, name, "a")
@@ -198,7 +198,7 @@ def test_a_slow_tool_takes_virtual_time(shop: ModuleType, name: str) -> None:
 def test_a_thread_that_answers_late_ends_last(shop: ModuleType) -> None:
     """It waits in real time, as the other threads do not wait for its clock."""
     tools, probe = _make_tools(shop, "count"), _troubled("tool_answers_late:on=1")
-    with tools.use("test", "real", is_baseline=False, probe=probe), ThreadPoolExecutor(2) as pool:
+    with tools.replace_tools("test", "real", is_baseline=False, probe=probe), ThreadPoolExecutor(2) as pool:
         first = pool.submit(shop.count, "late")
         while not probe.fired:
             pass
@@ -211,7 +211,7 @@ def test_a_thread_that_answers_late_ends_last(shop: ModuleType) -> None:
 def test_a_tool_that_raises_does_not_run(shop: ModuleType, name: str) -> None:
     """The probe notes its error, and those that the tool raises by itself."""
     tools, probe = _make_tools(shop, name), _troubled("tool_raises:on=1")
-    with tools.use("test", "real", is_baseline=False, probe=probe):
+    with tools.replace_tools("test", "real", is_baseline=False, probe=probe):
         assert isinstance(_call(shop, name, "a"), ToolTroubleError)
         assert isinstance(_call(shop, name, "none"), LookupError)
         probe.call = 2
@@ -225,9 +225,9 @@ def test_a_tool_that_raises_does_not_run(shop: ModuleType, name: str) -> None:
 def test_a_trouble_changes_a_recorded_result_and_a_stub(shop: ModuleType, mode: str) -> None:
     """The tool does not run for it."""
     tools = _make_tools(shop, "count")
-    with tools.use("test", mode, is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", mode, is_baseline=True, probe=Probe(None)):
         shop.count("a")
     runs = len(shop.RUNS)
-    with tools.use("test", mode, is_baseline=False, probe=_troubled("tool_returns_none:on=1")):
+    with tools.replace_tools("test", mode, is_baseline=False, probe=_troubled("tool_returns_none:on=1")):
         assert None is shop.count("a")
     assert runs == len(shop.RUNS)

@@ -28,7 +28,7 @@ from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_pl
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_judge
 from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_trial_repeater
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repeater
-from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_tests, is_configured
+from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts, follows_all_tests, is_configured
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -116,21 +116,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
-    _register_parts(config)
+    _register_plugin_parts(config)
 
 
-def _register_parts(config: pytest.Config) -> None:
+def _register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
     config.stash[CLAIM_TRACKER] = ClaimTracker(config)
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     if (follows_all := follows_all_tests(config)) or is_configured(config):
         from flag_harness.plugin.border.offline import set_offline_api_key
-        from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
+        from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 
         set_offline_api_key(config)
-        register_parts(config)
+        register_plugin_parts(config)
     if not follows_all:
-        config.pluginmanager.register(WaitingParts(), "flag-harness-waiting-parts")
+        config.pluginmanager.register(DeferredPluginParts(), "flag-harness-waiting-parts")
     config.pluginmanager.register(budget, "flag-harness-budget")
     config.pluginmanager.register(IdMask(config), "flag-harness-id-mask")
     config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

@@ -23,7 +23,7 @@ from flag_harness.plugin.vcr.options import configure_vcr
 from flag_harness.plugin.waiting_parts import CHECKS, PARTS
 
 
-def register_parts(config: pytest.Config) -> None:
+def register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow each test. Do nothing if they are registered already."""
     if PARTS in config.stash:
         return

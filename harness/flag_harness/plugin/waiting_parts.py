@@ -50,7 +50,7 @@ def uses_harness_by_name(item: pytest.Item) -> bool:
     return any(mark.name in OUR_MARKS for mark in item.iter_markers())
 
 
-class WaitingParts:
+class DeferredPluginParts:
     """Registers the parts once all tests are collected, if one of them uses the harness, or else unregisters them."""
 
     @pytest.hookimpl(trylast=True)
@@ -58,9 +58,9 @@ class WaitingParts:
         """Register the parts, or unregister them if no test uses the harness."""
         config = session.config
         if any(map(uses_harness_by_name, session.items)):
-            from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness need it not
+            from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 
-            register_parts(config)
+            register_plugin_parts(config)
             return
         for part in config.stash.get(PARTS, []):
             config.pluginmanager.unregister(part)

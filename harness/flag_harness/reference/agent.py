@@ -114,7 +114,7 @@ class Agent:
         try:
             self._repair_context()
             self._check_text(text)
-            async with aclosing(self._turn(text)) as events:
+            async with aclosing(self._run_turn(text)) as events:
                 async for event in events:
                     yield event
         except TurnError as error:
@@ -143,9 +143,9 @@ class Agent:
                 Failure("request", "the text holds half a surrogate pair, which is not a character; remove it")
             )
 
-    async def _turn(self, text: str | None) -> AsyncGenerator[Event, None]:
+    async def _run_turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)
-        transition = self._take_restore_note(settings.combination)
+        transition = self._remove_restore_note(settings.combination)
         if text is None and self._session.refused is not None:
             self._session.update(messages=self._session.refused)
         self._session.refused = None
@@ -176,7 +176,7 @@ class Agent:
             raise TurnError(Failure("limit", problem))
         return settings
 
-    def _take_restore_note(self, combination: str) -> str | None:
+    def _remove_restore_note(self, combination: str) -> str | None:
         if self._restored_from is None:
             return None
         before, self._restored_from = self._restored_from, None

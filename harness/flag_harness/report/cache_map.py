@@ -15,7 +15,7 @@ UNKNOWN_PRICE = "at an unknown price"
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenPlace:
+class BrokenCachePoint:
     """A block at which cached prefixes broke, in one test or several.
 
     Attributes:
@@ -71,7 +71,7 @@ class CachedTest:
         return f"{_price_text(abs(self.use.saved))} per {RUNS:,} runs {change}"
 
 
-def broken_places(rows: Iterable[RunRow]) -> tuple[BrokenPlace, ...]:
+def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCachePoint, ...]:
     """Group the broken prefixes of a run by the block that changed; the most expensive first."""
     places: dict[tuple[str, int], list[tuple[RunRow, CacheBreak]]] = {}
     for row in rows:
@@ -80,7 +80,7 @@ def broken_places(rows: Iterable[RunRow]) -> tuple[BrokenPlace, ...]:
     found = []
     for (block, byte), breaks in places.items():
         breaks.sort(key=lambda one: (-(one[1].cost or 0.0), -one[1].tokens))
-        found.append(BrokenPlace(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
+        found.append(BrokenCachePoint(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
     return tuple(sorted(found, key=lambda place: (-(place.breaks[0][1].cost or 0.0), -place.tokens)))
 
 
@@ -92,7 +92,7 @@ def cached_tests(rows: Iterable[RunRow]) -> tuple[CachedTest, ...]:
 
 def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
     """Yield lines about the broken prefixes of a run, and about tests whose cache marks cost more than they save."""
-    places = broken_places(rows)
+    places = group_broken_prefixes(rows)
     for place in places[:MOST_TESTS]:
         more = len(place.tests) - 1
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
@@ -124,7 +124,7 @@ def cache_values(rows: Iterable[RunRow]) -> dict[str, Any]:
                 "cost": place.breaks[0][1].cost,
                 "cases": list(place.tests),
             }
-            for place in broken_places(rows)
+            for place in group_broken_prefixes(rows)
         ],
         "costs_more": [
             {"case": test.row.case, "saved": test.use.saved} for test in cached_tests(rows) if test.use.costs_more
@@ -138,7 +138,7 @@ def blocks_text(turn: CacheTurn) -> str:
     return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])
 
 
-def turn_parts(turn: CacheTurn) -> dict[str, float]:
+def input_shares(turn: CacheTurn) -> dict[str, float]:
     """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
 
     Missed tokens are those that could have been read. They are subtracted from the written and the uncached ones.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flag_harness.record import CacheTurn, RunRow
-from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests, turn_parts
+from flag_harness.report.cache_map import blocks_text, cached_tests, group_broken_prefixes, input_shares
 from flag_harness.report.table import is_simulated
 
 MOST_TESTS = 50
@@ -21,7 +21,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
         for test in tests[:MOST_TESTS]
     ]
     return {
-        "places": broken_places(rows),
+        "places": group_broken_prefixes(rows),
         "tests": shown,
         "hidden": len(tests) - len(shown),
         "is_simulated": any(is_simulated(test.row) for test in tests),
@@ -36,7 +36,7 @@ def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
 def _turn_as_json(turn: CacheTurn) -> dict[str, Any]:
     number, counts, blocks, why = turn_details(turn)
     parts, start = [], 0.0
-    for name, width in turn_parts(turn).items():
+    for name, width in input_shares(turn).items():
         if width:
             parts.append({"name": name, "start": round(start, 2), "width": round(width, 2)})
         start += width

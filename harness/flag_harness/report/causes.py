@@ -28,7 +28,7 @@ from flag_harness.record import RunHeader, RunRecord, RunRow
 
 FLAKY = "passed in some repetitions and failed in others, under the same flags"
 SINGLE = "the test ran under one combination only"
-"""Values of `UnblamedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
+"""Values of `ExcludedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
 _SUSPECT_SIZE = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 _UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
@@ -64,7 +64,7 @@ class FailureCause:
 
 
 @dataclass(frozen=True, slots=True)
-class UnblamedRuns:
+class ExcludedRuns:
     """Runs that say nothing about flags, so that no explanation of failures uses them, and why."""
 
     reason: str
@@ -79,7 +79,7 @@ class FailureAnalysis:
     """
 
     causes: tuple[FailureCause, ...]
-    unblamed: tuple[UnblamedRuns, ...]
+    unblamed: tuple[ExcludedRuns, ...]
 
 
 def analyse_failures(record: RunRecord) -> FailureAnalysis:
@@ -100,7 +100,7 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
 
 def _unblamed_runs(
     runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
-) -> Iterator[UnblamedRuns]:
+) -> Iterator[ExcludedRuns]:
     """Yield the runs that say nothing about flags, in one group for each reason.
 
     The reasons: the failure has another cause; the same combination passed and failed; or, for the runs in `alone`,
@@ -115,7 +115,7 @@ def _unblamed_runs(
     groups[SINGLE] = [run for run in alone if not run["other_cause"]]
     for reason, group in groups.items():
         if group:
-            yield UnblamedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
+            yield ExcludedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
 
 
 def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:

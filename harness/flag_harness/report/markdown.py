@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests
+from flag_harness.report.cache_map import blocks_text, cached_tests, group_broken_prefixes
 from flag_harness.report.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport
@@ -83,7 +83,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     rows = [
         [
             code_cell(one.setting),
-            escape_markdown("; ".join(map(_breakage, one.breaks)) or "nothing"),
+            escape_markdown("; ".join(map(_breakage_text, one.breaks)) or "nothing"),
             escape_markdown("; ".join(map(_short_effect, one.effects))),
             escape_markdown(", ".join(one.unchanged)),
             escape_markdown(", ".join(one.untold)),
@@ -97,7 +97,7 @@ def _short_effect(effect: MetricEffect) -> str:
     return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
 
 
-def _breakage(cause: FailureCause) -> str:
+def _breakage_text(cause: FailureCause) -> str:
     return f"{'' if cause.is_certain else 'perhaps '}{quantity(len(cause.tests), 'test')}: {cause.text}"
 
 
@@ -179,7 +179,7 @@ def _effect_lines(report: RunReport) -> Iterator[str]:
 
 
 def _cache_lines(report: RunReport) -> Iterator[str]:
-    places = broken_places(report.rows)
+    places = group_broken_prefixes(report.rows)
     tests = [test for test in cached_tests(report.rows) if test.use.breaks or test.use.costs_more]
     if not tests:
         return

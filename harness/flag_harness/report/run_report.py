@@ -10,7 +10,7 @@ from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.record.outline import mask_api_ids
-from flag_harness.report.causes import FailureCause, UnblamedRuns, analyse_failures
+from flag_harness.report.causes import ExcludedRuns, FailureCause, analyse_failures
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
@@ -22,7 +22,7 @@ _WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipp
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """The runs of one test under one combination: a single run, or several repetitions.
 
     `index` is the position of the first run in `RunReport.rows`; its repetitions follow there.
@@ -51,7 +51,7 @@ class MatrixLine:
     """
 
     name: str
-    cells: tuple[Cell | None, ...]
+    cells: tuple[MatrixCell | None, ...]
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class RunReport:
         outcomes: how many runs had each outcome.
         combinations: the combinations of the matrix, those with the fewest flags first.
         lines: the tests of the matrix, those with a failure first.
-        rows: the rows in the order of the matrix, to which `Cell.index` refers.
+        rows: the rows in the order of the matrix, to which `MatrixCell.index` refers.
         causes: which flags explain the failures.
         unblamed: the runs that say nothing about flags, and why.
         failures: the failures by reason, the most frequent first.
@@ -109,7 +109,7 @@ class RunReport:
     lines: tuple[MatrixLine, ...]
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
-    unblamed: tuple[UnblamedRuns, ...]
+    unblamed: tuple[ExcludedRuns, ...]
     failures: tuple[FailureGroup, ...]
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
@@ -156,10 +156,10 @@ def build_report(
     rows: list[RunRow] = []
     lines = []
     for name in sorted(tests, key=lambda name: (name not in failed, name)):
-        cells: list[Cell | None] = []
+        cells: list[MatrixCell | None] = []
         for combination in combinations:
             own = tests[name].get(combination)
-            cells.append(Cell(tuple(own), len(rows)) if own else None)
+            cells.append(MatrixCell(tuple(own), len(rows)) if own else None)
             rows += own or ()
         lines.append(MatrixLine(name, tuple(cells)))
     analysis = analyse_failures(record)

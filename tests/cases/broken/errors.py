@@ -120,29 +120,29 @@ def discarded_in_silence(patch: Patch) -> None:
 
 def the_broken_half_kept(patch: Patch) -> None:
     """What a broken attempt had said is put in front of what the next one says."""
-    finish, add, said = stream.Assembler.finish, stream.Assembler._add_text, list[str]()
+    finish, add, said = stream.AnswerAssembler.finish, stream.AnswerAssembler._add_text, list[str]()
 
-    def noting(self: stream.Assembler, block: Mapping[str, Any], delta: Any, at: float) -> Any:
+    def noting(self: stream.AnswerAssembler, block: Mapping[str, Any], delta: Any, at: float) -> Any:
         said.extend([delta.text] if delta.type == "text_delta" else [])
         return add(self, block, delta, at)
 
-    def both(self: stream.Assembler) -> stream.ModelAnswer:
+    def both(self: stream.AnswerAssembler) -> stream.ModelAnswer:
         answer = finish(self)
         return replace(answer, content=({"type": "text", "text": "".join(said)},))
 
-    patch.setattr(stream.Assembler, "_add_text", noting)
-    patch.setattr(stream.Assembler, "finish", both)
+    patch.setattr(stream.AnswerAssembler, "_add_text", noting)
+    patch.setattr(stream.AnswerAssembler, "finish", both)
 
 
 def half_an_answer_taken_for_one(patch: Patch) -> None:
     """Where a stream ends is where the answer ends."""
 
-    def whatever(self: stream.Assembler) -> stream.ModelAnswer:
+    def whatever(self: stream.AnswerAssembler) -> stream.ModelAnswer:
         for key, parts in self._parts.items() if self._open else ():
             self._open[key] = "".join(parts)
         return stream.ModelAnswer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
 
-    patch.setattr(stream.Assembler, "finish", whatever)
+    patch.setattr(stream.AnswerAssembler, "finish", whatever)
 
 
 def cuts_retried_like_any_error(patch: Patch) -> None:
@@ -181,7 +181,7 @@ def a_guard_that_is_off_by_one(patch: Patch) -> None:
 
 def a_guard_after_the_fact(patch: Patch) -> None:
     """The API is asked how long the question is before the limits are looked at."""
-    turn = Agent._turn
+    turn = Agent._run_turn
 
     async def counted(self: Agent, text: str) -> AsyncGenerator[Event, None]:
         messages: Any = [{"role": "user", "content": text}]
@@ -189,7 +189,7 @@ def a_guard_after_the_fact(patch: Patch) -> None:
         async for event in turn(self, text):
             yield event
 
-    patch.setattr(Agent, "_turn", counted)
+    patch.setattr(Agent, "_run_turn", counted)
 
 
 def five_marks(patch: Patch) -> None:

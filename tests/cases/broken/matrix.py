@@ -85,21 +85,21 @@ def a_word_before_each_answer(patch: Patch) -> None:
 
 def deltas_kept_back(patch: Patch) -> None:
     """A stream is read to its end before anything of it is shown."""
-    events = attempt.Attempt.events
+    events = attempt.RequestAttempt.events
 
-    async def at_once(self: attempt.Attempt) -> AsyncGenerator[Event, None]:
+    async def at_once(self: attempt.RequestAttempt) -> AsyncGenerator[Event, None]:
         shown = [event async for event in events(self)]
         if text := "".join(event.text for event in shown if isinstance(event, TextDelta)):
             yield TextDelta(shown[-1].at, text)
 
-    patch.setattr(attempt.Attempt, "events", at_once)
+    patch.setattr(attempt.RequestAttempt, "events", at_once)
 
 
 def first_token_at_the_end(patch: Patch) -> None:
     """The first token is timed when the answer is complete."""
     answered = reliable_request.ReliableRequest._record_answer
 
-    def late(self: reliable_request.ReliableRequest, one: attempt.Attempt) -> Any:
+    def late(self: reliable_request.ReliableRequest, one: attempt.RequestAttempt) -> Any:
         one.first_token = one.duration
         return answered(self, one)
 
@@ -108,14 +108,14 @@ def first_token_at_the_end(patch: Patch) -> None:
 
 def spaces_lost_between_deltas(patch: Patch) -> None:
     """What is kept of each delta is stripped."""
-    add = stream.Assembler._add_text
+    add = stream.AnswerAssembler._add_text
 
-    def stripped(self: stream.Assembler, *given: Any) -> Any:
+    def stripped(self: stream.AnswerAssembler, *given: Any) -> Any:
         shown = add(self, *given)
         self._parts = {key: [part.strip() for part in parts] for key, parts in self._parts.items()}
         return shown
 
-    patch.setattr(stream.Assembler, "_add_text", stripped)
+    patch.setattr(stream.AnswerAssembler, "_add_text", stripped)
 
 
 def marks_in_string_form(patch: Patch) -> None:
@@ -165,25 +165,25 @@ def a_stream_for_long_answers(patch: Patch) -> None:
 
 def usage_counted_twice(patch: Patch) -> None:
     """What message_delta states is added to what message_start stated."""
-    message_delta = stream.Assembler._add_message_delta
+    message_delta = stream.AnswerAssembler._add_message_delta
 
-    def twice(self: stream.Assembler, *given: Any) -> None:
+    def twice(self: stream.AnswerAssembler, *given: Any) -> None:
         before = self.usage
         message_delta(self, *given)
         self.usage = before + self.usage
 
-    patch.setattr(stream.Assembler, "_add_message_delta", twice)
+    patch.setattr(stream.AnswerAssembler, "_add_message_delta", twice)
 
 
 def cache_tokens_lost(patch: Patch) -> None:
     """message_delta takes the place of message_start, less what it does not repeat."""
-    message_delta = stream.Assembler._add_message_delta
+    message_delta = stream.AnswerAssembler._add_message_delta
 
-    def lossy(self: stream.Assembler, *given: Any) -> None:
+    def lossy(self: stream.AnswerAssembler, *given: Any) -> None:
         message_delta(self, *given)
         self.usage = replace(self.usage, cache_read_input_tokens=0, cache_creation_input_tokens=0)
 
-    patch.setattr(stream.Assembler, "_add_message_delta", lossy)
+    patch.setattr(stream.AnswerAssembler, "_add_message_delta", lossy)
 
 
 def no_long_answers_at_all(patch: Patch) -> None:

@@ -22,16 +22,16 @@ Block = dict[str, Any]
 
 def only_the_last_delta(patch: Patch) -> None:
     """Of a split input the last part is parsed, and nothing said if it cannot be."""
-    stop = stream.Assembler._end_block
+    stop = stream.AnswerAssembler._end_block
 
-    def last(self: stream.Assembler, *given: Any) -> None:
+    def last(self: stream.AnswerAssembler, *given: Any) -> None:
         block, parts, self._input = self._open, self._input, []
         stop(self, *given)
         with contextlib.suppress(ValueError):
             if parts and block is not None:
                 block["input"] = json.loads(parts[-1])
 
-    patch.setattr(stream.Assembler, "_end_block", last)
+    patch.setattr(stream.AnswerAssembler, "_end_block", last)
 
 
 def no_delay(patch: Patch) -> None:

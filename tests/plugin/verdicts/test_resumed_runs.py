@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin.resume.resume import difference
+from flag_harness.plugin.resume.resume import reason_not_to_resume
 from flag_harness.record import GateFiles, RunHeader
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -214,8 +214,10 @@ def test_an_option_whose_name_starts_like_a_free_one_must_stay(tmp_path: Path) -
     """The path of the report may change, but not how much content is kept."""
     old = RunHeader(options=("--harness-report", "a.html", "--harness-report-content=full"))
     new = RunHeader(options=("--harness-report=b.html", "--harness-report-content=none"))
-    assert difference(old, new, tmp_path).startswith("its options were --harness-report-content=full, and now they are")
-    assert "" == difference(old, RunHeader(options=("--harness-report-content=full",)), tmp_path)
+    assert reason_not_to_resume(old, new, tmp_path).startswith(
+        "its options were --harness-report-content=full, and now they are"
+    )
+    assert "" == reason_not_to_resume(old, RunHeader(options=("--harness-report-content=full",)), tmp_path)
 
 
 def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: Api) -> None:
@@ -240,8 +242,8 @@ def test_a_test_that_is_skipped_keeps_no_answers_of_a_run_that_ended(pytester: p
 def test_a_changed_file_of_the_gate_is_another_run(tmp_path: Path) -> None:
     """Its prompts are no modules, but evidence is about these files too."""
     old, same, new = (RunHeader(tested=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))
-    assert "" == difference(old, same, tmp_path)
-    assert "prompt.md changed since then" == difference(old, new, tmp_path)
+    assert "" == reason_not_to_resume(old, same, tmp_path)
+    assert "prompt.md changed since then" == reason_not_to_resume(old, new, tmp_path)
 
 
 def test_a_run_that_keeps_no_content_is_resumed_by_its_rows_alone(pytester: pytest.Pytester, api: Api) -> None:

@@ -17,7 +17,7 @@ from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart
-from flag_harness.reference.ui.page.switches import current_value, flag_switches, with_values
+from flag_harness.reference.ui.page.switches import current_value, environ_with_values, flag_switches
 
 
 def test_messages_of_every_shape_become_turns() -> None:
@@ -90,7 +90,9 @@ def test_switches_and_numbers_become_variables() -> None:
     """A flag that is off, and a number that is empty, leave no variable."""
     flag, level = Flag("fast", "FAST"), Flag("level", "LEVEL", values=("low", "high"), default="low")
     environ = {"PATH": "/bin", "FAST": "true", "MAX_TOKENS": "9"}
-    assert {"PATH": "/bin", "LEVEL": "high"} == with_values(environ, {flag: False, level: "high"}, {"MAX_TOKENS": ""})
+    assert {"PATH": "/bin", "LEVEL": "high"} == environ_with_values(
+        environ, {flag: False, level: "high"}, {"MAX_TOKENS": ""}
+    )
     assert "low" == current_value(level, {"LEVEL": "nonsense"})
 
 

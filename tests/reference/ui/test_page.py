@@ -211,9 +211,9 @@ def test_pieces_that_are_replaced_by_fewer_disappear(open_page: OpenPage) -> Non
     def draw() -> None:
         from flag_harness.reference import events
         from flag_harness.reference.ui.chat.transcript import TurnTranscript
-        from flag_harness.reference.ui.page.turn_view import TurnDrawing, reset_keys
+        from flag_harness.reference.ui.page.turn_view import TurnDrawing, reset_container_keys
 
-        reset_keys()
+        reset_container_keys()
         turn, drawing = TurnTranscript(None), TurnDrawing(None)
         turn.add_event(events.TextDelta(1, "many words\n" * 2000), "m")
         turn.add_event(events.TurnDiscarded(2, "cut"), "m")

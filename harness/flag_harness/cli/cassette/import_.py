@@ -224,10 +224,10 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
         print(f"{strict} would match strictly, {stale} are stale")
 
 
-def _total_lines(read: Sequence[ImportedCassette], asked: int, done: str) -> Iterator[str]:
+def _total_lines(read: Sequence[ImportedCassette], file_count: int, action: str) -> Iterator[str]:
     interactions = sum(len(one.cassette.interactions) for one in read)
     left_out = sum(len(one.left_out) for one in read)
-    yield f"{len(read)} of {asked} files {done}: {interactions} interactions" + (
+    yield f"{len(read)} of {file_count} files {action}: {interactions} interactions" + (
         f", {left_out} to other services left out" if left_out else ""
     )
     words = Counter(word for one in read for word in one.cassette.envelope.fidelity)

@@ -147,7 +147,7 @@ def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Ite
         style = _STYLES.get(label, "")
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
         yield from _lines_beside_label(styled_text(label, style), content)
-    figures = [styled_text(line, "dim") for line in _wrap_parts(_figure_texts(step), width)]
+    figures = [styled_text(line, "dim") for line in _wrap_texts(_statistics_texts(step), width)]
     yield from _lines_beside_label(styled_text(_status_text(step), _status_style(step)), figures)
 
 
@@ -173,7 +173,7 @@ def _status_style(step: ConversationStep) -> str:
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _figure_texts(step: ConversationStep) -> list[str]:
+def _statistics_texts(step: ConversationStep) -> list[str]:
     parts = [str(reason)] if (reason := step.answer.message.get("stop_reason")) else []
     if usage := step.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
@@ -186,7 +186,7 @@ def _figure_texts(step: ConversationStep) -> list[str]:
     return [*parts, *([f"${step.cost:.4f}"] if step.cost is not None else [])]
 
 
-def _wrap_parts(parts: Sequence[str], width: int) -> Iterator[str]:
+def _wrap_texts(parts: Sequence[str], width: int) -> Iterator[str]:
     """Yield the parts joined to lines of at most `width` columns; no part is split."""
     line = parts[0]
     for part in parts[1:]:

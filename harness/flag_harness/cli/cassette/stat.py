@@ -84,7 +84,7 @@ def _run_stat(arguments: argparse.Namespace) -> int:
     stats, unreadable, now = [], [], datetime.now(UTC)
     for path in files:
         try:
-            stats.append(_summarise(path, now))
+            stats.append(_summarise_cassette(path, now))
         except CassetteError as error:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
@@ -115,7 +115,7 @@ def _shared_file_sizes(folders: Iterable[Path | None]) -> Iterator[int]:
         yield from (path.stat().st_size for path in folder.iterdir() if BLOB_NAME.fullmatch(path.name))
 
 
-def _summarise(path: Path, now: datetime) -> _CassetteSummary:
+def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
     cassette = Cassette.load(path)
     found = list(conversation_steps(cassette))
     age = age_of(cassette.envelope.recorded_at, now)

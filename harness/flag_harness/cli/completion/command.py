@@ -35,17 +35,17 @@ def add_completion_command(
 def _print_script(shell: str, main_parser: argparse.ArgumentParser) -> int:
     with require_extra("completion"):
         import shtab
-    for action in _actions(main_parser):
+    for action in _parser_arguments(main_parser):
         if action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # the library reads this attribute
     print(shtab.complete(main_parser, shell=shell))
     return 0
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+def _parser_arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     """Yield the arguments of a parser and of its commands."""
     for action in parser._actions:
         yield action
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
-                yield from _actions(command)
+                yield from _parser_arguments(command)

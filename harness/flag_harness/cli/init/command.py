@@ -51,36 +51,38 @@ def _run_init(arguments: argparse.Namespace) -> int:
         _write_example(root)
     repository = read_repository(root)
     if repository.root != Path.cwd():
-        _print([f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""])
-    _print(_repository_lines(repository))
+        _print_lines(
+            [f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""]
+        )
+    _print_lines(_repository_lines(repository))
     if repository.settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
-        _print(_already_configured_lines(repository, *repository.settings))
+        _print_lines(_already_configured_lines(repository, *repository.settings))
         return 0
     if not repository.flags and not repository.agents and not repository.vcr:
-        _print(["Nothing was written.", *_missing_agent_lines(root)])
+        _print_lines(["Nothing was written.", *_missing_agent_lines(root)])
         return 0
-    return _carry_out(make_plan(repository), root, is_dry_run=arguments.dry_run)
+    return _apply_plan(make_plan(repository), root, is_dry_run=arguments.dry_run)
 
 
-def _carry_out(plan: Plan, root: Path, *, is_dry_run: bool) -> int:
+def _apply_plan(plan: Plan, root: Path, *, is_dry_run: bool) -> int:
     """Write the files of a plan, run the test, and return the exit code; or print the files if it `is_dry_run`."""
     if existing := conflicting_files(plan, root):
         raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
     if is_dry_run:
-        _print(_plan_lines(plan))
+        _print_lines(_plan_lines(plan))
         return 0
     _write_plan(plan, root)
     if plan.agent is None:
         if plan.has_vcr_marks:
-            _print(["Your tests with vcr marks play their cassettes: pytest", ""])
-        _print(_missing_agent_lines(root))
+            _print_lines(["Your tests with vcr marks play their cassettes: pytest", ""])
+        _print_lines(_missing_agent_lines(root))
         return 0
     if plan.extras:
-        _print(
+        _print_lines(
             [f"The test needs an extra that is not installed: pip install 'flag-harness[{','.join(plan.extras)}]'", ""]
         )
-        _print(_next_step_lines(plan, is_recorded=False))
+        _print_lines(_next_step_lines(plan, is_recorded=False))
         return 0
     return _record_and_play_test(plan, root)
 
@@ -105,7 +107,7 @@ def _write_plan(plan: Plan, root: Path) -> None:
             for one in created:
                 one.unlink()
             raise InitError(f"{file.path} cannot be written, so nothing was written: {error}") from None
-    _print([*lines, ""])
+    _print_lines([*lines, ""])
 
 
 def _write_example(root: Path) -> None:
@@ -117,28 +119,28 @@ def _write_example(root: Path) -> None:
         write_atomically(path, EXAMPLE_AGENT.encode())
     except OSError as error:
         raise InitError(f"{path} cannot be written: {error}") from None
-    _print([f"wrote     {_EXAMPLE_FILE}", ""])
+    _print_lines([f"wrote     {_EXAMPLE_FILE}", ""])
 
 
 def _record_and_play_test(plan: Plan, root: Path) -> int:
     """Record the first test from the simulator, play it, and return the exit code."""
     recording = ("--record-mode=once", "--harness-upstream=simulator")
     for title, options in (("Recording it from the simulator", recording), ("Playing it, offline", ())):
-        _print([f"{title}: pytest {' '.join([*options, plan.test])}"])
+        _print_lines([f"{title}: pytest {' '.join([*options, plan.test])}"])
         run = _run_pytest(root, [*options, plan.test])
         if _expects_too_much(run.stdout):
             (root / plan.test).write_text(plan.weaker_test, encoding="utf-8")
-            _print(
+            _print_lines(
                 [f"  The agent does not return what the model says, so {plan.test} expects less; expect more in it."]
             )
             run = _run_pytest(root, [*options, plan.test])
         if run.returncode != 0:
-            _print([run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, run.stdout, options)])
+            _print_lines([run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, run.stdout, options)])
             return 1
-        _print([f"  {_pytest_summary_line(run.stdout)}"])
+        _print_lines([f"  {_pytest_summary_line(run.stdout)}"])
     inert = [line for line in run.stdout.splitlines() if ": changed no request in " in line]
-    _print([f"  {line}" for line in inert])
-    _print(["", *_next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
+    _print_lines([f"  {line}" for line in inert])
+    _print_lines(["", *_next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
     return 0
 
 
@@ -221,6 +223,6 @@ def _next_step_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) 
     yield "  4. Break a flag on purpose, and read which one the end of the run names."
 
 
-def _print(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line, flush=True)

@@ -60,10 +60,10 @@ def add_upgrade_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
     )
     parser.add_argument("--dry-run", action="store_true", help="write nothing; list what would be written")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run_upgrade)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_upgrade(arguments: argparse.Namespace) -> int:
     root = find_root().absolute()
     plan = _UpgradePlan()
     recordings = root / _plan_settings(plan, root / "pyproject.toml")
@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with lock_parent_folders(cassettes):
         _plan_cassettes(plan, cassettes, recordings)
         if not arguments.dry_run:
-            _write_all(plan.files)
+            _write_all_files(plan.files)
     if arguments.json:
         print_json(_json_report(plan, root, arguments.dry_run))
     else:
@@ -116,7 +116,7 @@ def _plan_cassettes(plan: _UpgradePlan, cassettes: Sequence[Path], recordings: P
         plan.changes.append((path, "format 1 to 2"))
 
 
-def _write_all(files: Mapping[Path, bytes]) -> None:
+def _write_all_files(files: Mapping[Path, bytes]) -> None:
     """Write all files, or none. Raise `UpgradeError` if one of them cannot be written."""
     before = {path: path.read_bytes() if path.exists() else None for path in files}
     try:
@@ -125,11 +125,11 @@ def _write_all(files: Mapping[Path, bytes]) -> None:
                 write_atomically(path, data)
     except OSError as error:
         for path, old in before.items():
-            _restore(path, old)
+            _restore_file(path, old)
         raise UpgradeError(f"{path}: cannot be written ({error.strerror}), so nothing was changed") from None
 
 
-def _restore(path: Path, old: bytes | None) -> None:
+def _restore_file(path: Path, old: bytes | None) -> None:
     if old is None:
         path.unlink(missing_ok=True)
     elif path.read_bytes() != old:

@@ -37,7 +37,7 @@ def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
     """
     if not folder.is_dir():
         raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
-    return {path: read_state(folder, path) for path in declared_paths(folder, patterns)}
+    return {path: read_file_state(folder, path) for path in declared_paths(folder, patterns)}
 
 
 def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
@@ -45,7 +45,7 @@ def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
     return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
 
 
-def read_state(folder: Path, path: str) -> FileState:
+def read_file_state(folder: Path, path: str) -> FileState:
     """Return the state of one file. Raise `GateError` as `read_manifest` does."""
     return file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
 

@@ -110,7 +110,7 @@ class History:
         return self._decode_file(path, Journal) if path.exists() else None
 
     def write_journal(self, journal: Journal) -> None:
-        """Write the journal. From then on, `recover` can finish the change if it is interrupted."""
+        """Write the journal. The change can be finished from it if it is interrupted."""
         self._write_file(self.folder / _JOURNAL, msgspec.json.encode(journal))
 
     def remove_journal(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_part_files, write_atomically
-from flag_harness.gate.declared.manifest import FileState, changed_paths, read_state, refuse_links
+from flag_harness.gate.declared.manifest import FileState, changed_paths, read_file_state, refuse_links
 from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
 from flag_harness.wording import join_names, quantity
 
@@ -24,7 +24,7 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     return _finish_change(history, prod, journal)
 
 
-def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
+def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callable[[str], None]) -> None:
     """Finish or undo an interrupted change, and report it through `say`. The caller holds the lock.
 
     A change that has replaced no file is undone; any other is finished. Raise `GateRefusalError` if a file is
@@ -93,7 +93,7 @@ def _file_states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
 
 def _file_state_or_none(prod: Path, path: str) -> FileState | None:
     refuse_links(prod, path)
-    return read_state(prod, path) if (prod / path).exists() else None
+    return read_file_state(prod, path) if (prod / path).exists() else None
 
 
 def _refuse_modified_files(prod: Path, journal: Journal, states: Mapping[str, FileState | None]) -> None:

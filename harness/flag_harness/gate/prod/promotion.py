@@ -10,7 +10,11 @@ from flag_harness.gate.approval import ApprovalFile, approvals_of_files
 from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_file, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.history import History, HistoryEntry
-from flag_harness.gate.prod.journalled_change import change_files, describe_interruption, recover
+from flag_harness.gate.prod.journalled_change import (
+    change_files,
+    describe_interruption,
+    finish_or_undo_interrupted_change,
+)
 from flag_harness.gate.rules.approval_rules import judge_approval_rules
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
@@ -85,7 +89,7 @@ def promote(
         _refuse_interrupted_change(prod)
         return _promote_declared_files(prod, source, evidence, dry_run=True)
     with prod.history.lock(who):
-        recover(prod.history, prod.folder, say)
+        finish_or_undo_interrupted_change(prod.history, prod.folder, say)
         return _promote_declared_files(prod, source, evidence, dry_run=False)
 
 
@@ -108,7 +112,7 @@ def roll_back(
         _refuse_interrupted_change(prod)
         return _restore_entry(prod, number, who, reason, dry_run=True, overwrite=overwrite)
     with prod.history.lock(who):
-        recover(prod.history, prod.folder, say)
+        finish_or_undo_interrupted_change(prod.history, prod.folder, say)
         return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
 
 

@@ -109,7 +109,7 @@ class Border:
         if _OWNER in item.stash:
             return
         self.is_test_running = True
-        self.patch()
+        self.patch_libraries()
         owner = item.stash[_OWNER] = Owner(item.nodeid)
         item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))
         item.stash[_ENVIRONMENT].__enter__()
@@ -128,7 +128,7 @@ class Border:
 
     def begin_fixture(self, owner: Owner) -> None:
         """Begin the setup or teardown of a fixture: it owns the requests of code whose owner is unknown."""
-        self.patch()
+        self.patch_libraries()
         owner.is_active = True
         self._active_owners.append(owner)
 
@@ -145,7 +145,7 @@ class Border:
             if is_recording:
                 self.late_work.left_running.append((owner.name, left_running_message(owner.name, left)))
 
-    def patch(self) -> None:
+    def patch_libraries(self) -> None:
         """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
         from flag_harness.transports.interception.intercept import loaded_libraries, route_clients
         from flag_harness.transports.interception.submitted_work import follow_submitted_work
@@ -183,7 +183,7 @@ class Border:
             return self._active_owners[-1]
         return owner
 
-    def check_owner(self, request: Any) -> Owner | None:
+    def owner_of_request(self, request: Any) -> Owner | None:
         """Return the test or fixture that owns a request. Raise `LateRequest` if it has ended."""
         owner = self.responsible_owner()
         if owner is not None and owner.has_ended:
@@ -205,11 +205,11 @@ class Border:
 
     def refuse_late_requests(self, request: Any) -> None:
         """Raise `LateRequest` if the owner of a request has ended. Clients that a fixture makes use this as a layer."""
-        self.check_owner(request)
+        self.owner_of_request(request)
 
     def request_belongs_to(self, owner: Owner, request: Any) -> bool:
         """Return whether the cassette of `owner` must answer a request: `owner` sent it, or the sender is unknown."""
-        return self.check_owner(request) in (None, owner, owner.jobs)
+        return self.owner_of_request(request) in (None, owner, owner.jobs)
 
     def owner_of_test(self, item: pytest.Item) -> Owner:
         """Return the owner of a test's requests. Make one if the test has none yet."""
@@ -220,7 +220,7 @@ class Border:
         """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
         from flag_harness.transports.interception.intercept import is_passing_on_request
 
-        owner = None if is_passing_on_request() else self.check_owner(http_request)
+        owner = None if is_passing_on_request() else self.owner_of_request(http_request)
         if owner is None:
             return None
         try:

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return  # no test runs, and its fixtures have been replaced
     for item in items:
         for mark in item.iter_markers(MARK):
-            _check_mark(item.nodeid, mark)
+            _check_budget_mark(item.nodeid, mark)
             if not set(_CASSETTE_FIXTURES) & {*getattr(item, "fixturenames", ())}:
                 raise pytest.UsageError(
                     f"{item.nodeid}: @pytest.mark.{MARK} counts the requests of the fixture cassette, "
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 )
 
 
-def _check_mark(nodeid: str, mark: pytest.Mark) -> None:
+def _check_budget_mark(nodeid: str, mark: pytest.Mark) -> None:
     where = f"{nodeid}: @pytest.mark.{MARK}"
     if mark.args or not mark.kwargs:
         raise pytest.UsageError(f"{where} takes limits by name ({', '.join(BUDGETS)}): @pytest.mark.{MARK}(cost=0.02)")

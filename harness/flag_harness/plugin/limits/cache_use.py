@@ -28,7 +28,7 @@ def traffic_cache_use(traffic: "CassetteTraffic") -> "CacheUse | None":
     return cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
 
 
-def without_words(row: "RunRow") -> "RunRow":
+def without_changed_text(row: "RunRow") -> "RunRow":
     """Return a row without the words around the changes that broke a prefix, for records that keep no content."""
     if row.cache is None or not row.cache.breaks:
         return row

@@ -93,7 +93,7 @@ def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
     """
     resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
-    if resumer is not None and (why := difference(resumer.header, header, config.rootpath)):
+    if resumer is not None and (why := reason_not_to_resume(resumer.header, header, config.rootpath)):
         raise pytest.UsageError(
             f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
             "--harness-record=FILE"
@@ -106,7 +106,7 @@ def first_start_time(config: pytest.Config) -> str:
     return resumer.header.started_at if resumer is not None else ""
 
 
-def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
+def reason_not_to_resume(old: "RunHeader", new: "RunHeader", root: Path) -> str:
     """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string."""
     for name in _SAME:
         before, now = getattr(old, name), getattr(new, name)

@@ -76,16 +76,16 @@ def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
         yield f"not blamed on flags: {cause}: {_join_first_names([run['nodeid'] for run in group])}"
 
 
-def located_lines(one: LocatedTest) -> Iterator[str]:
+def located_lines(located: LocatedTest) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
-    location = one.location
-    rows = "1 further combination" if one.extra_runs == 1 else f"{one.extra_runs} further combinations"
-    yield f"{location}: {one.test.name} ({rows} ran)"
+    location = located.location
+    rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
+    yield f"{location}: {located.test.name} ({rows} ran)"
     yield f"  Not known: {location.caveat}"
     if location.flaky:
-        yield f"  Flaky, and left out: {_combination_ids_text(one.test, location.flaky)}"
-    yield from (f"  {note}" for note in one.notes)
-    yield f"  To reproduce: {one.command}"
+        yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky)}"
+    yield from (f"  {note}" for note in located.notes)
+    yield f"  To reproduce: {located.command}"
 
 
 def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:

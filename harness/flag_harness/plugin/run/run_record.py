@@ -17,7 +17,7 @@ from flag_harness.plugin.evidence.content import is_evidence_wanted, report_cont
 from flag_harness.plugin.evidence.conversations import attached_conversation
 from flag_harness.plugin.evidence.git_state import git_state
 from flag_harness.plugin.evidence.kept_cassettes import record_path
-from flag_harness.plugin.limits.cache_use import without_words
+from flag_harness.plugin.limits.cache_use import without_changed_text
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
 from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, first_start_time, is_finished, is_resumed
@@ -201,7 +201,7 @@ class RunRecorder:
         return make_record(self._make_header(is_evidence=is_evidence), rows)
 
     def _remove_forbidden_content(self, row: "RunRow") -> "RunRow":
-        return row if report_content(self._config) == "full" else without_words(row)
+        return row if report_content(self._config) == "full" else without_changed_text(row)
 
     def _write_record(self, path: Path, record: "RunRecord") -> None:
         from flag_harness.files import write_atomically

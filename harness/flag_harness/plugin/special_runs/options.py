@@ -19,14 +19,14 @@ def add_locate_option(group: pytest.OptionGroup) -> None:
         nargs="?",
         const=DEFAULT_BUDGET,
         default=None,
-        type=_parse_budget,
+        type=_parse_run_count,
         metavar="N",
         help="after the run, locate the flags that broke each failing test whose matrix leaves combinations out: run "
         f"at most N further combinations of it (default: {DEFAULT_BUDGET}), chosen by bisection",
     )
 
 
-def _parse_budget(text: str) -> int:
+def _parse_run_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a number of combinations; type --harness-locate=45, or put {text!r} before the option"

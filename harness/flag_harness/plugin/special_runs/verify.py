@@ -89,11 +89,11 @@ class Verifier:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the row of the run record and the outcome of the verification to the report."""
         report = yield
-        if report.when == "call" and (one := item.stash.get(VERIFICATION, None)) is not None:
+        if report.when == "call" and (job := item.stash.get(VERIFICATION, None)) is not None:
             outcome = item.stash.get(OUTCOME, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
-            report.flag_harness_sent = len(one.exchanges)  # type: ignore[attr-defined]
-            attach_row(report, self._make_run_row(item, one, outcome))
+            report.flag_harness_sent = len(job.exchanges)  # type: ignore[attr-defined]
+            attach_row(report, self._make_run_row(item, job, outcome))
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
@@ -116,62 +116,62 @@ class Verifier:
             for report in reports:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
-    def _make_run_row(self, item: pytest.Item, one: VerificationJob, outcome: "Outcome") -> "RunRow":
+    def _make_run_row(self, item: pytest.Item, job: VerificationJob, outcome: "Outcome") -> "RunRow":
         from flag_harness.analysis.metrics import combine_metrics, measure_request
 
-        measured = [measure_request(request, response) for request, response in one.exchanges]
+        measured = [measure_request(request, response) for request, response in job.exchanges]
         return traffic_row(
             item,
-            one.combination,
+            job.combination,
             outcome,
             combine_metrics(measured),
-            request_records(one.exchanges, measured, one.filters),
-            answered_by=self._upstream if one.exchanges else None,
+            request_records(job.exchanges, measured, job.filters),
+            answered_by=self._upstream if job.exchanges else None,
         )
 
     def _make_runtest(self, item: pytest.Item) -> Callable[[], None]:
-        def verify() -> None:
-            one = item.stash[VERIFICATION]
-            outcome, lines = self._verify_test(item.nodeid, one)
+        def verify_recording() -> None:
+            job = item.stash[VERIFICATION]
+            outcome, lines = self._verify_test(item.nodeid, job)
             item.stash[OUTCOME] = outcome
             if lines:
                 from flag_harness.cassette.redact.scan import redact_api_keys
 
-                pytest.fail(redact_api_keys(one.filters.filter_text("\n".join(lines))), pytrace=False)
+                pytest.fail(redact_api_keys(job.filters.filter_text("\n".join(lines))), pytrace=False)
 
-        return verify
+        return verify_recording
 
-    def _verify_test(self, nodeid: str, one: VerificationJob) -> tuple[VerifyOutcome, list[str]]:
+    def _verify_test(self, nodeid: str, job: VerificationJob) -> tuple[VerifyOutcome, list[str]]:
         """Return the outcome of a test, and the lines of its message if it did not pass."""
         from flag_harness.cassette import Cassette
 
-        if not one.path.exists():
-            return INCONCLUSIVE, [f"  there is no {one.path}: nothing is recorded that could be verified"]
+        if not job.path.exists():
+            return INCONCLUSIVE, [f"  there is no {job.path}: nothing is recorded that could be verified"]
         try:
-            cassette = Cassette.load(one.path)
-            verdicts = self._verify_interactions(cassette, one)
+            cassette = Cassette.load(job.path)
+            verdicts = self._verify_interactions(cassette, job)
         except HarnessError as error:
             return INCONCLUSIVE, [f"  {error}"]
         lines = list(_result_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
-            origin = f"{one.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
+            origin = f"{job.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
             command = f"pytest {shlex.quote(nodeid)} --record-mode=rewrite --harness-upstream={self._upstream}"
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
-    def _verify_interactions(self, cassette: "Cassette", one: VerificationJob) -> "Mapping[int, DriftResult]":
+    def _verify_interactions(self, cassette: "Cassette", job: VerificationJob) -> "Mapping[int, DriftResult]":
         """Return a verdict for each interaction. Stop if the others cannot be verified either, as without a key."""
         from flag_harness.analysis.drift import DriftResult
 
-        upstream, verdicts = _VerificationClient(self._upstream, one.scenario), dict[int, DriftResult]()
+        upstream, verdicts = _VerificationClient(self._upstream, job.scenario), dict[int, DriftResult]()
         for number, interaction in enumerate(cassette.interactions):
-            verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, one)
+            verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, job)
             if verdicts[number].is_final:
                 break
         return verdicts
 
     def _verify_interaction(
-        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", one: VerificationJob
+        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", job: VerificationJob
     ) -> "DriftResult":
         from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
         from flag_harness.analysis.spending import actual_cost, expected_cost
@@ -186,7 +186,7 @@ class Verifier:
                 inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
             )
         request, response = upstream.send(interaction)
-        one.exchanges.append((request, response))
+        job.exchanges.append((request, response))
         if self._upstream == "live":
             self._budget.add_cost(expected, actual_cost(request, response))
         return compare_answers(interaction.response, response)

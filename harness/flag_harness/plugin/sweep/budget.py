@@ -67,7 +67,7 @@ def _rotate_left(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest
     return [*runs[start:], *runs[:start]]
 
 
-def select_part(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
+def select_troubles(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
     """Return the troubles of a part: all, the first at each point, or the others."""
     if part == ALL:
         return troubles

@@ -77,7 +77,7 @@ def _add_extent_options(group: pytest.OptionGroup) -> None:
         "--harness-sweep-budget",
         metavar="TIME",
         default=None,
-        type=_parse_budget,
+        type=_parse_time_budget,
         help="the time that a sweep over tests may take, such as 60s or 5m: it tries the most informative troubles "
         "first, starts no run after that time, and says what it has not tried",
     )
@@ -90,7 +90,7 @@ def _add_extent_options(group: pytest.OptionGroup) -> None:
     )
 
 
-def _parse_budget(text: str) -> float:
+def _parse_time_budget(text: str) -> float:
     """Return the seconds of a budget such as `60s`, `5m` or `1h`. Raise `ArgumentTypeError` if it is none."""
     found = _DURATION.fullmatch(text.strip())
     seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0

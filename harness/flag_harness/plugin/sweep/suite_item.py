@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled
-from flag_harness.plugin.sweep.budget import ALL, select_part
+from flag_harness.plugin.sweep.budget import ALL, select_troubles
 from flag_harness.plugin.sweep.processes import has_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
@@ -58,30 +58,30 @@ class SuiteSweepItem(pytest.Item):
             pytest.skip(_OUT_OF_BUDGET)
         baseline, result = self.sweep.baseline(self.test)
         if self.kind == BASELINE:
-            self.results = [self.sweep.compare(result)]
+            self.results = [self.sweep.compare_with_baseline(result)]
         elif result.findings:
             pytest.skip("the test fails without any trouble")
         else:
             run = self._run_schedule if self.kind.startswith(SCHEDULE) else self._run_troubles
-            self.results = [self.sweep.compare(one) for one in run(baseline)]
+            self.results = [self.sweep.compare_with_baseline(one) for one in run(baseline)]
         if failed := [one for one in self.results if one.findings]:
             raise NotSurvivedError("\n".join(cause_lines(failed)))
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
-        troubles = select_part(self.part, self._troubles_of_kind(self.kind, baseline))
+        troubles = select_troubles(self.part, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up():
                 self.not_tried = len(troubles) - number
                 return
-            yield self.sweep.result(self.test, trouble, baseline)
+            yield self.sweep.run_under_trouble(self.test, trouble, baseline)
 
     def _count_untried_troubles(self) -> int:
         """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""
         baseline = self.sweep.passed_baseline(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
             return 1
-        return len(select_part(self.part, self._troubles_of_kind(self.kind, baseline)))
+        return len(select_troubles(self.part, self._troubles_of_kind(self.kind, baseline)))
 
     def _troubles_of_kind(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:
@@ -106,7 +106,7 @@ class SuiteSweepItem(pytest.Item):
         results: dict[str, PlayResult] = {}
 
         def run_trouble(trouble: Trouble) -> PlayResult:
-            results[trouble.name] = self.sweep.result(self.test, trouble, baseline)
+            results[trouble.name] = self.sweep.run_under_trouble(self.test, trouble, baseline)
             return results[trouble.name]
 
         if not (found := run_trouble(schedule)).findings:

@@ -115,14 +115,14 @@ class SuiteSweep:
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
-    def result(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
+    def run_under_trouble(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
         """Run a test under a trouble, and judge it."""
         observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode(test))
         if not self._sweep_option(test, "assertions", self._settings.assertions):
             observed = without_assertions(observed)
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
-    def compare(self, result: PlayResult) -> PlayResult:
+    def compare_with_baseline(self, result: PlayResult) -> PlayResult:
         """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 

@@ -61,7 +61,10 @@ class TroubleRunner:
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
         item.stash[PROBE] = probe
         try:
-            with seed_random(), self._tools.use(item.nodeid, tools, is_baseline=baseline is None, probe=probe):
+            with (
+                seed_random(),
+                self._tools.replace_tools(item.nodeid, tools, is_baseline=baseline is None, probe=probe),
+            ):
                 reports = self._runner.run_item(item, None)
         finally:
             del item.stash[PROBE], item.runtest

@@ -36,9 +36,9 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
     from flag_harness.matrix import Combination
-    from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
+    from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 
-    register_parts(request.config)  # a test may request this fixture only while it runs
+    register_plugin_parts(request.config)  # a test may request this fixture only while it runs
     declared = declared_flags(request.config)
     parameter = getattr(request, "param", None)
     combination = parameter if isinstance(parameter, Combination) else pinned_combination(request.node, declared)

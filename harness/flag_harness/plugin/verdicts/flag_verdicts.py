@@ -166,7 +166,7 @@ class FlagJudge:
         ]
 
     def _is_needed_by_open_change(self, combination: "Combination") -> bool:
-        return not self._served[_key(combination)].isdisjoint(self._open)
+        return not self._served[_combination_key(combination)].isdisjoint(self._open)
 
     def _rows_of_change(self, change: "FlagChange") -> "Sequence[RunRow]":
         from flag_harness.analysis.verdict.evidence import rows_of_both_arms
@@ -182,7 +182,7 @@ class FlagJudge:
 
 def _changes_by_combination(combinations: "Iterable[Combination]", changes: "Sequence[FlagChange]") -> "_ServedChanges":
     """Return the changes that each combination is an arm of, if the other arm runs too."""
-    known = {_key(one): one for one in combinations}
+    known = {_combination_key(one): one for one in combinations}
     served: _ServedChanges = {key: set() for key in known}
     for (names, row), one in known.items():
         for change in changes:
@@ -199,7 +199,7 @@ def _changes_by_combination(combinations: "Iterable[Combination]", changes: "Seq
     return served
 
 
-def _key(combination: "Combination") -> "_CombinationKey":
+def _combination_key(combination: "Combination") -> "_CombinationKey":
     """Return the names of a combination's flags and the indices of their values, which are faster to hash."""
     return tuple(flag.name for flag in combination.flags), combination.row
 

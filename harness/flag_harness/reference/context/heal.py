@@ -66,7 +66,7 @@ class _Repair:
             _with_content(message, self._remove_invalid_blocks(message, f"message {n}"))
             for n, message in enumerate(messages)
         ]
-        return self._pair_results(self._join_turns(self._drop_empty(whole)))
+        return self._pair_results(self._join_turns(self._drop_empty_messages(whole)))
 
     def _remove_invalid_blocks(self, message: Message, where: str) -> Any:
         """Return a message's content without blocks that the API would refuse in any conversation."""
@@ -110,7 +110,7 @@ class _Repair:
         self.seen.add(block["id"])
         return None
 
-    def _drop_empty(self, messages: Iterable[Message]) -> list[Message]:
+    def _drop_empty_messages(self, messages: Iterable[Message]) -> list[Message]:
         """Drop empty messages, and assistant messages before the user's first one."""
         kept: list[Message] = []
         for message in messages:

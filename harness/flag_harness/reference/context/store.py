@@ -96,8 +96,8 @@ def load_context(path: Path) -> Context:
     try:
         document = json.loads(
             read_regular_file(path, MAX_CONTEXT_BYTES).decode("utf-8-sig"),
-            parse_float=_parse_finite,
-            parse_constant=_parse_finite,
+            parse_float=_parse_finite_number,
+            parse_constant=_parse_finite_number,
         )
     except OSError as error:
         raise ContextError(f"{path}: cannot be read: {error.strerror}; check the path") from None
@@ -184,7 +184,7 @@ def _check_schema(schema: Schema, value: Any, source: str, at: str = "") -> None
         raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_NEXT}") from None
 
 
-def _parse_finite(text: str) -> float:
+def _parse_finite_number(text: str) -> float:
     """Parse a number. Raise `ValueError` for NaN, Infinity and 1e999, which Python would accept."""
     number = float(text)
     if not math.isfinite(number):

@@ -8,7 +8,7 @@ from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import Failure, failure_of_answer, failure_of_request
 from flag_harness.reference.request.request import PreparedRequest
-from flag_harness.reference.request.stream import Assembler, ModelAnswer, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import AnswerAssembler, ModelAnswer, answer_deltas, answer_from_message
 from flag_harness.reference.request.watchdog import Watchdog
 from flag_harness.wire.usage import Usage
 
@@ -29,7 +29,7 @@ class AttemptError(Exception):
         self.failure, self.started, self.usage = failure, started, usage
 
 
-class Attempt:
+class RequestAttempt:
     """One request and its answer. A stream breaks if it sends only pings for `silence` seconds.
 
     `answer` is set once `events` is exhausted; `first_token` and `duration` are seconds since the request was sent.
@@ -38,7 +38,7 @@ class Attempt:
     def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, silence: float) -> None:
         self._client, self._prepared, self._clock, self._silence = client, prepared, clock, silence
         self._sent = clock.now()
-        self._assembler = Assembler()
+        self._assembler = AnswerAssembler()
         self.answer: ModelAnswer
         self.first_token: float | None = None
         self.duration = 0.0

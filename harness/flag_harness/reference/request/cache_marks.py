@@ -26,11 +26,11 @@ def mark_latest_turns(messages: Sequence[Mapping[str, Any]], most: int) -> list[
     """
     copies = [{**message, "content": _strip_content_marks(message["content"])} for message in messages]
     for message in [copy for copy in copies if copy["role"] == "user"][::-1][:most]:
-        message["content"] = _mark_end(message["content"])
+        message["content"] = _mark_last_block_of_content(message["content"])
     return copies
 
 
-def _mark_end(content: Any) -> Any:
+def _mark_last_block_of_content(content: Any) -> Any:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index in reversed(range(len(blocks))):
         if _can_be_marked(blocks[index]):

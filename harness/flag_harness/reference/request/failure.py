@@ -89,7 +89,7 @@ def failure_of_request(error: Exception) -> Failure:
     if _is_connection_error(error):
         cause = error.__cause__ or error
         return Failure("connection", _describe_error("no answer from the API", cause), "policy")
-    if _is_garbled(error):
+    if _is_parsing_error(error):
         return Failure("broken_answer", _describe_error("the answer cannot be read", error), "once")
     if isinstance(error, (TypeError, ValueError)):
         words = _shorten_to_line(str(error))
@@ -172,7 +172,7 @@ def _is_connection_error(error: Exception) -> bool:
     return any(kind.__name__ == "APIConnectionError" or kind.__module__.startswith(_HTTP_LIBRARIES) for kind in kinds)
 
 
-def _is_garbled(error: Exception) -> bool:
+def _is_parsing_error(error: Exception) -> bool:
     """Return whether an error means that an answer could not be parsed."""
     if isinstance(error, (BrokenAnswerError, UnicodeError, AssertionError)):
         return True

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from flag_harness.reference.events import BlockDropped, Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
 from flag_harness.reference.logs import log_event
-from flag_harness.reference.request.attempt import Attempt, AttemptError
+from flag_harness.reference.request.attempt import AttemptError, RequestAttempt
 from flag_harness.reference.request.failure import Failure, TurnError
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
@@ -39,7 +39,7 @@ class ReliableRequest:
         attempts = RetryState(self._session.policy, clock.now())
         while True:
             prepared = self._prepare_and_log_request()
-            attempt = Attempt(self._session.client, prepared, clock, self._session.policy.silence)
+            attempt = RequestAttempt(self._session.client, prepared, clock, self._session.policy.silence)
             try:
                 async with aclosing(attempt.events()) as deltas:
                     async for delta in deltas:
@@ -83,7 +83,7 @@ class ReliableRequest:
         )
         return prepared
 
-    def _record_answer(self, attempt: Attempt) -> RequestUsage:
+    def _record_answer(self, attempt: RequestAttempt) -> RequestUsage:
         """Store the answer and log its usage; the caller adds the answer to the context."""
         self.answer = attempt.answer
         usage, total = attempt.answer.usage, self._session.context.usage + attempt.answer.usage

@@ -69,7 +69,7 @@ def answer_deltas(answer: ModelAnswer, at: float) -> Iterator[Delta]:
             yield ThinkingDelta(at, block["thinking"])
 
 
-class Assembler:
+class AnswerAssembler:
     """Builds an answer from the SDK's raw events, and checks that they come in a valid order.
 
     `usage` is the cost so far. Unknown events, blocks and deltas are accepted. Events that the grammar forbids raise
@@ -129,16 +129,16 @@ class Assembler:
         if delta.type in _DELTAS:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
-            self._raise_unless_fitting("input" in block, delta, block)
+            self._require_fitting_delta("input" in block, delta, block)
             self._input.append(delta.partial_json)
         elif delta.type == "citations_delta":
-            self._raise_unless_fitting(block["type"] == "text", delta, block)
+            self._require_fitting_delta(block["type"] == "text", delta, block)
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
         owner, source, target = _DELTAS[delta.type]
-        self._raise_unless_fitting(block["type"] == owner, delta, block)
+        self._require_fitting_delta(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
         if target not in _SHOWN:
@@ -193,7 +193,7 @@ class Assembler:
         return self._open
 
     @staticmethod
-    def _raise_unless_fitting(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+    def _require_fitting_delta(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
         if not fits:
             raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
 

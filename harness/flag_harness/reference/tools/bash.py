@@ -140,7 +140,7 @@ class Bash:
             process = starting.result()
             finished, _ = await asyncio.wait({process.exited}, timeout=self._timeout)
         finally:
-            await _kill(starting)
+            await _kill_once_started(starting)
         if not finished:
             raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{process.text()}")
         return _format_result(process.text(), process.returncode)
@@ -157,7 +157,7 @@ class Bash:
         )
 
 
-async def _kill(starting: "asyncio.Future[ConfinedProcess]") -> None:
+async def _kill_once_started(starting: "asyncio.Future[ConfinedProcess]") -> None:
     """Kill a process once it has started."""
     await asyncio.wait({starting})
     if not starting.exception():

@@ -134,11 +134,11 @@ class _OutputBuffer:
         if not self._left_out:
             return bytes(self._head + self._tail).decode("utf-8", "replace")
         head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
-        tail = bytes(self._tail[_character_start(self._tail) :]).decode("utf-8", "replace")
+        tail = bytes(self._tail[_first_character_start(self._tail) :]).decode("utf-8", "replace")
         return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
 
 
-def _character_start(data: bytes | bytearray) -> int:
+def _first_character_start(data: bytes | bytearray) -> int:
     """Return the index at which the first complete UTF-8 character starts."""
     continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
     return next(continuing, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flag_harness.cassette import Cassette
 from flag_harness.errors import require_extra
 from flag_harness.faults import parse_fault
-from flag_harness.reference.ui.chat.upstreams import check_key
+from flag_harness.reference.ui.chat.upstreams import require_api_key
 from flag_harness.reference.ui.options import UiOptions
 
 SCRIPT = Path(__file__).with_name("script") / "streamlit_app.py"
@@ -65,7 +65,7 @@ def check_upstream(options: UiOptions) -> None:
     for fault in options.faults:
         parse_fault(fault)
     if options.upstream == "live":
-        check_key()
+        require_api_key()
     elif options.upstream == "cassette":
         Cassette.load(Path(options.file))
     elif options.file:

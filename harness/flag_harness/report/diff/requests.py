@@ -72,7 +72,9 @@ def _request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
 def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
     """Return what changed in a body, or an empty string if only ids that the API generated did."""
     if before.outline and after.outline:
-        return ", ".join(f"{path}: {_before_and_after(was, now)}" for path, was, now in _outline_changes(before, after))
+        return ", ".join(
+            f"{path}: {_before_and_after_text(was, now)}" for path, was, now in _outline_changes(before, after)
+        )
     model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
     return f"body changed{model}"
 
@@ -90,5 +92,5 @@ def _value_text(value: Any) -> str:
     return HIDDEN if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
 
 
-def _before_and_after(before: str, after: str) -> str:
+def _before_and_after_text(before: str, after: str) -> str:
     return "changed" if before == after == HIDDEN else f"{before} → {after}"

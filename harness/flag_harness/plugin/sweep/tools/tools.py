@@ -64,18 +64,18 @@ class SweptTools:
         self._functions = FunctionReplacer({tool: self._wrap(tool) for tool in tools}, root)
 
     @contextmanager
-    def use(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
+    def replace_tools(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
         """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`. `probe` observes them."""
         self._functions.replace_everywhere()
         self._has_stubs, self._probe = mode == STUB, probe
         try:
-            with self._record(nodeid, is_baseline) if mode == RECORD else nullcontext():
+            with self._record_or_return_results(nodeid, is_baseline) if mode == RECORD else nullcontext():
                 yield
         finally:
             self._recording, self._has_stubs, self._probe = None, False, None
 
     @contextmanager
-    def _record(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
+    def _record_or_return_results(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
         """In the context, record the results of a test's tools and the answers to their requests, or return them."""
         recording = Recording() if is_baseline else self._recordings[nodeid]
         recording.is_baseline = is_baseline

@@ -70,12 +70,12 @@ class ExchangeFiles:
         headers = select_request_headers(request.headers)
         sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
         path.write_text(
-            _line({"turn": _turn_of_body(request.body), "sent_at": sent_at}) + _line(sent), encoding="utf-8"
+            _json_line({"turn": _turn_of_body(request.body), "sent_at": sent_at}) + _json_line(sent), encoding="utf-8"
         )
 
         def keep(piece: Piece) -> Iterable[Piece]:
             with path.open("a", encoding="utf-8") as file:
-                file.write(_line(_piece_values(piece, request.url)))
+                file.write(_json_line(_piece_values(piece, request.url)))
             return (piece,)
 
         return keep
@@ -86,14 +86,14 @@ class ExchangeFiles:
         """
         found: dict[int, list[int]] = {}
         for number in self._numbers():
-            lines = self._lines(number, 1)
+            lines = self._read_lines(number, 1)
             if lines and isinstance(lines[0].get("turn"), int):
                 found.setdefault(lines[0]["turn"], []).append(number)
         return found
 
     def load(self, number: int) -> RawExchange | None:
         """Return the exchange with this number, or None if there is no such file."""
-        lines = self._lines(number)
+        lines = self._read_lines(number)
         if len(lines) < _REQUEST_LINES:
             return None
         request, pieces = lines[1], lines[_REQUEST_LINES:]
@@ -103,10 +103,10 @@ class ExchangeFiles:
         sent_at = datetime.fromtimestamp(lines[0].get("sent_at", 0), UTC)
         return RawExchange(
             sent_at.isoformat(sep=" ", timespec="milliseconds"),
-            "\n".join((target, *_header_lines(request["headers"]), "", _readable(request["body"]))),
+            "\n".join((target, *_header_lines(request["headers"]), "", _readable_text(request["body"]))),
             "" if head is None else "\n".join((f"HTTP {head['status']}", *_header_lines(head["headers"]))),
-            _readable(body),
-            _ending(pieces),
+            _readable_text(body),
+            _ending_text(pieces),
         )
 
     def _numbers(self) -> list[int]:
@@ -116,7 +116,7 @@ class ExchangeFiles:
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:04}.jsonl"
 
-    def _lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
+    def _read_lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
         """Return the values in a file, without an incomplete last line; an empty list if it cannot be read."""
         try:
             with self._path(number).open(encoding="utf-8") as file:
@@ -154,7 +154,7 @@ def _piece_values(piece: Piece, url: str) -> dict[str, Any]:
             return {"at": piece.at, "ending": "complete"}
 
 
-def _ending(pieces: Sequence[Mapping[str, Any]]) -> str:
+def _ending_text(pieces: Sequence[Mapping[str, Any]]) -> str:
     if not pieces:
         return "no response arrived"
     last = pieces[-1]
@@ -169,12 +169,12 @@ def _decode(data: bytes) -> str:
     return data.decode(*_ENCODING)
 
 
-def _readable(text: str) -> str:
+def _readable_text(text: str) -> str:
     """Return a text in which bytes that are not UTF-8 are replacement characters."""
     return text.encode(*_ENCODING).decode("utf-8", "replace")
 
 
-def _line(values: Mapping[str, Any]) -> str:
+def _json_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":")) + "\n"
 
 

@@ -29,14 +29,14 @@ def make_client(options: UiOptions, seed: str, *layers: "Layer") -> "AsyncAnthro
     from anthropic import AsyncAnthropic
 
     if options.upstream == "live":
-        check_key()
+        require_api_key()
         return AsyncAnthropic(http_client=live_async_http_client(*layers))
     faults = map(parse_fault, options.faults)
     http_client = async_http_client(_make_upstream(options, seed), *layers, *faults, pace=1)
     return AsyncAnthropic(api_key="unused", base_url="https://api.anthropic.com", http_client=http_client)
 
 
-def check_key() -> None:
+def require_api_key() -> None:
     """Raise `HarnessError` if the environment has no key for the live API."""
     if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
         raise HarnessError(_NO_KEY)

@@ -41,10 +41,10 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
 def _show_parts(exchange: RawExchange) -> None:
     head, _, body = exchange.request.partition("\n\n")
     st.text(f"Sent at {exchange.sent_at}")
-    _show_code([head, _indent(body)])
+    _show_code([head, _indent_json(body)])
     st.subheader("Response")
     st.text(plain_text(exchange.ending))
-    _show_code([exchange.head, _indent(exchange.body)])
+    _show_code([exchange.head, _indent_json(exchange.body)])
 
 
 def _show_code(texts: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def _show_code(texts: Sequence[str]) -> None:
             st.text(f"These are the first {MOST_CHARACTERS:,} of {len(text):,} characters. Download all of them below.")
 
 
-def _indent(text: str) -> str:
+def _indent_json(text: str) -> str:
     """Return JSON with one value a line; other texts as they are."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)

@@ -13,7 +13,7 @@ from flag_harness.reference.ui.page.address import SESSION
 from flag_harness.reference.ui.page.exchange_view import exchange_in_address, show_exchange
 from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.sidebar import show_sidebar
-from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
+from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_container_keys, show_turn
 
 IDLE_POLL_SECONDS = 5.0
 """The time between two checks of an idle page for turns that another tab has started."""
@@ -26,7 +26,7 @@ def show_page(options: UiOptions) -> None:
     """Show the session in the page's address, or a new one. If a turn is running, follow it."""
     st.set_page_config(page_title="flag-harness", layout="centered")
     st.html(STYLE)
-    reset_keys()
+    reset_container_keys()
     try:
         chats = chat_directory(options.to_argument())
         session = _session_id()

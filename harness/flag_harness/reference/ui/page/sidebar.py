@@ -17,9 +17,9 @@ from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.switches import (
     FlagSwitch,
     current_value,
+    environ_with_values,
     flag_switches,
     recorded_changes,
-    with_values,
 )
 
 
@@ -50,7 +50,7 @@ def _show_switches(chat: Chat) -> dict[str, str]:
         setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
     has_tools = st.toggle("tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES)
-    return with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
+    return environ_with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
 
 
 def _show_switch(switch: FlagSwitch, environ: Mapping[str, str]) -> Any:

@@ -66,7 +66,9 @@ def current_value(flag: Flag, environ: Mapping[str, str]) -> Any:
         return flag.default
 
 
-def with_values(environ: Mapping[str, str], values: Mapping[Flag, Any], numbers: Mapping[str, str]) -> dict[str, str]:
+def environ_with_values(
+    environ: Mapping[str, str], values: Mapping[Flag, Any], numbers: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment with these values of flags, and these other variables; an empty text unsets one."""
     texts = {flag.env: flag.variable_text(value) for flag, value in values.items()}
     changed = {**environ, **numbers, **{name: text for name, text in texts.items() if text is not None}}

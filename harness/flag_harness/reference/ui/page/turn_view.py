@@ -41,7 +41,7 @@ class TurnDrawing:
             with st.chat_message("user"):
                 st.text(block_text(plain_text(prompt)))
         self._place = st.chat_message("assistant")
-        self._column = self._place.container(key=_new_key("answer"))
+        self._column = self._place.container(key=_new_container_key("answer"))
         self._slots: list[DeltaGenerator] = []
         self._drawn: list[Piece] = []
         self.below = self._place.empty()
@@ -106,10 +106,12 @@ def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
         case TextPiece(discarded=False):
             slot.text(block_text(piece.text))
         case TextPiece():
-            slot.container(key=_new_key("discarded")).text(block_text(piece.text))
+            slot.container(key=_new_container_key("discarded")).text(block_text(piece.text))
         case FoldedPiece():
             folded = slot.expander(piece.label)
-            (folded.container(key=_new_key("discarded")) if piece.discarded else folded).text(block_text(piece.text))
+            (folded.container(key=_new_container_key("discarded")) if piece.discarded else folded).text(
+                block_text(piece.text)
+            )
         case ToolPiece():
             _draw_tool(slot.container(border=True), piece)
         case _:
@@ -126,12 +128,12 @@ def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
     card.code(piece.result, language=None, wrap_lines=True)
 
 
-def reset_keys() -> None:
+def reset_container_keys() -> None:
     """Start a new run of the script, whose containers get the same keys as those of the last run."""
     st.session_state[_KEYS] = 0
 
 
-def _new_key(kind: str) -> str:
+def _new_container_key(kind: str) -> str:
     """Return a key that no other container of this run of the script has."""
     st.session_state[_KEYS] += 1
     return f"{kind}-{st.session_state[_KEYS]}"
