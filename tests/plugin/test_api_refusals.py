@@ -35,3 +35,39 @@ def test_a_miss_says_that_the_api_would_refuse_the_request(pytester: pytest.Pyte
     pytester.makepyfile(test_it=TEST)
     run = pytester.runpytest_inprocess("-k", "refused")
     run.stdout.fnmatch_lines(["The API would refuse this request (as the simulator does): temperature: range: 0..1"])
+
+
+MARKED = """
+import os
+
+import anthropic
+import pytest
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+@pytest.mark.flag_matrix
+def test_ask(cassette):
+    client = anthropic.Anthropic(api_key="x", max_retries=0)
+    blocks = [{"type": "text", "text": str(n), **(MARK if os.environ.get("CACHED") else {})} for n in range(4)]
+    if os.environ.get("GROUPED"):
+        blocks.append({"type": "text", "text": "groups"})
+    client.messages.create(
+        model="claude-haiku-4-5", max_tokens=10, messages=[{"role": "user", "content": blocks}]
+    )
+"""
+
+
+def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester: pytest.Pytester) -> None:
+    """Its message is shown in full and in the summary, although another miss has the same differences."""
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\ngrouped = "GROUPED"\ncached = "CACHED"\n')
+    pytester.makepyfile(test_it=MARKED)
+    options = ("-p", "no:randomly", "-p", "no:asyncio")
+    pytester.runpytest_inprocess("--record-mode=once", "--harness-upstream=simulator", *options)
+    pytester.makepyfile(test_it=MARKED.replace('"groups"}', '"groups", **MARK}'))
+    run = pytester.runpytest_inprocess(*options)
+    run.assert_outcomes(passed=2, failed=2)
+    lines = run.outlines
+    refused = "The API would refuse this request (as the simulator does): A maximum of 4 blocks"
+    assert 2 == len([line for line in lines if line.strip().startswith(refused)])
+    assert 2 == len([line for line in lines if line.startswith("1 test: `messages[0].content[4].cache_control`")])
+    run.stdout.no_fnmatch_line("*(as in *")

@@ -18,6 +18,7 @@ from flag_harness.wire.timeline import Request
 
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
+API_REFUSES = "The API would refuse this request (as the simulator does)"
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
 """The most unplayed requests among which the nearest is sought, beginning with the test's own.
@@ -44,7 +45,8 @@ class Miss:
 
     `message` is the whole report, with a line for each difference. `reason` explains a miss that is not due to a
     difference. `normalise` holds lines for `pyproject.toml` that make matching ignore the differing ids, dates, paths,
-    numbers or orders; it is empty if there are none.
+    numbers or orders; it is empty if there are none. `api_refusal` is the message with which the API would refuse the
+    request, or empty.
     """
 
     sent: Interaction
@@ -53,6 +55,7 @@ class Miss:
     message: str
     reason: str = ""
     normalise: tuple[str, ...] = ()
+    api_refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,10 @@ class MissReporter:
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
         normalise = normalise_lines(filter(None, map(variable_part, found)))
         advice = (NORMALISE_ADVICE, *(f"  {line}" for line in normalise)) if normalise else ()
-        refusal = self._refusal_lines(sent, index)
-        message = "\n".join([first, *lines, *refusal, *advice, *self._record_command_lines()])
-        return Miss(sent, index, tuple(found), message, reason, normalise)
+        refusal = self._api_refusal(sent, index)
+        refusal_lines = [f"{API_REFUSES}: {refusal}"] if refusal else []
+        message = "\n".join([first, *lines, *refusal_lines, *advice, *self._record_command_lines()])
+        return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
         """Yield lines that name the nearest interaction and list the differences."""
@@ -137,13 +141,13 @@ class MissReporter:
         if (omitted := len(found) - MAX_SHOWN_DIFFERENCES) > 0:
             yield f"  ... and {omitted} more"
 
-    def _refusal_lines(self, sent: Interaction, nearest: int | None) -> list[str]:
-        """Return a line if the API would refuse the request; empty if it would refuse the nearest recorded one, too."""
+    def _api_refusal(self, sent: Interaction, nearest: int | None) -> str:
+        """Return the API's message if it would refuse the request, but not the nearest recorded one; or empty."""
         if len(sent.request.body) > MAX_CHECKED_BYTES or (message := self.find_refusal(sent.request)) is None:
-            return []
+            return ""
         if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
-            return []  # the simulator does not know all that the API accepts
-        return [f"The API would refuse this request (as the simulator does): {message}"]
+            return ""  # the simulator does not know all that the API accepts
+        return message
 
     def _record_command_lines(self) -> list[str]:
         return [f"To record it: {self.record}"] if self.record else []

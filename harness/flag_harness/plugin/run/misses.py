@@ -1,7 +1,8 @@
 """Group the misses of a run (requests that a cassette does not hold) by their cause.
 
 If one changed word in a shared prompt makes many tests miss, the first failure is shown in full and the others in one
-line each; the summary names the cause once, with the tests that it affects.
+line each; the summary names the cause once, with the tests that it affects. A miss that the API would refuse is always
+shown in full.
 """
 
 import os
@@ -47,6 +48,7 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
             "normalise": [],
             "is_masked": True,
             "differences": list(map(traffic.mask, row["differences"])),
+            "api_refusal": traffic.mask(row["api_refusal"]),
         }
         for row in rows
     ]
@@ -66,6 +68,7 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
         "changes": [change.to_row() for change in changes],
         "refusal": "; ".join(change.refusal for change in changes if change.refusal),
+        "api_refusal": miss.api_refusal,
         "normalise": list(miss.normalise),
         "played": list(traffic.played),
         "is_masked": False,
@@ -123,7 +126,7 @@ class MissCollector:
         import msgspec
 
         rows: list[MissRow] = msgspec.json.decode(text)
-        known = all(miss_cause(row) in self._causes for row in rows)
+        known = all(miss_cause(row) in self._causes and not row["api_refusal"] for row in rows)
         if known and rows[0]["is_only_cause"]:
             row, first = rows[0], self._causes[miss_cause(rows[0])][0]
             report.longrepr = (
@@ -141,7 +144,7 @@ class MissCollector:
             for line in miss_lines(group):
                 terminalreporter.write_line(line)
         if any(
-            not row["refusal"] and row["changes"] and not row["normalise"]
+            not (row["refusal"] or row["api_refusal"]) and row["changes"] and not row["normalise"]
             for group in self._causes.values()
             for row in group
         ):
@@ -166,8 +169,8 @@ class MissCollector:
 
 
 def miss_cause(row: MissRow) -> tuple[str, ...]:
-    """Return the key of a miss's cause: its sorted differences. Misses with equal keys have the same cause."""
-    return tuple(sorted(row["differences"]))
+    """Return the key of a miss's cause: why the API would refuse the request, or empty; and the sorted differences."""
+    return row["api_refusal"], *sorted(row["differences"])
 
 
 def describe_changes(row: MissRow) -> str:
@@ -179,12 +182,16 @@ def describe_changes(row: MissRow) -> str:
 
 def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
+    from flag_harness.cassette.match.miss import API_REFUSES
+
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
     yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes(rows[0])}"
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
-    if any(row["is_recorded"] for row in rows):
+    if rows[0]["api_refusal"]:
+        yield f"  {API_REFUSES}: {rows[0]['api_refusal']}"
+    elif any(row["is_recorded"] for row in rows):
         yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
     else:
         yield f"  To record them: pytest --record-mode=once --harness-upstream={rows[0]['upstream']}"
