@@ -73,3 +73,15 @@ def test_a_mark_without_one_name_is_one_line_with_an_example(repository: pytest.
     said = _failure(repository, mark)
     assert "the mark scenario takes one name; write @pytest.mark.scenario('" in said
     assert said.endswith(".toml")
+
+
+def test_a_missing_scenario_is_not_blamed_on_flags(repository: pytest.Pytester) -> None:
+    """Every combination fails for it."""
+    repository.makepyprojecttoml('[tool.flag-harness.flags]\nbrief = "BRIEF"\n')
+    marks = '@pytest.mark.flag_matrix\n@pytest.mark.scenario("refunds")'
+    repository.makepyfile(test_ask=f"import pytest\n{marks}\ndef test_ask(cassette): pass\n")
+    run = repository.runpytest_inprocess("-p", "no:asyncio", "-p", "no:randomly", *RECORD)
+    run.assert_outcomes(errors=2)
+    line = "not blamed on flags: no usable scenario: test_ask.py::test_ask[brief], test_ask.py::test_ask[off]"
+    assert line in run.outlines
+    assert [] == [line for line in run.outlines if "fails" in line]

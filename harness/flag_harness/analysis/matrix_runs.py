@@ -35,6 +35,7 @@ class MatrixRun(TypedDict):
 NO_CASSETTE = "it uses no cassette"
 """The value of `MatrixRun.left_out` if the run came to no cassette, such as after a failed setup."""
 UNRECORDED = "not recorded"
+NO_SCENARIO = "no usable scenario"
 SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"

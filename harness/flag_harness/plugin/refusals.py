@@ -30,6 +30,10 @@ class CostFailure(Refusal, _Failure):
     """A request of the test would have exceeded `--harness-max-cost`."""
 
 
+class ScenarioFailure(_Failure):
+    """The scenario of the test does not exist or cannot be read, so that the test did not run."""
+
+
 class FixtureFailure(Refusal, _Failure):
     """The requests of a wide-scope fixture have problems, which its setup or teardown reports."""
 

@@ -8,6 +8,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     NO_CASSETTE,
+    NO_SCENARIO,
     SKIPPED,
     UNEXPECTED_PASS,
     UNRECORDED,
@@ -20,6 +21,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
+from flag_harness.plugin.refusals import ScenarioFailure
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 from flag_harness.plugin.test.faults import active_faults
@@ -56,7 +58,7 @@ class FlagEffects:
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
         is_result = report.when == "call" or (report.when == "setup" and not report.passed)
         if is_result and is_row and not repetition_of(item) and not is_judged:
-            setattr(report, _ATTRIBUTE, _matrix_run(item, report))
+            setattr(report, _ATTRIBUTE, _matrix_run(item, report, call.excinfo))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -151,7 +153,9 @@ class FlagEffects:
         return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
 
-def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
+def _matrix_run(
+    item: pytest.Item, report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None
+) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
     from flag_harness.analysis.effects.flag_runs import sent_requests
     from flag_harness.cassette.interaction import storable_request
@@ -174,11 +178,13 @@ def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
             for request in sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
-        "other_cause": _cause_other_than_flags(report, traffic),
+        "other_cause": _cause_other_than_flags(report, traffic, error),
     }
 
 
-def _cause_other_than_flags(report: pytest.TestReport, traffic: "CassetteTraffic | None") -> str:
+def _cause_other_than_flags(
+    report: pytest.TestReport, traffic: "CassetteTraffic | None", error: pytest.ExceptionInfo[BaseException] | None
+) -> str:
     """Return what other than the flags explains the outcome of a run, or an empty string."""
     if hasattr(report, "wasxfail"):
         return EXPECTED_FAILURE if report.skipped else ""
@@ -186,6 +192,8 @@ def _cause_other_than_flags(report: pytest.TestReport, traffic: "CassetteTraffic
         return SKIPPED
     if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
+    if error is not None and isinstance(error.value, ScenarioFailure):
+        return NO_SCENARIO
     is_unrecorded = traffic is not None and traffic.misses and traffic.plan.cassette is None
     return UNRECORDED if report.failed and is_unrecorded else ""
 

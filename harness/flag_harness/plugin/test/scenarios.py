@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.clock import Clock
 from flag_harness.errors import ScenarioError
+from flag_harness.plugin.refusals import ScenarioFailure
 from flag_harness.wire.timeline import Request
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def make_simulator(
     try:
         return simulate(scenario, clock=clock, draws=draws, arm=arm, edit_turn=edit_turn)
     except ScenarioError as error:
-        raise pytest.fail.Exception(_scenario_error_message(scenario, error), pytrace=False) from None
+        raise ScenarioFailure(_scenario_error_message(scenario, error)) from None
 
 
 def find_api_refusal(request: Request) -> str | None:
