@@ -53,13 +53,27 @@ def test_a_quiet_run_names_no_cassettes(pytester: pytest.Pytester) -> None:
     run.stdout.no_fnmatch_line("recorded: *")
 
 
-def test_a_test_that_failed_names_no_cassette(pytester: pytest.Pytester) -> None:
-    """Nothing was written for it."""
-    pytester.makepyfile(test_it=TEST.replace("    ask()\n", "    ask()\n    assert n == 1\n"))
-    run = pytester.runpytest_subprocess(*RECORD)
-    run.assert_outcomes(passed=1, failed=5)
+def test_the_cassettes_of_failed_tests_are_counted_as_not_written(pytester: pytest.Pytester) -> None:
+    """A teardown that fails counts, too; a skipped test does not."""
+    test = TEST.replace("    ask()\n", "    ask()\n    if n == 5: pytest.skip()\n    assert n in (1, 4)\n")
+    pytester.makepyfile(test_it=test)
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def closed(request):
+            yield
+            assert "[4]" not in request.node.name
+        """
+    )
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", *RECORD)
+    run.assert_outcomes(passed=2, failed=3, errors=1, skipped=1)
     run.stdout.fnmatch_lines(
-        [f"recorded: wrote 2 cassettes: {FOLDER}/fixture-greeting.json, {FOLDER}/test_ask[[]n=1[]].json"]
+        [
+            f"recorded: wrote 2 cassettes: {FOLDER}/fixture-greeting.json, {FOLDER}/test_ask[[]n=1[]].json",
+            "recorded: 4 cassettes not written, as their tests failed",
+        ]
     )
 
 
@@ -68,6 +82,11 @@ def test_a_cassette_that_cannot_be_written_is_named(pytester: pytest.Pytester) -
     pytester.makepyprojecttoml("[tool.flag-harness]\n")
     pytester.makepyfile(test_it=TEST.replace("range(6)", "range(1)"))
     (pytester.path / "recordings").write_text("")
-    run = pytester.runpytest_inprocess("-p", "no:asyncio", "--record-mode=rewrite", "--harness-upstream=simulator")
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", "-v", *RECORD)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
-    run.stdout.fnmatch_lines(["*.json was not written: *; what was there before is untouched.*"])
+    run.stdout.fnmatch_lines(
+        [
+            "*.json was not written: *; what was there before is untouched.*",
+            f"recorded: 1 cassette not written, as its test failed: {FOLDER}/test_ask[[]n=0[]].json",
+        ]
+    )

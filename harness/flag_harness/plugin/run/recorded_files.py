@@ -1,4 +1,4 @@
-"""Say at the end of a run which cassettes it wrote, including those of workers."""
+"""Say at the end of a run which cassettes it wrote and which it did not, including those of workers."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,34 +12,41 @@ if TYPE_CHECKING:
 SHOWN = 5
 """The number of files that are named without `-v`; the others are counted."""
 _ATTRIBUTE = "flag_harness_files"
-"""The attribute of a report that holds paths, each with whether that file was written. Workers send it."""
+"""The attribute of a report that holds paths, each with what became of that file. Workers send it."""
+_FAILED, _UNCHANGED, _WRITTEN = range(3)
+"""What became of a file. If several tests share it, the highest value counts."""
 
 
-def attach_file(report: pytest.TestReport, config: pytest.Config, traffic: "CassetteTraffic | None") -> None:
-    """Attach the cassette that a test or fixture has recorded to a report, if there is one."""
-    if traffic is None or traffic.saved is None:
+def attach_file(
+    report: pytest.TestReport, config: pytest.Config, traffic: "CassetteTraffic | None", has_failed: bool = False
+) -> None:
+    """Attach the cassette that a test or fixture has recorded to a report, if there is one.
+
+    `has_failed` is True if the test failed, so that its recording was not saved.
+    """
+    if traffic is None or (traffic.saved is None and not (has_failed and traffic.plan.is_recording)):
         return
     path = os.path.relpath(traffic.plan.path, config.rootpath).replace(os.sep, "/")
-    setattr(report, _ATTRIBUTE, [*getattr(report, _ATTRIBUTE, ()), (path, traffic.saved.is_written)])
+    state = _FAILED if traffic.saved is None else _WRITTEN if traffic.saved.is_written else _UNCHANGED
+    setattr(report, _ATTRIBUTE, [*getattr(report, _ATTRIBUTE, ()), (path, state)])
 
 
 class RecordedFiles:
     """The cassettes that a run has recorded."""
 
     def __init__(self) -> None:
-        self._is_written: dict[str, bool] = {}
+        self._states: dict[str, int] = {}
 
     def note_report(self, report: pytest.TestReport) -> None:
         """Collect the files of a report. Tests may share a file."""
-        for path, is_written in getattr(report, _ATTRIBUTE, ()):
-            self._is_written[path] = is_written or self._is_written.get(path, False)
+        for path, state in getattr(report, _ATTRIBUTE, ()):
+            self._states[path] = max(state, self._states.get(path, state))
 
     def lines(self, verbosity: int) -> Iterator[str]:
-        """Yield a line for the files that were written, and one for those that did not change."""
+        """Yield a line for the files that were written, one for those that did not change, and one for the others."""
         if verbosity < 0:
             return
-        written = sorted(path for path, is_written in self._is_written.items() if is_written)
-        unchanged = sorted(self._is_written.keys() - set(written))
+        unwritten, unchanged, written = map(self._files_in_state, (_FAILED, _UNCHANGED, _WRITTEN))
         if written:
             yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_list(written, verbosity))}"
         if unchanged:
@@ -48,6 +55,15 @@ class RecordedFiles:
                 f"{'was' if len(unchanged) == 1 else 'were'} not written"
                 + (f": {', '.join(unchanged)}" if verbosity > 0 else "")
             )
+        if unwritten:
+            reason = "its test failed" if len(unwritten) == 1 else "their tests failed"
+            yield (
+                f"recorded: {_file_count_text(unwritten)} not written, as {reason}"
+                + (f": {', '.join(unwritten)}" if verbosity > 0 else "")
+            )
+
+    def _files_in_state(self, state: int) -> list[str]:
+        return sorted(path for path, own in self._states.items() if own == state)
 
 
 def shorten_list(files: list[str], verbosity: int) -> Iterable[str]:

@@ -140,7 +140,7 @@ def complete_report(
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
         if report.when == "teardown" and PROBE not in item.stash:
-            attach_file(report, item.config, traffic)
+            attach_file(report, item.config, traffic, _has_failed(item) or report.failed)
             add_properties(item, report, traffic)
             if _has_failed(item) and EXTRA_ROW not in item.stash:
                 keep_cassette(item.config, traffic)
