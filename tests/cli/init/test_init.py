@@ -267,6 +267,16 @@ def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.Captu
     assert "Left out, because it is not valid Python: broken.py" in shown
 
 
+def test_an_agent_that_takes_thinking_for_its_answer_fails(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The simulated model thinks if it is asked to, so the first block of its answer is not always text."""
+    agent = samples.ASYNC_BOT["src/bot/agent.py"].replace("content[-1]", "content[0]")
+    _lay_out(repository, {**samples.ASYNC_BOT, "src/bot/agent.py": agent})
+    assert 1 == main(["init"])
+    assert "'ThinkingBlock' object has no attribute 'text'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("module", "sample", "extra"),
     [

@@ -64,6 +64,7 @@ PROMPT, ANSWER = "Hello.", "How can I help?"
 
 _SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of the harness has all keys
 [[turn]]
+thinking = "A greeting."            # sent before the text, if the request asks for thinking
 text = "Welcome. {ANSWER}"
 """
 _SENT = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
