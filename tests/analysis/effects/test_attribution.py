@@ -20,6 +20,8 @@ from flag_harness.matrix.space import Row
 
 SPACE = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise"), MatrixFlag("model", ("haiku", "sonnet"), "haiku")])
 
+LONG = "Say what you did, and why, in one sentence, at the end of each turn."
+
 
 def _benchmark() -> ModuleType:
     path = Path(__file__).parents[3] / "benchmarks" / "attribution.py"
@@ -79,12 +81,35 @@ def test_values_of_a_flag_that_is_not_boolean_are_named() -> None:
     assert ("model", "sonnet", "model") == (effect.flag, effect.value, effect.path)
 
 
-def test_a_long_text_is_called_text() -> None:
-    """A summary does not print a system prompt."""
-    attribution = _attribute(lambda s, c, m: [_request({"system": ("Be kind. " if c else "Be brief. ") * 40})])
-    assert [("concise", "system", "text", "text")] == [
-        (effect.flag, effect.path, effect.before, effect.after) for effect in attribution.effects
-    ]
+@pytest.mark.parametrize(
+    ("systems", "change"),
+    [
+        (
+            (f"Be kind.\n{LONG}", f"Be kind.\n{LONG}\nName problems of style, too."),
+            "5 words: nothing → 'Name problems of style, too.'",
+        ),
+        ((f"{LONG}\nBye.", f"{LONG} Bye."), f"white space: …'{LONG[-24:]}\\nBye.' → …'{LONG[-24:]} Bye.'"),
+        (("Be kind.\n\tAlways.", "Be\nbrief."), "Be kind.\\n\\tAlways. → Be\\nbrief."),
+        ((None, f"Be\n{LONG}"), f"<absent> → {f'Be{chr(92)}n{LONG}'[:59]}…"),
+        ((10**70, 10**71), "text → text"),
+    ],
+    ids=["words", "white space", "short", "added", "no text"],
+)
+def test_a_changed_value_is_shown_in_one_line(systems: tuple[Any, Any], change: str) -> None:
+    """Of long texts, it names what was added and removed."""
+    attribution = _attribute(lambda s, c, m: [_request({} if systems[c] is None else {"context": systems[c]})])
+    assert [f"context: {change} (4 of 4 pairs)"] == [str(effect) for effect in attribution.effects]
+
+
+@pytest.mark.parametrize(
+    ("brief", "change"), [("Be brief.", "2 words: nothing → 'Be brief.'"), (None, "various → various")]
+)
+def test_words_that_a_flag_adds_to_different_texts_are_one_change(brief: str | None, change: str) -> None:
+    """If they differ too, both are `various`."""
+    attribution = _attribute(
+        lambda s, c, m: [_request({"context": f"{'Hi. ' * 20}{m}. {LONG} {(brief or f'Be {m}!') if c else ''}"})]
+    )
+    assert [f"context: {change} (4 of 4 pairs)"] == [str(one) for one in attribution.effects_of("concise")]
 
 
 def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:

@@ -18,7 +18,8 @@ class Effect:
         value: the value of the flag that is compared with its default.
         setting: the flag with that value, or only the flag if it is boolean: `model=haiku`, `streaming`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
-        before, after: the values at the path, `<absent>` or `text`; `various` if they differ between pairs.
+        before, after: the values at the path, or of long texts the words that only one has; `<absent>`, `text` for
+            another long value, or `various` if they differ between pairs.
         changed_pairs: the number of pairs of runs in which the path changed.
         pairs: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs, such as `streaming and not concise`, or empty.

@@ -12,7 +12,7 @@ from flag_harness.analysis.effects.request_changes import (
     Change,
     SentRequest,
     changes_by_path,
-    display_value,
+    summarize_values,
 )
 from flag_harness.analysis.effects.volatile import has_date, is_equal_after_masking, mask_volatile_words
 from flag_harness.matrix import FlagSpace, Row
@@ -131,7 +131,7 @@ class PairedRuns:
             paths = sorted({path for pair in pairs for path in pair.changes})
             for name, members in _group_paths_into_effects(paths, pairs):
                 changed = [pair for pair in pairs if not members.isdisjoint(pair.changes)]
-                before, after = _summarize_values(
+                before, after = summarize_values(
                     [one for pair in changed for path in members for one in pair.changes.get(path, ())]
                 )
                 condition = self._required_flag_values(pairs, members)
@@ -282,13 +282,3 @@ def _recurrence_key(pair: _RunPair, change: Change) -> tuple[int, int, str, str,
 def _changes_at(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[Change]:
     """Return the changes of all pairs at any of these paths."""
     return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]
-
-
-def _summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
-    """Return the old and the new value that all changes share, as text; `various` if they differ."""
-    before = {display_value(change.before) for change in changes}
-    after = {display_value(change.after) for change in changes}
-    return (
-        before.pop() if len(before) == 1 else "various",
-        after.pop() if len(after) == 1 else "various",
-    )

@@ -9,6 +9,9 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
 
+from flag_harness.cassette.match.excerpts import changed_words, excerpts, truncate
+from flag_harness.cassette.redact.scan import redact_api_keys
+
 ABSENT = "<absent>"
 """Stands for the missing value if only one of two requests has a path."""
 
@@ -16,7 +19,7 @@ REQUESTS = "requests"
 """The `path` of a change that adds or removes whole requests."""
 
 TEXT = "text"
-"""Stands for a long text in a summary."""
+"""Stands for a long value in a summary."""
 
 _LONGEST_SHOWN_VALUE = 60
 _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
@@ -111,11 +114,44 @@ def align_requests(
 
 
 def display_value(value: Any) -> str:
-    """Return a value as text for a summary. Long values become `text`."""
-    if isinstance(value, str) and value == ABSENT:
-        return ABSENT
-    shown = value if isinstance(value, str) else repr(value)
+    """Return a value as one line for a summary. Of a long text, return the beginning; other long values are `text`."""
+    if isinstance(value, str):
+        line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in redact_api_keys(value))
+        return truncate(line, _LONGEST_SHOWN_VALUE)
+    shown = repr(value)
     return shown if len(shown) <= _LONGEST_SHOWN_VALUE else TEXT
+
+
+def summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
+    """Return the old and the new value that all changes share, as text; `various` if they differ.
+
+    For long texts, return the words that all changes remove and add.
+    """
+    if all(map(_is_long_text_change, changes)):
+        texts = dict.fromkeys((change.before, change.after) for change in changes)
+        first, *others = texts
+        words = _display_changed_words(*first)
+        return words if all(words == _display_changed_words(*pair) for pair in others) else ("various", "various")
+    before = {display_value(change.before) for change in changes}
+    after = {display_value(change.after) for change in changes}
+    return (
+        before.pop() if len(before) == 1 else "various",
+        after.pop() if len(after) == 1 else "various",
+    )
+
+
+def _is_long_text_change(change: Change) -> bool:
+    """Return whether a change is from one text to another, and a summary cannot show both in full."""
+    texts = [value for value in (change.before, change.after) if isinstance(value, str) and value != ABSENT]
+    return len(texts) == 2 and max(map(len, texts)) > _LONGEST_SHOWN_VALUE
+
+
+def _display_changed_words(before: str, after: str) -> tuple[str, str]:
+    """Return the words that only one of two texts has, as `5 words: 'Name problems of style, too.'` and `nothing`."""
+    before, after = redact_api_keys(before), redact_api_keys(after)
+    words = changed_words(before, after)
+    old, new = words.quotes if words.recorded or words.sent else excerpts(before, after)
+    return f"{words}: {old}", new
 
 
 def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list[tuple[int | None, int | None]]:

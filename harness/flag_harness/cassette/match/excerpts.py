@@ -11,6 +11,8 @@ CONTEXT_LENGTH = 24
 """The number of characters of a text that are shown before its first change."""
 MAX_EXCERPT_LENGTH = 80
 """The most characters of a value that a message shows."""
+MAX_QUOTE_LENGTH = 40
+"""The most characters of changed words that a line quotes."""
 _MAX_COMPARED_PAIRS = 250_000
 """If two lists form more pairs of elements than this, they are not aligned, to save time."""
 _MAX_COMPARED_TEXT = 2_000_000
@@ -38,6 +40,15 @@ class ChangedWords(NamedTuple):
         if self.is_partial:
             return f"more than {max(count - 1, 1):,} words"
         return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
+
+    @property
+    def quotes(self) -> tuple[str, str]:
+        """The recorded and the sent words as short quotes; `nothing` in place of no words."""
+        recorded, sent = (
+            truncate(repr(" ".join(words)), MAX_QUOTE_LENGTH) if words else "nothing"
+            for words in (self.recorded, self.sent)
+        )
+        return recorded, sent
 
 
 def changed_words(recorded: str, sent: str) -> ChangedWords:
@@ -134,6 +145,6 @@ def _text_excerpt(text: str, start: int, omitted: int, is_cut: bool) -> str:
     return ("…" if start or omitted else "") + repr(shown) + ("…" if is_longer else "")
 
 
-def truncate(text: str) -> str:
-    """Return the text, or its beginning if it is longer than an excerpt."""
-    return text if len(text) <= MAX_EXCERPT_LENGTH else text[: MAX_EXCERPT_LENGTH - 1] + "…"
+def truncate(text: str, length: int = MAX_EXCERPT_LENGTH) -> str:
+    """Return the text, or its beginning if it is longer than `length`."""
+    return text if len(text) <= length else text[: length - 1] + "…"

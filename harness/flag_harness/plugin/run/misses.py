@@ -21,7 +21,6 @@ CACHE_KEY = "flag-harness/misses"
 """The key in pytest's cache for the misses of the last run, which `flag-harness cassette rebase` reads."""
 TESTS_SHOWN = 3
 CHANGES_SHOWN = 3
-MAX_QUOTE_LENGTH = 40
 
 MissRow = dict[str, Any]
 """One miss as plain values, which a worker can send as JSON."""
@@ -80,23 +79,16 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
 
 def describe_difference(difference: Any) -> str:
     """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
-    from flag_harness.cassette.match.excerpts import changed_words
+    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, changed_words, truncate
 
     path = difference.path or "body"
     if difference.is_reordered:
         return f"`{path}`, reordered"
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
         words = changed_words(difference.recorded, difference.sent)
-        return f"`{path}`, {words}: {_quote_words(words.recorded)} → {_quote_words(words.sent)}"
-    return f"`{path}`: {_shorten_text(repr(difference.recorded))} → {_shorten_text(repr(difference.sent))}"
-
-
-def _quote_words(words: tuple[str, ...]) -> str:
-    return _shorten_text(repr(" ".join(words))) if words else "nothing"
-
-
-def _shorten_text(text: str) -> str:
-    return text if len(text) <= MAX_QUOTE_LENGTH else f"{text[: MAX_QUOTE_LENGTH - 1]}…"
+        return f"`{path}`, {words}: {' → '.join(words.quotes)}"
+    recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
+    return f"`{path}`: {recorded} → {sent}"
 
 
 def _recording_cost(traffic: "CassetteTraffic") -> float | None:
