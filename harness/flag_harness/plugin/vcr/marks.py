@@ -14,7 +14,7 @@ from flag_harness.plugin.vcr.config import (
     vcr_cassette_path,
     vcr_settings,
 )
-from flag_harness.plugin.vcr.playing import load_vcr_cassette, play_cassette
+from flag_harness.plugin.vcr.playing import load_vcr_cassette, play_cassette, refuse_simulator
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette
@@ -40,6 +40,8 @@ def vcr(
 ) -> "Iterator[VcrCassette | None]":
     """Answer requests of httpx2 and httpx from a vcrpy cassette if the test has the mark `vcr`; yield the cassette."""
     if disable_recording or not vcr_markers:
+        if vcr_markers:
+            refuse_simulator(request.node)
         yield None
         return
     cassette = _load_marked_cassette(request, record_mode, vcr_markers)

@@ -40,9 +40,22 @@ def load_vcr_cassette(
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
     try:
-        return VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
+        cassette = VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
     except CassetteError as error:
         raise pytest.UsageError(f"{node.nodeid}: {error}") from None
+    if cassette.can_record:
+        refuse_simulator(node)
+    return cassette
+
+
+def refuse_simulator(node: pytest.Item) -> None:
+    """Raise `UsageError` if the run asks for the simulator: the mark `vcr` would send to the live API instead."""
+    if node.config.getoption("--harness-upstream") == "simulator":
+        raise pytest.UsageError(
+            f"{node.nodeid}: --harness-upstream=simulator: tests with vcr marks are recorded from the live API only, "
+            "so nothing was sent; for the simulator use the fixture `cassette` instead of the mark, or deselect "
+            "this test"
+        )
 
 
 @contextmanager
