@@ -111,6 +111,38 @@ def test_flags_of_launchdarkly_are_set_by_a_fixture(repository: Path, capsys: py
     assert 'summarize(client, "Hello.")' in shown
 
 
+def test_the_fixture_of_launchdarkly_serves_all_test_files_and_leaves_no_flag_on(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in a conftest.py, which resets the client after each test; the test does not define it again."""
+    output = subprocess.CompletedProcess([], 0, "2 passed in 1.00s\n", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
+    _lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
+    assert 0 == main(["init"])
+    assert "harness_set_flags" not in (repository / "tests/test_flag_matrix.py").read_text()
+    fixture = (repository / "tests/conftest.py").read_text()
+    assert "import pytest\n" in fixture
+    assert fixture.index("    yield set_flags\n") < fixture.index(
+        '    ldclient.set_config(Config("none", offline=True))'
+    )
+
+
+def test_a_conftest_that_exists_is_left_as_it_is(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fixture is in the test then, and init says so."""
+    output = subprocess.CompletedProcess([], 0, "2 passed in 1.00s\n", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
+    _lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "tests/conftest.py": "# mine\n"})
+    assert 0 == main(["init"])
+    assert "# mine\n" == (repository / "tests/conftest.py").read_text()
+    assert "def harness_set_flags():" in (repository / "tests/test_flag_matrix.py").read_text()
+    assert (
+        "tests/conftest.py exists, so the fixture harness_set_flags is in tests/test_flag_matrix.py"
+        in capsys.readouterr().out
+    )
+
+
 AGENT = """
 import os
 import anthropic

@@ -73,6 +73,11 @@ def _apply_plan(plan: Plan, root: Path, *, is_dry_run: bool) -> int:
         _print_lines(_plan_lines(plan))
         return 0
     _write_plan(plan, root)
+    if plan.existing_conftest:
+        lines = (
+            f"{plan.existing_conftest} exists, so the fixture harness_set_flags is in {plan.test}, for that file only."
+        )
+        _print_lines([lines, "Move the fixture there to use the flags in other test files.", ""])
     if plan.agent is None:
         if plan.has_vcr_marks:
             _print_lines(["Your tests with vcr marks play their cassettes: pytest", ""])

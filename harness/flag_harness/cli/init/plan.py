@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from flag_harness.analysis.code.python_flags import FoundFlag
 from flag_harness.cli.init.agents import FoundAgent
+from flag_harness.cli.init.launchdarkly import launchdarkly_conftest, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository
 
 TEST_NAME = "test_flag_matrix.py"
@@ -34,6 +35,8 @@ class Plan:
         weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
         extras: the harness's extras that the test needs and that are not installed.
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
+        existing_conftest: the path of a conftest.py that would hold the fixture of the flags if it did not exist;
+            the fixture is in the test then. Empty if there is no such file, or no such fixture.
     """
 
     files: tuple[PlannedFile, ...]
@@ -42,21 +45,28 @@ class Plan:
     weaker_test: str
     extras: tuple[str, ...]
     has_vcr_marks: bool
+    existing_conftest: str = ""
 
 
 def make_plan(repository: Repository) -> Plan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
     files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
-    test = weaker_test = ""
+    test = weaker_test = existing_conftest = ""
     if agent is not None:
         test = _test_path(repository, agent)
+        conftest = _conftest_path(test)
+        if services := _flags_of_services(repository):
+            if (repository.root / conftest).exists():
+                existing_conftest = conftest
+            else:
+                files.append(PlannedFile(conftest, launchdarkly_conftest(services)))
         weaker_test = _test_module_text(repository, agent, test, is_weak=True)
         text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
         files.append(PlannedFile(test, text))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
     extras = tuple(_missing_extras(repository, agent))
-    return Plan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr))
+    return Plan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr), existing_conftest)
 
 
 PROMPT, ANSWER = "Hello.", "How can I help?"
@@ -128,11 +138,20 @@ def _join_path(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
+def _conftest_path(test: str) -> str:
+    return str(PurePosixPath(test).with_name("conftest.py"))
+
+
+def _flags_of_services(repository: Repository) -> list[FoundFlag]:
+    """Return the flags that only a fixture can set."""
+    return [flag for flag in repository.flags if flag.source == "set"]
+
+
 def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, is_weak: bool = False) -> str:
     """Return the text of the first test. A weak one passes whatever the agent returns or prints."""
     is_program = agent.kind in ("program", "node")
     imports, body = _program_test_parts(agent, test, is_weak) if is_program else _function_test_parts(agent, is_weak)
-    services = [flag for flag in repository.flags if flag.source == "set"]
+    services = _flags_of_services(repository) if (repository.root / _conftest_path(test)).exists() else []
     fixture = "cassette_server" if is_program else "cassette"
     matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
     marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
@@ -140,7 +159,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
         '"""The agent answers under every combination of its flags."""',
         "",
         *imports,
-        *_launchdarkly_lines(services),
+        *launchdarkly_lines(services),
         "",
         "",
         *marks,
@@ -191,31 +210,6 @@ def _program_test_parts(agent: FoundAgent, test: str, is_weak: bool) -> tuple[li
         "assert run.returncode == 0, run.stderr",
         *([] if is_weak else [f'assert "{ANSWER}" in run.stdout']),
     ]
-
-
-def _launchdarkly_lines(flags: list[FoundFlag]) -> Iterator[str]:
-    """Yield a fixture that sets LaunchDarkly flags through the SDK's test data, without the service."""
-    if not flags:
-        return
-    keys = ", ".join(f'"{flag.name}": "{flag.key}"' for flag in flags)
-    yield from f"""
-import ldclient
-from ldclient.config import Config
-from ldclient.integrations.test_data import TestData
-
-KEYS = {{{keys}}}
-
-
-@pytest.fixture
-def harness_set_flags():
-    data = TestData.data_source()
-    ldclient.set_config(Config("none", update_processor_class=data, send_events=False))
-
-    def set_flags(combination):
-        for name, value in combination.values.items():
-            data.update(data.flag(KEYS[name]).value_for_all(value))
-
-    return set_flags""".splitlines()
 
 
 def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:
