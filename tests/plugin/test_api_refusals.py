@@ -58,7 +58,7 @@ def test_ask(cassette):
 
 
 def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester: pytest.Pytester) -> None:
-    """Its message is shown in full and in the summary, although another miss has the same differences."""
+    """Another miss has the same differences. The flags that the refusal needs are named, too."""
     pytester.makepyprojecttoml('[tool.flag-harness.flags]\ngrouped = "GROUPED"\ncached = "CACHED"\n')
     pytester.makepyfile(test_it=MARKED)
     options = ("-p", "no:randomly", "-p", "no:asyncio")
@@ -71,3 +71,9 @@ def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester:
     assert 2 == len([line for line in lines if line.strip().startswith(refused)])
     assert 2 == len([line for line in lines if line.startswith("1 test: `messages[0].content[4].cache_control`")])
     run.stdout.no_fnmatch_line("*(as in *")
+    assert [
+        "fails when grouped: 1 test (test_it.py::test_ask[*])",
+        "  To reproduce: pytest 'test_it.py::test_ask[grouped]'",
+        "the API would refuse a request when grouped and cached: 1 test (test_it.py::test_ask[*])",
+        "  To reproduce: pytest 'test_it.py::test_ask[grouped+cached]'",
+    ] == lines[next(n for n, line in enumerate(lines) if "which flags broke it" in line) + 1 :][:4]

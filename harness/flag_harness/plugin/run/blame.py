@@ -9,6 +9,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import matrix_row
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
+from flag_harness.wording import quantity
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import SharedExplanation
@@ -68,6 +69,29 @@ def blame_lines(
             yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
         yield from located_lines(one)
+
+
+def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
+    """Yield lines that name the flags under which the API would refuse a request of tests that also fail otherwise."""
+    failures = {test.name: [run["is_refused"] for run in test.runs if not run["passed"]] for test in tests}
+    mixed = {test.name: test for test in tests if any(failures[test.name]) and not all(failures[test.name])}
+    if not mixed:
+        return
+    from flag_harness.analysis.blame import explain_tests
+
+    outcomes = {
+        name: [(matrix_row(run, flags), not run["is_refused"]) for run in test.runs] for name, test in mixed.items()
+    }
+    for finding in explain_tests(flag_space(tuple(flags)), outcomes):
+        chosen = [mixed[name] for name in finding.tests]
+        perhaps = "" if all(test.is_full for test in chosen) else "perhaps "
+        when = ", or when ".join(map(str, finding.explanation.conjunctions))
+        count = f"{quantity(len(chosen), 'test')} ({_join_first_names(finding.tests)})"
+        yield f"{perhaps}the API would refuse a request when {when}: {count}"
+        refused = [
+            (test.count_changes(run), run["nodeid"]) for test in chosen for run in test.runs if run["is_refused"]
+        ]
+        yield f"  To reproduce: {reproduce_command(config, min(refused)[1])}"
 
 
 def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:

@@ -22,7 +22,7 @@ from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.refusals import ScenarioFailure
-from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines
+from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines, refusal_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import source_texts
@@ -89,6 +89,7 @@ class FlagEffects:
                 terminalreporter.write_line(line)
         tests = self.failing_tests()
         lines = [*blame_lines(self._config, tests, self.located, self._used_flags(), self.advice)] if tests else []
+        lines += refusal_lines(self._config, tests, self._used_flags())
         lines += blameless_lines(runs_by_other_cause(self._sorted_runs(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
@@ -179,6 +180,7 @@ def _matrix_run(
         ],
         "faults": [] if traffic is None else active_faults(traffic),
         "other_cause": _cause_other_than_flags(report, traffic, error),
+        "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }
 
 
