@@ -80,14 +80,59 @@ def test_functions_and_the_fixture_set_their_flags_and_no_other(pytester: pytest
 
 
 def test_a_flag_of_the_fixture_needs_the_fixture(pytester: pytest.Pytester) -> None:
-    """The failure says what to write."""
+    """The failure says what to write, offers nothing to paste that sets no flag, and is not blamed on flags."""
     pytester.makepyprojecttoml('[tool.flag-harness.flags]\nbeta = { set = "harness_set_flags" }')
-    pytester.makepyfile("def test_agent(flags):\n    pass")
-    run = pytester.runpytest_inprocess("-p", "no:asyncio")
-    run.assert_outcomes(errors=1)
-    run.stdout.fnmatch_lines(
-        ["*flag 'beta' is set by the fixture harness_set_flags, and there is none here*conftest.py*"]
+    pytester.makepyfile(
+        "import pytest\n\n@pytest.mark.flag_matrix\ndef test_agent(flags):\n    pass\n\n"
+        "class TestOther:\n    def test_other(self): pass\n"
     )
+    run = pytester.runpytest_inprocess("-p", "no:asyncio")
+    run.assert_outcomes(errors=2, passed=1)
+    run.stdout.fnmatch_lines(
+        [
+            "*flag 'beta' is set by the fixture harness_set_flags, and there is none here*conftest.py*@pytest.fixture*",
+            "not blamed on flags: the flags could not be set: *test_agent*",
+        ]
+    )
+    run.stdout.no_fnmatch_line("*always fails*")
+    assert "lambda" not in run.stdout.str()
+
+
+OWN_FIXTURE = "import pytest\n\n@pytest.fixture\ndef harness_set_flags(): {}\n\ndef test_agent({}):\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"tests/test_a.py": OWN_FIXTURE.format("return lambda combination: None", "flags")},
+            "*flag 'beta' is set by *, and this test has none; there is one in tests/test_a.py: move it to a conftest*",
+        ),
+        (
+            {
+                "tests/conftest.py": OWN_FIXTURE.format("return lambda combination: None", ""),
+                "tests/test_a.py": "def test_a(): pass",
+            },
+            "*, and this test has none; there is one in tests/conftest.py: move it to a conftest.py in a folder above*",
+        ),
+        (
+            {"conftest.py": OWN_FIXTURE.format("return None", "")},
+            "*flag 'beta' is set by *, which returns None here (*conftest.py:*): return or yield a function that sets*",
+        ),
+    ],
+    ids=["another file", "another folder", "returns None"],
+)
+def test_a_fixture_that_sets_nothing_here_is_located(
+    pytester: pytest.Pytester, files: dict[str, str], message: str
+) -> None:
+    """It is in another test file or another folder, or returns no function."""
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\nbeta = { set = "harness_set_flags" }')
+    for name, text in {**files, "test_z.py": "def test_z(flags):\n    pass\n"}.items():
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(text)
+    run = pytester.runpytest_inprocess("-p", "no:asyncio")
+    assert 1 == run.parseoutcomes()["errors"]
+    run.stdout.fnmatch_lines([message])
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,10 @@ class CostFailure(Refusal, _Failure):
     """A request of the test would have exceeded `--harness-max-cost`."""
 
 
+class FlagSetupFailure(_Failure):
+    """The flags of the test could not be set, so that the test did not run."""
+
+
 class ScenarioFailure(_Failure):
     """The scenario of the test does not exist or cannot be read, so that the test did not run."""
 

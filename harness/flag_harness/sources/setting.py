@@ -77,7 +77,8 @@ def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> 
     if set_flags is None:
         raise ConfigError(
             f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS}, and there is none here: write one "
-            f"in a conftest.py, def {SET_FLAGS}(): return lambda combination: ...; outside tests, declare "
+            "in a conftest.py, with @pytest.fixture, that returns a function which sets combination.values where your "
+            'code reads them (docs/flags.md has examples under "A fixture"); outside tests, declare '
             "set = 'module:function' instead"
         )
     return set_flags

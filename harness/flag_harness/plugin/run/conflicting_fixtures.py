@@ -103,8 +103,8 @@ def _find_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
     """Return the location of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
     for item in {item.parent: item for item in items}.values():
         for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():
-            if not _is_harness_fixture(definition):
-                return f"the fixture {SET_FLAGS} of {_definition_location(definition)}"
+            if not is_harness_fixture(definition):
+                return f"the fixture {SET_FLAGS} of {definition_location(definition)}"
     return ""
 
 
@@ -114,18 +114,19 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     definitions = info.name2fixturedefs if info else {}
     for name, replacement in REPLACEMENTS.items():
         found: Sequence[Any] = definitions.get(name) or ()
-        if len(found) < 2 or not any(map(_is_harness_fixture, found)):
+        if len(found) < 2 or not any(map(is_harness_fixture, found)):
             continue
         for definition in found:
-            if not _is_harness_fixture(definition) and {name, replacement}.isdisjoint(definition.argnames):
-                yield _ConflictingFixture(name, _definition_location(definition), wins=definition is found[-1])
+            if not is_harness_fixture(definition) and {name, replacement}.isdisjoint(definition.argnames):
+                yield _ConflictingFixture(name, definition_location(definition), wins=definition is found[-1])
 
 
-def _is_harness_fixture(definition: Any) -> bool:
+def is_harness_fixture(definition: Any) -> bool:
+    """Return whether the harness defines this fixture, rather than the project or another plugin."""
     return str(definition.func.__module__).startswith(_PACKAGE)
 
 
-def _definition_location(definition: Any) -> str:
+def definition_location(definition: Any) -> str:
     """Return where a fixture is defined: module, file and line."""
     code = getattr(definition.func, "__code__", None)
     line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""

@@ -9,6 +9,7 @@ from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     NO_CASSETTE,
     NO_SCENARIO,
+    NOT_SET,
     SKIPPED,
     UNEXPECTED_PASS,
     UNRECORDED,
@@ -21,7 +22,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
-from flag_harness.plugin.refusals import ScenarioFailure
+from flag_harness.plugin.refusals import FlagSetupFailure, ScenarioFailure
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines, refusal_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 from flag_harness.plugin.test.faults import active_faults
@@ -194,6 +195,8 @@ def _cause_other_than_flags(
         return SKIPPED
     if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
+    if error is not None and isinstance(error.value, FlagSetupFailure):
+        return NOT_SET
     if error is not None and isinstance(error.value, ScenarioFailure):
         return NO_SCENARIO
     is_unrecorded = traffic is not None and traffic.misses and traffic.plan.cassette is None

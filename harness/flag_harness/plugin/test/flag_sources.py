@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.flag import SET_FLAGS, Flag
 from flag_harness.matrix import Combination, add_missing_flags
+from flag_harness.plugin.refusals import FlagSetupFailure
+from flag_harness.plugin.run.conflicting_fixtures import definition_location, is_harness_fixture
 from flag_harness.plugin.stash import FLAG_SCOPE
 
 
@@ -21,17 +24,45 @@ def set_other_sources(
 
     scope = request.node.stash[FLAG_SCOPE] = FlagScope(add_missing_flags(combination, declared), is_ambient=True)
     flags = scope.combination.flags
-    set_flags = request.getfixturevalue(SET_FLAGS) if any(flag.set == SET_FLAGS for flag in flags) else None
+    needing = next((flag for flag in flags if flag.set == SET_FLAGS), None)
+    set_flags = request.getfixturevalue(SET_FLAGS) if needing is not None else None
+    if needing is not None and set_flags is None and (problem := _fixture_problem(request)):
+        message = f"{request.node.nodeid}: flag {needing.name!r} is set by the fixture {SET_FLAGS}, {problem}"
+        raise FlagSetupFailure(message)
     has_other_sources = any(not flag.env for flag in flags)
     entering = enter_scope(scope, set_flags, folder=request.config.rootpath, follows_work=has_other_sources)
     try:
         entering.__enter__()
     except HarnessError as error:
-        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
+        raise FlagSetupFailure(f"{request.node.nodeid}: {error}") from None
     try:
         yield
     finally:
         entering.__exit__(None, None, None)
+
+
+def _fixture_problem(request: pytest.FixtureRequest) -> str:
+    """Return why the project's own `harness_set_flags` sets nothing for a test; empty if the project has none."""
+    visible = _set_flags_fixture(request.node)
+    if not is_harness_fixture(visible):
+        return (
+            f"which returns None here ({definition_location(visible)}): return or yield a function that sets "
+            "combination.values where your code reads them"
+        )
+    for item in {item.parent: item for item in request.session.items}.values():
+        definition = _set_flags_fixture(item)
+        if not is_harness_fixture(definition):
+            place = definition.baseid.partition("::")[0]
+            path = place if place.endswith(".py") else f"{place}/conftest.py"
+            return f"and this test has none; there is one in {path}: move it to a conftest.py in a folder above both"
+    return ""
+
+
+def _set_flags_fixture(item: pytest.Item) -> Any:
+    """Return the definition of the fixture `harness_set_flags` that a test gets."""
+    definitions = item.session._fixturemanager.getfixturedefs(SET_FLAGS, item)
+    assert definitions  # the plugin defines it for all tests
+    return definitions[-1]
 
 
 def hidden_errors(item: pytest.Item) -> list[BaseException]:
