@@ -256,6 +256,21 @@ def test_nothing_is_overwritten(repository: Path, capsys: pytest.CaptureFixture[
     assert before == _tree(repository)
 
 
+@pytest.mark.parametrize("has_agent", [True, False])
+def test_the_root_of_several_projects_is_left_as_it_is(
+    repository: Path, capsys: pytest.CaptureFixture[str], has_agent: bool
+) -> None:
+    """The package that holds the agent, or else a flag, is named if it has its own pyproject.toml."""
+    code = AGENT.format(read='flag = os.getenv("FAST") == "1"')
+    code = code if has_agent else code.replace("messages.create", "posts.create")
+    files = {"pyproject.toml": "[tool.ruff]\n", "tools.py": "x = 1\n", "packages/triage/triage/agent.py": code}
+    _lay_out(repository, {**files, "packages/triage/pyproject.toml": "[project]\n"})
+    before = _tree(repository)
+    assert 2 == main(["init"])
+    assert "packages/triage has its own pyproject.toml: run `flag-harness init` there" in capsys.readouterr().err
+    assert before == _tree(repository)
+
+
 def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the lines to add."""
     table = '[tool.flag-harness.flags]\nbot_thinking = { env = "BOT_THINKING", on = "on" }\n'

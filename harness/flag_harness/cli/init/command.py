@@ -23,7 +23,8 @@ _EXAMPLES = """examples:
 It reads code and runs none of it, until it runs the test that it wrote. No existing file is overwritten; the table
 [tool.flag-harness] is added to the end of pyproject.toml. If that table exists, nothing is written.
 
-Exit code: 0; 1 if the first test fails; 2 if a file cannot be written."""
+Exit code: 0; 1 if the first test fails; 2 if a file cannot be written, or a package in a folder has its own
+pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _WEAK_ANSWERS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
@@ -59,10 +60,26 @@ def _run_init(arguments: argparse.Namespace) -> int:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
         _print_lines(_already_configured_lines(repository, *repository.settings))
         return 0
+    _refuse_flags_of_packages(repository)
     if not repository.flags and not repository.agents and not repository.vcr:
         _print_lines(["Nothing was written.", *_missing_agent_lines(root)])
         return 0
     return _apply_plan(make_plan(repository), root, is_dry_run=arguments.dry_run)
+
+
+def _refuse_flags_of_packages(repository: Repository) -> None:
+    """Raise `InitError` if the agent, or without one all flags, are in folders that have their own pyproject.toml."""
+    paths = [one.path for one in repository.agents[:1]] or [flag.place.rpartition(":")[0] for flag in repository.flags]
+    packages = dict.fromkeys(_nested_package(repository.root, path) for path in paths)
+    if packages and all(packages):
+        lines = [f"{one} has its own pyproject.toml: run `flag-harness init` there" for one in packages]
+        raise InitError("\n".join([*lines, "Nothing was written."]))
+
+
+def _nested_package(root: Path, path: str) -> str:
+    """Return the nearest folder below `root` that has a pyproject.toml and holds a file, or an empty string."""
+    folders = Path(path).parents[:-1]
+    return next((one.as_posix() for one in folders if (root / one / "pyproject.toml").is_file()), "")
 
 
 def _apply_plan(plan: Plan, root: Path, *, is_dry_run: bool) -> int:
