@@ -196,6 +196,13 @@ def test_what_is_taken_out_of_an_encoding_leaves_the_rest_in_it() -> None:
         assert harmless == filters.filter_text(harmless)
 
 
+def test_a_secret_in_each_line_of_a_long_text_is_redacted() -> None:
+    """The time grows with the text, although each line end might break a word; else this test would take 10 s."""
+    filters = Filters(patterns=(r"user[0-9]+@example\.com",))
+    lines = [f"user{number}@example.com" for number in range(20_000)]
+    assert "\n".join(["REDACTED"] * len(lines)) == filters.filter_text("\n".join(lines))
+
+
 def test_the_frames_of_a_stream_of_bedrock_stay_whole() -> None:
     """After a filter has changed one, and if it changes none: each has its checksum, and each chunk its frames."""
     interaction = _aws_stream(f"it is {DECLARED}.")

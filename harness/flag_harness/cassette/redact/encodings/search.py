@@ -1,9 +1,11 @@
 """Find secrets in encoded texts: behind escapes, in base64, hexadecimal, UTF-16 and compressed, and in nestings."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
+from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
 from flag_harness.cassette.redact.encodings.dumps import broken_word_spans
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_spans
@@ -36,9 +38,10 @@ def edits_of_findings(
     for level in escape_levels(text, is_text):
         found = list(find(level.text) if is_text or in_binary else _find_in_printable(level.text, find))
         edits += [_redaction_edit(text, *level.span(start, stop)) for start, stop, _ in found]
-        for word in broken_word_spans(level.text) if is_text and in_binary else ():
-            if not any(start < word.stop and stop > word.start for start, stop, _ in found):
-                edits += [_redaction_edit(text, *level.span(word.start, word.stop)) for _ in find(word.text)][:1]
+        words = broken_word_spans(level.text) if is_text and in_binary else ()
+        for word in _words_without_findings(words, found):
+            if any(True for _ in find(word.text)):
+                edits.append(_redaction_edit(text, *level.span(word.start, word.stop)))
         for span in encoded_spans(level.text, shortest, is_search) if depth else ():
             if inner := edits_of_findings(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
@@ -46,6 +49,16 @@ def edits_of_findings(
                 new = span.encode(edit_text(span.text, inner))
                 edits.append(TextEdit(*level.span(span.start, span.stop), new))
     return merge_edits(edits)
+
+
+def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int, int, str]]) -> Iterator[EncodedSpan]:
+    """Yield the words, which are in order, that no finding overlaps."""
+    spans = deque(sorted((start, stop) for start, stop, _ in found))
+    for word in words:
+        while spans and spans[0][1] <= word.start:
+            spans.popleft()
+        if not spans or spans[0][0] >= word.stop:
+            yield word
 
 
 def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
