@@ -59,9 +59,11 @@ def _encode_base32(text: str) -> str:
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
     """Decode and yield the words of a text that are base85 of ASCII text."""
     for start, stop in letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
+        if stop - start > _LONGEST_BASE85:
+            continue
         for first in range(start, start + 5):  # up to four characters may precede it
             # to save time, see whether it can be ASCII text before decoding it
-            if not text[first : stop - 5 : 5].strip(_ASCII_STARTS) and stop - start <= _LONGEST_BASE85:
+            if not text[first : stop - 5 : 5].strip(_ASCII_STARTS):
                 yield from _base85_spans(text[first:stop], first)
 
 
