@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans
+from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letters_without_bits
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
@@ -18,9 +18,7 @@ SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
-_ASCII_TRIPLE = "".join(
-    f"[{''.join(letter for place, letter in enumerate(_BASE64_LETTERS) if not place & bit)}]" for bit in (32, 8, 2)
-)
+_ASCII_TRIPLE = "".join(letters_without_bits(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
 _BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
