@@ -28,7 +28,7 @@ class CassetteUse:
     files: frozenset[str]
 
 
-class _EnvelopeFields(Struct):
+class EnvelopeFields(Struct):
     """The fields of an envelope that tell whether a cassette is an orphan."""
 
     format: int
@@ -38,7 +38,7 @@ class _EnvelopeFields(Struct):
 class _CassetteFileHead(Struct):
     """The part of a cassette file that is decoded: its envelope."""
 
-    envelope: _EnvelopeFields
+    envelope: EnvelopeFields
 
 
 _DECODER = msgspec.json.Decoder(_CassetteFileHead)
@@ -51,7 +51,7 @@ def orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator
     are not cassettes are skipped too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if posix_relative_path(root, path) in use.claimed or (envelope := _read_envelope(path)) is None:
+        if posix_relative_path(root, path) in use.claimed or (envelope := read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
         if not file or file in use.files or not (root / file).is_file():
@@ -93,7 +93,8 @@ def posix_relative_path(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _read_envelope(path: Path) -> _EnvelopeFields | None:
+def read_envelope(path: Path) -> EnvelopeFields | None:
+    """Return the envelope of a cassette file, or None if the file has none or cannot be read."""
     try:
         return _DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
     except (ValueError, OSError):

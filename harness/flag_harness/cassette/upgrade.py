@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES, Cassette
+from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
 from flag_harness.cassette.file.format import encode_files
+from flag_harness.cassette.orphans import read_envelope
 from flag_harness.cassette.redact.scan import refuse_api_keys
-from flag_harness.files import read_regular_file
+from flag_harness.flag import OFF
 
-UNSHARED_COMBINATIONS = ("", "off")
+UNSHARED_COMBINATIONS = ("", OFF)
 """The combinations whose cassettes share nothing with others: none, and that in which every flag has its default."""
 
 
@@ -26,30 +25,14 @@ class UpgradedCassette:
     shared_files: dict[Path, bytes]
 
 
-class _EnvelopeFields(msgspec.Struct):
-    format: int
-
-
-class _FileHead(msgspec.Struct):
-    """The envelope of a cassette file; the rest of the file is not decoded."""
-
-    envelope: _EnvelopeFields
-
-
-_DECODER = msgspec.json.Decoder(_FileHead)
-
-
 def find_cassettes(path: Path) -> Iterator[Path]:
     """Yield `path`, or the files below it that have the envelope of a cassette, sorted."""
     if path.is_file():
         yield path
         return
     for file in sorted(path.rglob("*.json")):
-        try:
-            _DECODER.decode(read_regular_file(file, MAX_CASSETTE_BYTES))
-        except (ValueError, OSError):
-            continue
-        yield file
+        if read_envelope(file) is not None:
+            yield file
 
 
 def upgrade_cassette(path: Path, recordings: Path) -> UpgradedCassette | None:
