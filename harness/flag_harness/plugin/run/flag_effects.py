@@ -24,7 +24,7 @@ from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, ScenarioFailure
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines, refusal_lines
-from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
+from flag_harness.plugin.stash import COMBINATION, TRAFFIC, VCR_CASSETTE, repetition_of
 from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import source_texts
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
-    from flag_harness.plugin.test.traffic import CassetteTraffic
 
 _MOST_SOURCES = 2_000
 """The most files of a project that are read for the reason why a flag changed nothing."""
@@ -180,13 +179,13 @@ def _matrix_run(
             for request in sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
-        "other_cause": _cause_other_than_flags(report, traffic, error),
+        "other_cause": _cause_other_than_flags(report, error, _has_no_recording(item)),
         "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }
 
 
 def _cause_other_than_flags(
-    report: pytest.TestReport, traffic: "CassetteTraffic | None", error: pytest.ExceptionInfo[BaseException] | None
+    report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None, is_unrecorded: bool
 ) -> str:
     """Return what other than the flags explains the outcome of a run, or an empty string."""
     if hasattr(report, "wasxfail"):
@@ -199,8 +198,15 @@ def _cause_other_than_flags(
         return NOT_SET
     if error is not None and isinstance(error.value, ScenarioFailure):
         return NO_SCENARIO
-    is_unrecorded = traffic is not None and traffic.misses and traffic.plan.cassette is None
     return UNRECORDED if report.failed and is_unrecorded else ""
+
+
+def _has_no_recording(item: pytest.Item) -> bool:
+    """Return True if a request of the test was refused because the test has no cassette yet."""
+    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+        return bool(traffic.misses) and traffic.plan.cassette is None
+    vcr = item.stash.get(VCR_CASSETTE, None)
+    return vcr is not None and bool(vcr.misses) and not vcr.rewound
 
 
 def _comparison_problem(run: MatrixRun) -> str:

@@ -72,6 +72,20 @@ def vcr_name(cls: type | None, name: str) -> str:
     return "".join("-" if character in VCR_ILLEGAL else character for character in name)
 
 
+def name_without_combination(name: str, combination: str, separator: str) -> str:
+    """Return a cassette's name without the id of a combination. `separator` stands between values in the brackets.
+
+    >>> name_without_combination("test_a[off-b].yaml", "off", "-")
+    'test_a[b].yaml'
+    """
+    function, bracket, rest = name.partition("[")
+    values, end, suffix = rest.rpartition("]")
+    if not bracket or not end:
+        return name
+    left = f"{separator}{values}{separator}".replace(f"{separator}{combination}{separator}", separator, 1)[1:-1]
+    return f"{function}[{left}]{suffix}" if left else f"{function}{suffix}"
+
+
 def shorten_vcr_name(name: str, suffix: str) -> str:
     """Shorten a cassette name as pytest-recording does, if it is too long for a file name with `suffix`."""
     if len(name) + len(suffix) <= VCR_MAX_LENGTH:

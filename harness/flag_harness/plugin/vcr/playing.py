@@ -17,6 +17,7 @@ from flag_harness.plugin.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.run.recorded_files import shorten_list
 from flag_harness.plugin.stash import REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.rows import is_subtest_report
+from flag_harness.plugin.vcr.combination_paths import plain_cassette_advice, played_path
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
@@ -39,6 +40,7 @@ def load_vcr_cassette(
     """
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
+    path = played_path(node, path)
     try:
         cassette = VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
     except CassetteError as error:
@@ -123,6 +125,8 @@ def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
     option = "--vcr-record" if node.config.stash[CONFIG].vcr_marks == "pytest-vcr" else "--record-mode"
     command = f"To record it: pytest {test}" + ("" if fixed_mode else f" {option}=new_episodes")
     fixed = f", once vcr_config or the mark no longer says record_mode = {fixed_mode!r}" if fixed_mode else ""
+    if not path.exists():
+        return f"{command}{fixed}{plain_cassette_advice(node, path)}"
     return (
         f"{command}{fixed}\n"
         f"To match it strictly from now on: flag-harness cassette import {cassette} --to {recordings}, "

@@ -1,0 +1,34 @@
+"""Find the cassette that a test with the mark `flag_matrix` had before it got the mark."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flag_harness.flag import OFF
+from flag_harness.plugin.run.names import name_without_combination, vcr_name
+from flag_harness.plugin.stash import COMBINATION
+
+
+def played_path(node: pytest.Item, path: Path) -> Path:
+    """Return `path`, or the path without the combination if the test runs under `off` and only that one exists."""
+    if path.exists() or (plain := existing_plain_path(node, path)) is None:
+        return path
+    return plain if node.stash[COMBINATION].id == OFF else path
+
+
+def existing_plain_path(node: pytest.Item, path: Path) -> Path | None:
+    """Return the path of the existing cassette without the combination in its name, or None."""
+    combination = node.stash.get(COMBINATION, None)
+    if combination is None or not node.get_closest_marker("flag_matrix"):
+        return None
+    plain = path.with_name(name_without_combination(path.name, vcr_name(None, combination.id), "-"))
+    return plain if plain != path and plain.exists() else None
+
+
+def plain_cassette_advice(node: pytest.Item, path: Path) -> str:
+    """Return a line about the existing cassette without a combination, if `path` does not exist, or an empty string."""
+    if path.exists() or (plain := existing_plain_path(node, path)) is None:
+        return ""
+    name = os.path.relpath(plain, node.config.rootpath)
+    return f"\n{name} is played for the combination {OFF!r} only, not for {node.stash[COMBINATION].id!r}"
