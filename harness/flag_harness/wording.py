@@ -1,4 +1,4 @@
-"""Counts and lists of names, in words."""
+"""Counts and lists of names in words, and texts that can be printed."""
 
 from collections.abc import Iterable
 
@@ -23,3 +23,12 @@ def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
     """
     every = list(dict.fromkeys(names))
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def printable_text(text: str) -> str:
+    r"""Return a text with control characters escaped, because it may quote a file or a request.
+
+    >>> printable_text("a\nb")
+    'a\\nb'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

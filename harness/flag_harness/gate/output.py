@@ -9,7 +9,7 @@ from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import Prod, ProdChange
 from flag_harness.gate.prod.status import GateStatus
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import join_names, printable_text, quantity
 
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
@@ -17,7 +17,7 @@ _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 def check_lines(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the rules as lines of a table, with a conclusion."""
     width = max(len(result.rule) for result in results)
-    lines = [f"{result.status:<9}  {result.rule:<{width}}  {printable(result.reason)}" for result in results]
+    lines = [f"{result.status:<9}  {result.rule:<{width}}  {printable_text(result.reason)}" for result in results]
     return [*lines, "", _conclusion(results)]
 
 
@@ -78,7 +78,9 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
         words = ": ".join(filter(None, (entry.name, entry.reason)))
         lines.append(
-            printable(f"{entry.number:>4}  {entry.time}  {kind:<14}  {quantity(number, 'file'):<9}  {words}".rstrip())
+            printable_text(
+                f"{entry.number:>4}  {entry.time}  {kind:<14}  {quantity(number, 'file'):<9}  {words}".rstrip()
+            )
         )
     return lines
 
@@ -121,11 +123,6 @@ def status_lines(status: GateStatus) -> list[str]:
     return [*lines, f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files"]
 
 
-def printable(text: str) -> str:
-    """Return a text with control characters escaped, because it may quote a file."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
 def _conclusion(results: Sequence[RuleResult]) -> str:
     bad = sum(result.status != "pass" for result in results)
     if not bad:
@@ -147,8 +144,8 @@ def _diff_lines(change: ProdChange, prod: Prod, source: Path | None, path: str) 
         yield f"{path}: {len(old):,} bytes that are not text become {len(new):,}"
         return
     names = (f"PROD/{path}" if old_state else "/dev/null", f"TEST/{path}" if new_state else "/dev/null")
-    yield from map(printable, difflib.unified_diff(before, after, *names, lineterm=""))
+    yield from map(printable_text, difflib.unified_diff(before, after, *names, lineterm=""))
 
 
 def _escape_markdown(text: str) -> str:
-    return "".join(f"\\{one}" if one in "\\`*_[]<>|~#@&!" else one for one in printable(text))
+    return "".join(f"\\{one}" if one in "\\`*_[]<>|~#@&!" else one for one in printable_text(text))

@@ -11,6 +11,7 @@ from typing import Any
 
 from flag_harness.cassette.match.excerpts import changed_words, excerpts, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
+from flag_harness.wording import printable_text
 
 ABSENT = "<absent>"
 """Stands for the missing value if only one of two requests has a path."""
@@ -116,8 +117,7 @@ def align_requests(
 def display_value(value: Any) -> str:
     """Return a value as one line for a summary. Of a long text, return the beginning; other long values are `text`."""
     if isinstance(value, str):
-        line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in redact_api_keys(value))
-        return truncate(line, _LONGEST_SHOWN_VALUE)
+        return truncate(printable_text(redact_api_keys(value)), _LONGEST_SHOWN_VALUE)
     shown = repr(value)
     return shown if len(shown) <= _LONGEST_SHOWN_VALUE else TEXT
 
