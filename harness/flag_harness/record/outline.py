@@ -26,7 +26,8 @@ _PRIVATE_KEYS = frozenset({"messages", "system", "metadata", "tools", "mcp_serve
 """The members of a body that contain people's or the project's words."""
 _MARK = "cache_control"
 _PLAIN_MARKS = re.compile(r"ephemeral(?: \d{1,3}[mh])?(?:, ephemeral \d{1,3}[mh])*")
-_API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
+API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
+"""An id that the API generated."""
 
 
 def body_outline(body: Any) -> Outline:
@@ -43,7 +44,7 @@ def body_outline(body: Any) -> Outline:
 
 def mask_api_ids(text: str) -> str:
     """Return a text in which all ids that the API generated are equal."""
-    return _API_ID.sub("<id>", text)
+    return API_ID.sub("<id>", text)
 
 
 def is_hash(value: object) -> bool:

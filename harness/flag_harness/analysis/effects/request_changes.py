@@ -2,7 +2,6 @@
 count as differences.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,6 +10,7 @@ from typing import Any
 
 from flag_harness.cassette.match.excerpts import changed_words, excerpts, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
+from flag_harness.record.outline import API_ID
 from flag_harness.wording import printable_text
 
 ABSENT = "<absent>"
@@ -23,7 +23,6 @@ TEXT = "text"
 """Stands for a long value in a summary."""
 
 _LONGEST_SHOWN_VALUE = 60
-_API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
 _ALIGNMENT_KEYS = ("type", "name", "role", "id")
 _MAX_ALIGNED_PAIRS = 250_000
 """Lists that form more pairs of items than this are paired by index, to save time."""
@@ -276,7 +275,7 @@ def _block_identity(block: Any) -> tuple[str, str]:
 def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
     """Return a value with each id of the API replaced by its number in `numbers`, which new ids are added to."""
     if isinstance(value, str):
-        return _API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
+        return API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
     if isinstance(value, Mapping):
         return {key: _number_ids(item, numbers) for key, item in value.items()}
     if isinstance(value, list):
