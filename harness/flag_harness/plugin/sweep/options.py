@@ -173,6 +173,12 @@ def refuse_fault_as_keyword(expression: str) -> None:
         )
 
 
+def unmatched_keyword_lines(config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]) -> list[str]:
+    """Return what to write instead if `-k` selects no item of a sweep. `names` are the names of all its items."""
+    expression = config.getoption("keyword")
+    return [] if items or not expression or not names else [unmatched_keyword_line(expression, names)]
+
+
 def unmatched_keyword_line(expression: str, names: Sequence[str]) -> str:
     """Return a line that names the items nearest to what `-k` asked for, and says what to write.
 

@@ -22,7 +22,7 @@ from flag_harness.plugin.sweep.budget import (
     untried_lines,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, refuse_fault_as_keyword, unmatched_keyword_line
+from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, refuse_fault_as_keyword, unmatched_keyword_lines
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
@@ -146,8 +146,7 @@ class SuiteSweep:
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Return what to write instead if `-k` selects no item of the sweep."""
-        words = config.getoption("keyword")
-        return [] if items or not words or not self._names else [unmatched_keyword_line(words, self._names)]
+        return unmatched_keyword_lines(config, items, self._names)
 
     def _tool_mode(self, test: pytest.Function) -> str:
         return str(self._sweep_option(test, "tools", self._settings.tools))
