@@ -73,8 +73,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
 
 def _summary_lines(report: RunReport) -> Iterator[str]:
     """Yield what each flag breaks and costs, in one table."""
-    alone = [effect for effect in report.effects if len(effect.settings) == 1]
-    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, alone)
+    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, report.effects)
     if not summaries:
         return
     yield ""
