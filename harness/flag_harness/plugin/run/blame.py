@@ -1,7 +1,7 @@
 """Write the lines at the end of a run that say which flags broke its tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,10 +61,7 @@ def blame_lines(
     for is_full in (True, False):
         chosen = {name: test for name, test in others.items() if test.is_full is is_full}
         space = flag_space(tuple(flags))
-        outcomes = {
-            name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
-        }
-        for finding in explain_tests(space, outcomes):
+        for finding in explain_tests(space, _outcomes_by_test(chosen, flags)):
             yield from _finding_lines(finding, chosen, "" if is_full else advice)
             yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
@@ -73,25 +70,34 @@ def blame_lines(
 
 def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
     """Yield lines that name the flags under which the API would refuse a request of tests that also fail otherwise."""
-    failures = {test.name: [run["is_refused"] for run in test.runs if not run["passed"]] for test in tests}
-    mixed = {test.name: test for test in tests if any(failures[test.name]) and not all(failures[test.name])}
-    if not mixed:
+    refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
+    if not refused:
         return
     from flag_harness.analysis.blame import explain_tests
 
-    outcomes = {
-        name: [(matrix_row(run, flags), not run["is_refused"]) for run in test.runs] for name, test in mixed.items()
-    }
-    for finding in explain_tests(flag_space(tuple(flags)), outcomes):
-        chosen = [mixed[name] for name in finding.tests]
-        perhaps = "" if all(test.is_full for test in chosen) else "perhaps "
+    for finding in explain_tests(flag_space(tuple(flags)), _outcomes_by_test(refused, flags)):
+        perhaps = "" if all(refused[name].is_full for name in finding.tests) else "perhaps "
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
-        count = f"{quantity(len(chosen), 'test')} ({_join_first_names(finding.tests)})"
+        count = f"{quantity(len(finding.tests), 'test')} ({_join_first_names(finding.tests)})"
         yield f"{perhaps}the API would refuse a request when {when}: {count}"
-        refused = [
-            (test.count_changes(run), run["nodeid"]) for test in chosen for run in test.runs if run["is_refused"]
-        ]
-        yield f"  To reproduce: {reproduce_command(config, min(refused)[1])}"
+        yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, refused))}"
+
+
+def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
+    """Return whether the API would refuse a request in some of the failing runs, but not in all."""
+    return len({run["is_refused"] for run in test.runs if not run["passed"]}) == 2
+
+
+def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
+    """Return a test whose runs fail only if the API would refuse a request."""
+    return replace(test, runs=tuple({**run, "passed": not run["is_refused"]} for run in test.runs))
+
+
+def _outcomes_by_test(
+    tests: "Mapping[str, FailingTest]", flags: "Sequence[Flag]"
+) -> "dict[str, list[tuple[Row, bool]]]":
+    """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
+    return {name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
 
 
 def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
