@@ -1,4 +1,10 @@
-"""The pytest plugin: its hooks and fixtures. The submodules are private; docs/api.md lists what tests may use."""
+"""The pytest plugin.
+
+Here are its options and the hooks of collection; `test/` has the hooks and fixtures of a single test, `run/` those of
+a whole run, and the other folders one subject each. What does not need pytest belongs to the package of the same name
+outside `plugin/`: `sweep/`, `vcr/`, `analysis/verdict/`, `cassette/redact/`. The submodules are private; docs/api.md
+lists what tests may use.
+"""
 
 from flag_harness.plugin.combinations import pytest_generate_tests, pytest_itemcollected
 from flag_harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests

@@ -1,4 +1,7 @@
-"""Sweeps: run an agent under every fault and combination of flags, in virtual time, and judge how it copes."""
+"""Sweeps: run an agent under every fault and combination of flags, in virtual time, and judge how it copes.
+
+`troubles/` derives what can go wrong from a run without faults; `judge/` judges the runs.
+"""
 
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
 from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial

@@ -1,4 +1,8 @@
-"""Private: import cassettes of other tools, in the formats of all versions of vcrpy and go-vcr."""
+"""Private: import cassettes of other tools, today in the formats of all versions of vcrpy and go-vcr.
+
+A new format is a module with two functions, one that recognises a document and one that reads it, which is registered
+in `importing.py`.
+"""
 
 from flag_harness.cassette.importers.importing import (
     VCRPY_DEFAULT,

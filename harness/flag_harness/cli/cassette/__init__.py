@@ -1,4 +1,4 @@
-"""The command `flag-harness cassette`, whose subcommands work on recorded traffic."""
+"""The command `flag-harness cassette`. Each subcommand is a module, and is registered here."""
 
 import argparse
 

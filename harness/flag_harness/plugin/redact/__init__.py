@@ -1,1 +1,1 @@
-"""Keeps secrets out of recordings and reports, and collects the normalisers of requests."""
+"""Apply `cassette.redact` to the tests of a run: to their ids, logs, reports and recordings."""

@@ -1,1 +1,1 @@
-"""The plugin's work for a whole run: names and claims of cassettes, misses, conflicting fixtures, the summary."""
+"""Hooks of a whole run: names and use of cassettes, misses, the run record, flag effects and blame, the summary."""

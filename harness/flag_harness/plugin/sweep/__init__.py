@@ -1,1 +1,4 @@
-"""`--harness-sweep`: run tests, or one agent, under everything that can go wrong."""
+"""`--harness-sweep`: make a test item for each trouble, and run it.
+
+`flag_harness.sweep` derives the troubles and judges the tests.
+"""

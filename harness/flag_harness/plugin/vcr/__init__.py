@@ -1,1 +1,4 @@
-"""The options, marks, fixtures and hook of pytest-recording and pytest-vcr, for suites written for one of them."""
+"""The options, marks, fixtures and hook of pytest-recording and pytest-vcr, for suites written for one of them.
+
+`flag_harness.vcr` plays and records their cassettes.
+"""

@@ -1,1 +1,1 @@
-"""Repeat tests, and judge flags by the repetitions: reliability and verdicts."""
+"""Repeat tests, and print the verdicts of flags. `analysis.verdict` has the statistics."""

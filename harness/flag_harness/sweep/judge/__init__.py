@@ -1,4 +1,8 @@
-"""Observe the traffic of a test in a sweep, and judge the test by it."""
+"""Observe the traffic of a test in a sweep, and judge the test by oracles.
+
+A new oracle is a function in `oracles.py`, and an entry in `ORACLES` there: it returns what is wrong, or an empty
+string.
+"""
 
 from flag_harness.sweep.judge.observation import (
     CallEnding,
