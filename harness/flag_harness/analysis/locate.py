@@ -207,7 +207,7 @@ class Locator:
         """Return, for each pair of values, the mask of all values that occur with the pair in a passing row."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing_rows:
-            for pair in _value_pairs(row):
+            for pair in _value_pair_ids(row):
                 beside[pair] = beside.get(pair, 0) | row
         return beside
 
@@ -234,10 +234,10 @@ def _count_new_triples(row: int, beside: dict[int, int]) -> int:
 
     `beside` has, for each pair of values, the mask of the values that occur with the pair in a passing row.
     """
-    return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _value_pairs(row))
+    return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _value_pair_ids(row))
 
 
-def _value_pairs(row: int) -> list[int]:
+def _value_pair_ids(row: int) -> list[int]:
     """Return each pair of a row's values, as a mask of two bits."""
     bits = list(single_bits(row))
     return [first | second for number, first in enumerate(bits) for second in bits[number + 1 :]]

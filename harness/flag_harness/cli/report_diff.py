@@ -8,7 +8,7 @@ from flag_harness.config import read_project
 from flag_harness.record import RunRecord, load_record, merge_records
 from flag_harness.record.kept import find_records
 from flag_harness.report.diff.run_diff import compare_runs
-from flag_harness.report.diff.views import diff_lines, diff_markdown, diff_values
+from flag_harness.report.diff.views import diff_lines, diff_markdown, diff_to_json
 
 
 def add_diff_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
     settings = read_project()[1].diff
     diff = compare_runs(_load_run(arguments.base), _load_run(arguments.head), settings)
     if arguments.json:
-        print_json(diff_values(diff))
+        print_json(diff_to_json(diff))
     else:
         print("\n".join(diff_markdown(diff) if arguments.markdown else diff_lines(diff)))
     return 0 if diff.is_acceptable else 1

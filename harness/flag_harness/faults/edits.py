@@ -101,7 +101,7 @@ class AnswerEdit:
         return head
 
 
-class PointEdit:
+class StreamPointEdit:
     """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
 
     def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
@@ -292,6 +292,6 @@ def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyActi
     def edit_due_answer(due: DueRequest) -> Edit:
         if body is not None and at == INSIDE_BODY:
             return AnswerEdit(due, body=BodyEdit(due, body, "bytes"))
-        return AnswerEdit(due, stream=PointEdit(due, at, occurrence, act))
+        return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, act))
 
     return edit_due_answer

@@ -67,7 +67,7 @@ def listed_models() -> tuple[Model, ...]:
     return tuple(shipped_models().models.values())
 
 
-def is_overflow_refused(model: Model) -> bool:
+def refuses_context_overflow(model: Model) -> bool:
     """Return whether the model refuses a prompt that fits into its context window only without `max_tokens`.
 
     Claude 3.7 to Opus 4.1 do (documented).

@@ -72,7 +72,7 @@ class ClaimTracker:
             path, function
         )
 
-    def note_recording(self, item: pytest.Item, replaced: Path | None) -> None:
+    def note_recorded_cassette(self, item: pytest.Item, replaced: Path | None) -> None:
         """Register a test as recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
         self._recorded.add(item.nodeid)
         if replaced is not None:

@@ -274,6 +274,8 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     tracker = item.config.stash[CLAIM_TRACKER]
-    tracker.note_recording(item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None)
+    tracker.note_recorded_cassette(
+        item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None
+    )
     if warning := recording_warning(traffic.plan, traffic.recording):
         item.warn(pytest.PytestWarning(warning))

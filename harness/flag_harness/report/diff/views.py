@@ -65,7 +65,7 @@ def diff_markdown(diff: RunDiff) -> Iterator[str]:
     yield escape_markdown(footer(diff))
 
 
-def diff_values(diff: RunDiff) -> Mapping[str, Any]:
+def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
     """Return the comparison as dictionaries, lists, strings and numbers."""
     return {
         "flag_harness_diff": FORMAT,

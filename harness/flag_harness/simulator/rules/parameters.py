@@ -167,10 +167,10 @@ def check_prompt_length(request: ParsedRequest) -> str | None:
 def check_context_window(request: ParsedRequest) -> str | None:
     """Refuse a prompt that exceeds the context window together with `max_tokens`.
 
-    Only some models check this; see `is_overflow_refused`.
+    Only some models check this; see `refuses_context_overflow`.
     """
     wanted, window = request.body.get("max_tokens", 0), _context_window(request)
-    if not catalogue.is_overflow_refused(request.model) or _WINDOW_BETA in request.betas:
+    if not catalogue.refuses_context_overflow(request.model) or _WINDOW_BETA in request.betas:
         return None
     if request.input_tokens + wanted <= window:
         return None

@@ -177,14 +177,14 @@ class _Interception:
 _IS_PASSING_ON: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
 
 
-def is_passing_on_request() -> bool:
+def is_forwarding_request() -> bool:
     """Return whether the running code passes an intercepted request on to the network."""
     return _IS_PASSING_ON.get()
 
 
 @contextmanager
 def _mark_passing_on() -> Iterator[None]:
-    """Make `is_passing_on_request` return True inside the context."""
+    """Make `is_forwarding_request` return True inside the context."""
     token = _IS_PASSING_ON.set(True)
     try:
         yield
