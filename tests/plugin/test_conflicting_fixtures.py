@@ -90,3 +90,40 @@ def test_a_misspelled_mark_is_named(pytester: pytest.Pytester) -> None:
         "flag harness: test_a.py::test_it has the mark 'scenrio', which does nothing; the nearest is 'scenario': "
         "write @pytest.mark.scenario, or register 'scenrio' under `markers` if it is yours"
     ] == lines
+
+
+@pytest.mark.parametrize(
+    ("root", "package", "command"),
+    [
+        ("[tool.ruff]\n", '[tool.flag-harness.flags]\nfast = "FAST"\n', "packages/triage"),
+        (
+            '[tool.pytest.ini_options]\naddopts = ""\n',
+            '[tool.flag-harness.flags]\nfast = "FAST"\n',
+            "--rootdir=packages/triage packages/triage",
+        ),
+        ("[tool.flag-harness]\n", '[tool.flag-harness.flags]\nfast = "FAST"\n', ""),
+        ("[tool.ruff]\n", "[tool", ""),
+    ],
+    ids=[
+        "a package is configured",
+        "pytest is configured at the root",
+        "the root is configured",
+        "the package's file is invalid",
+    ],
+)
+def test_a_package_that_has_the_settings_is_named_if_pytest_runs_above_it(
+    pytester: pytest.Pytester, root: str, package: str, command: str
+) -> None:
+    """Its tests would run under flags that it does not have."""
+    pytester.makepyprojecttoml(root)
+    tests = pytester.path / "packages" / "triage" / "tests"
+    tests.mkdir(parents=True)
+    (tests.parent / "pyproject.toml").write_text(package)
+    (tests / "test_agent.py").write_text("def test_agent(flags):\n    pass\n")
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", f"--rootdir={pytester.path}")
+    line = f"*packages/triage/pyproject.toml has [[]tool.flag-harness] and the root has none: run pytest {command}"
+    if command:
+        assert pytest.ExitCode.USAGE_ERROR == run.ret
+        run.stderr.fnmatch_lines([line])
+    else:
+        run.assert_outcomes(passed=1)

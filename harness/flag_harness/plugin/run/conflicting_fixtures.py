@@ -6,11 +6,13 @@ send its requests to the live API, with the real key.
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from flag_harness.config import Config
+from flag_harness.config import Config, find_root, read_table
+from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS
 from flag_harness.plugin.marks import CONFIG, declared_flags
 from flag_harness.plugin.waiting_parts import OUR_MARKS, uses_harness_by_name
@@ -55,6 +57,8 @@ class FixtureConflicts:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Report each conflicting fixture once, as a collection error or in the summary."""
+        if not self._is_configured:
+            _refuse_settings_of_package(self._config, items)
         if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
             self._unused_setter = _find_set_flags_fixture(items)
         self._misspelled_marks = _find_misspelled_marks(self._config, items)
@@ -84,6 +88,30 @@ class FixtureConflicts:
         for fixture, nodeid in self._summary_conflicts.items():
             if fixture not in self._errors:
                 terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
+
+
+def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Raise `pytest.UsageError` if the first test that uses the harness is in a package with settings of its own."""
+    item = next(filter(uses_harness_by_name, items), None)
+    root = config.rootpath
+    if item is None or root not in item.path.parents or _has_settings(root):
+        return
+    folders = [folder for folder in item.path.parents if root in folder.parents]
+    if (package := next(filter(_has_settings, folders), None)) is not None:
+        path = package.relative_to(root).as_posix()
+        option = "" if find_root(package) == package else f"--rootdir={path} "  # the root has settings of pytest
+        raise pytest.UsageError(
+            f"{path}/pyproject.toml has [tool.flag-harness] and the root has none: run pytest {option}{path}"
+        )
+
+
+def _has_settings(folder: Path) -> bool:
+    """Return whether the pyproject.toml of a folder configures the harness; an invalid file does not."""
+    try:
+        found = read_table(folder / "pyproject.toml")
+    except ConfigError:
+        return False
+    return found is not None and found[1].name == "pyproject.toml"
 
 
 def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) -> dict[str, str]:
