@@ -157,6 +157,11 @@ def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
     return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
 
 
+def outcomes_by_test(tests: Mapping[str, FailingTest], flags: "Sequence[Flag]") -> "dict[str, list[tuple[Row, bool]]]":
+    """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
+    return {name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
+
+
 def count_changes(row: "Row", space: FlagSpace) -> int:
     """Return how many flags are not at their default."""
     return sum(map(ne, row, space.default_row))

@@ -18,6 +18,7 @@ from flag_harness.analysis.matrix_runs import (
     MatrixRun,
     failing_tests,
     matrix_row,
+    outcomes_by_test,
     runs_by_other_cause,
 )
 from flag_harness.errors import FlagError, RecordError
@@ -187,10 +188,7 @@ def _explain_tests(
 ) -> Iterator[FailureCause]:
     for is_full in (True, False):
         chosen = {name: test for name, test in tests.items() if test.is_full is is_full}
-        outcomes = {
-            name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
-        }
-        for finding in explain_tests(flag_space(flags), outcomes):
+        for finding in explain_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
             yield _make_cause(finding, chosen, options)
 
 

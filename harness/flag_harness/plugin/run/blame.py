@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import matrix_row
+from flag_harness.analysis.matrix_runs import outcomes_by_test
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
 from flag_harness.wording import quantity
@@ -61,7 +61,7 @@ def blame_lines(
     for is_full in (True, False):
         chosen = {name: test for name, test in others.items() if test.is_full is is_full}
         space = flag_space(tuple(flags))
-        for finding in explain_tests(space, _outcomes_by_test(chosen, flags)):
+        for finding in explain_tests(space, outcomes_by_test(chosen, flags)):
             yield from _finding_lines(finding, chosen, "" if is_full else advice)
             yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
@@ -75,7 +75,7 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
         return
     from flag_harness.analysis.blame import explain_tests
 
-    for finding in explain_tests(flag_space(tuple(flags)), _outcomes_by_test(refused, flags)):
+    for finding in explain_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
         perhaps = "" if all(refused[name].is_full for name in finding.tests) else "perhaps "
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
         count = f"{quantity(len(finding.tests), 'test')} ({_join_first_names(finding.tests)})"
@@ -91,13 +91,6 @@ def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
 def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
     """Return a test whose runs fail only if the API would refuse a request."""
     return replace(test, runs=tuple({**run, "passed": not run["is_refused"]} for run in test.runs))
-
-
-def _outcomes_by_test(
-    tests: "Mapping[str, FailingTest]", flags: "Sequence[Flag]"
-) -> "dict[str, list[tuple[Row, bool]]]":
-    """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
-    return {name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
 
 
 def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
