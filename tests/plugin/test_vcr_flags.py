@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml  # noqa: F401 - stays loaded between the runs of pytest in this process
+import yaml  # noqa: F401 - this and the next stay loaded between the runs of pytest in this process
 
+import flag_harness.vcr  # noqa: F401
 from flag_harness.plugin.run.names import name_without_combination
 
 OTHERS = ("-p", "no:recording", "-p", "no:vcr", "-p", "no:cassetter", "-p", "no:xdist", "-p", "no:asyncio")
@@ -55,6 +56,26 @@ def test_a_cassette_for_off_wins_over_the_earlier_one(project: pytest.Pytester) 
     run = project.runpytest_inprocess(*OTHERS, "-k", "off")
     run.assert_outcomes(failed=1, deselected=1)
     run.stdout.fnmatch_lines(["*flag-harness cassette import 'cassettes/test_it/test_get[[]off].yaml'*"])
+
+
+@pytest.mark.parametrize(("match_on", "is_loose"), [(["method", "path"], True), (["method", "body"], False)])
+def test_a_matrix_that_does_not_compare_the_body_is_named(
+    project: pytest.Pytester, match_on: list[str], is_loose: bool
+) -> None:
+    """The summary says so once for all combinations, with the setting to write."""
+    project.makeconftest(f"import pytest\n@pytest.fixture\ndef vcr_config(): return {{'match_on': {match_on}}}\n")
+    project.makepyfile(test_it=TEST.replace('.get("', '.post("').replace('models"', 'models", content=b"{}"'))
+    folder = project.path / "cassettes" / "test_it"
+    text = RECORDED.read_text().replace("GET", "POST").replace("body: ''", "body: '{}'")
+    for name in ("test_get", "test_get[short]"):
+        (folder / f"{name}.yaml").write_text(text)
+    run = project.runpytest_inprocess(*OTHERS)
+    run.assert_outcomes(passed=2)
+    warning = "vcr_marks: 1 test with flag_matrix does not compare the body,*test_it.py::test_get*match_on = *'body'*"
+    if is_loose:
+        run.stdout.fnmatch_lines([warning])
+    else:
+        run.stdout.no_fnmatch_line("*does not compare the body*")
 
 
 @pytest.mark.parametrize(

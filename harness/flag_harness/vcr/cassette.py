@@ -10,7 +10,7 @@ from typing import Any
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import filters, responses
 from flag_harness.vcr.interaction_hooks import apply_hooks
-from flag_harness.vcr.matchers import failing_matchers
+from flag_harness.vcr.matchers import MATCHERS, failing_matchers
 from flag_harness.vcr.report import miss_message
 from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
@@ -131,6 +131,13 @@ class VcrCassette:
     def can_record(self) -> bool:
         """Whether requests without a match are sent, and their answers recorded."""
         return not self.write_protected
+
+    @property
+    def ignores_bodies(self) -> bool:
+        """Whether an answer was played to a request with a body, and only vcrpy's other matchers compared the two."""
+        names = MATCHERS.keys() - {"body", "raw_body"}
+        is_loose = all(name in names and MATCHERS[name] is one for name, one in self.settings.matchers.items())
+        return is_loose and any(self.data[index][0].body for index in self.play_counts)
 
     @property
     def write_protected(self) -> bool:

@@ -12,10 +12,11 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
+from flag_harness.matrix import name_of_test
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.run.recorded_files import shorten_list
-from flag_harness.plugin.stash import REFUSALS, VCR_CASSETTE
+from flag_harness.plugin.stash import COMBINATION, REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.rows import is_subtest_report
 from flag_harness.plugin.vcr.combination_paths import plain_cassette_advice, played_path
 
@@ -29,6 +30,8 @@ _PLAYING = (
     "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
 )
 """Two parts of a network error's message: what the test does, and what to do if it needs the network."""
+_STRICT = "match_on = ['method', 'scheme', 'host', 'port', 'path', 'query', 'body']"
+"""The setting with which vcrpy's matching compares bodies too."""
 
 
 def load_vcr_cassette(
@@ -82,6 +85,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call":
         item.stash[_HAS_PASSED] = report.passed
         report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
+        if item.get_closest_marker("flag_matrix") and COMBINATION in item.stash and cassette.ignores_bodies:
+            report.flag_harness_vcr_loose = name_of_test(  # type: ignore[attr-defined]
+                item.nodeid, item.stash[COMBINATION].id
+            )
     elif report.when == "teardown" and report.passed and cassette.is_saved:
         path = os.path.relpath(cassette.path, item.config.rootpath)
         report.flag_harness_vcr_file = path, cassette.recorded_count  # type: ignore[attr-defined]
@@ -94,6 +101,7 @@ class VcrSummary:
     def __init__(self) -> None:
         self._play_counts: list[int] = []
         self._recorded: Counter[str] = Counter()
+        self._loose_tests: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the played and recorded answers in a report."""
@@ -101,6 +109,8 @@ class VcrSummary:
             self._recorded[recorded[0]] += recorded[1]
         if (count := getattr(report, "flag_harness_vcr", None)) is not None and not is_subtest_report(report):
             self._play_counts.append(count)
+        if (test := getattr(report, "flag_harness_vcr_loose", None)) is not None:
+            self._loose_tests.add(test)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the recorded files, and the number of tests and played answers."""
@@ -116,6 +126,12 @@ class VcrSummary:
             terminalreporter.write_line(
                 f"vcr_marks: {tests} test{'s' if tests != 1 else ''} played {answers} "
                 f"answer{'s' if answers != 1 else ''} from vcrpy's cassettes, matched as loosely as vcrpy does"
+            )
+        if count := len(self._loose_tests):
+            subject = "1 test with flag_matrix does" if count == 1 else f"{count} tests with flag_matrix do"
+            terminalreporter.write_line(
+                f"vcr_marks: {subject} not compare the body, so that no cassette checks what flags change there: "
+                f"{', '.join(shorten_list(sorted(self._loose_tests), verbosity))}; add to vcr_config: {_STRICT}"
             )
 
 
