@@ -342,7 +342,7 @@ def test_a_request_before_a_cassette_that_cannot_be_opened_says_why(pytester: py
     pytester.makepyfile(test_it=f"{SENDING}\n{fixture}\n{test}")
     run = pytester.runpytest_inprocess(*IN_PROCESS)
     run.assert_outcomes(errors=1)
-    run.stdout.fnmatch_lines(["*Failed: *absent*"])
+    run.stdout.fnmatch_lines(["There is no scenario 'absent'*", "ERROR test_it.py::test_a - ScenarioFailure: There *"])
 
 
 def test_a_late_attempt_to_reach_the_network_is_an_error_of_the_test_that_started_it(

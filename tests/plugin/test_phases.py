@@ -25,9 +25,11 @@ BEFORE = httpx2.HTTPTransport.handle_request
 def url():
     return os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com") + "/v1/messages"
 
+def body(text):
+    return {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+
 def send(text):
-    body = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
-    return httpx2.post(url(), json=body, headers=HEADERS).raise_for_status()
+    return httpx2.post(url(), json=body(text), headers=HEADERS).raise_for_status()
 
 def swallow(text):
     try:
@@ -206,7 +208,7 @@ FAILURES = (
     + """
 async def send_async(text):
     async with httpx2.AsyncClient() as client:
-        await client.post(url(), json={"text": text})
+        await client.post(url(), json=body(text), headers=HEADERS)
 
 async def fail():
     raise ValueError("mine")

@@ -12,7 +12,10 @@ from flag_harness.errors import CassetteMiss, LateRequest, NetworkRefused, Refus
 
 
 class _Failure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """A failure that is reported without a traceback."""
+    """A failure that is reported without a traceback, under its bare name, as pytest's own `Failed`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = "builtins"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, pytrace=False)
