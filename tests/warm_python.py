@@ -39,6 +39,8 @@ class WarmFolder:
         del os.environ[VARIABLE]
         with suppress(FileNotFoundError, ProcessLookupError):
             os.kill(int((self.path / "pid").read_text()), signal.SIGKILL)
+        for server in SERVERS:
+            server.wait()
         os.close(self.stdin)
         shutil.rmtree(self.path)
 
