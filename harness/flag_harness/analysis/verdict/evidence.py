@@ -71,10 +71,12 @@ def pass_or_fail_score(row: "RunRow") -> float | None:
     It is not due to the agent if the run was skipped, failed in the setup or teardown, or had a request refused by the
     harness; or if the last request failed because of the provider: it broke off, or got a status that means trouble.
     """
-    result = _RESULTS.get(row.outcome)
-    if row.phase != "call" or row.refusals or is_provider_failure(row):
-        return None
-    return result
+    return None if row.phase != "call" or is_refused_or_broken(row) else _RESULTS.get(row.outcome)
+
+
+def is_refused_or_broken(row: "RunRow") -> bool:
+    """Return whether a run says nothing about the agent: the harness refused a request, or the provider broke it."""
+    return bool(row.refusals) or is_provider_failure(row)
 
 
 def is_provider_failure(row: "RunRow") -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flag_harness.analysis.verdict.evidence import is_provider_failure
+from flag_harness.analysis.verdict.evidence import is_refused_or_broken
 from flag_harness.analysis.verdict.lines import provider_failures_text
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
     Skipped and inconclusive runs are not counted, nor those that the provider broke or the harness refused a request.
     """
     counts: dict[tuple[str, str], list[bool]] = {}
-    for row in (one for one in rows if not one.refusals):
-        if row.outcome in _PASSED or (row.outcome in _FAILED and not is_provider_failure(row)):
+    for row in rows:
+        if row.outcome in _PASSED | _FAILED and not is_refused_or_broken(row):
             counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
     return [Trials(*key, len(passes), sum(passes)) for key, passes in counts.items()]
 

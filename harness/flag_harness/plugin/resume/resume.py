@@ -81,10 +81,10 @@ def start_resuming(config: pytest.Config) -> None:
 
 def is_finished(row: "RunRow") -> bool:
     """Return True if a run of a test need not be repeated: its function ended, with nothing refused or broken."""
-    from flag_harness.analysis.verdict.evidence import is_provider_failure
+    from flag_harness.analysis.verdict.evidence import is_refused_or_broken
 
     is_ended = row.phase == "call" and row.outcome != "inconclusive"
-    return is_ended and not row.refusals and not is_provider_failure(row)
+    return is_ended and not is_refused_or_broken(row)
 
 
 def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
