@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "coverage"]
+nox.options.sessions = ["lint", "coverage_and_types"]
 
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
@@ -284,9 +285,32 @@ def _compile_package(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """All tests, with the branches of `harness/` that they reach."""
+    _measure_coverage(session)
+    _report_coverage(session)
+
+
+@nox.session
+def coverage_and_types(session: nox.Session) -> None:
+    """What `coverage` and `types` do, with mypy on one core while the coverage is combined and reported on another."""
+    try:
+        _measure_coverage(session)
+    finally:  # types are checked even if tests fail
+        with subprocess.Popen((*PYTHON, "mypy"), stdout=subprocess.PIPE, text=True) as mypy:
+            try:
+                _report_coverage(session)
+            finally:
+                session.log("mypy, which ran meanwhile:\n%s", mypy.communicate()[0])
+        if mypy.returncode:
+            session.error(f"mypy fails with exit status {mypy.returncode}: `nox -s types` repeats it alone")
+
+
+def _measure_coverage(session: nox.Session) -> None:
     _compile_package(session)
     session.run(*PYTHON, "coverage", "erase")
     session.run(*PYTHON, "coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
+
+
+def _report_coverage(session: nox.Session) -> None:
     session.run(*PYTHON, "coverage", "combine", "--quiet")
     session.run(*PYTHON, "coverage", "report")
 
