@@ -74,6 +74,13 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
     assert ("failed", (("turn lost", reason),)) == _judge(observed)
 
 
+def test_an_answer_that_the_agent_asked_for_again_did_not_arrive() -> None:
+    """The agent could not read it, and gave up after the next one, so it may leave the turn out."""
+    first, last = BASELINE.exchanges
+    exchanges = (first, _exchange([ASK]), replace(last, body={"messages": [MORE]}))
+    assert ("accepted", ()) == _judge(replace(FIRED, exchanges=exchanges))
+
+
 @pytest.mark.parametrize("value", [{}, {"a": 2}, '{"a": 2'])
 def test_a_call_that_was_cut_off_and_repaired_is_found(value: object) -> None:
     """The agent keeps the call under its id, with a part of its input or none."""

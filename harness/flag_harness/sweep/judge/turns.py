@@ -46,9 +46,20 @@ def most_frequent_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[L
 
 
 def has_all_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got, in this call, every answer of the baseline complete."""
-    arrived = Counter(answer_lines(one) for one in observed.prompts(call) if one.is_complete)
-    return Counter(answer_lines(one) for one in baseline.prompts(call)) <= arrived
+    """Return whether the agent got, in this call, every answer of the baseline complete.
+
+    If the agent sent a request again, only the answer to the last one counts: it could not read the answers before.
+    """
+    arrived = Counter(answer_lines(one) for one in _last_attempts(observed, call) if one.is_complete)
+    return Counter(answer_lines(one) for one in _last_attempts(baseline, call)) <= arrived
+
+
+def _last_attempts(observed: TestObservation, call: int) -> Iterator[ObservedExchange]:
+    """Yield the prompts of a call without those whose messages were sent again later."""
+    prompts = [*observed.prompts(call)]
+    for number, one in enumerate(prompts, start=1):
+        if not any(one.body["messages"] == later.body["messages"] for later in prompts[number:]):
+            yield one
 
 
 def blocks_of(exchange: ObservedExchange, role: str) -> Iterator[Mapping[str, Any]]:
