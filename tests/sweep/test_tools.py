@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from flag_harness.config import SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.sweep.tools.results import NotRecordedError
+from flag_harness.plugin.sweep.tools.results import Key, NotRecordedError, RecordedResult, Recording
 from flag_harness.plugin.sweep.tools.tools import SweptTools
 from flag_harness.sweep.probe import Probe
 from flag_harness.sweep.troubles import ToolTroubleError, Trouble, parse_tool_trouble
@@ -105,6 +107,25 @@ def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: s
     assert isinstance(error, NotRecordedError)
     assert f'swept_shop:{name} was not called with {{"item":"b"}} without a trouble' in str(error)
     assert ["a", "a", "none"] == shop.RUNS
+
+
+class SlowCounter(Counter[Key]):
+    """Lets other threads run after each count that it returns."""
+
+    def __getitem__(self, key: Key) -> int:
+        count = super().__getitem__(key)
+        time.sleep(0.002)
+        return count
+
+
+def test_calls_in_several_threads_get_different_recorded_results() -> None:
+    """None of the kept results is returned twice."""
+    key, recording = ("swept_shop:count", b""), Recording(used=SlowCounter())
+    for number in range(4):
+        recording.keep(key, RecordedResult(number))
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(recording.find, [key] * 4)]
+    assert [0, 1, 2, 3] == sorted(one.get() for one in found if one)
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)

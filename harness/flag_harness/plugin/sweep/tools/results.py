@@ -1,6 +1,7 @@
 """The results of an agent's tools in the run without troubles, by function and arguments."""
 
 import copy
+import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -35,16 +36,17 @@ class Recording:
     results: dict[Key, list[RecordedResult]] = field(default_factory=lambda: defaultdict(list))
     used: Counter[Key] = field(default_factory=Counter)
     is_baseline: bool = True
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, key: Key, verb: str = "called") -> RecordedResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
         `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
-        no result and this run is not the baseline.
+        no result and this run is not the baseline. Calls in several threads get different results.
         """
-        known = self.results.get(key, [])
-        self.used[key] += 1
-        index = self.used[key] - 1
+        with self._lock:
+            known, index = self.results.get(key, []), self.used[key]
+            self.used[key] += 1
         if self.is_baseline and index >= len(known):
             return None
         if known:
