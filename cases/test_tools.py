@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, ToolSpy, about, deltas
+from flag_harness.errors import CommandRefused
 from flag_harness.faults import bad_request
 from flag_harness.reference import AgentError, Bash, BlockDropped, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.settings import ENABLE_TOOLS, THINKING_BUDGET
@@ -146,6 +147,10 @@ async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
     bash = Bash(environ={"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "sk-ant-secret"}, output_limit=100, timeout=1)
     assert "[400 bytes left out]" in await bash.run({"command": "printf %0500d 0"}), "a long output is shortened"
     assert "sk-ant-secret" not in await bash.run({"command": "env"}), "no command gets the key"
+    careful = Bash(environ={"PATH": os.environ["PATH"]}, allowed=("pwd",))
+    with pytest.raises(CommandRefused):
+        await careful.run({"command": "touch made"})
+    assert not [*careful.directory.iterdir()], "a command that is not allowed is not run"
 
 
 async def _check_one_send_at_a_time(conversation: Conversation) -> None:
