@@ -97,6 +97,7 @@ def test_scripts_say_yes_and_read_json(tmp_path: Path, misses: Any, capsys: pyte
             ],
             "refusals": [],
             "to_record": [],
+            "api_refusals": [],
         },
     ) == (code, json.loads(output))
 
@@ -109,7 +110,7 @@ def test_paths_choose_cassettes(tmp_path: Path, misses: Any, capsys: pytest.Capt
     }
     misses(
         _miss("a/one.json"),
-        _miss("a/two.json", changes=[tools], what=["`tools`: [] → [1]"]),
+        _miss("a/two.json", changes=[tools], differences=["`tools`: [] → [1]"]),
         _miss("b/three.json"),
     )
     refusal = "a/two.json: interaction 0: tools changed, and with it what the model can answer: record it again"
@@ -129,12 +130,28 @@ def test_paths_choose_cassettes(tmp_path: Path, misses: Any, capsys: pytest.Capt
 
 def test_what_can_only_be_recorded_is_listed(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Ten of them; the others are counted."""
-    misses(*(_miss(f"{number}.json", changes=[], place=None, what=["nothing is recorded"]) for number in range(12)))
+    misses(*(_miss(f"{number}.json", changes=[], differences=["nothing is recorded"]) for number in range(12)))
     lines = ["  test_x.py::test_x: nothing is recorded"] * 10
     shown = "\n".join(["12 misses cannot be rebased, only recorded:", *lines, "  ... and 2 more"])
     assert (1, f"{shown}\nThere is nothing to rebase.\n") == _run(capsys, "--dry-run")
     misses()
     assert (0, "There is nothing to rebase.\n") == _run(capsys)
+
+
+def test_a_miss_that_the_api_would_refuse_is_not_to_be_recorded(
+    tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The code must change; scripts find it apart from what can be recorded."""
+    misses(_miss("a.json", changes=[], api_refusal="temperature: range: 0..1"))
+    lines = [
+        "1 miss that the API would refuse; change what the code sends:",
+        "  test_x.py::test_x: temperature: range: 0..1",
+        "There is nothing to rebase.",
+    ]
+    assert (1, "\n".join([*lines, ""])) == _run(capsys, "--dry-run")
+    _, output = _run(capsys, "--dry-run", "--json")
+    refusal = {"test": "test_x.py::test_x", "message": "temperature: range: 0..1"}
+    assert ([], [refusal]) == (json.loads(output)["to_record"], json.loads(output)["api_refusals"])
 
 
 @pytest.mark.parametrize(
@@ -200,6 +217,7 @@ def test_a_request_that_the_api_refuses_is_not_rewritten(
     assert (code == 1) == (before == one.read_bytes())
     assert (code == 1) == ("interaction 0: the API would refuse the new request: " in shown)
     assert (code == 1) == ("ttl: Input should be '5m' or '1h'" in shown)
+    assert (code == 1) == shown.endswith("\nName the PATHs of the others.\n")
 
 
 @pytest.mark.parametrize("written", [0, 1])

@@ -17,7 +17,7 @@ from flag_harness.record import (
     load_record,
     start_record,
 )
-from flag_harness.report.causes import recorded_flags
+from flag_harness.report.failures.causes import recorded_flags
 
 ROW = RunRow(case="test_a.py::test_a", combination="off", outcome="passed")
 

@@ -1,5 +1,7 @@
 """What a failed test says about a request that the API would refuse."""
 
+from pathlib import Path
+
 import anthropic  # noqa: F401 - imported once, not anew by each run of pytest in this process
 import pytest
 
@@ -64,7 +66,7 @@ def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester:
     options = ("-p", "no:randomly", "-p", "no:asyncio")
     pytester.runpytest_inprocess("--record-mode=once", "--harness-upstream=simulator", *options)
     pytester.makepyfile(test_it=MARKED.replace('"groups"}', '"groups", **MARK}'))
-    run = pytester.runpytest_inprocess(*options)
+    run = pytester.runpytest_inprocess("--harness-report=report.md", *options)
     run.assert_outcomes(passed=2, failed=2)
     lines = run.outlines
     refused = "The API would refuse this request (as the simulator does): A maximum of 4 blocks"
@@ -77,3 +79,8 @@ def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester:
         "the API would refuse a request when grouped and cached: 1 test (test_it.py::test_ask[*])",
         "  To reproduce: pytest 'test_it.py::test_ask[grouped+cached]'",
     ] == lines[next(n for n, line in enumerate(lines) if "which flags broke it" in line) + 1 :][:4]
+    assert 1 == sum(line.startswith("To record it: ") for line in lines)
+    assert (
+        "- **The API would refuse a request when grouped and cached** (as the simulator does): "
+        "`test_it.py::test_ask[grouped+cached]`"
+    ) in Path("report.md").read_text("utf-8").splitlines()

@@ -209,7 +209,6 @@ def test_an_answer_that_a_fault_spoiled_is_served_again(
     assert (
         f"POST /v1/messages is not in {path} (1 interaction).\n"
         "It was recorded 1 time, and each answer has been played.\n"
-        "The API would refuse this request (as the simulator does): model: Field required\n"
         "To record it: pytest test_it.py::test_it --record-mode=rewrite --harness-upstream=live" == _failure(run)
     )
 

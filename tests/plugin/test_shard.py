@@ -34,7 +34,7 @@ def test_alone(cassette):
 
 def test_plain(): pass
 """
-_TIMES = ("seconds", "duration", "first_token", "longest_gap")
+_TIMES = ("seconds", "duration", "first_token", "longest_gap", "longest_gap_start", "rhythm")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.outline import body_outline
-from flag_harness.report.causes import FailureCause
+from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.html import render_html

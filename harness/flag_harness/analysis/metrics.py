@@ -14,6 +14,7 @@ from flag_harness.wire.usage import Usage
 
 _DELTA = b"content_block_delta"
 _REFUSED = 400
+_RHYTHM_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class RequestMetrics:
         seconds: seconds to the end of the answer.
         chunks: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
+        longest_gap_start: the seconds after which the longest gap began; 0 for any other answer.
+        rhythm: the result of `stream_rhythm` for a stream; empty for any other answer.
     """
 
     model: str
@@ -66,6 +69,8 @@ class RequestMetrics:
     seconds: float
     chunks: int
     longest_gap: float
+    longest_gap_start: float
+    rhythm: tuple[float, ...]
 
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
@@ -78,6 +83,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
     model, answer = requested_model(request), parse_response(decompress_response(response))
     usage, reason = reported_usage(answer), answer.message.get("stop_reason")
     times = [piece.at for piece in response]
+    gap, gap_start = _longest_gap(times) if answer.streamed else (0.0, 0)
     return RequestMetrics(
         model=model,
         status=answer.status,
@@ -90,8 +96,29 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         first_token=seconds_to_first_token(response),
         seconds=times[-1] if times else 0.0,
         chunks=sum(isinstance(piece, Chunk) for piece in response),
-        longest_gap=max((after - before for before, after in pairwise(times)), default=0.0) if answer.streamed else 0.0,
+        longest_gap=gap,
+        longest_gap_start=round(times[gap_start], 3) if answer.streamed else 0.0,
+        rhythm=stream_rhythm(times, gap_start) if answer.streamed else (),
     )
+
+
+def _longest_gap(times: Sequence[float]) -> tuple[float, int]:
+    """Return the longest time between two pieces of a stream, and the index of the piece before it."""
+    gaps = [after - before for before, after in pairwise(times)]
+    longest = max(gaps, default=0.0)
+    return longest, gaps.index(longest) if gaps else 0
+
+
+def stream_rhythm(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
+    """Return the seconds after which selected pieces of a stream arrived, rounded to milliseconds.
+
+    `times` are those of all pieces. The first and the last one are selected, the one at the index `gap_start` and the
+    one after it, and others at even distances.
+    """
+    last = len(times) - 1
+    count = min(last, _RHYTHM_STEPS)
+    indices = {round(step * last / count) for step in range(count)} | {gap_start, min(gap_start + 1, last), last}
+    return tuple(round(times[index], 3) for index in sorted(indices))
 
 
 def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:

@@ -28,7 +28,7 @@ from flag_harness.matrix.baseline import read_baseline
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
 from flag_harness.record.conversation import load_conversations, save_conversations
 from flag_harness.record.kept import copy_kept_cassettes
-from flag_harness.report.causes import recorded_flags
+from flag_harness.report.failures.causes import recorded_flags
 from flag_harness.report.logs import log_digest_lines, log_values
 from flag_harness.report.metrics import effect_values, effects_in_record, metric_lines, pass_counts
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report

@@ -13,7 +13,7 @@ from flag_harness.errors import RecordError
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
 from flag_harness.record.kept import find_records, kept_cassette_path
-from flag_harness.report.causes import selected_options
+from flag_harness.report.failures.causes import selected_options
 from flag_harness.report.output import write_report
 from flag_harness.wording import quantity
 

@@ -41,6 +41,10 @@ class RequestRecord(msgspec.Struct, frozen=True):
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
         outline: the parameters of the body by path, and short hashes of its texts: see `outline.body_outline`. It is
             empty in records of earlier versions, and if the body is not JSON.
+        rhythm: the seconds after which pieces of a stream arrived, in milliseconds' precision: the first and the last
+            piece, those before and after the longest gap, and others at even distances; empty for any other answer.
+        longest_gap_start: the seconds after which the longest gap began; 0 for any other answer. Both fields are empty
+            in records of earlier versions.
         is_broken_off: whether the connection broke before the end of the answer, or its stream has an error. It is
             False in records of earlier versions.
     """
@@ -59,6 +63,8 @@ class RequestRecord(msgspec.Struct, frozen=True):
     longest_gap: float = 0.0
     outline: Outline = ()
     is_broken_off: bool = False
+    rhythm: tuple[float, ...] = ()
+    longest_gap_start: float = 0.0
 
 
 class LogCount(msgspec.Struct, frozen=True):
@@ -113,6 +119,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         duration: the real seconds that the decisive phase of the test took.
         misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
+        api_refusals: the messages with which the API would refuse such requests, as far as the simulator knows. Only a
+            change of the code helps then, not a recording. It is empty in records of earlier versions.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
         sweep: what a sweep over tests found, whose rows have no requests; None in the rows of ordinary tests.
     """
@@ -145,6 +153,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     strata: tuple[str, ...] = ()
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
+    api_refusals: tuple[str, ...] = ()
     duration: float = 0.0
     refusals: int = 0
     provider_failures: int = 0

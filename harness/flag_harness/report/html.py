@@ -15,8 +15,9 @@ from flag_harness.errors import require_extra
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_details
-from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
+from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
+from flag_harness.report.failures.causes import rerun_command
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport, repetition_case
 from flag_harness.report.sweep_table import OUTCOMES
@@ -61,6 +62,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         sweep_outcomes=OUTCOMES,
         most=MOST_TESTS,
         few=FEW_REASONS,
+        refusal_advice=REFUSAL_ADVICE,
     )
 
 
@@ -136,6 +138,8 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "phase": row.phase,
         "reason": row.reason,
         "place": row.place,
+        "misses": row.misses,
+        "refused": row.api_refusals,
         "repetition": row.repetition,
         "values": row.values,
         "requests": [requests.setdefault(request, len(requests)) for request in row.requests],

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.cache_map import blocks_text, cached_tests, group_broken_prefixes
-from flag_harness.report.causes import FailureCause
+from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
+from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
@@ -31,6 +32,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
+    yield from _refusal_lines(report)
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
@@ -46,6 +48,16 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if report.record.problem:
         yield ""
         yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
+
+
+def _refusal_lines(report: RunReport) -> Iterator[str]:
+    if report.refusals:
+        yield ""
+    for refusal in report.refusals:
+        when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
+        yield f"- **The API would refuse a request{when}** (as the simulator does): {_join_first_names(refusal.cases)}"
+        yield f"  - {code_cell(refusal.message)}"
+        yield f"  - {REFUSAL_ADVICE}"
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:

@@ -28,6 +28,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
         "combinations": list(report.combinations),
         "causes": [{**asdict(cause), "is_certain": cause.is_certain} for cause in report.causes],
         "unblamed": [asdict(one) for one in report.unblamed],
+        "api_refusals": [asdict(one) for one in report.refusals],
         "failures": [
             {"reason": group.reason, "place": group.place, "cases": [row.case for row in group.rows]}
             for group in report.failures

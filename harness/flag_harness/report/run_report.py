@@ -10,7 +10,8 @@ from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.record.outline import mask_api_ids
-from flag_harness.report.causes import ExcludedRuns, FailureCause, analyse_failures
+from flag_harness.report.failures.api_refusals import ApiRefusal
+from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, analyse_failures
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
@@ -94,6 +95,7 @@ class RunReport:
         rows: the rows in the order of the matrix, to which `MatrixCell.index` refers.
         causes: which flags explain the failures.
         unblamed: the runs that say nothing about flags, and why.
+        refusals: what the API would refuse of the requests that the cassettes do not hold.
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         request_effects: what each flag changes in requests.
@@ -110,6 +112,7 @@ class RunReport:
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
     unblamed: tuple[ExcludedRuns, ...]
+    refusals: tuple[ApiRefusal, ...]
     failures: tuple[FailureGroup, ...]
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
@@ -171,6 +174,7 @@ def build_report(
         rows=tuple(rows),
         causes=analysis.causes,
         unblamed=analysis.unblamed,
+        refusals=analysis.refusals,
         failures=_group_failures(rows),
         effects=effects_in_record(record),
         request_effects=request_effects(record),

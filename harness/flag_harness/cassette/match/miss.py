@@ -19,6 +19,7 @@ from flag_harness.wire.timeline import Request
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
 API_REFUSES = "The API would refuse this request (as the simulator does)"
+REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
 """The most unplayed requests among which the nearest is sought, beginning with the test's own.
@@ -77,7 +78,7 @@ class MissReporter:
         if indices := self.request_index.indices.get(self.request_index.match_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
-            return self._build_miss(sent, None, (), lines, "sent more often than it was recorded")
+            return self._build_miss(sent, None, (), lines, "sent more often than it was recorded", indices[0])
         candidates = (unplayed or range(len(self.cassette.interactions)))[:MAX_RANKED_REQUESTS]
         if not candidates:
             return self._build_miss(sent, None, (), [], "nothing is recorded")
@@ -117,16 +118,24 @@ class MissReporter:
         found: Sequence[Difference],
         lines: Iterable[str],
         reason: str = "",
+        equal: int | None = None,
     ) -> Miss:
-        """Return a miss whose message holds `lines`, with suggestions for the differences that look random."""
+        """Return a miss whose message holds `lines`, and what to do about it.
+
+        That is to change the code if the API would refuse the request. Else it is the command that records it, after
+        suggestions for the differences that look random. `equal` is the index of an equal recorded request, or None.
+        """
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
         normalise = normalise_lines(filter(None, map(variable_part, found)))
-        advice = (NORMALISE_ADVICE, *(f"  {line}" for line in normalise)) if normalise else ()
-        refusal = self._api_refusal(sent, index)
-        refusal_lines = [f"{API_REFUSES}: {refusal}"] if refusal else []
-        message = "\n".join([first, *lines, *refusal_lines, *advice, *self._record_command_lines()])
+        refusal = self._api_refusal(sent, index if equal is None else equal)
+        if refusal:
+            advice = [f"{API_REFUSES}: {refusal}", REFUSAL_ADVICE]
+        else:
+            suggestions = [NORMALISE_ADVICE, *(f"  {line}" for line in normalise)] if normalise else []
+            advice = [*suggestions, *self._record_command_lines()]
+        message = "\n".join([first, *lines, *advice])
         return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from flag_harness.config import find_root
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
+_API_REFUSES = "the API would refuse"
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
 REVIEWED_FILE = "rebase-reviewed"
@@ -149,8 +150,7 @@ def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
         if message is None or refusal_message(old.interactions[index].request) is not None:
             continue
         raise CassetteError(
-            f"{path}: interaction {index}: the API would refuse the new request: {message}; change what the code "
-            "sends, or record it again"
+            f"{path}: interaction {index}: {_API_REFUSES} the new request: {message}; change what the code sends"
         )
 
 
@@ -199,9 +199,14 @@ def _report_lines(
     for changes, members in by_changes.items():
         yield f"{_count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
         yield from _shorten_list([plan.name for plan in members])
-    if left:
-        yield f"{_count_with_noun(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
-        yield from _shorten_list([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
+    refused = [row for row in left if row.get("api_refusal")]
+    if refused:
+        count = _count_with_noun(len(refused), "miss", "misses")
+        yield f"{count} that {_API_REFUSES}; change what the code sends:"
+        yield from _shorten_list([f"{row['test']}: {row['api_refusal']}" for row in refused])
+    if recordable := [row for row in left if row not in refused]:
+        yield f"{_count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
+        yield from _shorten_list([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
     yield _conclusion(plans, refusals, arguments, written=written)
 
 
@@ -210,7 +215,8 @@ def _conclusion(
 ) -> str:
     requests = _count_with_noun(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
-        return "Record them anew, or name the PATHs of the others."
+        illegal = sum(_API_REFUSES in refusal for refusal in refusals)
+        return f"{'N' if illegal else 'Record them anew, or n'}ame the PATHs of the others."
     if not plans:
         return "There is nothing to rebase."
     if written:
@@ -242,5 +248,10 @@ def _json_report(
             for plan in plans
         ],
         "refusals": list(refusals),
-        "to_record": [{"test": row["test"], "differences": row["differences"]} for row in left],
+        "to_record": [
+            {"test": row["test"], "differences": row["differences"]} for row in left if not row.get("api_refusal")
+        ],
+        "api_refusals": [
+            {"test": row["test"], "message": row["api_refusal"]} for row in left if row.get("api_refusal")
+        ],
     }

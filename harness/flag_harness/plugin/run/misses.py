@@ -174,7 +174,7 @@ def describe_changes(row: MissRow) -> str:
 
 def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
-    from flag_harness.cassette.match.miss import API_REFUSES
+    from flag_harness.cassette.match.miss import API_REFUSES, REFUSAL_ADVICE
 
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
@@ -183,7 +183,9 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:
         yield f"  {API_REFUSES}: {rows[0]['api_refusal']}"
-    elif any(row["is_recorded"] for row in rows):
+        yield f"  {REFUSAL_ADVICE}"
+        return
+    if any(row["is_recorded"] for row in rows):
         yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
     else:
         yield f"  To record them: pytest --record-mode=once --harness-upstream={rows[0]['upstream']}"

@@ -52,6 +52,7 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         cache=traffic_cache_use(traffic),
         dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
         misses=tuple(map(_miss_paths, traffic.misses)),
+        api_refusals=_api_refusals(traffic),
         cassette=relative_cassette(item, traffic),
         **answer_origin(traffic),
     )
@@ -62,6 +63,12 @@ def _miss_paths(miss: "Miss") -> str:
     request = miss.sent.request
     paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MOST_MISS_PATHS]))
     return f"{request.method} {request.path}: {paths or miss.reason or 'not recorded'}"
+
+
+def _api_refusals(traffic: "CassetteTraffic") -> tuple[str, ...]:
+    """Return the messages with which the API would refuse missed requests, without secrets."""
+    messages = (traffic.mask(miss.api_refusal) for miss in traffic.misses if miss.api_refusal)
+    return tuple(dict.fromkeys(message[:_MOST_REASON_CHARACTERS] for message in messages))
 
 
 def traffic_row(
@@ -131,6 +138,8 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
         longest_gap=measured.longest_gap,
         outline=body_outline(value),
         is_broken_off=measured.is_broken_off,
+        rhythm=measured.rhythm,
+        longest_gap_start=measured.longest_gap_start,
     )
 
 

@@ -12,7 +12,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
 from flag_harness.record.outline import Outline, is_hash
-from flag_harness.report.causes import recorded_flags
+from flag_harness.report.failures.causes import recorded_flags
 
 VARIOUS = "various"
 _WORDS = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.report.causes import FailureCause
+from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.request_effects import RequestEffect
 
 SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")

@@ -110,7 +110,8 @@
     const flags = Object.entries(row.values ?? {}).map(([name, value]) => `${name}=${text(value)}`).join(", ");
     made.append(list([
       ["Outcome", row.outcome + (row.phase !== "call" ? ` in ${row.phase}` : "")],
-      ["Reason", row.reason], ["Place", row.place], ["Flags", flags],
+      ["Reason", row.reason], ["Place", row.place],
+      ["The API would refuse", row.refused?.join("\n")], ["Not recorded", row.misses?.join("\n")], ["Flags", flags],
       ["Cost", dollars(row.cost)], ["Time of answers", seconds(row.seconds)],
       ["Faults that fired", row.faults?.join(", ")], ["Cassette", row.cassette],
       ["Recorded from", row.recorded_from && row.recorded_from + (row.rebased ? ", rewritten since, not verified" : "")],

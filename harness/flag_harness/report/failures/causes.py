@@ -26,6 +26,7 @@ from flag_harness.flag import SOURCES, Flag
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
+from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
 
 FLAKY = "passed in some repetitions and failed in others, under the same flags"
 SINGLE = "the test ran under one combination only"
@@ -74,13 +75,14 @@ class ExcludedRuns:
 
 @dataclass(frozen=True, slots=True)
 class FailureAnalysis:
-    """The causes of the failures of a run, and the runs that were left out to find them.
+    """The causes of the failures of a run, the runs that were left out to find them, and what the API would refuse.
 
     The causes of tests that ran under every combination come first; the largest groups of tests come first among these.
     """
 
     causes: tuple[FailureCause, ...]
     unblamed: tuple[ExcludedRuns, ...]
+    refusals: tuple[ApiRefusal, ...]
 
 
 def analyse_failures(record: RunRecord) -> FailureAnalysis:
@@ -95,7 +97,9 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
-        tuple(_explain_tests(tests, flags, record.header.options)), tuple(_unblamed_runs(runs, alone, tests, flags))
+        tuple(_explain_tests(tests, flags, record.header.options)),
+        tuple(_unblamed_runs(runs, alone, tests, flags)),
+        find_api_refusals(record.rows, tests, flags),
     )
 
 
@@ -169,7 +173,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
         "other_cause": _cause_other_than_flags(row),
-        "is_refused": False,
+        "is_refused": row.outcome == "failed" and bool(row.api_refusals),
     }
 
 

@@ -1,0 +1,57 @@
+"""The requests of a run that no cassette holds and that the API would refuse, and the flags that it takes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flag_harness.analysis.blame import explain_tests
+from flag_harness.analysis.matrix_runs import FailingTest, outcomes_by_test
+from flag_harness.flag import Flag
+from flag_harness.matrix import flag_space
+from flag_harness.record import RunRow
+
+REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRefusal:
+    """A message with which the API would refuse requests, as far as the simulator knows.
+
+    Attributes:
+        message: the message of the API.
+        cases: the runs that sent such a request.
+        condition: the flags that it takes, such as `when grouped and cached`; empty if the runs do not tell.
+    """
+
+    message: str
+    cases: tuple[str, ...]
+    condition: str
+
+
+def find_api_refusals(
+    rows: Iterable[RunRow], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
+) -> tuple[ApiRefusal, ...]:
+    """Return the messages with which the API would refuse requests; the most frequent comes first.
+
+    `tests` holds the tests that failed under some combinations, by name.
+    """
+    cases: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for message in row.api_refusals:
+            cases.setdefault(message, {})[row.case] = None
+    found = [ApiRefusal(message, tuple(own), _condition(own, tests, flags)) for message, own in cases.items()]
+    return tuple(sorted(found, key=lambda one: (-len(one.cases), one.message)))
+
+
+def _condition(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
+    """Return the flags under which tests sent the requests of these runs, or an empty string if they do not tell."""
+    refused = frozenset(cases)
+    own = {name: test for name, test in tests.items() if any(run["nodeid"] in refused for run in test.runs)}
+    judged = {
+        name: replace(test, runs=tuple({**run, "passed": run["nodeid"] not in refused} for run in test.runs))
+        for name, test in own.items()
+    }
+    explanations = [one.explanation for one in explain_tests(flag_space(tuple(flags)), outcomes_by_test(judged, flags))]
+    if len(explanations) != 1 or explanations[0].always_fails:
+        return ""
+    perhaps = "" if all(test.is_full for test in judged.values()) else "perhaps "
+    return f"{perhaps}when {', or when '.join(map(str, explanations[0].conjunctions))}"
