@@ -4,17 +4,24 @@
 flags and under each of four flags alone, or under all combinations of two flags. Words that a flag adds to the prompt
 make the simulated model fail in 20 % of its answers instead of 5 %. Evidence is collected and judged by the package,
 from rows as pytest writes them.
+
+`--session` judges 100 harmless flags in one real session of pytest with `--harness-verdict=all`, as a user types it.
 """
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from flag_harness.analysis.verdict.evidence import FlagChange, collect_evidence, flag_changes
-from flag_harness.analysis.verdict.judgment import are_flags_decided, judge_flags
+from flag_harness.analysis.verdict.evidence import EvidenceTable, FlagChange, flag_changes
+from flag_harness.analysis.verdict.judgment import SequentialJudge, judge_flags
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
 from flag_harness.simulator import Scenario, parse_scenario, simulate
@@ -97,12 +104,13 @@ def judge_until_decided(
 ) -> tuple[dict[str, str], int]:
     """Return the decision on each flag, and the rounds after which all of them were decided."""
     changes: list[FlagChange] = [change for flag in flags for change in flag_changes(flag, False)]
-    names, rows = [flag.name for flag in flags], list[RunRow]()
+    names, table, judge = [flag.name for flag in flags], EvidenceTable(), SequentialJudge()
     for number in range(rounds):
-        rows += run_round(agent, scenario, arms, names, number, seed)
-        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(are_flags_decided(collect_evidence(rows, changes))):
+        for row in run_round(agent, scenario, arms, names, number, seed):
+            table.add(row)
+        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(judge.are_flags_decided([*map(table.evidence, changes)])):
             break
-    verdicts = judge_flags(collect_evidence(rows, changes))
+    verdicts = judge_flags([*map(table.evidence, changes)])
     return {verdict.flag: verdict.decision for verdict in verdicts}, number + 1
 
 
@@ -143,13 +151,64 @@ def judge_harmless(seeds: int, rounds: int, scenario: Scenario) -> str:
     return f"failed: {failed}, decided: {decided} of 100 in each of {seeds} seeds"
 
 
+SESSION_TEST = """
+import httpx2, pytest
+
+URL = "https://api.anthropic.com/v1/messages"
+HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+BODY = {"model": "claude-haiku-4-5", "max_tokens": 99, "messages": [{"role": "user", "content": "Refund the order."}]}
+CLIENT = httpx2.Client(headers=HEADERS)
+
+@pytest.mark.flag_matrix
+@pytest.mark.scenario("shop")
+def test_refund(cassette):
+    assert "refunded" in CLIENT.post(URL, json=BODY).json()["content"][0]["text"]
+"""
+
+
+def judge_session(flags: int, rounds: int, paired: bool, seed: int) -> str:
+    """Judge harmless flags in one session of pytest, and return its decisions, its trials and its CPU time."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        names = "".join(f'flag{number} = "FLAG{number}"\n' for number in range(flags))
+        (folder / "pyproject.toml").write_text(f"[tool.flag-harness.flags]\n{names}")
+        (folder / "fixtures" / "scenarios").mkdir(parents=True)
+        (folder / "fixtures" / "scenarios" / "shop.toml").write_text(SCENARIO.format(paired=str(paired).lower()))
+        (folder / "test_it.py").write_text(SESSION_TEST)
+        options = ["--harness-verdict=all", f"--harness-repeat={rounds}", "--harness-upstream=simulator"]
+        options += ["--disable-recording", f"--harness-seed={seed}", "--harness-record=run.jsonl"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+        before = os.times()
+        code = subprocess.run(command, cwd=folder, check=False, stdout=subprocess.DEVNULL).returncode
+        after = os.times()
+        header, *rows = (folder / "run.jsonl").read_bytes().splitlines()
+    words = [one["verdict"] for one in json.loads(header)["verdicts"]]
+    decided, failed = (
+        sum(word != "inconclusive" for word in words),
+        sum("harm" in word or word == "fail" for word in words),
+    )
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    return (
+        f"failed: {failed}, decided: {decided} of {flags}, exit code {code}; "
+        f"{len(rows)} trials of at most {(flags + 1) * rounds}, {1000 * seconds / len(rows):.1f} ms of CPU each"
+    )
+
+
 def main() -> None:
     """Print one line for each case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--harmless-seeds", type=int, default=3)
+    parser.add_argument("--session", action="store_true", help="judge 100 flags in one session of pytest")
+    parser.add_argument("--session-flags", type=int, default=100)
     parser.add_argument("--only", default="", help="only cases whose name contains this text")
     arguments = parser.parse_args()
+    if arguments.session:
+        for word, rounds, is_paired in (("paired (simulator only)", 100, True), ("unpaired", 600, False)):
+            if arguments.only in word:
+                line = judge_session(arguments.session_flags, rounds, is_paired, seed=0)
+                print(f"one session, {word}, --harness-repeat={rounds}: {line}", flush=True)
+        return
     seeds = arguments.seeds
     cases: dict[str, Callable[[], str]] = {
         "harm of one flag, paired (simulator only), 400 pairs": lambda: plant_harm(seeds, 400, PAIRED, ("strict",)),

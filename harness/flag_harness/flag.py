@@ -49,7 +49,9 @@ def value_text(value: object) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, (bool, list, tuple, dict)):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
 

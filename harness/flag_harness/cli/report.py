@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from flag_harness.analysis.verdict.evidence import FlagChange, rows_of_both_arms
+from flag_harness.analysis.verdict.evidence import EvidenceTable, FlagChange
+from flag_harness.analysis.verdict.judgment import judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 from flag_harness.analysis.verdict.recorded import (
     all_changes,
-    judge_changes,
     judgeable_changes,
     pool_lines,
     pool_rows,
@@ -218,10 +218,9 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     pooled = pool_rows(records)
     known = all_changes(recorded_flags(merged.header), _read_production_values(arguments, merged))
     changes = _select_changes(arguments.flags, judgeable_changes(pooled.rows, known))
-    verdicts = judge_changes(pooled.rows, changes)
-    pairs = [
-        (one, verdict, rows_of_both_arms(pooled.rows, one)) for one, verdict in zip(changes, verdicts, strict=True)
-    ]
+    table = EvidenceTable(pooled.rows)
+    verdicts = judge_flags([*map(table.evidence, changes)])
+    pairs = [(one, verdict, table.rows(one)) for one, verdict in zip(changes, verdicts, strict=True)]
     if arguments.json:
         found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
         print(json.dumps({"verdicts": found, "copies": pooled.copies, "problem": merged.problem}))

@@ -1,13 +1,20 @@
 """Rounds of run records: which rows are paired, which strata there are, and what prevents a PASS."""
 
 import dataclasses
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
-from flag_harness.analysis.verdict.evidence import ALL_TESTS, collect_evidence, flag_changes, pass_or_fail_score
-from flag_harness.analysis.verdict.judgment import judge_flags
+from flag_harness.analysis.verdict.evidence import (
+    ALL_TESTS,
+    EvidenceTable,
+    collect_evidence,
+    flag_changes,
+    pass_or_fail_score,
+)
+from flag_harness.analysis.verdict.judgment import SequentialJudge, judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines
 from flag_harness.flag import Flag
 from flag_harness.record import RequestRecord, RunRow
@@ -181,3 +188,40 @@ def test_a_flag_has_its_own_margin() -> None:
     """A smaller margin needs more rounds."""
     assert [0.1] == [change.margin for change in CHANGES]
     assert [0.03] == [change.margin for change in flag_changes(dataclasses.replace(STRICT, margin=0.03), False)]
+
+
+def test_adding_rows_between_looks_changes_no_decision() -> None:
+    """A table and a judge that are kept say at each look what new ones say of the same rows."""
+    draw, changes = Random(5), [*CHANGES, *flag_changes(Flag("fast", env="FAST"), False)]
+    rows = [
+        _row("a", number, passed=draw.random() < (0.4 if strict else 0.95), strict=strict, others={"fast": fast})
+        for number in range(30)
+        for fast in (False, True)
+        for strict in (False, True)
+    ]
+    draw.shuffle(rows)
+    table, judge, decided = EvidenceTable(), SequentialJudge(), []
+    for number, row in enumerate(rows, 1):
+        table.add(row)
+        if number % 20 == 0:
+            evidence = [*map(table.evidence, changes)]
+            assert evidence == [*collect_evidence(rows[:number], changes)]
+            decided.append(judge.are_flags_decided(evidence))
+            assert decided[-1] == SequentialJudge().are_flags_decided(evidence)
+    assert [False, False] == decided[0]
+    assert [True, False] == decided[-1]
+
+
+def test_what_a_decision_costs_counts_only_the_runs_that_it_needs() -> None:
+    """Runs with another flag on are no part of the comparison with production, so nobody pays for them again."""
+    others = [{"fast": fast, "new": False} for fast in (False, True)]
+    rows = [_row("a", number, others=other) for number in range(4) for other in others]
+    rows += [_row("a", number, strict=True, others=others[0]) for number in range(4)]
+    table = EvidenceTable(rows)
+    needed = table.rows(CHANGES[0])
+    assert 8 == len(needed)
+    assert {False} == {row.values["fast"] for row in needed}
+    verdict = judge_flags([table.evidence(CHANGES[0])])[0]
+    cost = [*verdict_lines(verdict, needed)][-1]
+    further = verdict.rounds_to_pass
+    assert f"{further} further rounds, {2 * further} runs, about ${further:.2f}" in cost

@@ -90,17 +90,9 @@ def is_provider_failure(row: "RunRow") -> bool:
     return last.is_broken_off or status is None or status in _OVERLOADED or status >= 500
 
 
-def rows_of_both_arms(rows: "Iterable[RunRow]", change: FlagChange) -> "list[RunRow]":
-    """Return the rows in which the flag has the value before the change or the value after it."""
-    return [row for row in rows if row.values.get(change.flag, change) in (change.base, change.value)]
-
-
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
     """Return the evidence of run records about each change: see `EvidenceTable`."""
-    table = EvidenceTable()
-    for row in rows:
-        table.add(row)
-    return tuple(map(table.evidence, changes))
+    return tuple(map(EvidenceTable(rows).evidence, changes))
 
 
 @dataclass(slots=True)
@@ -109,15 +101,20 @@ class _TestRunsUnderSetting:
 
     Attributes:
         values: the value of each flag.
+        rows: all rows.
         runs: the rows that are a result, by repetition.
         groups: the groups that the test belongs to.
         rebased: the paths of its recordings that were rebased.
     """
 
     values: Mapping[str, Any]
+    rows: "list[RunRow]" = field(default_factory=list)
     runs: "dict[int, RunRow]" = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
     rebased: dict[str, None] = field(default_factory=dict)
+
+
+_Pairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestRunsUnderSetting]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +147,19 @@ class EvidenceTable:
     strata are the tests and the groups of tests, each under each setting of the other flags, and all of them together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: "Iterable[RunRow]" = ()) -> None:
         self._cells: dict[_TestAndSetting, _TestRunsUnderSetting] = {}
+        self._cells_by_id: dict[tuple[str, str], _TestRunsUnderSetting] = {}
+        self._pairs: dict[tuple[str, ...], _Pairs] = {}
+        for row in rows:
+            self.add(row)
 
     def add(self, row: "RunRow") -> None:
         """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
-        key = name_of_test(row.case, row.combination), _sorted_setting(row.values)
-        cell = self._cells.setdefault(key, _TestRunsUnderSetting(row.values))
+        cell = self._find_cell(row)
+        cell.rows.append(row)
         cell.groups.update(row.strata)
         if row.rebased:
             cell.rebased[f"{row.cassette} was rebased and not recorded again"] = None
@@ -167,23 +168,48 @@ class EvidenceTable:
 
     def evidence(self, change: FlagChange) -> FlagEvidence:
         """Return the evidence about a change. Tests that never ran with the flag's value are no part of it."""
-        arms: dict[_TestAndSetting, _Arms] = {}
         obstacles: dict[str, None] = {}
-        for (test, _), cell in self._cells.items():
-            value = cell.values.get(change.flag, change)
-            if value in (change.base, change.value):
+        for cell in self._cells.values():
+            if cell.rebased and cell.values.get(change.flag, change) in (change.base, change.value):
                 obstacles |= cell.rebased
-            if value == change.value:
-                arms[test, _other_flags(cell.values, change)] = self._arms(test, cell, change)
+        arms = {
+            key: _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
+            for key, (off, on) in self._find_pairs(change).items()
+        }
         expectations = tuple(_measured_expectation(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
 
-    def _arms(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _Arms:
-        """Return the runs of `on`, and those that differ from them in the flag alone."""
-        off = self._cells.get(
-            (test, _sorted_setting({**on.values, change.flag: change.base})), _TestRunsUnderSetting({})
-        )
-        return _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
+    def rows(self, change: FlagChange) -> "list[RunRow]":
+        """Return all rows with the flag's new value, and those that differ from them in the flag alone."""
+        cells = [cell for pair in self._find_pairs(change).values() for cell in pair]
+        return [row for cell in cells for row in cell.rows]
+
+    def _find_cell(self, row: "RunRow") -> _TestRunsUnderSetting:
+        """Return the runs that a row belongs to. Sorting its flags takes long, so that is done for new ones only."""
+        known = self._cells_by_id.get((row.case, row.combination))
+        if known is None or known.values != row.values:
+            key = name_of_test(row.case, row.combination), _sorted_setting(row.values)
+            if key not in self._cells:
+                self._cells[key] = _TestRunsUnderSetting(row.values)
+                self._pairs.clear()
+            known = self._cells_by_id[row.case, row.combination] = self._cells[key]
+        return known
+
+    def _find_pairs(self, change: FlagChange) -> "_Pairs":
+        """Return the runs without and with a change, by the test and the setting of the other flags."""
+        key = change.flag, value_text(change.base), value_text(change.value)
+        if key not in self._pairs:
+            self._pairs[key] = {
+                (test, _other_flags(cell.values, change)): (self._find_off_cell(test, cell, change), cell)
+                for (test, _), cell in self._cells.items()
+                if cell.values.get(change.flag, change) == change.value
+            }
+        return self._pairs[key]
+
+    def _find_off_cell(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _TestRunsUnderSetting:
+        """Return the runs that differ from `on` in the flag alone, which are empty if there are none."""
+        setting = _sorted_setting({**on.values, change.flag: change.base})
+        return self._cells.get((test, setting)) or _TestRunsUnderSetting({})
 
 
 def _sorted_setting(values: Mapping[str, Any]) -> _Setting:

@@ -188,17 +188,37 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
 
-def are_flags_decided(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[bool]:
-    """Return for each flag whether it needs no further rounds.
+class SequentialJudge:
+    """Says after each round which flags need no further ones. It keeps its tests, and adds only new rounds to them."""
 
-    It needs none if it is harmful, or if it is safe and no expectation is open.
-    """
-    findings = find_harm_and_safety([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
-    level = _expectation_level(flags, alpha)
-    return [
-        bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
-        for flag, finding in zip(flags, findings, strict=True)
-    ]
+    def __init__(self, alpha: float = DEFAULT_ALPHA) -> None:
+        self._alpha = alpha
+        self._tests: dict[tuple[str, int], tuple[tuple[float, ...], StratumTest]] = {}
+
+    def are_flags_decided(self, flags: Sequence[FlagEvidence]) -> list[bool]:
+        """Return for each flag whether it needs no further rounds.
+
+        It needs none if it is harmful, or if it is safe and no expectation is open.
+        """
+        findings = find_harm_and_safety([self._tests_of_flag(flag) for flag in flags], self._alpha)
+        level = _expectation_level(flags, self._alpha)
+        return [
+            bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
+            for flag, finding in zip(flags, findings, strict=True)
+        ]
+
+    def _tests_of_flag(self, flag: FlagEvidence) -> list[StratumTest]:
+        """Return the test of each stratum after all its rounds."""
+        tests = []
+        for index, stratum in enumerate(flag.strata):
+            gains, test = self._tests.get((flag.flag, index), ((), StratumTest(flag.margin)))
+            if gains != stratum.gains[: len(gains)]:
+                gains, test = (), StratumTest(flag.margin)
+            for gain in stratum.gains[len(gains) :]:
+                test.add(gain)
+            self._tests[flag.flag, index] = stratum.gains, test
+            tests.append(test)
+        return tests
 
 
 def _expectation_level(flags: Sequence[FlagEvidence], alpha: float) -> float:

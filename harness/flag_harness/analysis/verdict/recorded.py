@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from flag_harness.analysis.verdict.evidence import FlagChange, collect_evidence, flag_changes
-from flag_harness.analysis.verdict.judgment import Verdict, judge_flags
+from flag_harness.analysis.verdict.evidence import FlagChange, flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.wording import quantity
@@ -87,8 +86,3 @@ def judgeable_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> 
         for name, value in row.values.items():
             seen.setdefault(name, []).append(value)
     return [one for one in changes if one.value in seen.get(one.flag, ()) and one.base in seen[one.flag]]
-
-
-def judge_changes(rows: Sequence[RunRow], changes: Sequence[FlagChange]) -> tuple[Verdict, ...]:
-    """Return the verdict on each change, from one look at all rows."""
-    return judge_flags(collect_evidence(rows, changes))

@@ -3,7 +3,7 @@
 A test that fails in such a run is a failed trial, not a failed test: only a verdict other than PASS fails the run.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -60,6 +60,7 @@ class FlagJudge:
 
     def __init__(self, config: pytest.Config) -> None:
         from flag_harness.analysis.verdict.evidence import EvidenceTable
+        from flag_harness.analysis.verdict.judgment import SequentialJudge
         from flag_harness.analysis.verdict.recorded import all_changes
 
         command_line = config.stash[COMMAND_LINE_FLAGS]
@@ -71,7 +72,7 @@ class FlagJudge:
         self._open = list(self._changes)
         self._round = 0
         self._rows: list[RunRow] = []
-        self._evidence = EvidenceTable()
+        self._evidence, self._judge = EvidenceTable(), SequentialJudge()
         self._served: _ServedChanges = {}
         self._verdicts: list[Verdict] = []
 
@@ -148,17 +149,14 @@ class FlagJudge:
 
         terminalreporter.section("verdicts", sep="-")
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            rows = self._rows_of_change(change)
-            for line in verdict_lines(verdict, rows):
+            for line in verdict_lines(verdict, self._evidence.rows(change)):
                 terminalreporter.write_line(line)
         for line in rate_blame_lines(self._rows, self._all_changes):
             terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""
-        from flag_harness.analysis.verdict.judgment import are_flags_decided
-
-        decided = are_flags_decided([*map(self._evidence.evidence, self._changes)])
+        decided = self._judge.are_flags_decided([*map(self._evidence.evidence, self._changes)])
         self._open = [
             change
             for change, is_decided in zip(self._changes, decided, strict=True)
@@ -168,19 +166,16 @@ class FlagJudge:
     def _is_needed_by_open_change(self, combination: "Combination") -> bool:
         return not self._served[_combination_key(combination)].isdisjoint(self._open)
 
-    def _rows_of_change(self, change: "FlagChange") -> "Sequence[RunRow]":
-        from flag_harness.analysis.verdict.evidence import rows_of_both_arms
-
-        return rows_of_both_arms(self._rows, change)
-
     def _verdict_records(self) -> "Iterator[VerdictRecord]":
         from flag_harness.analysis.verdict.lines import verdict_record
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            yield verdict_record(change, verdict, self._rows_of_change(change))
+            yield verdict_record(change, verdict, self._evidence.rows(change))
 
 
-def _changes_by_combination(combinations: "Iterable[Combination]", changes: "Sequence[FlagChange]") -> "_ServedChanges":
+def _changes_by_combination(
+    combinations: "Iterable[Combination]", changes: "Collection[FlagChange]"
+) -> "_ServedChanges":
     """Return the changes that each combination is an arm of, if the other arm runs too."""
     known = {_combination_key(one): one for one in combinations}
     served: _ServedChanges = {key: set() for key in known}
