@@ -10,7 +10,7 @@ from flag_harness.analysis.locate import BUDGET, Location, locate
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
-from flag_harness.plugin.run.blame import LocatedTest, blame_lines, located_lines
+from flag_harness.plugin.run.blame import FlagSearchResult, blame_lines, flag_search_lines
 
 FLAGS = tuple(Flag(f"f{index}", f"F{index}") for index in range(20))
 SPACE = flag_space(FLAGS)
@@ -35,7 +35,9 @@ def _lines(faults: Sequence[Fault], seed: int) -> list[str]:
     array = [(row, passes(row)) for row in covering_array(SPACE, 2)]
     location = locate(SPACE, passes, array, budget=len(array) + BUDGET, seed=seed)
     test = FailingTest("test_ask[*]", FLAGS, ())
-    return list(located_lines(LocatedTest(test, location, location.runs - len(array), "pytest 'test_ask[f1]'")))
+    return list(
+        flag_search_lines(FlagSearchResult(test, location, location.runs - len(array), "pytest 'test_ask[f1]'"))
+    )
 
 
 @pytest.mark.parametrize("sizes", [(4,), (1, 3), (2, 3), (3, 3)])
@@ -57,7 +59,9 @@ def test_the_flaky_combinations_are_listed_by_their_ids() -> None:
     """The first three; the others are counted."""
     rows = [tuple(int(index == on) for index in range(20)) for on in range(5)]
     location = Location((), 1, (), "the budget of 53 runs is spent", 53, tuple(rows))
-    lines = list(located_lines(LocatedTest(FailingTest("test_ask[*]", FLAGS, ()), location, 1, "pytest x", ("Why",))))
+    lines = list(
+        flag_search_lines(FlagSearchResult(FailingTest("test_ask[*]", FLAGS, ()), location, 1, "pytest x", ("Why",)))
+    )
     assert [
         "undecided: the budget of 53 runs is spent: test_ask[*] (1 further combination ran)",
         "  Not known: other conjunctions of 2 or more literals are not ruled out",

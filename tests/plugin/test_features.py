@@ -12,7 +12,7 @@ import pytest
 
 from flag_harness.flag import Flag
 from flag_harness.matrix import Combination
-from flag_harness.plugin.features import case_features
+from flag_harness.plugin.features import features_of_case
 
 ROOT = Path(__file__).parents[2]
 CASE_COUNTS = {
@@ -158,4 +158,4 @@ def test_a_parameter_beside_the_combination_is_no_feature() -> None:
     combination = Combination((Flag("streaming", "S"),), (1,))
     spec = SimpleNamespace(params={"size": 3, "harness_combination": combination})
     item = SimpleNamespace(callspec=spec, iter_markers=lambda name: iter(()))
-    assert {"streaming", "integration"} == case_features(item)  # type: ignore[arg-type]
+    assert {"streaming", "integration"} == features_of_case(item)  # type: ignore[arg-type]

@@ -28,17 +28,17 @@ def test_ask(cassette, flags):
     assert not CONDITION
 """
 COUNTING = """
-from flag_harness.plugin.run.recorded_effects import RecordedEffects
+from flag_harness.plugin.run.recorded_effects import FlagEffectsInRecordings
 
 count = 0
-load = RecordedEffects._load_cassettes
+load = FlagEffectsInRecordings._load_cassettes
 
 def counted(self):
     global count
     count += 1
     return load(self)
 
-RecordedEffects._load_cassettes = counted
+FlagEffectsInRecordings._load_cassettes = counted
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"the folder was read {count} times")

@@ -8,7 +8,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, _has_passed, finish_fixtures
-from flag_harness.plugin.special_runs.locate import LocatePass, RowSearch
+from flag_harness.plugin.special_runs.locate import FlagSearch, FlagSearchPass
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
 
@@ -212,7 +212,7 @@ def test_progress_changes_in_place_on_a_terminal() -> None:
     )
     manager = SimpleNamespace(getplugin=lambda name: terminal)
     config = SimpleNamespace(pluginmanager=manager, get_verbosity=lambda: 0)
-    locating = LocatePass(config, None, 45)  # type: ignore[arg-type]
+    locating = FlagSearchPass(config, None, 45)  # type: ignore[arg-type]
     locating._show_progress("run 1", True)
     locating._show_progress("run 2", False)
     assert ["", "\rrun 1", "\rrun 2"] == lines
@@ -269,16 +269,16 @@ def _failing_test(*outcomes: bool) -> FailingTest:
 
 def test_a_test_that_is_not_collected_again_is_said_to_be_missing(pytestconfig: pytest.Config) -> None:
     """Its file looks at the worker that it runs in, for example."""
-    locating = LocatePass(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
-    locating._locate_flags_of_tests(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
+    locating = FlagSearchPass(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
+    locating._search_flags_of_tests(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
     assert ([], True) == (effects.located, "the test was not found again after the run" in effects.advice)
 
 
 def test_a_combination_that_also_passed_is_reproduced_if_no_other_failed(pytestconfig: pytest.Config) -> None:
     """No combination always failed, and none could be run any more."""
     template = SimpleNamespace(config=pytestconfig)
-    search = RowSearch(_failing_test(False, True), template, RowRunner(), "simulator", 0, lambda *words: None)  # type: ignore[arg-type]
-    assert "pytest 'a::b[x]'" == search.locate_flags().command
+    search = FlagSearch(_failing_test(False, True), template, RowRunner(), "simulator", 0, lambda *words: None)  # type: ignore[arg-type]
+    assert "pytest 'a::b[x]'" == search.search_flags().command
 
 
 def test_a_run_that_was_skipped_neither_passes_nor_fails() -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from flag_harness.flag import Flag
-from flag_harness.plugin.requested_rows import requested_combinations
+from flag_harness.plugin.requested_rows import combinations_in_node_ids
 
 FLAGS = "[tool.flag-harness.flags]\n" + "".join(f'f{index} = "F{index}"\n' for index in range(7))
 TEST = """
@@ -75,7 +75,7 @@ def test_an_id_of_another_test_adds_no_combination(tmp_path: Path) -> None:
     """Of another file, of another function, or without a combination."""
     arguments = ["test_a.py::test_x[a]", "test_b.py::test_it[a]", "test_it.py::test_x[a]", "test_it.py::test_it"]
     config = SimpleNamespace(args=arguments, rootpath=tmp_path, invocation_params=SimpleNamespace(dir=tmp_path))
-    assert [] == list(requested_combinations(config, "test_it.py::test_it", [Flag("a", "A")]))  # type: ignore[arg-type]
+    assert [] == list(combinations_in_node_ids(config, "test_it.py::test_it", [Flag("a", "A")]))  # type: ignore[arg-type]
     config.args.append("test_it.py::test_it[a]")
-    found = requested_combinations(config, "test_it.py::test_it", [Flag("a", "A")])  # type: ignore[arg-type]
+    found = combinations_in_node_ids(config, "test_it.py::test_it", [Flag("a", "A")])  # type: ignore[arg-type]
     assert ["a"] == [one.id for one in found]

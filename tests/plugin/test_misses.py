@@ -12,7 +12,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.match.difference import differences
 from flag_harness.plugin.run.misses import MissCollector, describe_difference
-from flag_harness.plugin.run.recorded_effects import RecordedEffects
+from flag_harness.plugin.run.recorded_effects import FlagEffectsInRecordings
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 TESTS = 12
@@ -207,4 +207,4 @@ def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
 def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:
     """It is reported by the test that plays it."""
     (tmp_path / "broken.json").write_text("{")
-    assert None is RecordedEffects(tmp_path, []).flag_that_changes("tools")
+    assert None is FlagEffectsInRecordings(tmp_path, []).flag_that_changes("tools")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flag_harness.plugin.border.missing_key import missing_key_message
+from flag_harness.plugin.border.missing_key import missing_api_key_message
 from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT, offline_environment
 
 ASK = """
@@ -143,7 +143,7 @@ def test_a_request_of_an_earlier_fixture_is_explained_too(pytester: pytest.Pytes
 def test_a_test_without_a_cassette_keeps_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client is none of the harness's business."""
     item = SimpleNamespace(fixturenames=("flags",), stash=pytest.Stash())
-    assert "" == missing_key_message(item)  # type: ignore[arg-type]
+    assert "" == missing_api_key_message(item)  # type: ignore[arg-type]
 
 
 def test_a_key_that_the_code_sets_while_it_runs_offline_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, duplicate_names, slug
+from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, find_duplicate_names, slug
 
 
 class Colour(enum.Enum):
@@ -133,7 +133,7 @@ def test_no_two_values_have_the_same_name(values: list[Any]) -> None:
 def test_owners_of_the_same_name_are_found() -> None:
     """Whatever the case; the first is named with each other."""
     names = [("a", "x.json"), ("b", "y.json"), ("c", "X.json"), ("a", "x.json"), ("d", "x.json")]
-    assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(duplicate_names(names))
+    assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(find_duplicate_names(names))
 
 
 def test_nothing_of_a_secret_value_is_in_the_name() -> None:

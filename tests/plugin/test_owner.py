@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette
-from flag_harness.plugin.border.late_work import LateWork, LateWorkReporter
+from flag_harness.plugin.border.late_work import LateWorkMessages, LateWorkReporter
 
 QUIET = ("-q", *(f"-pno:{name}" for name in ("hypothesispytest", "respx")))
 RECORD = (*QUIET, "--record-mode=rewrite", "--harness-upstream=simulator")
@@ -299,7 +299,7 @@ def test_the_same_message_of_two_reports_of_a_worker_is_one_error() -> None:
     """A fixture that several tests share has no row in the record."""
     reports: list[Any] = []
     hook = SimpleNamespace(pytest_runtest_logreport=lambda report: reports.append(report))
-    reporter = LateWorkReporter(SimpleNamespace(hook=hook), SimpleNamespace(late_work=LateWork()))  # type: ignore[arg-type]
+    reporter = LateWorkReporter(SimpleNamespace(hook=hook), SimpleNamespace(late_work=LateWorkMessages()))  # type: ignore[arg-type]
     output = {"flag_harness_late_requests": [["the module fixture wide", "POST was refused"]] * 2}
     reporter.pytest_testnodedown(SimpleNamespace(workeroutput=output))
     assert [("the module fixture wide", "failed", "teardown")] == [

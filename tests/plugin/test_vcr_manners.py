@@ -329,7 +329,7 @@ def test_an_object_of_vcrpy_keeps_the_persister_of_its_suite() -> None:
 
 def test_the_other_plugin_of_the_mark_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both would answer; the header says how to get it back."""
-    monkeypatch.setattr(options, "emulated_plugin", lambda manager: RECORDING)
+    monkeypatch.setattr(options, "plugin_to_emulate", lambda manager: RECORDING)
     monkeypatch.setattr(options, "entry_points", lambda group: [SimpleNamespace(name="vcr")])
     manager, stash = PluginManager("pytest"), pytest.Stash()
     manager.register(object(), "vcr")

@@ -20,7 +20,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
-from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_information
+from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_informativeness
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
@@ -315,7 +315,7 @@ ANSWERS = iter([False] * {runs})
 def pytest_configure(config):
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    patch.setattr("flag_harness.plugin.sweep.budget.SweepBudget.is_used_up", lambda self: next(ANSWERS, True))
+    patch.setattr("flag_harness.plugin.sweep.budget.SweepTimeBudget.is_used_up", lambda self: next(ANSWERS, True))
 """
 
 
@@ -377,7 +377,7 @@ def test_items_of_others_run_as_usual() -> None:
 def test_kinds_without_a_baseline_are_ordered_too() -> None:
     """The first combination of a test comes before the second one."""
     tests = [SimpleNamespace(parent=None, originalname="test_it", name=name) for name in "ab"]
-    order = order_by_information(tests, ["stall"])  # type: ignore[arg-type]
+    order = order_by_informativeness(tests, ["stall"])  # type: ignore[arg-type]
     assert [("a", FIRST), ("b", FIRST), ("a", REST), ("b", REST)] == [(test.name, part) for test, _, part in order]
 
 

@@ -15,7 +15,7 @@ import pytest
 from flag_harness.config import SweepSettings
 from flag_harness.errors import ConfigError
 from flag_harness.plugin.sweep.tools.results import Key, NotRecordedError, RecordedResult, Recording
-from flag_harness.plugin.sweep.tools.tools import SweptTools
+from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.probe import Probe
 from flag_harness.sweep.troubles import ToolTroubleError, Trouble, parse_tool_trouble
 from flag_harness.transports.scope import ApiScope
@@ -70,9 +70,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
     del sys.modules["swept_shop"]
 
 
-def _make_tools(shop: ModuleType, *functions: str, stub: dict[str, Any] | None = None) -> SweptTools:
+def _make_tools(shop: ModuleType, *functions: str, stub: dict[str, Any] | None = None) -> SweepToolReplacer:
     names = tuple(f"swept_shop:{name}" for name in functions)
-    return SweptTools(SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent, ApiScope())
+    return SweepToolReplacer(
+        SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent, ApiScope()
+    )
 
 
 def _call(shop: ModuleType, name: str, *args: Any) -> Any:
@@ -95,12 +97,12 @@ def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: s
     """Under a trouble it returns, or raises, the same in the same order, and then the last result again."""
     tools = _make_tools(shop, name)
     with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
-        tools.begin_call()
+        tools.begin_test_call()
         first = [_call(shop, name, item) for item in ("a", "a", "none")]
     assert isinstance(first[2], LookupError)
     assert first[0] != first[1]
     with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
-        tools.begin_call()
+        tools.begin_test_call()
         assert first == [_call(shop, name, item) for item in ("a", "a", "none")]
         assert first[1] == _call(shop, name, "a")
         error = _call(shop, name, "b")
@@ -147,7 +149,7 @@ def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
     """So does every function after the sweep has run its test."""
     tools = _make_tools(shop, name)
     with tools.replace_tools("test", "real", is_baseline=False, probe=Probe(None)):
-        tools.begin_call()
+        tools.begin_test_call()
         _call(shop, name, "a")
     assert isinstance(_call(shop, name, "none"), LookupError)
     assert ["a", "none"] == shop.RUNS

@@ -79,7 +79,7 @@ def configure_flags(config: pytest.Config) -> None:
     except FlagError as error:
         raise FlagError(f"--harness-flags={pins}: {error}") from None
     baseline = _read_baseline(path, declared_flags(config)) if path else None
-    judged = flags_in_verdict_option(
+    judged = parse_verdict_option(
         config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config)
     )
     config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline, judged)
@@ -102,7 +102,7 @@ def _read_baseline(path: str, flags: Sequence[Flag]) -> "Baseline":
     return read_baseline(Path(path), flags)
 
 
-def flags_in_verdict_option(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
+def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
     """Return the names of the flags in the value of `--harness-verdict`; `all` means every declared flag.
 
     Raise `FlagError` if a name is unknown.
@@ -131,7 +131,11 @@ class _BaselineHeaderLines:
 def item_combinations(node: pytest.Item) -> "tuple[Combination, ...]":
     """Return all combinations that the test function of `node` runs under."""
     flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
-    return (pinned_combination(node, flags),) if mark is None else _mark_combinations(node.config, mark, node.nodeid)
+    return (
+        (combination_in_flags_marks(node, flags),)
+        if mark is None
+        else _combinations_of_mark(node.config, mark, node.nodeid)
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -140,7 +144,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if mark is None:
         return
     _add_combination_fixture(metafunc.fixturenames)
-    combinations = _mark_combinations(metafunc.config, mark, metafunc.definition.nodeid)
+    combinations = _combinations_of_mark(metafunc.config, mark, metafunc.definition.nodeid)
     ids = [combination.id for combination in combinations]
     metafunc.parametrize("harness_combination", combinations, ids=ids, indirect=True)
 
@@ -160,7 +164,7 @@ def _add_combination_fixture(fixtures: list[str]) -> None:
         fixtures.insert(0, "harness_combination")
 
 
-def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination":
+def combination_in_flags_marks(node: pytest.Item, flags: Sequence[Flag]) -> "Combination":
     """Return the combination of a test without a matrix: the flags that its `flags` marks pin, the others at defaults.
 
     Marks win over the command line, and nearer marks over others.
@@ -193,9 +197,9 @@ def _flag_values_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
     return mark.kwargs
 
 
-def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> "tuple[Combination, ...]":
+def _combinations_of_mark(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> "tuple[Combination, ...]":
     """Return the combinations that the mark, the command line and its node ids select for a test."""
-    from flag_harness.plugin.requested_rows import requested_combinations
+    from flag_harness.plugin.requested_rows import combinations_in_node_ids
 
     selected = config.stash[COMMAND_LINE_FLAGS].selected_by_mark
     mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
@@ -205,7 +209,7 @@ def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) ->
         except HarnessError as error:
             raise pytest.Collector.CollectError(f"{nodeid}: @pytest.mark.flag_matrix: {error}") from None
     flags, combinations = selected[mark_arguments]
-    requested = list(requested_combinations(config, nodeid, flags))
+    requested = list(combinations_in_node_ids(config, nodeid, flags))
     return tuple({one.id: one for one in (*combinations, *requested)}.values()) if requested else combinations
 
 

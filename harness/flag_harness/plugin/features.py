@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.matrix import Combination
-from flag_harness.plugin.modes import SUITE, is_registered_elsewhere
+from flag_harness.plugin.modes import SUITE, is_option_of_other_plugin
 
 ALL = "all"
 CASE_COUNTS = {
@@ -38,7 +38,7 @@ MARK = "features(*names): the features that a case is about; it is selected by `
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add `--feature`, unless another plugin adds it."""
-    if is_registered_elsewhere("--feature", pluginmanager):
+    if is_option_of_other_plugin("--feature", pluginmanager):
         return
     parser.getgroup("harness", "flag harness").addoption(
         "--feature",
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark. Raise `UsageError` if `--feature` names an unknown feature."""
     config.addinivalue_line("markers", MARK)
-    requested = _requested_features(config)
+    requested = _feature_option_values(config)
     if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
         short = ", ".join(SHORT_NAMES)
         raise pytest.UsageError(
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Under `--feature`, ignore every path outside the suite of cases."""
-    if not _requested_features(config):
+    if not _feature_option_values(config):
         return None
     for cases in _suite_folders(config):
         if collection_path == cases or cases in collection_path.parents or collection_path in cases.parents:
@@ -72,29 +72,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect cases of other features. If the whole suite runs, check the number of cases first."""
-    if not (requested := _requested_features(config)):
+    if not (requested := _feature_option_values(config)):
         return
     if not _is_partial_run(config) and not session.testsfailed:
-        _check_counts(items)
+        _check_case_counts(items)
     wanted = {SHORT_NAMES.get(name, name) for name in requested}
-    kept = [item for item in items if ALL in wanted or wanted & case_features(item)]
+    kept = [item for item in items if ALL in wanted or wanted & features_of_case(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
 
-def _requested_features(config: pytest.Config) -> list[str]:
+def _feature_option_values(config: pytest.Config) -> list[str]:
     """Return the names given with `--feature`, which may be the option of another plugin."""
     return config.getoption("--feature", default=None) or []
 
 
-def case_features(item: pytest.Item) -> frozenset[str]:
+def features_of_case(item: pytest.Item) -> frozenset[str]:
     """Return the features of a case: the names in its `features` marks, and the flags that are on."""
     named = {name for mark in item.iter_markers("features") for name in mark.args}
     flags = {name for mark in item.iter_markers("flags") for name, on in mark.kwargs.items() if on}
-    return frozenset(named | flags).union(_switched_on_flags(item))
+    return frozenset(named | flags).union(_flags_that_are_on(item))
 
 
-def _switched_on_flags(item: pytest.Item) -> Iterator[str]:
+def _flags_that_are_on(item: pytest.Item) -> Iterator[str]:
     """Yield the flags that are on in the item's combination, and `integration` if all flags are on."""
     callspec = getattr(item, "callspec", None)
     for value in callspec.params.values() if callspec else ():
@@ -127,9 +127,9 @@ def _covers_suite(config: pytest.Config, argument: str) -> bool:
     return any(suite.is_dir() and suite.is_relative_to(path) for suite in _suite_folders(config))
 
 
-def _check_counts(items: list[pytest.Item]) -> None:
+def _check_case_counts(items: list[pytest.Item]) -> None:
     """Raise `UsageError` if cases are missing, or if their features do not match `CASE_COUNTS`."""
-    found = Counter(name for item in items for name in (*case_features(item), ALL))
+    found = Counter(name for item in items for name in (*features_of_case(item), ALL))
     if wrong := [f"{name} {found[name]} (not {count})" for name, count in CASE_COUNTS.items() if found[name] != count]:
         raise pytest.UsageError(
             f"the suite's cases do not add up: {', '.join(wrong)}; fix CASE_COUNTS or the cases' marks"

@@ -22,7 +22,7 @@ _OTHER_PLUGINS_BY_OPTION = {
 """For each shared option, the plugins that may register it instead (names of `pytest11` entry points)."""
 
 
-def selected_record_mode(config: pytest.Config) -> RecordMode:
+def record_mode_of_run(config: pytest.Config) -> RecordMode:
     """Return the record mode of the command line, by default `none`."""
     mode = config.getoption("--record-mode", default=None) or "none"
     return cast(RecordMode, mode) if mode in RECORD_MODES else "none"
@@ -33,19 +33,19 @@ def is_recording_disabled(config: pytest.Config) -> bool:
     return bool(config.getoption("--disable-recording", default=False))
 
 
-def reproduce_command(config: pytest.Config, nodeid: str) -> str:
+def command_to_reproduce(config: pytest.Config, nodeid: str) -> str:
     """Return the pytest command that runs a test again with the same record mode and upstream."""
     options = []
     if is_recording_disabled(config):
         options.append("--disable-recording")
-    if (mode := selected_record_mode(config)) != "none":
+    if (mode := record_mode_of_run(config)) != "none":
         options.append(f"--record-mode={mode}")
     if options and config.getoption("--harness-upstream") == "simulator":
         options.append("--harness-upstream=simulator")
     return " ".join(["pytest", shlex.quote(nodeid), *options])
 
 
-def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
+def is_option_of_other_plugin(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
     """Return True if another plugin registers the option: it is installed, and not blocked with `-p no:`."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
     return any(name in installed and not pluginmanager.is_blocked(name) for name in _OTHER_PLUGINS_BY_OPTION[option])

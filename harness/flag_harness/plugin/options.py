@@ -11,22 +11,22 @@ from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.age import add_age_option
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.marks import CONFIG, MARKS
-from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
+from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_option_of_other_plugin
 from flag_harness.plugin.record_options import add_effects_options, add_record_option
-from flag_harness.plugin.redact.normalisers import configured_normalisers
-from flag_harness.plugin.redact.secrets import configured_filters
-from flag_harness.plugin.redact.test_ids import IdMask
+from flag_harness.plugin.redact.normalisers import normalisers_in_configuration
+from flag_harness.plugin.redact.secrets import filters_in_configuration
+from flag_harness.plugin.redact.test_ids import TestIdMask
 from flag_harness.plugin.resume.paid_answers import configure_paid_answers
 from flag_harness.plugin.resume.resume import add_resume_option, configure_resume, start_resuming
-from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER, CassetteUseTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, register_verifier
 from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
-from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_judge
-from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_trial_repeater
+from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_verdicts
+from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_provider_failure_repeater
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repeater
 from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts, follows_all_tests, is_configured
 
@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def _add_traffic_options(group: pytest.OptionGroup, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options that say who answers requests, and what is recorded."""
-    if not is_registered_elsewhere("--record-mode", pluginmanager):
+    if not is_option_of_other_plugin("--record-mode", pluginmanager):
         group.addoption(
             "--record-mode",
             choices=RECORD_MODES,
@@ -66,7 +66,7 @@ def _add_traffic_options(group: pytest.OptionGroup, pluginmanager: pytest.Pytest
             help="none: play cassettes only (default); once: record if there is no recording; new_episodes: record "
             "what it does not hold; all: record everything and keep the old; rewrite: record everything anew",
         )
-    if not is_registered_elsewhere("--disable-recording", pluginmanager):
+    if not is_option_of_other_plugin("--disable-recording", pluginmanager):
         group.addoption(
             "--disable-recording",
             action="store_true",
@@ -96,9 +96,9 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
         if config.stash[CONFIG].filters or config.stash[CONFIG].privacy:
-            configured_filters(config)
+            filters_in_configuration(config)
         if config.stash[CONFIG].normalise:
-            configured_normalisers(config)
+            normalisers_in_configuration(config)
         configure_resume(config)
         configure_rerun(config)
         configure_flags(config)
@@ -108,8 +108,8 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_sweep(config)
         register_verifier(config)
         register_repeater(config)
-        register_trial_repeater(config)
-        register_flag_judge(config)
+        register_provider_failure_repeater(config)
+        register_flag_verdicts(config)
         configure_paid_answers(config)
         start_resuming(config)
     except HarnessError as error:
@@ -121,8 +121,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
-    config.stash[CLAIM_TRACKER] = ClaimTracker(config)
-    config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
+    config.stash[CASSETTE_USE_TRACKER] = CassetteUseTracker(config)
+    config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER], "flag-harness-claims")
     if (follows_all := follows_all_tests(config)) or is_configured(config):
         from flag_harness.plugin.border.offline import set_offline_api_key
         from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
@@ -132,5 +132,5 @@ def _register_plugin_parts(config: pytest.Config) -> None:
     if not follows_all:
         config.pluginmanager.register(DeferredPluginParts(), "flag-harness-waiting-parts")
     config.pluginmanager.register(budget, "flag-harness-budget")
-    config.pluginmanager.register(IdMask(config), "flag-harness-id-mask")
+    config.pluginmanager.register(TestIdMask(config), "flag-harness-id-mask")
     config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

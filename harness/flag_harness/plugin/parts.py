@@ -3,21 +3,21 @@
 import pytest
 
 from flag_harness.plugin import check_hooks
-from flag_harness.plugin.border.border import BORDER, Border
+from flag_harness.plugin.border.border import BORDER, NetworkBorder
 from flag_harness.plugin.border.late_work import LateWorkReporter
-from flag_harness.plugin.border.run_border import register_run_border
-from flag_harness.plugin.border.wide_fixtures import WideFixtures
+from flag_harness.plugin.border.run_border import register_network_border_of_run
+from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
 from flag_harness.plugin.limits.age import max_age
 from flag_harness.plugin.limits.spending import register_cost_preview
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask
 from flag_harness.plugin.run.flag_effects import FlagEffects
-from flag_harness.plugin.run.flag_reads import FlagReads
+from flag_harness.plugin.run.flag_reads import FlagReadReporter
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder
 from flag_harness.plugin.run.summary import RunSummary
-from flag_harness.plugin.special_runs.locate import register_locate_pass
+from flag_harness.plugin.special_runs.locate import register_flag_search_pass
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
 from flag_harness.plugin.waiting_parts import CHECKS, PARTS
@@ -45,14 +45,14 @@ def register_plugin_parts(config: pytest.Config) -> None:
     register_plugin(summary, "summary")
     register_plugin(RunRecorder(config, summary), "record")
     register_plugin(effects, "effects")
-    register_locate_pass(config, effects)
+    register_flag_search_pass(config, effects)
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     register_plugin(MissCollector(config), "misses")
-    register_plugin(FlagReads(), "flag-reads")
+    register_plugin(FlagReadReporter(), "flag-reads")
     register_cost_preview(config)
-    register_run_border(config)
-    border = config.stash[BORDER] = Border(config)
+    register_network_border_of_run(config)
+    border = config.stash[BORDER] = NetworkBorder(config)
     register_plugin(border, "border")
-    register_plugin(WideFixtures(border), "wide-fixtures")
+    register_plugin(WideScopeFixtureHooks(border), "wide-fixtures")
     register_plugin(LateWorkReporter(config, border), "late-work")

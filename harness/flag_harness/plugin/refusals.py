@@ -49,6 +49,6 @@ class LateNetworkFailure(NetworkFailure, LateRequest):
     """A thread or task tried to reach the network after the test that started it had ended."""
 
 
-def own_refusals(refusals: Sequence[Refusal]) -> list[Refusal]:
+def refusals_of_running_test(refusals: Sequence[Refusal]) -> list[Refusal]:
     """Return the refusals without those that are reported against a test that has ended."""
     return [one for one in refusals if not isinstance(one, LateRequest)]

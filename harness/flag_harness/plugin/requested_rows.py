@@ -9,7 +9,7 @@ from flag_harness.flag import Flag
 from flag_harness.matrix import Combination, flag_space, parse_combination
 
 
-def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[Flag]) -> Iterator[Combination]:
+def combinations_in_node_ids(config: pytest.Config, nodeid: str, flags: Sequence[Flag]) -> Iterator[Combination]:
     """Yield the combinations in node ids such as `test_a.py::test_x[streaming]` that name this test function.
 
     Any allowed combination can be run by its id, also one that the test's matrix leaves out.

@@ -76,19 +76,19 @@ REPETITION = pytest.StashKey[int]()
 """The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
 
 
-def refused_requests(item: pytest.Item) -> list[Refusal]:
+def refusals_of_item(item: pytest.Item) -> list[Refusal]:
     """Return the requests refused to an item so far, except those that its marks allow."""
     return item.stash[REFUSALS]() if REFUSALS in item.stash else []
 
 
-def repetition_of(item: pytest.Item) -> int:
+def repetition_index(item: pytest.Item) -> int:
     """Return the number of an item among the repetitions of its test, counted from 0."""
     return item.stash.get(REPETITION, 0)
 
 
 def nodeid_of_first_repetition(item: pytest.Item) -> str:
     """Return the node id of the first repetition of an item's test, which all its repetitions share as their case."""
-    number = repetition_of(item)
+    number = repetition_index(item)
     if not number:
         return item.nodeid
     return nodeid_without_repetition(item.nodeid, number)

@@ -16,7 +16,7 @@ from flag_harness.owner import Owner, SubmittedWork, run_as_owner
 
 
 @contextmanager
-def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
+def set_request_owner_in_async_test(owner: Owner, item: pytest.Item) -> Iterator[None]:
     """Make `owner` the owner of an async test's requests and leftover tasks. Do nothing for a sync test."""
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
@@ -30,12 +30,12 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
 
     @functools.wraps(original)
     async def run_test_function(*arguments: Any, **options: Any) -> Any:
-        before = _unfinished_tasks()
+        before = _running_asyncio_tasks()
         with run_as_owner(owner):
             try:
                 return await original(*arguments, **options)
             finally:
-                for task in _unfinished_tasks() - before:
+                for task in _running_asyncio_tasks() - before:
                     _add_task_to_owner(owner, task)
 
     item.obj = run_test_function
@@ -46,14 +46,14 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
 
 
 @contextmanager
-def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
+def set_request_owner_in_async_fixture(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
     """Make `owner` the owner of the requests of an async fixture. Do nothing for a sync fixture."""
     original: Any = fixturedef.func
     function = getattr(original, "__func__", original)
     if inspect.isasyncgenfunction(function):
-        wrapped = _wrap_generator(owner, function)
+        wrapped = _wrap_generator_function(owner, function)
     elif inspect.iscoroutinefunction(function):
-        wrapped = _wrap_coroutine(owner, function)
+        wrapped = _wrap_coroutine_function(owner, function)
     else:
         yield
         return
@@ -65,7 +65,7 @@ def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") ->
         definition.func = original
 
 
-def _wrap_coroutine(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine_function(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run_coroutine_function(*arguments: Any, **options: Any) -> Any:
         with run_as_owner(owner):
@@ -74,7 +74,7 @@ def _wrap_coroutine(owner: Owner | None, function: Callable[..., Any]) -> Callab
     return run_coroutine_function
 
 
-def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_generator_function(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run_generator_function(*arguments: Any, **options: Any) -> Any:
         generator = function(*arguments, **options)
@@ -88,7 +88,7 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
     return run_generator_function
 
 
-def _unfinished_tasks() -> set[Any]:
+def _running_asyncio_tasks() -> set[Any]:
     """Return the unfinished tasks of the running asyncio loop, or an empty set under trio."""
     import asyncio  # imported here: a run without async tests does not need it
 

@@ -14,15 +14,15 @@ import pytest
 
 from flag_harness.errors import LateRequest
 from flag_harness.owner import Owner, current_owner, set_owner
-from flag_harness.plugin.border.async_functions import run_test_as
-from flag_harness.plugin.border.late_work import LateWork, late_request_message, left_running_message
+from flag_harness.plugin.border.async_functions import set_request_owner_in_async_test
+from flag_harness.plugin.border.late_work import LateWorkMessages, make_late_request_message, make_running_work_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.refusals import LateNetworkFailure, NetworkFailure
 from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.wire.timeline import Request
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.border.wide_fixtures import WideFixture
+    from flag_harness.plugin.border.wide_fixtures import WideScopeFixture
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.transports.interception.intercept import Route
 
@@ -40,15 +40,15 @@ def uses_harness(item: pytest.Item | None) -> bool:
     return item is not None and "harness_cassette" in getattr(item, "fixturenames", ())
 
 
-class Border:
+class NetworkBorder:
     """Finds the owner of each request, a test or a fixture, and answers or refuses the request."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.late_work = LateWork()
+        self.late_work = LateWorkMessages()
         self.is_test_running = False
         """True from the start of a test's setup to the end of its teardown."""
-        self.fixtures: dict[Owner, WideFixture] = {}
+        self.fixtures: dict[Owner, WideScopeFixture] = {}
         """The fixtures of module, class, package or session scope that are set up now."""
         self._items_by_owner: dict[Owner, pytest.Item] = {}
         self._active_owners: list[Owner] = []
@@ -71,7 +71,7 @@ class Border:
         if owner is None:
             yield
         else:
-            with run_test_as(owner, item):
+            with set_request_owner_in_async_test(owner, item):
                 yield
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -84,7 +84,7 @@ class Border:
                 self._end_test(item)
             self.is_test_running = False
             if not uses_harness(nextitem):
-                self.remove_idle_patches()
+                self.remove_patches_if_idle()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -102,7 +102,7 @@ class Border:
             work.delays_exit for owner in self._owners_with_running_work for work in owner.running_work
         ):
             time.sleep(_CHECK_SECONDS)
-        self.remove_idle_patches()
+        self.remove_patches_if_idle()
 
     def begin_test(self, item: pytest.Item) -> None:
         """Make a test the owner of all requests from now on. A second call does nothing."""
@@ -124,26 +124,26 @@ class Border:
         set_owner(None)
         self._active_owners.remove(owner)
         traffic = item.stash.get(TRAFFIC, None)
-        self.end_owner(owner, is_recording=traffic is not None and traffic.plan.is_recording)
+        self.refuse_further_requests(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
-    def begin_fixture(self, owner: Owner) -> None:
+    def begin_fixture_phase(self, owner: Owner) -> None:
         """Begin the setup or teardown of a fixture: it owns the requests of code whose owner is unknown."""
         self.patch_libraries()
         owner.is_active = True
         self._active_owners.append(owner)
 
-    def pause_fixture(self, owner: Owner) -> None:
-        """End the setup or teardown that `begin_fixture` began."""
+    def end_fixture_phase(self, owner: Owner) -> None:
+        """End the setup or teardown that `begin_fixture_phase` began."""
         owner.is_active = False
         self._active_owners.remove(owner)
 
-    def end_owner(self, owner: Owner, *, is_recording: bool) -> None:
+    def refuse_further_requests(self, owner: Owner, *, is_recording: bool) -> None:
         """Refuse all later requests of an owner. If it was recorded, note the work that it left running."""
         owner.end()
         if left := owner.running_work:
             self._owners_with_running_work.append(owner)
             if is_recording:
-                self.late_work.left_running.append((owner.name, left_running_message(owner.name, left)))
+                self.late_work.left_running.append((owner.name, make_running_work_message(owner.name, left)))
 
     def patch_libraries(self) -> None:
         """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
@@ -153,14 +153,14 @@ class Border:
         if self._patches is not None and (self._active_owners or self._libraries == loaded_libraries()):
             return
         self._remove_patches()
-        from flag_harness.plugin.test.plan import make_api_scope
+        from flag_harness.plugin.test.plan import api_hosts_in_configuration
 
         self._patches = ExitStack()
         self._patches.enter_context(follow_submitted_work())
-        self._patches.enter_context(route_clients(self._choose_route, make_api_scope(self.config)))
+        self._patches.enter_context(route_clients(self._choose_route, api_hosts_in_configuration(self.config)))
         self._libraries = loaded_libraries()
 
-    def remove_idle_patches(self) -> None:
+    def remove_patches_if_idle(self) -> None:
         """Remove the patches if no test or fixture that used the harness has left anything running."""
         self._owners_with_running_work = [owner for owner in self._owners_with_running_work if owner.running_work]
         if not (
@@ -173,7 +173,7 @@ class Border:
             self._patches.close()
             self._patches = None
 
-    def responsible_owner(self) -> Owner | None:
+    def owner_of_running_code(self) -> Owner | None:
         """Return the owner of requests that the running code sends, or None if it is unknown.
 
         Threads and tasks that a fixture of a wide scope keeps running work for the current test.
@@ -185,25 +185,27 @@ class Border:
 
     def owner_of_request(self, request: Any) -> Owner | None:
         """Return the test or fixture that owns a request. Raise `LateRequest` if it has ended."""
-        owner = self.responsible_owner()
+        owner = self.owner_of_running_code()
         if owner is not None and owner.has_ended:
             sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
-            raise LateRequest(self._record_late_attempt(owner, sent))
+            raise LateRequest(self._make_late_attempt_message(owner, sent))
         return owner
 
     def make_network_failure(self, message: str) -> NetworkFailure:
         """Return the error for an attempt to reach the network. If the owner has ended, report it as late work."""
-        owner = self.responsible_owner()
+        owner = self.owner_of_running_code()
         if owner is None or not owner.has_ended:
             return NetworkFailure(message)
-        return LateNetworkFailure(self._record_late_attempt(owner, f"An attempt to reach the network ({message})"))
+        return LateNetworkFailure(
+            self._make_late_attempt_message(owner, f"An attempt to reach the network ({message})")
+        )
 
-    def _record_late_attempt(self, owner: Owner, what: str) -> str:
-        message = late_request_message(owner.name, what, _current_task_or_thread())
+    def _make_late_attempt_message(self, owner: Owner, what: str) -> str:
+        message = make_late_request_message(owner.name, what, _current_task_or_thread())
         self.late_work.refused.append((owner.name, message))
         return message
 
-    def refuse_late_requests(self, request: Any) -> None:
+    def refuse_request_if_late(self, request: Any) -> None:
         """Raise `LateRequest` if the owner of a request has ended. Clients that a fixture makes use this as a layer."""
         self.owner_of_request(request)
 
@@ -250,5 +252,5 @@ def _current_task_or_thread() -> str:
     return f"the task {task.get_name()!r}" if task else f"the thread {threading.current_thread().name!r}"
 
 
-BORDER = pytest.StashKey[Border]()
+BORDER = pytest.StashKey[NetworkBorder]()
 """The border of the run."""

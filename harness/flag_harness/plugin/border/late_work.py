@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.owner import SubmittedWork
-from flag_harness.plugin.test.rows import attach_row, attached_row, has_row
+from flag_harness.plugin.test.rows import attach_row, has_row, row_of_report
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.border.border import Border
+    from flag_harness.plugin.border.border import NetworkBorder
 
 _REFUSED, _LEFT = "flag_harness_late_requests", "flag_harness_left_running"
 """The attributes of a report that hold pairs of a test and a message; in a worker's output, the keys."""
 
 
-def late_request_message(owner: str, what: str, sender: str) -> str:
+def make_late_request_message(owner: str, what: str, sender: str) -> str:
     """Return the message for a request that was refused because its test or fixture had ended."""
     return (
         f"{what} was refused: {sender} sent it after {owner}, which started it, had ended.\n"
@@ -24,12 +24,12 @@ def late_request_message(owner: str, what: str, sender: str) -> str:
     )
 
 
-def left_running_message(owner: str, left: Sequence[SubmittedWork]) -> str:
+def make_running_work_message(owner: str, left: Sequence[SubmittedWork]) -> str:
     """Return the line that names the threads, tasks and jobs that a test or fixture left running."""
     return f"{owner} was recorded, and left running: {', '.join(work.description for work in left)}"
 
 
-class LateWork:
+class LateWorkMessages:
     """Collects messages about refused late requests and work left running, until a report takes them."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class LateWork:
 class LateWorkReporter:
     """Reports an error for each test whose threads or tasks sent a late request, and prints work left running."""
 
-    def __init__(self, config: pytest.Config, border: "Border") -> None:
+    def __init__(self, config: pytest.Config, border: "NetworkBorder") -> None:
         self._config, self._border, self._late_work = config, border, border.late_work
         self._left_running_messages: list[str] = []
         self._reported: set[tuple[str, str]] = set()
@@ -94,7 +94,7 @@ class LateWorkReporter:
             file, _, name = test.partition("::")
             location = file, None, name.replace("::", ".") or file
             report = pytest.TestReport(test, location, {}, "failed", text, "teardown")
-            if test in self._row_reports and (row := attached_row(self._row_reports[test])) is not None:
+            if test in self._row_reports and (row := row_of_report(self._row_reports[test])) is not None:
                 attach_row(report, msgspec.structs.replace(row, outcome="failed", phase="teardown"))
             self._config.hook.pytest_runtest_logreport(report=report)
 

@@ -5,27 +5,27 @@ from collections.abc import Iterator
 import pytest
 
 from flag_harness.plugin.border.offline import KEYS, has_api_key, is_offline
-from flag_harness.plugin.modes import reproduce_command
+from flag_harness.plugin.modes import command_to_reproduce
 from flag_harness.plugin.stash import TRAFFIC, VCR_CASSETTE
 
 _SDK_REFUSAL = "Could not resolve authentication method"
 _FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 
-def missing_key_message(item: pytest.Item) -> str:
+def missing_api_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
     if has_api_key() or not _has_sent_no_live_request(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
     if VCR_CASSETTE in item.stash:
         return f"{message}, and run the test again."
-    command = f"{reproduce_command(item.config, item.nodeid)} --harness-upstream=simulator"
+    command = f"{command_to_reproduce(item.config, item.nodeid)} --harness-upstream=simulator"
     return f"{message}, or ask the simulator, which needs none: {command}"
 
 
-def is_about_missing_key(error: BaseException) -> bool:
+def is_missing_api_key_error(error: BaseException) -> bool:
     """Return True if an error, or one of its causes, says that there is no API key."""
-    return any(_mentions_missing_key(one) for one in _causes_of_error(error, set()))
+    return any(_mentions_missing_api_key(one) for one in _causes_of_error(error, set()))
 
 
 def _has_sent_no_live_request(item: pytest.Item) -> bool:
@@ -40,7 +40,7 @@ def _has_sent_no_live_request(item: pytest.Item) -> bool:
     return not is_offline(item.config)
 
 
-def _mentions_missing_key(error: BaseException) -> bool:
+def _mentions_missing_api_key(error: BaseException) -> bool:
     if isinstance(error, AssertionError):
         return _SDK_REFUSAL in str(error)  # the code under test has caught the SDK's error and returned its text
     if isinstance(error, KeyError):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 """The variables of which one must be set to reach the live API."""
@@ -27,7 +27,7 @@ def is_offline(config: pytest.Config) -> bool:
         return True
     if config.getoption("--harness-verify"):
         return False
-    return selected_record_mode(config) == "none" and not is_recording_disabled(config)
+    return record_mode_of_run(config) == "none" and not is_recording_disabled(config)
 
 
 def has_api_key() -> bool:

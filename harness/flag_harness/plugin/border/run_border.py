@@ -8,7 +8,7 @@ import pytest
 from flag_harness.errors import NetworkRefused, Refusal
 from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.modes import is_registered_elsewhere
+from flag_harness.plugin.modes import is_option_of_other_plugin
 from flag_harness.plugin.refusals import NetworkFailure
 from flag_harness.plugin.stash import REFUSALS, TRAFFIC
 
@@ -16,21 +16,21 @@ _DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [to
 """Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
 
 
-def register_run_border(config: pytest.Config) -> None:
+def register_network_border_of_run(config: pytest.Config) -> None:
     """Start the border if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
     A run that may reach the live API has no border. If another plugin has an option `--record-mode` too, that option
     does not start the border.
     """
     is_explicit = config.getoption("--record-mode", default=None) == "none"
-    is_ours = is_explicit and not is_registered_elsewhere("--record-mode", config.pluginmanager)
+    is_ours = is_explicit and not is_option_of_other_plugin("--record-mode", config.pluginmanager)
     if is_offline(config) and (is_ours or config.stash[CONFIG].border == "run"):
-        border = RunBorder(config)
+        border = NetworkBorderOfRun(config)
         config.add_cleanup(border.close)
         config.pluginmanager.register(border, "flag-harness-run-border")
 
 
-class RunBorder:
+class NetworkBorderOfRun:
     """Refuses connections of the whole run, and fails the test or the module that attempts one, even if it is caught.
 
     While a test has a cassette, this border is open, because the test has a border of its own.
@@ -38,7 +38,7 @@ class RunBorder:
 
     def __init__(self, config: pytest.Config) -> None:
         # imported here: most runs have no such border
-        from flag_harness.plugin.test.plan import make_api_scope
+        from flag_harness.plugin.test.plan import api_hosts_in_configuration
         from flag_harness.transports.network import refuse_network
 
         self._item: pytest.Item | None = None
@@ -46,7 +46,7 @@ class RunBorder:
         self._outside: list[NetworkRefused] = []
         """The refusals to code outside of tests and imports, such as other plugins."""
         self._patches = ExitStack()
-        scope = make_api_scope(config)
+        scope = api_hosts_in_configuration(config)
         self._patches.enter_context(offline_environment(applies=True))
         guard = refuse_network(_DOING, self._make_network_failure, scope, self._allows_network)
         self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)

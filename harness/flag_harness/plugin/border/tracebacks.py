@@ -13,7 +13,7 @@ _SDK = "anthropic"
 _LIBRARIES = frozenset({_SDK, "httpx", "httpx2", "flag_harness"})
 
 
-def cut_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "CassetteTraffic | None") -> None:
+def remove_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "CassetteTraffic | None") -> None:
     """End the traceback of the SDK's error for an HTTP status at the user's last frame, which sent the request.
 
     Other errors keep their frames. So do those of the live API, and all with `--full-trace`.

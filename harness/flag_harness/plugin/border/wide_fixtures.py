@@ -9,17 +9,17 @@ import pytest
 
 from flag_harness.errors import CassetteError
 from flag_harness.owner import Owner, current_owner, run_as_owner
-from flag_harness.plugin.border.async_functions import run_fixture_as
-from flag_harness.plugin.border.border import Border, uses_harness
+from flag_harness.plugin.border.async_functions import set_request_owner_in_async_fixture
+from flag_harness.plugin.border.border import NetworkBorder, uses_harness
 from flag_harness.plugin.border.offline import is_offline, offline_environment
-from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
-from flag_harness.plugin.modes import selected_record_mode
+from flag_harness.plugin.evidence.kept_cassettes import save_evidence_cassette
+from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import mask_logs, mask_report
-from flag_harness.plugin.refusals import FixtureFailure, own_refusals
-from flag_harness.plugin.run.cassette_paths import fixture_case, fixture_cassette_path, wide_fixtures
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.refusals import FixtureFailure, refusals_of_running_test
+from flag_harness.plugin.run.cassette_paths import fixture_case_id, fixture_cassette_path, wide_scope_fixtures
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
-from flag_harness.plugin.run.recorded_files import attach_file
+from flag_harness.plugin.run.recorded_files import attach_recorded_file
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
@@ -29,13 +29,13 @@ _LIBRARIES = ("_pytest.", "anyio.", "flag_harness.", "hypothesis.", "pytest_asyn
 """The packages whose fixtures send no requests to the API."""
 
 
-class WideFixtures:
+class WideScopeFixtureHooks:
     """Answers the requests of wide-scope fixtures, in setup and teardown, if tests with a cassette use them."""
 
-    def __init__(self, border: Border) -> None:
+    def __init__(self, border: NetworkBorder) -> None:
         self._border = border
         self._guarded_ids: set[int] | None = None
-        self._fixtures_of_phase: list[WideFixture] = []
+        self._fixtures_of_phase: list[WideScopeFixture] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -46,12 +46,12 @@ class WideFixtures:
             owner = current_owner() if fixturedef.scope == "function" else None
             if owner is current_owner() is None:
                 return (yield)
-            with run_as_owner(owner), run_fixture_as(owner, fixturedef):
+            with run_as_owner(owner), set_request_owner_in_async_fixture(owner, fixturedef):
                 return (yield)
-        fixture = WideFixture(self._border, fixturedef, request)
+        fixture = WideScopeFixture(self._border, fixturedef, request)
         self._fixtures_of_phase.append(fixture)
         fixturedef.addfinalizer(fixture.finish)  # the first one runs last
-        with fixture.set_up(), run_fixture_as(fixture.owner, fixturedef):
+        with fixture.set_up(), set_request_owner_in_async_fixture(fixture.owner, fixturedef):
             value = yield
         fixturedef.addfinalizer(lambda: self._fixtures_of_phase.append(fixture))
         fixturedef.addfinalizer(fixture.begin_setup_or_teardown)
@@ -69,12 +69,12 @@ class WideFixtures:
                 continue
             if (misses := encode_misses(item, traffic, failure, 0)) and not getattr(report, "flag_harness_misses", ""):
                 report.flag_harness_misses = misses  # type: ignore[attr-defined]
-            attach_file(report, item.config, traffic)
+            attach_recorded_file(report, item.config, traffic)
             mask_report(report, traffic.mask)
         self._fixtures_of_phase.clear()
         if report.failed and uses_harness(item):
             for fixture in self._border.fixtures.values():
-                fixture.keep_evidence()
+                fixture.save_evidence()
         return report
 
     def _must_answer_requests(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
@@ -85,19 +85,21 @@ class WideFixtures:
             return True
         if self._guarded_ids is None:
             items = [item for item in request.session.items if uses_harness(item)]
-            self._guarded_ids = {id(one) for item in items for one in wide_fixtures(item)}
+            self._guarded_ids = {id(one) for item in items for one in wide_scope_fixtures(item)}
         return id(fixturedef) in self._guarded_ids
 
 
-class WideFixture:
+class WideScopeFixture:
     """A wide-scope fixture from its setup to its teardown, with its traffic once it has sent a request."""
 
-    def __init__(self, border: Border, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
+    def __init__(
+        self, border: NetworkBorder, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
+    ) -> None:
         parameter: Any = request
         self.path = fixture_cassette_path(
             fixturedef, request.node, getattr(parameter, "param", None), getattr(parameter, "param_index", 0)
         )
-        self._case = fixture_case(fixturedef, request.node, self.path)
+        self._case = fixture_case_id(fixturedef, request.node, self.path)
         self.owner = Owner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
         self.traffic: CassetteTraffic | None = None
         self.is_evidence = False
@@ -107,7 +109,7 @@ class WideFixture:
         self._lock = threading.RLock()
         self._phase_contexts, self._is_set_up = ExitStack(), False
         border.fixtures[self.owner] = self
-        request.config.stash[CLAIM_TRACKER].register_cassette(request.node, self.path)
+        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, self.path)
 
     def find_traffic(self) -> "CassetteTraffic":
         """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
@@ -123,7 +125,7 @@ class WideFixture:
 
         plan = self._plan or self._make_plan()
         recorder = evidence_recorder(plan, self._request.config)
-        traffic = CassetteTraffic(plan, check=self._border.refuse_late_requests, evidence=recorder)
+        traffic = CassetteTraffic(plan, check=self._border.refuse_request_if_late, evidence=recorder)
         if self._is_set_up:
             traffic.mark_test_end()
         return traffic
@@ -152,20 +154,20 @@ class WideFixture:
     def begin_setup_or_teardown(self) -> None:
         """Answer the fixture's requests from now on, and refuse it the network."""
         config, owner = self._request.config, self.owner
-        self._border.begin_fixture(owner)
-        self._phase_contexts.callback(self._border.pause_fixture, owner)
+        self._border.begin_fixture_phase(owner)
+        self._phase_contexts.callback(self._border.end_fixture_phase, owner)
         self._phase_contexts.enter_context(run_as_owner(owner))
         self._phase_contexts.enter_context(offline_environment(is_offline(config)))
         if is_offline(config) and not self._request.node.get_closest_marker("harness_network"):
             self._network_refusals = self._phase_contexts.enter_context(self._refuse_network())
 
     def _refuse_network(self) -> "AbstractContextManager[list[Any]]":
-        from flag_harness.plugin.test.plan import make_api_scope
+        from flag_harness.plugin.test.plan import api_hosts_in_configuration
         from flag_harness.transports import REPLAYING, SIMULATING, refuse_network
 
         config = self._request.config
-        doing = REPLAYING if selected_record_mode(config) == "none" else SIMULATING
-        return refuse_network(doing, self._border.make_network_failure, make_api_scope(config))
+        doing = REPLAYING if record_mode_of_run(config) == "none" else SIMULATING
+        return refuse_network(doing, self._border.make_network_failure, api_hosts_in_configuration(config))
 
     def finish(self) -> None:
         """Save the fixture's recording after its last finalizer. Fail if its traffic has problems."""
@@ -174,8 +176,8 @@ class WideFixture:
             self.traffic = self._make_traffic()
         traffic = self.traffic
         if traffic is not None and self.is_evidence:
-            keep_cassette(self._request.config, traffic)
-        self._border.end_owner(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
+            save_evidence_cassette(self._request.config, traffic)
+        self._border.refuse_further_requests(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
         del self._border.fixtures[self.owner]
         if not self._is_set_up:
             return
@@ -186,17 +188,17 @@ class WideFixture:
         except CassetteError as error:
             self._fail_if_problems([str(error)])
 
-    def keep_evidence(self) -> None:
+    def save_evidence(self) -> None:
         """Write the answers to the fixture's requests as evidence, since a test that may use the fixture failed."""
         if self.is_evidence:
             return
         self.is_evidence = True
         if self.traffic is not None:
-            keep_cassette(self._request.config, self.traffic)
+            save_evidence_cassette(self._request.config, self.traffic)
 
     def _refusal_messages(self) -> list[str]:
         return [
-            *map(str, own_refusals(self._network_refusals)),
+            *map(str, refusals_of_running_test(self._network_refusals)),
             *map(str, self.traffic.refusals() if self.traffic else ()),
         ]
 

@@ -29,7 +29,7 @@ def is_evidence_wanted(config: pytest.Config) -> bool:
     return any(config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
 
 
-def report_content(config: pytest.Config) -> str:
+def content_level(config: pytest.Config) -> str:
     """Return how much is kept of failed tests: `full`, `masked`, or `none` if no record and no report is written."""
     if not is_evidence_wanted(config):
         return "none"
@@ -57,7 +57,7 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
     return Filters(filters.headers, filters.query, filters.json, patterns, tuple(detectors))
 
 
-def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
+def find_values_to_remove(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
     """Return the values that filters for named headers, parameters and keys remove from exchanges, longest first.
 
     They are then hidden in other texts too, in which patterns and detectors find their values by themselves.
@@ -75,7 +75,7 @@ def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable
     """
     if not is_evidence_wanted(config):
         return traffic.mask
-    filters = evidence_filters(traffic.plan.filters, report_content(config))
+    filters = evidence_filters(traffic.plan.filters, content_level(config))
     return lambda text: traffic.mask(filters.filter_text(text))
 
 

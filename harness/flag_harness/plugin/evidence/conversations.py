@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import evidence_filters, evidence_mask, report_content
-from flag_harness.plugin.test.rows import attached_row
+from flag_harness.plugin.evidence.content import content_level, evidence_filters, evidence_mask
+from flag_harness.plugin.test.rows import row_of_report
 
 if TYPE_CHECKING:
     from flag_harness.analysis.conversation import ConversationStep
@@ -26,8 +26,8 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
 
     The record keeps those of failed tests; a page, or a report as JSON, keeps all.
     """
-    content = report_content(item.config)
-    if content == "none" or not traffic.exchanges or (row := attached_row(report)) is None:
+    content = content_level(item.config)
+    if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
         return
     if row.outcome != "failed" and not shows_conversations(item.config):
         return
@@ -43,7 +43,7 @@ def shows_conversations(config: pytest.Config) -> bool:
     return report is not None and report.suffix in (".html", ".json")
 
 
-def attached_conversation(report: pytest.TestReport) -> "Conversation | None":
+def conversation_of_report(report: pytest.TestReport) -> "Conversation | None":
     """Return the conversation that is attached to a report from any worker, or None."""
     value = getattr(report, _ATTRIBUTE, None)
     if value is None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import CassetteError
-from flag_harness.plugin.evidence.content import evidence_filters, removed_values, report_content
+from flag_harness.plugin.evidence.content import (
+    content_level,
+    evidence_filters,
+    find_values_to_remove,
+)
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Cassette, Interaction, Recorder
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 
-def record_path(config: pytest.Config) -> Path | None:
+def run_record_path(config: pytest.Config) -> Path | None:
     """Return the absolute path of the record that the run writes, or None."""
     path: Path | None = config.getoption("--harness-record")
     return None if path is None else config.invocation_params.dir / path
@@ -25,18 +29,18 @@ def record_path(config: pytest.Config) -> Path | None:
 
 def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
     """Return a recorder for a test's answers, or None if a cassette gives them or the run keeps no evidence."""
-    if not plan.can_reach_upstream or record_path(config) is None or report_content(config) == "none":
+    if not plan.can_reach_upstream or run_record_path(config) is None or content_level(config) == "none":
         return None
     from flag_harness.cassette import Recorder
 
     return Recorder(keep=plan.kept_headers)
 
 
-def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
+def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
     """Write the answers to a failed test to the folder of the record, without what `evidence_filters` hide. If they
     still contain what looks like a key, or cannot be written, warn instead.
     """
-    record, content = record_path(config), report_content(config)
+    record, content = run_record_path(config), content_level(config)
     if record is None or content == "none":
         return
     from flag_harness.cassette import Filters
@@ -44,7 +48,7 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
 
     filters, cassette = evidence_filters(traffic.plan.filters, content), _cassette_before_faults(traffic)
     pairs = ((one.request, one.response) for one in cassette.interactions)
-    removed = removed_values(filters, (*traffic.exchanges, *pairs))
+    removed = find_values_to_remove(filters, (*traffic.exchanges, *pairs))
     filters += Filters(patterns=tuple(map(re.escape, removed)))
     cassette = replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
     try:
@@ -59,18 +63,20 @@ def _cassette_before_faults(traffic: "CassetteTraffic") -> "Cassette":
     """Return a cassette with the answers to a test as they were before faults changed them."""
     from flag_harness.cassette import Cassette
     from flag_harness.cassette.merge import indices_recorded_by
-    from flag_harness.plugin.test.saving import answering_upstream, new_envelope
+    from flag_harness.plugin.test.saving import make_envelope, upstream_that_answered
 
     plan = traffic.plan
     if traffic.evidence is not None:
-        return Cassette(new_envelope(plan, answering_upstream(plan, traffic.exchanges)), traffic.evidence.interactions)
+        return Cassette(
+            make_envelope(plan, upstream_that_answered(plan, traffic.exchanges)), traffic.evidence.interactions
+        )
     if plan.cassette is None:
-        return Cassette(new_envelope(plan, plan.upstream), ())
+        return Cassette(make_envelope(plan, plan.upstream), ())
     indices = sorted({*indices_recorded_by(plan.cassette, plan.case), *traffic.played})
-    interactions = tuple(_remove_case(plan.cassette.interactions[index]) for index in indices)
+    interactions = tuple(_remove_test_id(plan.cassette.interactions[index]) for index in indices)
     envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)
     return Cassette(envelope, interactions)
 
 
-def _remove_case(interaction: "Interaction") -> "Interaction":
+def _remove_test_id(interaction: "Interaction") -> "Interaction":
     return replace(interaction, case="")

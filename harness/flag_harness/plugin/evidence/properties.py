@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.stash import COMBINATION
-from flag_harness.plugin.test.rows import answer_origin, relative_cassette
+from flag_harness.plugin.test.rows import answer_origin, relative_cassette_path
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -14,7 +14,7 @@ _CTRF_ATTRIBUTE = "_ctrf_metadata"
 """The attribute of an item from which pytest-json-ctrf takes the properties of a test."""
 
 
-def report_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
+def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
     """Return the properties of a test: its combination, its requests with their usage, and the upstream. An unknown
     price or upstream has no property.
     """
@@ -28,7 +28,7 @@ def report_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str
         "output_tokens": metrics.usage.output_tokens,
         "cached_tokens": metrics.usage.cache_read_input_tokens,
         "cost": None if metrics.cost is None else f"{metrics.cost:.6f}",
-        "cassette": relative_cassette(item, traffic) if traffic.plan.is_playing else None,
+        "cassette": relative_cassette_path(item, traffic) if traffic.plan.is_playing else None,
         "upstream": upstream if origin.get("answered_by") or not upstream else f"{upstream}, recorded",
     }
     return {f"harness_{name}": str(value) for name, value in values.items() if value is not None}
@@ -36,7 +36,7 @@ def report_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str
 
 def add_properties(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
     """Add the properties to the report of a test's last phase, from which pytest writes them to JUnit files."""
-    properties = report_properties(item, traffic)
+    properties = make_test_properties(item, traffic)
     report.user_properties = [*report.user_properties, *properties.items()]
     metadata = getattr(item, _CTRF_ATTRIBUTE, None)
     if isinstance(metadata, dict):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import RecordError
-from flag_harness.plugin.evidence.kept_cassettes import record_path
+from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 
 if TYPE_CHECKING:
     from flag_harness.record import RunHeader
@@ -30,7 +30,7 @@ def add_rerun_option(group: pytest.OptionGroup) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCassette:
+class EvidenceCassette:
     """The cassette of a failed test, and whether its texts are `masked` or `full`."""
 
     path: Path
@@ -57,12 +57,12 @@ class Rerun:
         """Return whether a record is one of those that name the failed tests to run again."""
         return any(one.resolve() == record.resolve() for one in self._records)
 
-    def find_cassette(self, case: str) -> KeptCassette | None:
+    def find_cassette(self, case: str) -> EvidenceCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
         from flag_harness.record.kept import kept_cassette_path
 
         paths = ((kept_cassette_path(one, case), record.header) for one, record in self._records.items())
-        return next((KeptCassette(path, header.content) for path, header in paths if path.exists()), None)
+        return next((EvidenceCassette(path, header.content) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
         """Yield a line: how many tests are run again, and on which commit and versions they failed."""
@@ -98,7 +98,7 @@ def configure_rerun(config: pytest.Config) -> None:
     if path is None:
         return
     rerun = config.stash[RERUN] = Rerun(path, config.invocation_params.dir)
-    if (record := record_path(config)) is not None and rerun.reads_record(record):
+    if (record := run_record_path(config)) is not None and rerun.reads_record(record):
         raise RecordError(
             f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "
             "name another file: --harness-record=again.jsonl"
@@ -111,7 +111,7 @@ def configure_rerun(config: pytest.Config) -> None:
     config.pluginmanager.register(rerun, "flag-harness-rerun")
 
 
-def find_kept_cassette(config: pytest.Config, case: str) -> KeptCassette | None:
+def find_evidence_cassette(config: pytest.Config, case: str) -> EvidenceCassette | None:
     """Return the cassette that answers a test or fixture under `--harness-rerun`, or None."""
     rerun = config.stash.get(RERUN, None)
     return rerun.find_cassette(case) if rerun is not None else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Self
 
 from flag_harness.cassette import Filters
-from flag_harness.plugin.evidence.content import removed_values
+from flag_harness.plugin.evidence.content import find_values_to_remove
 from flag_harness.wire.timeline import Request
 
 
@@ -22,6 +22,6 @@ class RerunFilters(Filters):
 
     def filter_request(self, request: Request) -> Request:
         """Return the request without its secrets and without those of earlier requests."""
-        self.removed.update(removed_values(self, [(request, ())]))
+        self.removed.update(find_values_to_remove(self, [(request, ())]))
         patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
         return Filters(patterns=patterns).filter_request(Filters.filter_request(self, request))

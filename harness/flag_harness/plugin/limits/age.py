@@ -37,7 +37,7 @@ def add_age_option(group: pytest.OptionGroup) -> None:
     """Add `--harness-max-age`."""
     group.addoption(
         OPTION,
-        type=_check_age,
+        type=_check_max_age_text,
         metavar="AGE[:fail]",
         help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
     )
@@ -72,7 +72,7 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
     yield f"{plays} recordings older than {OPTION}={limit.text}: {named}"
 
 
-def _check_age(text: str) -> str:
+def _check_max_age_text(text: str) -> str:
     """Return the option's text unchanged if it is an age. Raise `ArgumentTypeError` if it is not."""
     if _parse_max_age(text) is None:
         raise argparse.ArgumentTypeError(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _MARK = b'"cache_control"'
 
 
-def traffic_cache_use(traffic: "CassetteTraffic") -> "CacheUse | None":
+def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
     """Return what the prompt cache did for the requests of a test, or None if none of them has a cache mark."""
     exchanges = traffic.exchanges
     if not any(_MARK in request.body for request, _ in exchanges):
@@ -28,7 +28,7 @@ def traffic_cache_use(traffic: "CassetteTraffic") -> "CacheUse | None":
     return cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
 
 
-def without_changed_text(row: "RunRow") -> "RunRow":
+def remove_text_of_changes(row: "RunRow") -> "RunRow":
     """Return a row without the words around the changes that broke a prefix, for records that keep no content."""
     if row.cache is None or not row.cache.breaks:
         return row

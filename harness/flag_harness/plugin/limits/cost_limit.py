@@ -34,10 +34,10 @@ def configure_cost_limit(config: pytest.Config) -> None:
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
-    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / count_cost_shares(config))
+    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / count_workers_of_all_shards(config))
 
 
-def count_cost_shares(config: pytest.Config) -> int:
+def count_workers_of_all_shards(config: pytest.Config) -> int:
     """Return into how many equal shares the limit is divided: one for each worker of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD]
@@ -53,7 +53,7 @@ class CostLimit:
         self._budget, self._lock = Budget(dollars), Lock()
         self._pending, self._under_way = 0.0, 0
 
-    def add_spent(self, dollars: float) -> None:
+    def add_spending(self, dollars: float) -> None:
         """Add dollars that another process has spent."""
         with self._lock:
             self._budget.add_cost(None, dollars)

@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register_cost_preview(config: pytest.Config) -> None:
     """If the run may send requests to the live API, register the line about its cost."""
-    is_sending = is_recording_disabled(config) or selected_record_mode(config) != "none"
+    is_sending = is_recording_disabled(config) or record_mode_of_run(config) != "none"
     if is_sending and config.getoption("--harness-upstream") == "live" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(CostPreview(config), "flag-harness-cost-preview")
 
@@ -62,7 +62,7 @@ class CostPreview:
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Return the line, or None if no test will send anything."""
         nodeids = [item.nodeid for item in items if uses_harness(item)]
-        return self._cost_line(nodeids, self._recorded_costs())
+        return self._cost_line(nodeids, self._costs_of_recordings())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ class CostPreview:
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
         if not self._is_printed and reporter is not None:
             self._is_printed = True
-            known = self._recorded_costs()
+            known = self._costs_of_recordings()
             if line := self._cost_line([nodeid for nodeid in ids if nodeid in known], known):
                 reporter.write_line(line)
 
@@ -86,11 +86,11 @@ class CostPreview:
     def _plays_existing_recordings(self) -> bool:
         """Whether a test that has a recording plays it, so that only other tests send requests."""
         is_disabled = is_recording_disabled(self._config)
-        return not is_disabled and selected_record_mode(self._config) in ("once", "new_episodes")
+        return not is_disabled and record_mode_of_run(self._config) in ("once", "new_episodes")
 
-    def _recorded_costs(self) -> dict[str, float | None]:
+    def _costs_of_recordings(self) -> dict[str, float | None]:
         recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
-        return recorded_costs(sorted(recordings.rglob("*.json")))
+        return costs_of_recordings(sorted(recordings.rglob("*.json")))
 
 
 def estimate_cost(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
@@ -102,7 +102,7 @@ def estimate_cost(nodeids: Iterable[str], costs: "dict[str, float | None]", *, o
     return CostEstimate(len(known), sum(known), len(sent) - len(known), average)
 
 
-def recorded_costs(paths: Iterable[Path]) -> dict[str, float | None]:
+def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
     """Return what sending the recorded requests again is expected to cost in dollars, by node id.
 
     A cost is None if a price is unknown.

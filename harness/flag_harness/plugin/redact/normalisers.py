@@ -20,7 +20,7 @@ def harness_normalisers() -> "Normalisers":
     return Normalisers()
 
 
-def configured_normalisers(config: pytest.Config) -> "Normalisers":
+def normalisers_in_configuration(config: pytest.Config) -> "Normalisers":
     """Return the normalisers of `[tool.flag-harness.normalise]`. Raise `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Normalisers
 
@@ -36,4 +36,4 @@ def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
         raise pytest.UsageError(
             f"{request.node.nodeid}: the fixture {FIXTURE_NAME} must return flag_harness.Normalisers, not {fixture!r}"
         )
-    return configured_normalisers(request.config) + fixture
+    return normalisers_in_configuration(request.config) + fixture

@@ -30,7 +30,7 @@ def harness_filters() -> "Filters":
     return Filters()
 
 
-def configured_filters(config: pytest.Config) -> "Filters":
+def filters_in_configuration(config: pytest.Config) -> "Filters":
     """Return the filters and detectors of `[tool.flag-harness]`.
 
     Raise `ConfigError` if a JSON path is invalid, or a detector's function cannot be imported.
@@ -45,7 +45,7 @@ def collect_filters(request: pytest.FixtureRequest) -> "Filters":
     from flag_harness.cassette import Filters
 
     node: pytest.Item = request.node
-    total = configured_filters(request.config)
+    total = filters_in_configuration(request.config)
     fixture = request.getfixturevalue(MARK)
     if not isinstance(fixture, Filters):
         raise pytest.UsageError(f"{node.nodeid}: the fixture {MARK} must return flag_harness.Filters, not {fixture!r}")

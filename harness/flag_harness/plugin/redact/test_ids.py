@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.redact.secrets import configured_filters, filters_in_marks
+from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
 from flag_harness.plugin.run.names import digest
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
 
 
-class IdMask:
+class TestIdMask:
     """Hides keys, and what the filters and detectors of a test find, in the ids of the tests that use the harness.
 
     The filters of the fixture `harness_filters` are not known yet; a recording is refused if they find anything.
@@ -33,26 +33,28 @@ class IdMask:
         filters = self._project_filters
         with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
             filters += filters_in_marks(metafunc.definition)
-        metafunc._calls = [_mask_call(call, filters) for call in metafunc._calls]
+        metafunc._calls = [_mask_id_of_parametrization(call, filters) for call in metafunc._calls]
 
     @cached_property
     def _project_filters(self) -> "Filters":
-        return configured_filters(self._config)
+        return filters_in_configuration(self._config)
 
 
-def _mask_call(call: Any, filters: "Filters") -> Any:
+def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
     """Return the parameters of a test with an id in which secrets are hidden; ids of combinations hold none."""
     combination = call.params.get("harness_combination")
-    ids = [part if combination and part == combination.id else mask_id(part, filters) for part in call._idlist]
+    ids = [
+        part if combination and part == combination.id else mask_part_of_test_id(part, filters) for part in call._idlist
+    ]
     return call if ids == list(call._idlist) else dataclasses.replace(call, _idlist=ids)
 
 
 @lru_cache(maxsize=4096)
-def mask_id(part: str, filters: "Filters") -> str:
+def mask_part_of_test_id(part: str, filters: "Filters") -> str:
     """Return a part of a test's id without secrets; a hash keeps it different from other ids.
 
     >>> from flag_harness.cassette import Filters
-    >>> mask_id("model-corp-1234", Filters(patterns=["corp-[0-9]+"]))
+    >>> mask_part_of_test_id("model-corp-1234", Filters(patterns=["corp-[0-9]+"]))
     'model-REDACTED-b68bef23'
     """
     from flag_harness.cassette.redact.scan import redact_api_keys  # only tests with parameters need it

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.evidence.content import evidence_filters, report_content
-from flag_harness.plugin.evidence.kept_cassettes import record_path
+from flag_harness.plugin.evidence.content import content_level, evidence_filters
+from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.wire.timeline import Edit, End, Layer, Piece, Request, Response, body
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
 
 def configure_paid_answers(config: pytest.Config) -> None:
     """Keep paid answers if the run repeats tests, writes a record, and may keep content in its record."""
-    path, content = record_path(config), report_content(config)
+    path, content = run_record_path(config), content_level(config)
     is_kept = path is not None and content != "none" and config.getoption("--harness-repeat") is not None
     config.stash[PAID_ANSWERS] = PaidAnswers(path, content) if path is not None and is_kept else None
 
@@ -88,7 +88,7 @@ class PaidAnswers:
                 if known:
                     return known.pop(0)
             recorder = Recorder(keep=plan.kept_headers)
-            return _make_edit_that_keeps(
+            return _make_edit_that_stores_answer(
                 recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
             )
 
@@ -119,7 +119,7 @@ class PaidAnswers:
                 os.close(descriptor)
 
 
-def _make_edit_that_keeps(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
+def _make_edit_that_stores_answer(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
     """Return an edit that changes nothing, but calls `keep` just before a complete answer ends."""
 
     def pass_on_and_keep(piece: Piece) -> Iterable[Piece]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT, count_cost_shares
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT, count_workers_of_all_shards
 from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_of
+from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.plugin.verdicts.skipping import skip_item
 from flag_harness.wording import join_names
@@ -73,7 +73,7 @@ def start_resuming(config: pytest.Config) -> None:
     config.stash[RESUMED_ROWS] = rows
     if (limit := config.stash[COST_LIMIT]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
-        limit.add_spent(spent / count_cost_shares(config))
+        limit.add_spending(spent / count_workers_of_all_shards(config))
     if (answers := config.stash[PAID_ANSWERS]) is not None:
         answers.load(rewrite=not hasattr(config, "workerinput"))
     config.pluginmanager.register(Resumer(config, path, record.header, rows), _PLUGIN)
@@ -87,7 +87,7 @@ def is_finished(row: "RunRow") -> bool:
     return is_ended and not is_refused_or_broken(row)
 
 
-def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
+def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
     """Raise `pytest.UsageError` if this run differs from the one that it resumes.
 
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
@@ -154,7 +154,7 @@ class Resumer:
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Report a finished run from its row."""
-        row = self._rows.get((nodeid_of_first_repetition(item), repetition_of(item)))
+        row = self._rows.get((nodeid_of_first_repetition(item), repetition_index(item)))
         if row is None:
             return None
         skip_item(item, nextitem)
@@ -163,13 +163,13 @@ class Resumer:
             report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, phase)
             setattr(report, _RESUMED, True)
             if phase == "call":
-                self._set_outcome(report, row)
+                self._set_report_outcome(report, row)
                 attach_row(report, row)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _set_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
+    def _set_report_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
         """Give a report the outcome of a row, as pytest stores it."""
         if row.outcome == "failed" and not self._is_verdict:
             report.outcome, report.longrepr = "failed", f"{row.place}: {row.reason}\nTaken from {self.path}."

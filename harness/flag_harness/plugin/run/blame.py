@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import outcomes_by_test
 from flag_harness.matrix import Combination, flag_space
-from flag_harness.plugin.modes import reproduce_command
+from flag_harness.plugin.modes import command_to_reproduce
 from flag_harness.wording import quantity
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ADVICE = "To find out which: add --harness-locate"
 
 
 @dataclass(frozen=True, slots=True)
-class LocatedTest:
+class FlagSearchResult:
     """The flags that `--harness-locate` found to break a test.
 
     Attributes:
@@ -46,7 +46,7 @@ class LocatedTest:
 def blame_lines(
     config: pytest.Config,
     tests: "Sequence[FailingTest]",
-    located: Sequence[LocatedTest],
+    located: Sequence[FlagSearchResult],
     flags: "Sequence[Flag]",
     advice: str = ADVICE,
 ) -> Iterator[str]:
@@ -63,9 +63,9 @@ def blame_lines(
         space = flag_space(tuple(flags))
         for finding in explain_tests(space, outcomes_by_test(chosen, flags)):
             yield from _finding_lines(finding, chosen, "" if is_full else advice)
-            yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, chosen))}"
+            yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
-        yield from located_lines(one)
+        yield from flag_search_lines(one)
 
 
 def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
@@ -80,7 +80,7 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
         count = f"{quantity(len(finding.tests), 'test')} ({_join_first_names(finding.tests)})"
         yield f"{perhaps}the API would refuse a request when {when}: {count}"
-        yield f"  To reproduce: {reproduce_command(config, _smallest_failing_test(finding, refused))}"
+        yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, refused))}"
 
 
 def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
@@ -93,13 +93,13 @@ def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
     return replace(test, runs=tuple({**run, "passed": not run["is_refused"]} for run in test.runs))
 
 
-def blameless_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
+def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
     """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
     for cause, group in runs.items():
         yield f"not blamed on flags: {cause}: {_join_first_names([run['nodeid'] for run in group])}"
 
 
-def located_lines(located: LocatedTest) -> Iterator[str]:
+def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
     location = located.location
     rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"

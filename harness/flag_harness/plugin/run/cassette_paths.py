@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.redact.secrets import configured_filters, filters_in_marks
+from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
 from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
-from flag_harness.plugin.stash import repetition_of
+from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
@@ -31,7 +31,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
     function = getattr(item, "originalname", None) or item.name
     name = cassette_name(classes, function, parameters, indices, _make_secret_check(config, item))
-    if number := repetition_of(item):
+    if number := repetition_index(item):
         name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
     own, imported = folder / f"{name}.json", folder / f"{_vcr_cassette_name(item)}.json"
@@ -66,21 +66,23 @@ def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -
     """Return a function that says whether a text holds a key, or what the project's filters or a test's marks name."""
 
     def is_secret(text: str) -> bool:
-        from flag_harness.plugin.redact.test_ids import mask_id  # imported here: only tests with parameters need it
+        from flag_harness.plugin.redact.test_ids import (
+            mask_part_of_test_id,
+        )  # imported here: only tests with parameters need it
 
-        filters = configured_filters(config)
-        return mask_id(text, filters + filters_in_marks(item) if item else filters) != text
+        filters = filters_in_configuration(config)
+        return mask_part_of_test_id(text, filters + filters_in_marks(item) if item else filters) != text
 
     return is_secret
 
 
-def fixture_case(fixturedef: "pytest.FixtureDef[Any]", node: Any, path: Path) -> str:
+def fixture_case_id(fixturedef: "pytest.FixtureDef[Any]", node: Any, path: Path) -> str:
     """Return the name of a fixture in its cassette, in the form of a node id: `tests/conftest.py::fixture-wide`."""
     file = (fixturedef.baseid if isinstance(node, pytest.Session) else node.nodeid).partition("::")[0]
     return f"{file if file.endswith('.py') else Path(file, 'conftest.py').as_posix()}::{path.stem}"
 
 
-def wide_fixtures(item: pytest.Item) -> "Iterator[pytest.FixtureDef[Any]]":
+def wide_scope_fixtures(item: pytest.Item) -> "Iterator[pytest.FixtureDef[Any]]":
     """Yield the definitions of the fixtures of wide scope that a test uses."""
     known = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
     for name in item.fixturenames:  # type: ignore[attr-defined]
@@ -90,7 +92,7 @@ def wide_fixtures(item: pytest.Item) -> "Iterator[pytest.FixtureDef[Any]]":
 def fixture_cassette_paths(item: pytest.Item) -> Iterator[Path]:
     """Yield the paths of the cassettes that the wide fixtures of a test would have."""
     callspec = getattr(item, "callspec", None)
-    for fixturedef in wide_fixtures(item):
+    for fixturedef in wide_scope_fixtures(item):
         name = fixturedef.argname
         value, index = (callspec.params.get(name), callspec.indices.get(name, 0)) if callspec else (None, 0)
         for node in _scope_nodes(item, fixturedef.scope):

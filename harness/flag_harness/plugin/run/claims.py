@@ -15,7 +15,7 @@ import pytest
 
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
-from flag_harness.plugin.run.names import duplicate_names
+from flag_harness.plugin.run.names import find_duplicate_names
 
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
@@ -34,7 +34,7 @@ _PARTIAL_RUN_OPTIONS = {
 """Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
 
 
-class ClaimTracker:
+class CassetteUseTracker:
     """Tracks which tests were collected, which cassettes they claim, and whether the run includes all tests."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -55,7 +55,7 @@ class ClaimTracker:
         self._unresolved.discard(item.nodeid)
         self._claimed.add(self._relative_path(path))
 
-    def is_gone(self, case: str) -> bool:
+    def is_test_gone(self, case: str) -> bool:
         """Return True if the test with node id `case` no longer exists: its file is gone, or no longer contains it.
 
         A function whose name is still in the file is not gone, since it may be defined under a condition.
@@ -72,13 +72,13 @@ class ClaimTracker:
             path, function
         )
 
-    def note_recorded_cassette(self, item: pytest.Item, replaced: Path | None) -> None:
+    def register_recording(self, item: pytest.Item, replaced: Path | None) -> None:
         """Register a test as recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
         self._recorded.add(item.nodeid)
         if replaced is not None:
             self._replaced.add(self._relative_path(replaced))
 
-    def is_recorded(self, case: str) -> bool:
+    def has_recorded(self, case: str) -> bool:
         """Return True if this worker has recorded the test in this run."""
         return case in self._recorded
 
@@ -98,7 +98,7 @@ class ClaimTracker:
                 paths.append((item.nodeid, self._relative_path(default_cassette_path(item))))
             self._claimed.update(map(self._relative_path, fixture_cassette_paths(item)))
         self._claimed.update(path for _, path in paths)
-        for first, second, path in duplicate_names(paths):
+        for first, second, path in find_duplicate_names(paths):
             message = (
                 f"{first} and {second} would have the same cassette, {path}: give them different names or parameters, "
                 "or override the fixture harness_cassette_path"
@@ -157,7 +157,7 @@ class ClaimTracker:
         recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
         if not recordings.is_dir() or not (self._uses_cassettes or not self._partial_reason):
             return
-        self._claim_repetitions(recordings)
+        self._register_repetition_cassettes(recordings)
         if self._uses_cassettes and not self._partial_reason:
             self._orphans = list(self._find_orphans(recordings))
         self._write_cache(recordings)
@@ -178,7 +178,7 @@ class ClaimTracker:
         if getattr(self._config, "cache", None) is not None:
             terminalreporter.write_line("To look at what would be removed: flag-harness cassette prune --dry-run")
 
-    def _claim_repetitions(self, recordings: Path) -> None:
+    def _register_repetition_cassettes(self, recordings: Path) -> None:
         """Claim the recordings of further repetitions, which a run without `--harness-repeat` does not play."""
         for path in recordings.rglob("*.repeat*.json"):
             own = self._relative_path(path)
@@ -215,8 +215,8 @@ class ClaimTracker:
             cache.set(CACHE_KEY, record)
 
 
-CLAIM_TRACKER = pytest.StashKey[ClaimTracker]()
-"""The stash key of the run's `ClaimTracker`."""
+CASSETTE_USE_TRACKER = pytest.StashKey[CassetteUseTracker]()
+"""The stash key of the run's `CassetteUseTracker`."""
 
 
 def _partial_run_reason(config: pytest.Config) -> str:

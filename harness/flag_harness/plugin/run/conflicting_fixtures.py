@@ -60,7 +60,7 @@ class FixtureConflicts:
         if not self._is_configured:
             _refuse_settings_of_package(self._config, items)
         if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
-            self._unused_setter = _find_set_flags_fixture(items)
+            self._unused_setter = _find_harness_set_flags_fixture(items)
         self._misspelled_marks = _find_misspelled_marks(self._config, items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
@@ -127,7 +127,7 @@ def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) 
     }
 
 
-def _find_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
+def _find_harness_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
     """Return the location of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
     for item in {item.parent: item for item in items}.values():
         for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():

@@ -23,8 +23,8 @@ from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, ScenarioFailure
-from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines, blameless_lines, refusal_lines
-from flag_harness.plugin.stash import COMBINATION, TRAFFIC, VCR_CASSETTE, repetition_of
+from flag_harness.plugin.run.blame import ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
+from flag_harness.plugin.stash import COMBINATION, TRAFFIC, VCR_CASSETTE, repetition_index
 from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import source_texts
 
@@ -47,7 +47,7 @@ class FlagEffects:
         self._config = config
         self._runs: dict[str, list[MatrixRun]] = {}
         self._attribution: Attribution | None = None
-        self.located: list[LocatedTest] = []
+        self.located: list[FlagSearchResult] = []
         self.advice = ADVICE
 
     @pytest.hookimpl(wrapper=True)
@@ -57,8 +57,8 @@ class FlagEffects:
         is_judged = any(map(item.config.getoption, ("--harness-verdict", "--harness-resume")))
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
         is_result = report.when == "call" or (report.when == "setup" and not report.passed)
-        if is_result and is_row and not repetition_of(item) and not is_judged:
-            setattr(report, _ATTRIBUTE, _matrix_run(item, report, call.excinfo))
+        if is_result and is_row and not repetition_index(item) and not is_judged:
+            setattr(report, _ATTRIBUTE, _make_matrix_run(item, report, call.excinfo))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -77,20 +77,22 @@ class FlagEffects:
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
-        reasons = self._inert_reasons()
+        reasons = self._reasons_of_inert_flags()
         lines = inert_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
         if self._config.get_verbosity() > 0:
             lines += [
-                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._sorted_runs() if run["left_out"]
+                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._runs_in_order() if run["left_out"]
             ]
         if lines:
             terminalreporter.section("what each flag changes", sep="-")
             for line in lines:
                 terminalreporter.write_line(line)
         tests = self.failing_tests()
-        lines = [*blame_lines(self._config, tests, self.located, self._used_flags(), self.advice)] if tests else []
-        lines += refusal_lines(self._config, tests, self._used_flags())
-        lines += blameless_lines(runs_by_other_cause(self._sorted_runs(), tests))
+        lines = (
+            [*blame_lines(self._config, tests, self.located, self._flags_of_all_runs(), self.advice)] if tests else []
+        )
+        lines += refusal_lines(self._config, tests, self._flags_of_all_runs())
+        lines += unblamed_run_lines(runs_by_other_cause(self._runs_in_order(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
             for line in lines:
@@ -114,7 +116,7 @@ class FlagEffects:
 
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
-            for run in self._sorted_runs():
+            for run in self._runs_in_order():
                 if run["left_out"] == NO_CASSETTE or run["other_cause"] == SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
@@ -123,9 +125,9 @@ class FlagEffects:
             self._attribution = attribute_effects(space, tests)
         return self._attribution
 
-    def _inert_reasons(self) -> dict[str, str]:
+    def _reasons_of_inert_flags(self) -> dict[str, str]:
         """Return why flags changed nothing, as far as the Python code of the project shows it."""
-        flags = [flag for flag in self._used_flags() if flag.name in self.attribution().inert and flag.env]
+        flags = [flag for flag in self._flags_of_all_runs() if flag.name in self.attribution().inert and flag.env]
         if not flags:
             return {}
         from flag_harness.analysis.code.inert_reasons import inert_reasons
@@ -137,24 +139,24 @@ class FlagEffects:
         """Return the matrix tests that failed under some combinations."""
         command_line = self._config.stash[COMMAND_LINE_FLAGS]
         has_pins = bool(command_line.pins or command_line.baseline)
-        return failing_tests(self._sorted_runs(), all_flags(self._config), has_pins)
+        return failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
 
     def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
-        return matrix_row(run, self._used_flags())
+        return matrix_row(run, self._flags_of_all_runs())
 
-    def _sorted_runs(self) -> list[MatrixRun]:
+    def _runs_in_order(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
     def _flag_space_of_run(self) -> "FlagSpace":
-        return flag_space(self._used_flags())
+        return flag_space(self._flags_of_all_runs())
 
-    def _used_flags(self) -> "tuple[Flag, ...]":
+    def _flags_of_all_runs(self) -> "tuple[Flag, ...]":
         used = {name for runs in self._runs.values() for name in runs[0]["row"]}
         return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
 
-def _matrix_run(
+def _make_matrix_run(
     item: pytest.Item, report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None
 ) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""

@@ -14,7 +14,7 @@ _ATTRIBUTE = "flag_harness_reads"
 """The attribute of a report that holds what a test read, as plain values, which workers send."""
 
 
-class FlagReads:
+class FlagReadReporter:
     """Collects the flags that each test read under any combination, and prints what differs from the declarations."""
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
     import msgspec  # imported here: a run without misses does not need it
 
     is_only_cause = failure in traffic.miss_messages
-    rows = [{**_miss_row(item, traffic, miss), "is_only_cause": is_only_cause} for miss in misses]
+    rows = [{**_make_miss_row(item, traffic, miss), "is_only_cause": is_only_cause} for miss in misses]
     text = msgspec.json.encode(rows).decode()
     if traffic.mask(text) == text:
         return text
@@ -54,7 +54,7 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
     return msgspec.json.encode(masked).decode()
 
 
-def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> MissRow:
+def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> MissRow:
     from flag_harness.cassette.rebase import miss_changes
 
     cassette = traffic.cassette
@@ -73,7 +73,7 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
         "is_masked": False,
         "upstream": traffic.plan.recording_upstream,
         "is_recorded": cassette is not None,
-        "cost": _recording_cost(traffic),
+        "cost": _cost_to_record_again(traffic),
     }
 
 
@@ -91,7 +91,7 @@ def describe_difference(difference: Any) -> str:
     return f"`{path}`: {recorded} → {sent}"
 
 
-def _recording_cost(traffic: "CassetteTraffic") -> float | None:
+def _cost_to_record_again(traffic: "CassetteTraffic") -> float | None:
     """Return the estimated list price of recording a cassette again, or None if it is unknown."""
     from flag_harness.analysis.metrics import measure_traffic
 

@@ -61,7 +61,7 @@ def cassette_name(
     >>> cassette_name([], "test_ask", {"turns": 3, "model": "haiku"}, {})
     'test_ask[model=haiku,turns=3]'
     """
-    values = ",".join(_value_names(parameters, indices, is_secret))
+    values = ",".join(_parameter_value_texts(parameters, indices, is_secret))
     name = function if function == function.lower() else f"{function}-{digest(function)}"
     return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
@@ -94,7 +94,7 @@ def shorten_vcr_name(name: str, suffix: str) -> str:
     return f"{name[: VCR_MAX_LENGTH - len(suffix) - _HASH_AND_DOTS]}...{md5}"
 
 
-def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+def find_duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     """Yield (first owner, second owner, name) for each name that two owners share, ignoring case."""
     owners: dict[str, str] = {}
     for owner, name in names:
@@ -102,7 +102,7 @@ def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
             yield first, owner, name
 
 
-def _value_names(
+def _parameter_value_texts(
     parameters: Mapping[str, Any], indices: Mapping[str, int], is_secret: Callable[[str], bool]
 ) -> Iterator[str]:
     from flag_harness.matrix import Combination  # imported here: runs without the harness do not need it
@@ -112,10 +112,10 @@ def _value_names(
     for name in sorted(parameters.keys() - combinations):
         value = parameters[name]
         is_hidden = isinstance(value, (str, int, float)) and is_secret(str(value))
-        yield f"{name}={digest(repr(value)) if is_hidden else _value_name(value, indices.get(name, 0))}"
+        yield f"{name}={digest(repr(value)) if is_hidden else _parameter_value_text(value, indices.get(name, 0))}"
 
 
-def _value_name(value: Any, index: int) -> str:
+def _parameter_value_text(value: Any, index: int) -> str:
     """Return a short text for a value. Different values of a parameter get different texts."""
     if isinstance(value, str) and value:
         plain = value if not _LOOKS_LIKE_LITERAL.fullmatch(value) else ""

@@ -15,21 +15,21 @@ from flag_harness.plugin.marks import declared_flags
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
 
-_RECORDED_EFFECTS = pytest.StashKey[dict[Path, "RecordedEffects"]]()
+_RECORDED_EFFECTS = pytest.StashKey[dict[Path, "FlagEffectsInRecordings"]]()
 """The effects that were read in this run, by folder."""
 _MOST_CASSETTES = 256
 """The most recordings to read for explaining a miss: as many as a test of eight flags has."""
 
 
-def recorded_effects(config: pytest.Config, folder: Path) -> "RecordedEffects":
+def load_flag_effects(config: pytest.Config, folder: Path) -> "FlagEffectsInRecordings":
     """Return the effects of flags in a folder's recordings. Each folder is read once in a run."""
     known = config.stash.setdefault(_RECORDED_EFFECTS, {})
     if folder not in known:
-        known[folder] = RecordedEffects(folder, declared_flags(config))
+        known[folder] = FlagEffectsInRecordings(folder, declared_flags(config))
     return known[folder]
 
 
-class RecordedEffects:
+class FlagEffectsInRecordings:
     """What each flag changes in a folder's recordings. They are read when the first difference is explained."""
 
     def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:

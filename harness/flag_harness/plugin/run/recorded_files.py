@@ -17,7 +17,7 @@ _FAILED, _UNCHANGED, _WRITTEN = range(3)
 """What became of a file. If several tests share it, the highest value counts."""
 
 
-def attach_file(
+def attach_recorded_file(
     report: pytest.TestReport, config: pytest.Config, traffic: "CassetteTraffic | None", has_failed: bool = False
 ) -> None:
     """Attach the cassette that a test or fixture has recorded to a report, if there is one.

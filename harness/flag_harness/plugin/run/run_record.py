@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import is_evidence_wanted, report_content
-from flag_harness.plugin.evidence.conversations import attached_conversation
-from flag_harness.plugin.evidence.git_state import git_state
-from flag_harness.plugin.evidence.kept_cassettes import record_path
-from flag_harness.plugin.limits.cache_use import without_changed_text
+from flag_harness.plugin.evidence.content import content_level, is_evidence_wanted
+from flag_harness.plugin.evidence.conversations import conversation_of_report
+from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
+from flag_harness.plugin.evidence.kept_cassettes import run_record_path
+from flag_harness.plugin.limits.cache_use import remove_text_of_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, first_start_time, is_finished, is_resumed
+from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_can_resume, first_start_time, is_finished, is_resumed
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
-from flag_harness.plugin.test.rows import attached_row
+from flag_harness.plugin.test.rows import row_of_report
 from flag_harness.report.run_report import repetition_case
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ class RunRecorder:
     def pytest_sessionstart(self) -> None:
         """Create the record's file. Raise `pytest.UsageError` if it cannot be written."""
         if self._config.getoption("--harness-record") is not None:
-            self._declared = _declared_files(self._config.rootpath)
+            self._declared = _load_declared_files(self._config.rootpath)
         if self._is_worker:
             return
         if (report := self._config.getoption("--harness-report")) is not None:
-            _check_report(report)
-        if (path := record_path(self._config)) is None:
+            _check_report_path(report)
+        if (path := run_record_path(self._config)) is None:
             return
         from flag_harness.record import start_record
 
         header = self._make_header(is_evidence=True)
-        check_resumed_run(self._config, header)
+        check_can_resume(self._config, header)
         try:
             self._clear_or_load_files(path)
             start_record(path, header, self._resumed)
@@ -110,11 +110,11 @@ class RunRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
-        if (conversation := attached_conversation(report)) is not None:
+        if (conversation := conversation_of_report(report)) is not None:
             self._conversations[conversation.case] = conversation
         if self._path is None or is_resumed(report):
             return
-        if (row := attached_row(report)) is not None:
+        if (row := row_of_report(report)) is not None:
             self._unfinished[report.nodeid] = row
         is_last = report.when == "teardown" or (row is not None and row.sweep is not None)
         if is_last and (row := self._unfinished.pop(report.nodeid, None)) is not None:
@@ -163,7 +163,7 @@ class RunRecorder:
         """Print why the report could not be written, and the command that shows the failures, on any machine."""
         if self._report_error:
             terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
-        if self._path is not None and any(self._failed_conversations()):
+        if self._path is not None and any(self._conversations_of_failures()):
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
@@ -184,11 +184,11 @@ class RunRecorder:
             from flag_harness.record.conversation import save_conversations
 
             self._write_record(self._path, record)
-            save_conversations(self._path, self._failed_conversations())
+            save_conversations(self._path, self._conversations_of_failures())
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report, record)
 
-    def _failed_conversations(self) -> "Iterator[Conversation]":
+    def _conversations_of_failures(self) -> "Iterator[Conversation]":
         failed = {repetition_case(row.case, row.repetition) for row in self._summary.rows if row.outcome == "failed"}
         return (one for case, one in self._conversations.items() if case in failed)
 
@@ -201,7 +201,7 @@ class RunRecorder:
         return make_record(self._make_header(is_evidence=is_evidence), rows)
 
     def _remove_forbidden_content(self, row: "RunRow") -> "RunRow":
-        return row if report_content(self._config) == "full" else without_changed_text(row)
+        return row if content_level(self._config) == "full" else remove_text_of_changes(row)
 
     def _write_record(self, path: Path, record: "RunRecord") -> None:
         from flag_harness.files import write_atomically
@@ -223,7 +223,7 @@ class RunRecorder:
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
         from flag_harness.record import RunHeader, flag_declaration
 
-        commit, is_dirty = git_state(self._config.rootpath) if is_evidence else ("", False)
+        commit, is_dirty = git_commit_and_is_dirty(self._config.rootpath) if is_evidence else ("", False)
         files = {**self._hash_files(), **self._files} if is_evidence else {}
         return RunHeader(
             package=version("flag-harness"),
@@ -236,7 +236,7 @@ class RunRecorder:
             options=tuple(_options_for_header(self._config)),
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
-            content=report_content(self._config) if is_evidence else "none",
+            content=content_level(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
             shard=str(self._config.stash[SHARD] or ""),
             exit_status=self._exit_status,
@@ -256,11 +256,11 @@ class RunRecorder:
         return {
             path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths
-            if _is_own_file(path, root)
+            if _is_project_file(path, root)
         }
 
 
-def _declared_files(root: Path) -> "DeclaredFiles":
+def _load_declared_files(root: Path) -> "DeclaredFiles":
     from flag_harness.errors import HarnessError
     from flag_harness.gate.declared.tested_files import DeclaredFiles
 
@@ -270,7 +270,7 @@ def _declared_files(root: Path) -> "DeclaredFiles":
         raise pytest.UsageError(str(error)) from None
 
 
-def _check_report(path: Path) -> None:
+def _check_report_path(path: Path) -> None:
     """Before the tests run, raise `pytest.UsageError` if the report cannot be written to its path."""
     from flag_harness.errors import HarnessError
     from flag_harness.report.output import check_report_path
@@ -281,7 +281,7 @@ def _check_report(path: Path) -> None:
         raise pytest.UsageError(f"--harness-report: {error}") from None
 
 
-def _is_own_file(path: Path, root: Path) -> bool:
+def _is_project_file(path: Path, root: Path) -> bool:
     """Return whether a file belongs to the project: below its root, but in no virtual environment or cache."""
     if not path.is_relative_to(root) or not path.is_file():
         return False

@@ -10,7 +10,7 @@ from flag_harness.plugin.limits.age import MaxAge, age_lines
 from flag_harness.plugin.limits.spending import spending_lines
 from flag_harness.plugin.record_options import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
-from flag_harness.plugin.test.rows import attached_row
+from flag_harness.plugin.test.rows import row_of_report
 from flag_harness.report.table import has_log_error, log_lines, summary_lines
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RunSummary:
         If the teardown failed, its row replaces the earlier row of the test.
         """
         self._files.note_report(report)
-        if (row := attached_row(report)) is None:
+        if (row := row_of_report(report)) is None:
             return
         if row.phase == "teardown":
             self.rows = [other for other in self.rows if _sort_key(other) != _sort_key(row)]

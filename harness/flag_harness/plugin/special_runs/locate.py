@@ -16,8 +16,8 @@ from flag_harness.analysis.matrix_runs import count_changes, matrix_row
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT
-from flag_harness.plugin.modes import is_recording_disabled, reproduce_command, selected_record_mode
-from flag_harness.plugin.run.blame import LocatedTest
+from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.run.blame import FlagSearchResult
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, collect_items, finish_fixtures, make_item
 from flag_harness.plugin.stash import AnswerSource
@@ -35,14 +35,14 @@ MOST_RECORDINGS = 12
 """The most recordings of other combinations to try for a row. The nearest combinations come first."""
 
 
-def register_locate_pass(config: pytest.Config, effects: "FlagEffects") -> None:
+def register_flag_search_pass(config: pytest.Config, effects: "FlagEffects") -> None:
     """Register the second pass if the command line has `--harness-locate`."""
     budget = config.getoption("--harness-locate")
     if budget is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(LocatePass(config, effects, budget), "flag-harness-locate")
+        config.pluginmanager.register(FlagSearchPass(config, effects, budget), "flag-harness-locate")
 
 
-class LocatePass:
+class FlagSearchPass:
     """Finds the flags that broke each failing test, after the ordinary tests of a run."""
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
@@ -65,7 +65,7 @@ class LocatePass:
             self._add_spending_of_workers(session)
             self._config.pluginmanager.register(self._row_runner)
             try:
-                self._locate_flags_of_tests(session, tests)
+                self._search_flags_of_tests(session, tests)
             finally:
                 finish_fixtures(session)
                 self._config.pluginmanager.unregister(self._row_runner)
@@ -75,7 +75,7 @@ class LocatePass:
         """Count the dollars that the workers of pytest-xdist have spent in the cost limit of this process."""
         limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
         if limit is not None and not session.items:
-            limit.add_spent(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
+            limit.add_spending(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
 
     def _refusal_reason(self) -> str:
         """Return why further rows cannot run, and what to type instead; an empty string if they can."""
@@ -90,19 +90,19 @@ class LocatePass:
         """Return who answers further rows: `simulator`, `live`, or `recordings` (cassettes of other rows)."""
         if self._config.getoption("--harness-upstream") == "simulator":
             return "simulator"
-        can_send = is_recording_disabled(self._config) or selected_record_mode(self._config) != "none"
+        can_send = is_recording_disabled(self._config) or record_mode_of_run(self._config) != "none"
         return "live" if can_send else "recordings"
 
-    def _locate_flags_of_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
+    def _search_flags_of_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
         templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
         for test in tests:
             if (template := templates.get(test.smallest_failure["nodeid"])) is None:
                 self._effects.advice = "No further combinations ran: the test was not found again after the run"
             else:
-                search = RowSearch(
+                search = FlagSearch(
                     test, template, self._row_runner, self._upstream_name(), self._budget, self._show_progress
                 )
-                self._effects.located.append(search.locate_flags())
+                self._effects.located.append(search.search_flags())
 
     def _show_progress(self, text: str, is_first: bool) -> None:
         """Print which test is being located: one changing line on a terminal, else one line for each test."""
@@ -118,7 +118,7 @@ class LocatePass:
             terminal.write_line(text)
 
 
-class RowSearch:
+class FlagSearch:
     """The search for the flags that broke one test."""
 
     def __init__(
@@ -142,7 +142,7 @@ class RowSearch:
         self._run_count = 0
         self._reused_recordings: list[str] = []
 
-    def locate_flags(self) -> LocatedTest:
+    def search_flags(self) -> FlagSearchResult:
         """Run the test with other flag values until the search is over, and return its result."""
         while rows := self._locator.next_rows() or self._rows_to_confirm():
             self._locator.add([(row, self._run_row(row)) for row in rows])
@@ -155,8 +155,8 @@ class RowSearch:
                 suspects=location.named,
                 reason=f"the smallest combination with {refuted[0]} passes",
             )
-        return LocatedTest(
-            self._test, location, self._run_count, self._reproduce_command(), tuple(self._result_notes(location))
+        return FlagSearchResult(
+            self._test, location, self._run_count, self._command_to_reproduce(), tuple(self._result_notes(location))
         )
 
     def _rows_to_confirm(self) -> "tuple[Row, ...]":
@@ -220,7 +220,7 @@ class RowSearch:
     def _nodeid_of_row(self, row: "Row") -> str:
         return make_item(self._template, self._combination_of_row(row)).nodeid
 
-    def _reproduce_command(self) -> str:
+    def _command_to_reproduce(self) -> str:
         """Return the command that reproduces the smallest combination that always failed.
 
         If recordings answer, it is one of the ordinary combinations of the test.
@@ -230,10 +230,10 @@ class RowSearch:
         if self._upstream_name == "recordings":
             failing = [row for row in failing if row in ran]
         if not failing:
-            return reproduce_command(self._template.config, self._test.smallest_failure["nodeid"])
+            return command_to_reproduce(self._template.config, self._test.smallest_failure["nodeid"])
         smallest = min(failing, key=lambda row: (count_changes(row, self._space), row))
         if smallest in ran:
-            return reproduce_command(self._template.config, self._nodeid_of_row(smallest))
+            return command_to_reproduce(self._template.config, self._nodeid_of_row(smallest))
         options = "--disable-recording" + (
             " --harness-upstream=simulator" if self._upstream_name == "simulator" else ""
         )

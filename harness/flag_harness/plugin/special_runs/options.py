@@ -62,7 +62,9 @@ def register_verifier(config: pytest.Config) -> None:
     budget = config.getoption("--harness-verify-budget")
     if not 0 <= budget < float("inf"):
         raise HarnessError(f"--harness-verify-budget={budget}: give US dollars, 0 or more, such as 0.50")
-    from flag_harness.plugin.special_runs.verify import Verifier  # imported here: few runs need it
+    from flag_harness.plugin.special_runs.verify import RecordingVerifier  # imported here: few runs need it
 
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    config.pluginmanager.register(Verifier(budget / workers, config.getoption("--harness-upstream")), "harness-verify")
+    config.pluginmanager.register(
+        RecordingVerifier(budget / workers, config.getoption("--harness-upstream")), "harness-verify"
+    )

@@ -68,7 +68,7 @@ def configure_shard(config: pytest.Config) -> None:
     if config.getoption("--harness-verdict"):
         raise ConfigError("--harness-verdict needs all tests in one run; remove it or --harness-shard")
     shard = config.stash[SHARD] = Shard(int(parts[1]), int(parts[2]))
-    durations = _recorded_durations(config.invocation_params.dir / record) if record else {}
+    durations = _load_durations(config.invocation_params.dir / record) if record else {}
     config.pluginmanager.register(ShardSelector(shard, durations), "flag-harness-shard")
 
 
@@ -89,7 +89,7 @@ class ShardSelector:
         groups: dict[str, list[pytest.Item]] = {}
         for item in items:
             groups.setdefault(_test_name(item), []).append(item)
-        own = set(split_tests(self._weights(groups), self._shard.count)[self._shard.index - 1])
+        own = set(split_tests(self._test_durations(groups), self._shard.count)[self._shard.index - 1])
         left_out = [item for name, group in groups.items() if name not in own for item in group]
         self._left_out = len(left_out)
         if left_out:
@@ -97,7 +97,7 @@ class ShardSelector:
         kept = {id(item) for name in own for item in groups[name]}
         items[:] = [item for item in items if id(item) in kept]
 
-    def _weights(self, groups: Mapping[str, Sequence[pytest.Item]]) -> Mapping[str, float]:
+    def _test_durations(self, groups: Mapping[str, Sequence[pytest.Item]]) -> Mapping[str, float]:
         """Return the seconds that each test takes. A test whose duration is unknown counts as an average one."""
         known = {name: self._durations[name] for name in groups if self._durations.get(name, 0.0) > 0}
         runs = sum(len(groups[name]) for name in known)
@@ -141,7 +141,7 @@ def _test_name(item: pytest.Item) -> str:
     return name_of_test(nodeid_of_first_repetition(item), combination.id if combination is not None else "")
 
 
-def _recorded_durations(path: Path) -> dict[str, float]:
+def _load_durations(path: Path) -> dict[str, float]:
     from flag_harness.matrix import name_of_test
     from flag_harness.record import load_record
 

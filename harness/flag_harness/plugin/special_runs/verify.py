@@ -15,8 +15,8 @@ from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
 from flag_harness.plugin.border.offline import KEYS, has_api_key
 from flag_harness.plugin.redact.secrets import collect_filters
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.test.rows import attach_row, request_records, traffic_row
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.test.rows import attach_row, make_request_records, make_traffic_row
 
 if TYPE_CHECKING:
     from flag_harness.analysis.drift import DriftResult
@@ -48,7 +48,7 @@ VERIFICATION = pytest.StashKey[VerificationJob]()
 OUTCOME = pytest.StashKey[VerifyOutcome]()
 
 
-class Verifier:
+class RecordingVerifier:
     """Verifies the cassettes of a run. Workers share the budget equally."""
 
     def __init__(self, dollars: float, upstream: str) -> None:
@@ -77,7 +77,7 @@ class Verifier:
     ) -> None:
         """Store the test's `VerificationJob`: its cassette path, scenario, combination and filters."""
         node: pytest.Item = request.node
-        request.config.stash[CLAIM_TRACKER].register_cassette(node, harness_cassette_path)
+        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
         scenario = harness_scenarios / f"{mark.args[0]}.toml" if mark else None
         filters = collect_filters(request)
@@ -120,12 +120,12 @@ class Verifier:
         from flag_harness.analysis.metrics import combine_metrics, measure_request
 
         measured = [measure_request(request, response) for request, response in job.exchanges]
-        return traffic_row(
+        return make_traffic_row(
             item,
             job.combination,
             outcome,
             combine_metrics(measured),
-            request_records(job.exchanges, measured, job.filters),
+            make_request_records(job.exchanges, measured, job.filters),
             answered_by=self._upstream if job.exchanges else None,
         )
 

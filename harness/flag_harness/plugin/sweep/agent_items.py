@@ -15,7 +15,7 @@ from flag_harness.config import SHIPPED_AGENT
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import combinations_of_run
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.sweep.options import refuse_fault_as_keyword, unmatched_keyword_lines
+from flag_harness.plugin.sweep.options import keyword_help_lines, refuse_fault_as_keyword
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class AgentSweep:
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Return what to write instead if `-k` selects no item of the sweep."""
-        return unmatched_keyword_lines(config, items, self._names)
+        return keyword_help_lines(config, items, self._names)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -15,7 +15,7 @@ Order = Iterator[tuple[pytest.Function, str, str]]
 _MOST_KINDS = 8
 
 
-class SweepBudget:
+class SweepTimeBudget:
     """The real seconds that a sweep may take from the creation of this object; None means no limit."""
 
     def __init__(self, seconds: float | None) -> None:
@@ -37,7 +37,7 @@ def order_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Ord
     return ((test, kind, ALL) for test in tests for kind in kinds)
 
 
-def order_by_information(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+def order_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
     """Yield each item of the sweep as a test, a kind of trouble and a part (`ALL`, `FIRST` or `REST`).
 
     The most informative items come first:
@@ -75,7 +75,7 @@ def select_troubles(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]
     return [one for one in troubles if (first[one.point] is one) == (part == FIRST)]
 
 
-def untried_lines(counts: Counter[str], seconds: float | None) -> Iterator[str]:
+def lines_about_untried_troubles(counts: Counter[str], seconds: float | None) -> Iterator[str]:
     """Yield a line that counts the troubles that were not tried because the budget was used up."""
     if seconds is None or not (total := counts.total()):
         return

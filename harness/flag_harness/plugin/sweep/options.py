@@ -116,7 +116,7 @@ def configure_sweep(config: pytest.Config) -> None:
     if selected is None:
         _refuse_options_without_sweep(config)
         return
-    if _runs_one_agent(config, selected):
+    if _is_sweep_of_one_agent(config, selected):
         from flag_harness.plugin.sweep.agent_items import configure_agent_sweep  # imported here: few runs need it
 
         configure_agent_sweep(config)
@@ -136,7 +136,7 @@ def _refuse_options_without_sweep(config: pytest.Config) -> None:
             raise HarnessError(f"--harness-{name}={values[0]} belongs to a sweep; add --harness-sweep")
 
 
-def _runs_one_agent(config: pytest.Config, selected: str) -> bool:
+def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
     """Return whether the sweep runs one agent in place of tests. A worker follows the main process.
 
     It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
@@ -173,13 +173,13 @@ def refuse_fault_as_keyword(expression: str) -> None:
         )
 
 
-def unmatched_keyword_lines(config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]) -> list[str]:
+def keyword_help_lines(config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]) -> list[str]:
     """Return what to write instead if `-k` selects no item of a sweep. `names` are the names of all its items."""
     expression = config.getoption("keyword")
-    return [] if items or not expression or not names else [unmatched_keyword_line(expression, names)]
+    return [] if items or not expression or not names else [keyword_help_line(expression, names)]
 
 
-def unmatched_keyword_line(expression: str, names: Sequence[str]) -> str:
+def keyword_help_line(expression: str, names: Sequence[str]) -> str:
     """Return a line that names the items nearest to what `-k` asked for, and says what to write.
 
     `names` are the names of the items, such as `test_ask[off]::overloaded`.

@@ -19,7 +19,7 @@ ENDING_SECONDS = 5.0
 _POLL_SECONDS = 0.005
 
 
-def has_processes(item: pytest.Item) -> bool:
+def may_use_processes(item: pytest.Item) -> bool:
     """Return whether other processes may take part in a test, so that its time is real."""
     return "harness_cassette_server" in getattr(item, "fixturenames", ())
 
@@ -71,14 +71,14 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
 
 def _send_signal(pid: int, number: int) -> None:
     """Send a signal to a process and to all that descend from it, if they still run."""
-    for one in (*_descendants(pid), pid):
+    for one in (*_descendant_pids(pid), pid):
         try:
             os.kill(one, number)
         except (ProcessLookupError, PermissionError):
             continue
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def _descendant_pids(pid: int) -> Iterator[int]:
     """Yield the processes that descend from a process, as far as the system shows them (Linux)."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -86,5 +86,5 @@ def _descendants(pid: int) -> Iterator[int]:
         except OSError:
             continue
         for child in map(int, children):
-            yield from _descendants(child)
+            yield from _descendant_pids(child)
             yield child

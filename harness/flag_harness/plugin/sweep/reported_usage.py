@@ -45,6 +45,6 @@ def _attribute_or_none(value: object, name: str) -> Any:
     return getattr(value, name, None)
 
 
-def usage_between(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+def usage_difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     """Return the tokens reported since `before`: the difference of the two counts of each kind."""
     return {key: count - before.get(key, 0) for key, count in after.items()}

@@ -17,11 +17,11 @@ _EXCLUDED = "it ran under the troubles of a sweep"
 _NOT_TRIED = "not tried"
 
 
-def sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[[str], str]) -> "RunRow":
+def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[[str], str]) -> "RunRow":
     """Return the row of an item of the sweep. `mask` takes secrets out of a text."""
     from flag_harness.record import RunRow  # imported here: other runs do not need it
 
-    found = _sweep_record(item, mask)
+    found = _make_sweep_record(item, mask)
     first = found.causes[0] if found.causes else None
     combination = item.test.stash.get(COMBINATION, None)
     outcome: Outcome = report.outcome
@@ -39,7 +39,7 @@ def sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[
     )
 
 
-def _sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "SweepRecord":
+def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "SweepRecord":
     from flag_harness.record import SweepCause, SweepRecord
 
     counts = Counter[str](one.outcome for one in item.results if one.outcome != "does not apply")

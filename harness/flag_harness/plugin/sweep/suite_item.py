@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.sweep.budget import ALL, select_troubles
-from flag_harness.plugin.sweep.processes import has_processes
+from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
 from flag_harness.sweep.troubles import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _OUT_OF_BUDGET = "not tried within --harness-sweep-budget"
 
 
-class NotSurvivedError(Exception):
+class TroubleNotSurvivedError(Exception):
     """Raised if a test fails under some trouble, or without one."""
 
 
@@ -65,7 +65,7 @@ class SuiteSweepItem(pytest.Item):
             run = self._run_schedule if self.kind.startswith(SCHEDULE) else self._run_troubles
             self.results = [self.sweep.compare_with_baseline(one) for one in run(baseline)]
         if failed := [one for one in self.results if one.findings]:
-            raise NotSurvivedError("\n".join(cause_lines(failed)))
+            raise TroubleNotSurvivedError("\n".join(cause_lines(failed)))
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
@@ -78,7 +78,7 @@ class SuiteSweepItem(pytest.Item):
 
     def _count_untried_troubles(self) -> int:
         """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""
-        baseline = self.sweep.passed_baseline(self.test)
+        baseline = self.sweep.baseline_run_if_passed(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
             return 1
         return len(select_troubles(self.part, self._troubles_of_kind(self.kind, baseline)))
@@ -87,14 +87,14 @@ class SuiteSweepItem(pytest.Item):
         if self.sweep.chosen:
             return [one for one in self.sweep.chosen if one.kind == kind]
         if kind == INTERRUPT:
-            return [] if has_processes(self.test) else derive_interrupts(baseline)
+            return [] if may_use_processes(self.test) else derive_interrupts(baseline)
         if kind in SIGNALS:
-            return derive_signals(kind, baseline) if has_processes(self.test) else []
+            return derive_signals(kind, baseline) if may_use_processes(self.test) else []
         if kind in SURPRISES:
             return derive_surprises(kind, baseline) if self._is_simulated() else []
         if kind in TOOL_TROUBLES:
-            return derive_tool_troubles(kind, baseline, is_real_time=has_processes(self.test))
-        return derive_faults(kind, baseline, is_real_time=has_processes(self.test))
+            return derive_tool_troubles(kind, baseline, is_real_time=may_use_processes(self.test))
+        return derive_faults(kind, baseline, is_real_time=may_use_processes(self.test))
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
@@ -127,7 +127,7 @@ class SuiteSweepItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the causes of the failures instead of a traceback of the sweep itself."""
-        if isinstance(excinfo.value, NotSurvivedError):
+        if isinstance(excinfo.value, TroubleNotSurvivedError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

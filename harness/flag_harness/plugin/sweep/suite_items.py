@@ -16,14 +16,14 @@ from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     REST,
-    SweepBudget,
-    order_by_information,
+    SweepTimeBudget,
+    lines_about_untried_troubles,
+    order_by_informativeness,
     order_by_test,
-    untried_lines,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, refuse_fault_as_keyword, unmatched_keyword_lines
-from flag_harness.plugin.sweep.rows import sweep_row
+from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, keyword_help_lines, refuse_fault_as_keyword
+from flag_harness.plugin.sweep.rows import make_sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.sweep.tools.tools import RECORD, STUB
@@ -90,13 +90,13 @@ class SuiteSweep:
         if TOOLS in sweeps and not self._has_functions and sweeps != SWEEPS:
             raise HarnessError(_NO_TOOL_NAMES)
         self._sweeps = [name for name in sweeps if name != TOOLS or self._has_functions]
-        self.chosen = _chosen_troubles(config)
+        self.chosen = _troubles_in_options(config)
         path = config.getoption("--harness-sweep-baseline")
         self._ratchet_path = config.invocation_params.dir / path if path else None
         self._ratchet = load_ratchet(self._ratchet_path) if self._ratchet_path else None
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
-        self.budget = SweepBudget(config.getoption("--harness-sweep-budget"))
+        self.budget = SweepTimeBudget(config.getoption("--harness-sweep-budget"))
         certificates = ExitStack()
         certificates.enter_context(load_certificates_late())
         config.add_cleanup(certificates.close)
@@ -126,7 +126,7 @@ class SuiteSweep:
         """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
-    def passed_baseline(self, test: pytest.Function) -> TestObservation | None:
+    def baseline_run_if_passed(self, test: pytest.Function) -> TestObservation | None:
         """Return the passed run of a test without a trouble, or None if it has not run or has failed."""
         observed, result = self._baselines.get(test.nodeid, (None, None))
         return observed if result and not result.findings else None
@@ -134,19 +134,19 @@ class SuiteSweep:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Replace each test that can be swept with items of the sweep. `-k` and `-m` select among them."""
-        tests = [item for item in items if isinstance(item, pytest.Function) and _can_be_swept(item)]
+        tests = [item for item in items if isinstance(item, pytest.Function) and _is_test_to_sweep(item)]
         kept = set(map(id, tests))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         for test in tests:
             self._check_tools(test)
         kinds = (BASELINE, *self._trouble_kinds())
-        order = order_by_information if self.budget.is_limited else order_by_test
+        order = order_by_informativeness if self.budget.is_limited else order_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
         self._names = [item.name for item in items]
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Return what to write instead if `-k` selects no item of the sweep."""
-        return unmatched_keyword_lines(config, items, self._names)
+        return keyword_help_lines(config, items, self._names)
 
     def _tool_mode(self, test: pytest.Function) -> str:
         return str(self._sweep_option(test, "tools", self._settings.tools))
@@ -199,7 +199,7 @@ class SuiteSweep:
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
             report.flag_harness_not_tried = {item.kind: item.not_tried}  # type: ignore[attr-defined]
-            attach_row(report, sweep_row(item, report, redact_api_keys))
+            attach_row(report, make_sweep_row(item, report, redact_api_keys))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -228,7 +228,10 @@ class SuiteSweep:
         if not (self._results or self._not_tried.total()):
             return
         terminalreporter.section("sweep")
-        for line in (*outcome_lines(self._results), *untried_lines(self._not_tried, self.budget.seconds)):
+        for line in (
+            *outcome_lines(self._results),
+            *lines_about_untried_troubles(self._not_tried, self.budget.seconds),
+        ):
             terminalreporter.write_line(line)
         if self._ratchet_path and not self._ratchet:
             terminalreporter.write_line(f"wrote {self._ratchet_path}; from now on these failures are known")
@@ -238,7 +241,7 @@ class SuiteSweep:
                 terminalreporter.write_line(line)
 
 
-def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
+def _troubles_in_options(config: pytest.Config) -> tuple[Trouble, ...]:
     """Return the troubles that the command line names."""
     surprises = map(parse_surprise, config.getoption("harness_surprises"))
     interrupts = map(_parse_interrupt, config.getoption("harness_interrupts"))
@@ -252,7 +255,7 @@ def _parse_interrupt(text: str) -> Trouble:
     return Trouble(*parse_signal(text)) if "/" in text else Trouble(INTERRUPT, parse_interrupt(text))
 
 
-def _can_be_swept(item: pytest.Function) -> bool:
+def _is_test_to_sweep(item: pytest.Function) -> bool:
     """Return whether a test uses a cassette, and has neither of the marks `harness_no_request` and `faults`."""
     excluded = ("harness_no_request", "faults")
     return uses_harness(item) and not any(map(item.get_closest_marker, excluded))

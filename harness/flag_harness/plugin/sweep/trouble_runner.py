@@ -14,9 +14,9 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
-from flag_harness.plugin.sweep.processes import has_processes, send_signal_when, track_processes
-from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
-from flag_harness.plugin.sweep.tools.tools import SweptTools
+from flag_harness.plugin.sweep.processes import may_use_processes, send_signal_when, track_processes
+from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_difference
+from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
 from flag_harness.sweep.trial_run import seed_random
@@ -35,7 +35,7 @@ class TroubleRunner:
 
     def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path, hosts: tuple[str, ...]) -> None:
         self._settings, self._runner = settings, runner
-        self._tools = SweptTools(settings, root, ApiScope(hosts))
+        self._tools = SweepToolReplacer(settings, root, ApiScope(hosts))
         self._read_usage = make_usage_reader(settings.usage, root)
         self._reported = load_exceptions(settings.reported, root)
 
@@ -82,7 +82,7 @@ class TroubleRunner:
 
     def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
         probe.call += 1
-        self._tools.begin_call()
+        self._tools.begin_test_call()
         reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
         start, used = probe.clock.now(), self._read_usage(_fixture_values(item))
         try:
@@ -96,12 +96,12 @@ class TroubleRunner:
             result = CallResult("returned", seconds=probe.clock.now() - start)
         if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
             result = replace(result, ending="reported")  # that is how a test sees that its process was ended
-        calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixture_values(item)))))
+        calls.append(replace(result, usage=usage_difference(used, self._read_usage(_fixture_values(item)))))
 
     @contextmanager
     def _signal_processes(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
         """In the first call of the test function, count its child processes, and send them the trouble's signal."""
-        if probe.call != 1 or not has_processes(item):
+        if probe.call != 1 or not may_use_processes(item):
             yield
             return
         with track_processes() as started, ExitStack() as stack:
@@ -112,7 +112,7 @@ class TroubleRunner:
 
     def _call_time_limit(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take, more if the test starts processes, which are slow."""
-        return self._settings.patience * (PROCESS_FACTOR if has_processes(item) else 1)
+        return self._settings.patience * (PROCESS_FACTOR if may_use_processes(item) else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError, Refusal
-from flag_harness.plugin.border.missing_key import is_about_missing_key, missing_key_message
-from flag_harness.plugin.border.tracebacks import cut_sdk_frames
+from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
+from flag_harness.plugin.border.tracebacks import remove_sdk_frames
 from flag_harness.plugin.evidence.content import evidence_mask
 from flag_harness.plugin.evidence.conversations import attach_conversation
-from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
+from flag_harness.plugin.evidence.kept_cassettes import save_evidence_cassette
 from flag_harness.plugin.evidence.properties import add_properties
 from flag_harness.plugin.limits.age import age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
-from flag_harness.plugin.run.recorded_files import attach_file
+from flag_harness.plugin.run.recorded_files import attach_recorded_file
 from flag_harness.plugin.stash import (
     EXTRA_ROW,
     FLAG_SCOPE,
@@ -32,10 +32,10 @@ from flag_harness.plugin.stash import (
     REPETITION,
     SCORES,
     TRAFFIC,
-    refused_requests,
+    refusals_of_item,
 )
-from flag_harness.plugin.test.flag_sources import hidden_errors
-from flag_harness.plugin.test.rows import add_failure_to_row, attach_row, run_row
+from flag_harness.plugin.test.flag_sources import flag_errors_hidden_by_openfeature
+from flag_harness.plugin.test.rows import add_failure_to_row, attach_row, make_run_row
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -122,16 +122,16 @@ def complete_report(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the row of the run record and the misses to the report, on whichever worker it is made."""
     traffic = item.stash.get(TRAFFIC, None)
-    cut_sdk_frames(item, call, traffic)
+    remove_sdk_frames(item, call, traffic)
     report = yield
     if item.stash.get(_CALL_IS_RUNNING, False):
         item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
     else:
         _fail_if_refusal_is_excused(item, report)
-        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _report_outcome(report)
+        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome_of_report(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
         has_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # a sweep makes its own rows
-        if has_row and (row := run_row(item, outcome, report.when)) is not None:
+        if has_row and (row := make_run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
         if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""
@@ -140,10 +140,10 @@ def complete_report(
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
         if report.when == "teardown" and PROBE not in item.stash:
-            attach_file(report, item.config, traffic, _has_failed(item) or report.failed)
+            attach_recorded_file(report, item.config, traffic, _has_failed(item) or report.failed)
             add_properties(item, report, traffic)
             if _has_failed(item) and EXTRA_ROW not in item.stash:
-                keep_cassette(item.config, traffic)
+                save_evidence_cassette(item.config, traffic)
         add_failure_to_row(item, report, evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
@@ -161,15 +161,15 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
         _fail_if_key_is_missing(item, group)
         refused, others = group.split(Refusal)
         if refused is None:
-            _add_refusals_as_note(group, _unreported_refusals(item))
+            _add_refusals_as_note(group, _refusals_to_report(item))
             raise
         if others is None:
             raise pytest.fail.Exception(_join_messages(_leaf_exceptions(refused)), pytrace=False) from None
-        _add_refusals_as_note(others, [*_leaf_exceptions(refused), *_unreported_refusals(item)])
+        _add_refusals_as_note(others, [*_leaf_exceptions(refused), *_refusals_to_report(item)])
         raise others from None
     except (Exception, pytest.fail.Exception) as error:
         _fail_if_key_is_missing(item, error)
-        if not (swallowed := _unreported_refusals(item)):
+        if not (swallowed := _refusals_to_report(item)):
             raise
         if not getattr(error, "pytrace", True):  # pytest shows only its message, without notes
             raise pytest.fail.Exception(f"{error}\n\n{_join_messages(swallowed)}", pytrace=False) from None
@@ -179,7 +179,7 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
 
 def _fail_if_key_is_missing(item: pytest.Item, error: BaseException) -> None:
     """Fail the test in one line if it failed because the live API needs a key and there is none."""
-    if is_about_missing_key(error) and (message := missing_key_message(item)):
+    if is_missing_api_key_error(error) and (message := missing_api_key_message(item)):
         raise pytest.fail.Exception(message, pytrace=False) from None
 
 
@@ -198,12 +198,12 @@ def _leaf_exceptions(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
+def _refusals_to_report(item: pytest.Item) -> list[BaseException]:
     """Return the errors of refused requests and hidden flag errors, unless a failed phase has reported them."""
     if _has_failed(item):
         return []
-    refused = refused_requests(item)
-    return [*refused, *hidden_errors(item)]
+    refused = refusals_of_item(item)
+    return [*refused, *flag_errors_hidden_by_openfeature(item)]
 
 
 def _has_failed(item: pytest.Item) -> bool:
@@ -223,7 +223,7 @@ def _is_failed_repetition(item: pytest.Item) -> bool:
         return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure
 
-    row = run_row(item, "failed", "call")
+    row = make_run_row(item, "failed", "call")
     return row is None or not is_provider_failure(row)
 
 
@@ -235,10 +235,10 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
     """Fail the test if one of its requests was refused, or if `traffic` has problems. In a sweep, oracles judge it."""
     if PROBE in item.stash:
         return
-    problems = list(map(str, _unreported_refusals(item)))
+    problems = list(map(str, _refusals_to_report(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
-    if problems and (missing_key := missing_key_message(item)):
+    if problems and (missing_key := missing_api_key_message(item)):
         problems.append(missing_key)
     if problems:
         pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
@@ -246,7 +246,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
 
 def _fail_if_refusal_is_excused(item: pytest.Item, report: pytest.TestReport) -> None:
     """Turn a skip or an expected failure into a failure if a request was refused before it."""
-    if not report.skipped or not (refused := _unreported_refusals(item)):
+    if not report.skipped or not (refused := _refusals_to_report(item)):
         return
     excuse = "an expected failure" if hasattr(report, "wasxfail") else "a skip"
     report.outcome = "failed"
@@ -255,7 +255,7 @@ def _fail_if_refusal_is_excused(item: pytest.Item, report: pytest.TestReport) ->
         del report.wasxfail
 
 
-def _report_outcome(report: pytest.TestReport) -> "Outcome":
+def _outcome_of_report(report: pytest.TestReport) -> "Outcome":
     """Return the outcome of a report as pytest counts it, with `xfailed` and `xpassed`."""
     if not hasattr(report, "wasxfail"):
         return report.outcome
@@ -273,8 +273,8 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
         traffic.save()
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    tracker = item.config.stash[CLAIM_TRACKER]
-    tracker.note_recorded_cassette(
+    tracker = item.config.stash[CASSETTE_USE_TRACKER]
+    tracker.register_recording(
         item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None
     )
     if warning := recording_warning(traffic.plan, traffic.recording):

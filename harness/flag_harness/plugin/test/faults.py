@@ -10,7 +10,7 @@ from flag_harness.fault_arguments import argument_lines
 from flag_harness.plugin.combinations import item_combinations
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC
-from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
+from flag_harness.plugin.test.rows import attach_row, is_subtest_report, row_of_report
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Replay
@@ -80,13 +80,13 @@ def active_faults(traffic: "CassetteTraffic") -> list[str]:
     return [str(fault) for fault in traffic.faults if fault.can_fire]
 
 
-def arm_command_line_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+def make_command_line_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the command line's faults that count the requests of this test alone."""
     item.stash[ARMED_FAULTS] = tuple(fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS])
     return item.stash[ARMED_FAULTS]
 
 
-def arm_marked_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+def make_marked_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the faults in a test's marks that count its requests. Fail the test if a mark is wrong."""
     try:
         item.stash[MARKED_FAULTS] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
@@ -158,7 +158,7 @@ class FaultReporter:
         met = (*item.stash.get(MARKED_FAULTS, ()), *item.stash.get(ARMED_FAULTS, ()))
         if report.when != "call" or not (fired := [fault for fault in met if fault.fired]):
             return report
-        if (row := attached_row(report)) is not None:
+        if (row := row_of_report(report)) is not None:
             import msgspec
 
             attach_row(report, msgspec.structs.replace(row, faults=tuple(map(str, fired))))

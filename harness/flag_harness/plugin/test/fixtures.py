@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.combinations import pinned_combination
+from flag_harness.plugin.combinations import combination_in_flags_marks
 from flag_harness.plugin.marks import CONFIG, declared_flags
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, PROBE, REFUSALS, TRAFFIC
-from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
+from flag_harness.plugin.test.faults import make_command_line_faults_of_test, make_marked_faults_of_test
 
 if TYPE_CHECKING:
     from flag_harness.matrix import Combination
@@ -41,7 +41,9 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     register_plugin_parts(request.config)  # a test may request this fixture only while it runs
     declared = declared_flags(request.config)
     parameter = getattr(request, "param", None)
-    combination = parameter if isinstance(parameter, Combination) else pinned_combination(request.node, declared)
+    combination = (
+        parameter if isinstance(parameter, Combination) else combination_in_flags_marks(request.node, declared)
+    )
     request.node.stash[COMBINATION] = combination
     unset = dict.fromkeys(flag.env for flag in declared if flag.env)
     for variable, value in {**unset, **combination.environ}.items():
@@ -49,9 +51,9 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
             monkeypatch.delenv(variable, raising=False)
         else:
             monkeypatch.setenv(variable, value)
-    from flag_harness.plugin.test.flag_sources import set_other_sources
+    from flag_harness.plugin.test.flag_sources import set_flags_outside_environment
 
-    with set_other_sources(request, combination, declared):
+    with set_flags_outside_environment(request, combination, declared):
         yield combination
 
 
@@ -93,14 +95,14 @@ def harness_cassette(
     from flag_harness.plugin.border.border import BORDER
     from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
     from flag_harness.plugin.run.log_counts import count_logs
-    from flag_harness.plugin.test.plan import extra_row_plan, make_traffic_plan, sweep_plan
+    from flag_harness.plugin.test.plan import make_traffic_plan, plan_for_extra_row, plan_for_sweep
 
     source = request.node.stash.get(EXTRA_ROW, None)
     if source is None and PROBE not in request.node.stash:
-        request.config.stash[CLAIM_TRACKER].register_cassette(request.node, harness_cassette_path)
+        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
-    plan = plan if source is None else extra_row_plan(plan, source)
-    plan = sweep_plan(plan) if PROBE in request.node.stash else plan
+    plan = plan if source is None else plan_for_extra_row(plan, source)
+    plan = plan_for_sweep(plan) if PROBE in request.node.stash else plan
     border = request.config.stash[BORDER]
     owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
     with (
@@ -145,9 +147,9 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
     border, probe = request.config.stash[BORDER], request.node.stash.get(PROBE, None)
     return CassetteTraffic(
         plan,
-        *arm_marked_faults(request.node, combination),
-        everywhere=arm_command_line_faults(request.node, combination) if probe is None else (),
-        check=border.refuse_late_requests,
+        *make_marked_faults_of_test(request.node, combination),
+        everywhere=make_command_line_faults_of_test(request.node, combination) if probe is None else (),
+        check=border.refuse_request_if_late,
         evidence=evidence_recorder(plan, request.config),
         make_network_failure=border.make_network_failure,
         probe=probe,

@@ -15,7 +15,7 @@ from flag_harness.plugin.stash import FLAG_SCOPE
 
 
 @contextmanager
-def set_other_sources(
+def set_flags_outside_environment(
     request: pytest.FixtureRequest, combination: Combination, declared: Sequence[Flag]
 ) -> Iterator[None]:
     """Set the flags that are read through OpenFeature, or set by functions or `harness_set_flags`, during the test."""
@@ -43,14 +43,14 @@ def set_other_sources(
 
 def _fixture_problem(request: pytest.FixtureRequest) -> str:
     """Return why the project's own `harness_set_flags` sets nothing for a test; empty if the project has none."""
-    visible = _set_flags_fixture(request.node)
+    visible = _find_flag_setter_fixture(request.node)
     if not is_harness_fixture(visible):
         return (
             f"which returns None here ({definition_location(visible)}): return or yield a function that sets "
             "combination.values where your code reads them"
         )
     for item in {item.parent: item for item in request.session.items}.values():
-        definition = _set_flags_fixture(item)
+        definition = _find_flag_setter_fixture(item)
         if not is_harness_fixture(definition):
             place = definition.baseid.partition("::")[0]
             path = place if place.endswith(".py") else f"{place}/conftest.py"
@@ -58,14 +58,14 @@ def _fixture_problem(request: pytest.FixtureRequest) -> str:
     return ""
 
 
-def _set_flags_fixture(item: pytest.Item) -> Any:
+def _find_flag_setter_fixture(item: pytest.Item) -> Any:
     """Return the definition of the fixture `harness_set_flags` that a test gets."""
     definitions = item.session._fixturemanager.getfixturedefs(SET_FLAGS, item)
     assert definitions  # the plugin defines it for all tests
     return definitions[-1]
 
 
-def hidden_errors(item: pytest.Item) -> list[BaseException]:
+def flag_errors_hidden_by_openfeature(item: pytest.Item) -> list[BaseException]:
     """Return the errors that OpenFeature hid from the test's code by giving it a default in place of the flag."""
     scope = item.stash.get(FLAG_SCOPE, None)
     return [HarnessError(error) for error in scope.errors] if scope is not None else []

@@ -18,19 +18,19 @@ from flag_harness.errors import CassetteError, Refusal
 from flag_harness.flag import OFF
 from flag_harness.matrix import Combination, name_of_test
 from flag_harness.plugin.evidence.content import evidence_filters
-from flag_harness.plugin.evidence.rerun import find_kept_cassette
+from flag_harness.plugin.evidence.rerun import find_evidence_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
 from flag_harness.plugin.limits.age import max_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.modes import RecordMode, is_recording_disabled, selected_record_mode
+from flag_harness.plugin.modes import RecordMode, is_recording_disabled, record_mode_of_run
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS, PaidAnswers
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.run.recorded_effects import recorded_effects
-from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, repetition_of
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.recorded_effects import load_flag_effects
+from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, repetition_index
 from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.plugin.verdicts.unrecorded import refuse_unrecorded_repetition
 from flag_harness.transports import ApiScope, SystemClock
@@ -179,7 +179,7 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
     return Cassette.load(path)
 
 
-def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
+def plan_for_extra_row(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     """Return the plan of an extra combination that runs only to locate a failure, so that nothing is written.
 
     If the recording of another combination answers, parts of it may stay unplayed.
@@ -196,7 +196,7 @@ def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     )
 
 
-def sweep_plan(plan: TrafficPlan) -> TrafficPlan:
+def plan_for_sweep(plan: TrafficPlan) -> TrafficPlan:
     """Return the plan of a test in a sweep, so that nothing is written.
 
     The simulator answers if the test names a scenario, else its recording, of which parts may stay unplayed.
@@ -212,7 +212,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
     test = name_of_test(nodeid_of_first_repetition(node), flags.id)
-    plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_of(node)))
+    plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_index(node)))
     return replace(plan, project_names=_project_names(node))
 
 
@@ -231,11 +231,11 @@ def _make_plan(
     """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
     config, node = request.config, request.node
     filters, folder = collect_filters(request), path.parent
-    if (kept := find_kept_cassette(config, case)) is not None:
+    if (kept := find_evidence_cassette(config, case)) is not None:
         filters, path = RerunFilters.of(evidence_filters(filters, kept.content)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
-    mode, disabled = selected_record_mode(config), is_recording_disabled(config)
-    number = repetition_of(node)
+    mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
+    number = repetition_index(node)
     repeat = f" --harness-repeat={number + 1}" if number else ""
     command = f"pytest {shlex.quote(node.nodeid)}{repeat} --record-mode=rewrite"
     upstream = config.getoption("--harness-upstream")
@@ -245,19 +245,19 @@ def _make_plan(
         cassette=_load_cassette_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
         blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
         shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF),
-        is_gone=config.stash[CLAIM_TRACKER].is_gone,
-        is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
+        is_gone=config.stash[CASSETTE_USE_TRACKER].is_test_gone,
+        is_recorded_now=config.stash[CASSETTE_USE_TRACKER].has_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT],
         paid_answers=config.stash[PAID_ANSWERS],
-        explain=recorded_effects(config, folder).flag_that_changes,
+        explain=load_flag_effects(config, folder).flag_that_changes,
         disabled=disabled,
         upstream=upstream,
         scenario=scenario_path(scope, scenarios),
         case=case,
         combination=combination,
         command=command,
-        scope=make_api_scope(config),
+        scope=api_hosts_in_configuration(config),
         filters=filters,
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
@@ -276,7 +276,7 @@ def _load_cassette_or_fail(
         raise pytest.fail.Exception(f"{error}\nTo record it anew: {command}{shared}", pytrace=False) from None
 
 
-def make_api_scope(config: pytest.Config) -> ApiScope:
+def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     """Return the configured hosts of the API, and the other hosts that tests may reach."""
     settings = config.stash[CONFIG]
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))

@@ -22,7 +22,7 @@ NO_REQUEST = (
 """The message for a test that sent no request."""
 
 
-def unplayed_problems(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
+def describe_unplayed(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
     """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
     own, recorded = frozenset(replay.own), replay.cassette.interactions
     unplayed = [
@@ -47,7 +47,7 @@ def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") ->
     return []
 
 
-def mixing_message(plan: TrafficPlan, request: "Request") -> str:
+def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
     """Return why a request is not sent whose answer would mix two upstreams in one cassette."""
     assert plan.cassette is not None
     return (

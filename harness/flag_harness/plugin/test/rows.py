@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.limits.budget import budget_of_test
-from flag_harness.plugin.limits.cache_use import traffic_cache_use
+from flag_harness.plugin.limits.cache_use import cache_use_of_traffic
 from flag_harness.plugin.stash import (
     COMBINATION,
     LOG_COUNTER,
     SCORES,
     TRAFFIC,
     nodeid_of_first_repetition,
-    refused_requests,
-    repetition_of,
+    refusals_of_item,
+    repetition_index,
 )
-from flag_harness.plugin.verdicts.strata import item_strata
+from flag_harness.plugin.verdicts.strata import verdict_groups_of_item
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
@@ -33,27 +33,27 @@ _ATTRIBUTE = "flag_harness"
 """The attribute of a report that holds its row as plain values, so that workers can send it."""
 
 
-def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
+def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
     """Return a test's row of the run record, or None if the test does not use the harness."""
     traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
     if traffic is None or combination is None:
         return None
     from flag_harness.analysis.metrics import dropped_betas
 
-    return traffic_row(
+    return make_traffic_row(
         item,
         combination,
         outcome,
         traffic.metrics,
-        request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
+        make_request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
         phase=phase,
         budget=dict(budget_of_test(item)),
         excluded_from_effects=traffic.excluded_from_effects,
-        cache=traffic_cache_use(traffic),
+        cache=cache_use_of_traffic(traffic),
         dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
         misses=tuple(map(_miss_paths, traffic.misses)),
         api_refusals=_api_refusals(traffic),
-        cassette=relative_cassette(item, traffic),
+        cassette=relative_cassette_path(item, traffic),
         **answer_origin(traffic),
     )
 
@@ -71,7 +71,7 @@ def _api_refusals(traffic: "CassetteTraffic") -> tuple[str, ...]:
     return tuple(dict.fromkeys(message[:_MOST_REASON_CHARACTERS] for message in messages))
 
 
-def traffic_row(
+def make_traffic_row(
     item: pytest.Item,
     combination: "Combination",
     outcome: "Outcome",
@@ -84,10 +84,10 @@ def traffic_row(
 
     return RunRow(
         case=nodeid_of_first_repetition(item),
-        repetition=repetition_of(item),
-        refusals=len(refused_requests(item)),
+        repetition=repetition_index(item),
+        refusals=len(refusals_of_item(item)),
         scores=_scores_of_test(item),
-        strata=item_strata(item),
+        strata=verdict_groups_of_item(item),
         combination=combination.id,
         values=combination.values,
         outcome=outcome,
@@ -106,15 +106,15 @@ def _scores_of_test(item: pytest.Item) -> dict[str, float]:
     return item.stash.get(SCORES, {})
 
 
-def request_records(
+def make_request_records(
     exchanges: "Sequence[tuple[Request, Response]]", metrics: "Sequence[RequestMetrics]", filters: "Filters"
 ) -> "tuple[RequestRecord, ...]":
     """Return a record of each request, without the secrets that the filters remove."""
     pairs = zip(exchanges, metrics, strict=True)
-    return tuple(_request_record(request, measured, filters) for (request, _), measured in pairs)
+    return tuple(_make_request_record(request, measured, filters) for (request, _), measured in pairs)
 
 
-def _request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
+def _make_request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
     from flag_harness.cassette.interaction import storable_request
     from flag_harness.cassette.match.matching import body_value, sorted_json
     from flag_harness.record import RequestRecord, body_hash
@@ -143,7 +143,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
     )
 
 
-def relative_cassette(item: pytest.Item, traffic: "CassetteTraffic") -> str:
+def relative_cassette_path(item: pytest.Item, traffic: "CassetteTraffic") -> str:
     """Return the path of a test's cassette, relative to pytest's root directory."""
     return os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/")
 
@@ -155,10 +155,10 @@ def answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
         return {}
     if not plan.is_playing:
         from flag_harness.plugin.test.saving import (
-            answering_upstream,
+            upstream_that_answered,
         )  # imported here: a run without a cassette does not need it
 
-        return {"answered_by": answering_upstream(plan, traffic.exchanges)}
+        return {"answered_by": upstream_that_answered(plan, traffic.exchanges)}
     envelope = plan.cassette.envelope if plan.cassette else None
     if envelope is None:
         return {}
@@ -176,7 +176,7 @@ def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
 
 def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
     """Add to the report's row its duration, its log counts, and why it failed or was skipped, without secrets."""
-    if (row := attached_row(report)) is None:
+    if (row := row_of_report(report)) is None:
         return
     import msgspec
 
@@ -211,7 +211,7 @@ def has_row(report: pytest.TestReport) -> bool:
     return hasattr(report, _ATTRIBUTE)
 
 
-def attached_row(report: pytest.TestReport) -> "RunRow | None":
+def row_of_report(report: pytest.TestReport) -> "RunRow | None":
     """Return the row attached to a report, or None if it has none."""
     if not has_row(report):
         return None

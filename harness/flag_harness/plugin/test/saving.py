@@ -29,12 +29,12 @@ class SavedRecording:
     replaced_broken_file: bool
 
 
-def answering_upstream(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
+def upstream_that_answered(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
     """Return the upstream that answered: that of the run or, if a server of the harness answered, the one it names."""
     return origin_of_answers(exchanges) or plan.upstream
 
 
-def new_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
+def make_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
     """Return the envelope (the metadata) of a recording that is made now, of the answers of `upstream`."""
     return Envelope(
         upstream=upstream,
@@ -54,7 +54,7 @@ def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> Non
             '`harness_filters` removes. Give the parameter an id of its own, pytest.param(..., id="key"); or declare '
             "the filter in [tool.flag-harness.filters], which hides it in ids, too."
         )
-    refuse_api_keys(plan.path, new_envelope(plan, plan.upstream), recording)
+    refuse_api_keys(plan.path, make_envelope(plan, plan.upstream), recording)
     refuse_personal_data(plan.path, recording, plan.filters.detectors)
 
 
@@ -76,7 +76,7 @@ def save_recording(
     refuse_recording(plan, recording)
     try:
         envelope = replace(
-            new_envelope(plan, answering_upstream(plan, exchanges)), excluded_from_effects=excluded_from_effects
+            make_envelope(plan, upstream_that_answered(plan, exchanges)), excluded_from_effects=excluded_from_effects
         )
         return _update_file(plan, Cassette(envelope, tuple(recording)))
     except OSError as error:

@@ -11,12 +11,12 @@ from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
-from flag_harness.plugin.refusals import MissFailure, NetworkFailure, own_refusals
+from flag_harness.plugin.refusals import MissFailure, NetworkFailure, refusals_of_running_test
 from flag_harness.plugin.test import problems as messages
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.saving import SavedRecording, answering_upstream, save_recording
+from flag_harness.plugin.test.saving import SavedRecording, save_recording, upstream_that_answered
 from flag_harness.plugin.test.scenarios import find_api_refusal, make_simulator
 from flag_harness.transports import (
     REPLAYING,
@@ -159,7 +159,7 @@ class CassetteTraffic:
 
     def _refuse_mixing(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
-        refusal = MissFailure(messages.mixing_message(self.plan, request))
+        refusal = MissFailure(messages.mixed_upstreams_message(self.plan, request))
         self._unsent_refusals.append(refusal)
         raise refusal
 
@@ -230,7 +230,7 @@ class CassetteTraffic:
     def is_live(self) -> bool:
         """True if the live API gives the answers, or gave them when they were recorded."""
         played = self.plan.cassette if self.plan.is_playing else None
-        return (played.envelope.upstream if played else answering_upstream(self.plan, self.exchanges)) == "live"
+        return (played.envelope.upstream if played else upstream_that_answered(self.plan, self.exchanges)) == "live"
 
     @property
     def cassette(self) -> Cassette | None:
@@ -253,14 +253,15 @@ class CassetteTraffic:
     def miss_messages(self) -> frozenset[str]:
         """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
         misses = [miss.message for miss in self.misses]
-        return messages.possible_failure_messages(misses, self._unplayed_problems(False), self._unplayed_problems(True))
+        unplayed = [self._describe_unplayed_interactions(in_teardown) for in_teardown in (False, True)]
+        return messages.possible_failure_messages(misses, *unplayed)
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
         unmatched = self._simulator.unmatched if self._simulator else []
         missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {request.message}") for request in unmatched]
-        return [*misses, *missing, *self._unsent_refusals, *own_refusals(self._network_refusals)]
+        return [*misses, *missing, *self._unsent_refusals, *refusals_of_running_test(self._network_refusals)]
 
     def problems(self) -> list[str]:
         """Return messages that make a passed test fail, such as unplayed interactions. Refusals are not among them.
@@ -271,13 +272,13 @@ class CassetteTraffic:
         if not self.exchanges and "no_request" not in self.plan.allowed:
             found.append(messages.NO_REQUEST)
         elif not self.plan.is_recording:
-            found += self._unplayed_problems(self._recorded_by_test is not None)
+            found += self._describe_unplayed_interactions(self._recorded_by_test is not None)
         return [*found, *messages.recording_problems(self.plan, self.recording)]
 
-    def _unplayed_problems(self, in_teardown: bool) -> list[str]:
+    def _describe_unplayed_interactions(self, in_teardown: bool) -> list[str]:
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        return messages.unplayed_problems(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
+        return messages.describe_unplayed(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":

@@ -10,14 +10,14 @@ from flag_harness.plugin.run.names import name_without_combination, vcr_name
 from flag_harness.plugin.stash import COMBINATION
 
 
-def played_path(node: pytest.Item, path: Path) -> Path:
+def path_of_cassette_to_play(node: pytest.Item, path: Path) -> Path:
     """Return `path`, or the path without the combination if the test runs under `off` and only that one exists."""
-    if path.exists() or (plain := existing_plain_path(node, path)) is None:
+    if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return path
     return plain if node.stash[COMBINATION].id == OFF else path
 
 
-def existing_plain_path(node: pytest.Item, path: Path) -> Path | None:
+def find_path_without_combination(node: pytest.Item, path: Path) -> Path | None:
     """Return the path of the existing cassette without the combination in its name, or None."""
     combination = node.stash.get(COMBINATION, None)
     if combination is None or not node.get_closest_marker("flag_matrix"):
@@ -28,7 +28,7 @@ def existing_plain_path(node: pytest.Item, path: Path) -> Path | None:
 
 def plain_cassette_advice(node: pytest.Item, path: Path) -> str:
     """Return a line about the existing cassette without a combination, if `path` does not exist, or an empty string."""
-    if path.exists() or (plain := existing_plain_path(node, path)) is None:
+    if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return ""
     name = os.path.relpath(plain, node.config.rootpath)
     return f"\n{name} is played for the combination {OFF!r} only, not for {node.stash[COMBINATION].id!r}"

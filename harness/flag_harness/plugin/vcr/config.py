@@ -93,10 +93,10 @@ def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str
     """Return the settings of a test's cassette. Raise a `UsageError` that names an unsupported setting."""
     vcr = Vcr()
     node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
-    return configured_settings(node, vcr, options, record_mode)
+    return vcr_settings_of_module(node, vcr, options, record_mode)
 
 
-def configured_settings(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
+def vcr_settings_of_module(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
     """Return the settings of `vcr` updated with `options`. Raise a `UsageError` that names an unsupported setting."""
     try:
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)

@@ -7,7 +7,7 @@ import pytest
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError, MissingExtraError, require_extra
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.modes import is_registered_elsewhere
+from flag_harness.plugin.modes import is_option_of_other_plugin
 
 MARKS = (
     "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and the named ones; settings as in vcr_config",
@@ -21,7 +21,7 @@ VCR_PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
 """The packages that define the mark `vcr`, by the names under which pytest registers them."""
 
 
-def emulated_plugin(pluginmanager: pytest.PytestPluginManager) -> str:
+def plugin_to_emulate(pluginmanager: pytest.PytestPluginManager) -> str:
     """Return the plugin that `vcr_marks` tells the harness to stand in for, or an empty string.
 
     An invalid configuration is reported later.
@@ -35,16 +35,16 @@ def emulated_plugin(pluginmanager: pytest.PytestPluginManager) -> str:
 
 def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options, the hook and the fixtures of the plugin that the harness stands in for."""
-    owner = emulated_plugin(pluginmanager)
-    if owner == "pytest-recording" and not is_registered_elsewhere("--block-network", pluginmanager):
+    owner = plugin_to_emulate(pluginmanager)
+    if owner == "pytest-recording" and not is_option_of_other_plugin("--block-network", pluginmanager):
         _add_recording_options(parser, pluginmanager)
-    if owner == "pytest-vcr" and not is_registered_elsewhere("--disable-vcr", pluginmanager):
+    if owner == "pytest-vcr" and not is_option_of_other_plugin("--disable-vcr", pluginmanager):
         _add_pytest_vcr_options(parser, pluginmanager)
 
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
     """Unregister the other plugin with a mark `vcr`: pytest-recording and pytest-vcr cannot run together."""
-    owner = emulated_plugin(pluginmanager)
+    owner = plugin_to_emulate(pluginmanager)
     for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):
             pluginmanager.unregister(name=name)

@@ -18,7 +18,7 @@ from flag_harness.plugin.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.run.recorded_files import shorten_list
 from flag_harness.plugin.stash import COMBINATION, REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.rows import is_subtest_report
-from flag_harness.plugin.vcr.combination_paths import plain_cassette_advice, played_path
+from flag_harness.plugin.vcr.combination_paths import path_of_cassette_to_play, plain_cassette_advice
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
@@ -43,7 +43,7 @@ def load_vcr_cassette(
     """
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
-    path = played_path(node, path)
+    path = path_of_cassette_to_play(node, path)
     try:
         cassette = VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
     except CassetteError as error:

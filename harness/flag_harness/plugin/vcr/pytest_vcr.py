@@ -11,9 +11,9 @@ from flag_harness.plugin.vcr.config import (
     Vcr,
     add_project_filters,
     adopt_vcr,
-    configured_settings,
     refuse_cassette_fixture,
     vcr_cassette_path,
+    vcr_settings_of_module,
 )
 from flag_harness.plugin.vcr.playing import load_vcr_cassette, play_cassette
 
@@ -35,7 +35,7 @@ def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vc
         warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
     found = Vcr()
     found.settings.update(
-        {"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_overriding_settings(request)}
+        {"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_settings_in_mark_and_options(request)}
     )
     return found
 
@@ -45,8 +45,8 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
     """Answer requests of httpx2 and httpx from a vcrpy cassette; yield the cassette."""
     refuse_cassette_fixture(request)
     vcr = adopt_vcr(vcr)
-    options = {**vcr.settings, **_overriding_settings(request)}
-    settings = add_project_filters(configured_settings(request.node, vcr, options, "once"), collect_filters(request))
+    options = {**vcr.settings, **_settings_in_mark_and_options(request)}
+    settings = add_project_filters(vcr_settings_of_module(request.node, vcr, options, "once"), collect_filters(request))
     path = vcr_cassette_path(
         vcr_cassette_name,
         str(options.get("cassette_library_dir") or request.getfixturevalue("vcr_cassette_dir")),
@@ -57,7 +57,7 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
         yield cassette
 
 
-def _overriding_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+def _settings_in_mark_and_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return the settings in the nearest `vcr` mark and on the command line. The command line wins."""
     mark = request.node.get_closest_marker("vcr")
     options = dict(mark.kwargs) if mark else {}

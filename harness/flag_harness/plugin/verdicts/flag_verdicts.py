@@ -11,10 +11,10 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.stash import VERDICTS, refused_requests, repetition_of
-from flag_harness.plugin.test.rows import attach_row, attached_row
+from flag_harness.plugin.stash import VERDICTS, refusals_of_item, repetition_index
+from flag_harness.plugin.test.rows import attach_row, row_of_report
 from flag_harness.plugin.verdicts.skipping import skip_item
-from flag_harness.plugin.verdicts.strata import item_strata
+from flag_harness.plugin.verdicts.strata import verdict_groups_of_item
 
 if TYPE_CHECKING:
     from flag_harness.analysis.verdict.evidence import FlagChange
@@ -42,7 +42,7 @@ def add_verdict_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def register_flag_judge(config: pytest.Config) -> None:
+def register_flag_verdicts(config: pytest.Config) -> None:
     """Register the judge if the command line has `--harness-verdict`. Raise `HarnessError` if there is no limit."""
     names = config.getoption("--harness-verdict")
     if not names:
@@ -52,10 +52,10 @@ def register_flag_judge(config: pytest.Config) -> None:
             f"--harness-verdict={names} needs the most rounds that may run: add --harness-repeat=200; a flag that "
             "changes nothing takes about 100 rounds of each test if these pass 19 times of 20, and more otherwise"
         )
-    config.pluginmanager.register(FlagJudge(config), "flag-harness-verdicts")
+    config.pluginmanager.register(FlagVerdictPlugin(config), "flag-harness-verdicts")
 
 
-class FlagJudge:
+class FlagVerdictPlugin:
     """Runs the arms of each comparison round by round, stops flags that are decided, and prints the verdicts."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -81,7 +81,7 @@ class FlagJudge:
         """Keep only the tests that vary a judged flag."""
         kept = [item for item in items if _matrix_combination(item) is not None]
         for item in kept:
-            item_strata(item)  # raises an error if a mark is invalid
+            verdict_groups_of_item(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
         items[:] = kept
         self._served = _changes_by_combination(filter(None, map(_matrix_combination, kept)), self._changes)
@@ -91,11 +91,11 @@ class FlagJudge:
         """Judge the flags after each round, and skip the runs that only decided flags need."""
         if self._is_worker:
             return None
-        if repetition_of(item) > self._round:
-            self._round = repetition_of(item)
+        if repetition_index(item) > self._round:
+            self._round = repetition_index(item)
             self._stop_decided_flags()
         combination = _matrix_combination(item)
-        if combination is None or self._is_needed_by_open_change(combination):
+        if combination is None or self._is_needed_by_undecided_change(combination):
             return None
         skip_item(item, nextitem)
         return True
@@ -104,10 +104,10 @@ class FlagJudge:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Report a failed test as a failed trial, unless a request of it was refused."""
         report = yield
-        row = attached_row(report)
+        row = row_of_report(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):
             return report
-        if refused_requests(item):
+        if refusals_of_item(item):
             import msgspec
 
             attach_row(report, msgspec.structs.replace(row, outcome="inconclusive"))
@@ -124,7 +124,7 @@ class FlagJudge:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the row in a report."""
-        if not self._is_worker and (row := attached_row(report)) is not None:
+        if not self._is_worker and (row := row_of_report(report)) is not None:
             self._rows.append(row)
             self._evidence.add(row)
 
@@ -163,7 +163,7 @@ class FlagJudge:
             if not is_decided and change in self._open
         ]
 
-    def _is_needed_by_open_change(self, combination: "Combination") -> bool:
+    def _is_needed_by_undecided_change(self, combination: "Combination") -> bool:
         return not self._served[_combination_key(combination)].isdisjoint(self._open)
 
     def _verdict_records(self) -> "Iterator[VerdictRecord]":

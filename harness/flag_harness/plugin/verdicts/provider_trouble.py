@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 from _pytest.runner import runtestprotocol
 
-from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
-from flag_harness.plugin.stash import refused_requests
-from flag_harness.plugin.test.rows import attach_row, attached_row
+from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.stash import refusals_of_item
+from flag_harness.plugin.test.rows import attach_row, row_of_report
 
 DEFAULT_RETRIES = 3
 _LONGEST_WAIT = 60.0
@@ -25,19 +25,19 @@ def add_retry_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def register_trial_repeater(config: pytest.Config) -> None:
+def register_provider_failure_repeater(config: pytest.Config) -> None:
     """Register the repeater of broken trials. Raise `pytest.UsageError` if the number of retries is negative."""
     chosen = config.getoption("--harness-provider-retries")
     retries = DEFAULT_RETRIES if chosen is None else chosen
     if retries < 0:
         raise pytest.UsageError(f"--harness-provider-retries={retries}: give a number of retries from 0")
-    is_sending = is_recording_disabled(config) or selected_record_mode(config) != "none"
+    is_sending = is_recording_disabled(config) or record_mode_of_run(config) != "none"
     is_live = is_sending and config.getoption("--harness-upstream") == "live"
     if is_live and retries and config.getoption("--harness-repeat") is not None:
-        config.pluginmanager.register(BrokenTrialRepeater(retries), "flag-harness-provider-retries")
+        config.pluginmanager.register(ProviderFailureRepeater(retries), "flag-harness-provider-retries")
 
 
-class BrokenTrialRepeater:
+class ProviderFailureRepeater:
     """Runs a test again if the provider broke it, and reports its last run only, with the number of broken ones."""
 
     def __init__(self, retries: int) -> None:
@@ -48,7 +48,7 @@ class BrokenTrialRepeater:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         failures = 0
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        while failures < self._retries and _is_broken(item, reports):
+        while failures < self._retries and _is_broken_by_provider(item, reports):
             time.sleep(min(2.0**failures, _LONGEST_WAIT))
             failures += 1
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
@@ -59,19 +59,19 @@ class BrokenTrialRepeater:
         return True
 
 
-def _is_broken(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> bool:
+def _is_broken_by_provider(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> bool:
     """Return True if the provider broke a run. If a request was refused instead, it would be refused again."""
-    if refused_requests(item):
+    if refusals_of_item(item):
         return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure
 
-    rows = map(attached_row, reports)
+    rows = map(row_of_report, reports)
     return any(row is not None and is_provider_failure(row) for row in rows)
 
 
 def _count_failures(report: pytest.TestReport, failures: int) -> None:
     """Store in a report's row how many earlier runs of the same test failed because of the provider."""
-    if failures and (row := attached_row(report)) is not None:
+    if failures and (row := row_of_report(report)) is not None:
         import msgspec
 
         attach_row(report, msgspec.structs.replace(row, provider_failures=failures))

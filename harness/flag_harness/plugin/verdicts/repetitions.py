@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from _pytest import python
 
-from flag_harness.plugin.stash import REPETITION, repetition_of
+from flag_harness.plugin.stash import REPETITION, repetition_index
 
 MARK = "harness_repeat"
 _MOST_REPETITIONS = 100_000
@@ -64,7 +64,7 @@ class Repeater:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Sort the items into rounds over all tests, so that a bad minute affects all arms of a comparison."""
-        items.sort(key=repetition_of)
+        items.sort(key=repetition_index)
 
     def _repetitions(self, item: object) -> Iterator[pytest.Function]:
         if not isinstance(item, pytest.Function) or not _uses_harness(item):

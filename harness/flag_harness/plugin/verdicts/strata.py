@@ -5,7 +5,7 @@ import pytest
 STRATUM_MARK = "harness_stratum"
 
 
-def item_strata(item: pytest.Item) -> tuple[str, ...]:
+def verdict_groups_of_item(item: pytest.Item) -> tuple[str, ...]:
     """Return the groups named by a test's marks. Raise `pytest.UsageError` if a mark is invalid."""
     names: dict[str, None] = {}
     for mark in item.iter_markers(STRATUM_MARK):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.cassette.merge import has_recording_of
-from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_of
+from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
@@ -17,7 +17,7 @@ def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None
 
     The recording of another repetition would give the same answers again, which adds no evidence.
     """
-    number = repetition_of(node)
+    number = repetition_index(node)
     if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
         return
     first = shlex.quote(nodeid_of_first_repetition(node))

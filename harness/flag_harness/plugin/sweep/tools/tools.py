@@ -50,7 +50,7 @@ class _ToolCall:
         return self.run.edit(value) if self.run else value
 
 
-class SweptTools:
+class SweepToolReplacer:
     """Replaces the functions that are an agent's tools by others, which may run them."""
 
     def __init__(self, settings: SweepSettings, root: Path, scope: ApiScope) -> None:
@@ -83,7 +83,7 @@ class SweptTools:
         with record_requests(recording, self._scope):
             yield
 
-    def begin_call(self) -> None:
+    def begin_test_call(self) -> None:
         """Start a call of the test function: its tools return their recorded results from the first one again."""
         if self._recording is not None:
             self._recording.used.clear()
@@ -135,12 +135,12 @@ class SweptTools:
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
     ) -> _ToolCall:
         if run and run.trouble and run.trouble.raises:
-            return _ToolCall(RecordedResult(error=ToolTroubleError()), _discard_result, run)
+            return _ToolCall(RecordedResult(error=ToolTroubleError()), _do_not_keep_result, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _discard_result, run)
+            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
         if self._recording is None:
-            return _ToolCall(None, _discard_result, run)
+            return _ToolCall(None, _do_not_keep_result, run)
         key = _call_key(tool, args, options)
         return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key), run)
 
@@ -173,7 +173,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
 
 
-def _discard_result(result: RecordedResult) -> None:
+def _do_not_keep_result(result: RecordedResult) -> None:
     """Do nothing. A call that must not store its result uses this as `keep`."""
 
 
