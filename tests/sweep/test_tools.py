@@ -17,8 +17,10 @@ from flag_harness.errors import ConfigError
 from flag_harness.plugin.sweep.tools.results import Key, NotRecordedError, RecordedResult, Recording
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.probe import Probe
-from flag_harness.sweep.troubles import ToolTroubleError, Trouble, parse_tool_trouble
+from flag_harness.sweep.troubles import Interruption, ToolTroubleError, Trouble, parse_tool_trouble
+from flag_harness.sweep.troubles.schedule import join_troubles
 from flag_harness.transports.scope import ApiScope
+from flag_harness.wire.timeline import Request
 
 SHOP = """
 RUNS = []
@@ -199,10 +201,10 @@ def test_what_is_no_function_is_a_configuration_error(shop: ModuleType, name: st
         _make_tools(shop, name)
 
 
-def _troubled(trouble: str) -> Probe:
-    """Return the probe of the first call of a test under a tool trouble."""
-    cause = parse_tool_trouble(trouble)
-    probe = Probe(Trouble(cause.kind.name, cause))
+def _troubled(*troubles: str) -> Probe:
+    """Return the probe of the first call of a test under tool troubles."""
+    causes = map(parse_tool_trouble, troubles)
+    probe = Probe(join_troubles([Trouble(cause.kind.name, cause) for cause in causes]))
     probe.call = 1
     return probe
 
@@ -242,6 +244,38 @@ def test_a_tool_that_raises_does_not_run(shop: ModuleType, name: str) -> None:
     errors = [(one.call, one.error) for one in probe.observation(()).tool_calls]
     assert [(1, "the sweep makes this tool fail"), (1, "no such item"), (2, "")] == errors
     assert ["none", "b"] == shop.RUNS
+
+
+def test_a_schedule_has_troubles_of_several_tool_calls(shop: ModuleType) -> None:
+    """Each strikes its own call."""
+    tools, probe = _make_tools(shop, "count"), _troubled("tool_returns_none:on=1", "tool_raises:on=3")
+    with tools.replace_tools("test", "real", is_baseline=False, probe=probe):
+        found = [_call(shop, "count", "a") for _ in range(3)]
+    assert [None, [2]] == found[:2]
+    assert isinstance(found[2], ToolTroubleError)
+    assert 2 == probe.fired
+
+
+async def _send_and_call(shop: ModuleType, probe: Probe, name: str) -> None:
+    """Send a request, and let a tool run in a thread or a task of its own."""
+    probe.layers(())[0](Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}"))
+    await (asyncio.to_thread(shop.count, "a") if name == "count" else asyncio.gather(shop.fetch("a")))
+
+
+@pytest.mark.parametrize("mode", ["real", "stub"])
+@pytest.mark.parametrize("name", ["count", "fetch"])
+@pytest.mark.parametrize("sends", [True, False])
+def test_a_turn_is_cancelled_while_a_tool_runs(shop: ModuleType, name: str, sends: bool, mode: str) -> None:
+    """The tool has run, and its result is lost; without a task the interrupt is that of Ctrl-C."""
+    tools, probe = _make_tools(shop, name), _troubled("cancelled_in_tool:on=1")
+    is_task = sends or name == "fetch"
+    with (
+        tools.replace_tools("test", mode, is_baseline=False, probe=probe),
+        pytest.raises(asyncio.CancelledError if is_task else Interruption),
+    ):
+        asyncio.run(_send_and_call(shop, probe, name)) if sends else _call(shop, name, "a")
+    assert ["a"] * (mode == "real") == shop.RUNS
+    assert (1, True) == (probe.fired, probe.is_interrupted)
 
 
 @pytest.mark.parametrize("mode", ["record", "stub"])

@@ -37,7 +37,7 @@ from flag_harness.sweep.troubles import (
 from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import draw_schedule, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
-from flag_harness.sweep.troubles.tools import LONG_RESULT, ArmedToolTrouble
+from flag_harness.sweep.troubles.tools import LONG_RESULT, ArmedToolTrouble, ToolTrouble
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
@@ -333,7 +333,9 @@ def _many_troubles() -> list[Trouble]:
     """Return troubles of all kinds that a schedule can hold, many of some kinds and few of others."""
     baseline = _baseline(ANSWER, CALLS, ANSWER)
     faults = [one for kind in FAULT_BUCKETS for one in derive_faults(kind, baseline)]
-    return [*faults, *(one for kind in SURPRISES for one in derive_surprises(kind, baseline))]
+    calls = _tool_calls("buy+sell", "buy", "count")
+    tools = [one for kind in TOOL_TROUBLES for one in derive_tool_troubles(kind, calls)]
+    return [*faults, *(one for kind in SURPRISES for one in derive_surprises(kind, baseline)), *tools]
 
 
 def _ends_the_turn(part: Trouble) -> bool:
@@ -349,6 +351,9 @@ def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:
     assert {6, 7, 8, 9, 10} == {len(parts) for parts in schedules}
     assert all(len({part.kind for part in parts}) == len(parts) for parts in schedules)
     assert all(sum(map(_ends_the_turn, parts)) <= 1 for parts in schedules)
+    tool_calls = [[part.cause.on for part in parts if isinstance(part.cause, ToolTrouble)] for parts in schedules]
+    assert all(len(set(calls)) == len(calls) for calls in tool_calls)
+    assert any(len(calls) > 1 for calls in tool_calls)
     kinds = len({one.kind for one in troubles})
     pairs = {frozenset(pair) for parts in schedules for pair in combinations((one.kind for one in parts), 2)}
     assert len(pairs) > 0.98 * kinds * (kinds - 1) / 2

@@ -74,6 +74,17 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
     assert ("failed", (("turn lost", reason),)) == _judge(observed)
 
 
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [("reset:on=1 + overloaded:on=2", "failed"), ("reset:on=1 + tool_returns_none:on=2", "recovered")],
+)
+def test_the_assertions_of_a_test_do_not_count_after_another_result_of_a_tool(trouble: str, outcome: str) -> None:
+    """Not in a schedule either."""
+    observed = replace(FIRED, calls=(CallResult("assertion", "assert 5 in answer"),))
+    result = judge_play("test_sum", "schedule", trouble, observed, BASELINE)
+    assert (outcome == "failed") == bool(result.findings)
+
+
 def test_an_answer_that_the_agent_asked_for_again_did_not_arrive() -> None:
     """The agent could not read it, and gave up after the next one, so it may leave the turn out."""
     first, last = BASELINE.exchanges

@@ -1,5 +1,6 @@
 """A probe in the traffic of one test: it applies the trouble to the first call, and observes every request."""
 
+import asyncio
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,9 +9,9 @@ from typing import Any
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, ObservedToolCall, TestObservation
-from flag_harness.sweep.troubles.interrupts import INTERRUPT
+from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, current_task
 from flag_harness.sweep.troubles.signals import SIGNALS
-from flag_harness.sweep.troubles.tools import ArmedToolTrouble, ToolTroubleKind
+from flag_harness.sweep.troubles.tools import CANCELLED_IN_TOOL, ArmedToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import reached_point_names
 from flag_harness.wire.json import decode_json_object
@@ -67,7 +68,7 @@ class Probe:
         self._armed = trouble.arm() if trouble else None
         self._is_off_script = False
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
-        self.is_interrupted = trouble is not None and trouble.kind == INTERRUPT
+        self.is_interrupted = trouble is not None and trouble.kind in (INTERRUPT, CANCELLED_IN_TOOL)
         self.call = self.processes = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
@@ -76,6 +77,7 @@ class Probe:
         self._tool_runs: list[ObservedToolRun] = []
         self._legal_bodies: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
+        self._sending_task: asyncio.Task[Any] | None = None
 
     @property
     def trouble_layers(self) -> tuple[Layer, ...]:
@@ -114,13 +116,21 @@ class Probe:
 
     def start_tool(self, name: str) -> ObservedToolRun:
         """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""
-        armed = self._armed.tool if self._armed and self.call == 1 else None
         with self._lock:
-            run = ObservedToolRun(
-                ObservedToolCall(self.call, name, len(self._entries)), armed.start_call() if armed else None, armed
-            )
+            run = ObservedToolRun(ObservedToolCall(self.call, name, len(self._entries)))
             self._tool_runs.append(run)
+        for armed in self._armed.tools if self._armed and self.call == 1 else ():
+            if (kind := armed.start_call()) is not None:
+                run.trouble, run.armed = kind, armed
         return run
+
+    def cancel_turn(self) -> None:
+        """Cancel the task that sent the last request, or else the running one. Raise `Interruption` without a task."""
+        sending = self._sending_task
+        task = current_task() if sending is None or sending.done() else sending
+        if task is None:
+            raise Interruption("the sweep interrupts the turn")
+        task.get_loop().call_soon_threadsafe(task.cancel)
 
     def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
         """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
@@ -150,6 +160,7 @@ class Probe:
         Raise `FloodError` if there are too many requests.
         """
         entry = _OpenExchange(request, self.call, self.clock.now())
+        self._sending_task = current_task()
         with self._lock:
             self._entries.append(entry)
             if len(self._entries) > self._request_limit:

@@ -13,6 +13,7 @@ from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
 from flag_harness.sweep.troubles import (
+    CANCELLED_IN_TOOL,
     FAULT_BUCKETS,
     INTERRUPT,
     SCHEDULE,
@@ -98,7 +99,8 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
-        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES) if kind not in GARBLING_KINDS]
+        left_out = (*GARBLING_KINDS, CANCELLED_IN_TOOL)
+        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
         schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
         if schedule is None:

@@ -87,6 +87,6 @@ def _command_to_repeat(result: PlayResult) -> str:
 def _pytest_mark_to_repeat(result: PlayResult) -> str:
     """Return a mark to add to the test, which repeats several faults, or their names if one is no fault."""
     troubles = result.trouble.split(" + ")
-    if any(one.partition(":")[0] in SURPRISES for one in troubles):
+    if any(one.partition(":")[0] in (*SURPRISES, *TOOL_TROUBLES) for one in troubles):
         return f"{result.nodeid}: {result.trouble}"
     return f"{result.nodeid}: @pytest.mark.faults({', '.join(map(repr, troubles))})"

@@ -52,7 +52,7 @@ def judge_play(
 ) -> PlayResult:
     """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
     ignored = _CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset()
-    if kind in CHANGED_RESULT_KINDS:
+    if not CHANGED_RESULT_KINDS.isdisjoint((kind, *(part.partition(":")[0] for part in trouble.split(" + ")))):
         ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0

@@ -12,10 +12,17 @@ from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, pars
 from flag_harness.sweep.troubles.schedule import SCHEDULE, draw_schedule, shrink_schedule
 from flag_harness.sweep.troubles.signals import SIGNALS, parse_signal
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
-from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, ToolTroubleError, parse_tool_trouble
+from flag_harness.sweep.troubles.tools import (
+    CANCELLED_IN_TOOL,
+    TOOL_TROUBLES,
+    ToolTrouble,
+    ToolTroubleError,
+    parse_tool_trouble,
+)
 from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
+    "CANCELLED_IN_TOOL",
     "FAULT_BUCKETS",
     "INTERRUPT",
     "SCHEDULE",

@@ -79,7 +79,7 @@ def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
     """Return the tool troubles of one kind to try on a test, on the calls that `find_troubled_calls` returns."""
     kind = TOOL_TROUBLES[kind_name]
-    if is_real_time and kind.seconds:
+    if is_real_time and (kind.seconds or kind.cancels):
         return []
     calls = [one for one in baseline.tool_calls if one.call == 1]
     return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_troubled_calls(kind, calls)]

@@ -1,7 +1,7 @@
 """Interrupts: the user cancels the agent's turn while an answer arrives."""
 
 import asyncio
-from typing import Unpack
+from typing import Any, Unpack
 
 from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
@@ -63,11 +63,15 @@ def parse_interrupt(text: str) -> Fault:
 
 def _interrupt_caller(due: DueRequest) -> None:
     """Cancel the running task, or raise `Interruption` if there is none."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    if task is None:
+    if (task := current_task()) is None:
         due.fire()
         raise Interruption("the sweep interrupts the turn")
     task.cancel()
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the task that runs in this thread, or None."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

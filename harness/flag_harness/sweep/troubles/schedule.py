@@ -5,6 +5,7 @@ from itertools import combinations
 from random import Random
 
 from flag_harness.faults import Fault
+from flag_harness.sweep.troubles.tools import ToolTrouble
 from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE = "schedule"
@@ -22,8 +23,8 @@ def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
     """Return six to ten random troubles joined into one, or None if there are fewer than two kinds.
 
     The same seed draws the same troubles. Each is of another kind, and each kind is equally likely, however many of its
-    points there are. At most three affect the same request, and at most one ends the agent's turn, since no other
-    trouble would come after it.
+    points there are. At most three affect the same request, at most one the same tool call, and at most one ends the
+    agent's turn, since no other trouble would come after it.
     """
     random = Random(str(seed))
     kinds = sorted({one.kind for one in troubles})
@@ -39,12 +40,16 @@ def _can_add(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
     """Return whether a trouble can be added to those that are drawn already."""
     if _is_final(trouble):
         return not any(map(_is_final, drawn))
+    if isinstance(trouble.cause, ToolTrouble):
+        return not any(isinstance(one.cause, ToolTrouble) and one.cause.on == trouble.cause.on for one in drawn)
     return sum(_request_number(one) == _request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
 
 
 def _request_number(trouble: Trouble) -> object:
-    """Return the number of the request that a trouble affects, or None if it affects every request."""
+    """Return the number of the request that a trouble affects, or None if it affects every request or a tool."""
     cause = trouble.cause
+    if isinstance(cause, ToolTrouble):
+        return None
     return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.on
 
 

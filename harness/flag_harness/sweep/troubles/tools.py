@@ -1,4 +1,4 @@
-"""Tool troubles: a tool of the agent raises, returns nothing or too much, is slow, or answers out of order."""
+"""Tool troubles: a tool of the agent raises, returns nothing or too much, is slow or interrupted, or out of order."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +14,8 @@ SLOW_SECONDS = 1200.0
 """How long a slow tool takes."""
 LATE_SECONDS = 1.0
 """How much later a tool answers than the other tools of the same answer."""
+CANCELLED_IN_TOOL = "cancelled_in_tool"
+"""The tool trouble that is an interrupt."""
 LONG_RESULT = "All of it, word for word. " * 200_000
 """About five million characters, which fit into no context window."""
 
@@ -30,17 +32,21 @@ class ToolTroubleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolTroubleKind:
-    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes its result."""
+    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes its result.
+
+    If `cancels`, the tool runs, and the user cancels the turn before it returns.
+    """
 
     name: str
     description: str
     edit: EditResult | None = None
     seconds: float = 0.0
+    cancels: bool = False
 
     @property
     def raises(self) -> bool:
         """Whether the tool raises an exception instead of running."""
-        return self.edit is None and not self.seconds
+        return self.edit is None and not self.seconds and not self.cancels
 
     @property
     def needs_parallel_calls(self) -> bool:
@@ -165,6 +171,7 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
         ),
         ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", seconds=SLOW_SECONDS),
         ToolTroubleKind("tool_answers_late", "the first of several parallel calls ends last", seconds=LATE_SECONDS),
+        ToolTroubleKind(CANCELLED_IN_TOOL, "the user cancels the turn while the tool runs", cancels=True),
     )
 }
 """All tool troubles by name."""

@@ -51,7 +51,7 @@ class Trouble:
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
             tuple(surprise for one in armed for surprise in one.surprises),
-            next((one.tool for one in armed if one.tool), None),
+            tuple(tool for one in armed for tool in one.tools),
         )
 
     def _arm_alone(self) -> "ArmedTrouble":
@@ -61,7 +61,7 @@ class Trouble:
             return ArmedTrouble(lambda: fault.fired, (fault,))
         if isinstance(self.cause, ToolTrouble):
             tool = ArmedToolTrouble(self.cause)
-            return ArmedTrouble(lambda: tool.fired, (), tool=tool)
+            return ArmedTrouble(lambda: tool.fired, (), tools=(tool,))
         armed = ArmedSurprise(self.cause, self.calls)
         return ArmedTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
 
@@ -70,13 +70,13 @@ class Trouble:
 class ArmedTrouble:
     """A trouble in one run of a test, with a function that returns how often it has fired.
 
-    The other attributes are what applies the trouble: layers, surprises and a tool trouble.
+    The other attributes are what applies the trouble: layers, surprises and tool troubles.
     """
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
     surprises: "tuple[ArmedSurprise, ...]" = ()
-    tool: ArmedToolTrouble | None = None
+    tools: tuple[ArmedToolTrouble, ...] = ()
 
 
 class ArmedSurprise:

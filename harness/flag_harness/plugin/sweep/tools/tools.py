@@ -1,5 +1,6 @@
 """Run the tools of a swept agent: really, from what the run without troubles recorded, or as stubs."""
 
+import asyncio
 import functools
 import inspect
 import threading
@@ -27,6 +28,8 @@ STUB_RESULT = "ok"
 """What a stub returns if the configuration does not say."""
 _LATE_REAL_SECONDS = 0.05
 """The real time that a thread waits so that it ends later than others."""
+_CANCELLING_PASSES = 5
+"""Cycles of the event loop in which a cancelled task cancels the tool that it awaits. It needs fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class _ToolCall:
     def seconds(self) -> float:
         """The seconds that the tool takes longer than usual."""
         return self.run.trouble.seconds if self.run and self.run.trouble else 0.0
+
+    @property
+    def cancels(self) -> bool:
+        """True if the user cancels the turn before the tool returns."""
+        return bool(self.run and self.run.trouble and self.run.trouble.cancels)
 
     def edit(self, value: Any) -> Any:
         """Return the result of the tool, which a trouble may change."""
@@ -98,10 +106,14 @@ class SweepToolReplacer:
                     if call.seconds:
                         await self._test_clock.async_sleep(call.seconds)
                     if call.result is not None:
-                        return call.edit(call.result.get())
-                    with _record_error(call):
-                        value = await function(*args, **options)
-                    call.keep(RecordedResult(value))
+                        value = call.result.get()
+                    else:
+                        with _record_error(call):
+                            value = await function(*args, **options)
+                        call.keep(RecordedResult(value))
+                    if call.cancels:
+                        self._cancel_turn()
+                        await _run_other_tasks()
                     return call.edit(value)
 
             return run_async_tool
@@ -112,10 +124,13 @@ class SweepToolReplacer:
                 if call.seconds:
                     self._sleep(call.seconds)
                 if call.result is not None:
-                    return call.edit(call.result.get())
-                with _record_error(call):
-                    value = function(*args, **options)
-                call.keep(RecordedResult(value))
+                    value = call.result.get()
+                else:
+                    with _record_error(call):
+                        value = function(*args, **options)
+                    call.keep(RecordedResult(value))
+                if call.cancels:
+                    self._cancel_turn()
                 return call.edit(value)
 
         return run_tool
@@ -144,6 +159,10 @@ class SweepToolReplacer:
         key = _call_key(tool, args, options)
         return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key), run)
 
+    def _cancel_turn(self) -> None:
+        assert self._probe is not None
+        self._probe.cancel_turn()
+
     @property
     def _test_clock(self) -> Clock:
         assert self._probe is not None
@@ -155,6 +174,12 @@ class SweepToolReplacer:
             sleep_really(_LATE_REAL_SECONDS)
         else:
             self._test_clock.sleep(seconds)
+
+
+async def _run_other_tasks() -> None:
+    """Let other tasks run, so that a cancellation reaches this one."""
+    for _ in range(_CANCELLING_PASSES):
+        await asyncio.sleep(0)
 
 
 @contextmanager
