@@ -14,7 +14,7 @@ from itertools import product
 from flag_harness.analysis.verdict.evidence import collect_evidence
 from flag_harness.analysis.verdict.judgment import judge_flags
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
-from flag_harness.analysis.verdict.recorded import all_changes
+from flag_harness.analysis.verdict.recorded import all_flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
 
@@ -43,7 +43,7 @@ def draw_rows(names: Sequence[str], harmful: tuple[str, ...], loss: float, round
 def judge_seed(flags: int, harmful: tuple[str, ...], loss: float, rounds: int, seed: int) -> str:
     """Return what the verdicts and the lines of blame come to for one seed."""
     names = [f"f{number}" for number in range(flags)]
-    changes = all_changes([Flag(name, env=name.upper()) for name in names], {})
+    changes = all_flag_changes([Flag(name, env=name.upper()) for name in names], {})
     rows = list(draw_rows(names, harmful, loss, rounds, seed))
     lines = list(rate_blame_lines(rows, changes))
     failed = {one.flag for one in judge_flags(collect_evidence(rows, changes)) if one.harmed}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flag_harness.analysis.verdict import betting
-from flag_harness.analysis.verdict.betting import HarmPlayers, SafetyPlayers
+from flag_harness.analysis.verdict.betting import HarmBettingStrategies, SafetyBettingStrategies
 from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
 from flag_harness.analysis.verdict.stratum_test import FAR, FAR_SHARE, StratumTest, safety_p_value
@@ -84,7 +84,7 @@ class Case:
 class Wealth:
     """The wealth of the same players in many trials, as `BettingProcess` computes it for one."""
 
-    def __init__(self, players: HarmPlayers | SafetyPlayers, shape: tuple[int, ...]) -> None:
+    def __init__(self, players: HarmBettingStrategies | SafetyBettingStrategies, shape: tuple[int, ...]) -> None:
         self._players = players
         self._wealths = [np.full(shape, wealth) for wealth in players.initial_wealth]
         self._rounds, self._squares = 0, np.zeros(shape)
@@ -101,9 +101,9 @@ class Wealth:
         self._squares += differences * differences
 
     def _stakes(self) -> Sequence[np.ndarray | float]:
-        if isinstance(self._players, HarmPlayers):
+        if isinstance(self._players, HarmBettingStrategies):
             return self._players.stakes(self._rounds, 0.0)
-        square, margin = betting.estimated_mean_square(self._rounds, self._squares), self._players.margin
+        square, margin = betting.estimate_mean_square(self._rounds, self._squares), self._players.margin
         largest = betting._LARGEST_SHARE / (1 - margin)
         return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
 
@@ -112,7 +112,10 @@ class Safety:
     """The evidence of SAFE in many trials, as `safety_p_value` computes it for one: strata are the second last axis."""
 
     def __init__(self, margin: float, shape: tuple[int, ...]) -> None:
-        self._near, self._far = Wealth(SafetyPlayers(margin), shape), Wealth(SafetyPlayers(FAR * margin), shape)
+        self._near, self._far = (
+            Wealth(SafetyBettingStrategies(margin), shape),
+            Wealth(SafetyBettingStrategies(FAR * margin), shape),
+        )
         self._best = np.ones((*shape[:-2], shape[-1]))
 
     def add(self, gains: np.ndarray) -> None:
@@ -141,7 +144,7 @@ def simulate_case(case: Case, trials: int, seed: int) -> Outcome:
     """Run all trials of a case, with a look after every round. A decided flag stays as it is."""
     random_ = np.random.default_rng(seed)
     shape = (case.flags, len(case.strata), trials)
-    harm, safety = Wealth(HarmPlayers(), shape), Safety(case.margin, shape)
+    harm, safety = Wealth(HarmBettingStrategies(), shape), Safety(case.margin, shape)
     failed, passed = np.zeros((case.flags, trials), bool), np.zeros((case.flags, trials), bool)
     rounds = np.full((case.flags, trials), NEVER)
     harm_p, safe_p = np.ones(shape), np.ones((case.flags, trials))
@@ -179,7 +182,7 @@ def check_against_package(rounds: int = 300) -> None:
     """Raise `AssertionError` if the wealths or rejections of this file differ from those of the package."""
     random_ = np.random.default_rng(7)
     for margin in (0.03, 0.05, 0.10):
-        harm, safety = Wealth(HarmPlayers(), (2, 1)), Safety(margin, (2, 1))
+        harm, safety = Wealth(HarmBettingStrategies(), (2, 1)), Safety(margin, (2, 1))
         tests = StratumTest(margin), StratumTest(margin)
         for gains in random_.choice([-1.0, -0.25, 0.0, 0.0, 0.0, 1.0], (rounds, 2, 1)):
             harm.add(-gains)

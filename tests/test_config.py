@@ -287,4 +287,4 @@ def test_a_switch_that_is_on_by_default_is_switched_off_by_a_text(tmp_path: Path
     """However it is declared: unset, its variable would leave it on."""
     (tmp_path / "pyproject.toml").write_text(f'[tool.flag-harness.flags]\nconcise = {{ env = "CONCISE", {table} }}\n')
     (flag,) = read_config(tmp_path / "pyproject.toml").flags
-    assert (True, "false") == (flag.default, flag.variable_text(False))
+    assert (True, "false") == (flag.default, flag.environment_variable_text(False))

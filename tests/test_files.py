@@ -13,7 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.files import abandoned_part_files, read_regular_file, remove_abandoned_part_files, write_atomically
+from flag_harness.files import (
+    find_abandoned_temporary_files,
+    read_regular_file,
+    remove_abandoned_temporary_files,
+    write_atomically,
+)
 
 SIZE = 200_000
 
@@ -98,23 +103,23 @@ def parts(folder: Path) -> list[str]:
 def test_what_killed_writers_of_a_file_left_is_removed(tmp_path: Path) -> None:
     """And nothing else: not what may still be written, nor what belongs to other files."""
     kept = parts(tmp_path)
-    remove_abandoned_part_files(tmp_path / "a[1].json")
+    remove_abandoned_temporary_files(tmp_path / "a[1].json")
     assert sorted(kept) == sorted(os.listdir(tmp_path))
-    remove_abandoned_part_files(tmp_path / "no" / "file")
+    remove_abandoned_temporary_files(tmp_path / "no" / "file")
 
 
 def test_a_part_that_vanishes_while_it_is_looked_at_harms_nobody(tmp_path: Path) -> None:
     """Its writer was not dead. A link to nowhere vanishes for certain."""
     (tmp_path / OLD).symlink_to("nowhere")
-    remove_abandoned_part_files(tmp_path / "a[1].json")
-    assert [] == [*abandoned_part_files(tmp_path, time.time())]
+    remove_abandoned_temporary_files(tmp_path / "a[1].json")
+    assert [] == [*find_abandoned_temporary_files(tmp_path, time.time())]
 
 
 def test_what_cannot_be_removed_stays(tmp_path: Path) -> None:
     """Here because it is a folder."""
     (tmp_path / OLD).mkdir()
     os.utime(tmp_path / OLD, (0, 0))
-    remove_abandoned_part_files(tmp_path / "a[1].json")
+    remove_abandoned_temporary_files(tmp_path / "a[1].json")
     assert [OLD] == os.listdir(tmp_path)
 
 

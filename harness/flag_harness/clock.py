@@ -75,7 +75,7 @@ class VirtualClock:
         with self._lock:
             heapq.heappush(self._sleepers, sleeper)
         try:
-            await (asyncio.sleep(0) if _is_asyncio() else _trio().lowlevel.checkpoint())
+            await (asyncio.sleep(0) if _is_running_in_asyncio() else _import_trio().lowlevel.checkpoint())
             while self._sleepers[0] != sleeper or await self._fire_timer_before(sleeper[0]):
                 if self._sleepers[0] != sleeper:
                     await self._wait_for_turn(sleeper)
@@ -128,7 +128,7 @@ class VirtualClock:
 
         The first sleeper, which may be this one, is woken at once.
         """
-        wait, wake = _make_wakeup()
+        wait, wake = _make_wakeup_event()
         with self._lock:
             self._wakers[sleeper] = wake
         self._wake_first()
@@ -158,7 +158,7 @@ _MAX_ROUNDS = 100
 """After a timer has fired, its callbacks may run for this many rounds of the loop before the clock moves on."""
 
 
-class _ShiftedTime:
+class _ShiftedLoopTime:
     """A replacement for `loop.time`: the real time plus the seconds by which a virtual clock was moved."""
 
     __slots__ = ("_loop_time", "seconds")
@@ -172,12 +172,12 @@ class _ShiftedTime:
 
 def _advance_loop(loop: Any, seconds: float) -> None:
     """Advance the time of a loop. Timers that are due by then fire in its next round."""
-    if not isinstance(loop.time, _ShiftedTime):
-        loop.time = _ShiftedTime(loop.time)
+    if not isinstance(loop.time, _ShiftedLoopTime):
+        loop.time = _ShiftedLoopTime(loop.time)
     loop.time.seconds += seconds
 
 
-def _is_asyncio() -> bool:
+def _is_running_in_asyncio() -> bool:
     """Return whether the current task runs on asyncio, not on trio."""
     try:
         asyncio.get_running_loop()
@@ -186,18 +186,18 @@ def _is_asyncio() -> bool:
     return True
 
 
-def _make_wakeup() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
+def _make_wakeup_event() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
     """Return two functions for a task that waits: one makes the awaitable, the other wakes the task.
 
     The second function may be called from any thread.
     """
-    if not _is_asyncio():
-        event, token = _trio().Event(), _trio().lowlevel.current_trio_token()
+    if not _is_running_in_asyncio():
+        event, token = _import_trio().Event(), _import_trio().lowlevel.current_trio_token()
         return event.wait, partial(token.run_sync_soon, event.set)
     loop = asyncio.get_running_loop()
     turn = asyncio.Event()
     return turn.wait, partial(loop.call_soon_threadsafe, turn.set)
 
 
-def _trio() -> Any:
+def _import_trio() -> Any:
     return importlib.import_module("trio")

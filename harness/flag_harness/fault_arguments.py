@@ -49,7 +49,7 @@ EFFECTS = (
 """The arguments that only some faults take."""
 
 
-def argument_lines() -> Iterator[str]:
+def fault_argument_help_lines() -> Iterator[str]:
     """Yield one line of `--help` for each argument."""
     yield "Arguments of every fault:"
     yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in CONDITIONS)

@@ -70,7 +70,7 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     return data
 
 
-def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
+def find_abandoned_temporary_files(folder: Path, now: float) -> Iterator[Path]:
     """Yield the temporary files of `write_atomically` that killed processes left below a folder, sorted.
 
     A file that changed less than a minute before `now` (seconds since 1970) may still be in use, and is skipped.
@@ -80,7 +80,7 @@ def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
             yield path
 
 
-def remove_abandoned_part_files(path: Path, *, of_any_age: bool = False) -> None:
+def remove_abandoned_temporary_files(path: Path, *, of_any_age: bool = False) -> None:
     """Remove temporary files that killed processes left while they wrote `path`. Ignore errors.
 
     With `of_any_age`, recent files are removed too; the caller must know that nobody is writing the file.

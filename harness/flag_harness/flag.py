@@ -143,7 +143,7 @@ class Flag:
         """Whether the flag's only values are True and False."""
         return all(isinstance(value, bool) for value in self.values)
 
-    def variable_text(self, value: object) -> str | None:
+    def environment_variable_text(self, value: object) -> str | None:
         """Return the text of the environment variable if the flag has this value; None if it is then unset."""
         if isinstance(value, bool):
             text = self.on if value else self.off
@@ -170,7 +170,7 @@ class Flag:
             return self.default
         if self.is_boolean:
             return text == self.on if text in (self.on, self.off) else text.lower() in TRUE_VALUES
-        texts = [self.variable_text(value) for value in self.values]
+        texts = [self.environment_variable_text(value) for value in self.values]
         if text in texts:
             return self.values[texts.index(text)]
         known = [one for one in texts if one]
@@ -276,7 +276,7 @@ def _check_values(flag: Flag) -> None:
                 f"call {label!r}; name them: values = {{ one = {_toml_text(labels[label.casefold()])}, "
                 f"two = {_toml_text(value)} }}"
             )
-        if (text := flag.variable_text(value)) in texts and flag.env:
+        if (text := flag.environment_variable_text(value)) in texts and flag.env:
             raise FlagError(
                 f"flag {flag.name!r} has the values {texts[text]!r} and {value!r}, and {flag.env} would be {text!r} "
                 "for both; drop one of them"

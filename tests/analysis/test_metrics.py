@@ -9,9 +9,9 @@ import pytest
 from flag_harness.analysis.metrics import (
     is_successful,
     measure_traffic,
-    reported_usage,
-    requested_model,
+    model_of_request,
     seconds_to_first_token,
+    usage_of_answer,
 )
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
@@ -108,11 +108,11 @@ def test_the_first_token_is_found_wherever_chunks_are_cut(cut: int) -> None:
 )
 def test_the_model_is_that_of_the_request(body: Any, model: str) -> None:
     """Empty where it names none."""
-    assert model == requested_model(_request(body))
+    assert model == model_of_request(_request(body))
 
 
 def test_a_stream_that_goes_on_states_its_usage_so_far() -> None:
     """It is not whole."""
     answer = parse_response((Head(0.1, 200, STREAM), Chunk(0.2, START), Cut(0.3, "reset")))
     assert not is_successful(answer)
-    assert Usage(input_tokens=100, output_tokens=1) == reported_usage(answer)
+    assert Usage(input_tokens=100, output_tokens=1) == usage_of_answer(answer)

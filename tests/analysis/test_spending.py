@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.spending import Budget, actual_cost, expected_cost, highest_cost, input_cost
+from flag_harness.analysis.spending import Budget, actual_cost, expected_cost, highest_possible_cost, input_cost
 from flag_harness.cassette import Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -103,5 +103,5 @@ def test_the_input_of_a_request_is_priced_by_its_size(method: str, path: str, do
 
 def test_counting_tokens_costs_nothing_even_at_most() -> None:
     """Its `max_tokens` would never be answered."""
-    assert 0.0 == highest_cost(_asked((), "/v1/messages/count_tokens", max_tokens=1000).request)
-    assert 0.005024 == pytest.approx(highest_cost(_asked((), max_tokens=1000).request), abs=1e-6)
+    assert 0.0 == highest_possible_cost(_asked((), "/v1/messages/count_tokens", max_tokens=1000).request)
+    assert 0.005024 == pytest.approx(highest_possible_cost(_asked((), max_tokens=1000).request), abs=1e-6)

@@ -23,7 +23,7 @@ from flag_harness.cassette.file.blobs import (
     has_blob,
     insert_blobs,
 )
-from flag_harness.cassette.file.format import decode_file, encode_files
+from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_with_files
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -170,9 +170,9 @@ def test_a_reference_that_is_no_hash_is_refused(tmp_path: Path, name: Any) -> No
 
 def test_bytes_alone_cannot_give_what_stands_in_another_file() -> None:
     """Who decodes a file's bytes must say from where blobs are read."""
-    encoded = encode_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
+    encoded = encode_cassette_with_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
     with pytest.raises(ValueError, match="interaction 0: its blob blobs/") as raised:
-        decode_file(encoded.data)
+        decode_envelope_and_interactions(encoded.data)
     (name,) = encoded.files
     assert (f"interaction 0: its blob blobs/{name} is another file; read the cassette from its own path") == str(
         raised.value

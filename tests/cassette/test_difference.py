@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, differences, format_steps
-from flag_harness.cassette.match.excerpts import changed_words, excerpts
+from flag_harness.cassette.match.excerpts import excerpts, find_changed_words
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
@@ -145,17 +145,17 @@ def test_what_counts_as_equal_does_not_differ() -> None:
 )
 def test_words_are_counted(recorded: str, sent: str, shown: str) -> None:
     """Those that only one of the texts has, on the side that has more."""
-    assert shown == str(changed_words(recorded, sent))
+    assert shown == str(find_changed_words(recorded, sent))
 
 
 def test_of_very_long_texts_only_what_differs_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the words at both ends that they share; if that is long too, the number of words is a lower bound."""
     monkeypatch.setattr("flag_harness.cassette.match.excerpts._MAX_COMPARED_TEXT", 20)
     same = "the same words "
-    assert changed_words(f"{same}a beta{same}", f"{same}a betting{same}") == (("betathe",), ("bettingthe",), False)
-    assert "white space" == str(changed_words(same * 2, same + " " + same))
-    assert "more than 9 words" == str(changed_words("a " * 50, "five six seven eight" + " b" * 50))
-    assert "more than 1 words" == str(changed_words("a" * 50, "b" * 50))
+    assert find_changed_words(f"{same}a beta{same}", f"{same}a betting{same}") == (("betathe",), ("bettingthe",), False)
+    assert "white space" == str(find_changed_words(same * 2, same + " " + same))
+    assert "more than 9 words" == str(find_changed_words("a " * 50, "five six seven eight" + " b" * 50))
+    assert "more than 1 words" == str(find_changed_words("a" * 50, "b" * 50))
 
 
 def test_excerpts_of_long_texts_begin_where_these_differ() -> None:

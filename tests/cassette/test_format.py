@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.file.format import decode_file, encode_file
+from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_in_one_file
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -131,7 +131,9 @@ FILE = """{
 @given(ENVELOPES, INTERACTIONS)
 def test_what_is_written_reads_back_as_it_was(envelope: Envelope, interactions: list[Interaction]) -> None:
     """Any bytes in any chunking, offsets, headers, and how each answer ended."""
-    assert (envelope, interactions) == decode_file(encode_file(envelope, interactions))
+    assert (envelope, interactions) == decode_envelope_and_interactions(
+        encode_cassette_in_one_file(envelope, interactions)
+    )
 
 
 @given(ENVELOPES, INTERACTIONS)
@@ -139,7 +141,7 @@ def test_the_file_is_json_in_utf_8_with_its_envelope_sorted(
     envelope: Envelope, interactions: list[Interaction]
 ) -> None:
     """By another library's reader; no chunk of text shares its line."""
-    document = json.loads(encode_file(envelope, interactions))
+    document = json.loads(encode_cassette_in_one_file(envelope, interactions))
     assert ["envelope", "interactions"] == list(document)
     assert sorted(document["envelope"]) == list(document["envelope"])
 
@@ -147,7 +149,7 @@ def test_the_file_is_json_in_utf_8_with_its_envelope_sorted(
 def test_the_file_looks_like_this() -> None:
     """Readable JSON bodies, one chunk a line, bytes that are no text as base64."""
     interactions = [Interaction(REQUEST, STREAM), Interaction(Request("GET", "/v1/models", (), b""), ANSWER)]
-    assert FILE == encode_file(ENVELOPE, interactions).decode()
+    assert FILE == encode_cassette_in_one_file(ENVELOPE, interactions).decode()
 
 
 def test_one_changed_word_is_one_changed_line() -> None:
@@ -159,7 +161,10 @@ def test_one_changed_word_is_one_changed_line() -> None:
         (Interaction(REQUEST, (*ANSWER[:2], Chunk(0.625, b'"words"}'), ANSWER[3])), 2),
     ]
     for (interaction, expected), original in zip(changed, [STREAM, STREAM, ANSWER, ANSWER], strict=True):
-        old, new = (encode_file(ENVELOPE, [one]).splitlines() for one in (Interaction(REQUEST, original), interaction))
+        old, new = (
+            encode_cassette_in_one_file(ENVELOPE, [one]).splitlines()
+            for one in (Interaction(REQUEST, original), interaction)
+        )
         assert expected == sum(one != other for one, other in zip(old, new, strict=True))
 
 
@@ -206,12 +211,12 @@ def _edited(**response: object) -> bytes:
 def test_a_file_that_was_spoilt_says_where_and_why(data: bytes, message: str) -> None:
     """Not JSON, not a cassette, of another version, or edited by hand without care."""
     with pytest.raises(ValueError, match=r".") as caught:
-        decode_file(data)
+        decode_envelope_and_interactions(data)
     assert message == str(caught.value)
 
 
 def test_a_json_body_may_be_edited_by_hand() -> None:
     """Where its length stays the same, or the lengths are mended."""
     data = FILE.replace('"word"', '"longer"').replace("[0.625, 7]", "[0.625, 9]").encode()
-    _, interactions = decode_file(data)
+    _, interactions = decode_envelope_and_interactions(data)
     assert (Chunk(0.5, b'{"text":'), Chunk(0.625, b'"longer"}')) == interactions[1].response[1:3]

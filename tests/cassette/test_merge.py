@@ -18,7 +18,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_parent_folder
-from flag_harness.cassette.merge import can_add, has_recording_of, indices_recorded_by, merge_recordings
+from flag_harness.cassette.merge import can_add_answers_of, has_recording_of, indices_recorded_by, merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
 from flag_harness.wire.timeline import Chunk, End, Head, Request, body
@@ -115,7 +115,7 @@ def test_nothing_is_added_to_what_another_upstream_answered() -> None:
     imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
     assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_own=True).envelope.upstream
     empty = replace(simulated, interactions=())
-    assert [can_add(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
+    assert [can_add_answers_of(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
     assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_own=True).envelope.upstream
 
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.format import decode_file, encode_files
+from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_with_files
 from flag_harness.cassette.file.parts import MIN_PART_BYTES
-from flag_harness.cassette.orphans import unused_blobs
+from flag_harness.cassette.orphans import find_unused_blobs
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -85,10 +85,10 @@ def test_rewriting_a_cassette_leaves_the_others_as_they_were(tmp_path: Path) -> 
     before = _parts_as_bytes(tmp_path)
     _save(tmp_path, _cassette(other, upstream="simulator"), "a")
     assert before.items() <= _parts_as_bytes(tmp_path).items()
-    assert [] == unused_blobs(tmp_path / "recordings")
+    assert [] == find_unused_blobs(tmp_path / "recordings")
     assert (one, image) == Cassette.load(paths[1]).interactions
     _save(tmp_path, _cassette(other, upstream="simulator"), "b")
-    unused = unused_blobs(tmp_path / "recordings")
+    unused = find_unused_blobs(tmp_path / "recordings")
     assert 5 == len(unused)
     for file in unused:
         file.unlink()
@@ -147,8 +147,8 @@ def test_whatever_a_body_holds_is_what_it_was(body: Any, upstream: Any) -> None:
     plain = replace(_interaction({}), request=Request("POST", "/v1/messages", (), b"no JSON"))
     cassette = _cassette(_interaction(body), _interaction({"tools": TOOLS}), plain, upstream=upstream)
     for in_parts in (False, True):
-        encoded = encode_files(cassette.envelope, cassette.interactions, "blobs", in_parts=in_parts)
-        envelope, interactions = decode_file(encoded.data, partial(_read_blob, encoded.files))
+        encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, "blobs", in_parts=in_parts)
+        envelope, interactions = decode_envelope_and_interactions(encoded.data, partial(_read_blob, encoded.files))
         assert (cassette.envelope, list(cassette.interactions)) == (envelope, interactions)
 
 

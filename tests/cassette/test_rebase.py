@@ -13,9 +13,9 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Normalisers, 
 from flag_harness.cassette.rebase import (
     RequestChange,
     RequestRewrite,
-    miss_changes,
+    indices_of_rewritten_requests,
     rebase_cassette,
-    rewritten_indices,
+    request_changes_of_miss,
 )
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -51,8 +51,10 @@ def _missed(upstream: Replay, request: Request) -> RequestRewrite:
         upstream(request)
     miss = upstream.reports[-1]
     assert miss.nearest is not None
-    rows = [one.to_row() for one in miss_changes(miss, upstream.cassette.interactions[miss.nearest])]
-    return RequestRewrite(miss.nearest, tuple(RequestChange.from_row(json.loads(json.dumps(row))) for row in rows))
+    rows = [one.to_json_object() for one in request_changes_of_miss(miss, upstream.cassette.interactions[miss.nearest])]
+    return RequestRewrite(
+        miss.nearest, tuple(RequestChange.from_json_object(json.loads(json.dumps(row))) for row in rows)
+    )
 
 
 def _with(body: Any, steps: list[Any], value: Any) -> Any:
@@ -72,7 +74,7 @@ def test_a_rebased_cassette_answers_what_was_missed(recorded: Any, sent: Any) ->
     new = rebase_cassette(cassette, [_missed(replay(cassette), _request(sent))])
     assert _answer(0) == replay(new)(_request(sent))
     assert new.envelope.rebased
-    assert (0,) == rewritten_indices(cassette, new)
+    assert (0,) == indices_of_rewritten_requests(cassette, new)
 
 
 def test_the_order_of_keys_stays_as_it_was_recorded() -> None:
@@ -97,7 +99,7 @@ def test_later_turns_that_say_the_same_are_rewritten_too() -> None:
     sent = _with(BODY, ["system", 0, "text"], "A helpful assistant.")
     sent["messages"] = [{"role": "user", "content": "context"}, *sent["messages"]]
     new = rebase_cassette(cassette, [_missed(upstream, _request(sent))], played=(0,))
-    assert (1, 2) == rewritten_indices(cassette, new)
+    assert (1, 2) == indices_of_rewritten_requests(cassette, new)
     assert _answer(2) == replay(new)(_request({**sent, "messages": [*sent["messages"], *second["messages"][1:]]}))
     assert _answer(0) == replay(new)(_request(played))
 

@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.analysis.conversation import conversation_steps
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.format import encode_file
+from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
@@ -37,7 +37,7 @@ def show(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     def shown(*interactions: Interaction, options: tuple[str, ...] = (), head: bool = False, **known: Any) -> list[str]:
         path = tmp_path / "a.json"
         envelope = Envelope(**{"upstream": "live", "recorded_at": "2026-11-01T10:00:00Z", **known})
-        path.write_bytes(encode_file(envelope, interactions))
+        path.write_bytes(encode_cassette_in_one_file(envelope, interactions))
         assert 0 == main(["cassette", "show", str(path), *options])
         lines = capsys.readouterr().out.splitlines()
         return lines[:2] if head else lines[2:]
@@ -260,7 +260,9 @@ def test_a_large_cassette_is_shown_in_little_memory(tmp_path: Path, capsys: pyte
     """The file and its bodies are held at once, and a few decoded bodies, but never all of them."""
     bodies = [{"messages": [{"role": "user", "content": f"{number} " + "word " * 100_000}]} for number in range(8)]
     path = tmp_path / "a.json"
-    size = path.write_bytes(encode_file(Envelope("live", ""), [_asked(body, _plain({})) for body in bodies]))
+    size = path.write_bytes(
+        encode_cassette_in_one_file(Envelope("live", ""), [_asked(body, _plain({})) for body in bodies])
+    )
     tracemalloc.start()
     try:
         assert 0 == main(["cassette", "show", str(path)])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Envelope, Interaction
-from flag_harness.cassette.file.format import encode_file
+from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -32,7 +32,9 @@ def _write(path: str, *statuses: int, upstream: Any = "live", days: float = 0, m
     moment = (datetime.now(UTC) - timedelta(days=days, minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ") if days >= 0 else ""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(encode_file(Envelope(upstream, moment), [Interaction(request, answer) for answer in answers]))
+    file.write_bytes(
+        encode_cassette_in_one_file(Envelope(upstream, moment), [Interaction(request, answer) for answer in answers])
+    )
     return file.stat().st_size
 
 

@@ -8,13 +8,13 @@ import pytest
 from flag_harness.faults import (
     FaultError,
     beta_rejected,
-    check_combinations,
-    explain_unfired,
+    explain_faults_that_never_fired,
     overloaded,
     parameter_rejected,
     rate_limited,
     refused_keyword,
     reordered_events,
+    require_known_flags_in_combination,
     split_utf8,
     stream_error,
     unknown_block,
@@ -70,7 +70,7 @@ def test_fired_faults_are_not_blamed(upstream: Upstream, request_for: Callable[.
     """Nor are those that the combination forbids."""
     fired, forbidden = overloaded(on=1), rate_limited(combination="streaming").arm("off")
     faulty(upstream, forbidden, fired)(request_for())
-    assert [] == explain_unfired([fired, forbidden])
+    assert [] == explain_faults_that_never_fired([fired, forbidden])
 
 
 def test_a_fault_that_never_fired_says_why(
@@ -134,7 +134,7 @@ def test_a_fault_that_never_fired_says_why(
     ]
     for fault, answer, expected in cases:
         faulty(lambda request, answer=answer: answer, fault)(request_for())  # type: ignore[misc, arg-type]
-        assert [expected] == explain_unfired([fault])  # type: ignore[list-item]
+        assert [expected] == explain_faults_that_never_fired([fault])  # type: ignore[list-item]
 
 
 def test_a_reason_is_given_once(plain: Response, request_for: Callable[..., Request]) -> None:
@@ -143,7 +143,7 @@ def test_a_reason_is_given_once(plain: Response, request_for: Callable[..., Requ
     for _ in range(2):
         faulty(lambda request: plain, fault)(request_for())
     expected = "fault stream_error never fired: it saw 2 requests, 2 due; the answer is no stream"
-    assert [expected] == explain_unfired([fault])
+    assert [expected] == explain_faults_that_never_fired([fault])
 
 
 def test_a_fault_that_saw_nothing_says_so(upstream: Upstream, request_for: Callable[..., Request]) -> None:
@@ -155,7 +155,7 @@ def test_a_fault_that_saw_nothing_says_so(upstream: Upstream, request_for: Calla
         "fault overloaded:on=5 never fired: it saw 2 requests, of which none was due",
         "fault overloaded never fired: it saw no request",
         "fault refused_keyword never fired: it saw no call",
-    ] == explain_unfired([several, overloaded(), refused_keyword()])
+    ] == explain_faults_that_never_fired([several, overloaded(), refused_keyword()])
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_a_combination_of_flags_that_are_none_is_refused(combination: str, words
     """Whichever of them it is; `off` stands alone."""
     fault = overloaded(combination=combination)
     with pytest.raises(FaultError) as caught:
-        check_combinations(fault, ["streaming", "planner"])
+        require_known_flags_in_combination(fault, ["streaming", "planner"])
     assert f"{fault}: {words}" == str(caught.value)
     for known in ("off", "planner+streaming", ["off", "streaming"]):
-        check_combinations(overloaded(combination=known), ["streaming", "planner"])
+        require_known_flags_in_combination(overloaded(combination=known), ["streaming", "planner"])
 
 
 def _body(response: Response) -> bytes:

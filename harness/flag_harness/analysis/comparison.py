@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import Any
 
-from flag_harness.analysis.conversation import answer_ending
+from flag_harness.analysis.conversation import describe_answer_ending
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, differences
 from flag_harness.cassette.match.miss import request_differences
@@ -59,7 +59,7 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
             continue
         request_difference = request_differences(ours, theirs, partial(_are_same_id, same_ids))
         answers = [parse_response(decompress_response(one.response)) for one in (ours, theirs)]
-        same_ids.update(_corresponding_ids(answers[0].value, answers[1].value))
+        same_ids.update(_pairs_of_corresponding_ids(answers[0].value, answers[1].value))
         answer_difference = differences(
             *(_comparable_answer(one, answer) for one, answer in zip((ours, theirs), answers, strict=True))
         )
@@ -78,7 +78,7 @@ def _pair_interactions(
     keys, other_keys = ([(one.key, 0) for one in side] for side in (ours, theirs))
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
-        keys, other_keys = (list(_number_equal_keys(side)) for side in (keys, other_keys))
+        keys, other_keys = (list(_number_repeated_keys(side)) for side in (keys, other_keys))
     matcher = SequenceMatcher(None, keys, other_keys, autojunk=False)
     for _, start, stop, other_start, other_stop in matcher.get_opcodes():
         for shift in range(max(stop - start, other_stop - other_start)):
@@ -86,7 +86,7 @@ def _pair_interactions(
             yield index if index < stop else None, other if other < other_stop else None
 
 
-def _number_equal_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
     """Yield each key with the number of equal keys before it, so that all results are different."""
     counts: Counter[bytes] = Counter()
     for key, _ in keys:
@@ -99,10 +99,10 @@ def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
 
     A stream and a plain answer with the same content differ only in `streamed`.
     """
-    ended = answer_ending(interaction.response[-1])
+    ended = describe_answer_ending(interaction.response[-1])
     how = {"status": answer.status, "streamed": answer.streamed, "ended": ended}
     error = {"error": answer.error} if answer.streamed and answer.error is not None else {}
-    value = _without_generated_values(answer.value)
+    value = _remove_generated_values(answer.value)
     return how | error | (value if isinstance(value, dict) else {"body": value})
 
 
@@ -111,14 +111,14 @@ def _are_same_id(same_ids: Collection[tuple[str, str]], one: Any, other: Any) ->
     return isinstance(one, str) and isinstance(other, str) and (one, other) in same_ids
 
 
-def _without_generated_values(value: Any) -> Any:
+def _remove_generated_values(value: Any) -> Any:
     """Return a JSON value without the keys whose values differ in each answer, such as ids."""
     if isinstance(value, dict):
-        return {key: _without_generated_values(member) for key, member in value.items() if key not in _GENERATED_KEYS}
-    return [_without_generated_values(member) for member in value] if isinstance(value, list) else value
+        return {key: _remove_generated_values(member) for key, member in value.items() if key not in _GENERATED_KEYS}
+    return [_remove_generated_values(member) for member in value] if isinstance(value, list) else value
 
 
-def _corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
+def _pairs_of_corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
     """Yield pairs of generated values, such as ids, that two answers have at the same path."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in ours.keys() & theirs.keys():
@@ -126,13 +126,13 @@ def _corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
             if key in _GENERATED_KEYS and isinstance(one, str) and isinstance(other, str):
                 yield one, other
             else:
-                yield from _corresponding_ids(one, other)
+                yield from _pairs_of_corresponding_ids(one, other)
     elif isinstance(ours, list) and isinstance(theirs, list):
         for one, other in zip(ours, theirs, strict=False):
-            yield from _corresponding_ids(one, other)
+            yield from _pairs_of_corresponding_ids(one, other)
 
 
-def json_value(value: Any) -> Any:
+def value_for_json_output(value: Any) -> Any:
     """Return the old or new value of a difference for JSON output. A missing value becomes None."""
     return None if value is ABSENT else list(value) if isinstance(value, tuple) else value
 
@@ -141,4 +141,8 @@ def difference_to_json(difference: Difference) -> Mapping[str, Any]:
     """Return a difference as a dictionary for JSON output."""
     values = {"before": difference.recorded, "after": difference.sent}
     absent = [side for side, value in values.items() if value is ABSENT]
-    return {"path": difference.path, **{side: json_value(value) for side, value in values.items()}, "absent": absent}
+    return {
+        "path": difference.path,
+        **{side: value_for_json_output(value) for side, value in values.items()},
+        "absent": absent,
+    }

@@ -76,10 +76,10 @@ class ConjunctionSearch:
         while self._test_durations or self._add_larger_candidates():
             best = max(self._test_durations, key=lambda excluded: self._test_durations[excluded])
             if self._test_durations[best] < PROVABLE_SHARE * sum(self._test_durations.values()) and (
-                row := self._splitting_row()
+                row := self._row_that_splits_candidates()
             ):
                 return row
-            row, can_prove = self._row_for_proof(best)
+            row, can_prove = self._row_that_tests_candidate(best)
             if row is not None:
                 return row
             if can_prove:
@@ -92,7 +92,7 @@ class ConjunctionSearch:
     def _weigh_candidates(self, sizes: range) -> None:
         """Give each candidate with a number of literals in `sizes` the probability that it makes the row fail."""
         flags = len(self._encoding.flag_masks)
-        failing = self._evidence.unexplained_failures(self._named)
+        failing = self._evidence.failing_rows_without_cause(self._named)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
             others = sum(1 for row in failing if row & excluded)
             self._test_durations[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
@@ -109,7 +109,7 @@ class ConjunctionSearch:
         self._has_larger_candidates = True
         return bool(self._test_durations)
 
-    def _row_for_proof(self, excluded: int) -> tuple[int | None, bool]:
+    def _row_that_tests_candidate(self, excluded: int) -> tuple[int | None, bool]:
         """Return a row to run for the proof of a conjunction, or None; and whether the proof is complete.
 
         A proof needs failing rows in which the conjunction holds and which together have all pairs of other values;
@@ -118,11 +118,13 @@ class ConjunctionSearch:
 
         `excluded` is the bit mask of the values that the conjunction excludes.
         """
-        rows = [row for row in self._evidence.unexplained_failures(self._named) if not row & excluded]
+        rows = [row for row in self._evidence.failing_rows_without_cause(self._named) if not row & excluded]
         row, is_complete = self.row_with_new_pairs(excluded, rows)
         if row is not None or not is_complete:
             return row, False
-        for bit in self._evidence.doubtful_values(excluded, self._evidence.unexplained_failures(self._named)):
+        for bit in self._evidence.possibly_unnecessary_values(
+            excluded, self._evidence.failing_rows_without_cause(self._named)
+        ):
             row, is_enough = self._row_violating_only(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
@@ -139,15 +141,15 @@ class ConjunctionSearch:
         gaps = pairs_not_covered(self._encoding, rows, excluded)
         best, best_gain = None, 0
         for _ in range(RANDOM_ROW_COUNT if gaps else 0):
-            row = self._nearest_row(self._covering_row(gaps, excluded), excluded)
+            row = self._nearest_row(self._row_with_many_missing_pairs(gaps, excluded), excluded)
             if row is not None and self._evidence.is_untried(row):
                 gain = sum((gap & row).bit_count() for bit, gap in gaps.items() if bit & row)
                 best, best_gain = (row, gain) if gain > best_gain else (best, best_gain)
         if best is not None:
             return best, False
         is_complete = True
-        for pair in _single_pairs(gaps):
-            for row in self._random_rows_with(excluded, pair):
+        for pair in _pairs_in_gaps(gaps):
+            for row in self._random_rows(excluded, pair):
                 if self._evidence.is_untried(row):
                     return row, False
                 is_complete = False
@@ -160,7 +162,7 @@ class ConjunctionSearch:
         If there is no such row, also return whether the rows that ran are enough for a proof.
         """
         passing, failing = self._evidence.rows_violating_only(
-            excluded, bit, self._evidence.unexplained_failures(self._named)
+            excluded, bit, self._evidence.failing_rows_without_cause(self._named)
         )
         if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):
             return None, False
@@ -170,12 +172,12 @@ class ConjunctionSearch:
             row = self._nearest_row(self._vary_failing_row(self._random.random()), excluded & ~bit, bit)
             if row is not None and self._evidence.is_untried(row):
                 return row, False
-        for found in self._random_rows_with(excluded & ~bit, bit):
+        for found in self._random_rows(excluded & ~bit, bit):
             if self._evidence.is_untried(found):
                 return found, False
-        return next((row for row in passing if self._evidence.run_count(row) < 2), None), bool(passing)
+        return next((row for row in passing if self._evidence.count_runs_of_row(row) < 2), None), bool(passing)
 
-    def _random_rows_with(self, excluded: int, required: int) -> Iterator[int]:
+    def _random_rows(self, excluded: int, required: int) -> Iterator[int]:
         """Yield a few random allowed rows that have the required values and no excluded value. May repeat rows."""
         limits = self._evidence.value_limits(excluded, required)
         for _ in range(RANDOM_ROW_COUNT):
@@ -184,7 +186,7 @@ class ConjunctionSearch:
                 return
             yield row
 
-    def _covering_row(self, gaps: dict[int, int], excluded: int) -> int:
+    def _row_with_many_missing_pairs(self, gaps: dict[int, int], excluded: int) -> int:
         """Return a row without excluded values that has many pairs of values from `gaps`, the missing pairs.
 
         `gaps` maps each value to the mask of the values that it has not occurred with.
@@ -206,7 +208,7 @@ class ConjunctionSearch:
             row |= mask & self.row if self._random.random() < share or not others else self._random.choice(others)
         return row
 
-    def _splitting_row(self) -> int | None:
+    def _row_that_splits_candidates(self) -> int | None:
         """Return an untried row in which candidates with about half of the total weight hold, or None."""
         total = sum(self._test_durations.values())
         best, best_distance = None, 0.5
@@ -230,10 +232,10 @@ class ConjunctionSearch:
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
         for named in self._named:
-            self._avoid_conjunction(named, preferred, limits)
+            self._change_row_to_avoid_conjunction(named, preferred, limits)
         return self._evidence.row_within_limits(limits, tuple(preferred), self._named)
 
-    def _avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
+    def _change_row_to_avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
         """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.
 
         Only values that `limits` allows are chosen. The row stays as it is if the conjunction does not hold, or no
@@ -249,7 +251,7 @@ class ConjunctionSearch:
             preferred[index] = bit.bit_length() - 1
 
 
-def _single_pairs(gaps: dict[int, int]) -> Iterator[int]:
+def _pairs_in_gaps(gaps: dict[int, int]) -> Iterator[int]:
     """Yield each pair of values in `gaps` once, as a mask of two bits."""
     for first, others in gaps.items():
         for second in single_bits(others):

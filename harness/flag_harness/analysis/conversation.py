@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from flag_harness import models
-from flag_harness.analysis.metrics import reported_usage, seconds_to_first_token
+from flag_harness.analysis.metrics import seconds_to_first_token, usage_of_answer
 from flag_harness.cassette import Cassette, Interaction
-from flag_harness.cassette.match.matching import BETA_HEADER, betas, body_value
+from flag_harness.cassette.match.matching import BETA_HEADER, betas, decode_comparable_body
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, End
@@ -77,14 +77,14 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
         before = cassette.interactions[follows] if follows is not None else None
         earlier = previous if follows == number - 1 else _decode_request_body(before) if before else {}
         new = _message_list(body)[common:]
-        if follows is not None and new and _repeats_answer(new[0], answers[follows]):
+        if follows is not None and new and _is_repeat_of_answer(new[0], answers[follows]):
             new = new[1:]
         answers.append(parse_response(decompress_response(interaction.response)))
         first_seen.update((key, number) for _, key in prefixes)
         new_content = (
-            *_new_system_and_tools(body, earlier),
+            *_new_system_and_tool_blocks(body, earlier),
             *_blocks_with_roles(new),
-            *_body_as_text(interaction, body),
+            *_text_block_of_invalid_body(interaction, body),
         )
         parameters = _find_parameter_changes(body, earlier) | _find_beta_changes(interaction, before)
         previous = body
@@ -96,7 +96,7 @@ def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
     return None if usage is None else models.shipped_models().find(model).cost(usage)
 
 
-def answer_ending(last: object) -> str:
+def describe_answer_ending(last: object) -> str:
     """Return how an answer ended: `end`, `abandoned`, or how the connection was cut."""
     if isinstance(last, Cut):
         return last.how
@@ -115,7 +115,7 @@ def _build_step(
     parameters, and the new content blocks with their roles.
     """
     request, response = interaction.request, interaction.response
-    usage = reported_usage(answer)
+    usage = usage_of_answer(answer)
     follows, asked_model, parameters, new_content = new
     model = asked_model if isinstance(asked_model, str) else ""
     return ConversationStep(
@@ -127,7 +127,7 @@ def _build_step(
         parameters=parameters,
         new_content=new_content,
         answer=answer,
-        ending=answer_ending(response[-1]),
+        ending=describe_answer_ending(response[-1]),
         usage=usage,
         cost=cost_at_list_price(model, usage),
         first_token=seconds_to_first_token(response),
@@ -140,7 +140,7 @@ def _decode_request_body(interaction: Interaction) -> Mapping[str, Any]:
 
     The result is not cached, because bodies may be large.
     """
-    value = body_value(interaction.request.body)
+    value = decode_comparable_body(interaction.request.body)
     return value if isinstance(value, dict) else {}
 
 
@@ -188,7 +188,7 @@ def _text_hash(text: str) -> str:
     return total.hexdigest()
 
 
-def _repeats_answer(message: Any, answer: ParsedResponse) -> bool:
+def _is_repeat_of_answer(message: Any, answer: ParsedResponse) -> bool:
     """Return whether a message repeats an earlier answer with the same blocks and texts.
 
     Other keys of the blocks do not matter.
@@ -210,16 +210,16 @@ def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[s
         role = message.get("role") if isinstance(message, dict) else None
         content = message.get("content") if isinstance(message, dict) else message
         for block in content if isinstance(content, list) else [content]:
-            yield str(role or "?"), block if isinstance(block, dict) else _text_block(block)
+            yield str(role or "?"), block if isinstance(block, dict) else _to_text_block(block)
 
 
-def _text_block(value: Any) -> Mapping[str, Any]:
+def _to_text_block(value: Any) -> Mapping[str, Any]:
     """Return a text block with a string, or with the JSON text of another value."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"type": "text", "text": text}
 
 
-def _new_system_and_tools(
+def _new_system_and_tool_blocks(
     body: Mapping[str, Any], before: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the blocks of `system` and `tools` that changed since the request `before`, each with that name."""
@@ -235,7 +235,9 @@ def _find_parameter_changes(body: Mapping[str, Any], before: Mapping[str, Any]) 
     return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 
 
-def _body_as_text(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _text_block_of_invalid_body(
+    interaction: Interaction, body: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the body as a text block if it is not a JSON object."""
     if not body and interaction.request.body:
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}

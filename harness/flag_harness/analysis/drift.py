@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.conversation import answer_ending
+from flag_harness.analysis.conversation import describe_answer_ending
 from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
@@ -72,7 +72,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
         return f"a temporary error ({_describe_status(answer)}) was recorded, which cannot be requested again"
     if REDACTED.encode() in request.body:
         return "a filter removed part of the recorded request, so what was sent is not known"
-    if reason := _missing_information(interaction, answer, recording.fidelity):
+    if reason := _missing_information_text(interaction, answer, recording.fidelity):
         return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
     if maker != upstream and (signed := next(_types_of_signed_blocks(interaction.value), None)):
@@ -81,7 +81,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
     return ""
 
 
-def _missing_information(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
+def _missing_information_text(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
     """Return what is missing in an imported interaction that a comparison needs, or an empty string.
 
     `fidelity` lists what the import could not restore.
@@ -99,11 +99,11 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
     """Compare a recorded answer with a new one. The result lists the drift, or says why none can be found."""
     before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
-        return DriftResult(inconclusive=f"there was no answer ({answer_ending(now[-1])})", is_final=True)
+        return DriftResult(inconclusive=f"there was no answer ({describe_answer_ending(now[-1])})", is_final=True)
     if _is_temporary_error(after):
         return DriftResult(inconclusive=f"it was answered with {_describe_status(after)}", is_final=True)
     if after.status == before.status and not after.complete:
-        return DriftResult(inconclusive=f"the answer was incomplete ({answer_ending(now[-1])})")
+        return DriftResult(inconclusive=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
     if _error_type(after) == NO_TURN and _error_type(before) != NO_TURN:
         return DriftResult(inconclusive="the simulator's scenario has no turn for it")
     return DriftResult(tuple(_all_drifts(before, after)))

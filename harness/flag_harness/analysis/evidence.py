@@ -58,11 +58,11 @@ class RowEvidence:
         """The rows that both passed and failed."""
         return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
-    def unexplained_failures(self, named: Sequence[int]) -> list[int]:
+    def failing_rows_without_cause(self, named: Sequence[int]) -> list[int]:
         """Return the failing rows in which none of the named conjunctions holds."""
         return [row for row in self.failing_rows if all(row & excluded for excluded in named)]
 
-    def run_count(self, bits: int) -> int:
+    def count_runs_of_row(self, bits: int) -> int:
         """Return how many times a row has run."""
         return self._run_counts.get(bits, 0)
 
@@ -70,7 +70,7 @@ class RowEvidence:
         """Return whether a row has never run and is not blocked."""
         return bits not in self._outcomes and bits not in self.blocked
 
-    def doubtful_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
+    def possibly_unnecessary_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
         """Yield the values that a conjunction excludes without proof that it must, each as a bit.
 
         The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
@@ -80,7 +80,7 @@ class RowEvidence:
             passing, failing = self.rows_violating_only(excluded, bit, unexplained)
             needed = MIN_SUPPORTING_ROWS + len(failing) // 2
             is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
-            if not is_proven and self._can_occur(excluded & ~bit, bit):
+            if not is_proven and self._can_hold_in_allowed_row(excluded & ~bit, bit):
                 yield bit
 
     def drop_implied_literals(self, excluded: int) -> int:
@@ -90,11 +90,15 @@ class RowEvidence:
         """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
-            if self.space.clauses and shorter != excluded and not self._can_occur(shorter, excluded & mask):
+            if (
+                self.space.clauses
+                and shorter != excluded
+                and not self._can_hold_in_allowed_row(shorter, excluded & mask)
+            ):
                 excluded = shorter
         return excluded
 
-    def _can_occur(self, excluded: int, required: int) -> bool:
+    def _can_hold_in_allowed_row(self, excluded: int, required: int) -> bool:
         """Return whether an allowed row has the required values and no excluded value."""
         return self.row_within_limits(self.value_limits(excluded, required), self.space.default_row) is not None
 
@@ -112,7 +116,7 @@ class RowEvidence:
 
         It should if `contradictions` (failing rows) speak against it, if any row is flaky, or if `repeat` is set.
         """
-        return self.run_count(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
+        return self.count_runs_of_row(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
 
     @property
     def has_flaky_rows(self) -> bool:
@@ -162,11 +166,11 @@ class RowEvidence:
         for size in range(1, min(3, len(self.space.flags)) + 1):
             for fixed in uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
-                if not any(self._satisfies(bits, excluded) for excluded in named):
+                if not any(self._is_conjunction_implied_by(bits, excluded) for excluded in named):
                     return size - 1
         return min(3, len(self.space.flags))
 
-    def _satisfies(self, bits: int, excluded: int) -> bool:
+    def _is_conjunction_implied_by(self, bits: int, excluded: int) -> bool:
         """Return whether a conjunction holds in every row that has these values."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 

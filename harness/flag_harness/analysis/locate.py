@@ -132,7 +132,7 @@ class Locator:
         if self._reason and self._search is not None:
             suspects = [*self._search.likeliest_candidates(MOST_SUSPECTS), *suspects]
         named = self._named
-        if len(named) > 1 and self._reason and self._evidence.unexplained_failures(named):
+        if len(named) > 1 and self._reason and self._evidence.failing_rows_without_cause(named):
             named, suspects = [], [*named, *suspects]
         return Location(
             tuple(self._encoding.conjunction(excluded) for excluded in named),
@@ -147,13 +147,13 @@ class Locator:
         """Return the next row to run, or None if no run is needed. If the search gives up, store the reason."""
         if not self._evidence.failing_rows:
             return self._row_for_triples()
-        while unexplained := self._evidence.unexplained_failures(self._named):
+        while unexplained := self._evidence.failing_rows_without_cause(self._named):
             left = [row for row in unexplained if row not in self._given_up]
             if not left:
                 self._reason = "no conjunction of up to four literals could be proven for the other failing rows"
                 return None
             row = left[0]
-            if self._named and self._evidence.run_count(row) < 2:
+            if self._named and self._evidence.count_runs_of_row(row) < 2:
                 return row
             if len(self._named) == 2:
                 self._reason = "more than two conjunctions make it fail"
@@ -172,7 +172,7 @@ class Locator:
             return step
         if self._search.proven is not None:
             self._named.append(self._search.proven)
-        elif self._evidence.run_count(row) < 2:
+        elif self._evidence.count_runs_of_row(row) < 2:
             return row
         else:
             self._given_up[row] = self._search.likeliest_candidates(MOST_SUSPECTS)

@@ -73,7 +73,7 @@ class FailingTest:
         return [(matrix_row(run, self.flags), run["passed"]) for run in self.runs]
 
     @property
-    def is_full(self) -> bool:
+    def has_run_every_combination(self) -> bool:
         """Return whether every allowed combination was run."""
         return self.space.has_at_most_rows(len({row for row, _ in self.outcomes}))
 
@@ -81,11 +81,11 @@ class FailingTest:
     def smallest_failure(self) -> MatrixRun:
         """The failing run with the fewest flags that are not at their default."""
         failing = [run for run in self.runs if not run["passed"]]
-        return min(failing, key=lambda run: (self.count_changes(run), run["nodeid"]))
+        return min(failing, key=lambda run: (self.count_changed_flags(run), run["nodeid"]))
 
-    def count_changes(self, run: MatrixRun) -> int:
+    def count_changed_flags(self, run: MatrixRun) -> int:
         """Return how many flags are not at their default in a run."""
-        return count_changes(matrix_row(run, self.flags), self.space)
+        return count_changed_flags(matrix_row(run, self.flags), self.space)
 
 
 def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
@@ -162,6 +162,6 @@ def outcomes_by_test(tests: Mapping[str, FailingTest], flags: "Sequence[Flag]") 
     return {name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
 
 
-def count_changes(row: "Row", space: FlagSpace) -> int:
+def count_changed_flags(row: "Row", space: FlagSpace) -> int:
     """Return how many flags are not at their default."""
     return sum(map(ne, row, space.default_row))

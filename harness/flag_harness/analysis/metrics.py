@@ -80,8 +80,8 @@ def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
 
 def measure_request(request: Request, response: Response) -> RequestMetrics:
     """Return the metrics of one request and its answer."""
-    model, answer = requested_model(request), parse_response(decompress_response(response))
-    usage, reason = reported_usage(answer), answer.message.get("stop_reason")
+    model, answer = model_of_request(request), parse_response(decompress_response(response))
+    usage, reason = usage_of_answer(answer), answer.message.get("stop_reason")
     times = [piece.at for piece in response]
     gap, gap_start = _longest_gap(times) if answer.streamed else (0.0, 0)
     return RequestMetrics(
@@ -162,13 +162,13 @@ def seconds_to_first_token(response: Response) -> float | None:
     return None
 
 
-def requested_model(request: Request) -> str:
+def model_of_request(request: Request) -> str:
     """Return the model that a request names, or an empty string."""
     model = decode_json_object(request.body).get("model")
     return model if isinstance(model, str) else ""
 
 
-def reported_usage(answer: ParsedResponse) -> Usage | None:
+def usage_of_answer(answer: ParsedResponse) -> Usage | None:
     """Return the usage that an answer has reported so far, or None if there is none or it is invalid."""
     if answer.usage is None:
         return None

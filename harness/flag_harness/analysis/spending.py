@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from flag_harness.analysis.conversation import cost_at_list_price
-from flag_harness.analysis.metrics import is_successful, reported_usage, requested_model
+from flag_harness.analysis.metrics import is_successful, model_of_request, usage_of_answer
 from flag_harness.cassette import Interaction
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.json import decode_json_object
@@ -25,11 +25,11 @@ def expected_cost(interaction: Interaction) -> float | None:
     if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
     answer = parse_response(decompress_response(interaction.response))
-    usage = reported_usage(answer) if answer.status == 200 else None
+    usage = usage_of_answer(answer) if answer.status == 200 else None
     if usage is None or not is_successful(answer):
         known = usage or Usage(input_tokens=len(interaction.request.body) // BYTES_PER_TOKEN)
         usage = replace(known, output_tokens=max(known.output_tokens, _max_tokens(interaction)))
-    return cost_at_list_price(requested_model(interaction.request), usage)
+    return cost_at_list_price(model_of_request(interaction.request), usage)
 
 
 def input_cost(request: Request) -> float | None:
@@ -42,16 +42,16 @@ def input_cost(request: Request) -> float | None:
         return None
     if not path.endswith("/v1/messages"):
         return 0.0
-    return cost_at_list_price(requested_model(request), Usage(input_tokens=len(request.body) // BYTES_PER_TOKEN))
+    return cost_at_list_price(model_of_request(request), Usage(input_tokens=len(request.body) // BYTES_PER_TOKEN))
 
 
-def highest_cost(request: Request) -> float | None:
+def highest_possible_cost(request: Request) -> float | None:
     """Return the cost in US dollars of a request if its answer has `max_tokens`, or None if its price is unknown."""
     if not request.path.partition("?")[0].endswith("/v1/messages"):
         return input_cost(request)
     most = decode_json_object(request.body).get("max_tokens")
     usage = Usage(len(request.body) // BYTES_PER_TOKEN, most if isinstance(most, int) else 0)
-    return cost_at_list_price(requested_model(request), usage)
+    return cost_at_list_price(model_of_request(request), usage)
 
 
 def actual_cost(request: Request, response: Response) -> float | None:
@@ -62,7 +62,7 @@ def actual_cost(request: Request, response: Response) -> float | None:
     answer = parse_response(decompress_response(response))
     if answer.status not in (200, None):
         return 0.0
-    return cost_at_list_price(requested_model(request), reported_usage(answer))
+    return cost_at_list_price(model_of_request(request), usage_of_answer(answer))
 
 
 def _max_tokens(interaction: Interaction) -> int:

@@ -6,7 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
-from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, decode_large_cassette, encode_files
+from flag_harness.cassette.file.format import (
+    DecodedCassette,
+    decode_cassette,
+    decode_large_cassette,
+    encode_cassette_with_files,
+)
 from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_api_keys
@@ -80,7 +85,7 @@ class Cassette:
 
     def _write(self, path: Path, folder: Path) -> None:
         names = relative_folder(folder, path.parent)
-        encoded = encode_files(self.envelope, self.interactions, names, in_parts=self.has_parts)
+        encoded = encode_cassette_with_files(self.envelope, self.interactions, names, in_parts=self.has_parts)
         if len(encoded.data) > MAX_CASSETTE_BYTES:
             raise CassetteError(
                 f"{path} was not written: it would have {len(encoded.data):,} bytes, and at most "

@@ -4,7 +4,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from flag_harness.cassette.match.matching import MatchPart, body_value, hash_content, match_content, selected_content
+from flag_harness.cassette.match.matching import (
+    MatchPart,
+    content_of_selected_parts,
+    content_to_match,
+    decode_comparable_body,
+    hash_content,
+)
 from flag_harness.cassette.match.multipart import normalise_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.wire.origin import UpstreamName
@@ -51,7 +57,7 @@ class Interaction:
     @cached_property
     def value(self) -> Any:
         """The decoded JSON body of the request, or its bytes if it is not JSON."""
-        return body_value(self.request.body)
+        return decode_comparable_body(self.request.body)
 
     @cached_property
     def key(self) -> bytes:
@@ -61,11 +67,11 @@ class Interaction:
     def content_for(self, match_on: tuple[MatchPart, ...]) -> bytes:
         """Return the bytes by which this request is compared: the parts in `match_on`, or all if it is empty."""
         if match_on:
-            return selected_content(self.request, self.value, match_on)
-        value = body_value(self.request.body)  # not cached: an index needs each body only once
+            return content_of_selected_parts(self.request, self.value, match_on)
+        value = decode_comparable_body(self.request.body)  # not cached: an index needs each body only once
         if isinstance(value, bytes):
             value = normalise_boundary(self.request).body
-        return match_content(self.request.method, self.request.path, self.request.headers, value)
+        return content_to_match(self.request.method, self.request.path, self.request.headers, value)
 
 
 def storable_request(request: Request) -> Request:
@@ -83,10 +89,10 @@ def is_same_recording(old: Interaction, new: Interaction) -> bool:
 def _response_content(response: Response) -> tuple[Any, ...]:
     """Return the head, body and end of a response, without times."""
     first, last = response[0], response[-1]
-    return _without_times(first), body(response), _without_times(last)
+    return _remove_times(first), body(response), _remove_times(last)
 
 
-def _without_times(piece: Piece) -> Piece:
+def _remove_times(piece: Piece) -> Piece:
     """Return a piece of a response without its time and without headers that hold times."""
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if not pair[0].endswith(_TIME_HEADER_ENDINGS))

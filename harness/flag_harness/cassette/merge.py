@@ -13,7 +13,7 @@ from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.errors import CassetteError
 
 
-def owner(cassette: Cassette, interaction: Interaction) -> str:
+def recording_test_of(cassette: Cassette, interaction: Interaction) -> str:
     """Return the name of the test that recorded the interaction, or an empty string if it is unknown."""
     return interaction.case or cassette.envelope.case
 
@@ -23,7 +23,7 @@ def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
 
     If a single test recorded the whole cassette, return all indices, because other tests may play it too.
     """
-    owners = [owner(cassette, one) for one in cassette.interactions]
+    owners = [recording_test_of(cassette, one) for one in cassette.interactions]
     if len(set(owners)) < 2:
         return tuple(range(len(owners)))
     return tuple(index for index, name in enumerate(owners) if name == case)
@@ -31,10 +31,10 @@ def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
 
 def has_recording_of(cassette: Cassette, case: str) -> bool:
     """Return whether the cassette has an interaction recorded by the test `case` or by an unknown test."""
-    return any(owner(cassette, one) in ("", case) for one in cassette.interactions)
+    return any(recording_test_of(cassette, one) in ("", case) for one in cassette.interactions)
 
 
-def can_add(old: Cassette, upstream: str) -> bool:
+def can_add_answers_of(old: Cassette, upstream: str) -> bool:
     """Return whether answers of an upstream can be added to `old`, whose envelope names only one upstream.
 
     Any answers can be added to an imported cassette; its upstream stays "imported".
@@ -63,9 +63,9 @@ def merge_recordings(
     if old is None or not old.interactions:
         return new
     case = new.envelope.case
-    named = [replace(one, case=owner(old, one) or case) for one in old.interactions]
+    named = [replace(one, case=recording_test_of(old, one) or case) for one in old.interactions]
     same_upstream = old.envelope.upstream == new.envelope.upstream
-    if keep_own and not can_add(old, new.envelope.upstream):
+    if keep_own and not can_add_answers_of(old, new.envelope.upstream):
         raise CassetteError(_mixed_upstreams_message(old, new))
     kept = [one for one in named if keep_own or (same_upstream and one.case != case and not is_gone(one.case))]
     recorded = [replace(one, case=case) for one in new.interactions]

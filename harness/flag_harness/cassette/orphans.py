@@ -44,7 +44,7 @@ class _CassetteFileHead(Struct):
 _DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
-def orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator[Path]:
+def find_orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator[Path]:
     """Yield the cassettes below `recordings` that no test of the run uses, sorted by path.
 
     A cassette is skipped if its test's file exists but was not collected, because the test may still use it. Files that
@@ -58,7 +58,7 @@ def orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator
             yield path
 
 
-def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
+def find_unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
     """Return the blobs and parts below `recordings` to which no cassette refers, ignoring cassettes in `removed`.
 
     Raise `ValueError` naming any cassette that cannot be read, because it may refer to any blob.

@@ -13,7 +13,7 @@ import msgspec
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, Steps
-from flag_harness.cassette.match.matching import sorted_json
+from flag_harness.cassette.match.matching import encode_with_sorted_keys
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 
@@ -44,15 +44,15 @@ class RequestChange:
             return f"{self.path or 'the whole body'} changed"
         return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED_MEMBERS else ""
 
-    def to_row(self) -> dict[str, Any]:
+    def to_json_object(self) -> dict[str, Any]:
         """Return the change as a dictionary that JSON can hold."""
         sides = {"old": self.old, "new": self.new}
         known = {name: value for name, value in sides.items() if value is not ABSENT and not isinstance(value, bytes)}
         return {"path": self.path, "at": list(self.at), "to": list(self.to), **known}
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> "RequestChange":
-        """Decode a dictionary made by `to_row`. Raise `KeyError` or `TypeError` if it is invalid."""
+    def from_json_object(cls, row: dict[str, Any]) -> "RequestChange":
+        """Decode a dictionary made by `to_json_object`. Raise `KeyError` or `TypeError` if it is invalid."""
         return cls(row["path"], tuple(row["at"]), tuple(row["to"]), row.get("old", ABSENT), row.get("new", ABSENT))
 
 
@@ -64,7 +64,7 @@ class RequestRewrite:
     changes: tuple[RequestChange, ...]
 
 
-def miss_changes(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
+def request_changes_of_miss(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
     """Return the changes that turn a recorded request into the missed one, with values as they were sent."""
     return tuple(_change_from_difference(difference, recorded, miss.sent) for difference in miss.differences)
 
@@ -95,11 +95,11 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     kept = {*by_index, *played}
     for index, interaction in enumerate(cassette.interactions):
         if index not in kept:
-            interactions[index] = _rewrite_repetition(interaction, cassette, by_index.values())
+            interactions[index] = _rewrite_repeated_request(interaction, cassette, by_index.values())
     return replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
 
 
-def rewritten_indices(old: Cassette, new: Cassette) -> tuple[int, ...]:
+def indices_of_rewritten_requests(old: Cassette, new: Cassette) -> tuple[int, ...]:
     """Return the indices of the interactions whose requests differ between two cassettes."""
     pairs = zip(old.interactions, new.interactions, strict=True)
     return tuple(index for index, (one, other) in enumerate(pairs) if one.request != other.request)
@@ -120,7 +120,7 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
         raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
 
 
-def _rewrite_repetition(
+def _rewrite_repeated_request(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
     """Apply the first of `rewrites` whose old values all occur in the interaction.
@@ -184,4 +184,4 @@ def _value_at_path(value: Any, steps: Sequence[str | int]) -> Any:
 
 
 def _is_same_json(one: Any, other: Any) -> bool:
-    return sorted_json(one) == sorted_json(other)
+    return encode_with_sorted_keys(one) == encode_with_sorted_keys(other)

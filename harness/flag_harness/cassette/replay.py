@@ -76,9 +76,9 @@ class Replay:
             index = self._queues.take(key, sent)
             if index is not None and id(request) in self._tracked_answers:
                 self._tracked_answers[id(request)] = request, index
-        return None if index is None else self._recorded_response(index, sent)
+        return None if index is None else self._response_to_play(index, sent)
 
-    def track_answer(self, request: Request) -> None:
+    def remember_answer_of_request(self, request: Request) -> None:
         """Remember which interaction answers this request, so that `requeue_answer` can make it available again."""
         with self._lock:
             self._tracked_answers[id(request)] = request, -1
@@ -100,13 +100,15 @@ class Replay:
         """Return a sent request in the form that a cassette keeps, filtered, as an interaction without a response."""
         return Interaction(self._filters.filter_request(storable_request(request)), ())
 
-    def _recorded_response(self, index: int, sent: Interaction) -> Response:
+    def _response_to_play(self, index: int, sent: Interaction) -> Response:
         """Return the recorded response. If its client stopped reading, a client that reads on is refused."""
         response = self.cassette.interactions[index].response
         last = response[-1]
         if not (isinstance(last, End) and last.abandoned):
             return response
-        refuse = replace(last, make_refusal=lambda: self._keep_miss(self._reporter.report_read_past_end(sent, index)))
+        refuse = replace(
+            last, make_refusal=lambda: self._remember_miss(self._reporter.report_read_past_end(sent, index))
+        )
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
@@ -121,9 +123,9 @@ class Replay:
         miss = self._reporter.report_miss(sent, tuple(index for index in unplayed if index not in others) or unplayed)
         with self._lock:
             self._nearest_by_key[key] = miss.nearest
-        return self._keep_miss(miss)
+        return self._remember_miss(miss)
 
-    def _keep_miss(self, found: Miss) -> CassetteMiss:
+    def _remember_miss(self, found: Miss) -> CassetteMiss:
         """Store a report and its exception, and return the exception."""
         report = replace(found, message=redact_api_keys(found.message))
         miss = self._refusal(report.message)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
-from flag_harness.cassette.file.format import encode_files
+from flag_harness.cassette.file.format import encode_cassette_with_files
 from flag_harness.cassette.orphans import read_envelope
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.flag import OFF
@@ -17,7 +17,7 @@ UNSHARED_COMBINATIONS = ("", OFF)
 
 
 @dataclass(frozen=True, slots=True)
-class UpgradedCassette:
+class CassetteUpgrade:
     """A cassette in the newest format: the bytes of its file, and of the files to which it refers."""
 
     path: Path
@@ -35,7 +35,7 @@ def find_cassettes(path: Path) -> Iterator[Path]:
             yield file
 
 
-def upgrade_cassette(path: Path, recordings: Path) -> UpgradedCassette | None:
+def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
     """Return a cassette in the newest format, or None if it is in that format.
 
     Format 1 is the newest for all but the cassettes of a flag matrix, which share what they have in common: see
@@ -43,19 +43,19 @@ def upgrade_cassette(path: Path, recordings: Path) -> UpgradedCassette | None:
     holds what looks like a key.
     """
     cassette = Cassette.load(path)
-    if cassette.has_parts or not _is_of_matrix(cassette):
+    if cassette.has_parts or not _is_matrix_cassette(cassette):
         return None
     folder = recordings / BLOB_FOLDER if path.is_relative_to(recordings) else path.parent / BLOB_FOLDER
     names = relative_folder(cassette.blobs or folder, path.parent)
-    encoded = encode_files(cassette.envelope, cassette.interactions, names, in_parts=True)
+    encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, names, in_parts=True)
     if not encoded.has_parts:
         return None
     refuse_api_keys(path, cassette.envelope, cassette.interactions)
     shared = {(cassette.blobs or folder) / name: data for name, data in encoded.files.items()}
-    return UpgradedCassette(path, encoded.data, shared)
+    return CassetteUpgrade(path, encoded.data, shared)
 
 
-def _is_of_matrix(cassette: Cassette) -> bool:
+def _is_matrix_cassette(cassette: Cassette) -> bool:
     """Return whether a cassette was recorded by one item of a test with `flag_matrix`, whose id has its combination."""
     combination = cassette.envelope.combination
     if combination in UNSHARED_COMBINATIONS or any(one.case for one in cassette.interactions):

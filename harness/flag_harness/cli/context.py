@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
 from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF, SHIPPED, combination_id
@@ -102,7 +102,7 @@ def _chosen_combination_id(stated: str | None) -> str:
         from flag_harness.reference.settings import read_settings
 
         return read_settings(os.environ).combination
-    declared = read_project()[1].flags
+    declared = read_project_config()[1].flags
     taken = {flag.name for flag in declared}
     names = changes_by_name((*declared, *(flag for flag in SHIPPED if flag.name not in taken)))
     on = [] if stated == OFF else stated.split("+")

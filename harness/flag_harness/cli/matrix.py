@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flag_harness.config import find_root, read_config, read_table
+from flag_harness.config import find_root, read_config, read_settings_table
 from flag_harness.flag import SET_FLAGS, SHIPPED, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
@@ -48,7 +48,7 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 def _run_matrix(arguments: argparse.Namespace) -> int:
     pyproject = find_root() / "pyproject.toml"
-    flags, source = read_config(pyproject).flags, (read_table(pyproject) or ({}, pyproject))[1]
+    flags, source = read_config(pyproject).flags, (read_settings_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
         return _run_check(flags, source)
     if flags == SHIPPED:

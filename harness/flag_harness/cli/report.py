@@ -13,10 +13,10 @@ from flag_harness.analysis.verdict.judgment import judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 from flag_harness.analysis.verdict.recorded import (
-    all_changes,
-    judgeable_changes,
-    pool_lines,
+    all_flag_changes,
+    flag_changes_with_both_values,
     pool_rows,
+    pooling_summary_lines,
 )
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
@@ -216,8 +216,8 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     records = [load_record(path) for path in arguments.records]
     merged = merge_records(records)
     pooled = pool_rows(records)
-    known = all_changes(recorded_flags(merged.header), _read_production_values(arguments, merged))
-    changes = _select_changes(arguments.flags, judgeable_changes(pooled.rows, known))
+    known = all_flag_changes(recorded_flags(merged.header), _read_production_values(arguments, merged))
+    changes = _select_changes(arguments.flags, flag_changes_with_both_values(pooled.rows, known))
     table = EvidenceTable(pooled.rows)
     verdicts = judge_flags([*map(table.evidence, changes)])
     pairs = [(one, verdict, table.rows(one)) for one, verdict in zip(changes, verdicts, strict=True)]
@@ -227,7 +227,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))
-        print(*rate_blame_lines(pooled.rows, known), *pool_lines(pooled, len(records)), sep="\n")
+        print(*rate_blame_lines(pooled.rows, known), *pooling_summary_lines(pooled, len(records)), sep="\n")
         _print_record_problem(merged)
     return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
 

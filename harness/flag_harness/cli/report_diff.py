@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.record import RunRecord, load_record, merge_records
 from flag_harness.record.kept import find_records
 from flag_harness.report.diff.run_diff import compare_runs
@@ -22,7 +22,7 @@ def add_diff_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_diff(arguments: argparse.Namespace) -> int:
-    settings = read_project()[1].diff
+    settings = read_project_config()[1].diff
     diff = compare_runs(_load_run(arguments.base), _load_run(arguments.head), settings)
     if arguments.json:
         print_json(diff_to_json(diff))

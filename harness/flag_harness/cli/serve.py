@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Normalisers, Replay
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.scan import redact_api_keys
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteMiss, HarnessError
-from flag_harness.fault_arguments import argument_lines
-from flag_harness.faults import Fault, explain_unfired, parse_fault
+from flag_harness.fault_arguments import fault_argument_help_lines
+from flag_harness.faults import Fault, explain_faults_that_never_fired, parse_fault
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Request, Response, Upstream
 
@@ -68,7 +68,7 @@ def _add_upstream_parser(
     parser: argparse.ArgumentParser = kinds.add_parser(
         name,
         help=what,
-        epilog="\n".join((examples, "", *argument_lines())),
+        epilog="\n".join((examples, "", *fault_argument_help_lines())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="the port (default: a free one, which is printed)")
@@ -121,7 +121,7 @@ class ReplaySet:
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
-    root, config = read_project()
+    root, config = read_project_config()
     filters, normalisers = project_filters(config, root.absolute()), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _cassette_files(arguments.cassettes)]
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
@@ -189,7 +189,7 @@ def _parse_faults(texts: Sequence[str]) -> list[Fault]:
 
 def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
     """Print the faults that never took effect, and return whether there are any."""
-    problems = explain_unfired(faults)
+    problems = explain_faults_that_never_fired(faults)
     for problem in problems:
         print(f"--fault: {problem}", file=sys.stderr)
     return bool(problems)

@@ -88,10 +88,10 @@ def _check_upstream_file(arguments: argparse.Namespace) -> str:
 
 
 def _find_scenario(name: str) -> Path:
-    from flag_harness.config import read_project
+    from flag_harness.config import read_project_config
     from flag_harness.flag import nearest_name_hint
 
-    root, config = read_project()
+    root, config = read_project_config()
     folder = root / config.fixtures / "scenarios"
     for path in (Path(name), folder / f"{name}.toml"):
         if path.is_file():

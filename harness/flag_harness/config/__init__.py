@@ -17,8 +17,8 @@ from flag_harness.config.settings import (
     GrowthLimit,
     SweepSettings,
     read_config,
-    read_project,
-    read_table,
+    read_project_config,
+    read_settings_table,
 )
 
 __all__ = [
@@ -38,6 +38,6 @@ __all__ = [
     "SweepSettings",
     "find_root",
     "read_config",
-    "read_project",
-    "read_table",
+    "read_project_config",
+    "read_settings_table",
 ]

@@ -17,7 +17,7 @@ def find_root(folder: Path = Path()) -> Path:
     """
     start = folder.absolute()
     folders = (start, *start.parents)
-    for has_settings in (_has_pytest_settings, _make_file_check(PYPROJECT), _make_file_check("setup.py")):
+    for has_settings in (_has_pytest_settings, _make_file_exists_check(PYPROJECT), _make_file_exists_check("setup.py")):
         found = next((one for one in folders if has_settings(one)), None)
         if found is not None:
             return folder if found == start else found
@@ -28,7 +28,7 @@ def _has_pytest_settings(folder: Path) -> bool:
     return any((folder / name).is_file() and is_settings(folder / name) for name, is_settings in _SETTINGS_FILES)
 
 
-def _make_file_check(name: str) -> Callable[[Path], bool]:
+def _make_file_exists_check(name: str) -> Callable[[Path], bool]:
     """Return a function that returns whether a folder has a file of this name."""
     return lambda folder: (folder / name).is_file()
 

@@ -141,7 +141,7 @@ def read_config(pyproject: Path) -> Config:
     Return the defaults if neither exists. If a setting is invalid, raise `ConfigError` naming the file, the key, and
     the nearest known key.
     """
-    found = read_table(pyproject)
+    found = read_settings_table(pyproject)
     if found is None:
         return Config()
     # imported here: a project without the table does not need it
@@ -158,13 +158,13 @@ def read_config(pyproject: Path) -> Config:
         raise ConfigError(f"{pyproject}:{line}: {message}") from None
 
 
-def read_project() -> tuple[Path, Config]:
+def read_project_config() -> tuple[Path, Config]:
     """Return the folder that pytest would take as its root from here, and the settings there (see `read_config`)."""
     root = find_root()
     return root, read_config(root / "pyproject.toml")
 
 
-def read_table(pyproject: Path) -> tuple[Any, Path] | None:
+def read_settings_table(pyproject: Path) -> tuple[Any, Path] | None:
     """Return the table of a project's settings, unchecked, and the path of its file, or None if no file has one.
 
     Raise `ConfigError` if a file cannot be decoded, or if two files have settings.

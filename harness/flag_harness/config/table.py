@@ -107,8 +107,8 @@ def parse_config(table: Any, source: Path) -> Config:
         values["vcr_marks"] = "pytest-recording" if values["vcr_marks"] else ""
     groups = _parse_groups(values.pop("groups") or {}, table.get("flags"), f"{where}.groups]")
     values["flags"] = _parse_flags(table["flags"], groups, f"{where}.flags]") if "flags" in table else SHIPPED
-    values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
-    values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
+    values["filters"] = _parse_table_of_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
+    values["normalise"] = _parse_table_of_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
     values["budget"] = _parse_budget(table.get("budget", {}), f"{where}.budget]")
     if "privacy" in table:
@@ -158,7 +158,7 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where} {name} = {value!r} must be a variable's name, or a table with {SOURCE_EXAMPLES}")
     flag = convert_table(value, _FlagTable, f"{where} {name}")
-    _require_source(flag, value, f"{where} {name}")
+    _require_flag_source(flag, value, f"{where} {name}")
     require_known(flag.expect, EXPECTED_FIGURES, f"{where} {name} expect")
     if wrong := [figure for figure, direction in flag.expect.items() if direction not in ("lower", "higher")]:
         raise ConfigError(f'{where} {name} expect.{wrong[0]} = {flag.expect[wrong[0]]!r} must be "lower" or "higher"')
@@ -180,7 +180,7 @@ def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
     return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
 
-def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:
+def _require_flag_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:
     """Raise `ConfigError` if a flag does not have exactly one valid source, or has `on` or `off` but no variable."""
     kinds = [kind for kind in SOURCES if kind in table]
     if not kinds:
@@ -234,7 +234,7 @@ def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
     )
 
 
-def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:
+def _parse_table_of_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:
     """Convert a table of lists. Raise `ConfigError` naming the file if one of its patterns is invalid."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')

@@ -1,7 +1,12 @@
 """Simulated failures of the API, for any upstream and any point of an answer: `faulty(upstream, overloaded(on=2))`."""
 
 from flag_harness.faults.errors import FaultConditionError, FaultError
-from flag_harness.faults.fault import Fault, FaultKind, check_combinations, explain_unfired
+from flag_harness.faults.fault import (
+    Fault,
+    FaultKind,
+    explain_faults_that_never_fired,
+    require_known_flags_in_combination,
+)
 from flag_harness.faults.kinds.clients import patch_refused_keywords, refused_keyword, with_refused_keywords
 from flag_harness.faults.kinds.connections import connection_refused, connection_reset, disconnected, read_timeout
 from flag_harness.faults.kinds.cuts import clean_end, empty_response, end_of_file, reset
@@ -47,7 +52,6 @@ __all__ = [
     "bad_request",
     "beta_rejected",
     "byte_order_mark",
-    "check_combinations",
     "clean_end",
     "connection_refused",
     "connection_reset",
@@ -56,7 +60,7 @@ __all__ = [
     "duplicated_event",
     "empty_response",
     "end_of_file",
-    "explain_unfired",
+    "explain_faults_that_never_fired",
     "fault_kinds",
     "forbidden",
     "gateway_timeout",
@@ -75,6 +79,7 @@ __all__ = [
     "read_timeout",
     "refused_keyword",
     "reordered_events",
+    "require_known_flags_in_combination",
     "reset",
     "server_error",
     "slow_start",

@@ -36,7 +36,7 @@ def require_one_of(argument: str, value: object, names: Collection[str]) -> str:
     return value
 
 
-def require_optional(argument: str, value: object, kind: type, rule: str) -> None:
+def require_type_or_none(argument: str, value: object, kind: type, rule: str) -> None:
     """Raise `FaultError` unless `value` is None or an instance of `kind`.
 
     `rule` ends the message, such as "true or false".

@@ -88,13 +88,13 @@ class AnswerEdit:
         is_streamed = is_stream(head) or is_framed
         encoding = header_value(head.headers, "content-encoding", "identity")
         if head.status != 200:
-            self._due.note_miss(f"the answer was {head.status}")
+            self._due.store_reason_for_not_firing(f"the answer was {head.status}")
         elif encoding != "identity":
-            self._due.note_miss(f"the answer is compressed ({encoding})")
+            self._due.store_reason_for_not_firing(f"the answer is compressed ({encoding})")
         elif (edit := self._stream if is_streamed else self._body) is None:
-            self._due.note_miss(f"the answer is {'a' if is_streamed else 'no'} stream")
+            self._due.store_reason_for_not_firing(f"the answer is {'a' if is_streamed else 'no'} stream")
         elif is_framed and self._only_sse:
-            self._due.note_miss("the answer is an AWS event stream, which has no lines of text")
+            self._due.store_reason_for_not_firing("the answer is an AWS event stream, which has no lines of text")
         else:
             self._inner = FrameEdit(edit) if is_framed else edit
             return replace(head, headers=remove_headers(head.headers, "content-length"))
@@ -145,13 +145,13 @@ class StreamPointEdit:
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
         """Return the pieces that replace the end of the stream. Report why if the change never came."""
         if self._held:
-            self._due.note_miss(f"nothing came after the event at {self._at}")
+            self._due.store_reason_for_not_firing(f"nothing came after the event at {self._at}")
         out = _chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._change_at(piece.at, b"")) is not None:
             out += self._apply_change(change)
-        if self._remaining and not is_abandoned(piece):
-            self._due.note_miss(self._miss_reason())
+        if self._remaining and not is_client_disconnect(piece):
+            self._due.store_reason_for_not_firing(self._reason_stream_was_not_changed())
         last = [] if self._is_over else [replace(piece, at=piece.at + self._delay)]
         self._is_over = True
         return out + last
@@ -180,7 +180,7 @@ class StreamPointEdit:
         self._is_over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
         return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
 
-    def _miss_reason(self) -> str:
+    def _reason_stream_was_not_changed(self) -> str:
         """Return why the stream was not changed: it did not reach the point, or not often enough."""
         if self._at in self._reached:
             return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
@@ -204,8 +204,8 @@ class EventEdit:
             return _chunk_if_nonempty(
                 piece.at, b"".join(self._edit_event(event) for event in self._events.feed(piece.data))
             )
-        if not self._changed and not is_abandoned(piece):
-            self._due.note_miss(f"the stream has no {self._missing}")
+        if not self._changed and not is_client_disconnect(piece):
+            self._due.store_reason_for_not_firing(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
         return [*_chunk_if_nonempty(piece.at, rest), piece]
 
@@ -232,12 +232,12 @@ class BodyEdit:
         if isinstance(piece, Chunk):
             return ()
         waiting, self._waiting = self._waiting, []
-        if isinstance(piece, Cut) or is_abandoned(piece):
+        if isinstance(piece, Cut) or is_client_disconnect(piece):
             return waiting
         body = b"".join(part.data for part in waiting if isinstance(part, Chunk))
         changed = self._act(body, piece.at)
         if changed is None:
-            self._due.note_miss(f"the body has no {self._missing}")
+            self._due.store_reason_for_not_firing(f"the body has no {self._missing}")
             return waiting
         self._due.fire()
         return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
@@ -255,8 +255,8 @@ class ChunkEdit:
         if isinstance(piece, Head):
             return (piece,)
         if not isinstance(piece, Chunk):
-            if not self._changed and not is_abandoned(piece):
-                self._due.note_miss(f"the body has no {self._missing}")
+            if not self._changed and not is_client_disconnect(piece):
+                self._due.store_reason_for_not_firing(f"the body has no {self._missing}")
             return (replace(piece, at=max(piece.at, self._late)),)
         chunks = self._change(replace(piece, at=max(piece.at, self._late)))
         if chunks:
@@ -267,7 +267,7 @@ class ChunkEdit:
         return chunks
 
 
-def is_abandoned(piece: Piece) -> bool:
+def is_client_disconnect(piece: Piece) -> bool:
     """Return whether a recorded response ends because the client stopped reading it."""
     return isinstance(piece, End) and piece.abandoned
 

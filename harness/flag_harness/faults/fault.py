@@ -38,7 +38,7 @@ class FaultCounter:
         with self._lock:
             self.seen += 1
 
-    def number_selected_request(self) -> int:
+    def count_selected_request(self) -> int:
         """Count a request that meets `path` and `when`, and return its number among such requests."""
         with self._lock:
             self.selected += 1
@@ -77,7 +77,7 @@ class DueRequest:
         """Count that the fault has changed the answer to this request."""
         self.count.count_firing()
 
-    def note_miss(self, reason: str) -> None:
+    def store_reason_for_not_firing(self, reason: str) -> None:
         """Store why the fault could not change the answer to this request."""
         self.count.add_miss_reason(reason)
 
@@ -126,7 +126,7 @@ class Fault:
             is_selected = self.condition.allows_combination(self.armed_for) and self.condition.selects_request(request)
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
-        if not is_selected or not self.condition.is_due(number := self.count.number_selected_request()):
+        if not is_selected or not self.condition.is_due(number := self.count.count_selected_request()):
             return None
         self.count.count_due_request()
         return DueRequest(request, number, self.condition, self.count)
@@ -220,7 +220,7 @@ def _reject_path_of_client_fault(condition: FaultCondition, side: Side) -> None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 
 
-def check_combinations(fault: Fault, flags: Collection[str]) -> None:
+def require_known_flags_in_combination(fault: Fault, flags: Collection[str]) -> None:
     """Raise `FaultError` if the fault is limited to a combination with unknown flags.
 
     `flags` are the known settings, such as `streaming` and `model=haiku`.
@@ -232,12 +232,12 @@ def check_combinations(fault: Fault, flags: Collection[str]) -> None:
                 raise FaultError(f"{fault}: no flag is called {name!r}{near}; declared: {', '.join(flags)}")
 
 
-def explain_unfired(faults: Iterable[Fault]) -> list[str]:
+def explain_faults_that_never_fired(faults: Iterable[Fault]) -> list[str]:
     """Return a sentence for each fault that never fired although it could fire under the flag combination."""
-    return [_unfired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
+    return [_never_fired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 
-def _unfired_message(fault: Fault) -> str:
+def _never_fired_message(fault: Fault) -> str:
     """Return why a fault never fired, as a sentence."""
     count, start = fault.count, f"fault {fault} never fired: "
     calls = "call" if fault.side == "client" else "request"

@@ -40,7 +40,7 @@ class Combination:
     def environ(self) -> dict[str, str | None]:
         """The environment variables that set the flags. None means that a variable must be unset."""
         return {
-            flag.env: flag.variable_text(flag.values[value])
+            flag.env: flag.environment_variable_text(flag.values[value])
             for flag, value in zip(self.flags, self.row, strict=True)
             if flag.env
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flag_harness.clock import Clock
 from flag_harness.errors import FlagError
-from flag_harness.files import remove_abandoned_part_files
+from flag_harness.files import remove_abandoned_temporary_files
 from flag_harness.models import DEFAULT_MODEL, shipped_model
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
@@ -94,7 +94,7 @@ class Agent:
         text is preceded by a note for the model. Partial files that killed processes have left beside the file are
         removed. Raise `ContextError`.
         """
-        remove_abandoned_part_files(path)
+        remove_abandoned_temporary_files(path)
         return cls(client, context=store.load_context(path), **options)
 
     async def send(self, text: str | None) -> AsyncGenerator[Event, None]:

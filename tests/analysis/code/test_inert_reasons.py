@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from flag_harness.analysis.code.inert_reasons import inert_reasons
+from flag_harness.analysis.code.inert_reasons import explain_inert_flags
 from flag_harness.flag import Flag
 
 AT_IMPORT = "at import, before the test sets it"
@@ -27,7 +27,7 @@ FLAG = Flag("planner", "PLANNER")
 )
 def test_a_variable_that_is_read_at_import_is_named_with_its_line(code: str, place: int) -> None:
     """Also by a helper, by a class whose object is made at import, and by a field of pydantic's settings."""
-    assert {"planner": f"app.py:{place} reads PLANNER {AT_IMPORT}"} == inert_reasons([FLAG], {"app.py": code})
+    assert {"planner": f"app.py:{place} reads PLANNER {AT_IMPORT}"} == explain_inert_flags([FLAG], {"app.py": code})
 
 
 def test_an_object_that_another_module_makes_at_import_counts() -> None:
@@ -36,7 +36,7 @@ def test_an_object_that_another_module_makes_at_import_counts() -> None:
         "settings.py": "import os\nclass Settings:\n    def __init__(self):\n        self.p = os.getenv('PLANNER')",
         "app.py": "from settings import Settings\nSETTINGS = Settings()",
     }
-    assert {"planner": f"settings.py:4 reads PLANNER {AT_IMPORT}"} == inert_reasons([FLAG], sources)
+    assert {"planner": f"settings.py:4 reads PLANNER {AT_IMPORT}"} == explain_inert_flags([FLAG], sources)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_object_that_another_module_makes_at_import_counts() -> None:
 )
 def test_a_value_that_a_cached_function_keeps_is_named(code: str) -> None:
     """It is read under the first combination, and stays so under all others."""
-    reason = inert_reasons([FLAG], {"app.py": code})["planner"]
+    reason = explain_inert_flags([FLAG], {"app.py": code})["planner"]
     assert reason.endswith("reads PLANNER once and keeps it, so the first test that calls it decides")
 
 
@@ -60,8 +60,10 @@ def test_a_comparison_with_other_texts_than_those_of_the_flag_is_named(code: str
     """With what the flag sets."""
     source = f"import os\ndef ask():\n    return {code}"
     expected = f"app.py:3 compares PLANNER with {words}, and the flag sets it to 'true'"
-    assert {"planner": expected} == inert_reasons([FLAG], {"app.py": source})
-    assert {} == inert_reasons([Flag("planner", "PLANNER", on="1" if "1" in words else "yes")], {"app.py": source})
+    assert {"planner": expected} == explain_inert_flags([FLAG], {"app.py": source})
+    assert {} == explain_inert_flags(
+        [Flag("planner", "PLANNER", on="1" if "1" in words else "yes")], {"app.py": source}
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_comparison_with_other_texts_than_those_of_the_flag_is_named(code: str
 )
 def test_code_that_reads_the_flag_as_it_should_gives_no_reason(code: str) -> None:
     """Nor does code that is not Python, code of other variables, or a flag with another source."""
-    assert {} == inert_reasons([FLAG, Flag("ranker", openfeature="OTHER")], {"app.py": code})
+    assert {} == explain_inert_flags([FLAG, Flag("ranker", openfeature="OTHER")], {"app.py": code})
 
 
 def test_code_with_a_wrong_escape_is_read_without_a_warning() -> None:
@@ -84,11 +86,11 @@ def test_code_with_a_wrong_escape_is_read_without_a_warning() -> None:
     code = "import os\nPATTERN = '\\d'\nPLANNER = os.getenv('PLANNER')"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert {"planner": f"app.py:3 reads PLANNER {AT_IMPORT}"} == inert_reasons([FLAG], {"app.py": code})
+        assert {"planner": f"app.py:3 reads PLANNER {AT_IMPORT}"} == explain_inert_flags([FLAG], {"app.py": code})
     assert [] == caught
 
 
 def test_a_choice_is_not_compared_with_the_texts_of_a_switch() -> None:
     """Any text may be one of its values in another release."""
     model = Flag("model", "MODEL", values=("a", "b"), default="a")
-    assert {} == inert_reasons([model], {"app.py": "import os\ndef ask():\n    return os.getenv('MODEL') == 'c'"})
+    assert {} == explain_inert_flags([model], {"app.py": "import os\ndef ask():\n    return os.getenv('MODEL') == 'c'"})

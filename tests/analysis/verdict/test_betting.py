@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
+from flag_harness.analysis.verdict.betting import BettingProcess, make_harm_process, make_safety_process
 
 ROUNDS = 7
 
@@ -32,7 +32,7 @@ AT_THE_MARGIN = {-1.0: 0.25, 0.0: 0.6, 1.0: 0.15}
 
 @pytest.mark.parametrize(
     ("make", "chances"),
-    [(harm_process, HARMLESS), (lambda: safety_process(0.1), AT_THE_MARGIN)],
+    [(make_harm_process, HARMLESS), (lambda: make_safety_process(0.1), AT_THE_MARGIN)],
     ids=["harm", "safety"],
 )
 def test_the_expected_wealth_under_the_null_hypothesis_is_exactly_one(
@@ -44,7 +44,10 @@ def test_the_expected_wealth_under_the_null_hypothesis_is_exactly_one(
 
 @pytest.mark.parametrize(
     ("make", "chances"),
-    [(harm_process, {-1.0: 0.3, 0.0: 0.5, 1.0: 0.2}), (lambda: safety_process(0.1), {-1.0: 0.4, 0.0: 0.4, 1.0: 0.2})],
+    [
+        (make_harm_process, {-1.0: 0.3, 0.0: 0.5, 1.0: 0.2}),
+        (lambda: make_safety_process(0.1), {-1.0: 0.4, 0.0: 0.4, 1.0: 0.2}),
+    ],
     ids=["harm", "safety"],
 )
 def test_the_wealth_shrinks_further_inside_the_null_hypothesis(
@@ -56,15 +59,15 @@ def test_the_wealth_shrinks_further_inside_the_null_hypothesis(
 
 def test_losses_are_evidence_of_harm_and_gains_are_evidence_of_safety() -> None:
     """The signs are right: five losses raise the wealth against harmlessness, five gains that against a large loss."""
-    assert _wealth_after(harm_process(), (1.0,) * 5).wealth > 2
-    assert _wealth_after(harm_process(), (-1.0,) * 5).wealth < 1
-    assert _wealth_after(safety_process(0.1), (1.0,) * 5).wealth > 2
-    assert _wealth_after(safety_process(0.1), (-1.0,) * 5).wealth < 0.3
+    assert _wealth_after(make_harm_process(), (1.0,) * 5).wealth > 2
+    assert _wealth_after(make_harm_process(), (-1.0,) * 5).wealth < 1
+    assert _wealth_after(make_safety_process(0.1), (1.0,) * 5).wealth > 2
+    assert _wealth_after(make_safety_process(0.1), (-1.0,) * 5).wealth < 0.3
 
 
 def test_the_p_value_remembers_the_best_look_and_never_rises() -> None:
     """A flag that was decided stays decided, whatever follows."""
-    process = _wealth_after(harm_process(), (1.0,) * 8)
+    process = _wealth_after(make_harm_process(), (1.0,) * 8)
     before = process.p_value
     _wealth_after(process, (-1.0,) * 8)
     assert before == process.p_value
@@ -73,13 +76,13 @@ def test_the_p_value_remembers_the_best_look_and_never_rises() -> None:
 
 def test_the_chance_that_the_wealth_ever_reaches_four_is_at_most_a_quarter() -> None:
     """Ville's inequality holds with a look after each round, over all sequences."""
-    chance = _expectation(harm_process, HARMLESS, lambda process: float(process.largest_wealth >= 4))
+    chance = _expectation(make_harm_process, HARMLESS, lambda process: float(process.largest_wealth >= 4))
     assert 0 < chance <= 0.25
 
 
 def test_wealth_stays_finite_after_endless_evidence() -> None:
     """Thousands of losses in a row neither overflow nor turn into NaN."""
-    process = _wealth_after(harm_process(), (1.0,) * 5000 + (-1.0,))
+    process = _wealth_after(make_harm_process(), (1.0,) * 5000 + (-1.0,))
     assert math.isfinite(process.wealth)
     assert process.wealth > 1e100
 
@@ -88,11 +91,11 @@ def test_wealth_stays_finite_after_endless_evidence() -> None:
 def test_a_difference_outside_its_range_is_refused(difference: float) -> None:
     """Scores that are not from 0 to 1 would void the guarantee."""
     with pytest.raises(ValueError, match="from -1 to 1"):
-        harm_process().add(difference)
+        make_harm_process().add(difference)
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, 1.5])
 def test_a_margin_outside_its_range_is_refused(margin: float) -> None:
     """A margin of 0 could never be shown."""
     with pytest.raises(ValueError, match="above 0 and at most 1"):
-        safety_process(margin)
+        make_safety_process(margin)

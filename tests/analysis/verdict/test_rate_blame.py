@@ -1,11 +1,11 @@
 """Blame on rates: combinations that fail more often though their flags alone do not, and what the data cannot tell."""
 
 from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
-from flag_harness.analysis.verdict.recorded import all_changes
+from flag_harness.analysis.verdict.recorded import all_flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
 
-CHANGES = all_changes([Flag("strict", env="STRICT"), Flag("fast", env="FAST")], {})
+CHANGES = all_flag_changes([Flag("strict", env="STRICT"), Flag("fast", env="FAST")], {})
 NAMES = ("off", "strict", "fast", "strict+fast")
 
 

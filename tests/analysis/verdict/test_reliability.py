@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from flag_harness.analysis.verdict.reliability import (
-    Trials,
+    TrialCounts,
     count_trials,
     pass_at_k,
     pass_power_k,
@@ -40,7 +40,7 @@ def test_wilson_intervals_are_those_of_the_textbook() -> None:
 def test_repetitions_are_counted_by_test_and_combination() -> None:
     """Skipped runs are no trials."""
     rows = [*_rows("a", "ppf"), RunRow(case="a", combination="off", outcome="skipped"), *_rows("a", "f", "streaming")]
-    assert [Trials("a", "off", 3, 2), Trials("a", "streaming", 1, 0)] == count_trials(rows)
+    assert [TrialCounts("a", "off", 3, 2), TrialCounts("a", "streaming", 1, 0)] == count_trials(rows)
 
 
 def test_the_lines_weigh_tests_equally_and_name_flaky_ones() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from flag_harness.cassette import Envelope
-from flag_harness.cassette.importers import Limits, import_cassette, stored_match_parts
+from flag_harness.cassette.importers import Limits, import_cassette, select_stored_match_parts
 from flag_harness.wire.timeline import Chunk, End, Head, body
 
 ASKED = b'{"model":"claude-haiku-4-5","messages":[]}'
@@ -421,7 +421,7 @@ def test_yaml_that_begins_with_a_brace_is_read() -> None:
 
 def test_match_on_is_kept_in_vcrpys_words() -> None:
     """Less those of the host, which is not stored."""
-    assert ("method", "path", "body") == stored_match_parts(
+    assert ("method", "path", "body") == select_stored_match_parts(
         ["body", "host", "path", "scheme", "port", "method", "path"]
     )
 
@@ -440,5 +440,5 @@ def test_match_on_is_kept_in_vcrpys_words() -> None:
 def test_other_words_are_refused(names: list[str], message: str) -> None:
     """Custom matchers cannot come along."""
     with pytest.raises(ValueError, match=r".") as caught:
-        stored_match_parts(names)
+        select_stored_match_parts(names)
     assert message == str(caught.value)

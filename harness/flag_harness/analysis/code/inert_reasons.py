@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.python_flags import (
-    helper_names,
+    flags_in_settings_class,
+    names_of_flag_helpers,
     parse_code,
-    settings_flags,
-    variable_read,
+    parse_variable_read,
     words_compared_with,
 )
 from flag_harness.flag import Flag
@@ -17,7 +17,7 @@ _CACHES = ("cache", "lru_cache", "cached_property")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
+def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
     """Return why flags that changed nothing have no effect, by the flag's name.
 
     A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each
@@ -29,13 +29,13 @@ def inert_reasons(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str
     reasons = {}
     for flag in flags:
         reads = [read for module in modules for read in module.reads(flag.env)] if flag.env else []
-        if reason := _inert_reason(flag, reads, import_calls, kept_calls):
+        if reason := _explain_inert_flag(flag, reads, import_calls, kept_calls):
             reasons[flag.name] = reason
     return reasons
 
 
 @dataclass(frozen=True, slots=True)
-class _VariableRead:
+class _EnvironmentRead:
     """An expression that reads an environment variable.
 
     Attributes:
@@ -53,7 +53,7 @@ class _VariableRead:
     words: tuple[str, ...] = ()
 
 
-def _inert_reason(flag: Flag, reads: list[_VariableRead], import_calls: set[str], kept_calls: set[str]) -> str:
+def _explain_inert_flag(flag: Flag, reads: list[_EnvironmentRead], import_calls: set[str], kept_calls: set[str]) -> str:
     """Return why setting a flag in a test has no effect on these reads of its variable, or an empty string.
 
     `import_calls` are the functions that modules call at import, `kept_calls` those whose results are cached.
@@ -77,29 +77,29 @@ class _Module:
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._path, self._nodes = path, list(ast.walk(tree))
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
-        self._helpers = helper_names(tree)
+        self._helpers = names_of_flag_helpers(tree)
         calls = [(node, _function_name(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
-    def reads(self, variable: str) -> Iterator[_VariableRead]:
+    def reads(self, variable: str) -> Iterator[_EnvironmentRead]:
         """Yield the expressions that read a variable, and the fields of settings classes that do."""
         for node in self._nodes:
             if isinstance(node, ast.ClassDef):
-                for flag in settings_flags(node, self._path):
+                for flag in flags_in_settings_class(node, self._path):
                     if flag.key == variable.upper():
-                        yield _VariableRead(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
-            elif (read := variable_read(node, self._helpers)) is not None and read[0] == variable:
+                        yield _EnvironmentRead(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
+            elif (read := parse_variable_read(node, self._helpers)) is not None and read[0] == variable:
                 words, _ = words_compared_with(node, self._parents)
                 scopes = frozenset(name for one in self._ancestors(node) if (name := getattr(one, "name", "")))
                 place = f"{self._path}:{getattr(node, 'lineno', 1)}"
-                yield _VariableRead(
+                yield _EnvironmentRead(
                     place, scopes, self._runs_at_import(node), self._is_inside_cached_function(node), tuple(words)
                 )
 
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
-        return not any(isinstance(one, _FUNCTIONS) or _is_main(one) for one in self._ancestors(node))
+        return not any(isinstance(one, _FUNCTIONS) or _is_main_guard(one) for one in self._ancestors(node))
 
     def _is_inside_cached_function(self, node: ast.AST) -> bool:
         """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
@@ -126,6 +126,6 @@ def _decorator_name(decorator: ast.expr) -> str:
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def _is_main(node: ast.AST) -> bool:
+def _is_main_guard(node: ast.AST) -> bool:
     """Return whether a node is an `if` that tests `__name__`."""
     return isinstance(node, ast.If) and any(getattr(one, "id", "") == "__name__" for one in ast.walk(node.test))

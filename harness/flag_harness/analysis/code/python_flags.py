@@ -19,7 +19,7 @@ _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFlag:
+class DetectedFlag:
     """A flag that was found in the project's code.
 
     Attributes:
@@ -62,28 +62,28 @@ def parse_code(text: str) -> ast.Module | None:
             return None
 
 
-def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
+def find_flags(tree: ast.Module, path: str) -> Iterator[DetectedFlag]:
     """Yield the flags that a module reads. A flag that is read twice is yielded twice."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    helpers = helper_names(tree)
+    helpers = names_of_flag_helpers(tree)
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.ClassDef):
-            yield from settings_flags(node, path)
-        elif (read := variable_read(node, helpers)) is not None:
-            flag = _variable_flag(node, *read, parents, place)
+            yield from flags_in_settings_class(node, path)
+        elif (read := parse_variable_read(node, helpers)) is not None:
+            flag = _flag_from_variable_read(node, *read, parents, place)
             if flag is not None:
                 yield flag
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from _service_flags(node, node.func.attr, place)
+            yield from _flags_in_service_call(node, node.func.attr, place)
 
 
-def helper_names(tree: ast.Module) -> set[str]:
+def names_of_flag_helpers(tree: ast.Module) -> set[str]:
     """Return the names of the functions that read the environment variable which their first parameter names."""
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_named_variable(node)}
 
 
-def variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
+def parse_variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
     """Return the environment variable that an expression reads, or None if it reads none.
 
     Also return the default, and whether the expression calls one of the `helpers`, functions of the project that read a
@@ -101,16 +101,18 @@ def variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | Non
     return variable, node.args[1] if len(node.args) > 1 else None, is_helper
 
 
-def _variable_flag(
+def _flag_from_variable_read(
     node: ast.AST, name: str, default: ast.expr | None, is_helper: bool, parents: dict[ast.AST, ast.AST], place: str
-) -> FoundFlag | None:
+) -> DetectedFlag | None:
     """Return the flag for a variable, or None if the code does not read it as a switch."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
     words, is_negated = words_compared_with(node, parents)
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
-    if not is_switch and not (_FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_switch_word(text))):
+    if not is_switch and not (
+        _FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_on_or_off_word(text))
+    ):
         return None
     on, off = "true", "false"
     if words and not is_negated:
@@ -118,7 +120,7 @@ def _variable_flag(
     elif words:
         off = next((word for word in _OFF_WORDS if word in words), words[0])
     is_on = (text or "") not in words if is_negated and words else bool(text) and (text or "").lower() in _ON_WORDS
-    return FoundFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
+    return DetectedFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
 
 
 def words_compared_with(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
@@ -148,7 +150,7 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
 
 
-def settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
+def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedFlag]:
     """Yield a flag for each boolean field of a pydantic settings class."""
     bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
     if "BaseSettings" not in bases:
@@ -161,19 +163,19 @@ def settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
         if getattr(field.annotation, "id", "") == "bool":
             key, is_on = f"{prefix}{field.target.id}".upper(), getattr(field.value, "value", False) is True
             off, place = "false" if is_on else None, f"{path}:{field.lineno}"
-            yield FoundFlag(field.target.id.lower(), "env", key, "true", off, is_on, place)
+            yield DetectedFlag(field.target.id.lower(), "env", key, "true", off, is_on, place)
 
 
-def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFlag]:
+def _flags_in_service_call(call: ast.Call, method: str, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads."""
     key = string_literal(call.args[0]) if call.args else None
     if key is None:
         return
     default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
     if _OPENFEATURE_METHODS.match(method):
-        yield FoundFlag(short_flag_name(key), "openfeature", key, "true", None, default is True, place)
+        yield DetectedFlag(short_flag_name(key), "openfeature", key, "true", None, default is True, place)
     elif method in ("variation", "variation_detail", "bool_variation") and isinstance(default, bool):
-        yield FoundFlag(short_flag_name(key), "set", key, "true", None, default, place)
+        yield DetectedFlag(short_flag_name(key), "set", key, "true", None, default, place)
 
 
 def _reads_named_variable(function: ast.FunctionDef) -> bool:
@@ -208,7 +210,7 @@ def string_literal(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _is_switch_word(text: str) -> bool:
+def _is_on_or_off_word(text: str) -> bool:
     """Return whether a text is one that turns a flag on or off, such as `true` or `0`."""
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)
 

@@ -73,7 +73,7 @@ class Attribution:
         If several flags do, return the one that changes the path in the largest share of pairs of runs.
         """
         wanted = generalize_path(path)
-        fitting = [effect for effect in self.effects if is_same_path(effect.path, wanted)]
+        fitting = [effect for effect in self.effects if is_path_at_or_below(effect.path, wanted)]
         best = max(fitting, key=lambda effect: effect.changed_pairs / effect.pairs, default=None)
         return best.flag if best else None
 
@@ -124,7 +124,7 @@ def generalize_path(path: str) -> str:
     return re.sub(r"\[\d+\]", "[*]", path)
 
 
-def is_same_path(general: str, path: str) -> bool:
+def is_path_at_or_below(general: str, path: str) -> bool:
     """Return whether a path equals the path of an effect (`general`), or lies below it.
 
     An effect's path `*.key` stands for `key` anywhere.

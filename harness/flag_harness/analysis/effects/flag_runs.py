@@ -8,7 +8,7 @@ from flag_harness.analysis.effects.attribution import Attribution, Effect, attri
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.match.matching import body_value
+from flag_harness.cassette.match.matching import decode_comparable_body
 from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space, name_of_test, parse_combination
 from flag_harness.wire.compression import decompress_response
@@ -19,7 +19,7 @@ from flag_harness.wording import quantity
 _COMPARED_HEADER_PREFIX = "anthropic-"
 
 
-def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
+def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
     """Return the requests of a test in the form that `attribute_effects` compares.
 
     Host names and texts that the API wrote are removed.
@@ -28,7 +28,7 @@ def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRe
     answers: list[Sequence[Any]] = []
     for request, response in exchanges:
         headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
-        requests.append(SentRequest(request.method, request.path, headers, body_value(request.body)))
+        requests.append(SentRequest(request.method, request.path, headers, decode_comparable_body(request.body)))
         answers.append(parse_response(decompress_response(response)).blocks)
     return tuple(simplify_requests(requests, answers))
 
@@ -47,7 +47,7 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
         if combination is None or envelope.excluded_from_effects:
             continue
         own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
-        requests = sent_requests((one.request, one.response) for one in own)
+        requests = list_sent_requests((one.request, one.response) for one in own)
         row = combination.row
         tests.setdefault(name_of_test(envelope.case, envelope.combination), []).append(ObservedRun(row, requests))
     return attribute_effects(space, tests)
@@ -68,7 +68,7 @@ def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingP
         for setting, effects in settings.items()
         for index, effect in enumerate(effects)
     ]
-    return [*lines, *inert_lines(attribution.inert, reasons), *_not_compared_lines(attribution.left_out)]
+    return [*lines, *inert_flag_lines(attribution.inert, reasons), *_not_compared_lines(attribution.left_out)]
 
 
 def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
@@ -79,7 +79,7 @@ def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
     return [f"not compared: {count} of runs ({', '.join(f'{pairs} {why}' for why, pairs in left_out.items())})"]
 
 
-def inert_lines(inert: Mapping[str, int], reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def inert_flag_lines(inert: Mapping[str, int], reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return one line for each flag that changed no request, with the reason if it is known.
 
     `inert` has the number of compared pairs of runs for each such flag.

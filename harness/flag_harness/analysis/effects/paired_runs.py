@@ -109,7 +109,7 @@ class PairedRuns:
         by_row: dict[Row, list[int]] = {}
         for run in runs:
             if not run.problem:
-                by_row.setdefault(run.row, []).append(self._number_requests(run.requests))
+                by_row.setdefault(run.row, []).append(self._sequence_number_of_requests(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
         self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
         self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
@@ -134,7 +134,7 @@ class PairedRuns:
                 before, after = summarize_values(
                     [one for pair in changed for path in members for one in pair.changes.get(path, ())]
                 )
-                condition = self._required_flag_values(pairs, members)
+                condition = self._format_required_flag_values(pairs, members)
                 yield RunEffect(
                     flag,
                     value,
@@ -148,7 +148,7 @@ class PairedRuns:
                     tuple(sorted(members)),
                 )
 
-    def _required_flag_values(self, pairs: Sequence[_RunPair], members: set[str]) -> str:
+    def _format_required_flag_values(self, pairs: Sequence[_RunPair], members: set[str]) -> str:
         """Return the other flag values that an effect needs, such as `streaming and not concise`.
 
         The text is empty if all pairs show the effect.
@@ -159,7 +159,7 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _number_requests(self, requests: tuple[SentRequest, ...]) -> int:
+    def _sequence_number_of_requests(self, requests: tuple[SentRequest, ...]) -> int:
         """Return the number of a sequence of requests. Equal sequences have the same number."""
         key = repr(requests)
         if key not in self._request_ids:

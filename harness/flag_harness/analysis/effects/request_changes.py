@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
 
-from flag_harness.cassette.match.excerpts import changed_words, excerpts, truncate
+from flag_harness.cassette.match.excerpts import excerpts, find_changed_words, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.record.outline import API_ID
 from flag_harness.wording import printable_text
@@ -113,7 +113,7 @@ def align_requests(
     ]
 
 
-def display_value(value: Any) -> str:
+def format_value_in_one_line(value: Any) -> str:
     """Return a value as one line for a summary. Of a long text, return the beginning; other long values are `text`."""
     if isinstance(value, str):
         return truncate(printable_text(redact_api_keys(value)), _LONGEST_SHOWN_VALUE)
@@ -129,10 +129,10 @@ def summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
     if all(map(_is_long_text_change, changes)):
         texts = dict.fromkeys((change.before, change.after) for change in changes)
         first, *others = texts
-        words = _display_changed_words(*first)
-        return words if all(words == _display_changed_words(*pair) for pair in others) else ("various", "various")
-    before = {display_value(change.before) for change in changes}
-    after = {display_value(change.after) for change in changes}
+        words = _format_changed_words(*first)
+        return words if all(words == _format_changed_words(*pair) for pair in others) else ("various", "various")
+    before = {format_value_in_one_line(change.before) for change in changes}
+    after = {format_value_in_one_line(change.after) for change in changes}
     return (
         before.pop() if len(before) == 1 else "various",
         after.pop() if len(after) == 1 else "various",
@@ -145,10 +145,10 @@ def _is_long_text_change(change: Change) -> bool:
     return len(texts) == 2 and max(map(len, texts)) > _LONGEST_SHOWN_VALUE
 
 
-def _display_changed_words(before: str, after: str) -> tuple[str, str]:
+def _format_changed_words(before: str, after: str) -> tuple[str, str]:
     """Return the words that only one of two texts has, as `5 words: 'Name problems of style, too.'` and `nothing`."""
     before, after = redact_api_keys(before), redact_api_keys(after)
-    words = changed_words(before, after)
+    words = find_changed_words(before, after)
     old, new = words.quotes if words.recorded or words.sent else excerpts(before, after)
     return f"{words}: {old}", new
 

@@ -41,12 +41,12 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
     if x > (a + 1) / (a + b + 2):
         return 1 - _incomplete_beta(1 - x, b, a)
     scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    return math.exp(scale + a * math.log(x) + b * math.log1p(-x)) / a * _continued_fraction(x, a, b)
+    return math.exp(scale + a * math.log(x) + b * math.log1p(-x)) / a * _beta_continued_fraction(x, a, b)
 
 
-def _continued_fraction(x: float, a: float, b: float) -> float:
+def _beta_continued_fraction(x: float, a: float, b: float) -> float:
     """Return the continued fraction of the incomplete beta function, by Lentz's method."""
-    c, d = 1.0, 1 / _replace_zero(1 - (a + b) * x / (a + 1))
+    c, d = 1.0, 1 / _replace_near_zero(1 - (a + b) * x / (a + 1))
     fraction = d
     m, change = 0, math.inf
     while abs(change - 1) >= _PRECISION:
@@ -54,12 +54,12 @@ def _continued_fraction(x: float, a: float, b: float) -> float:
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
-            d, c = 1 / _replace_zero(1 + term * d), _replace_zero(1 + term / c)
+            d, c = 1 / _replace_near_zero(1 + term * d), _replace_near_zero(1 + term / c)
             fraction *= c * d
         change = c * d
     return fraction
 
 
-def _replace_zero(value: float) -> float:
+def _replace_near_zero(value: float) -> float:
     """Return a value, or a tiny number in place of one that is nearly 0, so that it can be a divisor."""
     return value if abs(value) > _TINY else _TINY

@@ -32,7 +32,7 @@ _PRIOR_SQUARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class HarmPlayers:
+class HarmBettingStrategies:
     """Players who bet with constant stakes that the mean of the differences is above `null_mean`."""
 
     null_mean: float = 0.0
@@ -48,7 +48,7 @@ class HarmPlayers:
 
 
 @dataclass(frozen=True, slots=True)
-class SafetyPlayers:
+class SafetyBettingStrategies:
     """Players who bet that the mean is 0, against the null hypothesis that it is at most `-margin`.
 
     The best stake is then margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
@@ -68,7 +68,7 @@ class SafetyPlayers:
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
         """Return the stakes of the next round, from the number of earlier rounds and their sum of squares."""
-        mean_square = estimated_mean_square(rounds, squares)
+        mean_square = estimate_mean_square(rounds, squares)
         best = self.margin / (mean_square + self.margin**2)
         largest = _LARGEST_SHARE / (1 - self.margin) if self.margin < _LARGEST_SHARE else math.inf
         return [min(factor * best, largest) for factor in _SAFE_FACTORS]
@@ -86,7 +86,7 @@ class BettingProcess:
 
     __slots__ = ("_wealths", "largest_wealth", "players", "rounds", "squares", "wealth")
 
-    def __init__(self, players: HarmPlayers | SafetyPlayers) -> None:
+    def __init__(self, players: HarmBettingStrategies | SafetyBettingStrategies) -> None:
         self.players = players
         self._wealths = players.initial_wealth
         self.wealth = self.largest_wealth = 1.0
@@ -96,7 +96,7 @@ class BettingProcess:
     @property
     def mean_square(self) -> float:
         """The estimated mean square of a difference."""
-        return estimated_mean_square(self.rounds, self.squares)
+        return estimate_mean_square(self.rounds, self.squares)
 
     @property
     def p_value(self) -> float:
@@ -119,20 +119,20 @@ class BettingProcess:
         self.squares += difference * difference
 
 
-def estimated_mean_square(rounds: int, squares: float) -> float:
+def estimate_mean_square(rounds: int, squares: float) -> float:
     """Return the mean square of a difference, estimated from `squares`, the sum over all rounds, and a prior."""
     return (_PRIOR_ROUNDS * _PRIOR_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
 
 
-def harm_process() -> BettingProcess:
+def make_harm_process() -> BettingProcess:
     """Return a betting process against "the flag loses nothing". Add losses to it, one for each round.
 
     A loss is the result without the flag minus the result with it.
     """
-    return BettingProcess(HarmPlayers())
+    return BettingProcess(HarmBettingStrategies())
 
 
-def safety_process(margin: float) -> BettingProcess:
+def make_safety_process(margin: float) -> BettingProcess:
     """Return a betting process against "the flag loses `margin` or more". Add gains to it, one for each round.
 
     A gain is the result with the flag minus the result without it. Raise `ValueError` if the margin is not above 0 and
@@ -140,4 +140,4 @@ def safety_process(margin: float) -> BettingProcess:
     """
     if not 0 < margin <= 1:
         raise ValueError(f"a margin must be above 0 and at most 1, and {margin} is not")
-    return BettingProcess(SafetyPlayers(margin))
+    return BettingProcess(SafetyBettingStrategies(margin))

@@ -118,7 +118,7 @@ _Pairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestRuns
 
 
 @dataclass(frozen=True, slots=True)
-class _Arms:
+class _ResultsWithoutAndWith:
     """The results of one test by repetition, without and with a flag, and the groups that the test belongs to."""
 
     off: "Mapping[int, RunRow]"
@@ -173,10 +173,10 @@ class EvidenceTable:
             if cell.rebased and cell.values.get(change.flag, change) in (change.base, change.value):
                 obstacles |= cell.rebased
         arms = {
-            key: _Arms(off.runs, on.runs, frozenset(off.groups | on.groups))
+            key: _ResultsWithoutAndWith(off.runs, on.runs, frozenset(off.groups | on.groups))
             for key, (off, on) in self._find_pairs(change).items()
         }
-        expectations = tuple(_measured_expectation(arms.values(), *pair) for pair in change.expect)
+        expectations = tuple(_measure_expectation(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
 
     def rows(self, change: FlagChange) -> "list[RunRow]":
@@ -188,7 +188,7 @@ class EvidenceTable:
         """Return the runs that a row belongs to. Sorting its flags takes long, so that is done for new ones only."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
-            key = name_of_test(row.case, row.combination), _sorted_setting(row.values)
+            key = name_of_test(row.case, row.combination), _to_sorted_setting(row.values)
             if key not in self._cells:
                 self._cells[key] = _TestRunsUnderSetting(row.values)
                 self._pairs.clear()
@@ -200,7 +200,7 @@ class EvidenceTable:
         key = change.flag, value_text(change.base), value_text(change.value)
         if key not in self._pairs:
             self._pairs[key] = {
-                (test, _other_flags(cell.values, change)): (self._find_off_cell(test, cell, change), cell)
+                (test, _setting_of_other_flags(cell.values, change)): (self._find_off_cell(test, cell, change), cell)
                 for (test, _), cell in self._cells.items()
                 if cell.values.get(change.flag, change) == change.value
             }
@@ -208,27 +208,27 @@ class EvidenceTable:
 
     def _find_off_cell(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _TestRunsUnderSetting:
         """Return the runs that differ from `on` in the flag alone, which are empty if there are none."""
-        setting = _sorted_setting({**on.values, change.flag: change.base})
+        setting = _to_sorted_setting({**on.values, change.flag: change.base})
         return self._cells.get((test, setting)) or _TestRunsUnderSetting({})
 
 
-def _sorted_setting(values: Mapping[str, Any]) -> _Setting:
+def _to_sorted_setting(values: Mapping[str, Any]) -> _Setting:
     """Return the names and values of flags as texts, in the order of the names."""
     return tuple(sorted((name, value_text(value)) for name, value in values.items()))
 
 
-def _other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
+def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
     """Return the setting of all flags but the changed one."""
-    return _sorted_setting({name: value for name, value in values.items() if name != change.flag})
+    return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
-def _measured_expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
+def _measure_expectation(arms: "Iterable[_ResultsWithoutAndWith]", figure: str, direction: str) -> Expectation:
     """Return the expected improvement of a figure, with the share of improved tests in each round."""
     sign = -1 if direction == "lower" else 1
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences(_FIGURES[figure]).items()} for one in arms
     ]
-    return Expectation(figure, direction, tuple(_round_means(rounds)))
+    return Expectation(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
 
 
 def _sign(number: float) -> float:
@@ -236,7 +236,7 @@ def _sign(number: float) -> float:
     return float((number > 0) - (number < 0))
 
 
-def _round_means(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
+def _mean_gain_of_each_round(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
     """Yield the mean over all tests of each round, for rounds that all tests have finished."""
     numbers = set.intersection(*(set(one) for one in rounds)) if rounds else set()
     return (math.fsum(one[number] for one in rounds) / len(rounds) for number in sorted(numbers))
@@ -247,7 +247,7 @@ def _score(name: str, row: "RunRow") -> float | None:
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _strata(arms: Mapping[_TestAndSetting, _Arms]) -> Iterable[Stratum]:
+def _strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Iterable[Stratum]:
     """Yield the strata: each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
@@ -262,11 +262,11 @@ def _strata(arms: Mapping[_TestAndSetting, _Arms]) -> Iterable[Stratum]:
             yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score, score)).values()))
     yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
-        yield Stratum(ALL_TESTS, tuple(_round_means([*rounds.values()])))
+        yield Stratum(ALL_TESTS, tuple(_mean_gain_of_each_round([*rounds.values()])))
 
 
 def _group_strata(
-    arms: Mapping[_TestAndSetting, _Arms], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
+    arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
 ) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of the other flags."""
     settings = dict.fromkeys(others for _, others in arms)
@@ -274,7 +274,9 @@ def _group_strata(
         for others in settings:
             members = [rounds[cell] for cell, one in arms.items() if cell[1] == others and group in one.groups]
             if len(members) > 1:
-                yield Stratum(_stratum_name(f"group {group}", others, settings), tuple(_round_means(members)))
+                yield Stratum(
+                    _stratum_name(f"group {group}", others, settings), tuple(_mean_gain_of_each_round(members))
+                )
 
 
 def _stratum_name(name: str, others: _Setting, settings: Collection[_Setting]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
-from flag_harness.analysis.verdict.betting import harm_process, safety_process
+from flag_harness.analysis.verdict.betting import make_harm_process, make_safety_process
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
 from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass, safety_p_value
 
@@ -88,7 +88,7 @@ class Stratum:
         """
         smallest = None
         for loss in reversed(LOSSES):
-            process = safety_process(loss)
+            process = make_safety_process(loss)
             for gain in self.gains:
                 process.add(gain)
             if process.p_value > level:
@@ -113,7 +113,7 @@ class Expectation:
 
     def state(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
         """Return whether the rounds show the improvement, or show that there is none, at the error rate `level`."""
-        better, worse = harm_process(), harm_process()
+        better, worse = make_harm_process(), make_harm_process()
         for gain in self.gains:
             better.add(gain)
             worse.add(-gain)
@@ -183,7 +183,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
     findings = find_harm_and_safety(tests, alpha)
-    expected_at = _expectation_level(flags, alpha)
+    expected_at = _error_rate_per_expectation(flags, alpha)
     flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
@@ -201,7 +201,7 @@ class SequentialJudge:
         It needs none if it is harmful, or if it is safe and no expectation is open.
         """
         findings = find_harm_and_safety([self._tests_of_flag(flag) for flag in flags], self._alpha)
-        level = _expectation_level(flags, self._alpha)
+        level = _error_rate_per_expectation(flags, self._alpha)
         return [
             bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
             for flag, finding in zip(flags, findings, strict=True)
@@ -221,7 +221,7 @@ class SequentialJudge:
         return tests
 
 
-def _expectation_level(flags: Sequence[FlagEvidence], alpha: float) -> float:
+def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> float:
     """Return the error rate for each expectation, so that all of them together have the rate `alpha` (Bonferroni)."""
     return alpha / max(1, sum(len(flag.expectations) for flag in flags))
 

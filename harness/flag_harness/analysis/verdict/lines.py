@@ -20,7 +20,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
     yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason_text(verdict)}"
-    yield f"  {excluded_text(verdict)}"
+    yield f"  {excluded_losses_text(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
     if text := provider_failures_text(rows):
@@ -53,7 +53,7 @@ def provider_failures_text(rows: "Iterable[RunRow]") -> str:
     return f"trials that the provider broke: {repeated} repeated, {left}"
 
 
-def excluded_text(verdict: Verdict) -> str:
+def excluded_losses_text(verdict: Verdict) -> str:
     """Return which losses are excluded in every test, and the largest loss that is not."""
     excluded = verdict.excluded_loss
     if excluded is None:
@@ -65,7 +65,9 @@ def excluded_text(verdict: Verdict) -> str:
 
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
-    return f"{verdict.flag}: {verdict.decision} after {quantity(verdict.rounds, 'round')}; {excluded_text(verdict)}"
+    return (
+        f"{verdict.flag}: {verdict.decision} after {quantity(verdict.rounds, 'round')}; {excluded_losses_text(verdict)}"
+    )
 
 
 def _reason_text(verdict: Verdict) -> str:

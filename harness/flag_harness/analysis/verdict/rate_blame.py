@@ -33,7 +33,7 @@ class _TestChanges(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class _PassRateComparison:
     """The pass rates of a test in production (`off`) and under another combination (`on`), and what they show."""
 
     off: float
@@ -52,7 +52,7 @@ def rate_blame_lines(
     `changes` has every change of every flag from its value in production. No line is yielded if no combination changes
     several flags.
     """
-    compared = _compare_with_production(_results_by_cell(rows, changes), changes, alpha)
+    compared = _compare_with_production(_results_by_test_and_changes(rows, changes), changes, alpha)
     harmful = [key for key, one in compared.items() if one.is_harmful]
     for key in sorted(harmful, key=lambda key: (key.test, len(key.labels), sorted(key.labels))):
         is_explained = any(other.test == key.test and other.labels < key.labels for other in harmful)
@@ -60,7 +60,9 @@ def rate_blame_lines(
             yield _blame_line(key, compared, alpha)
 
 
-def _results_by_cell(rows: "Sequence[RunRow]", changes: Sequence[FlagChange]) -> Mapping[_TestChanges, _Results]:
+def _results_by_test_and_changes(
+    rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
+) -> Mapping[_TestChanges, _Results]:
     """Return the results of each test under each combination, by repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
     found: dict[_TestChanges, dict[int, float]] = {}
@@ -74,7 +76,7 @@ def _results_by_cell(rows: "Sequence[RunRow]", changes: Sequence[FlagChange]) ->
 
 def _compare_with_production(
     results: Mapping[_TestChanges, _Results], changes: Sequence[FlagChange], alpha: float
-) -> Mapping[_TestChanges, _Comparison]:
+) -> Mapping[_TestChanges, _PassRateComparison]:
     """Return the comparison of each test and combination with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
     pairs = {
@@ -87,7 +89,7 @@ def _compare_with_production(
         tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).test(margin), margin
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
-        key: _Comparison(
+        key: _PassRateComparison(
             _pass_rate(pairs[key][0]), _pass_rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe
         )
         for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
@@ -99,7 +101,7 @@ def _pass_rate(results: _Results) -> float:
     return sum(results.values()) / len(results) if results else 0.0
 
 
-def _blame_line(key: _TestChanges, compared: Mapping[_TestChanges, _Comparison], alpha: float) -> str:
+def _blame_line(key: _TestChanges, compared: Mapping[_TestChanges, _PassRateComparison], alpha: float) -> str:
     """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"

@@ -41,7 +41,7 @@ def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
     for number, record in enumerate(records):
         seed = _seed_option(record.header.options)
         for row in (one for one in record.rows if one.sweep is None):
-            source = _answer_source(row, seed, number)
+            source = _answer_source_key(row, seed, number)
             copies += source in known
             if source not in known:
                 known.add(source)
@@ -50,7 +50,7 @@ def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
     return PooledRows(tuple(kept), copies)
 
 
-def _answer_source(row: RunRow, seed: str, record: int) -> Hashable:
+def _answer_source_key(row: RunRow, seed: str, record: int) -> Hashable:
     """Return a key for the source of a row's answers. Equal sources always give equal answers."""
     test = row.case, row.combination
     if row.answered_by == "live":
@@ -66,7 +66,7 @@ def _seed_option(options: Sequence[str]) -> str:
     return text[text.index(_SEED) + 1] if _SEED in text[:-1] else "0"
 
 
-def pool_lines(pooled: PooledRows, records: int) -> Iterator[str]:
+def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
     """Yield lines that say how many records and rows a verdict is based on."""
     number, files = quantity(len(pooled.rows), "run"), quantity(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
@@ -74,12 +74,12 @@ def pool_lines(pooled: PooledRows, records: int) -> Iterator[str]:
         yield f"{quantity(pooled.copies, 'run')} left out: another record has the same recording, or the same seed"
 
 
-def all_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
+def all_flag_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
     """Return every change of each flag from its value in `baseline`, or from its default."""
     return [one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default))]
 
 
-def judgeable_changes(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> list[FlagChange]:
+def flag_changes_with_both_values(rows: Iterable[RunRow], changes: Iterable[FlagChange]) -> list[FlagChange]:
     """Return the changes for which there are rows with the flag's old value and rows with its new value."""
     seen: dict[str, list[object]] = {}
     for row in rows:

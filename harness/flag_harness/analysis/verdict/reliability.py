@@ -21,7 +21,7 @@ _FAILED = frozenset({"failed", "xfailed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class TrialCounts:
     """The number of runs of one test under one combination, and the number of passed runs."""
 
     case: str
@@ -35,7 +35,7 @@ class Trials:
         return 0 < self.passes < self.runs
 
 
-def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
+def count_trials(rows: "Iterable[RunRow]") -> list[TrialCounts]:
     """Count the runs and passes of each test under each combination.
 
     Skipped and inconclusive runs are not counted, nor those that the provider broke or the harness refused a request.
@@ -44,7 +44,7 @@ def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
     for row in rows:
         if row.outcome in _PASSED | _FAILED and not is_refused_or_broken(row):
             counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
-    return [Trials(*key, len(passes), sum(passes)) for key, passes in counts.items()]
+    return [TrialCounts(*key, len(passes), sum(passes)) for key, passes in counts.items()]
 
 
 def pass_at_k(runs: int, passes: int, k: int) -> float:
@@ -77,7 +77,7 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
     """Yield a line for each combination with repeated tests, for each flaky test, and about provider failures."""
     rows = list(rows)
     repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
-    by_combination: dict[str, list[Trials]] = {}
+    by_combination: dict[str, list[TrialCounts]] = {}
     for trials in repeated:
         by_combination.setdefault(trials.combination, []).append(trials)
     yield from (_combination_line(name, members) for name, members in by_combination.items())
@@ -90,7 +90,7 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
         yield text
 
 
-def _combination_line(name: str, members: Sequence[Trials]) -> str:
+def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
     """Return the line about one combination: the pass rate, pass@k and pass^k of its tests."""
     k = min(_LARGEST_K, *(trials.runs for trials in members))
     at_k, power_k = (
@@ -104,7 +104,7 @@ def _combination_line(name: str, members: Sequence[Trials]) -> str:
     )
 
 
-def _rate_text(members: Sequence[Trials]) -> str:
+def _rate_text(members: Sequence[TrialCounts]) -> str:
     """Return the mean of the tests' pass rates with its confidence interval. Each test counts equally."""
     runs = sum(trials.runs for trials in members)
     rate = math.fsum(trials.passes / trials.runs for trials in members) / len(members)

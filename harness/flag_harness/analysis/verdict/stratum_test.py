@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
+from flag_harness.analysis.verdict.betting import BettingProcess, make_harm_process, make_safety_process
 
 FAR = 1.5
 FAR_SHARE = 0.02
@@ -27,9 +27,9 @@ class StratumTest:
     __slots__ = ("far_safety", "harm", "safe_wealths", "safety")
 
     def __init__(self, margin: float) -> None:
-        self.harm: BettingProcess = harm_process()
-        self.safety: BettingProcess = safety_process(margin)
-        self.far_safety: BettingProcess | None = safety_process(FAR * margin) if FAR * margin <= 1 else None
+        self.harm: BettingProcess = make_harm_process()
+        self.safety: BettingProcess = make_safety_process(margin)
+        self.far_safety: BettingProcess | None = make_safety_process(FAR * margin) if FAR * margin <= 1 else None
         self.safe_wealths: list[float] = []
 
     def add(self, gain: float) -> None:

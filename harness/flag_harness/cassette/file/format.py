@@ -25,8 +25,8 @@ from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, 
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.file.parts import (
     extract_body_parts,
-    extract_if_large,
-    interaction_reference,
+    extract_large_value,
+    sha256_of_interaction_reference,
 )
 from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFiles, insert_referenced_files
 from flag_harness.cassette.file.rows import (
@@ -60,12 +60,12 @@ class EncodedCassette:
     has_parts: bool
 
 
-def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
+def encode_cassette_in_one_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one file that contains its blobs."""
     return _encode_document(FORMAT, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
 
 
-def encode_files(
+def encode_cassette_with_files(
     envelope: Envelope, interactions: Iterable[Interaction], blobs: str, *, in_parts: bool = False
 ) -> EncodedCassette:
     """Encode a cassette as a file that refers to other files, which hold its large values.
@@ -86,7 +86,7 @@ def encode_files(
     parts: dict[str, bytes] = {}
     documents = [_extract_parts(one, envelope, parts) for one in documents]
     if not parts:
-        return encode_files(envelope, interactions, blobs)
+        return encode_cassette_with_files(envelope, interactions, blobs)
     return EncodedCassette(_encode_document(FORMAT_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True)
 
 
@@ -105,7 +105,7 @@ def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str
     request = document["request"]
     if "json" in request:
         request["json"] = extract_body_parts(request["json"], parts)
-    return extract_if_large(document, parts) if envelope.upstream == "simulator" else document
+    return extract_large_value(document, parts) if envelope.upstream == "simulator" else document
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ class DecodedCassette:
     has_parts: bool
 
 
-def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
+def decode_envelope_and_interactions(
+    data: bytes, read_blob: BlobReader | None = None
+) -> tuple[Envelope, list[Interaction]]:
     """Decode the envelope and interactions of a cassette file, as `decode_cassette` does."""
     cassette = decode_cassette(data, read_blob)
     return cassette.envelope, cassette.interactions
@@ -243,7 +245,7 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
 
 def _decode_interaction(number: int, raw: bytes, store: ReferencedFiles) -> Interaction:
     try:
-        if store.has_parts and (name := interaction_reference(raw)) is not None:
+        if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
             raw = store.read(name)
         row = _INTERACTION_DECODER.decode(raw)
         del raw

@@ -27,7 +27,7 @@ _MEMBER_BY_MEMBER = "messages"
 """The member of a request body that grows with each turn, so that its own members are parts."""
 
 
-def extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
+def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
     """Move a large JSON value to a file of its own: return a reference, and add the file's bytes to `parts`.
 
     The key in `parts` is the SHA-256 of the bytes. Return the value itself if it is too small to be moved.
@@ -44,15 +44,15 @@ def extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
 
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
     """Replace the large values of a request body by references, and add their bytes to `parts`."""
-    return _map_body(body, lambda value: _extract_value(value, parts))
+    return _change_body_values(body, lambda value: _extract_value(value, parts))
 
 
 def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
     """Replace each reference in a request body by its part; `read` returns the bytes for a SHA-256."""
-    return _map_body(body, lambda value: _insert_part(value, read))
+    return _change_body_values(body, lambda value: _insert_part(value, read))
 
 
-def interaction_reference(raw: bytes) -> str | None:
+def sha256_of_interaction_reference(raw: bytes) -> str | None:
     """Return the SHA-256 in a reference to an interaction, or None if `raw` is an interaction itself."""
     if len(raw) > _LONGEST_RAW_REFERENCE:
         return None
@@ -68,7 +68,7 @@ def part_references(value: Any) -> Iterator[str]:
         yield from part_references(member)
 
 
-def _map_body(body: Any, change: Callable[[Any], Any]) -> Any:
+def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
     """Return a request body with `change` applied to each value that may be stored in a file of its own."""
     if not isinstance(body, dict):
         return body
@@ -82,7 +82,7 @@ def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
     """Replace a value by a reference if it is large; add a `$` to its key if it looks like a reference itself."""
     if _is_like_reference(value):
         return {f"${key}": member for key, member in value.items()}
-    return extract_if_large(value, parts)
+    return extract_large_value(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:

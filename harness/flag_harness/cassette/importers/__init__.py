@@ -8,8 +8,8 @@ from flag_harness.cassette.importers.importing import (
     VCRPY_DEFAULT,
     ImportedCassette,
     import_cassette,
-    stored_match_parts,
+    select_stored_match_parts,
 )
 from flag_harness.cassette.importers.limits import Limits
 
-__all__ = ["VCRPY_DEFAULT", "ImportedCassette", "Limits", "import_cassette", "stored_match_parts"]
+__all__ = ["VCRPY_DEFAULT", "ImportedCassette", "Limits", "import_cassette", "select_stored_match_parts"]

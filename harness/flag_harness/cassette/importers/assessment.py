@@ -40,8 +40,8 @@ def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> As
     """
     found = imported.cassette
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
-    loose += _collect_reasons(found.interactions, _loose_matching_reasons)
-    stale = _collect_reasons(found.interactions, lambda one: _outdated_reasons(one, model_problem))
+    loose += _collect_reasons(found.interactions, _find_reasons_for_loose_matching)
+    stale = _collect_reasons(found.interactions, lambda one: _find_reasons_for_being_outdated(one, model_problem))
     return Assessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
@@ -66,7 +66,7 @@ def _collect_reasons(
     return [reason for one in interactions for reason in find_reasons(one)]
 
 
-def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
+def _find_reasons_for_loose_matching(one: Interaction) -> Iterator[str]:
     """Yield why an imported interaction cannot be matched strictly."""
     if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
@@ -74,7 +74,7 @@ def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
         yield "a request's body is not JSON"
 
 
-def _outdated_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
+def _find_reasons_for_being_outdated(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
     """Yield why an imported interaction is out of date."""
     value: Any = one.value
     model = value.get("model") if isinstance(value, dict) else None

@@ -13,7 +13,7 @@ from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
-from flag_harness.cassette.importers.streams import has_lost_padding, is_event_stream, split_events
+from flag_harness.cassette.importers.streams import has_lost_event_padding, is_event_stream, split_events
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
@@ -77,7 +77,7 @@ def import_cassette(
     return ImportedCassette(name, Cassette(envelope, interactions), left_out)
 
 
-def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
+def select_stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
     """Return the parts of vcrpy's `match_on` that cassettes store, such as method and path.
 
     Raise `ValueError` if a part is unknown, or if none is stored.
@@ -175,7 +175,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
         yield fidelity.STILL_ENCODED
     elif header_value(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
         yield fidelity.DECOMPRESSED
-    if has_lost_padding(body):
+    if has_lost_event_padding(body):
         yield fidelity.RESPONSE_RESERIALISED
     if row.method in _METHODS_WITH_BODY and not row.request_body:
         yield fidelity.REQUEST_BODY_MISSING

@@ -22,7 +22,7 @@ def split_events(body: bytes) -> list[bytes]:
     return [chunk for chunk in _AFTER_EVENT.split(body) if chunk]
 
 
-def has_lost_padding(body: bytes) -> bool:
+def has_lost_event_padding(body: bytes) -> bool:
     """Return whether a stream lacks the random spaces that the API puts before the last brace of events."""
     if not body.startswith(b"event: message_start"):
         return False

@@ -101,7 +101,7 @@ class _ValueBuilder:
             case yaml.AliasEvent():
                 if event.anchor not in self._anchors:
                     raise ValueError(
-                        f"alias {event.anchor!r:.40} does not refer to a complete value{_line_suffix(event)}"
+                        f"alias {event.anchor!r:.40} does not refer to a complete value{_line_number_suffix(event)}"
                     )
                 value, size = self._anchors[event.anchor]
                 self._count_characters(event, size)
@@ -109,7 +109,7 @@ class _ValueBuilder:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._count_characters(event, 1)
                 if len(self._open) >= self._limits.depth:
-                    raise ValueError(_too_deep_message(self._limits, _line_suffix(event)))
+                    raise ValueError(_too_deep_message(self._limits, _line_number_suffix(event)))
                 self._open.append(
                     _OpenCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
                 )
@@ -122,7 +122,7 @@ class _ValueBuilder:
         self._size += by
         if self._size > self._limits.expanded:
             raise ValueError(
-                f"more than {self._limits.expanded:,} characters once aliases are expanded{_line_suffix(event)}"
+                f"more than {self._limits.expanded:,} characters once aliases are expanded{_line_number_suffix(event)}"
             )
 
     def _add_value(self, value: Any, anchor: str | None, start: int) -> None:
@@ -140,7 +140,7 @@ def _too_deep_message(limits: Limits, location: str) -> str:
     return f"more than {limits.depth} levels of nesting{location}"
 
 
-def _line_suffix(event: Any) -> str:
+def _line_number_suffix(event: Any) -> str:
     """Return the line of an event as the end of an error message: ` in line 3`."""
     return f" in line {event.start_mark.line + 1}"
 
@@ -152,10 +152,10 @@ def _build_collection(done: _OpenCollection, event: Any) -> Any:
         try:
             value = _build_mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
-            raise ValueError(f"a mapping's key is itself a list or a mapping{_line_suffix(event)}") from None
+            raise ValueError(f"a mapping's key is itself a list or a mapping{_line_number_suffix(event)}") from None
     if not (done.tag or "").startswith(f"{_TAG_PREFIX}python/object/"):
         return value
-    return _pickled_content(value)
+    return _content_of_pickled_object(value)
 
 
 def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
@@ -168,12 +168,12 @@ def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, 
     for source in (value for key, value in pairs if type(key) is _MergeKey):
         for one in reversed(source) if isinstance(source, list) else [source]:
             if not isinstance(one, dict):
-                raise ValueError(f"the value of << is not a mapping{_line_suffix(event)}")  # noqa: TRY004 - from a file
+                raise ValueError(f"the value of << is not a mapping{_line_number_suffix(event)}")  # noqa: TRY004 - from a file
             merged.update(one)
     return merged | {key: value for key, value in pairs if type(key) is not _MergeKey}
 
 
-def _pickled_content(value: Any) -> Any:
+def _content_of_pickled_object(value: Any) -> Any:
     """Return the content of a pickled object: its first argument or, if there is none, its state."""
     if isinstance(value, dict):
         value = next((value[name] for name in _CONTENT_KEYS if value.get(name)), value)
@@ -208,4 +208,4 @@ def _decode_binary(event: Any) -> bytes:
     try:
         return base64.b64decode("".join(event.value.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"!!binary is not base64{_line_suffix(event)}") from None
+        raise ValueError(f"!!binary is not base64{_line_number_suffix(event)}") from None

@@ -11,9 +11,9 @@ import msgspec
 from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
     DifferingBlock,
-    changed_words,
     differing_blocks,
     excerpts,
+    find_changed_words,
     truncate,
 )
 from flag_harness.cassette.redact.scan import redact_api_keys
@@ -62,7 +62,7 @@ class Difference:
         recorded, sent = excerpts(self.recorded, self.sent)
         words = ""
         if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > MAX_EXCERPT_LENGTH:
-            words = f"{changed_words(self.recorded, self.sent)}, "
+            words = f"{find_changed_words(self.recorded, self.sent)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
 

@@ -51,11 +51,11 @@ class ChangedWords(NamedTuple):
         return recorded, sent
 
 
-def changed_words(recorded: str, sent: str) -> ChangedWords:
+def find_changed_words(recorded: str, sent: str) -> ChangedWords:
     """Return the words that occur in only one of two texts, in order."""
     is_partial = False
     if len(recorded) + len(sent) > _MAX_COMPARED_TEXT:
-        recorded, sent = _differing_parts(recorded, sent)
+        recorded, sent = _text_parts_that_differ(recorded, sent)
         is_partial = len(recorded) + len(sent) > 2 * _MAX_COMPARED_TEXT
         recorded, sent = recorded[:_MAX_COMPARED_TEXT], sent[:_MAX_COMPARED_TEXT]
     ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
@@ -67,7 +67,7 @@ def changed_words(recorded: str, sent: str) -> ChangedWords:
     )
 
 
-def _differing_parts(recorded: str, sent: str) -> tuple[str, str]:
+def _text_parts_that_differ(recorded: str, sent: str) -> tuple[str, str]:
     """Return two texts without the words that both begin with, and without those that both end with."""
     start = _common_prefix_length(recorded, sent)
     while start and not recorded[start - 1].isspace():

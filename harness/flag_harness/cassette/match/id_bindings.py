@@ -31,12 +31,12 @@ IdSpan: TypeAlias = tuple[int, bytes]
 """An id found in a request: its offset in bytes, and the id."""
 
 
-class IdBindings:
+class IdReplacements:
     """The ids that requests may send back. For comparisons, each id is replaced by a name."""
 
     def __init__(self, names: Mapping[bytes, bytes]) -> None:
         self._names = names
-        self._search = _IdSearch(names)
+        self._search = _KnownIdFinder(names)
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -53,16 +53,16 @@ class IdBindings:
         return _replace_spans(content, found, self._names).decode("utf-8", "surrogatepass")
 
 
-def bind_ids(
+def replace_ids_in_match_contents(
     contents: Iterable[bytes], responses: Sequence[Response], hash_content: Callable[[bytes], bytes]
-) -> tuple[list[bytes], IdBindings]:
+) -> tuple[list[bytes], IdReplacements]:
     """Return the match keys (hashes) of the recorded requests, and the ids to replace in new requests.
 
     `contents` are the bytes by which the requests are compared. An id that a request contains before any answer does is
     not replaced.
     """
     sources = _id_sources(responses)
-    search, names, keys = _IdSearch(sources), dict[bytes, bytes](), list[bytes]()
+    search, names, keys = _KnownIdFinder(sources), dict[bytes, bytes](), list[bytes]()
     for index, content in enumerate(contents):
         found = search(content) if sources else []
         for _, one in found:
@@ -70,10 +70,10 @@ def bind_ids(
                 if sources[one][0] >= index:
                     del sources[one]
                 else:
-                    names[one] = _source_name(sources[one], keys)
+                    names[one] = _name_for_ids_of_source(sources[one], keys)
         returned = [one for one in found if one[1] in names]
         keys.append(hash_content(_replace_with_numbers(content, returned, names)))
-    return keys, IdBindings(_select_names(names, sources, keys))
+    return keys, IdReplacements(_choose_names_for_ids(names, sources, keys))
 
 
 def response_ids(response: Response) -> Iterator[bytes]:
@@ -90,7 +90,7 @@ def response_ids(response: Response) -> Iterator[bytes]:
         position = content.find(_ID_MEMBER_END, position + len(_ID_MEMBER_END))
 
 
-class _IdSearch:
+class _KnownIdFinder:
     """Finds known ids that are whole words of a text; fast for many ids of few kinds."""
 
     def __init__(self, ids: Collection[bytes]) -> None:
@@ -129,14 +129,14 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
     return sources
 
 
-def _select_names(
+def _choose_names_for_ids(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
     """Return a name for each id that a request sent back, and for each id that a replay may return instead of it."""
     if not names:
         return {}
     kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
-    named = ((one, _source_name(source, keys)) for one, source in sources.items() if source[1] in kinds)
+    named = ((one, _name_for_ids_of_source(source, keys)) for one, source in sources.items() if source[1] in kinds)
     return {one: name for one, name in named if name in sent_back}
 
 
@@ -147,7 +147,7 @@ def _common_prefix(members: Sequence[bytes]) -> bytes:
     return first[: next(different, len(first))]
 
 
-def _source_name(source: IdSource, keys: Sequence[bytes]) -> bytes:
+def _name_for_ids_of_source(source: IdSource, keys: Sequence[bytes]) -> bytes:
     """Return a name for the ids of one source. Its first byte is invalid in JSON, so no request contains it."""
     index, kind, number = source
     return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)

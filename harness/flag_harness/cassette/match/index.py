@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, cycle
 
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.id_bindings import bind_ids
+from flag_harness.cassette.match.id_bindings import replace_ids_in_match_contents
 from flag_harness.cassette.match.matching import MatchPart, hash_content
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.wire.timeline import Request
@@ -28,7 +28,9 @@ class RequestIndex:
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
-        keys, self.bindings = bind_ids(map(self._normalised_content, interactions), responses, hash_content)
+        keys, self.bindings = replace_ids_in_match_contents(
+            map(self._match_content_after_normalisers, interactions), responses, hash_content
+        )
         self._keys_by_request = dict(zip((_comparable_request(one.request) for one in interactions), keys, strict=True))
         self.indices: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
@@ -42,7 +44,7 @@ class RequestIndex:
     def match_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
         return self._keys_by_request.get(_comparable_request(sent.request)) or hash_content(
-            self.bindings.replace_ids(self._normalised_content(sent))
+            self.bindings.replace_ids(self._match_content_after_normalisers(sent))
         )
 
     def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
@@ -54,7 +56,7 @@ class RequestIndex:
 
     def exact_key(self, sent: Interaction) -> bytes:
         """Return a hash of a request's content in which ids are kept, unlike in `match_key`."""
-        return hash_content(self._normalised_content(sent))
+        return hash_content(self._match_content_after_normalisers(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:
         """Return the interaction with its request normalised."""
@@ -62,7 +64,7 @@ class RequestIndex:
             return sent
         return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
 
-    def _normalised_content(self, sent: Interaction) -> bytes:
+    def _match_content_after_normalisers(self, sent: Interaction) -> bytes:
         """Return the content by which an interaction's request is matched, after normalisation."""
         return self.normalise(sent).content_for(self._match_on)
 

@@ -35,27 +35,27 @@ def canonical_path(path: str) -> str:
     return f"{plain}?{urlencode(pairs)}" if pairs else plain
 
 
-def body_value(body: bytes) -> Any:
+def decode_comparable_body(body: bytes) -> Any:
     """Decode a JSON body, or return the bytes if they are not JSON or too deeply nested to compare."""
     return decode_json(body, default=body)
 
 
-def sorted_json(value: Any) -> bytes:
+def encode_with_sorted_keys(value: Any) -> bytes:
     """Encode a value as JSON with sorted keys."""
     return msgspec.json.encode(value, order="sorted")
 
 
-def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the bytes by which requests are compared; `value` is the body decoded by `body_value`."""
-    content = value if isinstance(value, bytes) else sorted_json(value)
+def content_to_match(method: str, path: str, headers: Headers, value: Any) -> bytes:
+    """Return the bytes by which requests are compared; `value` is the body decoded by `decode_comparable_body`."""
+    content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
     return b"\0".join(parts)
 
 
-def selected_content(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
+def content_of_selected_parts(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
     """Return the bytes of the request parts in `match_on`, which are compared as vcrpy compares them.
 
-    `request` must be in the form that a cassette keeps. `value` is its body decoded by `body_value`.
+    `request` must be in the form that a cassette keeps. `value` is its body decoded by `decode_comparable_body`.
     """
     return b"\0".join(_request_part_content(request, value, word) for word in match_on)
 
@@ -66,8 +66,8 @@ def hash_content(content: bytes) -> bytes:
 
 
 def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the match key (hash) of a request; `value` is the body decoded by `body_value`."""
-    return hash_content(match_content(method, path, headers, value))
+    """Return the match key (hash) of a request; `value` is the body decoded by `decode_comparable_body`."""
+    return hash_content(content_to_match(method, path, headers, value))
 
 
 def _request_part_content(request: Request, value: Any, word: MatchPart) -> bytes:
@@ -86,4 +86,4 @@ def _request_part_content(request: Request, value: Any, word: MatchPart) -> byte
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
         case _:  # "body"
-            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else sorted_json(value)
+            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else encode_with_sorted_keys(value)

@@ -8,11 +8,11 @@ from typing import Any
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import Difference, differences
-from flag_harness.cassette.match.excerpts import changed_words
+from flag_harness.cassette.match.excerpts import find_changed_words
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
-from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
+from flag_harness.cassette.match.variable_parts import find_variable_part, normalise_settings_lines
 from flag_harness.files import display_path
 from flag_harness.wire.timeline import Request
 
@@ -88,7 +88,7 @@ class MissReporter:
         fewest = min(map(len, found.values()))
         candidates = [index for index in found if len(found[index]) == fewest]
         index = min(candidates, key=lambda index: _count_changed_characters(found[index]))
-        return self._build_miss(sent, index, found[index], self._nearest_lines(index, found[index]))
+        return self._build_miss(sent, index, found[index], self._nearest_interaction_lines(index, found[index]))
 
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
         """Report that the client reads past the point at which the recorded client stopped reading."""
@@ -128,7 +128,7 @@ class MissReporter:
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
-        normalise = normalise_lines(filter(None, map(variable_part, found)))
+        normalise = normalise_settings_lines(filter(None, map(find_variable_part, found)))
         refusal = self._api_refusal(sent, index if equal is None else equal)
         if refusal:
             advice = [f"{API_REFUSES}: {refusal}", REFUSAL_ADVICE]
@@ -138,11 +138,11 @@ class MissReporter:
         message = "\n".join([first, *lines, *advice])
         return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
 
-    def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
+    def _nearest_interaction_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
         """Yield lines that name the nearest interaction and list the differences."""
         yield f"The nearest is interaction {index}; it differs in:"
         for difference in islice(found, MAX_SHOWN_DIFFERENCES):
-            flag, part = self.explain(difference.path), variable_part(difference)
+            flag, part = self.explain(difference.path), find_variable_part(difference)
             note = (
                 f"the flag {flag} changes this" if flag else f"looks like {part.kind}" if part and part.patterns else ""
             )
@@ -192,18 +192,18 @@ def request_differences(
 
 def _count_changed_characters(found: Sequence[Difference]) -> int:
     """Return the number of characters in all words that differ."""
-    return sum(_count_changes_in_text(_text_of_value(one.recorded), _text_of_value(one.sent)) for one in found)
+    return sum(_count_changes_in_text(_value_as_text(one.recorded), _value_as_text(one.sent)) for one in found)
 
 
 def _count_changes_in_text(recorded: str, sent: str) -> int:
     """Return the number of characters in the words that differ between two texts."""
     if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
-    words = changed_words(recorded, sent)
+    words = find_changed_words(recorded, sent)
     return len("".join((*words.recorded, *words.sent)))
 
 
-def _text_of_value(value: Any) -> str:
+def _value_as_text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.cassette.match.matching import body_value
+from flag_harness.cassette.match.matching import decode_comparable_body
 from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import JsonStep, parse_json_path, replace_at_json_path
@@ -54,7 +54,7 @@ class Normalisers:
         """Return the request with all values masked that the rules name."""
         if not self:
             return request
-        value = body_value(request.body)
+        value = decode_comparable_body(request.body)
         body = request.body if isinstance(value, bytes) else msgspec.json.encode(self.normalise_value(value))
         url, headers = self._normalise_text(request.url), select_request_headers(request.headers)
         return replace(request, url=url, headers=headers, body=body)

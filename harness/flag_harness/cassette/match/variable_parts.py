@@ -59,7 +59,7 @@ class VariablePart:
     json: tuple[str, ...] = ()
 
 
-def variable_part(difference: Difference) -> VariablePart | None:
+def find_variable_part(difference: Difference) -> VariablePart | None:
     """Return the part of a request that varies at random, or None if the difference does not look random.
 
     Ids, dates, temporary paths, long numbers and the order of lists are recognised.
@@ -71,19 +71,19 @@ def variable_part(difference: Difference) -> VariablePart | None:
     ):
         return None
     if difference.is_reordered:
-        return _part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
+        return _variable_part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
     if isinstance(recorded, str) and isinstance(sent, str):
         found = _text_patterns(recorded, sent)
         kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
         return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
     return (
-        _part_at_path("a number", difference.path)
+        _variable_part_at_path("a number", difference.path)
         if at and _is_long_number(recorded) and _is_long_number(sent)
         else None
     )
 
 
-def _part_at_path(kind: str, path: str) -> VariablePart | None:
+def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
     """Return a part with a rule for a body path, with `[*]` for each index, or None if no rule can name the path."""
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
@@ -98,7 +98,7 @@ def _is_long_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _SHORTEST_ID
 
 
-def normalise_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
+def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
     """Return lines for `pyproject.toml` that make matching ignore the parts; empty if there are no parts."""
     parts = list(parts)
     lists = {

@@ -7,7 +7,13 @@ from functools import lru_cache
 
 from flag_harness.cassette.redact.body_texts import BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.detectors import Detector
-from flag_harness.cassette.redact.edits import REDACTED, TextEdit, document_edits, merge_edits, split_edits
+from flag_harness.cassette.redact.edits import (
+    REDACTED,
+    TextEdit,
+    convert_to_document_edits,
+    merge_edits,
+    split_edits_by_part,
+)
 from flag_harness.cassette.redact.encodings import edits_of_findings
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
@@ -28,27 +34,29 @@ class BodyRules:
         """Return whether a filter names one of these JSON paths."""
         return any(rule.match(path) for rule in self.paths for path in paths)
 
-    def find_patterns(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def find_pattern_matches(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start, stop and pattern of each match of a pattern in a text."""
         return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
 
     def text_edits(self, text: str) -> list[TextEdit]:
         """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
-        edits = edits_of_findings(text, self.find_patterns) if self.patterns else []
+        edits = edits_of_findings(text, self.find_pattern_matches) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 
     def body_edits(self, body: str) -> list[TextEdit]:
         """Return the edits that redact a whole body, sorted by position."""
-        return sorted(self._document_edits(body, body_texts(body)))
+        return sorted(self._edits_of_document(body, body_texts(body)))
 
-    def removed_values(self, document: str) -> Iterator[str]:
+    def find_values_to_remove(self, document: str) -> Iterator[str]:
         """Yield the values that the filters remove from a body."""
         for text in body_texts(document):
             for start, stop, _ in self._body_text_edits(text, False):
                 yield text.value[start:stop]
 
-    def _document_edits(self, document: str, texts: Iterable[BodyText], all_texts: bool = False) -> Iterator[TextEdit]:
+    def _edits_of_document(
+        self, document: str, texts: Iterable[BodyText], all_texts: bool = False
+    ) -> Iterator[TextEdit]:
         """Yield the edits that redact a document, text by text.
 
         A text is redacted whole if `all_texts` is set, or if a pattern that contains quotes matches across it.
@@ -64,16 +72,18 @@ class BodyRules:
             is_whole = all_texts or any(
                 part.start < stop and part.stop > start for part in text.parts for start, stop in spanned
             )
-            changes = split_edits([len(part.value) for part in text.parts], self._body_text_edits(text, is_whole))
+            changes = split_edits_by_part(
+                [len(part.value) for part in text.parts], self._body_text_edits(text, is_whole)
+            )
             for part, edits in zip(text.parts, changes, strict=True):
                 if edits and not part.fixed:
-                    yield from document_edits(part, edits, document)
+                    yield from convert_to_document_edits(part, edits, document)
 
     def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
         """Return the edits that redact one text of a body. JSON inside JSON stays valid JSON."""
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
-            return sorted(self._document_edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
+            return sorted(self._edits_of_document(value, [part.to_text(*text.paths) for part in inner], is_whole))
         if is_whole or self.has_rule_for(text.paths):
             return [TextEdit(0, len(value), REDACTED)] if value else []
         return self.text_edits(value)

@@ -17,10 +17,10 @@ def body_strings(document: str) -> list[str]:
         return list(_json_strings(value))
     if (strings := _stream_strings(document)) is not None:
         return strings
-    return [text_with_name(text)[1] for text in body_texts(document)]
+    return [prefix_with_member_name(text)[1] for text in body_texts(document)]
 
 
-def text_with_name(text: BodyText) -> tuple[int, str]:
+def prefix_with_member_name(text: BodyText) -> tuple[int, str]:
     """Put the name of a text's JSON member before the text; return the length of this prefix, and the new text."""
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""

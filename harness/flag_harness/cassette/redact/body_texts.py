@@ -151,7 +151,7 @@ class _PathTracker:
         """Read the next token, and return its string, key or number, or None for punctuation."""
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
-            self._read_mark(token["mark"])
+            self._read_punctuation(token["mark"])
         if kind == "number":
             return BodyPart(
                 *token.span("number"), token["number"], "number", self._current_path(), self._current_key() == "index"
@@ -165,7 +165,7 @@ class _PathTracker:
             self._steps[-1] = value
         return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._current_path(), fixed)
 
-    def _read_mark(self, mark: str) -> None:
+    def _read_punctuation(self, mark: str) -> None:
         """Update the path for a bracket, comma or colon."""
         if mark in "{[}]":
             self._prefix = None

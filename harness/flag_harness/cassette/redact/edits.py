@@ -36,7 +36,7 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
     return merged
 
 
-def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
+def convert_to_document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
     """Turn edits of a part's decoded value into edits of the document that contains the part.
 
     If the document contains the value unencoded, each edit is only moved; else one edit replaces the whole part.
@@ -51,11 +51,12 @@ def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iter
 def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
     """Apply edits to a text, or bytes, that is split into parts; positions count from the first part."""
     return [
-        edit_text(part, part_edits) for part, part_edits in zip(parts, split_edits(map(len, parts), edits), strict=True)
+        edit_text(part, part_edits)
+        for part, part_edits in zip(parts, split_edits_by_part(map(len, parts), edits), strict=True)
     ]
 
 
-def split_edits(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[TextEdit]]:
+def split_edits_by_part(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[TextEdit]]:
     """Return a list of edits for each part, given the parts' lengths; positions count from the part's start.
 
     If an edit spans several parts, the new text goes to the first of them.
@@ -83,7 +84,7 @@ def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
     return result + part[position:]
 
 
-def byte_edits(text: str, edits: Iterable[TextEdit]) -> list[TextEdit]:
+def convert_to_byte_edits(text: str, edits: Iterable[TextEdit]) -> list[TextEdit]:
     """Convert edits of a text to edits of its bytes in UTF-8."""
     position = size = 0
     result = []

@@ -11,7 +11,7 @@ from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
-from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, byte_edits, edit_text
+from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, convert_to_byte_edits, edit_text
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.named_values import header_value_pattern, json_value_pattern, query_value_pattern
 from flag_harness.config import FILTERS, Action, Config
@@ -115,7 +115,7 @@ class Filters:
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
         if self._display_rules:
             for body in (request.body, b"".join(_chunk_data(decompress_response(response)))):
-                found.update(self._display_rules.removed_values(searchable_body(body).decode(*UTF8)))
+                found.update(self._display_rules.find_values_to_remove(searchable_body(body).decode(*UTF8)))
         return frozenset(secret for secret in found if len(secret) >= SHORTEST_SECRET)
 
     @property
@@ -178,7 +178,7 @@ class Filters:
     def _edit_parts(self, parts: Sequence[bytes]) -> list[bytes]:
         """Redact a body that is split into parts."""
         body = b"".join(parts).decode(*UTF8)
-        return apply_edits_to_parts(parts, byte_edits(body, self._storage_rules.body_edits(body)))
+        return apply_edits_to_parts(parts, convert_to_byte_edits(body, self._storage_rules.body_edits(body)))
 
 
 def _redirect_urls(response: Response) -> Iterator[str]:

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.redact.bodies import searchable_body
-from flag_harness.cassette.redact.body_strings import body_strings, text_with_name
+from flag_harness.cassette.redact.body_strings import body_strings, prefix_with_member_name
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import SEPARATOR, edits_of_findings, first_finding, has_finding
@@ -184,7 +184,7 @@ def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]])
 def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in the texts of a body."""
     for text in found:
-        size, value = text_with_name(text)
+        size, value = prefix_with_member_name(text)
         for start, stop, kind, excerpt in _find_api_key_excerpts(value):
             yield side + text.locate(max(start - size, 0), stop - size), kind, excerpt
 

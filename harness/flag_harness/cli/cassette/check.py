@@ -9,13 +9,13 @@ from typing import IO
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.blobs import BlobFolderReader
-from flag_harness.cassette.file.format import decode_file
+from flag_harness.cassette.file.format import decode_envelope_and_interactions
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import SecretFinding, scan_cassette, scan_file
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import HarnessError
 from flag_harness.files import read_regular_file
 
@@ -82,7 +82,7 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    root, config = read_project()
+    root, config = read_project_config()
     recordings, filters = root / config.recordings, project_filters(config, root.absolute())
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_current_files(paths, arguments.history))
@@ -113,7 +113,7 @@ def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVe
 def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
     """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
     try:
-        envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
+        envelope, interactions = decode_envelope_and_interactions(version.data, BlobFolderReader(Path(version.path)))
         declared = [*_find_unfiltered_values(interactions, filters)]
         return _FileCheckResult(version, scan_cassette(envelope, interactions), declared)
     except ValueError as error:

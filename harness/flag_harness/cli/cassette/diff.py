@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette.match.difference import Difference
-from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, changed_words, excerpts
+from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, excerpts, find_changed_words
 from flag_harness.cli.cassette.revisions import load_file_or_revision
 from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
 
@@ -93,7 +93,7 @@ def _difference_texts(difference: Difference) -> Iterator["Text"]:
     yield styled_text(f"{difference.path or 'body'}  ", "bold")
     both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
     if both and len(difference.recorded) > MAX_EXCERPT_LENGTH:
-        yield styled_text(f"{changed_words(difference.recorded, difference.sent)}: ")
+        yield styled_text(f"{find_changed_words(difference.recorded, difference.sent)}: ")
     yield from (styled_text(before, "red"), styled_text(" → ", "dim"), styled_text(after, "green"))
 
 

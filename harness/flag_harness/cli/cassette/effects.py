@@ -9,7 +9,7 @@ from pathlib import Path
 from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.cli.files import one_line
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError
 
 _EXAMPLES = """examples:
@@ -38,7 +38,7 @@ def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 
 def _run_effects(arguments: argparse.Namespace) -> int:
-    root, config = read_project()
+    root, config = read_project_config()
     attribution = attribute_effects_from_cassettes(
         _load_cassettes(arguments.paths or [root / config.recordings]), config.flags
     )

@@ -12,7 +12,13 @@ from typing import Any
 
 from flag_harness.cassette import Cassette, Filters
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
-from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, stored_match_parts
+from flag_harness.cassette.importers import (
+    VCRPY_DEFAULT,
+    ImportedCassette,
+    Limits,
+    import_cassette,
+    select_stored_match_parts,
+)
 from flag_harness.cassette.importers.assessment import Assessment, assess_import, make_model_check
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.filters import project_filters
@@ -20,7 +26,7 @@ from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file
 from flag_harness.models import shipped_models
@@ -108,10 +114,10 @@ def _run_import(arguments: argparse.Namespace) -> int:
     if arguments.to is None and not arguments.check:
         raise CassetteError("import: give a folder with --to DIR, or --check to write nothing")
     try:
-        match_on = stored_match_parts(word.strip() for word in arguments.match_on.split(",") if word.strip())
+        match_on = select_stored_match_parts(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
-    root, config = read_project()
+    root, config = read_project_config()
     filters, keep = project_filters(config, root.absolute()), config.headers.get("keep", ())
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_import_sources(arguments))]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.orphans import CassetteUse, orphan_cassettes, posix_relative_path, unused_blobs
+from flag_harness.cassette.orphans import CassetteUse, find_orphan_cassettes, find_unused_blobs, posix_relative_path
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError
-from flag_harness.files import abandoned_part_files, read_regular_file
+from flag_harness.files import find_abandoned_temporary_files, read_regular_file
 
 _EXAMPLES = """examples:
   pytest && flag-harness cassette prune --dry-run
@@ -74,7 +74,7 @@ def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run_prune(arguments: argparse.Namespace) -> int:
-    folder, config = read_project()
+    folder, config = read_project_config()
     root = folder.absolute()
     recordings = root / config.recordings
     run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CLAIMS_FILE)
@@ -107,8 +107,8 @@ def _read_last_run(file: Path) -> _LastRun:
 
 
 def _find_removable(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
-    removable = _RemovableFiles(parts=list(abandoned_part_files(recordings, time.time())))
-    for path in orphan_cassettes(root, recordings, run.claims):
+    removable = _RemovableFiles(parts=list(find_abandoned_temporary_files(recordings, time.time())))
+    for path in find_orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
             removable.notes.append(
                 f"{posix_relative_path(root, path)} is newer than the last run, and left alone; {_RUN_SUITE_ADVICE}"
@@ -116,7 +116,7 @@ def _find_removable(root: Path, recordings: Path, run: _LastRun) -> _RemovableFi
         else:
             removable.cassettes.append(path)
     try:
-        removable.blobs = unused_blobs(recordings, frozenset(removable.cassettes))
+        removable.blobs = find_unused_blobs(recordings, frozenset(removable.cassettes))
     except ValueError as error:
         removable.notes.append(f"all blobs are left alone: {error}")
     return removable

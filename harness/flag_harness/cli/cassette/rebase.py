@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
-from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
+from flag_harness.cassette.rebase import RequestChange, RequestRewrite, indices_of_rewritten_requests, rebase_cassette
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root
@@ -131,7 +131,9 @@ def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[Reba
 
 def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
     old = Cassette.load(path)
-    rewrites = [RequestRewrite(row["index"], tuple(map(RequestChange.from_row, row["changes"]))) for row in rows]
+    rewrites = [
+        RequestRewrite(row["index"], tuple(map(RequestChange.from_json_object, row["changes"]))) for row in rows
+    ]
     new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_api_keys(path, new.envelope, new.interactions)
     _require_legal_requests(path, old, new)
@@ -145,7 +147,7 @@ def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
     # imported here: the other commands do not need it
     from flag_harness.simulator.refusal import refusal_message
 
-    for index in rewritten_indices(old, new):
+    for index in indices_of_rewritten_requests(old, new):
         message = refusal_message(new.interactions[index].request)
         if message is None or refusal_message(old.interactions[index].request) is not None:
             continue
@@ -213,7 +215,9 @@ def _report_lines(
 def _conclusion(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
-    requests = _count_with_noun(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
+    requests = _count_with_noun(
+        sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request"
+    )
     if refusals:
         illegal = sum(_API_REFUSES in refusal for refusal in refusals)
         return f"{'N' if illegal else 'Record them anew, or n'}ame the PATHs of the others."
@@ -244,7 +248,11 @@ def _json_report(
     return {
         "written": written,
         "cassettes": [
-            {"path": plan.name, "changes": plan.changes, "interactions": rewritten_indices(plan.old, plan.new)}
+            {
+                "path": plan.name,
+                "changes": plan.changes,
+                "interactions": indices_of_rewritten_requests(plan.old, plan.new),
+            }
             for plan in plans
         ],
         "refusals": list(refusals),

@@ -13,7 +13,7 @@ from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_NAME
 from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
-from flag_harness.config import read_project
+from flag_harness.config import read_project_config
 from flag_harness.durations import age_of
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
@@ -78,7 +78,7 @@ def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run_stat(arguments: argparse.Namespace) -> int:
-    root, config = read_project()
+    root, config = read_project_config()
     recordings = root / config.recordings
     files = list(_cassette_files(arguments.paths or ([recordings] if recordings.exists() else [])))
     stats, unreadable, now = [], [], datetime.now(UTC)

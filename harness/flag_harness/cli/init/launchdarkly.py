@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flag_harness.analysis.code.python_flags import FoundFlag
+from flag_harness.analysis.code.python_flags import DetectedFlag
 
 _IMPORTS = """
 import ldclient
@@ -26,16 +26,16 @@ def harness_set_flags():
     ldclient.set_config(Config("none", offline=True))  # other tests get the defaults that the code names"""
 
 
-def launchdarkly_lines(flags: Sequence[FoundFlag]) -> list[str]:
+def launchdarkly_lines(flags: Sequence[DetectedFlag]) -> list[str]:
     """Return the lines of a test module that set flags through the SDK's test data; none if there are no flags."""
     return (_IMPORTS.format(pytest="") + _fixture(flags)).splitlines() if flags else []
 
 
-def launchdarkly_conftest(flags: Sequence[FoundFlag]) -> str:
+def launchdarkly_conftest(flags: Sequence[DetectedFlag]) -> str:
     """Return the text of a conftest.py that sets flags through the SDK's test data, without the service."""
     docstring = '"""Sets the flags of LaunchDarkly in the tests of this folder."""\n'
     return docstring + _IMPORTS.format(pytest="import pytest\n") + _fixture(flags) + "\n"
 
 
-def _fixture(flags: Sequence[FoundFlag]) -> str:
+def _fixture(flags: Sequence[DetectedFlag]) -> str:
     return _FIXTURE.format(keys=", ".join(f'"{flag.name}": "{flag.key}"' for flag in flags))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from flag_harness.analysis.code.python_flags import FoundFlag
+from flag_harness.analysis.code.python_flags import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.launchdarkly import launchdarkly_conftest, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository
@@ -142,7 +142,7 @@ def _conftest_path(test: str) -> str:
     return str(PurePosixPath(test).with_name("conftest.py"))
 
 
-def _flags_of_services(repository: Repository) -> list[FoundFlag]:
+def _flags_of_services(repository: Repository) -> list[DetectedFlag]:
     """Return the flags that only a fixture can set."""
     return [flag for flag in repository.flags if flag.source == "set"]
 

@@ -8,10 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.code.python_flags import FoundFlag, find_flags, full_flag_name, parse_code, short_flag_name
+from flag_harness.analysis.code.python_flags import (
+    DetectedFlag,
+    find_flags,
+    full_flag_name,
+    parse_code,
+    short_flag_name,
+)
 from flag_harness.cli.init.agents import FoundAgent, find_agents
 from flag_harness.config.root import PYPROJECT
-from flag_harness.config.settings import read_table
+from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
 from flag_harness.source_files import source_texts
 
@@ -35,7 +41,7 @@ class Repository:
     """
 
     root: Path
-    flags: tuple[FoundFlag, ...]
+    flags: tuple[DetectedFlag, ...]
     agents: tuple[FoundAgent, ...]
     vcr: str
     pyproject: dict[str, Any]
@@ -45,12 +51,12 @@ class Repository:
     @property
     def settings(self) -> tuple[Mapping[str, Any], Path] | None:
         """The table of settings with its file, or None if the harness is not configured yet."""
-        return read_table(self.root / PYPROJECT)
+        return read_settings_table(self.root / PYPROJECT)
 
 
 def read_repository(root: Path) -> Repository:
     """Read the files of a repository without running any of them."""
-    flags: list[FoundFlag] = []
+    flags: list[DetectedFlag] = []
     agents: list[FoundAgent] = []
     unreadable: dict[str, str] = {}
     has_vcr_marks = False
@@ -82,25 +88,25 @@ def read_repository(root: Path) -> Repository:
     )
 
 
-def _remove_duplicate_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
+def _remove_duplicate_flags(flags: Iterable[DetectedFlag]) -> tuple[DetectedFlag, ...]:
     """Drop flags with the same key as an earlier one. Rename a flag to its whole key if its name is taken."""
-    by_key: dict[tuple[str, str], FoundFlag] = {}
+    by_key: dict[tuple[str, str], DetectedFlag] = {}
     for flag in flags:
         by_key.setdefault((flag.source, flag.key), flag)
-    names: dict[str, FoundFlag] = {}
+    names: dict[str, DetectedFlag] = {}
     for flag in by_key.values():
         name = flag.name if flag.name not in names else full_flag_name(flag.key)
         names.setdefault(name, replace(flag, name=name))
     return tuple(names.values())
 
 
-def _flags_in_node_script(text: str, path: str) -> Iterator[FoundFlag]:
+def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:
     """Yield the variables that a Node script compares with a word such as `true` or `1`."""
     for found in _NODE_FLAG.finditer(text):
         name, word = found[1], found[2]
         if word is not None and word.lower() in ("1", "true", "yes", "on"):
             line = text.count("\n", 0, found.start()) + 1
-            yield FoundFlag(short_flag_name(name), "env", name, word, None, False, f"{path}:{line}")
+            yield DetectedFlag(short_flag_name(name), "env", name, word, None, False, f"{path}:{line}")
 
 
 def _name_vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:

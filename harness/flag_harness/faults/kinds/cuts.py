@@ -62,7 +62,7 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
 
 def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
     """Return the effect that an answer ends at a point with the piece that `last` makes, a `Cut` or an `End`."""
-    checks.require_optional("torn", torn, bool, "true or false")
+    checks.require_type_or_none("torn", torn, bool, "true or false")
 
     def end_stream(point: PointContext) -> StreamChange | None:
         half = point.event[: len(point.event) // 2] if torn else b""

@@ -34,13 +34,13 @@ _RATE_LIMIT = (
 )
 
 
-def _raised_error_settings(name: str) -> dict[str, Any]:
+def _fault_kind_arguments_for_error(name: str) -> dict[str, Any]:
     """Return the arguments of `fault_kind` for a status with which the SDK raises the error `name`."""
     result = f"raises anthropic.{name}"
     return {"family": "status", "stream_result": result, "create_result": result}
 
 
-@fault_kind(**_raised_error_settings("BadRequestError"))
+@fault_kind(**_fault_kind_arguments_for_error("BadRequestError"))
 def bad_request(
     *,
     message: str = "prompt is too long: 3333404 tokens > 200000 maximum",
@@ -53,7 +53,7 @@ def bad_request(
     )
 
 
-@fault_kind(**_raised_error_settings("BadRequestError"))
+@fault_kind(**_fault_kind_arguments_for_error("BadRequestError"))
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -68,13 +68,13 @@ def beta_rejected(
         betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
         if beta in betas:
             return refuse(due)
-        due.note_miss(f"the request does not ask for the beta {beta}")
+        due.store_reason_for_not_firing(f"the request does not ask for the beta {beta}")
         return None
 
     return answer_due_request
 
 
-@fault_kind(**_raised_error_settings("BadRequestError"))
+@fault_kind(**_fault_kind_arguments_for_error("BadRequestError"))
 def parameter_rejected(
     *,
     parameter: str = "max_tokens",
@@ -91,26 +91,26 @@ def parameter_rejected(
     def answer_due_request(due: DueRequest) -> Response | None:
         if parameter in decode_json_object(due.request.body):
             return refuse(due)
-        due.note_miss(f"the request has no {parameter}")
+        due.store_reason_for_not_firing(f"the request has no {parameter}")
         return None
 
     return answer_due_request
 
 
-@fault_kind(**_raised_error_settings("AuthenticationError"))
+@fault_kind(**_fault_kind_arguments_for_error("AuthenticationError"))
 def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """401 `authentication_error`: the key is wrong or revoked."""
     return _make_api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_raised_error_settings("PermissionDeniedError"))
+@fault_kind(**_fault_kind_arguments_for_error("PermissionDeniedError"))
 def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """403 `permission_error`: the key lacks a permission."""
     message = "Your API key does not have permission to use the specified resource."
     return _make_api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_raised_error_settings("NotFoundError"))
+@fault_kind(**_fault_kind_arguments_for_error("NotFoundError"))
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """404 `not_found_error`: the request's model does not exist."""
 
@@ -118,11 +118,11 @@ def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
         message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
         return _make_api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
 
-    checks.require_optional("should_retry", should_retry, bool, "true, false or none")
+    checks.require_type_or_none("should_retry", should_retry, bool, "true, false or none")
     return answer_due_request
 
 
-@fault_kind(**_raised_error_settings("ContentTooLargeError"))
+@fault_kind(**_fault_kind_arguments_for_error("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
     """413 from an edge server: the body has neither the usual error format nor a request id."""
     headers = _retry_headers(None, None, should_retry)
@@ -130,7 +130,7 @@ def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArgum
     return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
 
 
-@fault_kind(**_raised_error_settings("RateLimitError"))
+@fault_kind(**_fault_kind_arguments_for_error("RateLimitError"))
 def rate_limited(
     *,
     retry_after: RetryAfter = 1,
@@ -144,7 +144,7 @@ def rate_limited(
     return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
 
 
-@fault_kind(**_raised_error_settings("InternalServerError"))
+@fault_kind(**_fault_kind_arguments_for_error("InternalServerError"))
 def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -152,7 +152,7 @@ def server_error(
     return _make_api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_raised_error_settings("InternalServerError"))
+@fault_kind(**_fault_kind_arguments_for_error("InternalServerError"))
 def bad_gateway(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -160,7 +160,7 @@ def bad_gateway(
     return _make_html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_raised_error_settings("ServiceUnavailableError"))
+@fault_kind(**_fault_kind_arguments_for_error("ServiceUnavailableError"))
 def unavailable(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -170,7 +170,7 @@ def unavailable(
     return _make_fixed_answer(503, headers, body)
 
 
-@fault_kind(**_raised_error_settings("GatewayTimeoutError"))
+@fault_kind(**_fault_kind_arguments_for_error("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -178,7 +178,7 @@ def gateway_timeout(
     return _make_html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_raised_error_settings("OverloadedError"))
+@fault_kind(**_fault_kind_arguments_for_error("OverloadedError"))
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -225,7 +225,7 @@ def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunctio
 
 def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:
     """Return the headers that tell a client whether and when to retry."""
-    checks.require_optional("should_retry", should_retry, bool, "true, false or none")
+    checks.require_type_or_none("should_retry", should_retry, bool, "true, false or none")
     found: list[tuple[str, str]] = []
     if should_retry is not None:
         found.append(("x-should-retry", str(should_retry).lower()))

@@ -49,7 +49,7 @@ def stream_error(
     `with_request_id`, the event has a request id, as some of these events do.
     """
     checks.require_one_of("kind", kind, MESSAGES)
-    checks.require_optional("with_request_id", with_request_id, bool, "true or false")
+    checks.require_type_or_none("with_request_id", with_request_id, bool, "true or false")
     if padding is not None and not 0 <= checks.require_whole_number("padding", padding, least=0) <= _MOST_PADDING:
         raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
     text = MESSAGES[kind] if message is None else checks.require_text("message", message)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
-from flag_harness.files import remove_abandoned_part_files, write_atomically
+from flag_harness.files import remove_abandoned_temporary_files, write_atomically
 from flag_harness.gate.declared.manifest import FileState, changed_paths, read_file_state, refuse_links
 from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
 from flag_harness.wording import join_names, quantity
@@ -35,7 +35,7 @@ def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callabl
     states = _file_states(prod, journal)
     _refuse_modified_files(prod, journal, states)
     for path in states:
-        remove_abandoned_part_files(prod / path, of_any_age=True)
+        remove_abandoned_temporary_files(prod / path, of_any_age=True)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     name = f"{journal.entry.kind} {journal.entry.number}"
     if states and not replaced:

@@ -64,7 +64,7 @@ class CostLimit:
         An answer may cost up to `max_tokens`. That counts while it is under way, so that requests which are sent at the
         same time exceed the limit by the cost of one of them at most.
         """
-        from flag_harness.analysis.spending import highest_cost, input_cost
+        from flag_harness.analysis.spending import highest_possible_cost, input_cost
 
         def refuse_or_count_cost(request: Request) -> Edit:
             expected = input_cost(request)
@@ -78,7 +78,7 @@ class CostLimit:
                     )
                     raise refusals[-1]
                 self._budget.add_cost(expected, None)
-                pending = (highest_cost(request) or 0.0) - (expected or 0.0)
+                pending = (highest_possible_cost(request) or 0.0) - (expected or 0.0)
                 self._pending += pending
                 self._under_way += 1
             return self._make_cost_counter(request, expected or 0.0, pending)

@@ -58,11 +58,13 @@ def blame_lines(
 
     known = {one.test.name for one in located}
     others = {test.name: test for test in tests if test.name not in known}
-    for is_full in (True, False):
-        chosen = {name: test for name, test in others.items() if test.is_full is is_full}
+    for has_run_every_combination in (True, False):
+        chosen = {
+            name: test for name, test in others.items() if test.has_run_every_combination is has_run_every_combination
+        }
         space = flag_space(tuple(flags))
         for finding in explain_tests(space, outcomes_by_test(chosen, flags)):
-            yield from _finding_lines(finding, chosen, "" if is_full else advice)
+            yield from _finding_lines(finding, chosen, "" if has_run_every_combination else advice)
             yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
         yield from flag_search_lines(one)
@@ -76,7 +78,7 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
     from flag_harness.analysis.blame import explain_tests
 
     for finding in explain_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
-        perhaps = "" if all(refused[name].is_full for name in finding.tests) else "perhaps "
+        perhaps = "" if all(refused[name].has_run_every_combination for name in finding.tests) else "perhaps "
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
         count = f"{quantity(len(finding.tests), 'test')} ({_join_first_names(finding.tests)})"
         yield f"{perhaps}the API would refuse a request when {when}: {count}"
@@ -125,7 +127,7 @@ def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]"
 
 def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:
     failures = [(tests[name].smallest_failure, tests[name]) for name in finding.tests]
-    return min((test.count_changes(run), run["nodeid"]) for run, test in failures)[1]
+    return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
 
 
 def _suspect_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:

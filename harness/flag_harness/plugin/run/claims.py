@@ -194,10 +194,10 @@ class CassetteUseTracker:
 
     def _find_orphans(self, recordings: Path) -> Iterator[str]:
         # imported here: a run that uses no cassette does not need it
-        from flag_harness.cassette.orphans import CassetteUse, orphan_cassettes
+        from flag_harness.cassette.orphans import CassetteUse, find_orphan_cassettes
 
         claims = CassetteUse(frozenset(self._claimed), frozenset(self._files))
-        return map(self._relative_path, orphan_cassettes(self._config.rootpath, recordings, claims))
+        return map(self._relative_path, find_orphan_cassettes(self._config.rootpath, recordings, claims))
 
     def _relative_path(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._config.rootpath)).as_posix()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flag_harness.config import Config, find_root, read_table
+from flag_harness.config import Config, find_root, read_settings_table
 from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS
 from flag_harness.plugin.marks import CONFIG, declared_flags
@@ -108,7 +108,7 @@ def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.It
 def _has_settings(folder: Path) -> bool:
     """Return whether the pyproject.toml of a folder configures the harness; an invalid file does not."""
     try:
-        found = read_table(folder / "pyproject.toml")
+        found = read_settings_table(folder / "pyproject.toml")
     except ConfigError:
         return False
     return found is not None and found[1].name == "pyproject.toml"

@@ -73,12 +73,12 @@ class FlagEffects:
         """Print what each flag changed (not under `-q`), the flags that changed nothing, and those that broke tests."""
         if not self._runs:
             return
-        from flag_harness.analysis.effects.flag_runs import effect_lines, inert_lines
+        from flag_harness.analysis.effects.flag_runs import effect_lines, inert_flag_lines
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         reasons = self._reasons_of_inert_flags()
-        lines = inert_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
+        lines = inert_flag_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
         if self._config.get_verbosity() > 0:
             lines += [
                 f"{run['nodeid']} is left out: {run['left_out']}" for run in self._runs_in_order() if run["left_out"]
@@ -130,10 +130,10 @@ class FlagEffects:
         flags = [flag for flag in self._flags_of_all_runs() if flag.name in self.attribution().inert and flag.env]
         if not flags:
             return {}
-        from flag_harness.analysis.code.inert_reasons import inert_reasons
+        from flag_harness.analysis.code.inert_reasons import explain_inert_flags
 
         texts = islice(source_texts(self._config.rootpath, (".py",)), _MOST_SOURCES)
-        return inert_reasons(flags, {path.as_posix(): text for path, text in texts if text is not None})
+        return explain_inert_flags(flags, {path.as_posix(): text for path, text in texts if text is not None})
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
@@ -160,7 +160,7 @@ def _make_matrix_run(
     item: pytest.Item, report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None
 ) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
-    from flag_harness.analysis.effects.flag_runs import sent_requests
+    from flag_harness.analysis.effects.flag_runs import list_sent_requests
     from flag_harness.cassette.interaction import storable_request
 
     combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)
@@ -178,7 +178,7 @@ def _make_matrix_run(
         "left_out": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _decode_body(request.body)]
-            for request in sent_requests(exchanges)
+            for request in list_sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
         "other_cause": _cause_other_than_flags(report, error, _has_no_recording(item)),

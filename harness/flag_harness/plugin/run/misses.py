@@ -55,17 +55,21 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
 
 
 def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> MissRow:
-    from flag_harness.cassette.rebase import miss_changes
+    from flag_harness.cassette.rebase import request_changes_of_miss
 
     cassette = traffic.cassette
-    changes = miss_changes(miss, cassette.interactions[miss.nearest]) if cassette and miss.nearest is not None else ()
+    changes = (
+        request_changes_of_miss(miss, cassette.interactions[miss.nearest])
+        if cassette and miss.nearest is not None
+        else ()
+    )
     return {
         "test": item.nodeid,
         "cassette": os.path.relpath(traffic.plan.path, item.config.rootpath),
         "request": f"{miss.sent.request.method} {miss.sent.request.path}",
         "index": miss.nearest,
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
-        "changes": [change.to_row() for change in changes],
+        "changes": [change.to_json_object() for change in changes],
         "refusal": "; ".join(change.refusal for change in changes if change.refusal),
         "api_refusal": miss.api_refusal,
         "normalise": list(miss.normalise),
@@ -79,13 +83,13 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
 
 def describe_difference(difference: Any) -> str:
     """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
-    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, changed_words, truncate
+    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, find_changed_words, truncate
 
     path = difference.path or "body"
     if difference.is_reordered:
         return f"`{path}`, reordered"
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
-        words = changed_words(difference.recorded, difference.sent)
+        words = find_changed_words(difference.recorded, difference.sent)
         return f"`{path}`, {words}: {' → '.join(words.quotes)}"
     recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
     return f"`{path}`: {recorded} → {sent}"

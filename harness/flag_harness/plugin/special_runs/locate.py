@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import count_changes, matrix_row
+from flag_harness.analysis.matrix_runs import count_changed_flags, matrix_row
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT
@@ -58,7 +58,7 @@ class FlagSearchPass:
         except session.Failed:
             self._effects.advice = "To find out which: run without -x and --maxfail, which ended the run first"
             raise
-        tests = [test for test in self._effects.failing_tests() if not test.is_full]
+        tests = [test for test in self._effects.failing_tests() if not test.has_run_every_combination]
         if tests and (refusal := self._refusal_reason()):
             self._effects.advice = refusal
         elif tests:
@@ -231,7 +231,7 @@ class FlagSearch:
             failing = [row for row in failing if row in ran]
         if not failing:
             return command_to_reproduce(self._template.config, self._test.smallest_failure["nodeid"])
-        smallest = min(failing, key=lambda row: (count_changes(row, self._space), row))
+        smallest = min(failing, key=lambda row: (count_changed_flags(row, self._space), row))
         if smallest in ran:
             return command_to_reproduce(self._template.config, self._nodeid_of_row(smallest))
         options = "--disable-recording" + (

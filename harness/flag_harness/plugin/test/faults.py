@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.fault_arguments import argument_lines
+from flag_harness.fault_arguments import fault_argument_help_lines
 from flag_harness.plugin.combinations import item_combinations
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC
@@ -38,7 +38,7 @@ def add_fault_options(group: pytest.OptionGroup) -> None:
         metavar="NAME:ARGUMENTS",
         help="a fault for every test that uses the cassette fixture (repeatable): overloaded:on=2, "
         "stream_error:kind=api_error,at=mid_partial_json, overloaded:path=/v1/messages,on=1\n"
-        + "\n".join(argument_lines()),
+        + "\n".join(fault_argument_help_lines()),
     )
 
 
@@ -64,10 +64,10 @@ def configure_faults(config: pytest.Config) -> None:
 
 def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
-    from flag_harness.faults import check_combinations, patch_refused_keywords
+    from flag_harness.faults import patch_refused_keywords, require_known_flags_in_combination
     from flag_harness.matrix import changes_by_name
 
-    check_combinations(fault, changes_by_name(all_flags(config)))
+    require_known_flags_in_combination(fault, changes_by_name(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
         with patch_refused_keywords(fault):
@@ -214,14 +214,14 @@ class FaultTotals:
 
     def _messages_of_unfired_faults(self, config: pytest.Config) -> list[str]:
         """Return a message for each fault that never fired. Return none in workers and under `--collect-only`."""
-        from flag_harness.faults import explain_unfired
+        from flag_harness.faults import explain_faults_that_never_fired
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):
             return []
         return [
             why if awaited else f"fault {fault} never fired: no test ran under the combination that it needs"
             for fault, awaited in zip(self._faults, self._could_fire, strict=True)
-            for why in explain_unfired([fault])
+            for why in explain_faults_that_never_fired([fault])
         ]
 
 
@@ -251,7 +251,7 @@ def _make_layer_that_requeues_answers(trouble: "Layer", replay: "Replay", count_
         found = trouble(request)
         if found is None or isinstance(found, tuple):
             return found
-        replay.track_answer(request)
+        replay.remember_answer_of_request(request)
 
         def edit_and_requeue_answer(piece: "Piece") -> "Iterable[Piece]":
             before = count_fired()

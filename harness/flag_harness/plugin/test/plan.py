@@ -12,7 +12,7 @@ import pytest
 
 from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
-from flag_harness.cassette.merge import can_add, has_recording_of
+from flag_harness.cassette.merge import can_add_answers_of, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.flag import OFF
@@ -128,7 +128,7 @@ class TrafficPlan:
     def is_mixing_upstreams(self) -> bool:
         """True if this test would add a recording to a cassette that was recorded from another upstream."""
         existing = self.cassette if self.is_recording and self.mode != "rewrite" else None
-        return existing is not None and not can_add(existing, self.upstream)
+        return existing is not None and not can_add_answers_of(existing, self.upstream)
 
     @property
     def rewrite_command(self) -> str:

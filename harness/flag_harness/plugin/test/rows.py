@@ -116,13 +116,13 @@ def make_request_records(
 
 def _make_request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
     from flag_harness.cassette.interaction import storable_request
-    from flag_harness.cassette.match.matching import body_value, sorted_json
+    from flag_harness.cassette.match.matching import decode_comparable_body, encode_with_sorted_keys
     from flag_harness.record import RequestRecord, body_hash
     from flag_harness.record.outline import body_outline
 
     kept = filters.filter_request(storable_request(request))
-    value = body_value(kept.body)
-    content = value if isinstance(value, bytes) else sorted_json(value)
+    value = decode_comparable_body(kept.body)
+    content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
     return RequestRecord(
         kept.method,
         kept.path,

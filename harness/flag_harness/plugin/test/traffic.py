@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
-from flag_harness.faults.fault import Fault, explain_unfired
+from flag_harness.faults.fault import Fault, explain_faults_that_never_fired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure, refusals_of_running_test
@@ -268,7 +268,7 @@ class CassetteTraffic:
 
         Called after the test function, and again after the teardown of the fixtures.
         """
-        found = explain_unfired(self._own_faults)
+        found = explain_faults_that_never_fired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.allowed:
             found.append(messages.NO_REQUEST)
         elif not self.plan.is_recording:

@@ -61,13 +61,13 @@ class FlagVerdictPlugin:
     def __init__(self, config: pytest.Config) -> None:
         from flag_harness.analysis.verdict.evidence import EvidenceTable
         from flag_harness.analysis.verdict.judgment import SequentialJudge
-        from flag_harness.analysis.verdict.recorded import all_changes
+        from flag_harness.analysis.verdict.recorded import all_flag_changes
 
         command_line = config.stash[COMMAND_LINE_FLAGS]
         baseline = command_line.baseline.values if command_line.baseline else {}
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
-        self._all_changes = all_changes(all_flags(config), baseline)
+        self._all_changes = all_flag_changes(all_flags(config), baseline)
         self._changes = [change for change in self._all_changes if change.flag in command_line.judged]
         self._open = list(self._changes)
         self._round = 0

@@ -53,5 +53,5 @@ def _condition(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Se
     explanations = [one.explanation for one in explain_tests(flag_space(tuple(flags)), outcomes_by_test(judged, flags))]
     if len(explanations) != 1 or explanations[0].always_fails:
         return ""
-    perhaps = "" if all(test.is_full for test in judged.values()) else "perhaps "
+    perhaps = "" if all(test.has_run_every_combination for test in judged.values()) else "perhaps "
     return f"{perhaps}when {', or when '.join(map(str, explanations[0].conjunctions))}"

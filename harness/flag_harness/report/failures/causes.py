@@ -190,8 +190,10 @@ def _cause_other_than_flags(row: RunRow) -> str:
 def _explain_tests(
     tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str]
 ) -> Iterator[FailureCause]:
-    for is_full in (True, False):
-        chosen = {name: test for name, test in tests.items() if test.is_full is is_full}
+    for has_run_every_combination in (True, False):
+        chosen = {
+            name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
+        }
         for finding in explain_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
             yield _make_cause(finding, chosen, options)
 
@@ -200,18 +202,18 @@ def _make_cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], op
     first = tests[finding.tests[0]]
     ran = len({row for row, _ in first.outcomes})
     others: tuple[str, ...] = ()
-    if not first.is_full and not finding.explanation.always_fails:
+    if not first.has_run_every_combination and not finding.explanation.always_fails:
         suspects = find_suspects(first.space, first.outcomes, _SUSPECT_SIZE)
         texts = [str(suspect.conjunction) for suspect in suspects]
         others = tuple(text for text in texts if not str(finding.explanation).endswith(f"when {text}"))
     failures = [(test.smallest_failure, test) for test in map(tests.__getitem__, finding.tests)]
-    _, case = min((test.count_changes(run), run["nodeid"]) for run, test in failures)
+    _, case = min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)
     return FailureCause(
         str(finding.explanation),
         finding.tests,
         rerun_command(options, case),
         ran,
-        ran if first.is_full else first.space.count,
+        ran if first.has_run_every_combination else first.space.count,
         others,
         bool(finding.explanation.flaky),
     )

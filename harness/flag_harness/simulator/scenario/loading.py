@@ -56,12 +56,12 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
         raise ScenarioError(f"{source}: a scenario needs at least one turn, such as: {_EXAMPLE}")
     problem = settings_problem(scenario)
     if problem is not None:
-        raise ScenarioError(f"{source}{_line_suffix(text, '', problem.key)}: {problem.message}")
+        raise ScenarioError(f"{source}{_line_number_suffix(text, '', problem.key)}: {problem.message}")
     for index, turn in enumerate(scenario.turns):
         problem = turn_problem(turn)
         if problem is not None:
             raise ScenarioError(
-                f"{source}{_line_suffix(text, f'turn[{index}]', problem.key)}: turn[{index}]: {problem.message}"
+                f"{source}{_line_number_suffix(text, f'turn[{index}]', problem.key)}: turn[{index}]: {problem.message}"
             )
     return scenario
 
@@ -82,11 +82,11 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
     unknown = _UNKNOWN.match(message)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
-        return f"{source}{_line_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"
+        return f"{source}{_line_number_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"
     table = TABLE_TYPES.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
     known = [field.encode_name for field in msgspec.structs.fields(table)]
     nearest = difflib.get_close_matches(unknown["key"], known, n=1, cutoff=0.0)[0]
-    line = _line_suffix(text, path, unknown["key"])
+    line = _line_number_suffix(text, path, unknown["key"])
     where = f"{path} has" if path else "a scenario has"
     return f"{source}{line}: {where} no key {unknown['key']!r}; the nearest is {nearest!r} (all: {', '.join(known)})"
 
@@ -96,7 +96,7 @@ def _blank_multiline_string(found: re.Match[str]) -> str:
     return "\n" * found[0].count("\n") or found[0]
 
 
-def _line_suffix(text: str, path: str, key: str) -> str:
+def _line_number_suffix(text: str, path: str, key: str) -> str:
     """Return `:LINE` for the line of a key in the turn that `path` names.
 
     If the key is not found, the line is that of the turn. The result is empty if the turn is not found either.

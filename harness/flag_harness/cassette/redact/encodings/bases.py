@@ -17,13 +17,13 @@ _SHORTEST_BASE32 = 26
 _BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
 
 
-def letters_without_bits(letters: str, bits: Iterable[int]) -> Iterator[str]:
+def letter_patterns_without_bits(letters: str, bits: Iterable[int]) -> Iterator[str]:
     """Yield a pattern for each bit: the letters of an alphabet whose values do not have this bit."""
     for bit in bits:
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 
 
-_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*letters_without_bits(_BASE32_LETTERS, (16, 2, 8, 1, 4))))
+_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*letter_patterns_without_bits(_BASE32_LETTERS, (16, 2, 8, 1, 4))))
 """Base32 of five ASCII bytes, the first bit of each of which is 0."""
 
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 20, 40

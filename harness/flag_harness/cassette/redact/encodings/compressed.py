@@ -58,12 +58,12 @@ _CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _SAMPLE = 256
 
 
-def compressed_spans(text: str) -> Iterator[EncodedSpan]:
+def find_compressed_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the compressed parts of a text, decompressed. The text comes from bytes decoded as UTF-8 or Latin-1."""
     if text.isascii():
         return
-    is_utf8, is_latin = _has_any(text, _SURROGATE_MAGICS), _has_any(text, _MAGICS)
-    if not (is_utf8 or is_latin) and _has_any(text, _SHORT_MAGICS):
+    is_utf8, is_latin = _contains_any(text, _SURROGATE_MAGICS), _contains_any(text, _MAGICS)
+    if not (is_utf8 or is_latin) and _contains_any(text, _SHORT_MAGICS):
         is_latin = max(text) <= "\xff"
         is_utf8 = not is_latin
     if is_utf8:
@@ -72,7 +72,7 @@ def compressed_spans(text: str) -> Iterator[EncodedSpan]:
         yield from _spans_in_codec(text, ("latin-1", "replace"))
 
 
-def _has_any(text: str, parts: tuple[str, ...]) -> bool:
+def _contains_any(text: str, parts: tuple[str, ...]) -> bool:
     return any(part in text for part in parts)
 
 

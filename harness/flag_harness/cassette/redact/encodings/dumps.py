@@ -73,7 +73,7 @@ def _encode_decimals(text: str) -> str:
     return ", ".join(map(str, text.encode(*UTF8)))
 
 
-def broken_word_spans(text: str) -> Iterator[EncodedSpan]:
+def spans_of_broken_words(text: str) -> Iterator[EncodedSpan]:
     """Join and yield each word that is broken over lines and may be a key, because it has letters and digits.
 
     A word counts as broken if it ends a line and the next line begins with a word, without spaces.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
-from flag_harness.cassette.redact.encodings.dumps import broken_word_spans
+from flag_harness.cassette.redact.encodings.dumps import spans_of_broken_words
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
-from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, encoded_spans
+from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""
@@ -38,11 +38,11 @@ def edits_of_findings(
     for level in escape_levels(text, is_text):
         found = list(find(level.text) if is_text or in_binary else _find_in_printable(level.text, find))
         edits += [_redaction_edit(text, *level.span(start, stop)) for start, stop, _ in found]
-        words = broken_word_spans(level.text) if is_text and in_binary else ()
+        words = spans_of_broken_words(level.text) if is_text and in_binary else ()
         for word in _words_without_findings(words, found):
             if any(True for _ in find(word.text)):
                 edits.append(_redaction_edit(text, *level.span(word.start, word.stop)))
-        for span in encoded_spans(level.text, shortest, is_search) if depth else ():
+        for span in find_encoded_spans(level.text, shortest, is_search) if depth else ():
             if inner := edits_of_findings(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
             ):
@@ -74,10 +74,10 @@ def first_finding(
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
-        for word in broken_word_spans(level.text) if is_text else ():
+        for word in spans_of_broken_words(level.text) if is_text else ():
             for start, stop, kind in find(word.text):
                 return *level.span(word.start, word.stop), kind, word.text[start:stop]
-        for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
+        for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
             if inner := first_finding(span.text, find, depth - 1, span.is_text):
                 return *level.span(span.start, span.stop), *inner[2:]
     return None
@@ -88,11 +88,11 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
     for level in escape_levels(text, is_text):
         if any(True for _ in find(level.text)):
             return True
-        words = SEPARATOR.join(word.text for word in broken_word_spans(level.text)) if is_text else ""
+        words = SEPARATOR.join(word.text for word in spans_of_broken_words(level.text)) if is_text else ""
         if any(True for _ in find(words)):
             return True
         inner: dict[bool, list[str]] = {}
-        for span in encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
+        for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
             inner.setdefault(span.is_text, []).append(span.text)
         if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
             return True

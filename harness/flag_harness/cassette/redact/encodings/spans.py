@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letters_without_bits
-from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, compressed_spans
+from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letter_patterns_without_bits
+from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 
@@ -18,7 +18,7 @@ SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
-_ASCII_TRIPLE = "".join(letters_without_bits(_BASE64_LETTERS, (32, 8, 2)))
+_ASCII_TRIPLE = "".join(letter_patterns_without_bits(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
 _BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
@@ -44,12 +44,12 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
     return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
 
 
-def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
+def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
     """Decode and yield the parts of a text that are compressed or encode bytes, as base64 does.
 
     With `is_search`, skip base64 that contains neither a word nor compressed data.
     """
-    yield from compressed_spans(text)
+    yield from find_compressed_spans(text)
     pattern, last = _base64_pattern(shortest), 0
     for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
         if start >= last and (match := pattern.match(text, start)):
@@ -57,7 +57,7 @@ def encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator
             yield from _hex_spans(match)
             yield from _base64_spans(match, is_search)
     for start, stop in letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
-        yield from map(_spaced_hex_span, _SPACED_HEX.finditer(text, start, stop))
+        yield from map(_hex_span_with_separators, _SPACED_HEX.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)
     yield from hex_dump_spans(text)
@@ -77,7 +77,7 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
             yield EncodedSpan(match.start() + start, match.start() + stop, text, _encode_hex)
 
 
-def _spaced_hex_span(match: re.Match[str]) -> EncodedSpan:
+def _hex_span_with_separators(match: re.Match[str]) -> EncodedSpan:
     """Decode pairs of hexadecimal digits that are separated by spaces, colons, commas or hyphens."""
     pairs = _HEX_PAIR.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
