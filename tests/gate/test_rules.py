@@ -23,7 +23,7 @@ def _streamed(**changes: Any) -> RunRow:
 
 def test_good_evidence_passes_every_rule(project: Project) -> None:
     """The exit code is 0, and the conclusion says so."""
-    assert "all 10 rules pass" in project.run("check", "run.jsonl")
+    assert "all 11 rules pass" in project.run("check", "run.jsonl")
 
 
 def test_evidence_that_was_edited_fails(project: Project) -> None:
@@ -173,6 +173,45 @@ def test_a_required_test_that_failed_in_one_of_two_records_fails(project: Projec
     """A second try does not wipe out the first."""
     first, second = project.record(row(outcome="failed"), name="1.jsonl"), project.record(name="2.jsonl")
     assert "fail" == project.rule("required tests", first, second)[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"deselected": ("tests/test_agent.py::test_b",)}, "deselected, as by -k, and in no other record: tests/test_"),
+        ({"left_out_by": "--ignore=tests/test_agent.py"}, "may be missing: run.jsonl: it ran with --ignore=tests/test"),
+        ({"selected": ("tests/test_agent.py::test_a",)}, "it ran only tests/test_agent.py::test_a; run it without"),
+        ({"selected": ("tests/test_agent.py", "docs"), "deselected": ("tests/other.py::test_b",)}, ""),
+        ({"selected": ("tests",)}, ""),
+    ],
+)
+def test_required_tests_that_the_command_line_left_out_are_not_shown(
+    project: Project, header: dict[str, Any], words: str
+) -> None:
+    """All of them must have run, not only those that pass. Another record may have the others."""
+    project.record(**header)
+    assert ("not shown" if words else "pass", True) == _says(project.rule("whole run"), words)
+    others = project.record(row(), row("tests/test_agent.py::test_b"), name="all.jsonl")
+    assert "pass" == project.rule("whole run", "run.jsonl", others)[0]
+
+
+def test_failed_trials_of_a_verdict_are_judged_by_the_verdict(project: Project) -> None:
+    """A model fails now and then. A run that was refused is no trial, and a plain run must pass."""
+    trials = [row(), row(repetition=1, outcome="failed"), _streamed()]
+    verdicts = (VerdictRecord("planner", "pass"),)
+    project.record(*trials, verdicts=verdicts)
+    assert "fail" == project.rule("required tests")[0]  # the policy requires no verdict, so nothing judges the trials
+    assert "fail" == project.rule("outcomes")[0]
+    project.configure(verdicts=["planner"])
+    project.record(*trials, verdicts=verdicts)
+    assert ("pass", "2 runs passed; 1 failed trial, which the verdicts judge") == project.rule("required tests")
+    assert "pass" == project.rule("outcomes")[0]
+    for bad in ({"phase": "setup"}, {"refusals": 1}):
+        project.record(*trials, row(repetition=2, outcome="failed", **bad), verdicts=verdicts)
+        assert "fail" == project.rule("required tests")[0]
+    project.record(*trials, verdicts=verdicts)
+    plain = project.record(row(outcome="failed"), name="plain.jsonl")
+    assert "fail" == project.rule("required tests", "run.jsonl", plain)[0]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "xpassed", "inconclusive"])
@@ -347,7 +386,7 @@ def test_markdown_is_for_the_summary_of_a_ci_job(project: Project, make_row: Cal
     """A table in which a test's name cannot break out of its cell; the exit code is that of the check."""
     project.record(make_row("tests/test_agent.py::test_a[<b>|x]", outcome="failed"))
     printed = project.run("check", "run.jsonl", "--markdown", code=1)
-    assert printed.startswith("## ❌ Gate: 2 of 10 rules do not pass\n\n| result | rule | reason |\n")
+    assert printed.startswith("## ❌ Gate: 2 of 11 rules do not pass\n\n| result | rule | reason |\n")
     assert r"| ❌ fail | required tests | not passed: tests/test\_agent.py::test\_a\[\<b\>\|x\] failed |" in printed
 
 

@@ -143,3 +143,24 @@ def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> No
     suite.makepyfile(test_it=f"import os\ndef test_a(): os.kill(os.getpid(), {int(signal.SIGKILL)})")
     assert -1 == _header(suite).exit_status
     assert "it has no digest" in record_problem(Path(suite.path / "run.jsonl").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), ("", (), ())),
+        (("test_it.py::test_a", "test_it.py"), ("", ("test_it.py::test_a", "test_it.py"), ())),
+        (("-k", "test_a", "."), ("", (), ("test_it.py::test_b",))),
+        (("--ignore=sub", "--harness-repeat=2", "-k", "test_a"), ("--ignore=sub", (), ("test_it.py::test_b",))),
+    ],
+)
+def test_the_record_says_which_tests_the_command_line_left_out(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], expected: tuple[object, ...]
+) -> None:
+    """Deselected tests of the harness are named; paths and node ids are relative to the root."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n[tool.pytest.ini_options]\ntestpaths = ['.']\n")
+    mark = "import pytest\npytestmark = [pytest.mark.harness_no_request, pytest.mark.flags()]\n"
+    pytester.makepyfile(test_it=f"{mark}def test_a(cassette): pass\ndef test_b(cassette): pass\n")
+    pytester.runpytest_inprocess(*arguments, "--harness-record=run.jsonl", "--collect-only", "-q")
+    header = load_record(pytester.path / "run.jsonl").header
+    assert expected == (header.left_out_by.replace("--collect-only", ""), header.selected, header.deselected)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.errors import GateError
-from flag_harness.record import RunRecord, RunRow, decode_record, read_record, record_problem
+from flag_harness.record import RunHeader, RunRecord, RunRow, decode_record, read_record, record_problem
+from flag_harness.wording import join_names
 
 SWEEP_BASELINE = "--harness-sweep-baseline"
 """The option that makes a sweep fail if the agent no longer survives a fault that it survived before."""
@@ -61,6 +62,18 @@ def option_value(evidence: Evidence, name: str) -> str | None:
         if option == name and index + 1 < len(evidence.options):
             return evidence.options[index + 1]
     return None
+
+
+def missing_tests_reason(header: RunHeader, pattern: str) -> str:
+    """Return why a run may have left out tests that match a pattern, or an empty string."""
+    if header.left_out_by:
+        return f"it ran with {header.left_out_by}"
+    start = pattern.partition("*")[0]
+    if header.selected and not any(
+        start == one or start.startswith((f"{one}/", f"{one}::")) for one in header.selected
+    ):
+        return f"it ran only {join_names(header.selected)}"
+    return ""
 
 
 def _load_record_as_evidence(path: Path) -> Evidence:

@@ -151,6 +151,9 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         shards=sum(record.header.shards for record in records),
         shard=first.shard if len(records) == 1 else "",
         options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
+        left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
+        selected=_merge_selections([record.header.selected for record in records]),
+        deselected=tuple(sorted({case for record in records for case in record.header.deselected})),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
         tested=_merge_tested_files([record.header.tested for record in records]),
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
@@ -171,6 +174,11 @@ def _missing_shards(shards: Sequence[str]) -> str:
     count = counts.pop()
     missing = sorted({*range(1, count + 1)} - {index for index, _ in parts})
     return f"shard {', '.join(map(str, missing))} of {count} is missing, so tests are missing, too" if missing else ""
+
+
+def _merge_selections(selections: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return all that the command lines of the shards named, or an empty tuple if one of them ran all tests."""
+    return tuple(dict.fromkeys(one for selected in selections for one in selected)) if all(selections) else ()
 
 
 def _merge_exit_statuses(statuses: Sequence[int]) -> int:

@@ -39,6 +39,9 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         commit: the commit that git has checked out, or an empty string.
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
+        left_out_by: the option of the command line that left out whole files of tests, such as `--lf`, or empty.
+        selected: the paths and node ids that the command line named, relative to pytest's root; empty for all tests.
+        deselected: the node ids of the tests that were deselected, as by `-k`.
         flags: the declared flags by name, each with its source, its values and its default.
         flag_order: the names of the flags in the order in which they are declared.
         files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
@@ -59,6 +62,9 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     is_dirty: bool = False
     options: tuple[str, ...] = ()
+    left_out_by: str = ""
+    selected: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()
     flags: dict[str, dict[str, Any]] = {}
     flag_order: tuple[str, ...] = ()
     files: dict[str, str] = {}

@@ -49,10 +49,24 @@ class Candidate:
         return tuple(rows_of_tests(self.evidence))
 
     @cached_property
+    def failed_trials(self) -> tuple[RunRow, ...]:
+        """The failed runs that a verdict was made from, if the policy requires verdicts, which then judge them."""
+        runs = [one for one in self.evidence if one.record.header.verdicts] if self.gate.policy.verdicts else []
+        return tuple(row for row in rows_of_tests(runs) if is_failed_trial(row))
+
+    @cached_property
     def required_rows(self) -> tuple[RunRow, ...]:
         """The rows of the tests that the policy requires."""
-        patterns = self.gate.policy.tests
-        return tuple(row for row in self.rows if any(matches_test(row.case, pattern) for pattern in patterns))
+        return tuple(row for row in self.rows if self.is_required(row.case))
+
+    def is_required(self, case: str) -> bool:
+        """Return whether the policy requires a test."""
+        return any(matches_test(case, pattern) for pattern in self.gate.policy.tests)
+
+
+def is_failed_trial(row: RunRow) -> bool:
+    """Return whether the function of a test failed, and no request was refused."""
+    return row.outcome == "failed" and row.phase == "call" and not row.refusals
 
 
 def has_passed(results: Sequence[RuleResult]) -> bool:

@@ -1,11 +1,12 @@
 """The rules about runs: the tests that passed, their flags, the upstream, the age of the runs, and what they used."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from flag_harness.durations import age_of, duration_text
 from flag_harness.gate.declared.patterns import matches_test
+from flag_harness.gate.evidence import is_sweep, missing_tests_reason
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.matrix import name_of_test, select_combinations
 from flag_harness.record import RunRow, flag_declaration
@@ -17,18 +18,38 @@ _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 def judge_tests(candidate: Candidate) -> RuleResult:
     """Judge whether each required test ran and passed."""
-    rows, patterns = candidate.required_rows, candidate.gate.policy.tests
+    patterns = candidate.gate.policy.tests
+    trials = [row for row in candidate.failed_trials if candidate.is_required(row.case)]
+    rows = _without(candidate.required_rows, trials)
     if bad := [row for row in rows if row.outcome != "passed"]:
         return RuleResult("required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}")
     missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
     if missing:
         return RuleResult("required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}")
-    return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed")
+    note = f"; {quantity(len(trials), 'failed trial')}, which the verdicts judge" if trials else ""
+    return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
+
+
+def judge_selection(candidate: Candidate) -> RuleResult:
+    """Judge whether no test that the policy requires was left out on the command line."""
+    runs = [one for one in candidate.evidence if not is_sweep(one)]
+    for pattern in candidate.gate.policy.tests:
+        reasons = [missing_tests_reason(one.record.header, pattern) for one in runs]
+        if reasons and all(reasons):
+            reason = f"tests that match {pattern} may be missing: {runs[0].path}: {reasons[0]}; run it without that"
+            return RuleResult("whole run", "not shown", reason)
+    ran = {row.case for row in candidate.rows}
+    left_out = {case for one in runs for case in one.record.header.deselected} - ran
+    if names := sorted(case for case in left_out if candidate.is_required(case)):
+        reason = f"deselected, as by -k, and in no other record: {join_names(names)}"
+        return RuleResult("whole run", "not shown", reason)
+    return RuleResult("whole run", "pass", "no required test was left out on the command line")
 
 
 def judge_outcomes(candidate: Candidate) -> RuleResult:
     """Judge whether no other test failed."""
-    if bad := [row for row in candidate.rows if row.outcome not in _GOOD_OUTCOMES]:
+    rows = _without(candidate.rows, candidate.failed_trials)
+    if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
         return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
     for one in candidate.evidence:
         if status := one.record.header.exit_status:
@@ -175,6 +196,12 @@ def _amount_used(row: RunRow, name: str) -> float | None:
         "seconds": row.seconds,
     }
     return amounts[name]
+
+
+def _without(rows: Iterable[RunRow], left_out: Iterable[RunRow]) -> list[RunRow]:
+    """Return the rows that are not one of the objects in `left_out`."""
+    known = set(map(id, left_out))
+    return [row for row in rows if id(row) not in known]
 
 
 def _describe_outcome(row: RunRow) -> str:

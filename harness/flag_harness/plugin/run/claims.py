@@ -16,6 +16,7 @@ import pytest
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
 from flag_harness.plugin.run.names import find_duplicate_names
+from flag_harness.plugin.stash import nodeid_of_first_repetition
 
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
@@ -48,6 +49,12 @@ class CassetteUseTracker:
         self._orphans: list[str] = []
         self._recorded: set[str] = set()
         self._replaced: set[str] = set()
+        self._deselected: set[str] = set()
+
+    @property
+    def deselected(self) -> tuple[str, ...]:
+        """The sorted node ids of the tests of the harness that were deselected, each without its repetitions."""
+        return tuple(sorted(self._deselected))
 
     def register_cassette(self, item: pytest.Item, path: Path) -> None:
         """Register `path` as the cassette of the test `item`."""
@@ -89,7 +96,7 @@ class CassetteUseTracker:
         self._collected = frozenset(item.nodeid for item in items)
         self._files = {nodeid.partition("::")[0] for nodeid in self._collected}
         for item in items:
-            if "harness_cassette" not in getattr(item, "fixturenames", ()):
+            if not _uses_cassette(item):
                 continue
             self._uses_cassettes = True
             if _overrides_cassette_path(item):
@@ -110,6 +117,7 @@ class CassetteUseTracker:
         """Note that the run is partial, because tests were deselected."""
         if items:
             self._partial_reason = self._partial_reason or "tests were deselected"
+        self._deselected.update(nodeid_of_first_repetition(item) for item in items if _uses_cassette(item))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that the run is partial, because a file could not be collected."""
@@ -125,6 +133,7 @@ class CassetteUseTracker:
             return
         self._claimed.update(found["claimed"])
         self._replaced.update(found["replaced"])
+        self._deselected.update(found["deselected"])
         self._files.update(found["files"])
         self._partial_reason = self._partial_reason or found["partial_reason"]
         unresolved = set(found["unresolved"])
@@ -145,6 +154,7 @@ class CassetteUseTracker:
                 "partial_reason": self._partial_reason,
                 "uses_cassettes": self._uses_cassettes,
                 "replaced": sorted(self._replaced),
+                "deselected": sorted(self._deselected),
             }
         else:
             self._find_orphans_and_write_cache()
@@ -239,6 +249,11 @@ def _partial_run_reason(config: pytest.Config) -> str:
 def _file_mentions(path: Path, name: str) -> bool:
     """Return True if the name occurs in a source file."""
     return re.search(rf"\b{re.escape(name)}\b", path.read_text(encoding="utf-8", errors="replace")) is not None
+
+
+def _uses_cassette(item: pytest.Item) -> bool:
+    """Return whether a test uses the fixture `cassette`, directly or through another one."""
+    return "harness_cassette" in getattr(item, "fixturenames", ())
 
 
 def _overrides_cassette_path(item: pytest.Item) -> bool:

@@ -17,10 +17,16 @@ from flag_harness.plugin.evidence.content import content_level, is_evidence_want
 from flag_harness.plugin.evidence.conversations import conversation_of_report
 from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
+from flag_harness.plugin.evidence.selected_tests import (
+    option_that_leaves_out_tests,
+    options_for_header,
+    selected_tests,
+)
 from flag_harness.plugin.limits.cache_use import remove_text_of_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
 from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_can_resume, first_start_time, is_finished, is_resumed
+from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import row_of_report
@@ -32,8 +38,6 @@ if TYPE_CHECKING:
     from flag_harness.record import RunHeader, RunRecord, RunRow
     from flag_harness.record.conversation import Conversation
 
-_HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
-"""The prefixes of the command-line options that the record's header lists."""
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """The exit codes of a run that was not interrupted."""
 _INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
@@ -233,7 +237,10 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            options=tuple(_options_for_header(self._config)),
+            options=tuple(options_for_header(self._config)),
+            left_out_by=option_that_leaves_out_tests(self._config),
+            selected=selected_tests(self._config),
+            deselected=self._config.stash[CLAIM_TRACKER].deselected,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
             content=content_level(self._config) if is_evidence else "none",
@@ -287,14 +294,3 @@ def _is_project_file(path: Path, root: Path) -> bool:
         return False
     parts = path.relative_to(root).parts
     return _INSTALLED_PACKAGE_FOLDERS.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
-
-
-def _options_for_header(config: pytest.Config) -> Iterator[str]:
-    from flag_harness.cassette.redact.scan import redact_api_keys
-
-    follows = False
-    for argument in map(str, config.invocation_params.args):
-        if follows or argument.startswith(_HEADER_OPTIONS):
-            yield redact_api_keys(argument)
-        has_value_after = argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
-        follows = has_value_after or argument in ("-k", "-m")
