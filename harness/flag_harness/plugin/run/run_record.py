@@ -26,7 +26,7 @@ from flag_harness.plugin.limits.cache_use import remove_text_of_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
 from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_can_resume, first_start_time, is_finished, is_resumed
-from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import row_of_report
@@ -240,7 +240,7 @@ class RunRecorder:
             options=tuple(options_for_header(self._config)),
             left_out_by=option_that_leaves_out_tests(self._config),
             selected=selected_tests(self._config),
-            deselected=self._config.stash[CLAIM_TRACKER].deselected,
+            deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
             content=content_level(self._config) if is_evidence else "none",
