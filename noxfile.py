@@ -237,14 +237,19 @@ def agents(session: nox.Session, agent: str) -> None:
 @nox.session(venv_backend="virtualenv")
 def browser(session: nox.Session) -> None:
     """The report and `flag-harness ui` in Chromium, which must be installed, with what axe-core finds."""
-    if not shutil.which("chromium") and not shutil.which("google-chrome"):
+    if not _has_chromium():
         session.error("there is no Chromium on the PATH: apt install chromium")
-    session.install("-e", ".[dev]", "playwright")
+    session.install("-e", ".[dev]")
     folder = str(Path(session.virtualenv.location, "node"))  # create_tmp() would move TMPDIR into this project
     session.run("npm", "install", "--prefix", folder, "axe-core@4", external=True)
     modules = str(Path(folder, "node_modules").resolve())
     files = ("tests/report/test_browser.py", "tests/reference/ui/test_browser.py", "tests/plugin/test_streamlit.py")
-    session.run("pytest", *files, "-n", "0", *session.posargs, env={"NODE_PATH": modules})
+    environment = {"NODE_PATH": modules, "HARNESS_TESTS": "browser", "HARNESS_TESTS_KILLS": "20"}
+    session.run("pytest", *files, "-n", "0", *session.posargs, env=environment)
+
+
+def _has_chromium() -> bool:
+    return bool(shutil.which("chromium") or shutil.which("google-chrome"))
 
 
 @nox.session(venv_backend="venv")
@@ -305,6 +310,8 @@ def coverage_and_types(session: nox.Session) -> None:
 
 
 def _measure_coverage(session: nox.Session) -> None:
+    if not _has_chromium():
+        session.warn("there is no Chromium on the PATH: tests in a browser are skipped (apt install chromium)")
     _compile_package(session)
     session.run(*PYTHON, "coverage", "erase")
     session.run(*PYTHON, "coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)

@@ -17,7 +17,7 @@ def browser() -> Iterator[Any]:
     """A browser without windows."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
+        pytest.skip("no Chromium is installed: apt install chromium")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM)
         yield browser
@@ -27,7 +27,7 @@ def browser() -> Iterator[Any]:
 def load_axe(page: Any) -> None:
     """Load axe-core into a page, or skip the test if it is not installed."""
     if not AXE.exists():
-        pytest.skip("axe-core is not installed")
+        pytest.skip("axe-core is not installed: `nox -s browser` does")
     page.add_script_tag(path=str(AXE))
 
 

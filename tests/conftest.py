@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-DEEP = os.environ.get("HARNESS_TESTS") == "deep"
-"""Whether this is `nox -s deep`: every test, in real processes, with more examples."""
+SESSION = os.environ.get("HARNESS_TESTS")
+"""`deep` in `nox -s deep`, `browser` in `nox -s browser`."""
+DEEP = SESSION == "deep"
+"""Whether to run every test in real processes, with more examples."""
 
 with suppress(ImportError):  # the cases run in this checkout without it, by the README's first command
     from hypothesis import settings
@@ -25,8 +27,9 @@ collect_ignore = ["agents", "pins", "streamlit_agent", "warm"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark of tests that take long."""
+    """Register the marks of tests that take long."""
     config.addinivalue_line("markers", "deep: the test runs under `nox -s deep` only")
+    config.addinivalue_line("markers", "browser: the test runs under `nox -s browser` only")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,11 +43,12 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the deep tests, unless this is `nox -s deep`."""
-    left_out = [] if DEEP else [item for item in items if item.get_closest_marker("deep")]
+    """Leave out the tests of the sessions `deep` and `browser`, except those of the session that runs."""
+    others = {"deep", "browser"} - {SESSION}
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in others)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("deep")]
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

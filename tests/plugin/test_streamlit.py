@@ -102,10 +102,11 @@ def test_the_recipe_in_the_documentation_is_the_one_that_runs() -> None:
         assert (AGENT / name).read_text("utf-8") in page
 
 
+@pytest.mark.browser
 def test_the_recipe_interrupts_and_kills_a_real_server(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a real browser: `nox -s browser`."""
+    """In a real browser."""
     pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")

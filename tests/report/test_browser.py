@@ -1,4 +1,4 @@
-"""The report in a real browser: `nox -s browser`. Without Playwright and a Chromium, these tests are skipped."""
+"""The report in a real browser, which must be installed. `nox -s browser` also runs the tests marked `browser`."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -90,6 +90,7 @@ def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["desk", "dark", "phone"])
 def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], options: dict[str, Any]) -> None:
     """In the page and in the details of a cell; contrast is part of it."""
@@ -106,6 +107,7 @@ def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]
     assert 360 == page.evaluate("document.documentElement.scrollWidth")
 
 
+@pytest.mark.browser
 def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
     """With all conversations, and a cell of them as well; all are there soon after."""
     page, troubles = open_report(1000)

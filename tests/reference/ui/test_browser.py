@@ -1,4 +1,4 @@
-"""The chat in a real browser: `nox -s browser`. Without Playwright and a Chromium, these tests are skipped."""
+"""The chat in a real browser, which must be installed. `nox -s browser` also runs the tests marked `browser`."""
 
 import json
 import os
@@ -168,6 +168,7 @@ def _seen(page: Any) -> list[tuple[float, str]]:
     return [(at, text) for at, text in page.evaluate("window.seen") if text]
 
 
+@pytest.mark.browser
 def test_tokens_appear_in_order_before_the_answer_ends(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
@@ -200,6 +201,7 @@ def test_a_stopped_turn_is_followed_by_the_next(
     assert 1 == page.get_by_text("word39").count()
 
 
+@pytest.mark.browser
 def test_a_discarded_text_is_struck_out_and_then_replaced(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
@@ -231,6 +233,7 @@ def test_a_hostile_answer_is_text(start_server: Callable[..., UiServer], open_pa
     assert 0 == inside.locator("script, img[src*=x], a[href*=javascript], b").count()
 
 
+@pytest.mark.browser
 def test_a_call_waits_for_permission(start_server: Callable[..., UiServer], open_page: Callable[..., Any]) -> None:
     """A tool does not run until the user allows it."""
     server = start_server()
@@ -244,6 +247,7 @@ def test_a_call_waits_for_permission(start_server: Callable[..., UiServer], open
     assert "run\n" == runs.read_text()
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("prompt", ["Count", "Write a file."])
 def test_a_conversation_survives_kills(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any], prompt: str
@@ -284,6 +288,7 @@ def test_a_conversation_survives_kills(
     assert all(one != other for one, other in pairwise(roles))
 
 
+@pytest.mark.browser
 def test_flags_that_changed_across_a_restart_are_told(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
@@ -303,6 +308,7 @@ def test_flags_that_changed_across_a_restart_are_told(
     _wait_for_text(page, "Switched on since: prompt_cache.")
 
 
+@pytest.mark.browser
 def test_two_tabs_do_not_mix(start_server: Callable[..., UiServer], open_page: Callable[..., Any]) -> None:
     """Two sessions run at the same time; two tabs of one session show the same."""
     server = start_server()
@@ -317,6 +323,7 @@ def test_two_tabs_do_not_mix(start_server: Callable[..., UiServer], open_page: C
     assert not first.get_by_text("A short answer.").count()
 
 
+@pytest.mark.browser
 def test_the_page_fits_a_phone(start_server: Callable[..., UiServer], open_page: Callable[..., Any]) -> None:
     """Nothing is wider than the screen."""
     page = open_page(start_server("--no-ask").url, viewport={"width": 360, "height": 740}, is_mobile=True)
@@ -329,6 +336,7 @@ DESK: dict[str, Any] = {}
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("options", [DESK, {"color_scheme": "dark"}, PHONE], ids=["desk", "dark", "phone"])
 def test_axe_finds_nothing_serious(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any], options: dict[str, Any]
@@ -350,6 +358,7 @@ def _serious_violations(page: Any) -> list[Any]:
     return [one for one in axe_violations(page) if one[1] in ("serious", "critical")]
 
 
+@pytest.mark.browser
 def test_a_turn_links_to_its_raw_requests(start_server: Callable[..., UiServer], open_page: Callable[..., Any]) -> None:
     """Before and after the server was killed; the page of a request leads back to the chat."""
     server = start_server("--no-ask")
@@ -372,6 +381,7 @@ def test_a_turn_links_to_its_raw_requests(start_server: Callable[..., UiServer],
     opened.value.get_by_text("That is the result.").last.wait_for(timeout=180_000)
 
 
+@pytest.mark.browser
 def test_a_first_token_is_on_the_screen_soon_after_it_has_arrived(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
@@ -414,6 +424,7 @@ _TIME_CLICKS = """() => {
 """Records the seconds from each click to the next painted frame, if there are more than 16 ms."""
 
 
+@pytest.mark.browser
 def test_the_page_answers_clicks_during_a_long_answer(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
