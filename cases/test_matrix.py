@@ -93,7 +93,7 @@ def _check_wire(flags: Combination, body: Mapping[str, Any]) -> None:
     assert ("prompt_cache" in flags) == bool(marks), "cache marks are set by their flag alone"
     thinking = {key: body[key] for key in ("thinking", "output_config") if key in body}
     assert ("extended_output" in flags) == bool(thinking), "thinking is set by its flag alone"
-    expected = models.thinking_parameters(models.shipped_model(body["model"]), THINKING_BUDGET.default)
+    expected = models.thinking_parameters(models.find_model(body["model"]), THINKING_BUDGET.default)
     assert thinking in ({}, expected), "thinking has the form that the model needs"
 
 

@@ -18,9 +18,9 @@ from flag_harness.models import (
     Model,
     Prices,
     effort_for_budget,
+    find_model,
+    load_model_table,
     parse_model_table,
-    shipped_model,
-    shipped_models,
     thinking_parameters,
 )
 from flag_harness.wire.usage import Usage
@@ -34,7 +34,7 @@ REQUIRED = {
     "smallest_cacheable_prefix",
 }
 OURS = "a choice of this project"
-SHIPPED_IDS = sorted(shipped_models().models)
+SHIPPED_IDS = sorted(load_model_table().models)
 COUNTS = st.integers(min_value=0, max_value=10**7)
 
 
@@ -53,14 +53,14 @@ def test_every_id_of_the_sdk_is_in_the_table() -> None:
     if not anthropic.__version__.startswith("2.12."):
         pytest.skip(f"the table follows SDK 2.12; {anthropic.__version__} is installed")
     expected = set(sdk_ids())
-    assert expected == {model_id for model_id in expected if shipped_model(model_id).known}
+    assert expected == {model_id for model_id in expected if find_model(model_id).known}
 
 
 def test_what_no_source_states_is_exactly_this() -> None:
     """A hole in the table is seen here, not in a report."""
     holes = {
         name: sorted(figure.name for figure in model.figures if figure.source == OURS)
-        for name, model in shipped_models().models.items()
+        for name, model in load_model_table().models.items()
     }
     expected = {
         "claude-fable-5-2": ["efforts", "smallest_cacheable_prefix"],
@@ -69,13 +69,13 @@ def test_what_no_source_states_is_exactly_this() -> None:
     }
     assert expected == {name: hole for name, hole in holes.items() if hole}
     without_prices = ["claude-mythos-5-2", "claude-mythos-preview"]
-    assert without_prices == [name for name, model in shipped_models().models.items() if not model.prices]
+    assert without_prices == [name for name, model in load_model_table().models.items() if not model.prices]
 
 
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
     """A report can print each of them, and none is missing from the print."""
-    model = shipped_model(model_id)
+    model = find_model(model_id)
     figures = {figure.name: figure for figure in model.figures}
     assert set(figures) >= REQUIRED
     for figure in figures.values():
@@ -90,7 +90,7 @@ def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 def test_figures_fit_each_other(model_id: str) -> None:
     """No default effort that is refused, no output longer than the window, no band after the last."""
-    model = shipped_model(model_id)
+    model = find_model(model_id)
     assert model.thinking
     assert model.default_effort is None or not model.efforts or model.default_effort in model.efforts
     assert model.max_output_tokens <= model.context_window
@@ -101,7 +101,7 @@ def test_figures_fit_each_other(model_id: str) -> None:
 
 def test_defaults_are_the_least_of_the_table() -> None:
     """Cautious: what the defaults allow, every listed model allows."""
-    defaults, listed = shipped_models().defaults, shipped_models().models.values()
+    defaults, listed = load_model_table().defaults, load_model_table().models.values()
     assert min(model.max_output_tokens for model in listed) == defaults.max_output_tokens
     assert min(model.context_window for model in listed) == defaults.context_window
     assert max(model.smallest_cacheable_prefix for model in listed) == defaults.smallest_cacheable_prefix
@@ -109,17 +109,17 @@ def test_defaults_are_the_least_of_the_table() -> None:
 
 def ends_within_a_year(model: Model) -> bool:
     """Whether its end is announced for the twelve months after the table was read."""
-    read = shipped_models().read
+    read = load_model_table().read
     return model.retires is not None and model.retires <= read.replace(year=read.year + 1)
 
 
 def test_the_default_model_does_not_end_within_a_year() -> None:
     """No end is announced, a promise still stands, and nothing that is said of it is a guess."""
-    model = shipped_model(DEFAULT_MODEL)
+    model = find_model(DEFAULT_MODEL)
     assert model.known
     assert not ends_within_a_year(model)
     assert model.retires_not_before is not None
-    assert model.retires_not_before > shipped_models().read
+    assert model.retires_not_before > load_model_table().read
     assert OURS not in {figure.source for figure in model.figures}
     assert model.cost(Usage(1, 1, 2, 1, cache_creation_5m=1, cache_creation_1h=1)) is not None
 
@@ -127,8 +127,8 @@ def test_the_default_model_does_not_end_within_a_year() -> None:
 def test_a_model_with_an_announced_end_says_so() -> None:
     """The dates are the SDK's own; such a model could not be the default."""
     expected = {"claude-sonnet-4-5": date(2026, 11, 30), "claude-mythos-preview": date(2026, 6, 30)}
-    assert expected == {name: model.retires for name, model in shipped_models().models.items() if model.retires}
-    assert set(expected) == {name for name, model in shipped_models().models.items() if ends_within_a_year(model)}
+    assert expected == {name: model.retires for name, model in load_model_table().models.items() if model.retires}
+    assert set(expected) == {name for name, model in load_model_table().models.items() if ends_within_a_year(model)}
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_a_model_with_an_announced_end_says_so() -> None:
 )
 def test_a_dated_id_is_the_model(model_id: str, expected: str) -> None:
     """Listed aliases, and any id followed by a date."""
-    assert expected == shipped_model(model_id).id
-    assert shipped_model(model_id).known
+    assert expected == find_model(model_id).id
+    assert find_model(model_id).known
 
 
 def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """It works: nothing is asked for that could be refused, and nothing is priced."""
     with caplog.at_level(logging.WARNING, logger="flag_harness.models"):
-        model = shipped_model("claude-sonet-5-5")
-        shipped_model("claude-sonet-5-5")
+        model = find_model("claude-sonet-5-5")
+        find_model("claude-sonet-5-5")
     expected = (
         "the table of models has no 'claude-sonet-5-5' (nearest: 'claude-sonnet-5-5'), so cautious defaults are used: "
         "64000 output tokens, cacheable from 4096 tokens, no thinking, no price"
     )
     assert [expected] == [record.getMessage() for record in caplog.records]
-    assert replace(shipped_models().defaults, id="claude-sonet-5-5") == model
+    assert replace(load_model_table().defaults, id="claude-sonet-5-5") == model
     assert not model.known
     assert not thinking_parameters(model, 12_000)
     assert model.cost(Usage(1, 1)) is None
@@ -165,12 +165,12 @@ def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.Lo
 def test_costs_are_what_a_hand_computes() -> None:
     """Sonnet 5.5: 1,000 in at 2, 500 out at 10, 2,000 + 3,000 written at 2.50 and 4, 40,000 read at 0.10."""
     usage = Usage(1_000, 500, 5_000, 40_000, cache_creation_5m=2_000, cache_creation_1h=3_000, thinking_tokens=100)
-    assert pytest.approx(0.002 + 0.005 + 0.005 + 0.012 + 0.004) == shipped_model("claude-sonnet-5-5").cost(usage)
+    assert pytest.approx(0.002 + 0.005 + 0.005 + 0.012 + 0.004) == find_model("claude-sonnet-5-5").cost(usage)
 
 
 def test_writes_of_no_stated_lifetime_cost_the_default_lifetime() -> None:
     """Answers of before August 2025 state no split: five minutes is the API's default."""
-    model = shipped_model("claude-haiku-4-5")
+    model = find_model("claude-haiku-4-5")
     assert pytest.approx(1.25) == model.cost(Usage(cache_creation_input_tokens=1_000_000))
 
 
@@ -185,12 +185,12 @@ def test_writes_of_no_stated_lifetime_cost_the_default_lifetime() -> None:
 )
 def test_haiku_costs_more_above_100_000_tokens_of_prompt(usage: Usage, expected: float) -> None:
     """The whole prompt decides, cached tokens included, and the whole answer is priced by its band."""
-    assert pytest.approx(expected, rel=1e-9) == shipped_model("claude-haiku-5-5").cost(usage)
+    assert pytest.approx(expected, rel=1e-9) == find_model("claude-haiku-5-5").cost(usage)
 
 
 def test_a_price_that_nobody_states_gives_no_cost() -> None:
     """Only where it is needed."""
-    model = shipped_model("claude-fable-5-2")
+    model = find_model("claude-fable-5-2")
     assert model.cost(Usage(cache_creation_input_tokens=1, cache_creation_1h=1)) is None
     assert pytest.approx(48e-6) == model.cost(Usage(1, 1))
 
@@ -205,7 +205,7 @@ def test_a_prompt_beyond_the_last_band_has_no_cost() -> None:
 @given(st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS), st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS))
 def test_costs_add_up_where_there_is_one_band(a: Usage, b: Usage) -> None:
     """Two answers cost what their sum costs, never less than one of them."""
-    model = shipped_model("claude-sonnet-5-5")
+    model = find_model("claude-sonnet-5-5")
     first, second, both = model.cost(a), model.cost(b), model.cost(a + b)
     assert first is not None
     assert second is not None
@@ -226,14 +226,14 @@ def test_costs_add_up_where_there_is_one_band(a: Usage, b: Usage) -> None:
 )
 def test_thinking_is_asked_for_as_the_model_wants_it(model_id: str, budget: int, expected: dict[str, Any]) -> None:
     """A budget, an effort, or adaptive alone where no source names the efforts."""
-    assert expected == thinking_parameters(shipped_model(model_id), budget)
+    assert expected == thinking_parameters(find_model(model_id), budget)
 
 
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 @given(budget=st.integers(min_value=1024, max_value=200_000), more=st.integers(min_value=0, max_value=200_000))
 def test_more_budget_is_never_less_effort(model_id: str, budget: int, more: int) -> None:
     """And always an effort that the model accepts."""
-    model = shipped_model(model_id)
+    model = find_model(model_id)
     less, most = effort_for_budget(model, budget), effort_for_budget(model, budget + more)
     if less is None or most is None:
         assert not model.efforts
@@ -250,13 +250,13 @@ def test_models_that_cannot_stop_thinking_say_so() -> None:
         "claude-sonnet-5-5": False,
         "claude-haiku-5-5": False,
     }
-    assert expected == {model_id: shipped_model(model_id).always_thinks for model_id in expected}
+    assert expected == {model_id: find_model(model_id).always_thinks for model_id in expected}
 
 
 def test_models_that_take_no_budget_say_so() -> None:
     """Those of 4.7 and later; 4.6 takes both kinds of thinking, and 4.5 a budget alone."""
     expected = {"claude-opus-4-5": False, "claude-opus-4-6": False, "claude-opus-4-7": True, "claude-sonnet-5": True}
-    assert expected == {model_id: shipped_model(model_id).is_adaptive_only for model_id in expected}
+    assert expected == {model_id: find_model(model_id).is_adaptive_only for model_id in expected}
 
 
 VALID = """
@@ -338,5 +338,5 @@ def test_a_mistake_in_a_table_is_named_with_what_is_nearest(old: str, new: str, 
 
 def test_the_shipped_table_is_read_once_and_only_when_needed() -> None:
     """Importing the module costs no file; the lookups share one table."""
-    assert shipped_models() is shipped_models()
+    assert load_model_table() is load_model_table()
     assert (Path(models.__file__).parent / "models.toml").is_file()

@@ -20,9 +20,9 @@ from flag_harness.record import (
     append_row,
     body_hash,
     encode_record,
+    find_record_problem,
     load_record,
     merge_records,
-    record_problem,
     row_from_builtins,
     start_record,
 )
@@ -193,8 +193,8 @@ def test_an_edited_record_is_noticed(index: int, byte: int) -> None:
     data = encode_record(HEADER, _rows(3))
     index %= len(data)
     edited = data[:index] + bytes([byte]) + data[index + 1 :]
-    assert "" == record_problem(data)
-    if record_problem(edited) == "":
+    assert "" == find_record_problem(data)
+    if find_record_problem(edited) == "":
         assert list(map(json.loads, data.splitlines())) == list(map(json.loads, edited.splitlines()))
 
 
@@ -203,11 +203,11 @@ def test_a_record_without_its_end_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     start_record(path, HEADER)
     append_row(path, ROW)
-    assert "it has no digest, so the run did not come to its end" in record_problem(path.read_bytes())
+    assert "it has no digest, so the run did not come to its end" in find_record_problem(path.read_bytes())
     whole = encode_record(HEADER, _rows(3))
-    assert "its digest does not match" in record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))
-    assert "its last line is incomplete" in record_problem(whole[:-1])
-    assert "its first line is not JSON" == record_problem(b"{\n")
+    assert "its digest does not match" in find_record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert "its last line is incomplete" in find_record_problem(whole[:-1])
+    assert "its first line is not JSON" == find_record_problem(b"{\n")
 
 
 def test_merged_shards_say_how_the_worst_ended_and_what_they_tested() -> None:

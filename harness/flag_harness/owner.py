@@ -27,7 +27,7 @@ class SubmittedWork:
     delays_exit: bool = False
 
 
-class Owner:
+class CodeOwner:
     """The test or fixture whose code sends a request.
 
     Attributes:
@@ -42,7 +42,7 @@ class Owner:
         self.is_active, self.has_ended = True, False
         self.scope: object | None = None
         """The flags that the owner's code runs under, as a `flag_harness.sources.FlagScope`."""
-        self.jobs = Owner(name) if is_shared else self
+        self.jobs = CodeOwner(name) if is_shared else self
         """The owner of pool jobs and timers. For a shared fixture it is a separate owner, even while a test runs."""
         self._work: dict[object, SubmittedWork] = {}
         self._lock = threading.Lock()
@@ -70,16 +70,16 @@ class Owner:
         return running if self.jobs is self else [*running, *self.jobs.running_work]
 
 
-_OWNER: ContextVar[Owner | None] = ContextVar("flag_harness_owner", default=None)
+_OWNER: ContextVar[CodeOwner | None] = ContextVar("flag_harness_owner", default=None)
 
 
-def current_owner() -> Owner | None:
+def current_owner() -> CodeOwner | None:
     """Return the test or fixture that the running code belongs to, or None if it is unknown."""
     return _OWNER.get()
 
 
 @contextmanager
-def run_as_owner(owner: Owner | None) -> Iterator[None]:
+def attribute_code_to_owner(owner: CodeOwner | None) -> Iterator[None]:
     """Make `owner` the owner of the code in the `with` block, and of the tasks that this code creates."""
     token = _OWNER.set(owner)
     try:
@@ -88,7 +88,7 @@ def run_as_owner(owner: Owner | None) -> Iterator[None]:
         _OWNER.reset(token)
 
 
-def set_owner(owner: Owner | None) -> None:
+def attribute_thread_to_owner(owner: CodeOwner | None) -> None:
     """Make `owner` the owner of all code that this thread runs from now on."""
     _OWNER.set(owner)
 
@@ -102,7 +102,7 @@ def current_flag_scope() -> object | None:
 
 
 @contextmanager
-def run_under_flags(scope: object | None) -> Iterator[None]:
+def use_flag_scope(scope: object | None) -> Iterator[None]:
     """Run the code in the `with` block, and the tasks that it creates, under the flag values of `scope`."""
     token = _SCOPE.set(scope)
     try:

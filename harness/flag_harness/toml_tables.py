@@ -84,14 +84,14 @@ def convert_table(table: Any, kind: type[T], where: str) -> T:
     """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table, not {table!r}")
-    require_known(table, [field.encode_name for field in msgspec.structs.fields(kind)], where)
+    require_known_names(table, [field.encode_name for field in msgspec.structs.fields(kind)], where)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where} {_describe_problem(str(error), table, kind)}") from None
 
 
-def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
+def require_known_names(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
     """Raise `ConfigError` if one of `names` is not in `known`. The message names the nearest known name."""
     choices = list(known)
     for name in names:

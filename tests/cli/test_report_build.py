@@ -17,7 +17,7 @@ from flag_harness.record import (
     load_record,
     start_record,
 )
-from flag_harness.report.failures.causes import recorded_flags
+from flag_harness.report.failures.causes import flags_in_header
 
 ROW = RunRow(case="test_a.py::test_a", combination="off", outcome="passed")
 
@@ -111,11 +111,11 @@ def test_flags_of_every_source_are_reported_as_declared(tmp_path: Path, suffix: 
     assert 0 == main(["report", "build", str(record), "-o", str(output)])
     assert "fails when key" in output.read_text("utf-8")
     expected = sorted(flags, key=lambda flag: flag.name)
-    assert expected == sorted(recorded_flags(load_record(record).header), key=lambda flag: flag.name)
+    assert expected == sorted(flags_in_header(load_record(record).header), key=lambda flag: flag.name)
 
 
 def test_a_flag_that_a_record_declares_wrongly_is_named() -> None:
     """A record may come from anywhere: one line, without a traceback."""
     header = RunHeader(flags={"model": {"env": "MODEL", "labels": [1.5, "b"], "values": ["a", "b"]}})
     with pytest.raises(RecordError, match=r"'model' wrongly.*--harness-record=FILE"):
-        recorded_flags(header)
+        flags_in_header(header)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flag_harness import faults
 from flag_harness.faults import Fault
-from flag_harness.wire.grammar import POINTS, reached_point_names
+from flag_harness.wire.grammar import POINTS, names_of_points_in_stream
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header_value
@@ -46,7 +46,7 @@ def _rechunked(data: bytes, cuts: Iterable[int]) -> Response:
 
 def test_the_sample_has_every_point(events: tuple[bytes, ...]) -> None:
     """So that no test below passes by finding nothing to do."""
-    assert tuple(POINTS) == reached_point_names(events)
+    assert tuple(POINTS) == names_of_points_in_stream(events)
 
 
 @pytest.mark.parametrize("at", POINTS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness import faults
-from flag_harness.wire.grammar import POINTS, reached_point_names
+from flag_harness.wire.grammar import POINTS, names_of_points_in_stream
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
@@ -30,7 +30,7 @@ def sample(streams: list[bytes], deep: bool) -> list[bytes]:
     """The two shortest streams with each point of the grammar; every third stream in a deep run."""
     if deep:
         return streams[::3]
-    by_length = [(data, reached_point_names([data])) for data in sorted(streams, key=len)]
+    by_length = [(data, names_of_points_in_stream([data])) for data in sorted(streams, key=len)]
     return list(dict.fromkeys(data for point in POINTS for data in [d for d, had in by_length if point in had][:2]))
 
 
@@ -49,7 +49,7 @@ def _response(data: bytes) -> Response:
 
 def test_recorded_streams_have_every_point(streams: list[bytes]) -> None:
     """The grammar's names are not inventions: each occurs, most in most streams."""
-    met = Counter(name for data in streams for name in reached_point_names([data]))
+    met = Counter(name for data in streams for name in names_of_points_in_stream([data]))
     assert set(POINTS) == set(met)
     everywhere = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
     assert [len(streams)] * 4 == [met[name] for name in everywhere]
@@ -59,7 +59,7 @@ def test_recorded_streams_have_every_point(streams: list[bytes]) -> None:
 def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.FaultKind, sample: list[bytes]) -> None:
     """It never raises, ends the answer once, and fires but where there is nothing left to change."""
     for data in sample:
-        response, had = _response(data), reached_point_names([data])
+        response, had = _response(data), names_of_points_in_stream([data])
         for at in kind.points:
             fault = kind.make(at=at)
             played = faulty(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]

@@ -11,7 +11,7 @@ import pytest
 
 from flag_harness.analysis.spending import input_cost
 from flag_harness.errors import Refusal
-from flag_harness.models import shipped_model
+from flag_harness.models import find_model
 from flag_harness.plugin.limits.cost_limit import CostLimit
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.layers import faulty
@@ -186,7 +186,7 @@ class CountingApi:
     def __call__(self, request: Request) -> Response:
         body = json.loads(request.body)
         usage = Usage(len(request.body) // 4, self._random.randrange(body["max_tokens"]) + 1)
-        cost = shipped_model(body["model"]).cost(usage)
+        cost = find_model(body["model"]).cost(usage)
         assert cost is not None
         self.costs.append(cost)
         time.sleep(0.005)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.record import GateFiles, RunHeader, load_record, record_problem
+from flag_harness.record import GateFiles, RunHeader, find_record_problem, load_record
 
 GATE = """
 [tool.pytest.ini_options]
@@ -49,7 +49,7 @@ def test_declared_files_are_hashed_whoever_reads_them(suite: pytest.Pytester, op
     assert hashlib.sha256(b"one").hexdigest() == tested.digests["prompts/support.md"]
     assert (("agent.py",), ()) == (tested.imported, tested.changed)
     assert 0 == header.exit_status
-    assert "" == record_problem((suite.path / "run.jsonl").read_bytes())
+    assert "" == find_record_problem((suite.path / "run.jsonl").read_bytes())
 
 
 def test_a_file_that_changes_during_the_run_is_named(suite: pytest.Pytester) -> None:
@@ -142,7 +142,7 @@ def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> No
     """It has neither a digest nor an exit status."""
     suite.makepyfile(test_it=f"import os\ndef test_a(): os.kill(os.getpid(), {int(signal.SIGKILL)})")
     assert -1 == _header(suite).exit_status
-    assert "it has no digest" in record_problem(Path(suite.path / "run.jsonl").read_bytes())
+    assert "it has no digest" in find_record_problem(Path(suite.path / "run.jsonl").read_bytes())
 
 
 @pytest.mark.parametrize(

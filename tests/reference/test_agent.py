@@ -756,7 +756,7 @@ async def test_what_nobody_foresaw_is_told_too(
     def broken(*arguments: Any) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr("flag_harness.reference.agent.shipped_model", broken)
+    monkeypatch.setattr("flag_harness.reference.agent.find_model", broken)
     session = start([])
     await session.send("Hello")
     assert [AgentError(0.0, "unexpected", "RuntimeError: a mistake")] == session.events

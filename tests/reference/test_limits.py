@@ -2,13 +2,13 @@
 
 import pytest
 
-from flag_harness.models import Model, shipped_model
+from flag_harness.models import Model, find_model
 from flag_harness.reference.request.limits import limit_problem
 from flag_harness.reference.settings import Settings
 
-HAIKU = shipped_model("claude-haiku-4-5")
-ADAPTIVE = shipped_model("claude-opus-4-8")
-UNKNOWN = shipped_model("claude-next")
+HAIKU = find_model("claude-haiku-4-5")
+ADAPTIVE = find_model("claude-opus-4-8")
+UNKNOWN = find_model("claude-next")
 EXTENDED = Settings(extended_output=True, max_tokens=8000)
 
 

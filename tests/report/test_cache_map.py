@@ -10,7 +10,7 @@ from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRecord, RunR
 from flag_harness.report.cache_map import cache_lines, group_broken_prefixes, input_shares
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
-from flag_harness.report.plain import report_values
+from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_every_format_names_the_block_and_its_price(make_record: Callable[[int],
         assert "$3.10 more per 1,000 runs" in text.replace("\\", "")
         assert "read to system[0]" in text.replace("\\", "")
     assert "| 3 | 0 | 900 | 900 | 1,100 | written to system\\[0\\] | system\\[0\\] changed at byte 31 |" in markdown
-    values = report_values(report)["cache"]
+    values = report_to_json(report)["cache"]
     assert [("system[0]", 31, 900)] == [(one["block"], one["byte"], one["tokens"]) for one in values["breaks"]]
     assert 8 == len(values["costs_more"]) == len(group_broken_prefixes(report.rows)[0].tests)
     plain = build_report(RunRecord(report.record.header, (row("a", None),)), NOW)

@@ -16,7 +16,7 @@ from flag_harness.report.flags.request_effects import RequestEffect, request_eff
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
-from flag_harness.report.plain import report_values
+from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -157,4 +157,4 @@ def test_the_page_markdown_and_json_show_what_each_flag_changes(make_record: Cal
     lines = list(markdown_lines(report))
     assert "### What each flag changes in requests" in lines
     assert "| extended\\_output | max\\_tokens: 4096 → 16384 | 30 of 30 |" in lines
-    assert "streaming" in {one["setting"] for one in report_values(report)["request_effects"]}
+    assert "streaming" in {one["setting"] for one in report_to_json(report)["request_effects"]}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from flag_harness.record import RunHeader, RunRecord, RunRow
-from flag_harness.report.metrics import metric_lines, pass_counts
+from flag_harness.report.metrics import count_passes_by_combination, metric_lines
 from flag_harness.wire.usage import Usage
 
 
@@ -56,6 +56,7 @@ def test_failed_runs_count_against_their_combination(make_record: Callable[[int]
     record = make_record(4)
     first = msgspec.structs.replace(record.rows[0], outcome="skipped")
     counts = {
-        name: (passed, total) for name, passed, total in pass_counts(RunRecord(record.header, (first, *record.rows)))
+        name: (passed, total)
+        for name, passed, total in count_passes_by_combination(RunRecord(record.header, (first, *record.rows)))
     }
     assert ((4, 4), (3, 4)) == (counts["off"], counts["streaming"])

@@ -22,7 +22,7 @@ from flag_harness.record.sweep import SweepRecord
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.output import write_report
-from flag_harness.report.plain import report_values
+from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 
 FLAGS = ("streaming", "prompt_cache", "extended_output")
@@ -237,7 +237,7 @@ def test_json_has_the_whole_record(make_record: Callable[[int], RunRecord], tmp_
     assert sorted(row.case for row in record.rows) == sorted(row["case"] for row in values["rows"])
     assert ["fails when streaming and not prompt_cache"] == [cause["text"] for cause in values["causes"]]
     assert {"figure", "mean", "low", "high", "pairs", "is_simulated", "text"} <= values["effects"][0].keys()
-    assert report_values(build_report(record, NOW))["headline"] == values["headline"]
+    assert report_to_json(build_report(record, NOW))["headline"] == values["headline"]
 
 
 def test_a_run_without_failures_is_reported_as_such(make_record: Callable[[int], RunRecord]) -> None:

@@ -293,9 +293,9 @@ def test_signatures_from_elsewhere_may_be_trusted() -> None:
 
     signatures = SeededSignatures(0, trusted=["live"])
     assert signatures.is_valid("live", "anything")
-    assert signatures.is_issued_redaction("live")
+    assert signatures.is_issued_redacted_data("live")
     assert not signatures.is_valid("not base64!", "anything")
-    assert not signatures.is_issued_redaction("not base64!")
+    assert not signatures.is_issued_redacted_data("not base64!")
 
 
 def test_pages_of_models_follow_and_precede_each_other() -> None:

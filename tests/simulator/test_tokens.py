@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.simulator.count.images import image_tokens
-from flag_harness.simulator.count.tokens import block_tokens, input_tokens, text_tokens, tool_tokens
+from flag_harness.simulator.count.tokens import block_tokens, input_tokens, text_tokens, tokens_of_each_tool
 
 TOOL: dict[str, Any] = {"name": "bash", "input_schema": {"type": "object"}}
 
@@ -82,12 +82,12 @@ def test_blocks_of_every_kind_count() -> None:
 
 def test_tools_bring_their_prompt_once() -> None:
     """There is one prompt for all of them, another one if a tool is forced; deferred tools count nothing."""
-    one, two = (sum(tool_tokens({"tools": [TOOL] * count})) for count in (1, 2))
-    forced = sum(tool_tokens({"tools": [TOOL], "tool_choice": {"type": "any"}}))
+    one, two = (sum(tokens_of_each_tool({"tools": [TOOL] * count})) for count in (1, 2))
+    forced = sum(tokens_of_each_tool({"tools": [TOOL], "tool_choice": {"type": "any"}}))
     assert 414 == one - (two - one)
     assert 104 == forced - one
-    assert [one, 0] == tool_tokens({"tools": [TOOL, {**TOOL, "defer_loading": True}]})
-    assert [414 + 1750] == tool_tokens({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})
+    assert [one, 0] == tokens_of_each_tool({"tools": [TOOL, {**TOOL, "defer_loading": True}]})
+    assert [414 + 1750] == tokens_of_each_tool({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_tools_bring_their_prompt_once() -> None:
 )
 def test_the_prompt_for_tools_depends_on_the_model(model: str, tokens: int) -> None:
     """Each generation of models has another prompt for tools."""
-    one, two = (sum(tool_tokens({"model": model, "tools": [TOOL] * count})) for count in (1, 2))
+    one, two = (sum(tokens_of_each_tool({"model": model, "tools": [TOOL] * count})) for count in (1, 2))
     assert tokens == one - (two - one)
 
 

@@ -14,10 +14,10 @@ from flag_harness.transports import (
     SystemClock,
     async_http_client,
     clients,
-    clock_at_pace,
     http_client,
     live_async_http_client,
     live_http_client,
+    make_clock_for_pace,
     sdk_http_library,
     sdk_version,
 )
@@ -139,7 +139,7 @@ def test_layers_of_a_live_client_see_what_is_sent_and_received(
 @pytest.mark.parametrize(("pace", "kind"), [(0, VirtualClock), (1, SystemClock), (0.5, SystemClock)])
 def test_the_pace_chooses_the_clock(pace: float, kind: type[Any]) -> None:
     """Virtual at 0, real above."""
-    clock = clock_at_pace(pace)
+    clock = make_clock_for_pace(pace)
     assert isinstance(clock, kind)
     assert pace == getattr(clock, "pace", 0)
 
@@ -152,7 +152,7 @@ def test_the_sdks_version_is_that_of_the_distribution() -> None:
 @pytest.mark.parametrize(("installed", "library"), [("2.12.0", httpx2), ("1.0.0", httpx2), ("0.125.0", httpx)])
 def test_the_library_under_the_sdk(installed: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """httpx2 since 1.0."""
-    monkeypatch.setattr(clients, "_installed_sdk", lambda: installed)
+    monkeypatch.setattr(clients, "_installed_sdk_version", lambda: installed)
     assert library is sdk_http_library()
     with http_client(_upstream) as client:
         assert isinstance(client, library.Client)  # type: ignore[attr-defined]

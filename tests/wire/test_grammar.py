@@ -13,7 +13,7 @@ from flag_harness.wire.grammar import (
     StreamGap,
     event_kind,
     matching_point_names,
-    reached_point_names,
+    names_of_points_in_stream,
 )
 from flag_harness.wire.sse import encode_event
 
@@ -80,12 +80,12 @@ def test_an_empty_message_has_few_points() -> None:
     names = ("message_start", "message_delta", "message_stop")
     events = [encode_event(name, f'{{"type":"{name}"}}') for name in names]
     expected = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
-    assert expected == reached_point_names(events)
+    assert expected == names_of_points_in_stream(events)
 
 
 def test_nothing_has_no_point() -> None:
     """An empty body never comes to its first event."""
-    assert () == reached_point_names([])
+    assert () == names_of_points_in_stream([])
 
 
 def test_a_comment_is_as_good_as_a_ping() -> None:
@@ -130,4 +130,4 @@ def test_a_gap_knows_the_block_around_it() -> None:
 @given(st.lists(st.binary(max_size=40)))
 def test_any_bytes_can_be_walked(chunks: list[bytes]) -> None:
     """Garbage has points or not; it never raises."""
-    assert set(POINTS) >= set(reached_point_names([*chunks, b"\n\n"]))
+    assert set(POINTS) >= set(names_of_points_in_stream([*chunks, b"\n\n"]))

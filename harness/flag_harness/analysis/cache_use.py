@@ -100,7 +100,7 @@ def _scale_turn(sent: CachedRequest) -> _Turn | None:
         return None
     scale = sent.usage.total_input / segments[-1].tokens
     scaled = tuple(replace(segment, tokens=round(segment.tokens * scale)) for segment in segments)
-    return _Turn(sent, models.shipped_model(sent.model), scaled)
+    return _Turn(sent, models.find_model(sent.model), scaled)
 
 
 def _find_broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenPrefix]]:

@@ -93,7 +93,7 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
     """Return the cost of an answer in US dollars, or None if its usage or price is not known."""
-    return None if usage is None else models.shipped_models().find(model).cost(usage)
+    return None if usage is None else models.load_model_table().find(model).cost(usage)
 
 
 def describe_answer_ending(last: object) -> str:

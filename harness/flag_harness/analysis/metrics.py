@@ -92,7 +92,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         is_broken_off=any(isinstance(piece, Cut) for piece in response)
         or (answer.streamed and answer.error is not None),
         usage=usage,
-        cost=None if usage is None else models.shipped_model(model).cost(usage),
+        cost=None if usage is None else models.find_model(model).cost(usage),
         first_token=seconds_to_first_token(response),
         seconds=times[-1] if times else 0.0,
         chunks=sum(isinstance(piece, Chunk) for piece in response),

@@ -12,7 +12,7 @@ from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
 from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF, SHIPPED, combination_id
-from flag_harness.matrix import changes_by_name
+from flag_harness.matrix import settings_by_id_part
 
 _SAVE_HELP = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -104,7 +104,7 @@ def _chosen_combination_id(stated: str | None) -> str:
         return read_settings(os.environ).combination
     declared = read_project_config()[1].flags
     taken = {flag.name for flag in declared}
-    names = changes_by_name((*declared, *(flag for flag in SHIPPED if flag.name not in taken)))
+    names = settings_by_id_part((*declared, *(flag for flag in SHIPPED if flag.name not in taken)))
     on = [] if stated == OFF else stated.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(

@@ -12,13 +12,13 @@ from flag_harness.errors import ConfigError, GateError, GateRefusalError
 from flag_harness.gate import Gate, git, read_gate
 from flag_harness.gate.approval import write_approval
 from flag_harness.gate.output import (
-    change_lines,
-    change_values,
-    check_lines,
-    check_markdown,
-    check_values,
     history_lines,
-    history_values,
+    history_to_json,
+    prod_change_lines,
+    prod_change_to_json,
+    rule_result_lines,
+    rule_result_markdown,
+    rule_results_to_json,
     status_lines,
 )
 from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
@@ -129,8 +129,8 @@ def _run_check(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
     candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
-    lines = check_markdown(results) if arguments.markdown else check_lines(results)
-    _print_result(arguments, check_values(candidate, results), lines)
+    lines = rule_result_markdown(results) if arguments.markdown else rule_result_lines(results)
+    _print_result(arguments, rule_results_to_json(candidate, results), lines)
     return 0 if has_passed(results) else 1
 
 
@@ -142,9 +142,9 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
     if not has_passed(results):
-        raise GateRefusalError("\n".join(["not approved:", *check_lines(results)]))
+        raise GateRefusalError("\n".join(["not approved:", *rule_result_lines(results)]))
     file = write_approval(candidate, name, arguments.reason)
-    values = {**check_values(candidate, results), "approval": str(file.path)}
+    values = {**rule_results_to_json(candidate, results), "approval": str(file.path)}
     _print_result(
         arguments, values, [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"]
     )
@@ -160,7 +160,7 @@ def _run_promote(arguments: argparse.Namespace) -> int:
     if change is None:
         _print_result(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
         return 0
-    _print_result(arguments, change_values(change), change_lines(change, prod, test))
+    _print_result(arguments, prod_change_to_json(change), prod_change_lines(change, prod, test))
     return 0
 
 
@@ -176,13 +176,13 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
-    _print_result(arguments, change_values(change), change_lines(change, prod, None))
+    _print_result(arguments, prod_change_to_json(change), prod_change_lines(change, prod, None))
     return 0
 
 
 def _run_log(arguments: argparse.Namespace) -> int:
     entries = _require_prod(_load_gate()).history.entries()
-    _print_result(arguments, {"entries": history_values(entries)}, history_lines(entries))
+    _print_result(arguments, {"entries": history_to_json(entries)}, history_lines(entries))
     return 0
 
 
@@ -190,7 +190,7 @@ def _run_status(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
     status = read_status(_require_prod(gate), gate.test)
     _print_result(arguments, status.values(), status_lines(status))
-    return 0 if status.is_sound else 1
+    return 0 if status.is_prod_unmodified else 1
 
 
 def _load_gate() -> Gate:
@@ -216,7 +216,7 @@ def _require_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path]
 
 
 def _require_user_name(gate: Gate, name: str | None, default: str = "") -> str:
-    if not (who := name or git.configured_user(gate.root) or default):
+    if not (who := name or git.user_in_git_config(gate.root) or default):
         raise GateError("git has no user.name and user.email; name yourself with --name")
     return who
 

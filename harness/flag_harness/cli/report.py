@@ -27,10 +27,10 @@ from flag_harness.files import write_atomically
 from flag_harness.matrix.baseline import read_baseline
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
 from flag_harness.record.conversation import load_conversations, save_conversations
-from flag_harness.record.kept import copy_kept_cassettes
-from flag_harness.report.failures.causes import recorded_flags
-from flag_harness.report.logs import log_digest_lines, log_values
-from flag_harness.report.metrics import effect_values, effects_in_record, metric_lines, pass_counts
+from flag_harness.record.kept import copy_failed_test_cassettes
+from flag_harness.report.failures.causes import flags_in_header
+from flag_harness.report.logs import log_digest_lines, logs_to_json
+from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
 _EXAMPLES = """\
@@ -202,9 +202,11 @@ def _load_run(path: Path | None) -> RunRecord:
 def _run_metrics(arguments: argparse.Namespace) -> int:
     record = _load_run(arguments.record)
     if arguments.json:
-        passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}
+        passes = {
+            name: {"passed": passed, "runs": total} for name, passed, total in count_passes_by_combination(record)
+        }
         print(
-            json.dumps({"effects": [effect_values(effect) for effect in effects_in_record(record)], "passes": passes})
+            json.dumps({"effects": [effect_to_json(effect) for effect in effects_in_record(record)], "passes": passes})
         )
     else:
         print("\n".join(metric_lines(record)))
@@ -216,7 +218,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     records = [load_record(path) for path in arguments.records]
     merged = merge_records(records)
     pooled = pool_rows(records)
-    known = all_flag_changes(recorded_flags(merged.header), _read_production_values(arguments, merged))
+    known = all_flag_changes(flags_in_header(merged.header), _read_production_values(arguments, merged))
     changes = _select_changes(arguments.flags, flag_changes_with_both_values(pooled.rows, known))
     table = EvidenceTable(pooled.rows)
     verdicts = judge_flags([*map(table.evidence, changes)])
@@ -234,7 +236,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
 
 def _read_production_values(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
     """Return the flag values in the file of `--baseline`, or an empty mapping without that option."""
-    return read_baseline(arguments.baseline, recorded_flags(record.header)).values if arguments.baseline else {}
+    return read_baseline(arguments.baseline, flags_in_header(record.header)).values if arguments.baseline else {}
 
 
 def _select_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
@@ -254,7 +256,7 @@ def _select_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagC
 
 def _run_logs(arguments: argparse.Namespace) -> int:
     record = _load_run(arguments.record)
-    print(json.dumps(log_values(record)) if arguments.json else "\n".join(log_digest_lines(record)))
+    print(json.dumps(logs_to_json(record)) if arguments.json else "\n".join(log_digest_lines(record)))
     if not arguments.json:
         _print_record_problem(record)
     return 1 if record.problem else 0
@@ -270,7 +272,7 @@ def _run_merge(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise RecordError(f"{arguments.output}: cannot be written: {error.strerror or error}") from None
     for path in paths:
-        copy_kept_cassettes(path, arguments.output)
+        copy_failed_test_cassettes(path, arguments.output)
     _print_record_problem(merged)
     print(f"{arguments.output}: {_row_count_text(merged)} of {len(paths)} records")
     return 1 if merged.problem else 0

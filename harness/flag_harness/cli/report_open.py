@@ -12,8 +12,8 @@ from flag_harness.cli.files import one_line
 from flag_harness.errors import RecordError
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
-from flag_harness.record.kept import find_records, kept_cassette_path
-from flag_harness.report.failures.causes import selected_options
+from flag_harness.record.kept import find_records, path_of_failed_test_cassette
+from flag_harness.report.failures.causes import select_options
 from flag_harness.report.output import write_report
 from flag_harness.wording import quantity
 
@@ -51,7 +51,7 @@ class OpenedRun:
 
     def has_cassette(self, case: str) -> bool:
         """Return whether the run kept a cassette with the answers that a test received."""
-        return any(kept_cassette_path(file, case).exists() for file in self.shards)
+        return any(path_of_failed_test_cassette(file, case).exists() for file in self.shards)
 
     def rerun_commands(self, case: str | None) -> Sequence[str]:
         """Return the commands that run the failed tests, or only `case`, again with the kept cassettes.
@@ -59,7 +59,7 @@ class OpenedRun:
         One command is enough for all shards, unless they ran with different flags or faults.
         """
         failed = {
-            file: tuple(selected_options(shard.header.options, _KEPT_OPTIONS))
+            file: tuple(select_options(shard.header.options, _KEPT_OPTIONS))
             for file, shard in self.shards.items()
             if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
         }

@@ -9,7 +9,7 @@ import msgspec
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import FileState, changed_paths, manifest_digest
+from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
 from flag_harness.gate.rules.candidate import Candidate
 from flag_harness.wording import join_names
 
@@ -86,8 +86,8 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
         return found
     if not every:
         raise GateRefusalError(f"{folder}: there is no approval; to make one: flag-harness gate approve")
-    nearest = min(every, key=lambda one: len(changed_paths(one.approval.manifest, files)))
-    names = join_names(changed_paths(nearest.approval.manifest, files))
+    nearest = min(every, key=lambda one: len(paths_that_differ(one.approval.manifest, files)))
+    names = join_names(paths_that_differ(nearest.approval.manifest, files))
     raise GateRefusalError(
         f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. "
         "To approve them: flag-harness gate approve"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.errors import GateError
-from flag_harness.record import RunHeader, RunRecord, RunRow, decode_record, read_record, record_problem
+from flag_harness.record import RunHeader, RunRecord, RunRow, decode_record, find_record_problem, read_record_bytes
 from flag_harness.wording import join_names
 
 SWEEP_BASELINE = "--harness-sweep-baseline"
@@ -77,5 +77,5 @@ def missing_tests_reason(header: RunHeader, pattern: str) -> str:
 
 
 def _load_record_as_evidence(path: Path) -> Evidence:
-    data = read_record(path)
-    return Evidence(path, hashlib.sha256(data).hexdigest(), record_problem(data), decode_record(path, data))
+    data = read_record_bytes(path)
+    return Evidence(path, hashlib.sha256(data).hexdigest(), find_record_problem(data), decode_record(path, data))

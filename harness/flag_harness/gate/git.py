@@ -11,7 +11,7 @@ _TIMEOUT_SECONDS = 30
 _COMMIT = "commit "
 
 
-def configured_user(folder: Path) -> str:
+def user_in_git_config(folder: Path) -> str:
     """Return git's configured user as `Name <email>`, or an empty string."""
     name, email = _git_output(folder, "config", "user.name"), _git_output(folder, "config", "user.email")
     return f"{name} <{email}>" if name and email else ""
@@ -51,7 +51,7 @@ def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
     log = _git_output(
         folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
     )
-    before, authors, pending = _mode_and_blob(folder, old), set[str](), list[str]()
+    before, authors, pending = _git_mode_and_blob(folder, old), set[str](), list[str]()
     for line in log.splitlines():
         if line.startswith(_COMMIT):
             authors.update(pending)
@@ -61,7 +61,7 @@ def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
     return authors | set(pending)
 
 
-def _mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
+def _git_mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
     """Return the mode and the hash that git would store for a file, or two empty strings if it is missing."""
     if not file.is_file():
         return "", ""

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_file
+from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_file
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import Prod, ProdChange
 from flag_harness.gate.prod.status import GateStatus
@@ -14,24 +14,24 @@ from flag_harness.wording import join_names, printable_text, quantity
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
 
-def check_lines(results: Sequence[RuleResult]) -> list[str]:
+def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the rules as lines of a table, with a conclusion."""
     width = max(len(result.rule) for result in results)
     lines = [f"{result.status:<9}  {result.rule:<{width}}  {printable_text(result.reason)}" for result in results]
-    return [*lines, "", _conclusion(results)]
+    return [*lines, "", _conclusion_text(results)]
 
 
-def check_markdown(results: Sequence[RuleResult]) -> list[str]:
+def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the rules as lines of Markdown."""
     rows = [
         f"| {_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
         for one in results
     ]
-    title = f"## {'✅' if has_passed(results) else '❌'} Gate: {_conclusion(results)}"
+    title = f"## {'✅' if has_passed(results) else '❌'} Gate: {_conclusion_text(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
 
-def check_values(candidate: Candidate, results: Sequence[RuleResult]) -> dict[str, object]:
+def rule_results_to_json(candidate: Candidate, results: Sequence[RuleResult]) -> dict[str, object]:
     """Return the results of the rules as a dictionary, for JSON."""
     return {
         "passed": has_passed(results),
@@ -43,7 +43,7 @@ def check_values(candidate: Candidate, results: Sequence[RuleResult]) -> dict[st
     }
 
 
-def change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[str]:
+def prod_change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[str]:
     """Return lines about a change of PROD: the diff if it is a dry run, or else the names of the files.
 
     `source` is the folder with the new files, or None if the history has them.
@@ -57,7 +57,7 @@ def change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[st
     return [f"{what}: {quantity(len(paths), 'file')} of {prod.folder} changed: {names}"]
 
 
-def change_values(change: ProdChange) -> dict[str, object]:
+def prod_change_to_json(change: ProdChange) -> dict[str, object]:
     """Return a change of PROD as a dictionary, for JSON."""
     return {
         "entry": change.entry.number,
@@ -74,7 +74,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         return ["nothing has been promoted yet"]
     lines = []
     for entry, before in zip(reversed(entries), [*reversed(entries[:-1]), None], strict=True):
-        number = len(changed_paths(before.files, entry.files)) if before else len(entry.files)
+        number = len(paths_that_differ(before.files, entry.files)) if before else len(entry.files)
         kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
         words = ": ".join(filter(None, (entry.name, entry.reason)))
         lines.append(
@@ -85,7 +85,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
     return lines
 
 
-def history_values(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
+def history_to_json(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
     """Return the entries of the history as dictionaries for JSON, oldest first."""
     return [
         {
@@ -123,7 +123,7 @@ def status_lines(status: GateStatus) -> list[str]:
     return [*lines, f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files"]
 
 
-def _conclusion(results: Sequence[RuleResult]) -> str:
+def _conclusion_text(results: Sequence[RuleResult]) -> str:
     bad = sum(result.status != "pass" for result in results)
     if not bad:
         return f"all {quantity(len(results), 'rule')} pass"

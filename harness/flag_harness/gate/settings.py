@@ -72,7 +72,7 @@ def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> Gate | Non
     if path.exists():
         if table is not None:
             raise ConfigError(f"{path}: pyproject.toml has [tool.flag-harness.gate] too; keep one of them")
-        table, where = _read_toml(path), "[]"
+        table, where = _read_toml_file(path), "[]"
     else:
         path = pyproject
     if table is None:
@@ -84,7 +84,7 @@ def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> Gate | Non
         raise ConfigError(f"{path}:{find_line(text, str(error))}: {str(error).removeprefix('[] ')}") from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml_file(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:

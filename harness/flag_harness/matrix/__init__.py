@@ -4,12 +4,12 @@ from flag_harness.matrix.combination import (
     Combination,
     add_missing_flags,
     all_combinations,
-    changes_by_name,
     flag_space,
     name_of_test,
     parse_combination,
     pin_flags,
     read_combination,
+    settings_by_id_part,
 )
 from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import (
@@ -31,7 +31,6 @@ __all__ = [
     "Row",
     "add_missing_flags",
     "all_combinations",
-    "changes_by_name",
     "covering_array",
     "flag_space",
     "full_matrix",
@@ -44,5 +43,6 @@ __all__ = [
     "read_combination",
     "rows_with_single_changes",
     "select_combinations",
+    "settings_by_id_part",
     "uncovered_tuples",
 ]

@@ -62,7 +62,7 @@ def baseline_combinations(
     declared = tuple(flags)
     space = FlagSpace(declared)
     base = space.row(baseline)
-    if (broken := space.broken_constraint(base)) is not None:
+    if (broken := space.find_broken_constraint(base)) is not None:
         raise FlagError(f"the state of production breaks a constraint: {broken}; correct the file or the constraint")
     fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
     rows = rows_with_single_changes(FlagSpace(declared, pins=fixed), base)

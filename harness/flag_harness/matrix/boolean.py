@@ -13,7 +13,7 @@ _FIVE_COLUMNS = ("00001", "01111")
 """Two rows whose rotations cover all triples of 5 columns; every triple of columns was checked."""
 
 
-def boolean_array(columns: int, strength: int) -> BitRows | None:
+def boolean_covering_array(columns: int, strength: int) -> BitRows | None:
     """Return a covering array of 0 and 1, or None if no construction is known for this size.
 
     The first row of the array is all 0.
@@ -23,11 +23,11 @@ def boolean_array(columns: int, strength: int) -> BitRows | None:
     if columns == strength + 1:
         return tuple((*row, sum(row) % 2) for row in product((0, 1), repeat=strength))
     if strength == 2:
-        return _strength_two_array(columns)
-    return _strength_three_array(columns) if strength == 3 else None
+        return _covering_array_of_strength_two(columns)
+    return _covering_array_of_strength_three(columns) if strength == 3 else None
 
 
-def _strength_two_array(columns: int) -> BitRows:
+def _covering_array_of_strength_two(columns: int) -> BitRows:
     """Build the smallest array of strength 2 (Kleitman and Spencer 1973, Katona 1973).
 
     Each column stands for the set of rows in which it is 1. All sets are of one size, and hold more
@@ -39,7 +39,7 @@ def _strength_two_array(columns: int) -> BitRows:
     return tuple(tuple(int(row in subset) for subset in chosen) for row in range(size))
 
 
-def _strength_three_array(columns: int) -> BitRows:
+def _covering_array_of_strength_three(columns: int) -> BitRows:
     """Build an array of strength 3 by the best known construction for this number of columns."""
     if columns == 5:
         generators = [(row, shift) for row in _FIVE_COLUMNS for shift in range(5)]
@@ -59,8 +59,8 @@ def _double_columns(columns: int) -> BitRows:
     2, each beside its complement.
     """
     half = (columns + 1) // 2
-    pairs = boolean_array(half, 2) or ()
-    rows = [row + row for row in _strength_three_array(half)]
+    pairs = boolean_covering_array(half, 2) or ()
+    rows = [row + row for row in _covering_array_of_strength_three(half)]
     rows += [row + tuple(1 - bit for bit in row) for row in pairs]
     return tuple(row[:columns] for row in rows)
 

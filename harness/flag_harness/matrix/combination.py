@@ -105,7 +105,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
     """Return the combination with this id, or None if the flags have no such combination."""
     declared = tuple(flags)
     row = list(default_row(declared))
-    changes = changes_by_name(declared)
+    changes = settings_by_id_part(declared)
     names = [] if combination_id == OFF else combination_id.split("+")
     if not combination_id or not changes.keys() >= {*names}:
         return None
@@ -116,7 +116,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 
 @lru_cache
-def changes_by_name(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
+def settings_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
     """Return every part that a combination id can have, with the index of its flag and of its value.
 
     Parts are `streaming`, `no-concise`, `model=haiku`.
@@ -175,7 +175,7 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
         if flag.is_boolean and not isinstance(pin, bool):
             raise FlagError(f"{name}={pin!r} must be True or False")
         row[indices[name]] = value_index(flag, pin)
-    if (broken := space.broken_constraint(tuple(row))) is not None:
+    if (broken := space.find_broken_constraint(tuple(row))) is not None:
         raise FlagError(_broken_constraint_message(broken, declared, row))
     return Combination(declared, tuple(row))
 

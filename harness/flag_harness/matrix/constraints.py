@@ -46,17 +46,17 @@ def build_constraints(
     In each group exactly one flag is on. Raise `FlagError` if a constraint names an unknown flag or value.
     """
     for index, flag in enumerate(flags):
-        off = (index, _inverted_value_mask(_mask_of_enabled_values(flag), flag))
+        off = (index, _invert_value_mask(_mask_of_enabled_values(flag), flag))
         for text in flag.requires:
             other, mask = _parse_condition(text, f"flag {flag.name!r} requires", flags, index_by_name)
             yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
         for text in flag.excludes:
             other, mask = _parse_condition(text, f"flag {flag.name!r} excludes", flags, index_by_name)
-            yield Constraint(flag.name, "excludes", text, ((off, (other, _inverted_value_mask(mask, flags[other]))),))
+            yield Constraint(flag.name, "excludes", text, ((off, (other, _invert_value_mask(mask, flags[other]))),))
     for group in groups:
         indices = [flag_index(index_by_name, name, "a group") for name in group]
         on = tuple((index, _mask_of_enabled_values(flags[index])) for index in indices)
-        off_masks = [(index, _inverted_value_mask(mask, flags[index])) for index, mask in on]
+        off_masks = [(index, _invert_value_mask(mask, flags[index])) for index, mask in on]
         yield Constraint("", "", f"exactly one of {', '.join(group)} is on", (on, *combinations(off_masks, 2)))
 
 
@@ -85,6 +85,6 @@ def _mask_of_enabled_values(flag: HasValues) -> int:
     return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
 
 
-def _inverted_value_mask(mask: int, flag: HasValues) -> int:
+def _invert_value_mask(mask: int, flag: HasValues) -> int:
     """Return the bit mask of the values of a flag that are not in `mask`."""
     return ~mask & (1 << len(flag.values)) - 1

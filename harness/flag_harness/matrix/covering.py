@@ -8,9 +8,9 @@ from itertools import combinations, product
 from random import Random
 
 from flag_harness.errors import FlagError
-from flag_harness.matrix.boolean import boolean_array
+from flag_harness.matrix.boolean import boolean_covering_array
 from flag_harness.matrix.constraints import Row
-from flag_harness.matrix.greedy import greedy_array
+from flag_harness.matrix.greedy import greedy_covering_array
 from flag_harness.matrix.space import FlagSpace
 
 STRENGTHS = (2, 3, 4)
@@ -25,7 +25,7 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     if strength not in STRENGTHS:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
     strength = min(strength, len(space.flags))
-    rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_array(space, strength)))
+    rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_covering_array(space, strength)))
     gap = next(uncovered_tuples(space, rows, strength), None)
     assert gap is None, f"the covering array of strength {strength} lacks {gap}"
     return rows
@@ -34,7 +34,7 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
     """Return an array of the best known size, or None unless all flags are boolean without constraints."""
     free = [index for index in range(len(space.flags)) if index not in space.pins]
-    array = boolean_array(len(free), min(strength, len(free))) if space.is_boolean else None
+    array = boolean_covering_array(len(free), min(strength, len(free))) if space.is_boolean else None
     if array is None:
         return None
     rows = []

@@ -20,18 +20,18 @@ MAX_TUPLES = 50_000
 PartialRow = list[int]
 
 
-def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
+def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     """Return rows that contain every possible choice of values for any `strength` flags.
 
     The first row holds every default. Several orders of the flags are tried, and the smallest array is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
     attempts = max(1, min(MAX_ATTEMPTS, MAX_TUPLES // tuples))
-    arrays = (_build_array(space, strength, Random(seed)) for seed in range(attempts))
+    arrays = (_build_covering_array(space, strength, Random(seed)) for seed in range(attempts))
     return min(arrays, key=len)
 
 
-def _build_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
+def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
     """Build a covering array flag by flag, in a random order of the flags."""
     order = list(range(len(space.flags)))
     random.shuffle(order)
@@ -124,7 +124,7 @@ def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuple
 
 def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
     """Return whether an allowed row has the values of `row` and those in `fixed`."""
-    if not any(space.is_constrained(index) for index in fixed):
+    if not any(space.has_constraint(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)
 

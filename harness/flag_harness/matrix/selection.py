@@ -33,11 +33,11 @@ def select_combinations(
     """
     declared = tuple(flags)
     fixed = {flag.name: value_index(flag, pins[flag.name]) for flag in declared if flag.name in pins} if pins else {}
-    return _cached_selection(declared, selection, tuple(fixed.items()))
+    return _select_with_cache(declared, selection, tuple(fixed.items()))
 
 
 @lru_cache
-def _cached_selection(
+def _select_with_cache(
     flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]
 ) -> tuple[Combination, ...]:
     """Return the combinations of a selection. They are cached, because every test function selects the same."""
@@ -47,10 +47,10 @@ def _cached_selection(
         space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
     if not selection and not space.has_at_most_rows(MAX_COMBINATIONS):
         raise FlagError(_too_many_message(space))
-    return tuple(Combination(flags, row) for row in _selected_rows(space, selection or "full"))
+    return tuple(Combination(flags, row) for row in _rows_of_selection(space, selection or "full"))
 
 
-def _selected_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
+def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     """Return the rows of a selection such as `2`, `full` or `random:20,1`."""
     match = _SELECTION.fullmatch(selection)
     if match is None:

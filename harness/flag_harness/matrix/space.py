@@ -29,12 +29,12 @@ class FlagSpace:
         self.sizes = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
         self.constraints = tuple(build_constraints(self.flags, self.groups, self._index_by_name))
-        if (broken := self.broken_constraint(self.default_row)) is not None:
+        if (broken := self.find_broken_constraint(self.default_row)) is not None:
             raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
         self.pins = {index: value_index(self.flags[index], value) for index, value in self._pins_by_index(pins or {})}
         self._index_clauses()
         if self.pins:
-            self.default_row = self._pinned_row()
+            self.default_row = self._row_with_pins()
 
     def _pins_by_index(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
         """Yield each pin as the index of its flag and its value."""
@@ -51,7 +51,7 @@ class FlagSpace:
             for index, _ in clause:
                 self._clauses_by_flag[index].append(clause)
 
-    def _pinned_row(self) -> Row:
+    def _row_with_pins(self) -> Row:
         """Return the row that has the pinned values and is nearest to the defaults."""
         if (row := self.nearest_row(self.default_row, self.pins)) is not None:
             return row
@@ -61,7 +61,9 @@ class FlagSpace:
         names = ", ".join(
             f"{self.flags[index].name}={self.flags[index].labels[value]}" for index, value in self.pins.items()
         )
-        raise FlagError(f"no combination has {names}: {self.broken_constraint(tuple(pinned))}; leave one of them out")
+        raise FlagError(
+            f"no combination has {names}: {self.find_broken_constraint(tuple(pinned))}; leave one of them out"
+        )
 
     @property
     def is_boolean(self) -> bool:
@@ -113,11 +115,11 @@ class FlagSpace:
         """Return whether there are at most `limit` allowed rows."""
         return self.count <= limit
 
-    def is_constrained(self, index: int) -> bool:
+    def has_constraint(self, index: int) -> bool:
         """Return whether any constraint involves the flag at this index."""
         return bool(self._clauses_by_flag[index])
 
-    def broken_constraint(self, row: Row) -> Constraint | None:
+    def find_broken_constraint(self, row: Row) -> Constraint | None:
         """Return the first constraint that a row breaks, or None if the row is allowed."""
         for constraint in self.constraints:
             if not all(is_satisfied(clause, row) for clause in constraint.clauses):

@@ -3,8 +3,8 @@
 from flag_harness.models.lookup import (
     DEFAULT_MODEL,
     effort_for_budget,
-    shipped_model,
-    shipped_models,
+    find_model,
+    load_model_table,
     thinking_parameters,
 )
 from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
@@ -19,8 +19,8 @@ __all__ = [
     "Prices",
     "SourcedValue",
     "effort_for_budget",
+    "find_model",
+    "load_model_table",
     "parse_model_table",
-    "shipped_model",
-    "shipped_models",
     "thinking_parameters",
 ]

@@ -13,21 +13,21 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 
 
 @cache
-def shipped_models() -> ModelTable:
+def load_model_table() -> ModelTable:
     """Return the table of models that this package ships. The file is read only once."""
     text = resources.files("flag_harness.models").joinpath("models.toml").read_text(encoding="utf-8")
     return parse_model_table(text, "models.toml")
 
 
 @cache
-def shipped_model(model_id: str) -> Model:
+def find_model(model_id: str) -> Model:
     """Return the model with this id from the shipped table.
 
     For an unknown id, return a model with cautious defaults, and log a warning once in a process.
     """
-    model = shipped_models().find(model_id)
+    model = load_model_table().find(model_id)
     if not model.known:
-        nearest = difflib.get_close_matches(model_id, shipped_models().models, n=1, cutoff=0.0)[0]
+        nearest = difflib.get_close_matches(model_id, load_model_table().models, n=1, cutoff=0.0)[0]
         logging.getLogger("flag_harness.models").warning(
             "the table of models has no %r (nearest: %r), so cautious defaults are used: "
             "%d output tokens, cacheable from %d tokens, no thinking, no price",
@@ -45,7 +45,7 @@ def effort_for_budget(model: Model, budget: int) -> str | None:
     The API has no such mapping; this one is the project's (`budget_efforts` in the table). If the model lacks the
     level, the next lower level that it supports is used.
     """
-    wanted = next((effort for effort, limit in shipped_models().budget_efforts if budget <= limit), EFFORTS[-1])
+    wanted = next((effort for effort, limit in load_model_table().budget_efforts if budget <= limit), EFFORTS[-1])
     not_above = EFFORTS[: EFFORTS.index(wanted) + 1]
     return next((effort for effort in reversed(not_above) if effort in model.efforts), None)
 

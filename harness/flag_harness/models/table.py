@@ -8,7 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
-from flag_harness.toml_tables import AnyTable, Day, Switch, Text, TextList, convert_table, parse_toml, require_known
+from flag_harness.toml_tables import (
+    AnyTable,
+    Day,
+    Switch,
+    Text,
+    TextList,
+    convert_table,
+    parse_toml,
+    require_known_names,
+)
 
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
 ThinkingKind: TypeAlias = Literal["enabled", "adaptive", "between_tools", "disabled"]
@@ -130,5 +139,5 @@ class _ModelReader:
 
     def _read_sourced_value(self, name: str, value: Any, source: str) -> SourcedValue:
         """Return a figure with its source. Raise `ConfigError` if the table does not list the source."""
-        require_known([source], self.sources, f"{self.file}: sources", "source")
+        require_known_names([source], self.sources, f"{self.file}: sources", "source")
         return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)

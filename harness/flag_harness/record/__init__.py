@@ -8,11 +8,11 @@ from flag_harness.record.file import (
     append_row,
     decode_record,
     encode_record,
+    find_record_problem,
     load_record,
     make_record,
     merge_records,
-    read_record,
-    record_problem,
+    read_record_bytes,
     start_record,
 )
 from flag_harness.record.flags import flag_declaration
@@ -51,12 +51,12 @@ __all__ = [
     "body_hash",
     "decode_record",
     "encode_record",
+    "find_record_problem",
     "flag_declaration",
     "load_record",
     "make_record",
     "merge_records",
-    "read_record",
-    "record_problem",
+    "read_record_bytes",
     "row_from_builtins",
     "start_record",
 ]

@@ -45,15 +45,15 @@ def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
     """Encode a record as JSON lines. The rows are sorted, so equal runs are encoded as equal bytes.
 
-    The first line holds a digest of the file, by which `record_problem` finds out whether it was changed later.
+    The first line holds a digest of the file, by which `find_record_problem` finds out whether it was changed later.
     """
     lines = [_encoder.encode(row) for row in sorted(rows, key=lambda row: row.key)]
     head: dict[str, Any] = msgspec.to_builtins(header)
-    first = _encoder.encode({**head, _DIGEST: _digest(head, lines)})
+    first = _encoder.encode({**head, _DIGEST: _content_digest(head, lines)})
     return b"".join(line + b"\n" for line in (first, *lines))
 
 
-def record_problem(data: bytes) -> str:
+def find_record_problem(data: bytes) -> str:
     """Return why a record's file is not as its run wrote it, or an empty string if it is.
 
     The digest in the file has no key, so it reveals accidents and careless edits. To reveal more, keep a hash of the
@@ -69,10 +69,14 @@ def record_problem(data: bytes) -> str:
     digest = head.pop(_DIGEST, None) if isinstance(head, dict) else None
     if digest is None:
         return "it has no digest, so the run did not come to its end, or an older release wrote it"
-    return "" if digest == _digest(head, lines) else "it was changed after it was written: its digest does not match"
+    return (
+        ""
+        if digest == _content_digest(head, lines)
+        else "it was changed after it was written: its digest does not match"
+    )
 
 
-def _digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
+def _content_digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
     """Return the digest of a record from its header and the lines of its rows."""
     return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
@@ -96,10 +100,10 @@ def load_record(path: Path) -> RunRecord:
 
     Raise `RecordError` if the file cannot be read, or as `decode_record` does.
     """
-    return decode_record(path, read_record(path))
+    return decode_record(path, read_record_bytes(path))
 
 
-def read_record(path: Path) -> bytes:
+def read_record_bytes(path: Path) -> bytes:
     """Return the bytes of a record's file. Raise `RecordError` if it cannot be read."""
     try:
         return read_regular_file(path, _MAX_BYTES)
@@ -159,11 +163,14 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
-    problems = [*(record.problem for record in records), _missing_shards([record.header.shard for record in records])]
+    problems = [
+        *(record.problem for record in records),
+        _missing_shards_text([record.header.shard for record in records]),
+    ]
     return RunRecord(header, rows, "\n".join(filter(None, problems)))
 
 
-def _missing_shards(shards: Sequence[str]) -> str:
+def _missing_shards_text(shards: Sequence[str]) -> str:
     """Return which parts of a sharded run are missing, or an empty string. A single record is not checked."""
     parts = [tuple(map(int, shard.split("/"))) for shard in shards if re.fullmatch(r"\d+/\d+", shard)]
     counts = {count for _, count in parts}

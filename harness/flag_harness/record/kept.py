@@ -14,40 +14,40 @@ _RECORD_START = b'"flag_harness_record":'
 """The key that marks the header of a record, within its first bytes."""
 
 
-def kept_cassettes_folder(record: Path) -> Path:
+def folder_of_failed_test_cassettes(record: Path) -> Path:
     """Return the folder with the cassettes of a record's failed tests: `run.cassettes` for `run.jsonl`."""
     return record.with_suffix(".cassettes")
 
 
-def kept_cassette_path(record: Path, case: str) -> Path:
+def path_of_failed_test_cassette(record: Path, case: str) -> Path:
     """Return the path of the kept cassette of a failed test; `case` is its node id."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MOST_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return kept_cassettes_folder(record) / f"{name}-{digest}.json"
+    return folder_of_failed_test_cassettes(record) / f"{name}-{digest}.json"
 
 
-def kept_cassette_files(record: Path) -> Iterator[Path]:
+def files_of_failed_test_cassettes(record: Path) -> Iterator[Path]:
     """Yield the files in a record's folder of cassettes: the cassettes and the large bodies that they share."""
-    folder = kept_cassettes_folder(record)
+    folder = folder_of_failed_test_cassettes(record)
     yield from sorted(folder.glob("*.json"))
     yield from sorted(path for path in folder.glob("blobs/*") if path.is_file())
 
 
-def remove_kept_cassettes(record: Path) -> None:
+def remove_failed_test_cassettes(record: Path) -> None:
     """Remove the cassettes that an earlier run kept beside a record. Raise `OSError` if that fails."""
-    for path in kept_cassette_files(record):
+    for path in files_of_failed_test_cassettes(record):
         path.unlink()
 
 
-def copy_kept_cassettes(source: Path, target: Path) -> None:
+def copy_failed_test_cassettes(source: Path, target: Path) -> None:
     """Copy the cassettes beside the record `source` to the record `target`. Raise `RecordError` if that fails."""
     try:
-        for path in kept_cassette_files(source):
-            copy = kept_cassettes_folder(target) / path.relative_to(kept_cassettes_folder(source))
+        for path in files_of_failed_test_cassettes(source):
+            copy = folder_of_failed_test_cassettes(target) / path.relative_to(folder_of_failed_test_cassettes(source))
             write_atomically(copy, read_regular_file(path, _MAX_BYTES))
     except (OSError, ValueError) as error:
         raise RecordError(
-            f"{kept_cassettes_folder(target)}: the cassettes of {source} cannot be copied: {error}"
+            f"{folder_of_failed_test_cassettes(target)}: the cassettes of {source} cannot be copied: {error}"
         ) from None
 
 

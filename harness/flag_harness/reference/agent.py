@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flag_harness.clock import Clock
 from flag_harness.errors import FlagError
 from flag_harness.files import remove_abandoned_temporary_files
-from flag_harness.models import DEFAULT_MODEL, shipped_model
+from flag_harness.models import DEFAULT_MODEL, find_model
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import is_unanswered, with_user_turn
@@ -168,7 +168,7 @@ class Agent:
         """Read the settings. If they are invalid or break a limit, keep the user's turn and raise `TurnError`."""
         try:
             settings = read_settings(self._environ)
-            problem = limit_problem(settings, shipped_model(self._session.template.model))
+            problem = limit_problem(settings, find_model(self._session.template.model))
         except FlagError as error:
             problem = str(error)
         if problem is not None:

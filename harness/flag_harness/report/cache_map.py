@@ -15,7 +15,7 @@ UNKNOWN_PRICE = "at an unknown price"
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenCachePoint:
+class BrokenCacheBlock:
     """A block at which cached prefixes broke, in one test or several.
 
     Attributes:
@@ -56,7 +56,7 @@ class BrokenCachePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class CachedTest:
+class CacheUseOfTest:
     """A test whose requests carry cache marks."""
 
     row: RunRow
@@ -71,7 +71,7 @@ class CachedTest:
         return f"{_price_text(abs(self.use.saved))} per {RUNS:,} runs {change}"
 
 
-def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCachePoint, ...]:
+def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...]:
     """Group the broken prefixes of a run by the block that changed; the most expensive first."""
     places: dict[tuple[str, int], list[tuple[RunRow, CacheBreak]]] = {}
     for row in rows:
@@ -80,13 +80,13 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCachePoint, ...
     found = []
     for (block, byte), breaks in places.items():
         breaks.sort(key=lambda one: (-(one[1].cost or 0.0), -one[1].tokens))
-        found.append(BrokenCachePoint(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
+        found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
     return tuple(sorted(found, key=lambda place: (-(place.breaks[0][1].cost or 0.0), -place.tokens)))
 
 
-def cached_tests(rows: Iterable[RunRow]) -> tuple[CachedTest, ...]:
+def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
     """Return the tests with cache marks: those with broken prefixes first, then those that cost more."""
-    found = [CachedTest(row, row.cache) for row in rows if row.cache is not None]
+    found = [CacheUseOfTest(row, row.cache) for row in rows if row.cache is not None]
     return tuple(sorted(found, key=lambda one: (not one.use.breaks, not one.use.costs_more)))
 
 
@@ -103,14 +103,14 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
         )
     if len(places) > MOST_TESTS:
         yield f"cache: and {len(places) - MOST_TESTS} other blocks that break a prefix; --harness-report=FILE shows all"
-    wasteful = [one for one in cached_tests(rows) if one.use.costs_more and not one.use.breaks]
+    wasteful = [one for one in cache_use_by_test(rows) if one.use.costs_more and not one.use.breaks]
     for one in wasteful[:MOST_TESTS]:
         yield (f"cache: {one.row.case}: its cache marks cost more than they save: {_waste_text(one.use)}, {one.price}")
     if len(wasteful) > MOST_TESTS:
         yield f"cache: and {len(wasteful) - MOST_TESTS} other tests that would cost less without cache marks"
 
 
-def cache_values(rows: Iterable[RunRow]) -> dict[str, Any]:
+def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
     """Return the broken prefixes by block, and the tests that would cost less without marks, as plain values."""
     rows = list(rows)
     return {
@@ -127,12 +127,12 @@ def cache_values(rows: Iterable[RunRow]) -> dict[str, Any]:
             for place in group_broken_prefixes(rows)
         ],
         "costs_more": [
-            {"case": test.row.case, "saved": test.use.saved} for test in cached_tests(rows) if test.use.costs_more
+            {"case": test.row.case, "saved": test.use.saved} for test in cache_use_by_test(rows) if test.use.costs_more
         ],
     }
 
 
-def blocks_text(turn: CacheTurn) -> str:
+def cached_blocks_text(turn: CacheTurn) -> str:
     """Return up to which blocks a request read and wrote, such as `read to system[0]`; empty if it did neither."""
     parts = [f"read to {turn.read_to}"] if turn.read_to else []
     return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])

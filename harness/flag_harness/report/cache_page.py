@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flag_harness.record import CacheTurn, RunRow
-from flag_harness.report.cache_map import blocks_text, cached_tests, group_broken_prefixes, input_shares
+from flag_harness.report.cache_map import cache_use_by_test, cached_blocks_text, group_broken_prefixes, input_shares
 from flag_harness.report.table import is_simulated
 
 MOST_TESTS = 50
@@ -13,7 +13,7 @@ MOST_TESTS = 50
 
 def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     """Return the values of the page's section on caching, or None if no test sent a cache mark."""
-    tests = cached_tests(rows)
+    tests = cache_use_by_test(rows)
     if not tests:
         return None
     shown = [
@@ -28,13 +28,13 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     }
 
 
-def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
+def cache_turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
     """Return a request's number from 1, its tokens (read, written, missed, uncached), its blocks, and the reason."""
-    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), blocks_text(turn), turn.why
+    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), cached_blocks_text(turn), turn.why
 
 
 def _turn_as_json(turn: CacheTurn) -> dict[str, Any]:
-    number, counts, blocks, why = turn_details(turn)
+    number, counts, blocks, why = cache_turn_details(turn)
     parts, start = [], 0.0
     for name, width in input_shares(turn).items():
         if width:

@@ -14,12 +14,12 @@ import msgspec
 from flag_harness.errors import require_extra
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage
-from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_details
+from flag_harness.report.cache_page import MOST_TESTS, cache_section, cache_turn_details
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
 from flag_harness.report.failures.causes import rerun_command
 from flag_harness.report.flags.summary import flag_summaries
-from flag_harness.report.run_report import SIMULATED, RunReport, repetition_case
+from flag_harness.report.run_report import SIMULATED, RunReport, node_id_of_repetition
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.report.table import is_simulated
 
@@ -53,8 +53,8 @@ def render_html(report: RunReport, now: datetime) -> str:
         symbols=SYMBOLS,
         style=style,
         script=script,
-        policy=_content_policy(style, script),
-        details=_compress_values(_cell_details(report)),
+        policy=_content_security_policy(style, script),
+        details=_compress_json(_matrix_cell_details(report)),
         flags=flags,
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED,
@@ -70,7 +70,7 @@ def _read_page_file(name: str) -> str:
     return files("flag_harness.report").joinpath("page", name).read_text("utf-8")
 
 
-def _content_policy(style: str, script: str) -> str:
+def _content_security_policy(style: str, script: str) -> str:
     """Return the content security policy: the browser may run this script and style, and load nothing."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
@@ -88,7 +88,7 @@ def _command_to_repeat(row: RunRow, options: Sequence[str]) -> str:
     return f"{rerun_command(options, row.sweep.test)} --harness-sweep -k {row.sweep.kind}"
 
 
-def _cell_details(report: RunReport) -> dict[str, Any]:
+def _matrix_cell_details(report: RunReport) -> dict[str, Any]:
     """Return the values behind the cells of the page, which shows them when the user opens a cell.
 
     These are the rows of all runs, and each distinct request and passage once; rows refer to them by index.
@@ -100,7 +100,7 @@ def _cell_details(report: RunReport) -> dict[str, Any]:
         {
             **_row_details(row, requests),
             "command": _command_to_repeat(row, options),
-            "conversation": numbers.get(repetition_case(row.case, row.repetition)),
+            "conversation": numbers.get(node_id_of_repetition(row.case, row.repetition)),
         }
         for row in report.rows
     ]
@@ -155,7 +155,7 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "excluded": row.excluded_from_effects,
         "budget": row.budget,
         "dropped_betas": row.dropped_betas,
-        "cache": row.cache and [turn_details(turn) for turn in row.cache.turns],
+        "cache": row.cache and [cache_turn_details(turn) for turn in row.cache.turns],
         "simulated": is_simulated(row),
     }
     return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}
@@ -180,7 +180,7 @@ def _request_details(request: RequestRecord) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value is not None and value != ""}
 
 
-def _compress_values(values: dict[str, Any]) -> str:
+def _compress_json(values: dict[str, Any]) -> str:
     """Encode values as compressed JSON in base64. The browser decodes them when a cell is first opened."""
     data = json.dumps(values, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(data, 9)).decode()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.record import RunRecord
-from flag_harness.report.table import log_counts
+from flag_harness.report.table import group_rows_by_log_message
 from flag_harness.wording import quantity
 
 _MOST_TESTS = 10
@@ -26,10 +26,10 @@ class LogGroup:
         return sum(self.tests.values())
 
 
-def log_groups(record: RunRecord) -> tuple[LogGroup, ...]:
+def group_log_messages(record: RunRecord) -> tuple[LogGroup, ...]:
     """Return the messages of a run: errors before warnings, and the most frequent first."""
     groups = []
-    for key, counts in log_counts(record.rows).items():
+    for key, counts in group_rows_by_log_message(record.rows).items():
         tests: dict[str, int] = {}
         for row, count in counts:
             tests[row.case] = tests.get(row.case, 0) + count
@@ -39,7 +39,7 @@ def log_groups(record: RunRecord) -> tuple[LogGroup, ...]:
 
 def log_digest_lines(record: RunRecord) -> Iterator[str]:
     """Yield what a run logged, as lines for a terminal."""
-    groups, betas = log_groups(record), _betas_dropped_by_test(record)
+    groups, betas = group_log_messages(record), _betas_dropped_by_test(record)
     logged = {case for group in groups for case in group.tests}
     total = sum(group.count for group in groups)
     if not groups:
@@ -60,7 +60,7 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
         yield from (f"          {case}" for case in cases[:_MOST_TESTS])
 
 
-def log_values(record: RunRecord) -> Mapping[str, Any]:
+def logs_to_json(record: RunRecord) -> Mapping[str, Any]:
     """Return what a run logged as dictionaries, lists, strings and numbers."""
     return {
         "runs": len(record.rows),
@@ -72,7 +72,7 @@ def log_values(record: RunRecord) -> Mapping[str, Any]:
                 "count": group.count,
                 "tests": group.tests,
             }
-            for group in log_groups(record)
+            for group in group_log_messages(record)
         ],
         "dropped_betas": _betas_dropped_by_test(record),
     }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.report.cache_map import blocks_text, cached_tests, group_broken_prefixes
+from flag_harness.report.cache_map import cache_use_by_test, cached_blocks_text, group_broken_prefixes
 from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
 from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
@@ -28,7 +28,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for cause in report.causes:
         certainty = "" if cause.is_certain else "perhaps "
-        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
+        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_test_names(cause.tests)}"
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
@@ -36,7 +36,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
-        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_names(unblamed.cases)}"
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_test_names(unblamed.cases)}"
     yield from _summary_lines(report)
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
@@ -55,8 +55,9 @@ def _refusal_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for refusal in report.refusals:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
-        yield f"- **The API would refuse a request{when}** (as the simulator does): {_join_first_names(refusal.cases)}"
-        yield f"  - {code_cell(refusal.message)}"
+        names = _join_first_test_names(refusal.cases)
+        yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
+        yield f"  - {code_table_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
 
 
@@ -66,7 +67,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
     yield ""
     yield "### Sweep"
     yield ""
-    rows = [[code_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
+    rows = [[code_table_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
     yield from table_lines(["trouble", *OUTCOMES], rows)
     if report.sweep.causes:
         yield ""
@@ -74,9 +75,9 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
             [
                 str(one.count),
                 one.oracle,
-                code_cell(one.reason),
-                code_cell(one.place) if one.place else "",
-                code_cell(f"{one.test} {one.example}"),
+                code_table_cell(one.reason),
+                code_table_cell(one.place) if one.place else "",
+                code_table_cell(f"{one.test} {one.example}"),
             ]
             for one in report.sweep.causes
         ]
@@ -93,9 +94,9 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     yield ""
     rows = [
         [
-            code_cell(one.setting),
+            code_table_cell(one.setting),
             escape_markdown("; ".join(map(_breakage_text, one.breaks)) or "nothing"),
-            escape_markdown("; ".join(map(_short_effect, one.effects))),
+            escape_markdown("; ".join(map(_short_effect_text, one.effects))),
             escape_markdown(", ".join(one.unchanged)),
             escape_markdown(", ".join(one.untold)),
         ]
@@ -104,7 +105,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     yield from table_lines(["flag", "breaks", "costs (+) or saves (-)", "unchanged", "cannot be told"], rows)
 
 
-def _short_effect(effect: MetricEffect) -> str:
+def _short_effect_text(effect: MetricEffect) -> str:
     return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
 
 
@@ -127,7 +128,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
     yield ""
     rows = [
         [
-            code_cell(line.name),
+            code_table_cell(line.name),
             *(_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
         ]
         for line in lines
@@ -140,7 +141,11 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [str(len(group.rows)), code_cell(group.reason or "no reason"), code_cell(group.place) if group.place else ""]
+        [
+            str(len(group.rows)),
+            code_table_cell(group.reason or "no reason"),
+            code_table_cell(group.place) if group.place else "",
+        ]
         for group in report.failures
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
@@ -191,7 +196,7 @@ def _effect_lines(report: RunReport) -> Iterator[str]:
 
 def _cache_lines(report: RunReport) -> Iterator[str]:
     places = group_broken_prefixes(report.rows)
-    tests = [test for test in cached_tests(report.rows) if test.use.breaks or test.use.costs_more]
+    tests = [test for test in cache_use_by_test(report.rows) if test.use.breaks or test.use.costs_more]
     if not tests:
         return
     yield ""
@@ -200,12 +205,12 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
     if places:
         rows = [
             [
-                code_cell(place.block),
+                code_table_cell(place.block),
                 f"{place.byte:,}",
-                code_cell(place.words) if place.words else "",
+                code_table_cell(place.words) if place.words else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
-                _join_first_names(place.tests, 1),
+                _join_first_test_names(place.tests, 1),
             ]
             for place in places
         ]
@@ -219,10 +224,10 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
     yield ""
     turns = [
         [
-            code_cell(test.row.case),
+            code_table_cell(test.row.case),
             str(turn.request + 1),
             *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
-            escape_markdown(blocks_text(turn)),
+            escape_markdown(cached_blocks_text(turn)),
             escape_markdown(turn.why),
         ]
         for test in tests[:MOST_CACHED_TESTS]
@@ -242,12 +247,12 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Itera
         yield f"and {len(rows) - MOST_ROWS:,} more"
 
 
-def _join_first_names(tests: Sequence[str], most: int = 3) -> str:
+def _join_first_test_names(tests: Sequence[str], most: int = 3) -> str:
     more = len(tests) - most
     return ", ".join(map(_inline_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
 
 
-def code_cell(text: str) -> str:
+def code_table_cell(text: str) -> str:
     """Return a text as code for a table cell. Its vertical bars are escaped."""
     return _inline_code(text).replace("|", "\\|")
 

@@ -6,7 +6,7 @@ from typing import Any
 from flag_harness.analysis.effects.figures import CONFIDENCE, MetricEffect, metric_effects
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
-from flag_harness.report.table import left_aligned_lines
+from flag_harness.report.table import align_columns_to_the_left
 
 PAGES = {
     "performance": ("total time", "requests"),
@@ -33,15 +33,15 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
         if rows:
             yield ""
             yield title
-            yield from left_aligned_lines(sorted(rows, key=lambda row: names.index(row[0])))
+            yield from align_columns_to_the_left(sorted(rows, key=lambda row: names.index(row[0])))
     if together:
         yield ""
         yield "two flags together, beyond the sum of each one's effect"
-        yield from left_aligned_lines([(effect.figure.name, effect.name, str(effect)) for effect in together])
+        yield from align_columns_to_the_left([(effect.figure.name, effect.name, str(effect)) for effect in together])
     yield ""
     yield "compatibility"
-    passes = [(name, f"{passed} of {total} runs passed") for name, passed, total in pass_counts(record)]
-    yield from left_aligned_lines(passes or [("no run passed or failed",)])
+    passes = [(name, f"{passed} of {total} runs passed") for name, passed, total in count_passes_by_combination(record)]
+    yield from align_columns_to_the_left(passes or [("no run passed or failed",)])
 
 
 def effects_in_record(record: RunRecord) -> tuple[MetricEffect, ...]:
@@ -71,7 +71,7 @@ def _value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
     }
 
 
-def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
+def count_passes_by_combination(record: RunRecord) -> list[tuple[str, int, int]]:
     """Return for each combination its id, how many of its runs passed, and how many passed or failed."""
     counts: dict[str, tuple[int, int]] = {}
     for row in record.rows:
@@ -81,7 +81,7 @@ def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
     return [(name, *count) for name, count in sorted(counts.items())]
 
 
-def effect_values(effect: MetricEffect) -> dict[str, Any]:
+def effect_to_json(effect: MetricEffect) -> dict[str, Any]:
     """Return an effect as a dictionary that can be encoded as JSON."""
     return {
         "flags": dict(effect.settings),

@@ -11,7 +11,7 @@ from flag_harness.record import RunRecord
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
-from flag_harness.report.plain import report_values
+from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 
 SUFFIXES = (".html", ".md", ".json")
@@ -44,7 +44,7 @@ def write_report(
     elif path.suffix == ".md":
         text = "\n".join(markdown_lines(report)) + "\n"
     else:
-        text = json.dumps(report_values(report), ensure_ascii=False) + "\n"
+        text = json.dumps(report_to_json(report), ensure_ascii=False) + "\n"
     try:
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:

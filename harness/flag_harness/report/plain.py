@@ -8,15 +8,15 @@ import msgspec
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
-from flag_harness.report.cache_map import cache_values
-from flag_harness.report.metrics import effect_values
+from flag_harness.report.cache_map import cache_use_to_json
+from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import RunReport
 
 FORMAT = 1
 """The version of this JSON format. It grows if older readers would misread a file."""
 
 
-def report_values(report: RunReport) -> dict[str, Any]:
+def report_to_json(report: RunReport) -> dict[str, Any]:
     """Return the report as dictionaries, lists, strings and numbers."""
     return {
         "flag_harness_report": FORMAT,
@@ -36,7 +36,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
         "request_effects": [asdict(one) for one in report.request_effects],
         "effects": [_effect_as_json(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
-        "cache": cache_values(report.rows),
+        "cache": cache_use_to_json(report.rows),
         "sweep": asdict(report.sweep),
         "recordings": report.recordings,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
@@ -45,7 +45,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
 
 
 def _effect_as_json(effect: MetricEffect) -> dict[str, Any]:
-    return {**effect_values(effect), "text": str(effect)}
+    return {**effect_to_json(effect), "text": str(effect)}
 
 
 def _row_as_json(row: RunRow) -> dict[str, Any]:

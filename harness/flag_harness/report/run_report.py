@@ -15,7 +15,7 @@ from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, anal
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
-from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
+from flag_harness.report.table import group_by_combination, group_rows_by_log_message, is_simulated, recordings_line
 from flag_harness.wording import quantity
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -185,10 +185,10 @@ def build_report(
     )
 
 
-def repetition_case(case: str, repetition: int) -> str:
+def node_id_of_repetition(case: str, repetition: int) -> str:
     """Return the node id of a repetition, counted from 0, of the test with the node id `case`.
 
-    >>> repetition_case("test_a.py::test_x[off]", 1), repetition_case("test_a.py::test_x", 2)
+    >>> node_id_of_repetition("test_a.py::test_x[off]", 1), node_id_of_repetition("test_a.py::test_x", 2)
     ('test_a.py::test_x[off-repeat2]', 'test_a.py::test_x[repeat3]')
     """
     if not repetition:
@@ -208,7 +208,7 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
 
 def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
     entries = []
-    for key, counts in log_counts(rows).items():
+    for key, counts in group_rows_by_log_message(rows).items():
         tests = dict.fromkeys(name_of_test(row.case, row.combination) for row, _ in counts)
         entries.append(LogEntry(*key, sum(count for _, count in counts), tuple(tests)))
     return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))

@@ -11,7 +11,7 @@ OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed",
 
 
 @dataclass(frozen=True, slots=True)
-class TroubleCounts:
+class TroubleOutcomeCounts:
     """The number of troubles of one kind with each outcome in `OUTCOMES`, over all tests."""
 
     kind: str
@@ -34,7 +34,7 @@ class CauseCount:
 class SweepTable:
     """The results of a sweep over tests; both fields are empty if the run was not a sweep."""
 
-    kinds: tuple[TroubleCounts, ...]
+    kinds: tuple[TroubleOutcomeCounts, ...]
     causes: tuple[CauseCount, ...]
 
 
@@ -56,5 +56,7 @@ def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
                 before.test if before else found.test,
                 before.example if before else one.example or found.kind,
             )
-    kinds = (TroubleCounts(kind, tuple(by[name] for name in OUTCOMES)) for kind, by in counts.items() if by.total())
+    kinds = (
+        TroubleOutcomeCounts(kind, tuple(by[name] for name in OUTCOMES)) for kind, by in counts.items() if by.total()
+    )
     return SweepTable(tuple(kinds), tuple(sorted(causes.values(), key=lambda one: -one.count)))

@@ -44,16 +44,16 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
 
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
-    errors = {key: counts for key, counts in log_counts(rows).items() if key[0] != "WARNING"}
+    errors = {key: counts for key, counts in group_rows_by_log_message(rows).items() if key[0] != "WARNING"}
     for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MOST_LOGS]:
         level, logger, message = key
         times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
-        yield f"logged {_times_text(times)} in {quantity(len(tests), 'test')}: {level} {logger}: {message}"
+        yield f"logged {_repetition_suffix(times)} in {quantity(len(tests), 'test')}: {level} {logger}: {message}"
     if len(errors) > _MOST_LOGS:
         yield f"and {quantity(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
 
 
-def log_counts(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
+def group_rows_by_log_message(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
     """Group what the code under test logged by level, logger and message.
 
     Each message has the rows of the tests that logged it, and how often each of them did.
@@ -75,7 +75,7 @@ def has_log_error(row: "RunRow") -> bool:
     return any(log.level != "WARNING" for log in row.logs)
 
 
-def _times_text(count: int) -> str:
+def _repetition_suffix(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
@@ -135,7 +135,7 @@ def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([first.ljust(widths[0]), *right])
 
 
-def left_aligned_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def align_columns_to_the_left(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield one indented line for each row, with its columns aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

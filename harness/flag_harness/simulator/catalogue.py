@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from flag_harness.models import Model, shipped_models
+from flag_harness.models import Model, load_model_table
 
 _BUDGET_THINKING = frozenset({"enabled", "disabled"})
 _NO_THINKING: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ def find_served_model(model_id: str) -> Model | None:
 
     An id with a date is known only if the model has an alias with this date.
     """
-    found = shipped_models().find(model_id)
+    found = load_model_table().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
         return _retired_models().get(model_id)
     return found
@@ -62,9 +62,9 @@ def model_generation(model: Model) -> tuple[int, int]:
     return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST_VERSION
 
 
-def listed_models() -> tuple[Model, ...]:
+def models_in_list_response() -> tuple[Model, ...]:
     """Return the models that `GET /v1/models` lists, in order."""
-    return tuple(shipped_models().models.values())
+    return tuple(load_model_table().models.values())
 
 
 def refuses_context_overflow(model: Model) -> bool:
@@ -75,7 +75,7 @@ def refuses_context_overflow(model: Model) -> bool:
     return model.id in _RETIRED_FIGURES and "enabled" in model.thinking
 
 
-def has_exclusive_sampling(model: Model) -> bool:
+def refuses_temperature_with_top_p(model: Model) -> bool:
     """Return whether the model refuses `temperature` together with `top_p`.
 
     Opus 4.1 to Claude 4.6 do (quoted by users, 2025-10).

@@ -13,11 +13,11 @@ def refusal_message(request: Request) -> str | None:
 
     The request may lack the headers that cassettes leave out. Only errors with status 400 count.
     """
-    answer = parse_response(simulate()(_complete_request(request)))
+    answer = parse_response(simulate()(_add_missing_headers(request)))
     return str((answer.error or {}).get("message")) if answer.status == HTTPStatus.BAD_REQUEST else None
 
 
-def _complete_request(request: Request) -> Request:
+def _add_missing_headers(request: Request) -> Request:
     """Return a recorded request with the headers that a cassette leaves out and the API requires."""
     known = {name.lower() for name, _ in request.headers}
     required = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))

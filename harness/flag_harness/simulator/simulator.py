@@ -21,7 +21,7 @@ from flag_harness.simulator.answer.message import (
     is_thinking_omitted,
 )
 from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, fingerprint
-from flag_harness.simulator.answer.signatures import SeededSignatures, position_of
+from flag_harness.simulator.answer.signatures import SeededSignatures, position_after_blocks
 from flag_harness.simulator.answer.stream import approximate_event_count
 from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import CheckedRequest, ModelListRequest, check_request
@@ -36,14 +36,14 @@ from flag_harness.simulator.endpoints.threads import MessageThreads
 from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
-    continued_blocks,
-    is_thinking,
+    is_model_thinking,
     is_thinking_requested,
+    prefilled_blocks,
     view_of_request,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
-from flag_harness.simulator.scenario.turn_selector import unmatched_message
+from flag_harness.simulator.scenario.turn_selector import no_matching_turn_message
 from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Simulator:
         self._threads, self._files = MessageThreads(), files.FileStore()
         self._batches = BatchStore(self._respond)
         for block in (block for turn in self._settings.turns for block in turn.content if block.raw is not None):
-            self.signatures.trust(block.raw or {})
+            self.signatures.accept_raw_block(block.raw or {})
 
     def __call__(self, request: Request) -> Response:
         """Answer a request. Simulators with the same seed give the same requests the same bytes."""
@@ -116,7 +116,7 @@ class Simulator:
 
     def _respond(self, request: Request) -> Response:
         """Return the response to a request in the format of the Messages API."""
-        random = self._random_for(request)
+        random = self._random_of_request(request)
         request_id = random.identifier("req_")
         checked = self._check_rules(request, self._settings)
         if isinstance(checked, IncomingRequest):
@@ -136,7 +136,7 @@ class Simulator:
         if problem is None:
             return platform.convert_response(self._respond(own))
         refused = RefusedRequest("platform", 400, "invalid_request_error", problem)
-        request_id = self._random_for(own).identifier("req_")
+        request_id = self._random_of_request(own).identifier("req_")
         return platform.convert_response(self._error_response(refused, own, request_id))
 
     def _answer_batch_or_file_request(
@@ -165,7 +165,7 @@ class Simulator:
             usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.key))
             return usage.read + usage.written
 
-    def _random_for(self, request: Request) -> SeededRandom:
+    def _random_of_request(self, request: Request) -> SeededRandom:
         """Return a random generator that depends on the seed, the request, and how often it was sent before."""
         key = fingerprint(
             request.method, request.path, canonical_body(request.body), header_value(request.headers, "anthropic-beta")
@@ -194,7 +194,7 @@ class Simulator:
         view = view_of_request(parsed.body, parsed.betas)
         turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose(parsed.body, view)
         if turn is None:
-            message = unmatched_message(view, self._settings, parsed.body)
+            message = no_matching_turn_message(view, self._settings, parsed.body)
             self.unmatched.append(UnmatchedRequest(request, message))
             return self._error_response(
                 RefusedRequest("turn", 400, "scenario_has_no_turn", message), request, request_id
@@ -232,16 +232,16 @@ class Simulator:
     ) -> AnswerMessage:
         """Return the message that answers a request with a turn. `prefix` are the segments of the prompt."""
         model, body, profile = request.model, request.body, self._settings.profile
-        content = answer_content(turn, body, thinking=is_thinking(body, model))
+        content = answer_content(turn, body, thinking=is_model_thinking(body, model))
         omitted = is_thinking_omitted(body, model)
-        continued = continued_blocks(body)
+        continued = prefilled_blocks(body)
         builder = BlockBuilder(
             random,
             self.signatures,
             profile,
             omitted=omitted,
             must_think=request.thinking == "enabled",
-            prior=position_of(continued),
+            prior=position_after_blocks(continued),
         )
         blocks = builder.build(content.blocks)
         if content.stop_reason == "pause_turn":

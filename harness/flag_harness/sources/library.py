@@ -34,13 +34,13 @@ def flags(**pins: object) -> Iterator[Combination]:
     combination = pin_flags(declared, {**before, **pins})
     scope = FlagScope(combination, outer)
     is_settable = not any(flag.set == SET_FLAGS and flag.name in pins for flag in declared)
-    with set_environment(scope), enter_scope(scope, _set_nothing if is_settable else None, folder=folder):
+    with set_environment(scope), enter_scope(scope, _keep_flag_values if is_settable else None, folder=folder):
         yield combination
     if outer is None and scope.errors:
         raise FlagError("\n".join(scope.errors))
 
 
-def _set_nothing(combination: Combination) -> None:
+def _keep_flag_values(combination: Combination) -> None:
     """Do nothing, so that flags that only a fixture can set keep their values."""
 
 

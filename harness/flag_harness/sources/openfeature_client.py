@@ -17,7 +17,7 @@ with require_extra("openfeature"):
 
 
 @contextmanager
-def patch_clients() -> Iterator[None]:
+def patch_openfeature_clients() -> Iterator[None]:
     """Make every OpenFeature client ask a `CombinationProvider` first, if its code runs in a scope.
 
     The provider that the project has set is neither replaced nor shut down: it still answers other code, and the keys
@@ -32,7 +32,7 @@ def patch_clients() -> Iterator[None]:
         return CombinationProvider(beneath, is_ready=is_ready)
 
     def get_provider_status(client: OpenFeatureClient) -> Any:
-        return ProviderStatus.READY if _has_scope() else own_status(client)
+        return ProviderStatus.READY if _is_in_flag_scope() else own_status(client)
 
     with (
         replace_attribute(OpenFeatureClient, "provider", property(provider)),
@@ -41,6 +41,6 @@ def patch_clients() -> Iterator[None]:
         yield
 
 
-def _has_scope() -> bool:
+def _is_in_flag_scope() -> bool:
     """Return whether the code runs in a scope, or any scope is active."""
     return running_scope() is not None or bool(ACTIVE_SCOPES)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flag_harness.flag import Flag
 from flag_harness.matrix import Combination
-from flag_harness.owner import current_flag_scope, current_owner, run_under_flags
+from flag_harness.owner import current_flag_scope, current_owner, use_flag_scope
 
 ACTIVE_SCOPES: "list[FlagScope]" = []
 """The scopes whose code runs now. They belong to the process, as its environment does."""
@@ -104,14 +104,14 @@ def activate_scope(scope: FlagScope) -> Iterator[None]:
     """Let the code in the context, and the threads and tasks that it starts, run in `scope`."""
     ACTIVE_SCOPES.append(scope)
     try:
-        with run_under_flags(scope):
+        with use_flag_scope(scope):
             yield
     finally:
         ACTIVE_SCOPES.remove(scope)
 
 
 @contextmanager
-def use_scope_for_owner(scope: FlagScope) -> Iterator[None]:
+def use_scope_for_current_owner(scope: FlagScope) -> Iterator[None]:
     """Let all code of the current test or fixture run in `scope`, even tasks that existed before.
 
     Do nothing if the test or fixture is unknown, or if several tests share the fixture.

@@ -10,14 +10,14 @@ from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS, Flag, nearest_name_hint
 from flag_harness.imports import import_attribute
 from flag_harness.matrix import Combination
-from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_owner
+from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_current_owner
 from flag_harness.sources.shared_patch import SharedPatch
 
 SetFlags: TypeAlias = Callable[[Combination], object]
 """Sets the flags that are declared with `set = "harness_set_flags"`; it may return a context manager."""
 
 
-def _follow_work() -> AbstractContextManager[None]:
+def _follow_submitted_work() -> AbstractContextManager[None]:
     """Return a context in which threads and pool jobs run under the flags of the code that started them."""
     from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
@@ -25,12 +25,12 @@ def _follow_work() -> AbstractContextManager[None]:
 
 
 def _patch_openfeature() -> AbstractContextManager[None]:
-    from flag_harness.sources.openfeature_client import patch_clients
+    from flag_harness.sources.openfeature_client import patch_openfeature_clients
 
-    return patch_clients()
+    return patch_openfeature_clients()
 
 
-_FOLLOWED_WORK = SharedPatch(_follow_work)
+_FOLLOWED_WORK = SharedPatch(_follow_submitted_work)
 _PATCHED_CLIENTS = SharedPatch(_patch_openfeature)
 
 
@@ -49,12 +49,12 @@ def enter_scope(
             stack.enter_context(_PATCHED_CLIENTS.use())
         if follows_work or reads_openfeature:
             stack.enter_context(_FOLLOWED_WORK.use())
-        stack.enter_context(use_scope_for_owner(scope))
+        stack.enter_context(use_scope_for_current_owner(scope))
         stack.enter_context(activate_scope(scope))
         for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):
             if flag.set and flag.set != SET_FLAGS:
                 stack.enter_context(_override_attribute(flag, value, folder))
-        if rest := part_for_set_flags(scope.combination):
+        if rest := combination_for_set_flags_fixture(scope.combination):
             stack.enter_context(_as_context_manager(_require_set_flags(rest, set_flags)(rest)))
         yield
 
@@ -64,7 +64,7 @@ def _has_openfeature() -> bool:
     return "openfeature.client" in sys.modules
 
 
-def part_for_set_flags(combination: Combination) -> Combination | None:
+def combination_for_set_flags_fixture(combination: Combination) -> Combination | None:
     """Return the part of a combination that `harness_set_flags` sets, or None if it sets no flag."""
     rows = zip(combination.flags, combination.row, strict=True)
     if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS]):
@@ -94,7 +94,7 @@ def _override_attribute(flag: Flag, value: object, folder: Path | None) -> Itera
     if not callable(override):
         raise ConfigError(
             f"flag {flag.name!r}: set = {flag.set!r} is not callable, but {type(override).__name__}; "
-            f"name a function or context manager that takes the value; {_nearest_callable(flag)}"
+            f"name a function or context manager that takes the value; {_nearest_callable_hint(flag)}"
         )
     result = override(value)
     with _as_context_manager(result):
@@ -105,7 +105,7 @@ def _override_attribute(flag: Flag, value: object, folder: Path | None) -> Itera
                 override(flag.default)
 
 
-def _nearest_callable(flag: Flag) -> str:
+def _nearest_callable_hint(flag: Flag) -> str:
     """Return a hint that names the function most like the one that the flag names."""
     module, _, attribute = flag.set.partition(":")
     members = vars(sys.modules[module])

@@ -13,7 +13,7 @@ from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, curr
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.tools import CANCELLED_IN_TOOL, ArmedToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
-from flag_harness.wire.grammar import reached_point_names
+from flag_harness.wire.grammar import names_of_points_in_stream
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
@@ -186,7 +186,7 @@ class Probe:
             ended=entry.sent + (response[-1].at if response else 0.0),
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
-            points=reached_point_names(one.data for one in response if isinstance(one, Chunk))
+            points=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
             if answer.streamed
             else (),
             refusal="" if body in self._legal_bodies else self._refusal_of_unanswered(entry.request),

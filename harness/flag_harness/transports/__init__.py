@@ -6,10 +6,10 @@ This is the only package that knows HTTP clients, sockets and real clocks.
 from flag_harness.transports.blocking import block_network_except, guard_connections
 from flag_harness.transports.clients import (
     async_http_client,
-    clock_at_pace,
     http_client,
     live_async_http_client,
     live_http_client,
+    make_clock_for_pace,
     sdk_http_library,
     sdk_version,
 )
@@ -26,7 +26,6 @@ __all__ = [
     "SystemClock",
     "async_http_client",
     "block_network_except",
-    "clock_at_pace",
     "guard_connections",
     "http_client",
     "intercept_clients",
@@ -34,6 +33,7 @@ __all__ = [
     "live_async_http_client",
     "live_http_client",
     "load_http_libraries",
+    "make_clock_for_pace",
     "refuse_network",
     "sdk_http_library",
     "sdk_version",

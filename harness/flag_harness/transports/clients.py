@@ -20,18 +20,18 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 def sdk_version() -> str:
     """Return the name and version of the installed SDK (`anthropic 2.12.0`), without importing it."""
-    return f"anthropic {_installed_sdk()}"
+    return f"anthropic {_installed_sdk_version()}"
 
 
 @cache
-def _installed_sdk() -> str:
+def _installed_sdk_version() -> str:
     """Return the installed SDK's version. It is cached, since reading it takes a third of a replayed test's time."""
     return version("anthropic")
 
 
 def sdk_http_library() -> ModuleType:
     """Return the HTTP library of the installed SDK: `httpx2` since anthropic 1.0, `httpx` before."""
-    major = int(_installed_sdk().partition(".")[0])
+    major = int(_installed_sdk_version().partition(".")[0])
     return importlib.import_module("httpx2" if major >= 1 else "httpx")
 
 
@@ -42,14 +42,14 @@ def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Cloc
     recorded times; a `clock` overrides it.
     """
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or clock_at_pace(pace))
+    transport = transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.Client(transport=transport, **_sdk_defaults(http))
 
 
 def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
     """Return an async client; see `http_client`."""
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or clock_at_pace(pace))
+    transport = transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
 
 
@@ -74,7 +74,7 @@ def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> 
     return transport and transport_class(http)(transport, *layers, clock=SystemClock())
 
 
-def clock_at_pace(pace: float, *, moves_loop: bool = True) -> Clock:
+def make_clock_for_pace(pace: float, *, moves_loop: bool = True) -> Clock:
     """Return a virtual clock if `pace` is 0, else a real one. Raise `HarnessError` if the pace is invalid.
 
     A virtual clock moves the running event loop too, unless `moves_loop` is False.

@@ -35,12 +35,12 @@ class HttpLibrary:
         headers = [(name.encode(_LATIN_1), value.encode(_LATIN_1)) for name, value in head.headers]
         return self._response(head.status, headers=headers, stream=self._body(content), request=http_request)
 
-    def cut_error(self, kind: CutKind, http_request: Any) -> Exception:
+    def connection_error(self, kind: CutKind, http_request: Any) -> Exception:
         """Return the library's exception for a broken connection; `kind` says how it broke."""
         error: Exception = self._cut_errors[kind](f"the connection was cut: {kind}", request=http_request)
         return error
 
-    def cut_kind(self, error: Exception) -> CutKind:
+    def kind_of_connection_error(self, error: Exception) -> CutKind:
         """Return how a connection broke, given the library's exception."""
         if isinstance(error, self._connect_timeout):
             return "refused"

@@ -9,9 +9,9 @@ from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
-from flag_harness.transports.border.children import ChildGuard
+from flag_harness.transports.border.children import ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_uvloop, load_uvloop
-from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_handlers
+from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
@@ -54,7 +54,7 @@ class _NetworkGuard:
         self._doing, self._refusal, self._scope, self._is_open = doing, refusal, scope, is_open
         self._allowed_addresses: set[str] = set()
         self._resolved: set[str] = set()
-        self._children = ChildGuard(
+        self._children = ChildProcessGuard(
             self._check_host, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_host_names())))
         )
         self.refused: list[NetworkRefused] = []
@@ -62,7 +62,7 @@ class _NetworkGuard:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Check every connection and name lookup inside the context."""
-        sockets = socket_handlers(self._check_host, self._check_name_lookup)
+        sockets = socket_audit_handlers(self._check_host, self._check_name_lookup)
         with ExitStack() as stack:
 
             def guard_import(module: str, *_: Any) -> None:

@@ -31,7 +31,7 @@ class OpenExchange:
         """Yield the pieces of an async `source` after all layers have edited them; see `edit`."""
         return self._async_edit(source) if self.edits else source
 
-    def elapsed(self) -> float:
+    def seconds_since_request(self) -> float:
         """Return the seconds since the request was sent."""
         return self.clock.now() - self.start
 
@@ -58,5 +58,5 @@ class OpenExchange:
     def _report_abandonment(self, last: Piece | None) -> None:
         """Tell the layers that the client has stopped reading, unless the response is complete."""
         if not isinstance(last, (Cut, End)):
-            for _ in apply_edits(End(self.elapsed(), abandoned=True), self.edits):
+            for _ in apply_edits(End(self.seconds_since_request(), abandoned=True), self.edits):
                 pass

@@ -107,7 +107,7 @@ class _UpstreamTransport:
     def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
         """Raise an error if the response ended because the connection broke or the replay refuses to go on."""
         if isinstance(last, Cut):
-            raise exchange.error or self._library.cut_error(last.how, http_request)
+            raise exchange.error or self._library.connection_error(last.how, http_request)
         if last.make_refusal is not None:
             raise last.make_refusal()
 
@@ -130,27 +130,27 @@ class _UpstreamTransport:
         _request_no_compression(http_request)
         try:
             with closing(self._upstream.handle_request(http_request)) as response:
-                yield Head(exchange.elapsed(), response.status_code, read_headers(response))
+                yield Head(exchange.seconds_since_request(), response.status_code, read_headers(response))
                 for data in response.stream:
-                    yield Chunk(exchange.elapsed(), data)
+                    yield Chunk(exchange.seconds_since_request(), data)
         except self._library.transport_error as error:
             exchange.error = error
-            yield Cut(exchange.elapsed(), self._library.cut_kind(error))
+            yield Cut(exchange.seconds_since_request(), self._library.kind_of_connection_error(error))
         else:
-            yield End(exchange.elapsed())
+            yield End(exchange.seconds_since_request())
 
     async def _async_live_pieces(self, exchange: OpenExchange, http_request: Any) -> AsyncGenerator[Piece]:
         _request_no_compression(http_request)
         try:
             async with aclosing(await self._upstream.handle_async_request(http_request)) as response:
-                yield Head(exchange.elapsed(), response.status_code, read_headers(response))
+                yield Head(exchange.seconds_since_request(), response.status_code, read_headers(response))
                 async for data in response.stream:
-                    yield Chunk(exchange.elapsed(), data)
+                    yield Chunk(exchange.seconds_since_request(), data)
         except self._library.transport_error as error:
             exchange.error = error
-            yield Cut(exchange.elapsed(), self._library.cut_kind(error))
+            yield Cut(exchange.seconds_since_request(), self._library.kind_of_connection_error(error))
         else:
-            yield End(exchange.elapsed())
+            yield End(exchange.seconds_since_request())
 
 
 def _request_no_compression(http_request: Any) -> None:

@@ -177,7 +177,7 @@ def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
     return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
 
-def reached_point_names(chunks: Iterable[bytes]) -> tuple[str, ...]:
+def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
     """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS`."""
     events, tracker = EventSplitter(), GapTracker()
     reached = {

@@ -48,10 +48,10 @@ class Request:
         endpoint is returned unchanged. The URL may consist of a path only.
         """
         parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
-        return _cut_base_path(parts.path) + (f"?{parts.query}" if parts.query else "")
+        return _remove_base_path(parts.path) + (f"?{parts.query}" if parts.query else "")
 
 
-def _cut_base_path(path: str) -> str:
+def _remove_base_path(path: str) -> str:
     """Remove the base path of a gateway from a path, as in `/anthropic/v1/messages`."""
     if path.startswith(_MESSAGES):
         return path

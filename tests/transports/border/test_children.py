@@ -15,7 +15,7 @@ from flag_harness.errors import NetworkRefused
 from flag_harness.transports import ApiScope, refuse_network
 from flag_harness.transports.border import proxy
 from flag_harness.transports.border.audit import audit_hook
-from flag_harness.transports.border.children import start_asking_parent
+from flag_harness.transports.border.children import ask_parent_about_every_host
 from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
 
 GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
@@ -182,7 +182,7 @@ def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(type(audit_hook()), "handle_forever", lambda hook, more: handlers.append(more))
     with refuse_network(scope=ApiScope(allowed=("near.example",))) as refused:
         run("pass")
-        start_asking_parent(checking_proxy().port)
+        ask_parent_about_every_host(checking_proxy().port)
         handlers[0]["socket.getaddrinfo"]("near.example", 443)
         with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
             handlers[0]["socket.getaddrinfo"]("far.example", 443)

@@ -17,7 +17,7 @@ import pytest
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports import ApiScope, network, refuse_network
-from flag_harness.transports.border.sockets import proxied_target
+from flag_harness.transports.border.sockets import target_of_proxy_request
 
 NEXT_STEP = "; record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network"
 
@@ -78,7 +78,7 @@ def test_a_request_to_a_proxy_on_loopback_is_refused_by_its_target(proxy: tuple[
 )
 def test_the_target_of_a_proxy_is_read_from_what_is_sent(data: bytes, target: tuple[str, int] | None) -> None:
     """HTTP and SOCKS 5 have one; what services of the same machine say does not."""
-    assert target == proxied_target(data)
+    assert target == target_of_proxy_request(data)
 
 
 def test_a_socks_proxy_on_loopback_is_refused_by_its_target(proxy: tuple[str, int]) -> None:

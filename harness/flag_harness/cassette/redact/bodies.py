@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import accumulate
 
 from flag_harness.wire.aws_frames import Frame, event_line, replace_event_line, split_frames
-from flag_harness.wire.compression import Decompressor, codecs, max_decompressed_size
+from flag_harness.wire.compression import Decompressor, codecs_for_encoding, max_decompressed_size
 
 PartsEditor = Callable[[Sequence[bytes]], list[bytes]]
 """Edits a text that is split into parts."""
@@ -61,7 +61,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[Frame], edit: PartsEd
 
 def _decompress_brotli(data: bytes) -> bytes | None:
     """Return the decompressed data, or None if the data is not brotli or the library is missing."""
-    for codec in codecs("br"):
+    for codec in codecs_for_encoding("br"):
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):
             plain = decompressor.decompress(data)

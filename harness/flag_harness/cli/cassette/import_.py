@@ -29,7 +29,7 @@ from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file
-from flag_harness.models import shipped_models
+from flag_harness.models import load_model_table
 
 _EXAMPLES = """examples:
   flag-harness cassette import tests/cassettes --to recordings
@@ -250,7 +250,7 @@ def _import_check_line(path: Path, imported: ImportedCassette, assessment: Asses
 
 def _assess_today(imported: ImportedCassette) -> Assessment:
     def find_retirement(model_id: str) -> tuple[bool, Any]:
-        model = shipped_models().find(model_id)
+        model = load_model_table().find(model_id)
         return model.known, model.retires
 
     return assess_import(imported, make_model_check(datetime.now(UTC).date(), find_retirement))

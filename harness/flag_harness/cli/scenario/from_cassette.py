@@ -18,7 +18,7 @@ from flag_harness.files import write_atomically
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import RequestView, view_of_request
 from flag_harness.simulator.scenario.scenario import Error, TurnConditions
-from flag_harness.simulator.scenario.turn_selector import TurnSelector
+from flag_harness.simulator.scenario.turn_selector import TurnMatcher
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Head
@@ -152,7 +152,7 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     commands = {command for answer in answers for command in _shell_commands(answer.turn)}
     for conditions in (_simple_conditions, _full_conditions) if len(answers) <= _MAX_COMPARED else ():
         turns = _turns_with_conditions(answers, [conditions(answer.view) for answer in answers])
-        selector = TurnSelector(turns)
+        selector = TurnMatcher(turns)
         given = [selector.choose(answer.view) for answer in answers]
         if all(turn and _without_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
             break

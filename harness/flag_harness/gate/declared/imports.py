@@ -17,14 +17,14 @@ def undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
     waiting, found = sorted(path for path in known if path.endswith(".py")), dict[str, str]()
     while waiting:
         importer = waiting.pop()
-        for path in _imported_files(folder, importer):
+        for path in _files_imported_by(folder, importer):
             if path not in known and path not in found:
                 found[path] = importer
                 waiting.append(path)
     return found
 
 
-def _imported_files(folder: Path, importer: str) -> Iterator[str]:
+def _files_imported_by(folder: Path, importer: str) -> Iterator[str]:
     """Yield the files of the folder that one file imports, including the `__init__.py` of each package."""
     try:
         tree = ast.parse(read_file(folder, importer))

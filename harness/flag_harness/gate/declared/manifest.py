@@ -37,10 +37,10 @@ def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
     """
     if not folder.is_dir():
         raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
-    return {path: read_file_state(folder, path) for path in declared_paths(folder, patterns)}
+    return {path: read_file_state(folder, path) for path in paths_of_declared_files(folder, patterns)}
 
 
-def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
+def paths_of_declared_files(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Return the sorted paths of the files in `folder` that match a pattern, without caches and installed packages."""
     return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
 
@@ -84,7 +84,7 @@ def file_digests(files: Mapping[str, FileState]) -> dict[str, str]:
     return {path: state.digest for path, state in files.items()}
 
 
-def changed_paths(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
+def paths_that_differ(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
     """Return the sorted paths of the files that were added, changed or removed, from their states or digests."""
     return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
 
@@ -98,14 +98,14 @@ def _file_paths_under(folder: Path, prefix: str, patterns: Sequence[str]) -> Ite
         path = f"{prefix}{entry.name}"
         if not entry.is_dir():
             yield path
-        elif not _is_skipped(entry.name, patterns):
+        elif not _is_skipped_folder(entry.name, patterns):
             if entry.is_symlink():
                 _refuse_linked_folder(folder / entry.name, path, patterns)
             else:
                 yield from _file_paths_under(folder / entry.name, f"{path}/", patterns)
 
 
-def _is_skipped(name: str, patterns: Sequence[str]) -> bool:
+def _is_skipped_folder(name: str, patterns: Sequence[str]) -> bool:
     """Return whether a folder is a cache, or its name begins with a dot and no pattern has such a name."""
     return name in _SKIPPED_FOLDERS or (name.startswith(".") and not any(map(has_dot_name, patterns)))
 

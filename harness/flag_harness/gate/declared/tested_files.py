@@ -21,7 +21,7 @@ class DeclaredFiles:
         self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
         self._before = self._hash_files()
 
-    def imported_paths(self) -> set[str]:
+    def paths_of_imported_files(self) -> set[str]:
         """Return the paths of the declared files that this process has imported."""
         if self._gate is None:
             return set()
@@ -29,15 +29,15 @@ class DeclaredFiles:
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
         return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
 
-    def gate_files(self, imported: Iterable[str]) -> "GateFiles | None":
+    def make_gate_files(self, imported: Iterable[str]) -> "GateFiles | None":
         """Return the current hashes and the files that changed since the start, or None if the project has no gate."""
         if self._gate is None:
             return None
-        from flag_harness.gate.declared.manifest import changed_paths
+        from flag_harness.gate.declared.manifest import paths_that_differ
         from flag_harness.record import GateFiles
 
         now = self._hash_files()
-        changed = tuple(changed_paths(self._before, now))
+        changed = tuple(paths_that_differ(self._before, now))
         return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
 
     def _hash_files(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_temporary_files, write_atomically
-from flag_harness.gate.declared.manifest import FileState, changed_paths, read_file_state, refuse_links
+from flag_harness.gate.declared.manifest import FileState, paths_that_differ, read_file_state, refuse_links
 from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
 from flag_harness.wording import join_names, quantity
 
@@ -17,7 +17,7 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     written; the change is then finished or undone later.
     """
     journal = Journal(dict(before), entry)
-    for path in changed_paths(before, entry.files):
+    for path in paths_that_differ(before, entry.files):
         if (state := entry.files.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
     history.write_journal(journal)
@@ -61,7 +61,7 @@ def describe_interruption(history: History, prod: Path) -> str:
 
 
 def _finish_change(history: History, prod: Path, journal: Journal) -> list[str]:
-    paths = changed_paths(journal.before, journal.entry.files)
+    paths = paths_that_differ(journal.before, journal.entry.files)
     for path in paths:
         _change_file(history, prod, path, journal)
     history.add(journal.entry)
@@ -88,7 +88,7 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
 
 
 def _file_states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
-    return {path: _file_state_or_none(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
+    return {path: _file_state_or_none(prod, path) for path in paths_that_differ(journal.before, journal.entry.files)}
 
 
 def _file_state_or_none(prod: Path, path: str) -> FileState | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files
-from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_file, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_file, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.history import History, HistoryEntry
 from flag_harness.gate.prod.journalled_change import (
@@ -33,7 +33,7 @@ class ProdChange:
     @property
     def paths(self) -> list[str]:
         """The paths of the files that change."""
-        return changed_paths(self.before, self.entry.files)
+        return paths_that_differ(self.before, self.entry.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Prod:
     folder: Path
     history: History
 
-    def modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
+    def find_modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
         """Return the declared files of PROD that are not as the last entry of the history left them."""
         if not entries:
             return []
         last = entries[-1]
-        return changed_paths(last.files, read_manifest(self.folder, last.patterns))
+        return paths_that_differ(last.files, read_manifest(self.folder, last.patterns))
 
     def files(self) -> Manifest:
         """Return the states of the declared files of PROD."""
@@ -137,10 +137,10 @@ def find_approval(
 
 def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
     before, files = prod.files(), read_manifest(source, prod.gate.files)
-    if not changed_paths(before, files):
+    if not paths_that_differ(before, files):
         return None
     entries = prod.history.entries()
-    _refuse_modified_files(prod, prod.modified_files(entries), entries)
+    _refuse_modified_files(prod, prod.find_modified_files(entries), entries)
     file, candidate, results = find_approval(prod, source, files, evidence)
     if not has_passed(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
@@ -171,7 +171,7 @@ def _restore_entry(
     entries = prod.history.entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
-    modified = changed_paths(entries[-1].files, before) if entries else []
+    modified = paths_that_differ(entries[-1].files, before) if entries else []
     if not overwrite:
         _refuse_modified_files(prod, modified, entries)
     number = _previous_number(entries, before) if number is None else number

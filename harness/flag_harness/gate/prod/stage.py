@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import changed_paths, file_state, read_file, read_manifest
+from flag_harness.gate.declared.manifest import file_state, paths_that_differ, read_file, read_manifest
 from flag_harness.gate.prod.journalled_change import describe_interruption
 from flag_harness.gate.prod.promotion import Prod
 from flag_harness.wording import join_names
@@ -20,7 +20,7 @@ def stage_files(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]
     patterns = prod.gate.files
     files = read_manifest(prod.folder, patterns)
     present = read_manifest(test, patterns) if os.path.lexists(test) else {}
-    paths = changed_paths(present, files)
+    paths = paths_that_differ(present, files)
     if present and paths and not overwrite:
         raise GateRefusalError(
             f"{test} differs from PROD in {join_names(paths)}; promote that first, or discard it with --overwrite"

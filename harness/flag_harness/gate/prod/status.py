@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateRefusalError
 from flag_harness.gate.approval import approvals_of_files
-from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_manifest
+from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_manifest
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_interruption
 from flag_harness.gate.prod.promotion import Prod
@@ -37,7 +37,7 @@ class GateStatus:
     approvals: list[str]
 
     @property
-    def is_sound(self) -> bool:
+    def is_prod_unmodified(self) -> bool:
         """Whether PROD is what the last change left, and no change was interrupted."""
         return not self.interruption and not self.modified
 
@@ -59,7 +59,7 @@ def read_status(prod: Prod, test: Path | None) -> GateStatus:
     """Read the status without changing anything or taking the lock."""
     interruption = describe_interruption(prod.history, prod.folder)
     entries = prod.history.entries()
-    modified = [] if interruption else prod.modified_files(entries)
+    modified = [] if interruption else prod.find_modified_files(entries)
     files = prod.files()
     test = test if test and test.is_dir() else None
     staged = read_manifest(test, prod.gate.files) if test else None
@@ -74,6 +74,6 @@ def read_status(prod: Prod, test: Path | None) -> GateStatus:
         interruption=interruption,
         modified=modified,
         test=test,
-        changed=changed_paths(files, staged) if staged is not None else [],
+        changed=paths_that_differ(files, staged) if staged is not None else [],
         approvals=approvals,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flag_harness.gate import git
 from flag_harness.gate.approval import ApprovalFile, approval_problem
-from flag_harness.gate.declared.manifest import changed_paths, read_manifest
+from flag_harness.gate.declared.manifest import paths_that_differ, read_manifest
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.wording import join_names
 
@@ -23,7 +23,7 @@ def judge_approver(file: ApprovalFile, candidate: Candidate, prod: Path) -> Rule
         return None
     if not git.is_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
-    changed = changed_paths(read_manifest(prod, candidate.gate.files), candidate.files)
+    changed = paths_that_differ(read_manifest(prod, candidate.gate.files), candidate.files)
     if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.commit_author(file.path.parent, file.path.name)

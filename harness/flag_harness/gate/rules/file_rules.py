@@ -2,7 +2,7 @@
 
 from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import undeclared_imports
-from flag_harness.gate.declared.manifest import changed_paths, file_digests
+from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.wording import join_names, quantity
@@ -46,7 +46,7 @@ def judge_file_digests(candidate: Candidate) -> RuleResult:
             return RuleResult(
                 "tested files", "fail", f"{one.path}: changed during the run: {join_names(tested.changed)}"
             )
-        if other := changed_paths(digests, tested.digests):
+        if other := paths_that_differ(digests, tested.digests):
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )

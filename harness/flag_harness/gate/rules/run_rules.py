@@ -71,7 +71,7 @@ def judge_declared_flags(candidate: Candidate) -> RuleResult:
 
 def judge_combinations(candidate: Candidate) -> RuleResult | None:
     """Judge whether each required test passed under each required combination."""
-    wanted = _required_combinations(candidate)
+    wanted = _combinations_required_by_policy(candidate)
     if not wanted:
         return None
     passed: dict[str, set[str]] = {}
@@ -142,7 +142,7 @@ def judge_budget(candidate: Candidate) -> RuleResult | None:
         return None
     if not rows:
         return RuleResult("budget", "not shown", "no required test ran")
-    used = [(row, name, _amount_used(row, name), limit) for row in rows for name, limit in budget.items()]
+    used = [(row, name, _budget_amount_used(row, name), limit) for row in rows for name, limit in budget.items()]
     over = [f"{row.case}: {name} {amount:g} > {limit:g}" for row, name, amount, limit in used if (amount or 0) > limit]
     if over:
         return RuleResult("budget", "fail", join_names(over))
@@ -164,7 +164,7 @@ def judge_log_errors(candidate: Candidate) -> RuleResult | None:
     return RuleResult("log errors", "pass", f"{quantity(total, 'error')} logged")
 
 
-def _required_combinations(candidate: Candidate) -> tuple[str, ...]:
+def _combinations_required_by_policy(candidate: Candidate) -> tuple[str, ...]:
     wanted = candidate.gate.policy.combinations
     if not isinstance(wanted, str):
         return wanted
@@ -184,7 +184,7 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
     return RuleResult(rule, "pass", f"none is older than {duration_text(limit)}")
 
 
-def _amount_used(row: RunRow, name: str) -> float | None:
+def _budget_amount_used(row: RunRow, name: str) -> float | None:
     """Return the amount of a budgeted quantity that a run used, or None if that is unknown."""
     if name == "cost":
         return row.cost if row.requests else 0.0

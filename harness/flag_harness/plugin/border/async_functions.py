@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from flag_harness.owner import Owner, SubmittedWork, run_as_owner
+from flag_harness.owner import CodeOwner, SubmittedWork, attribute_code_to_owner
 
 
 @contextmanager
-def set_request_owner_in_async_test(owner: Owner, item: pytest.Item) -> Iterator[None]:
+def set_request_owner_in_async_test(owner: CodeOwner, item: pytest.Item) -> Iterator[None]:
     """Make `owner` the owner of an async test's requests and leftover tasks. Do nothing for a sync test."""
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
@@ -31,7 +31,7 @@ def set_request_owner_in_async_test(owner: Owner, item: pytest.Item) -> Iterator
     @functools.wraps(original)
     async def run_test_function(*arguments: Any, **options: Any) -> Any:
         before = _running_asyncio_tasks()
-        with run_as_owner(owner):
+        with attribute_code_to_owner(owner):
             try:
                 return await original(*arguments, **options)
             finally:
@@ -46,7 +46,7 @@ def set_request_owner_in_async_test(owner: Owner, item: pytest.Item) -> Iterator
 
 
 @contextmanager
-def set_request_owner_in_async_fixture(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
+def set_request_owner_in_async_fixture(owner: CodeOwner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
     """Make `owner` the owner of the requests of an async fixture. Do nothing for a sync fixture."""
     original: Any = fixturedef.func
     function = getattr(original, "__func__", original)
@@ -65,23 +65,23 @@ def set_request_owner_in_async_fixture(owner: Owner | None, fixturedef: "pytest.
         definition.func = original
 
 
-def _wrap_coroutine_function(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine_function(owner: CodeOwner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run_coroutine_function(*arguments: Any, **options: Any) -> Any:
-        with run_as_owner(owner):
+        with attribute_code_to_owner(owner):
             return await function(*arguments, **options)
 
     return run_coroutine_function
 
 
-def _wrap_generator_function(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_generator_function(owner: CodeOwner | None, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run_generator_function(*arguments: Any, **options: Any) -> Any:
         generator = function(*arguments, **options)
-        with run_as_owner(owner):
+        with attribute_code_to_owner(owner):
             value = await anext(generator)
         yield value
-        with run_as_owner(owner), suppress(StopAsyncIteration):
+        with attribute_code_to_owner(owner), suppress(StopAsyncIteration):
             await anext(generator)
             yield None  # the fixture yields twice: let its plugin complain, as it would without this wrapper
 
@@ -98,7 +98,7 @@ def _running_asyncio_tasks() -> set[Any]:
         return set()
 
 
-def _add_task_to_owner(owner: Owner, task: Any) -> None:
+def _add_task_to_owner(owner: CodeOwner, task: Any) -> None:
     def is_running() -> bool:
         return not task.done() and not task.get_loop().is_closed()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import LateRequest
-from flag_harness.owner import Owner, current_owner, set_owner
+from flag_harness.owner import CodeOwner, attribute_thread_to_owner, current_owner
 from flag_harness.plugin.border.async_functions import set_request_owner_in_async_test
 from flag_harness.plugin.border.late_work import LateWorkMessages, make_late_request_message, make_running_work_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 EXIT_PATIENCE_SECONDS = 5.0
 """Seconds that the end of the run waits for non-daemon threads, which Python would wait for anyway."""
 _CHECK_SECONDS = 0.01
-_OWNER = pytest.StashKey[Owner]()
-"""The `Owner` of the requests that a test item sends."""
+_OWNER = pytest.StashKey[CodeOwner]()
+"""The `CodeOwner` of the requests that a test item sends."""
 _ENVIRONMENT = pytest.StashKey[AbstractContextManager[None]]()
 """The context that restores the API's key and address in the environment after a test."""
 
@@ -48,11 +48,11 @@ class NetworkBorder:
         self.late_work = LateWorkMessages()
         self.is_test_running = False
         """True from the start of a test's setup to the end of its teardown."""
-        self.fixtures: dict[Owner, WideScopeFixture] = {}
+        self.fixtures: dict[CodeOwner, WideScopeFixture] = {}
         """The fixtures of module, class, package or session scope that are set up now."""
-        self._items_by_owner: dict[Owner, pytest.Item] = {}
-        self._active_owners: list[Owner] = []
-        self._owners_with_running_work: list[Owner] = []
+        self._items_by_owner: dict[CodeOwner, pytest.Item] = {}
+        self._active_owners: list[CodeOwner] = []
+        self._owners_with_running_work: list[CodeOwner] = []
         self._patches: ExitStack | None = None
         self._libraries: frozenset[str] = frozenset()
 
@@ -110,34 +110,34 @@ class NetworkBorder:
             return
         self.is_test_running = True
         self.patch_libraries()
-        owner = item.stash[_OWNER] = Owner(item.nodeid)
+        owner = item.stash[_OWNER] = CodeOwner(item.nodeid)
         item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))
         item.stash[_ENVIRONMENT].__enter__()
         self._items_by_owner[owner] = item
         self._active_owners.append(owner)
-        set_owner(owner)
+        attribute_thread_to_owner(owner)
 
     def _end_test(self, item: pytest.Item) -> None:
         owner = item.stash[_OWNER]
         item.stash[_ENVIRONMENT].__exit__(None, None, None)
         del item.stash[_OWNER], item.stash[_ENVIRONMENT], self._items_by_owner[owner]
-        set_owner(None)
+        attribute_thread_to_owner(None)
         self._active_owners.remove(owner)
         traffic = item.stash.get(TRAFFIC, None)
         self.refuse_further_requests(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
-    def begin_fixture_phase(self, owner: Owner) -> None:
+    def begin_fixture_phase(self, owner: CodeOwner) -> None:
         """Begin the setup or teardown of a fixture: it owns the requests of code whose owner is unknown."""
         self.patch_libraries()
         owner.is_active = True
         self._active_owners.append(owner)
 
-    def end_fixture_phase(self, owner: Owner) -> None:
+    def end_fixture_phase(self, owner: CodeOwner) -> None:
         """End the setup or teardown that `begin_fixture_phase` began."""
         owner.is_active = False
         self._active_owners.remove(owner)
 
-    def refuse_further_requests(self, owner: Owner, *, is_recording: bool) -> None:
+    def refuse_further_requests(self, owner: CodeOwner, *, is_recording: bool) -> None:
         """Refuse all later requests of an owner. If it was recorded, note the work that it left running."""
         owner.end()
         if left := owner.running_work:
@@ -147,10 +147,10 @@ class NetworkBorder:
 
     def patch_libraries(self) -> None:
         """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
-        from flag_harness.transports.interception.intercept import loaded_libraries, route_clients
+        from flag_harness.transports.interception.intercept import loaded_http_libraries, route_clients
         from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
-        if self._patches is not None and (self._active_owners or self._libraries == loaded_libraries()):
+        if self._patches is not None and (self._active_owners or self._libraries == loaded_http_libraries()):
             return
         self._remove_patches()
         from flag_harness.plugin.test.plan import api_hosts_in_configuration
@@ -158,7 +158,7 @@ class NetworkBorder:
         self._patches = ExitStack()
         self._patches.enter_context(follow_submitted_work())
         self._patches.enter_context(route_clients(self._choose_route, api_hosts_in_configuration(self.config)))
-        self._libraries = loaded_libraries()
+        self._libraries = loaded_http_libraries()
 
     def remove_patches_if_idle(self) -> None:
         """Remove the patches if no test or fixture that used the harness has left anything running."""
@@ -173,7 +173,7 @@ class NetworkBorder:
             self._patches.close()
             self._patches = None
 
-    def owner_of_running_code(self) -> Owner | None:
+    def owner_of_running_code(self) -> CodeOwner | None:
         """Return the owner of requests that the running code sends, or None if it is unknown.
 
         Threads and tasks that a fixture of a wide scope keeps running work for the current test.
@@ -183,7 +183,7 @@ class NetworkBorder:
             return self._active_owners[-1]
         return owner
 
-    def owner_of_request(self, request: Any) -> Owner | None:
+    def owner_of_request(self, request: Any) -> CodeOwner | None:
         """Return the test or fixture that owns a request. Raise `LateRequest` if it has ended."""
         owner = self.owner_of_running_code()
         if owner is not None and owner.has_ended:
@@ -200,7 +200,7 @@ class NetworkBorder:
             self._make_late_attempt_message(owner, f"An attempt to reach the network ({message})")
         )
 
-    def _make_late_attempt_message(self, owner: Owner, what: str) -> str:
+    def _make_late_attempt_message(self, owner: CodeOwner, what: str) -> str:
         message = make_late_request_message(owner.name, what, _current_task_or_thread())
         self.late_work.refused.append((owner.name, message))
         return message
@@ -209,11 +209,11 @@ class NetworkBorder:
         """Raise `LateRequest` if the owner of a request has ended. Clients that a fixture makes use this as a layer."""
         self.owner_of_request(request)
 
-    def request_belongs_to(self, owner: Owner, request: Any) -> bool:
+    def request_belongs_to(self, owner: CodeOwner, request: Any) -> bool:
         """Return whether the cassette of `owner` must answer a request: `owner` sent it, or the sender is unknown."""
         return self.owner_of_request(request) in (None, owner, owner.jobs)
 
-    def owner_of_test(self, item: pytest.Item) -> Owner:
+    def owner_of_test(self, item: pytest.Item) -> CodeOwner:
         """Return the owner of a test's requests. Make one if the test has none yet."""
         self.begin_test(item)
         return item.stash[_OWNER]
@@ -231,7 +231,7 @@ class NetworkBorder:
             raise pytest.fail.Exception(str(error)) from error
         return traffic.route if traffic else None
 
-    def _traffic_of_owner(self, owner: Owner) -> "CassetteTraffic | None":
+    def _traffic_of_owner(self, owner: CodeOwner) -> "CassetteTraffic | None":
         item = self._items_by_owner.get(owner)
         if item is None:
             found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError
-from flag_harness.owner import Owner, current_owner, run_as_owner
+from flag_harness.owner import CodeOwner, attribute_code_to_owner, current_owner
 from flag_harness.plugin.border.async_functions import set_request_owner_in_async_fixture
 from flag_harness.plugin.border.border import NetworkBorder, uses_harness
 from flag_harness.plugin.border.offline import is_offline, offline_environment
@@ -46,7 +46,7 @@ class WideScopeFixtureHooks:
             owner = current_owner() if fixturedef.scope == "function" else None
             if owner is current_owner() is None:
                 return (yield)
-            with run_as_owner(owner), set_request_owner_in_async_fixture(owner, fixturedef):
+            with attribute_code_to_owner(owner), set_request_owner_in_async_fixture(owner, fixturedef):
                 return (yield)
         fixture = WideScopeFixture(self._border, fixturedef, request)
         self._fixtures_of_phase.append(fixture)
@@ -100,7 +100,7 @@ class WideScopeFixture:
             fixturedef, request.node, getattr(parameter, "param", None), getattr(parameter, "param_index", 0)
         )
         self._case = fixture_case_id(fixturedef, request.node, self.path)
-        self.owner = Owner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
+        self.owner = CodeOwner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
         self.traffic: CassetteTraffic | None = None
         self.is_evidence = False
         self._plan: TrafficPlan | None = None
@@ -156,7 +156,7 @@ class WideScopeFixture:
         config, owner = self._request.config, self.owner
         self._border.begin_fixture_phase(owner)
         self._phase_contexts.callback(self._border.end_fixture_phase, owner)
-        self._phase_contexts.enter_context(run_as_owner(owner))
+        self._phase_contexts.enter_context(attribute_code_to_owner(owner))
         self._phase_contexts.enter_context(offline_environment(is_offline(config)))
         if is_offline(config) and not self._request.node.get_closest_marker("harness_network"):
             self._network_refusals = self._phase_contexts.enter_context(self._refuse_network())

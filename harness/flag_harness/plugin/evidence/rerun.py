@@ -59,9 +59,9 @@ class Rerun:
 
     def find_cassette(self, case: str) -> EvidenceCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
-        from flag_harness.record.kept import kept_cassette_path
+        from flag_harness.record.kept import path_of_failed_test_cassette
 
-        paths = ((kept_cassette_path(one, case), record.header) for one, record in self._records.items())
+        paths = ((path_of_failed_test_cassette(one, case), record.header) for one, record in self._records.items())
         return next((EvidenceCassette(path, header.content) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:

@@ -30,7 +30,7 @@ from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import row_of_report
-from flag_harness.report.run_report import repetition_case
+from flag_harness.report.run_report import node_id_of_repetition
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
@@ -87,12 +87,12 @@ class RunRecorder:
     def _clear_or_load_files(self, path: Path) -> None:
         """Remove the kept files of an earlier run; if this run resumes that one, load its conversations instead."""
         from flag_harness.record.conversation import load_conversations
-        from flag_harness.record.kept import remove_kept_cassettes
+        from flag_harness.record.kept import remove_failed_test_cassettes
 
         if self._config.getoption("--harness-resume") is not None:
             self._conversations.update(load_conversations(path))
             return
-        remove_kept_cassettes(path)
+        remove_failed_test_cassettes(path)
         if (answers := self._config.stash[PAID_ANSWERS]) is not None:
             answers.remove()
 
@@ -143,7 +143,7 @@ class RunRecorder:
     def _write_final_record(self, session: pytest.Session) -> None:
         self._exit_status = int(session.exitstatus)
         if self._declared is not None:
-            self._imported |= self._declared.imported_paths()
+            self._imported |= self._declared.paths_of_imported_files()
         wanted = is_evidence_wanted(self._config)
         if self._is_worker:
             if wanted:
@@ -193,7 +193,9 @@ class RunRecorder:
             self._write_report(report, record)
 
     def _conversations_of_failures(self) -> "Iterator[Conversation]":
-        failed = {repetition_case(row.case, row.repetition) for row in self._summary.rows if row.outcome == "failed"}
+        failed = {
+            node_id_of_repetition(row.case, row.repetition) for row in self._summary.rows if row.outcome == "failed"
+        }
         return (one for case, one in self._conversations.items() if case in failed)
 
     def _make_record(self, *, is_evidence: bool) -> "RunRecord":
@@ -248,7 +250,7 @@ class RunRecorder:
             shard=str(self._config.stash[SHARD] or ""),
             exit_status=self._exit_status,
             verdicts=self._config.stash.get(VERDICTS, ()),
-            tested=self._declared.gate_files(self._imported) if self._declared and is_evidence else None,
+            tested=self._declared.make_gate_files(self._imported) if self._declared and is_evidence else None,
         )
 
     def _hash_files(self, nodeids: Sequence[str] = ()) -> dict[str, str]:

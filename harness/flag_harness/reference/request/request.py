@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.models import shipped_model, thinking_parameters
+from flag_harness.models import find_model, thinking_parameters
 from flag_harness.reference.request.cache_marks import MAX_MARKS, mark_last_block, mark_latest_turns
 from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import Settings
@@ -121,9 +121,7 @@ def prepare_request(
 
 
 def _thinking_parameters(template: RequestTemplate, settings: Settings) -> dict[str, Any]:
-    return (
-        thinking_parameters(shipped_model(template.model), settings.thinking_budget) if settings.extended_output else {}
-    )
+    return thinking_parameters(find_model(template.model), settings.thinking_budget) if settings.extended_output else {}
 
 
 def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:

@@ -14,7 +14,7 @@ _NAMES = {"total time": "seconds"}
 
 
 @dataclass(frozen=True, slots=True)
-class FigureChange:
+class MetricChange:
     """A figure in two runs, on average over the rows that are compared.
 
     Attributes:
@@ -72,7 +72,7 @@ class FigureChange:
         return f"{low:+,.4g} to {high:+,.4g}"
 
 
-def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[RunRow, RunRow], ...]:
+def pair_rows_of_runs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[RunRow, RunRow], ...]:
     """Return the rows whose figures can be compared.
 
     These are the same test, combination and repetition, passed in both runs and not excluded from comparisons. A row
@@ -83,16 +83,16 @@ def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[Run
     return tuple((old, new) for old, new in pairs if old is not None and is_simulated(old) == is_simulated(new))
 
 
-def figure_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[FigureChange, ...]:
+def metric_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[MetricChange, ...]:
     """Return how each figure changed, in the order of the configuration. A figure that no pair has is left out."""
-    found = {change.key: change for figure in RUN_METRICS for change in _figure_change(figure, pairs)}
+    found = {change.key: change for figure in RUN_METRICS for change in _metric_change(figure, pairs)}
     return tuple(found[name] for name in DIFF_FIGURES if name in found)
 
 
-def _figure_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[FigureChange]:
+def _metric_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[MetricChange]:
     read = [(figure.read(old), figure.read(new)) for old, new in pairs]
     values = [(old, new) for old, new in read if old is not None and new is not None]
     if values:
         base, head = (sum(side) / len(values) for side in zip(*values, strict=True))
         low, high = mean_with_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
-        yield FigureChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))
+        yield MetricChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))

@@ -37,16 +37,16 @@ class PathChange:
     cases: tuple[str, ...]
 
 
-def changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
+def find_changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
     """Compare the requests of two runs, for each test with one outcome in each run."""
-    found = ((new.case, tuple(_request_changes(old, new))) for old, new in _row_pairs(base, head))
+    found = ((new.case, tuple(_request_changes(old, new))) for old, new in _pair_comparable_rows(base, head))
     return tuple(ChangedRequests(case, changes) for case, changes in found if changes)
 
 
-def path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[PathChange, ...]:
+def find_path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[PathChange, ...]:
     """Return what changed in the bodies of the requests of two runs, by path; what most tests have comes first."""
     cases: dict[tuple[str, str, str], dict[str, None]] = {}
-    for old, new in _row_pairs(base, head):
+    for old, new in _pair_comparable_rows(base, head):
         for before, after in zip(old.requests, new.requests, strict=False):
             for path, was, now in _outline_changes(before, after):
                 cases.setdefault((_INDEX.sub("[*]", path), was, now), {})[new.case] = None
@@ -54,7 +54,7 @@ def path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[PathCh
     return tuple(sorted(found, key=lambda one: (-len(one.cases), one.path, one.before, one.after)))
 
 
-def _row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> Iterator[tuple[RunRow, RunRow]]:
+def _pair_comparable_rows(base: Iterable[RunRow], head: Iterable[RunRow]) -> Iterator[tuple[RunRow, RunRow]]:
     before = {row.key: row for row in base}
     return ((before[row.key], row) for row in head if row.key in before)
 

@@ -9,9 +9,9 @@ from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.config import DiffSettings
 from flag_harness.record import RunRecord
 from flag_harness.record.row import RowKey
-from flag_harness.report.diff.figures import FigureChange, figure_changes, row_pairs
+from flag_harness.report.diff.figures import MetricChange, metric_changes, pair_rows_of_runs
 from flag_harness.report.diff.outcomes import OutcomeChanges, outcome_changes
-from flag_harness.report.diff.requests import ChangedRequests, PathChange, changed_requests, path_changes
+from flag_harness.report.diff.requests import ChangedRequests, PathChange, find_changed_requests, find_path_changes
 from flag_harness.report.metrics import effects_in_record
 
 _HEADER_FIELDS = ("commit", "package", "sdk", "python")
@@ -41,7 +41,7 @@ class RunDiff:
     paths: tuple[PathChange, ...]
     pairs: int
     uncompared: int
-    figures: tuple[FigureChange, ...]
+    figures: tuple[MetricChange, ...]
     effects: tuple[tuple[MetricEffect, MetricEffect], ...]
     violations: tuple[str, ...]
     unchecked: tuple[str, ...]
@@ -60,21 +60,21 @@ class RunDiff:
 
 def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> RunDiff:
     """Compare the second run, `head`, with the first one, `base`."""
-    outcomes, requests = outcome_changes(base.rows, head.rows), changed_requests(base.rows, head.rows)
-    pairs = row_pairs(base.rows, head.rows)
+    outcomes, requests = outcome_changes(base.rows, head.rows), find_changed_requests(base.rows, head.rows)
+    pairs = pair_rows_of_runs(base.rows, head.rows)
     keys = {row.key for row in base.rows}
     both = keys & {row.key for row in head.rows}
-    figures = figure_changes(pairs)
+    figures = metric_changes(pairs)
     return RunDiff(
         code=tuple(_header_changes(base, head)),
         outcomes=outcomes,
         requests=requests,
-        paths=path_changes(base.rows, head.rows),
+        paths=find_path_changes(base.rows, head.rows),
         pairs=len(pairs),
         uncompared=len(both) - len(pairs),
         figures=figures,
         effects=_find_changed_effects(base, head, both),
-        violations=tuple(_exceeded_thresholds(outcomes, requests, figures, settings)),
+        violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
         unchecked=tuple(sorted(settings.limits.keys() - {change.key for change in figures})),
         problems=tuple(record.problem for record in (base, head) if record.problem),
     )
@@ -118,10 +118,10 @@ def _intervals_are_apart(old: MetricEffect, new: MetricEffect) -> bool:
     return old.is_simulated == new.is_simulated and (old.high < new.low or new.high < old.low)
 
 
-def _exceeded_thresholds(
+def _describe_exceeded_thresholds(
     outcomes: OutcomeChanges,
     requests: tuple[ChangedRequests, ...],
-    figures: tuple[FigureChange, ...],
+    figures: tuple[MetricChange, ...],
     settings: DiffSettings,
 ) -> Iterator[str]:
     if settings.outcomes and outcomes.is_worse:

@@ -6,10 +6,10 @@ from typing import Any
 
 from flag_harness.report.diff.requests import HIDDEN, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
-from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
-from flag_harness.report.metrics import effect_values
+from flag_harness.report.markdown import code_table_cell, escape_markdown, table_lines
+from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import SIMULATED
-from flag_harness.report.table import left_aligned_lines
+from flag_harness.report.table import align_columns_to_the_left
 from flag_harness.wording import quantity
 
 FORMAT = 1
@@ -36,11 +36,11 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
         yield ""
         yield section.title
         heading = [section.columns] if len(section.columns) > 1 else []
-        yield from left_aligned_lines([*heading, *section.rows[:MOST_TESTS]])
+        yield from align_columns_to_the_left([*heading, *section.rows[:MOST_TESTS]])
         if len(section.rows) > MOST_TESTS:
             yield f"  and {len(section.rows) - MOST_TESTS:,} more; --json has all"
     yield ""
-    yield footer(diff)
+    yield diff_footer(diff)
 
 
 def diff_markdown(diff: RunDiff) -> Iterator[str]:
@@ -55,14 +55,14 @@ def diff_markdown(diff: RunDiff) -> Iterator[str]:
         yield ""
         rows = [
             [
-                code_cell(cell) if is_code else escape_markdown(cell)
+                code_table_cell(cell) if is_code else escape_markdown(cell)
                 for cell, is_code in zip(row, section.is_code, strict=True)
             ]
             for row in section.rows
         ]
         yield from table_lines(section.columns, rows)
     yield ""
-    yield escape_markdown(footer(diff))
+    yield escape_markdown(diff_footer(diff))
 
 
 def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
@@ -92,7 +92,7 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
             }
             for change in diff.figures
         },
-        "effects": [{"base": effect_values(old), "head": effect_values(new)} for old, new in diff.effects],
+        "effects": [{"base": effect_to_json(old), "head": effect_to_json(new)} for old, new in diff.effects],
     }
 
 
@@ -105,7 +105,7 @@ def headline(diff: RunDiff) -> str:
     return "Within the thresholds"
 
 
-def footer(diff: RunDiff) -> str:
+def diff_footer(diff: RunDiff) -> str:
     """Return a note that says which runs were compared, and which thresholds were not checked."""
     text = f"Figures: the mean of {quantity(diff.pairs, 'run')} that passed in both records."
     if diff.uncompared:

@@ -87,7 +87,7 @@ class FailureAnalysis:
 
 def analyse_failures(record: RunRecord) -> FailureAnalysis:
     """Return which flags explain the failures of which tests, and which runs say nothing about flags."""
-    flags = recorded_flags(record.header)
+    flags = flags_in_header(record.header)
     all_runs = [run for row in record.rows if (run := _row_to_matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
     for run in all_runs:
@@ -98,12 +98,12 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
         tuple(_explain_tests(tests, flags, record.header.options)),
-        tuple(_unblamed_runs(runs, alone, tests, flags)),
+        tuple(_runs_not_blamed_on_flags(runs, alone, tests, flags)),
         find_api_refusals(record.rows, tests, flags),
     )
 
 
-def _unblamed_runs(
+def _runs_not_blamed_on_flags(
     runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
 ) -> Iterator[ExcludedRuns]:
     """Yield the runs that say nothing about flags, in one group for each reason.
@@ -123,7 +123,7 @@ def _unblamed_runs(
             yield ExcludedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
 
 
-def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
+def flags_in_header(header: RunHeader) -> tuple[Flag, ...]:
     """Return the flags that the header of a record declares. Raise `RecordError` if one is invalid."""
     return tuple(_parse_flag(name, values) for name, values in header.flags.items())
 
@@ -140,10 +140,10 @@ def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
 
 def rerun_command(options: Sequence[str], case: str) -> str:
     """Return the command that runs a test again with the same upstream and record mode as in its run."""
-    return shlex.join(["pytest", case, *selected_options(options, _UPSTREAM_OPTIONS)])
+    return shlex.join(["pytest", case, *select_options(options, _UPSTREAM_OPTIONS)])
 
 
-def selected_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
+def select_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
     """Return the options of a command line that begin with one of `prefixes`, each with its value."""
     selected = []
     for option, following in zip(options, [*options[1:], ""], strict=False):

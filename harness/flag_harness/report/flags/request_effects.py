@@ -12,7 +12,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
 from flag_harness.record.outline import Outline, is_hash
-from flag_harness.report.failures.causes import recorded_flags
+from flag_harness.report.failures.causes import flags_in_header
 
 VARIOUS = "various"
 _WORDS = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
@@ -49,7 +49,7 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
     Only passed runs count: a failed one may have stopped before it sent all its requests.
     The result is empty if the record has no outlines, or no two runs of a test that differ in one flag.
     """
-    flags = recorded_flags(record.header)
+    flags = flags_in_header(record.header)
     space = flag_space(flags)
     tests: dict[str, list[ObservedRun]] = {}
     for row in record.rows:

@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.models import Model
 from flag_harness.simulator.answer.profiles import LATEST, delta_usage_in_profile, keys_in_profile, message_in_profile
 from flag_harness.simulator.answer.randomness import SeededRandom
-from flag_harness.simulator.answer.signatures import CONTINUED, LAST, SeededSignatures, position_of
+from flag_harness.simulator.answer.signatures import CONTINUED, LAST, SeededSignatures, position_after_blocks
 from flag_harness.simulator.count.cache import InputUsage
 from flag_harness.simulator.count.tokens import answer_tokens, text_tokens
 from flag_harness.simulator.scenario.scenario import Block, Call, Timing
@@ -46,17 +46,17 @@ class AnswerMessage:
     timing: Timing
     profile: str = LATEST
 
-    def start_message(self) -> dict[str, Any]:
+    def message_at_start(self) -> dict[str, Any]:
         """Return the message that the event `message_start` contains. Its keys have the order of 2026."""
         return self._message_object([], None, None, self._usage_object(min(1, self.output_tokens), {}))
 
-    def full_message(self) -> dict[str, Any]:
+    def complete_message(self) -> dict[str, Any]:
         """Return the complete message, as in an answer without a stream."""
         blocks = [written.block for written in self.blocks]
-        usage = self._usage_object(self.output_tokens, self._final_details(self.thinking_tokens))
+        usage = self._usage_object(self.output_tokens, self._final_usage_details(self.thinking_tokens))
         return self._message_object(blocks, self.stop_reason, self.stop_sequence, usage)
 
-    def delta_usage(self) -> dict[str, Any]:
+    def usage_in_message_delta(self) -> dict[str, Any]:
         """Return the `usage` of the event `message_delta`."""
         counts = {
             "input_tokens": self.input.uncached,
@@ -64,9 +64,9 @@ class AnswerMessage:
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
-        return delta_usage_in_profile({**counts, **self._final_details(self.thinking_tokens)}, self.profile)
+        return delta_usage_in_profile({**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile)
 
-    def stop_delta(self) -> dict[str, Any]:
+    def stop_reason_delta(self) -> dict[str, Any]:
         """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
         return keys_in_profile(delta, self.profile)
@@ -75,7 +75,7 @@ class AnswerMessage:
         self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
     ) -> dict[str, Any]:
         """Return the message as a JSON object with these values, in the form of its month (`profile`)."""
-        full_message = {
+        complete_message = {
             "model": self.model,
             "id": self.id,
             "type": "message",
@@ -86,7 +86,7 @@ class AnswerMessage:
             "stop_details": None,
             "usage": usage,
         }
-        return message_in_profile(full_message, self.profile)
+        return message_in_profile(complete_message, self.profile)
 
     def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
         """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
@@ -105,7 +105,7 @@ class AnswerMessage:
         }
         return keys_in_profile(usage, self.profile)
 
-    def _final_details(self, thinking: int | None) -> dict[str, Any]:
+    def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
         """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
         names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
         used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS}
@@ -130,7 +130,7 @@ class BlockBuilder:
     Attributes:
         omitted: True if thinking blocks are sent without their text.
         must_think: True if the API later refuses tool results for this answer unless it begins with thinking.
-        prior: if the answer continues an assistant message, the position (see `position_of`) after that message.
+        prior: if the answer continues an assistant message, the position after it (see `position_after_blocks`).
     """
 
     random: SeededRandom
@@ -144,7 +144,7 @@ class BlockBuilder:
         """Return the blocks of an answer, built from the blocks of a scenario's turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
-            position = position_of([written.block for written in built])
+            position = position_after_blocks([written.block for written in built])
             position = f"{self.prior}{CONTINUED}{position}" if self.prior else position
             last = index == len(blocks) - 1
             built.append(self._build_block(block, f"{position}{LAST}" if last else position, blocks[0]))
@@ -162,19 +162,19 @@ class BlockBuilder:
             data = self.signatures.encrypt(thought, position)
             return AnswerBlock({"type": "redacted_thinking", "data": data}, thought=thought)
         if block.call is not None:
-            return self._build_call(block.call, marked=self.must_think and not _is_thinking_block(first))
+            return self._build_tool_call(block.call, marked=self.must_think and not _is_thinking_block(first))
         if block.raw is not None:
-            self.signatures.trust(block.raw)
+            self.signatures.accept_raw_block(block.raw)
             raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
             return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
-    def _build_call(self, call: Call, *, marked: bool) -> AnswerBlock:
+    def _build_tool_call(self, call: Call, *, marked: bool) -> AnswerBlock:
         """Build a tool call. If `marked` is true, its id says that the answer does not begin with thinking."""
         identifier = self.random.identifier("toolu_")
         block = {
             "type": "tool_use",
-            "id": self.signatures.mark_call_without_thinking(identifier) if marked else identifier,
+            "id": self.signatures.add_no_thinking_mark_to_call_id(identifier) if marked else identifier,
             "name": call.name,
             "input": msgspec.to_builtins(call.input or {}),
             "caller": {"type": "direct"},

@@ -35,7 +35,7 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseH
 def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
     """Return an answer without a stream, sent when a stream of `events_count` events would have ended."""
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
-    return json_response(answer.full_message(), at, sent)
+    return json_response(answer.complete_message(), at, sent)
 
 
 def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
@@ -59,8 +59,8 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
 
 def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
     """Return a response with status 200 and a JSON body. `at` is its time in seconds."""
-    start_message = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
-    return start_message, Chunk(at, msgspec.json.encode(value)), End(at)
+    message_at_start = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
+    return message_at_start, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
 def error_response(
@@ -75,7 +75,7 @@ def error_response(
     details = {} if refusal.details is None else {"details": refusal.details}
     error = {"type": refusal.type, "message": refusal.message, **details}
     value = keys_in_profile({"type": "error", "error": error, "request_id": sent.request_id}, profile)
-    kind = (("content-type", "application/json"), ("x-should-retry", _should_retry(status)))
+    kind = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
     own = sent.headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
@@ -83,7 +83,7 @@ def error_response(
     return Head(at, status, (*kept, *headers)), Chunk(at, body), End(at)
 
 
-def _should_retry(status: int) -> str:
+def _should_retry_header_value(status: int) -> str:
     """Return the value of the header `x-should-retry` for an error status.
 
     It was recorded as `false` with every 400, 401 and 404; users quote `true` with 429.

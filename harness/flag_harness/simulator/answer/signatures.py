@@ -33,7 +33,7 @@ _MARK_LENGTH = 8
 _MAX_REMEMBERED = 4096
 
 
-def position_of(blocks: Sequence[Mapping[str, Any]]) -> str:
+def position_after_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
     """Return the position in an answer after these blocks, as a text with one letter for each block."""
     return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
@@ -51,15 +51,15 @@ class SeededSignatures:
         self._trusted_calls: set[str] = set()
         self._paused: dict[tuple[str, ...], None] = {}
 
-    def trust(self, block: Mapping[str, Any]) -> None:
+    def accept_raw_block(self, block: Mapping[str, Any]) -> None:
         """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""
         if block.get("type") == "tool_use":
             self._trusted_calls.add(str(block.get("id")))
         self._trusted.update(str(block[key]) for key in ("signature", "data") if isinstance(block.get(key), str))
 
     def sign(self, thinking: str, position: str = "") -> str:
-        """Return a signature for a thinking text at a position of an answer (see `position_of`)."""
-        return self._seal(b"thinking", _prepend_position(thinking, position))
+        """Return a signature for a thinking text at a position of an answer (see `position_after_blocks`)."""
+        return self._encrypt_with_checksum(b"thinking", _prepend_position(thinking, position))
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether the signature was issued for this thinking text.
@@ -68,35 +68,39 @@ class SeededSignatures:
         """
         if signature in self._trusted:
             return True
-        sealed = self._unseal(b"thinking", signature)
+        sealed = self._decrypt_and_verify(b"thinking", signature)
         return sealed is not None and thinking in (_remove_position(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
         """Return whether the signature was issued, for any thinking text."""
-        return signature in self._trusted or self._unseal(b"thinking", signature) is not None
+        return signature in self._trusted or self._decrypt_and_verify(b"thinking", signature) is not None
 
     def encrypt(self, thinking: str, position: str = "") -> str:
         """Return the `data` of a redacted thinking block. It can be verified like a signature."""
-        return self._seal(b"redacted", _prepend_position(thinking, position))
+        return self._encrypt_with_checksum(b"redacted", _prepend_position(thinking, position))
 
-    def is_issued_redaction(self, data: str) -> bool:
+    def is_issued_redacted_data(self, data: str) -> bool:
         """Return whether `data` is from a redacted thinking block that was issued."""
-        return data in self._trusted or self._unseal(b"redacted", data) is not None
+        return data in self._trusted or self._decrypt_and_verify(b"redacted", data) is not None
 
     def position(self, block: Mapping[str, Any]) -> str | None:
         """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         redacted = block["type"] == "redacted_thinking"
         sealed = str(block["data"] if redacted else block["signature"])
-        text = None if sealed in self._trusted else self._unseal(b"redacted" if redacted else b"thinking", sealed)
+        text = (
+            None
+            if sealed in self._trusted
+            else self._decrypt_and_verify(b"redacted" if redacted else b"thinking", sealed)
+        )
         found = None if text is None else _POSITION.match(text)
         return None if text is None else found[1] if found else ""
 
-    def is_issued_last(self, block: Mapping[str, Any]) -> bool:
+    def is_last_block_of_issued_answer(self, block: Mapping[str, Any]) -> bool:
         """Return whether a thinking block was the last block of its answer. Trusted blocks always count as last."""
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
         return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
 
-    def mark_call_without_thinking(self, identifier: str) -> str:
+    def add_no_thinking_mark_to_call_id(self, identifier: str) -> str:
         """Return the id of a tool call with a mark in it.
 
         The mark says that the call was issued in an answer that does not begin with thinking.
@@ -107,7 +111,7 @@ class SeededSignatures:
 
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
         """Return whether the call was issued in an answer that does not begin with thinking."""
-        return identifier in self._trusted_calls or identifier == self.mark_call_without_thinking(identifier)
+        return identifier in self._trusted_calls or identifier == self.add_no_thinking_mark_to_call_id(identifier)
 
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Remember an answer that paused. The client may send it back as its last message, to continue it."""
@@ -121,20 +125,20 @@ class SeededSignatures:
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
         return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
 
-    def _seal(self, kind: bytes, text: str) -> str:
+    def _encrypt_with_checksum(self, kind: bytes, text: str) -> str:
         """Return a text encrypted and with a checksum, as base64. `kind` separates signatures from redacted data."""
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
         return base64.b64encode(_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
-    def _unseal(self, kind: bytes, sealed: str) -> str | None:
-        """Return the text that `_seal` encrypted, or None if another key encrypted it or it was changed."""
+    def _decrypt_and_verify(self, kind: bytes, sealed: str) -> str | None:
+        """Return the text that `_encrypt_with_checksum` encrypted, or None if the key differs or it was changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
             text = self._xor_with_keystream(mac, hidden).decode()
         except ValueError:
             return None
-        return text if self._seal(kind, text) == sealed else None
+        return text if self._encrypt_with_checksum(kind, text) == sealed else None
 
     def _xor_with_keystream(self, mac: bytes, data: bytes) -> bytes:
         """Encrypt or decrypt `data`: XOR it with bytes derived from the key and `mac`."""

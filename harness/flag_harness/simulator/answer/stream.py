@@ -19,7 +19,7 @@ _JSON_PIECE = (2, 14)
 
 def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes]:
     """Yield the bytes of each event of a streamed answer."""
-    yield _encode_event({"type": "message_start", "message": answer.start_message()}, random)
+    yield _encode_event({"type": "message_start", "message": answer.message_at_start()}, random)
     for index, written in enumerate(answer.blocks):
         start, deltas = _start_and_deltas(written, random)
         yield _encode_event({"type": "content_block_start", "index": index, "content_block": start}, random)
@@ -28,7 +28,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
         for delta in deltas:
             yield _encode_event({"type": "content_block_delta", "index": index, "delta": delta}, random)
         yield _encode_event({"type": "content_block_stop", "index": index}, random)
-    closing = {"type": "message_delta", "delta": answer.stop_delta(), "usage": answer.delta_usage()}
+    closing = {"type": "message_delta", "delta": answer.stop_reason_delta(), "usage": answer.usage_in_message_delta()}
     yield _encode_event(closing, random)
     yield _encode_event({"type": "message_stop"}, random)
 

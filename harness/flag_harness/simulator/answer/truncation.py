@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.count.tokens import call_tokens, text_tokens, truncate_text
+from flag_harness.simulator.count.tokens import text_tokens, tool_call_tokens, truncate_text
 from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn
 
 
@@ -57,7 +57,7 @@ def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
     for block in whole.blocks:
         cost = _block_tokens(block)
         if cost > left:
-            part = _partial_block(block, left)
+            part = _truncate_block(block, left)
             return AnswerContent((*kept, *(() if part is None else (part,))), "max_tokens", tokens=max_tokens)
         kept.append(block)
         left -= cost
@@ -66,17 +66,17 @@ def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
 
 def _block_tokens(block: Block) -> int:
     if block.call is not None:
-        return call_tokens(block.call.name, _input_json(block))
+        return tool_call_tokens(block.call.name, _input_json(block))
     return text_tokens(_text_of_block(block))
 
 
-def _partial_block(block: Block, tokens: int) -> Block | None:
+def _truncate_block(block: Block, tokens: int) -> Block | None:
     """Return the beginning of a block with at most `tokens` tokens, or None if nothing fits.
 
     A tool call keeps the beginning of its input, which is then no valid JSON.
     """
     if block.call is not None:
-        left = tokens - call_tokens(block.call.name, "")
+        left = tokens - tool_call_tokens(block.call.name, "")
         if left <= 0:
             return None
         written = truncate_text(_input_json(block), left)

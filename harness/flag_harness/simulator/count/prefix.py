@@ -13,7 +13,7 @@ from flag_harness.simulator.count.tokens import (
     block_tokens,
     message_overhead_tokens,
     request_overhead_tokens,
-    tool_tokens,
+    tokens_of_each_tool,
 )
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
@@ -69,7 +69,7 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
 def _blocks_with_costs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
     """Yield each block of a request in the order of the API: its path, the block, and its tokens."""
     tools = body.get("tools") or ()
-    for index, (tool, cost) in enumerate(zip(tools, tool_tokens(body), strict=True)):
+    for index, (tool, cost) in enumerate(zip(tools, tokens_of_each_tool(body), strict=True)):
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)

@@ -59,11 +59,11 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
 
 def text_tokens(text: str) -> int:
     """Return the estimated number of tokens of a text."""
-    return _cached_text_tokens(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _estimate_tokens(text)
+    return _text_tokens_with_cache(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _estimate_tokens(text)
 
 
 @lru_cache(maxsize=512)
-def _cached_text_tokens(text: str) -> int:
+def _text_tokens_with_cache(text: str) -> int:
     """Return the estimate for a short text, from a cache if it was counted before.
 
     Each turn of a conversation repeats all earlier texts.
@@ -84,10 +84,10 @@ def _estimate_tokens(text: str) -> int:
 def _estimate_tokens_of_slice(text: str) -> int:
     """Return the estimated tokens of a part of a text."""
     long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
-    return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _random_run_count(text)
+    return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _count_random_runs(text)
 
 
-def _random_run_count(text: str) -> int:
+def _count_random_runs(text: str) -> int:
     """Return the number of runs of 20 letters and digits that look random, as in keys, ids and base64."""
     return sum(_is_random(run) for run in _RUN.findall(text))
 
@@ -108,19 +108,19 @@ def truncate_text(text: str, count: int) -> str:
         end = piece.end()
     else:
         end = len(text)
-    if not _random_run_count(text[:end]):
+    if not _count_random_runs(text[:end]):
         return text[:end]
     return text[: bisect_right(range(end + 1), count, key=lambda length: _estimate_tokens(text[:length])) - 1]
 
 
-def call_tokens(name: str, written: str) -> int:
+def tool_call_tokens(name: str, written: str) -> int:
     """Return the estimated number of tokens of a tool call with a name and an input (`written`, as JSON text)."""
     return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
 
 
 def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     """Return the estimated number of input tokens of a request, cached or not."""
-    parts = [*tool_tokens(body), *(block_tokens(block) for block in content_blocks(body.get("system")))]
+    parts = [*tokens_of_each_tool(body), *(block_tokens(block) for block in content_blocks(body.get("system")))]
     for message in body["messages"]:
         parts.append(_MESSAGE_TOKENS)
         parts.extend(block_tokens(block) for block in message_blocks(message))
@@ -142,12 +142,12 @@ def request_overhead_tokens(body: Mapping[str, Any]) -> int:
     return _REQUEST_TOKENS + thinking + (_FORMAT_TOKENS + text_tokens(canonical_json(schema)) if schema else 0)
 
 
-def tool_tokens(body: Mapping[str, Any]) -> list[int]:
+def tokens_of_each_tool(body: Mapping[str, Any]) -> list[int]:
     """Return the estimated number of tokens of each tool.
 
     The first number includes the prompt that the API adds for tool use.
     """
-    tools = [_single_tool_tokens(tool) for tool in body.get("tools") or ()]
+    tools = [_tool_definition_tokens(tool) for tool in body.get("tools") or ()]
     if tools:
         tools[0] += _tool_prompt_tokens(body)
     return tools
@@ -172,7 +172,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
     if kind == "tool_result":
         return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in content_blocks(block.get("content")))
     if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
-        return call_tokens(block["name"], canonical_json(block["input"]))
+        return tool_call_tokens(block["name"], canonical_json(block["input"]))
     return text_tokens(canonical_json(_remove_cache_mark(block)))
 
 
@@ -190,7 +190,7 @@ def _document_tokens(block: Mapping[str, Any]) -> int:
     return text_tokens(str(source.get("data", ""))) if source.get("type") == "text" else _PAGE_TOKENS
 
 
-def _single_tool_tokens(tool: Mapping[str, Any]) -> int:
+def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
     if tool.get("defer_loading"):
         return 0
     kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")

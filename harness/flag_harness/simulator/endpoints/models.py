@@ -22,7 +22,7 @@ def answer_model_request(request: ParsedRequest | ModelListRequest) -> dict[str,
 def _model_page(request: ModelListRequest) -> dict[str, Any]:
     """Return the page of the list of models that a request asks for."""
     return page_of_list(
-        catalogue.listed_models(),
+        catalogue.models_in_list_response(),
         _model_entry,
         lambda model: (model.id, *model.aliases),
         limit=request.limit,

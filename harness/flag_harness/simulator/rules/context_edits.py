@@ -31,7 +31,7 @@ def check_context_edits(request: ParsedRequest) -> str | None:
     if not isinstance(edits, list):
         return "context_management.edits: Input should be a valid list"
     problems = (_edit_problem(request, index, edit) for index, edit in enumerate(edits))
-    return next((problem for problem in problems if problem is not None), None) or _order_problem(request, edits)
+    return next((problem for problem in problems if problem is not None), None) or _edit_order_problem(request, edits)
 
 
 def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
@@ -50,7 +50,7 @@ def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
     return None if extra is None else f"{path}.{kind}.{extra}: Extra inputs are not permitted"
 
 
-def _order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
+def _edit_order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
     """Return the API's error message for repeated, misplaced or inapplicable edits, or None."""
     kinds = [edit["type"] for edit in edits]
     repeated = next((kind for kind in kinds if kinds.count(kind) > 1), None)

@@ -44,7 +44,7 @@ class Signatures(Protocol):
         """Return whether `signature` was issued, for any thinking text."""
         ...
 
-    def is_issued_redaction(self, data: str) -> bool:
+    def is_issued_redacted_data(self, data: str) -> bool:
         """Return whether `data` is from a redacted thinking block that was issued."""
         ...
 
@@ -52,7 +52,7 @@ class Signatures(Protocol):
         """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         ...
 
-    def is_issued_last(self, block: Mapping[str, Any]) -> bool:
+    def is_last_block_of_issued_answer(self, block: Mapping[str, Any]) -> bool:
         """Return whether a thinking block was the last block of its answer."""
         ...
 

@@ -19,7 +19,7 @@ HTTP_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the content type is JSON", http_request.check_content_type, "ours", "2026-11"),
     Rule("all betas exist", http_request.check_betas, "quoted by users", "2026-06"),
     Rule("the page size is from 1 to 1000", http_request.check_page_size, "documented", "2026-11"),
-    Rule("the requested models exist", http_request.check_listed_models, "recorded", "2025-12", 404, _NOT_FOUND),
+    Rule("the requested models exist", http_request.check_models_exist, "recorded", "2025-12", 404, _NOT_FOUND),
 )
 """The rules that are checked before the body is read."""
 BODY_RULES: tuple[Rule[IncomingRequest], ...] = (
@@ -48,7 +48,7 @@ PARSED_RULES: tuple[Rule[ParsedRequest], ...] = (
     Rule("input schemas have no union at the top", schemas.check_schema_roots, "quoted by users", "2025-09"),
     Rule("temperature from 0 to 1", parameters.check_temperature, "recorded", "2025-11"),
     Rule("top_p from 0 to 1", parameters.check_top_p, "quoted by users", "2026-11"),
-    Rule("temperature or top_p, not both", parameters.check_single_sampling, "quoted by users", "2025-10"),
+    Rule("temperature or top_p, not both", parameters.check_temperature_without_top_p, "quoted by users", "2025-10"),
     Rule("stop sequences have words", parameters.check_stop_sequences, "quoted by users", "2024-05"),
     Rule("max_tokens is within the model's limit", parameters.check_max_tokens, "quoted by users", "2025-02"),
     Rule("the model supports the type of thinking", parameters.check_thinking_type, "quoted by users", "2026-04"),
@@ -61,7 +61,7 @@ PARSED_RULES: tuple[Rule[ParsedRequest], ...] = (
     Rule("a tool choice has tools", definitions.check_choice_has_tools, "quoted by users", "2026-11"),
     Rule("the forced tool exists", definitions.check_forced_tool, "quoted by users", "2024-06"),
     Rule("referenced tools exist", options.check_tool_references, "documented", "2026-11"),
-    Rule("an output format is given once", citations.check_single_format, "ours", "2026-11"),
+    Rule("an output format is given once", citations.check_one_output_format_field, "ours", "2026-11"),
     Rule("output formats exclude citations", citations.check_formats_without_citations, "documented", "2026-11"),
     Rule(
         "citations are for all documents or none", citations.check_citations_of_all_documents, "documented", "2026-11"
@@ -88,7 +88,7 @@ PARSED_RULES: tuple[Rule[ParsedRequest], ...] = (
     Rule("thinking needs to be enabled", thinking.check_prefilled_thinking, "quoted by users", "2025-07"),
     Rule("the latest thinking is unchanged", thinking.check_latest_thinking, "quoted by users", "2026-01"),
     Rule("thinking signatures are valid", thinking.check_thinking_signatures, "quoted by users", "2025-03"),
-    Rule("no message ends with thinking", thinking.check_last_blocks, "quoted by users", "2025-12"),
+    Rule("no message ends with thinking", thinking.check_thinking_is_not_last, "quoted by users", "2025-12"),
     Rule("at most 20 strict tools", schemas.check_strict_tool_count, "recorded", "2026-07"),
     Rule("at most 24 optional parameters", schemas.check_optional_parameter_count, "recorded", "2026-07"),
     Rule("at most 16 union parameters", schemas.check_union_parameter_count, "recorded", "2026-07"),

@@ -64,7 +64,7 @@ def is_thinking_requested(body: Mapping[str, Any]) -> bool:
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
-def is_thinking(body: Mapping[str, Any], model: Model) -> bool:
+def is_model_thinking(body: Mapping[str, Any], model: Model) -> bool:
     """Return whether the model thinks before it answers this request, by default or on request."""
     return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
@@ -81,7 +81,7 @@ def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return content_blocks(message.get("content"))
 
 
-def continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def prefilled_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the blocks of the final message if it is the assistant's, else an empty list.
 
     The answer then continues this message.
@@ -120,7 +120,7 @@ def _make_result_check(test: Callable[[Any, ToolResultView], bool]) -> Callable[
     return lambda expected, view: any(test(expected, result) for result in view.results)
 
 
-def _result_is_error(expected: bool, view: RequestView) -> bool:
+def _is_tool_result_error(expected: bool, view: RequestView) -> bool:
     """Return whether the last message has tool results, and one of them is an error as `expected` says."""
     return bool(view.results) and any(result.is_error for result in view.results) == expected
 
@@ -133,7 +133,7 @@ _CONDITIONS: Mapping[str, Callable[[Any, RequestView], bool]] = {
     "result": _make_result_check(lambda expected, result: bool(result.text == expected)),
     "result_contains": _make_result_check(lambda expected, result: expected in result.text),
     "result_matches": _make_result_check(lambda expected, result: re.search(expected, result.text) is not None),
-    "result_is_error": _result_is_error,
+    "result_is_error": _is_tool_result_error,
     "result_of": _make_result_check(lambda expected, result: bool(result.tool == expected)),
     "results": lambda expected, view: len(view.results) == expected,
     "system_contains": lambda expected, view: expected in view.system,

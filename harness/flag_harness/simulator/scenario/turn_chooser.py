@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator.scenario.matching import RequestView
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_selector import Draw, TurnSelector, draw_first, echo_turn
+from flag_harness.simulator.scenario.turn_selector import Draw, TurnMatcher, draw_zero, make_echo_turn
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Request
 
@@ -39,14 +39,14 @@ class TurnChooser:
     """
 
     def __init__(
-        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = draw_first
+        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = draw_zero
     ) -> None:
         self._scenario, self._hook, self._edit_turn, self._draw = scenario, hook, edit_turn, draw
         self.restart()
 
     def restart(self) -> None:
         """Count the requests that match each turn from 1 again."""
-        self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
+        self._selector = TurnMatcher(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         """Return the turn that answers a request, or None if no turn matches.
@@ -59,5 +59,5 @@ class TurnChooser:
             if problem is not None:
                 raise ScenarioError(f"the turn that the hook returned: {problem.message}")
             return turn
-        turn = echo_turn(view) if self._scenario is None else self._selector.choose(view)
+        turn = make_echo_turn(view) if self._scenario is None else self._selector.choose(view)
         return turn if self._edit_turn is None else self._edit_turn(body, turn)

@@ -14,18 +14,18 @@ Draw: TypeAlias = Callable[[int], float]
 """A function that returns a random number from 0 to below 1 for the request with an index, counted from 0."""
 
 
-def draw_first(index: int) -> float:
+def draw_zero(index: int) -> float:
     """Return 0 for every request, so that the first of the turns with a weight is always drawn."""
     return 0.0
 
 
-class TurnSelector:
+class TurnMatcher:
     """Selects the turns of a scenario, and counts how often each matched.
 
     It is not thread-safe; its owner holds a lock.
     """
 
-    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = draw_first) -> None:
+    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = draw_zero) -> None:
         self._turns, self._draw = tuple(turns), draw
         self._match_counts = [0] * len(self._turns)
         self._requests = 0
@@ -56,7 +56,7 @@ class TurnSelector:
                 yield turn
 
 
-def echo_turn(view: RequestView) -> ScenarioTurn:
+def make_echo_turn(view: RequestView) -> ScenarioTurn:
     """Return the turn that answers a request if there is no scenario.
 
     It repeats the tool results of the request or, if there are none, the user's text.
@@ -65,7 +65,7 @@ def echo_turn(view: RequestView) -> ScenarioTurn:
     return ScenarioTurn(text=text or "(empty message)", thinking="I repeat it.")
 
 
-def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
+def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
     """Return the error message for a request that no turn matches.
 
     It describes the request, lists the turns, and suggests a turn to add.

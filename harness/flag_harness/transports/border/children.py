@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import Handlers, audit_hook
 from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
-from flag_harness.transports.border.sockets import socket_handlers
+from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
@@ -28,7 +28,7 @@ _ENV_INDEX = 10
 """The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
 
 
-class ChildGuard:
+class ChildProcessGuard:
     """Refuses connections of child processes and libcurl by making them use a proxy that checks each host.
 
     The proxy starts with the first child process, or if libcurl is loaded. The variables that name the proxy are set in
@@ -125,16 +125,16 @@ class ChildGuard:
             self._undo.enter_context(patched)
 
     def _guard_spawn(self, original: Any) -> Any:
-        """Wrap the function that prepares data for a spawned child, so that the child gets a `ParentGuard`."""
+        """Wrap the function that prepares data for a spawned child, which then gets a `MultiprocessingChildGuard`."""
 
         def preparation_data(name: str) -> Any:
             self.start()
-            return {**original(name), "flag_harness": ParentGuard(checking_proxy().port)}
+            return {**original(name), "flag_harness": MultiprocessingChildGuard(checking_proxy().port)}
 
         return preparation_data
 
 
-class ParentGuard:
+class MultiprocessingChildGuard:
     """An object that makes a multiprocessing child ask its parent process whether it may connect to a host.
 
     It is pickled into the child. Unpickling it installs the guard there.
@@ -144,17 +144,17 @@ class ParentGuard:
         self._proxy_port = proxy_port
 
     def __reduce__(self) -> Any:
-        return start_asking_parent, (self._proxy_port,)
+        return ask_parent_about_every_host, (self._proxy_port,)
 
 
-def start_asking_parent(proxy_port: int) -> None:
+def ask_parent_about_every_host(proxy_port: int) -> None:
     """Ask the parent process about every host from now on. Raise `NetworkRefused` if the parent refuses one."""
 
     def raise_if_parent_refuses(host: Any, *port: Any) -> None:
         if refusal := ask_parent(proxy_port, host, *port):
             raise NetworkRefused(refusal)
 
-    audit_hook().handle_forever(socket_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
+    audit_hook().handle_forever(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
 
 
 def _restore_variable(name: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
-from flag_harness.transports.border.sockets import proxied_target
+from flag_harness.transports.border.sockets import target_of_proxy_request
 
 LOOPBACK = "127.0.0.1"
 _LONGEST_HEAD = 65_536
@@ -49,7 +49,7 @@ class CheckingProxy:
             client.settimeout(_HEAD_SECONDS)
             head = _read_head(client)
             is_question = head.startswith(_QUESTION)
-            target = _host_in_question(head) if is_question else proxied_target(head)
+            target = _host_to_check(head) if is_question else target_of_proxy_request(head)
             if target is None:
                 client.sendall(
                     _plain_text_answer("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP")
@@ -106,7 +106,7 @@ def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
     return ""
 
 
-def _host_in_question(head: bytes) -> tuple[Any, ...] | None:
+def _host_to_check(head: bytes) -> tuple[Any, ...] | None:
     """Return the host and, if given, the port that a child process asks about, or None if the question is invalid."""
     words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) != 4:
@@ -135,7 +135,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             server.sendall(head.partition(b"\r\n\r\n")[2])
         else:
-            server.sendall(_request_for_host(head))
+            server.sendall(_convert_proxy_request(head))
         client.settimeout(None)
         server.settimeout(None)
         other = {client: server, server: client}
@@ -146,7 +146,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
                 other[ready].sendall(data)
 
 
-def _request_for_host(head: bytes) -> bytes:
+def _convert_proxy_request(head: bytes) -> bytes:
     """Convert a request to a proxy to one for the host: with a path instead of a URL, and `connection: close`."""
     method, url, rest = head.split(b" ", 2)
     _, _, path = url.partition(b"://")[2].partition(b"/")

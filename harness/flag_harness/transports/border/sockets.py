@@ -22,7 +22,7 @@ _PORTS = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443, b"ftp": 21}
 _LONGEST_REQUEST_LINE = 8192
 
 
-def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
+def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def check_target(sock: Any, address: Any = None) -> None:
@@ -75,7 +75,7 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
         def check_and_send(self: Any, *arguments: Any, **options: Any) -> Any:
             if self.family in _INTERNET and not audit_hook().is_paused:
                 _check_peer(self, check)
-                if examines_data and arguments and (target := proxied_target(_first_bytes(arguments[0]))):
+                if examines_data and arguments and (target := target_of_proxy_request(_first_bytes(arguments[0]))):
                     check(*target, f" through a proxy at {_peer_name(self)}")
             return original(self, *arguments, **options)
 
@@ -121,7 +121,7 @@ def _first_bytes(data: Any) -> bytes:
         return b""  # the socket itself will refuse it
 
 
-def proxied_target(data: bytes) -> tuple[str, int] | None:
+def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
     if data[:1] == b"\x05":
         return _socks_target(data)

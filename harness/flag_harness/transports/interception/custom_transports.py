@@ -24,7 +24,7 @@ def _innermost_classes(transport: Any, http: Any, method: str, patched: frozense
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
     base = http.BaseTransport if method == "handle_request" else http.AsyncBaseTransport
-    wrapped = list(_wrapped_transports(transport, base))
+    wrapped = list(_transports_in_attributes(transport, base))
     for inner in wrapped:
         yield from _innermost_classes(inner, http, method, patched, depth + 1)
     if not wrapped and kind not in (None, base) and patched.isdisjoint(type(transport).__mro__):
@@ -37,7 +37,7 @@ def _answers_in_process(transport: Any, http: Any) -> bool:
     return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_LEFT_ALONE_MODULES)
 
 
-def _wrapped_transports(transport: Any, base: type) -> Iterator[Any]:
+def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
     """Yield the transports in a transport's attributes, also in lists, mappings and clients."""
     names = [name for kind in type(transport).__mro__ for name in _slot_names(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]

@@ -82,7 +82,7 @@ def load_http_libraries() -> None:
             importlib.import_module(name)
 
 
-def loaded_libraries() -> frozenset[str]:
+def loaded_http_libraries() -> frozenset[str]:
     """Return the names of the loaded modules whose transports `intercept_clients` would patch."""
     return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
 
@@ -183,7 +183,7 @@ def is_forwarding_request() -> bool:
 
 
 @contextmanager
-def _mark_passing_on() -> Iterator[None]:
+def _mark_request_as_forwarded() -> Iterator[None]:
     """Make `is_forwarding_request` return True inside the context."""
     token = _IS_PASSING_ON.set(True)
     try:
@@ -205,11 +205,11 @@ def _real_transport_class(http: Any) -> type[Any]:
             self._send, self._real = send, real
 
         def handle_request(self, request: Any) -> Any:
-            with _mark_passing_on():
+            with _mark_request_as_forwarded():
                 return self._send(self._real, request)
 
         async def handle_async_request(self, request: Any) -> Any:
-            with _mark_passing_on():
+            with _mark_request_as_forwarded():
                 return await self._send(self._real, request)
 
     return RealTransport

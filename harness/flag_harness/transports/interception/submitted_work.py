@@ -8,7 +8,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.errors import LateRequest
-from flag_harness.owner import Owner, SubmittedWork, current_flag_scope, current_owner, run_as_owner, run_under_flags
+from flag_harness.owner import (
+    CodeOwner,
+    SubmittedWork,
+    attribute_code_to_owner,
+    current_flag_scope,
+    current_owner,
+    use_flag_scope,
+)
 from flag_harness.transports.patch import replace_attribute
 
 
@@ -58,7 +65,7 @@ def _wrap_thread_start(original: Any) -> Any:
 
         def run_for_owner() -> None:
             try:
-                with run_as_owner(owner), run_under_flags(scope):
+                with attribute_code_to_owner(owner), use_flag_scope(scope):
                     run()
             except LateRequest:
                 pass  # reported against the owner; here it would be a warning about the test that runs now
@@ -87,14 +94,14 @@ def _wrap_submit(original: Any) -> Any:
 
         def run_job_for_owner(*job_arguments: Any, **job_options: Any) -> Any:
             try:
-                with run_as_owner(owner), run_under_flags(scope):
+                with attribute_code_to_owner(owner), use_flag_scope(scope):
                     return function(*job_arguments, **job_options)
             except LateRequest as error:
                 if isinstance(pool, ThreadPoolExecutor):
                     raise
                 raise RuntimeError(str(error)) from None  # anything else would end the thread of such a pool
 
-        with run_as_owner(None), run_under_flags(None):  # the pool's threads serve others too
+        with attribute_code_to_owner(None), use_flag_scope(None):  # the pool's threads serve others too
             future = original(pool, run_job_for_owner, *arguments, **options)
         if owner is not None and isinstance(future, Future):
             _add_job(owner, future, function)
@@ -103,7 +110,7 @@ def _wrap_submit(original: Any) -> Any:
     return submit_for_owner
 
 
-def _add_job(owner: Owner, future: Any, function: Any) -> None:
+def _add_job(owner: CodeOwner, future: Any, function: Any) -> None:
     """Add a pool's job to the owner's work until it is done."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     owner.add_work(future, SubmittedWork(f"the pool job {name}()", lambda: not future.done(), delays_exit=True))

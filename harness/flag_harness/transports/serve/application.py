@@ -18,7 +18,7 @@ from flag_harness.wire.origin import UpstreamName, add_origin
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
 
-class KeyFilter(logging.Filter):
+class ApiKeyLogFilter(logging.Filter):
     """Redacts everything that looks like an API key in log records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -30,7 +30,7 @@ class KeyFilter(logging.Filter):
 
 
 logger = logging.getLogger(__name__)
-logger.addFilter(KeyFilter())
+logger.addFilter(ApiKeyLogFilter())
 
 _CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 """Headers about a connection, which the server writes itself."""

@@ -73,7 +73,9 @@ class ConnectionProtocol(HttpToolsProtocol):
         connection = BufferedConnection(transport)
         super().connection_made(connection)  # type: ignore[arg-type]
         self.connections_of[self.client] = connection
-        self._timer = self.loop.call_later(self.limits.head_seconds, lambda: self._reject(self.limits.time_rejection()))
+        self._timer = self.loop.call_later(
+            self.limits.head_seconds, lambda: self._reject(self.limits.head_timeout_rejection())
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

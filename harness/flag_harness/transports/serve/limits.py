@@ -81,7 +81,7 @@ class ServerLimits:
             f"(DNS rebinding). If the name is yours: flag-harness serve ... --allow-host {name}",
         )
 
-    def time_rejection(self) -> Rejection:
+    def head_timeout_rejection(self) -> Rejection:
         """Return the rejection for a client that has not sent a complete head in time."""
         return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
 

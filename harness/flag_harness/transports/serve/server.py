@@ -9,7 +9,7 @@ from typing import Self
 
 from flag_harness.clock import Clock
 from flag_harness.errors import HarnessError, Refusal, require_extra
-from flag_harness.transports.clients import clock_at_pace
+from flag_harness.transports.clients import make_clock_for_pace
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
 from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
@@ -69,7 +69,7 @@ class LoopbackServer:
         upstream_with_layers = faulty(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(
             upstream_with_layers,
-            clock or clock_at_pace(pace, moves_loop=False),
+            clock or make_clock_for_pace(pace, moves_loop=False),
             limits,
             joined=joined,
             threaded=threaded,

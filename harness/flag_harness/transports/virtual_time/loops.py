@@ -24,8 +24,8 @@ def adopt_loop(loop: Any, clock: SharedClock) -> None:
     selector = getattr(loop, "_selector", None)
     if type(loop).time is not asyncio.BaseEventLoop.time or not isinstance(selector, selectors.BaseSelector):
         return
-    loop.time = _LoopTime(clock, loop.time() - clock.now())  # type: ignore[method-assign]
-    selector.select = _Select(loop, clock, selector.select)  # type: ignore[method-assign]
+    loop.time = _VirtualLoopTime(clock, loop.time() - clock.now())  # type: ignore[method-assign]
+    selector.select = _VirtualSelect(loop, clock, selector.select)  # type: ignore[method-assign]
     clock.loops.add(loop)
 
 
@@ -34,12 +34,12 @@ def release_loop(loop: Any, clock: SharedClock) -> None:
     if not loop.is_closed():
         moment = loop.time()
         del loop.time, loop._selector.select
-        loop.time = _LoopTime(None, moment - real_time())
+        loop.time = _VirtualLoopTime(None, moment - real_time())
     clock.loops.discard(loop)
 
 
 @dataclass(eq=False, slots=True)
-class _LoopTime:
+class _VirtualLoopTime:
     """The `time` function of an event loop: `base` plus the time of `clock`, or real time if `clock` is None."""
 
     clock: SharedClock | None
@@ -49,7 +49,7 @@ class _LoopTime:
         return self.base + (real_time() if self.clock is None else self.clock.now())
 
 
-class _Select:
+class _VirtualSelect:
     """Replaces a selector's `select`: if no other work is left, time jumps to the loop's next timer."""
 
     def __init__(self, loop: Any, clock: SharedClock, select: Callable[..., Any]) -> None:
@@ -62,7 +62,7 @@ class _Select:
             self._count_round(bool(found))
             return found
         self._idle_rounds = 0
-        if not self._clock.is_virtual_here():
+        if not self._clock.is_virtual_in_current_thread():
             return self._call_real_select(timeout)
         if timeout is None:
             with self._clock.register_wait(self._wait(math.inf)):
@@ -86,7 +86,7 @@ class _Select:
         timer = min(
             (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
         )
-        is_sleep = clock.has_open_answers or getattr(timer, "_callback", None) is _wake_sleeper
+        is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _wake_sleeper
         return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop))
 
     def _count_round(self, found_work: bool) -> None:

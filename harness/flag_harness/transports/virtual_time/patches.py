@@ -39,7 +39,9 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
     functions: dict[str, Callable[..., Any]] = {"sleep": _make_sleep(clock)}
     functions |= {name: _make_clock(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()}
     monotonic = _make_clock(clock, _REAL_MONOTONIC, 1)
-    functions = {name: function for name, function in functions.items() if not _is_replaced(getattr(time, name))}
+    functions = {
+        name: function for name, function in functions.items() if not _is_replaced_by_other_code(getattr(time, name))
+    }
     real = {id(getattr(time, name)): function for name, function in functions.items()}
     with ExitStack() as stack:
         for module, name, function in project.bindings(real) if project else ():
@@ -54,7 +56,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
         stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
         stack.enter_context(_adopt_loops(clock))
-        clock.join_thread()
+        clock.add_current_thread()
         clock.is_shared = True
         stack.callback(setattr, clock, "is_shared", False)
         yield
@@ -66,8 +68,8 @@ def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
         return ()
 
     def share_clock_with_sender(request: Request) -> None:
-        clock.join_thread()
-        if (loop := asyncio._get_running_loop()) is not None and clock.is_virtual_here():
+        clock.add_current_thread()
+        if (loop := asyncio._get_running_loop()) is not None and clock.is_virtual_in_current_thread():
             adopt_loop(loop, clock)
 
     return (share_clock_with_sender,)
@@ -79,7 +81,7 @@ def keep_time_real(clock: Clock) -> None:
         clock.is_shared = False
 
 
-def _is_replaced(function: Any) -> bool:
+def _is_replaced_by_other_code(function: Any) -> bool:
     """Return whether other code has replaced a function of `time`. Such a replacement stays."""
     return getattr(function, "__module__", None) not in (time.__name__, __name__)
 
@@ -90,7 +92,7 @@ def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
 
     def sleep(seconds: float) -> None:
         """Wait in virtual time; see flag_harness's docs/time.md."""
-        if seconds <= 0 or not clock.is_virtual_here() or _caller_module() in _REAL_CALLERS:
+        if seconds <= 0 or not clock.is_virtual_in_current_thread() or _caller_module() in _REAL_CALLERS:
             really(seconds)
         else:
             clock.sleep(float(seconds))
@@ -109,7 +111,7 @@ def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Cal
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
         moment = really()
-        return moment + type(moment)(clock.skipped_seconds * unit) if clock.is_virtual_here() else moment
+        return moment + type(moment)(clock.skipped_seconds * unit) if clock.is_virtual_in_current_thread() else moment
 
     return now
 
@@ -148,7 +150,7 @@ def _adopt_loops(clock: SharedClock) -> Iterator[None]:
     really = asyncio.BaseEventLoop.run_forever
 
     def run_forever(self: asyncio.BaseEventLoop) -> None:
-        if clock.is_virtual_here():
+        if clock.is_virtual_in_current_thread():
             adopt_loop(self, clock)
         really(self)
 

@@ -53,19 +53,19 @@ class PendingWork:
 
     def is_empty(self) -> bool:
         """Return whether no job, child process or other thread exists."""
-        return not (self._jobs or self._children or threading.active_count() > 1 or self._forks())
+        return not (self._jobs or self._children or threading.active_count() > 1 or self._live_forked_processes())
 
-    def has_certain_work(self, waiting: Iterable[threading.Thread]) -> bool:
+    def is_certainly_working(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a job, child process or thread of the test is certainly working. `waiting` threads are not."""
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
-        return jobs > 0 or self._has_children() or any(map(self._must_end, self._busy_threads(waiting)))
+        return jobs > 0 or self._has_children() or any(map(self._keeps_process_alive, self._busy_threads(waiting)))
 
-    def may_have_work(self, waiting: Iterable[threading.Thread]) -> bool:
+    def may_be_working(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a thread outside `waiting` may be working."""
         return bool(self._busy_threads(set(waiting)))
 
-    def has_been_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
+    def has_had_no_busy_thread(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
         """Return whether no thread outside `waiting` has been busy for a short time, which `restart` starts anew."""
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_time()
@@ -92,15 +92,15 @@ class PendingWork:
             and not _is_idle(frame, thread in self._earlier_threads, waiting)
         }
 
-    def _must_end(self, thread: threading.Thread) -> bool:
+    def _keeps_process_alive(self, thread: threading.Thread) -> bool:
         """Return whether a thread was started by the test and keeps the process alive (it is no daemon)."""
         return not thread.daemon and thread not in self._earlier_threads
 
     def _has_children(self) -> bool:
         self._children = [process for process in self._children if _is_alive(process)]
-        return bool(self._children) or any(map(_is_alive, self._forks()))
+        return bool(self._children) or any(map(_is_alive, self._live_forked_processes()))
 
-    def _forks(self) -> list[Any]:
+    def _live_forked_processes(self) -> list[Any]:
         """Return the processes that the test has started with `multiprocessing`."""
         return [process for process in _forked_processes() if process not in self._earlier_processes]
 

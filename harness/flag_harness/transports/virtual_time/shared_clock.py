@@ -43,7 +43,7 @@ class SharedClock(VirtualClock):
 
     Time jumps to the next deadline of the threads that take part, but only if no real work is pending: a job, a child
     process or a thread. Until then the threads wait in real time, which passes on this clock as well. The thread that
-    enters `share_clock` takes part, and so does every thread that calls `join_thread`.
+    enters `share_clock` takes part, and so does every thread that calls `add_current_thread`.
     """
 
     def __init__(self) -> None:
@@ -62,24 +62,24 @@ class SharedClock(VirtualClock):
         """The sum of all jumps of this clock, in seconds."""
         return self._now - self._really_waited
 
-    def join_thread(self) -> None:
+    def add_current_thread(self) -> None:
         """Make time virtual for the current thread."""
         self._members.joined = True
 
-    def is_virtual_here(self) -> bool:
+    def is_virtual_in_current_thread(self) -> bool:
         """Return whether time is virtual for the current thread. It is not while a debugger traces the thread."""
         return self.is_shared and getattr(self._members, "joined", False) and not _is_debugged()
 
     def sleep(self, seconds: float) -> None:
         """Wait until the clock has advanced by `seconds`. If no real work is pending, it advances at once."""
-        if not self.is_virtual_here():
+        if not self.is_virtual_in_current_thread():
             super().sleep(seconds)
         elif seconds > 0:
             self.block(Wait(self._now + seconds, is_sleep=True), _sleep_really)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait on the running event loop until the clock has advanced by `seconds`."""
-        if not self.is_virtual_here() or asyncio._get_running_loop() not in self.loops:
+        if not self.is_virtual_in_current_thread() or asyncio._get_running_loop() not in self.loops:
             await super().async_sleep(seconds)
             return
         moment = self._now + max(seconds, 0.0)
@@ -95,7 +95,7 @@ class SharedClock(VirtualClock):
         """Return whether the clock has reached `moment`, or can jump there."""
         if moment <= self._now:
             return True
-        if not self.is_virtual_here():
+        if not self.is_virtual_in_current_thread():
             return super().has_reached(moment)
         loop: Any = asyncio._get_running_loop()
         if loop is not None and (
@@ -103,7 +103,7 @@ class SharedClock(VirtualClock):
         ):
             return False
         if self._waits or not self.pending.is_empty():
-            return self._jump(Wait(moment, is_sleep=True))
+            return self._jump_to_deadline(Wait(moment, is_sleep=True))
         self._now = moment  # called for each chunk
         return True
 
@@ -114,7 +114,7 @@ class SharedClock(VirtualClock):
         """
         self.pending.restart()
         with self.register_wait(wait):
-            while not self._jump(wait):
+            while not self._jump_to_deadline(wait):
                 started = real_time()
                 left = wait.deadline - self._now  # negative if another thread has moved the clock meanwhile
                 found = pause(max(0.0, min(_SLICE_SECONDS, left)))
@@ -133,7 +133,7 @@ class SharedClock(VirtualClock):
             self._counted_until = now
 
     @property
-    def has_open_answers(self) -> bool:
+    def has_delayed_answers(self) -> bool:
         """True if a client waits for an answer that the harness delays."""
         return self._open_answers > 0
 
@@ -152,7 +152,7 @@ class SharedClock(VirtualClock):
             with self._lock:
                 self._waits.remove(wait)
 
-    def _jump(self, wait: Wait) -> bool:
+    def _jump_to_deadline(self, wait: Wait) -> bool:
         """Advance the clock to the deadline if it is next and no real work is pending. Return whether it is reached."""
         with self._lock:
             if wait.deadline <= self._now:
@@ -160,7 +160,7 @@ class SharedClock(VirtualClock):
             others = [other for other in self._waits if other is not wait]
             if wait.can_run() or any(other.deadline < wait.deadline or other.can_run() for other in others):
                 return False
-            if wait.deadline == math.inf or not self.is_virtual_here() or not self._can_jump(wait, others):
+            if wait.deadline == math.inf or not self.is_virtual_in_current_thread() or not self._can_jump(wait, others):
                 return False
             self._now = round(wait.deadline, 9) if round(wait.deadline, 9) > self._now else wait.deadline
             self.pending.restart()
@@ -173,14 +173,14 @@ class SharedClock(VirtualClock):
         must be in a sleep: a wait for an event is not enough, because that thread or socket may bring the event.
         """
         waiting = [wait.thread, *(other.thread for other in others)]
-        if self.pending.has_certain_work(waiting):
+        if self.pending.is_certainly_working(waiting):
             return False
         has_descriptors = any(one.has_descriptors() for one in (wait, *others))
-        if not has_descriptors and not self.pending.may_have_work(waiting):
+        if not has_descriptors and not self.pending.may_be_working(waiting):
             return True
         if not (wait.is_sleep or self._open_answers or any(other.is_sleep for other in others)):
             return False
-        return self.pending.has_been_still(waiting, has_descriptors)
+        return self.pending.has_had_no_busy_thread(waiting, has_descriptors)
 
 
 def watches_other_sockets(loop: Any) -> bool:

@@ -17,7 +17,7 @@ def make_wait(clock: SharedClock) -> Callable[..., bool]:
 
     def wait(self: Any, timeout: float | None = None) -> bool:
         """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
-        if timeout is None or timeout <= _MOMENT or not clock.is_virtual_here():
+        if timeout is None or timeout <= _MOMENT or not clock.is_virtual_in_current_thread():
             return really(self, timeout)
         if not self._is_owned():
             raise RuntimeError("cannot wait on un-acquired lock")
@@ -53,7 +53,12 @@ def make_join(clock: SharedClock) -> Callable[..., None]:
 
     def join(self: threading.Thread, timeout: float | None = None) -> None:
         """Wait until the thread has ended or a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
-        if timeout is None or timeout <= 0 or not clock.is_virtual_here() or self is threading.current_thread():
+        if (
+            timeout is None
+            or timeout <= 0
+            or not clock.is_virtual_in_current_thread()
+            or self is threading.current_thread()
+        ):
             really(self, timeout)
         elif self.is_alive():
             deadline = Wait(clock.now() + timeout, can_run=lambda: not self.is_alive())

@@ -4,7 +4,7 @@ from flag_harness.wire.compression.decompressor import (
     DECOMPRESSED_BYTES,
     GZIP_MAGIC,
     Decompressor,
-    codecs,
+    codecs_for_encoding,
     max_decompressed_size,
 )
 from flag_harness.wire.compression.responses import (
@@ -19,7 +19,7 @@ __all__ = [
     "GZIP_MAGIC",
     "Decompressor",
     "check_decompressed_sizes",
-    "codecs",
+    "codecs_for_encoding",
     "decompress_response",
     "max_decompressed_size",
     "missing_package",

@@ -141,7 +141,7 @@ class _Zstandard:
         return bytes(plain)
 
 
-def codecs(encoding: str) -> tuple[Callable[[], _Codec], ...]:
+def codecs_for_encoding(encoding: str) -> tuple[Callable[[], _Codec], ...]:
     """Return the decoders to try for a content encoding, such as `gzip`.
 
     Empty if the encoding is unknown or its library is not installed.

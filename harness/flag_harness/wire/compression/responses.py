@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from flag_harness.wire.compression.decompressor import Decompressor, codecs, max_decompressed_size
+from flag_harness.wire.compression.decompressor import Decompressor, codecs_for_encoding, max_decompressed_size
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 _GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -46,7 +46,7 @@ def unreadable_encodings(response: Response) -> str:
 
 def missing_package(response: Response) -> str:
     """Return the package that is missing to decompress a response, or an empty string."""
-    missing = [_PACKAGES[name] for name in _encodings(response) if name in _PACKAGES and not codecs(name)]
+    missing = [_PACKAGES[name] for name in _encodings(response) if name in _PACKAGES and not codecs_for_encoding(name)]
     return missing[-1] if missing and unreadable_encodings(response) else ""
 
 
@@ -82,7 +82,7 @@ def _decompressed_size(response: Response, limit: int) -> int:
     data = body(response)
     for encoding in reversed(_encodings(response)):
         plain = None
-        for codec in codecs(encoding):
+        for codec in codecs_for_encoding(encoding):
             try:
                 plain = Decompressor(codec, limit=limit).decompress(data)
                 break
@@ -117,7 +117,7 @@ def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> li
     Return None if the encoding is unknown, or if the bytes are not in this encoding.
     """
     limit = max_decompressed_size(sum(map(len, chunks)))
-    for codec in codecs(encoding):
+    for codec in codecs_for_encoding(encoding):
         decompressor = Decompressor(codec, limit=limit)
         with suppress(ValueError, OverflowError):
             plain = [decompressor.decompress(chunk) for chunk in chunks]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.wire.compression import codecs
+from flag_harness.wire.compression import codecs_for_encoding
 
 EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
 """How much compressed data is searched: so many bytes, plus this many times its compressed size."""
@@ -111,7 +111,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
     Invalid data, and deflate of anything but text, gives no bytes and ends after its first byte.
     """
-    decoders = codecs(encoding)
+    decoders = codecs_for_encoding(encoding)
     if not decoders:
         return b"", start + 1
     member, plain = decoders[0](), bytearray()

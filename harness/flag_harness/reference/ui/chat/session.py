@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from flag_harness.clock import Clock
-from flag_harness.models import shipped_model
+from flag_harness.models import find_model
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import is_unanswered
@@ -70,7 +70,7 @@ class Chat:
     @property
     def cost(self) -> float | None:
         """The cost of the session in US dollars at list price, or None if a price is unknown."""
-        costs = [shipped_model(self.context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
+        costs = [find_model(self.context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
         return None if None in costs else sum(cost or 0.0 for cost in costs)
 
     @property

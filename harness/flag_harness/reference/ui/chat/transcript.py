@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from flag_harness.models import shipped_model
+from flag_harness.models import find_model
 from flag_harness.reference.events import (
     AgentError,
     BlockDropped,
@@ -161,7 +161,7 @@ class TurnTranscript:
 
     def _add_cost(self, usage: Usage, model: str) -> None:
         self.usage += usage
-        cost = shipped_model(model).cost(usage)
+        cost = find_model(model).cost(usage)
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
     def _discard(self, reason: str) -> None:

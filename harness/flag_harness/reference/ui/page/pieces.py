@@ -81,9 +81,9 @@ def _is_current_text(part: Part) -> bool:
 def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
     """Yield the pieces of a text. A discarded one is struck out, and folded once another text has replaced it."""
     reason = plain_text(part.discarded)
-    is_thinking = part.kind == "thinking"
-    if is_thinking or (reason and is_replaced):
-        label = "Discarded answer" if not is_thinking else "Thinking (discarded)" if reason else "Thinking"
+    is_model_thinking = part.kind == "thinking"
+    if is_model_thinking or (reason and is_replaced):
+        label = "Discarded answer" if not is_model_thinking else "Thinking (discarded)" if reason else "Thinking"
         for text in split_text(part.text, THINKING_CHARACTERS):
             yield FoldedPiece(label, plain_text(text), bool(reason))
     else:

@@ -27,7 +27,7 @@ def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_single_format(request: ParsedRequest) -> str | None:
+def check_one_output_format_field(request: ParsedRequest) -> str | None:
     """Refuse a request that gives the output format in both the newer and the older field."""
     both = request.body.get("output_format") and (request.body.get("output_config") or {}).get("format")
     return "output_format: Cannot be specified together with `output_config.format`." if both else None

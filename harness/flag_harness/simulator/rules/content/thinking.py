@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flag_harness.simulator.answer.signatures import CONTINUED, LAST, position_of
+from flag_harness.simulator.answer.signatures import CONTINUED, LAST, position_after_blocks
 from flag_harness.simulator.rules.request import ParsedRequest
-from flag_harness.simulator.scenario.matching import is_thinking, message_blocks
+from flag_harness.simulator.scenario.matching import is_model_thinking, message_blocks
 
 _THINKING = ("thinking", "redacted_thinking")
 
@@ -21,7 +21,7 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
         if number < _first_protected_message(messages) or message["role"] != "assistant":
             continue
         for index, block in enumerate(blocks):
-            if _is_text_changed(request, block) or _is_moved(
+            if _is_thinking_text_changed(request, block) or _is_thinking_block_moved(
                 request, block, _position_before(messages, number), blocks[:index]
             ):
                 return (
@@ -32,7 +32,7 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_last_blocks(request: ParsedRequest) -> str | None:
+def check_thinking_is_not_last(request: ParsedRequest) -> str | None:
     """Refuse an assistant message that ends with thinking, unless the API issued the answer like this."""
     messages = request.body["messages"]
     for number, message in enumerate(messages):
@@ -40,7 +40,7 @@ def check_last_blocks(request: ParsedRequest) -> str | None:
         follows = number + 1 < len(messages) and messages[number + 1]["role"] == "assistant"
         if follows or not blocks or blocks[-1]["type"] not in _THINKING:
             continue
-        if not request.signatures.is_issued_last(blocks[-1]):
+        if not request.signatures.is_last_block_of_issued_answer(blocks[-1]):
             return f"messages.{number}: The final block in an assistant message cannot be `{blocks[-1]['type']}`."
     return None
 
@@ -48,7 +48,11 @@ def check_last_blocks(request: ParsedRequest) -> str | None:
 def check_prefilled_thinking(request: ParsedRequest) -> str | None:
     """Refuse thinking in a final assistant message if the request does not turn thinking on."""
     number, last = len(request.body["messages"]) - 1, request.body["messages"][-1]
-    if last["role"] != "assistant" or is_thinking(request.body, request.model) or request.signatures.is_paused(last):
+    if (
+        last["role"] != "assistant"
+        or is_model_thinking(request.body, request.model)
+        or request.signatures.is_paused(last)
+    ):
         return None
     index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING), None)
     if index is None:
@@ -67,7 +71,7 @@ def check_thinking_signatures(request: ParsedRequest) -> str | None:
             path = f"messages.{number}.content.{index}"
             if block["type"] == "thinking" and not request.signatures.is_valid(block["signature"], block["thinking"]):
                 return f"{path}: Invalid `signature` in `thinking` block"
-            if block["type"] == "redacted_thinking" and not request.signatures.is_issued_redaction(block["data"]):
+            if block["type"] == "redacted_thinking" and not request.signatures.is_issued_redacted_data(block["data"]):
                 return f"{path}: Invalid `data` in `redacted_thinking` block"
     return None
 
@@ -110,24 +114,24 @@ def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
-    """Return the position (see `position_of`) after the assistant messages directly before message `number`.
+    """Return the position (see `position_after_blocks`) after the assistant messages directly before message `number`.
 
     They form one turn together with this message.
     """
     start = number
     while start and messages[start - 1]["role"] == "assistant":
         start -= 1
-    return "".join(position_of(message_blocks(message)) for message in messages[start:number])
+    return "".join(position_after_blocks(message_blocks(message)) for message in messages[start:number])
 
 
-def _is_text_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
+def _is_thinking_text_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
     """Return whether the signature of a thinking block was issued for another text."""
     if block["type"] != "thinking" or request.signatures.is_valid(block["signature"], block["thinking"]):
         return False
     return request.signatures.is_issued(block["signature"])
 
 
-def _is_moved(
+def _is_thinking_block_moved(
     request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
 ) -> bool:
     """Return whether a thinking block no longer follows the thinking and calls that it followed in its answer.
@@ -138,7 +142,7 @@ def _is_moved(
     if issued is None:
         return False
     continued, _, own = issued.removesuffix(LAST).rpartition(CONTINUED)
-    found = position_of(blocks)
+    found = position_after_blocks(blocks)
     return found != own and before + found not in (own, continued + own)
 
 

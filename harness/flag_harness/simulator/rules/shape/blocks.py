@@ -30,13 +30,13 @@ class CacheControl(ClosedModel):
     ttl: Literal["5m", "1h"] | None = None
 
 
-class MarkableModel(ClosedModel):
+class CacheMarkableModel(ClosedModel):
     """A block that may have a cache mark (`cache_control`)."""
 
     cache_control: CacheControl | None = None
 
 
-class TextBlock(MarkableModel):
+class TextBlock(CacheMarkableModel):
     type: Literal["text"]
     text: str
     citations: list[dict[str, Any]] | None = None
@@ -73,7 +73,7 @@ class FileSource(ClosedModel):
 ImageSource = Annotated[Base64Image | UrlSource | FileSource, Field(discriminator="type")]
 
 
-class ImageBlock(MarkableModel):
+class ImageBlock(CacheMarkableModel):
     type: Literal["image"]
     source: ImageSource
     transformations: dict[str, Any] | None = None
@@ -89,7 +89,7 @@ DocumentSource = Annotated[
 ]
 
 
-class DocumentBlock(MarkableModel):
+class DocumentBlock(CacheMarkableModel):
     type: Literal["document"]
     source: DocumentSource
     citations: dict[str, Any] | None = None
@@ -97,7 +97,7 @@ class DocumentBlock(MarkableModel):
     title: str | None = None
 
 
-class SearchResultBlock(MarkableModel):
+class SearchResultBlock(CacheMarkableModel):
     type: Literal["search_result"]
     content: list[dict[str, Any]]
     source: str
@@ -120,7 +120,7 @@ _ToolName = Annotated[str, Field(min_length=1, max_length=200)]
 _ToolUseId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
 
 
-class ToolUseBlock(MarkableModel):
+class ToolUseBlock(CacheMarkableModel):
     type: Literal["tool_use"]
     id: _ToolUseId
     name: _ToolName
@@ -129,7 +129,7 @@ class ToolUseBlock(MarkableModel):
     toolset_name: str | None = None
 
 
-class ToolResultBlock(MarkableModel):
+class ToolResultBlock(CacheMarkableModel):
     type: Literal["tool_result"]
     tool_use_id: _ToolUseId
     content: "Content | None" = None

@@ -11,8 +11,8 @@ from pydantic import Discriminator, Field, Tag
 from flag_harness.simulator.rules.shape.blocks import (
     HIDDEN,
     CacheControl,
+    CacheMarkableModel,
     ClosedModel,
-    MarkableModel,
     Message,
     OpenModel,
     System,
@@ -26,7 +26,7 @@ class InputSchema(OpenModel):
     type: Literal["object"]
 
 
-class CustomTool(MarkableModel):
+class CustomTool(CacheMarkableModel):
     type: Literal["custom"] | None = None
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
     description: str | None = None
@@ -81,17 +81,17 @@ class NoToolChoice(ClosedModel):
 ToolChoice = Annotated[AutoToolChoice | AnyToolChoice | ToolChoiceByName | NoToolChoice, Field(discriminator="type")]
 
 
-class _DisplayedThinking(ClosedModel):
+class _ThinkingWithDisplay(ClosedModel):
     display: Literal["summarized", "omitted", "updates"] | None = None
     block_binding: dict[str, Any] | None = None
 
 
-class EnabledThinking(_DisplayedThinking):
+class EnabledThinking(_ThinkingWithDisplay):
     type: Literal["enabled"]
     budget_tokens: Annotated[int, Field(ge=1024)]
 
 
-class AdaptiveThinking(_DisplayedThinking):
+class AdaptiveThinking(_ThinkingWithDisplay):
     type: Literal["adaptive"]
 
 
@@ -119,32 +119,32 @@ class OutputConfig(ClosedModel):
     task_budget: dict[str, Any] | None = None
 
 
-class CreatedThread(ClosedModel):
+class NewMessageThread(ClosedModel):
     type: Literal["create"]
 
 
-class ContinuedThread(ClosedModel):
+class ExistingMessageThread(ClosedModel):
     type: Literal["continue"]
     previous_message_id: str
 
 
-Thread = Annotated[CreatedThread | ContinuedThread, Field(discriminator="type")]
+Thread = Annotated[NewMessageThread | ExistingMessageThread, Field(discriminator="type")]
 
 
 class Metadata(ClosedModel):
     user_id: str | None = None
 
 
-def _kind_tag(value: Any) -> str:
+def _type_or_kind_tag(value: Any) -> str:
     """Return the tag of the Pydantic model for a value that may be a list, an object or a string."""
     return f"{HIDDEN}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 
 
 _Text = Annotated[str, Tag(f"{HIDDEN}str")]
 _Object = Annotated[dict[str, Any], Tag(f"{HIDDEN}dict")]
-Container = Annotated[_Text | _Object, Discriminator(_kind_tag)]
-Token = Annotated[_Text | _Object, Discriminator(_kind_tag)]
-Fallbacks = Annotated[_Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN}list")], Discriminator(_kind_tag)]
+Container = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
+Token = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
+Fallbacks = Annotated[_Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN}list")], Discriminator(_type_or_kind_tag)]
 
 
 class CountTokensBody(ClosedModel):

@@ -19,7 +19,7 @@ def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> 
     return lambda model: first <= catalogue.model_generation(model) <= last
 
 
-def _has_newer_computer(model: Model) -> bool:
+def _has_newer_computer_tool(model: Model) -> bool:
     """Return whether a model has the newer computer tool, as Opus 4.5 and all models from 4.6 on do."""
     return catalogue.model_generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
@@ -28,8 +28,10 @@ _SUPPORTING_MODELS: Mapping[str, Callable[[Model], bool]] = {
     "bash_20241022": _make_generation_check((3, 5), (3, 5)),
     "bash_20250124": _make_generation_check((3, 5)),
     "computer_20241022": _make_generation_check((3, 5), (3, 5)),
-    "computer_20250124": lambda model: _make_generation_check((3, 7), (4, 5))(model) and not _has_newer_computer(model),
-    "computer_20251124": _has_newer_computer,
+    "computer_20250124": lambda model: (
+        _make_generation_check((3, 7), (4, 5))(model) and not _has_newer_computer_tool(model)
+    ),
+    "computer_20251124": _has_newer_computer_tool,
     "memory_20250818": _make_generation_check((4, 0)),
     "text_editor_20241022": _make_generation_check((3, 5), (3, 5)),
     "text_editor_20250124": _make_generation_check((3, 7), (3, 7)),

@@ -71,7 +71,7 @@ def check_strict_tool_count(request: ParsedRequest) -> str | None:
 
 def check_schemas_compile(request: ParsedRequest) -> str | None:
     """Refuse schemas that do not compile: with open objects, circular definitions or unsupported keywords."""
-    for path, schema in _compiled_schemas(request):
+    for path, schema in _schemas_that_are_compiled(request):
         circle = _reference_cycle(schema)
         if circle:
             return (
@@ -86,7 +86,7 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
 
 def check_optional_parameter_count(request: ParsedRequest) -> str | None:
     """Refuse schemas that have more than 24 optional parameters in all."""
-    found = sum(_optional_count(schema) for _, schema in _compiled_schemas(request))
+    found = sum(_optional_count(schema) for _, schema in _schemas_that_are_compiled(request))
     if found <= MAX_OPTIONAL_PARAMETERS:
         return None
     return (
@@ -97,7 +97,7 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
     """Refuse schemas that in all have more than 16 parameters with `anyOf` or a list of types."""
-    found = sum(_union_count(schema) for _, schema in _compiled_schemas(request))
+    found = sum(_union_count(schema) for _, schema in _schemas_that_are_compiled(request))
     if found <= MAX_UNIONS:
         return None
     return (
@@ -109,7 +109,7 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
     """Refuse a schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional parameters."""
-    for _, schema in _compiled_schemas(request):
+    for _, schema in _schemas_that_are_compiled(request):
         if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
             return (
                 "Schema is too complex for compilation. Try reducing the number of tools or simplifying tool schemas."
@@ -117,7 +117,7 @@ def check_schema_complexity(request: ParsedRequest) -> str | None:
     return None
 
 
-def _compiled_schemas(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _schemas_that_are_compiled(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the schemas that the API compiles, each with its path."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if tool.get("strict") and isinstance(tool.get("input_schema"), dict):
@@ -175,7 +175,7 @@ allow it.
 """
 
 
-def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
+def _properties_with_required(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
     """Yield each property of a schema as a pair: whether it is required, and its schema."""
     for part in _subschemas(schema):
         properties = part.get("properties")
@@ -186,14 +186,14 @@ def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
 
 def _optional_count(schema: Mapping[str, Any]) -> int:
     """Return how many properties of a schema are not required."""
-    return sum(1 for required, _ in _properties(schema) if not required)
+    return sum(1 for required, _ in _properties_with_required(schema) if not required)
 
 
 def _union_count(schema: Mapping[str, Any]) -> int:
     """Return how many properties of a schema have `anyOf` or a list of types."""
     return sum(
         1
-        for _, value in _properties(schema)
+        for _, value in _properties_with_required(schema)
         if isinstance(value, dict) and (isinstance(value.get("type"), list) or "anyOf" in value)
     )
 
@@ -227,7 +227,7 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
     if any(part.get("$ref") == "#" for part in _subschemas(schema)):
         return ("#", "#")
     edges = {
-        name: [ref for part in _subschemas(value) if (ref := _referenced_definition(part))]
+        name: [ref for part in _subschemas(value) if (ref := _name_of_referenced_definition(part))]
         for key in _DEFINITIONS
         if isinstance(schema.get(key), dict)
         for name, value in schema[key].items()
@@ -250,7 +250,7 @@ def _cycle_from(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
     return ()
 
 
-def _referenced_definition(part: Mapping[str, Any]) -> str:
+def _name_of_referenced_definition(part: Mapping[str, Any]) -> str:
     """Return the name of the definition to which `$ref` refers, or an empty string."""
     reference = part.get("$ref")
     parts = reference.split("/") if isinstance(reference, str) else []
