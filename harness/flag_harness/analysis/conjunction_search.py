@@ -48,24 +48,24 @@ class ConjunctionSearch:
         self._encoding = evidence.encoding
         self._named = tuple(named)
         self._random = random
-        self._test_durations: dict[int, float] = {}
+        self._candidate_weights: dict[int, float] = {}
         self._has_larger_candidates = False
         self._weigh_candidates(sizes)
 
     def update(self, row: int, passed: bool) -> None:
         """Update the weights of the candidates with the outcome of the first run of a row."""
         if passed:
-            self._test_durations = {
-                excluded: weight for excluded, weight in self._test_durations.items() if row & excluded
+            self._candidate_weights = {
+                excluded: weight for excluded, weight in self._candidate_weights.items() if row & excluded
             }
         else:
-            for excluded in self._test_durations:
+            for excluded in self._candidate_weights:
                 if row & excluded:
-                    self._test_durations[excluded] *= OTHER_CAUSE_PROBABILITY
+                    self._candidate_weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
     def likeliest_candidates(self, count: int) -> list[int]:
         """Return at most `count` candidates, as bit masks of excluded values, the likeliest first."""
-        order = sorted(self._test_durations, key=lambda excluded: -self._test_durations[excluded])
+        order = sorted(self._candidate_weights, key=lambda excluded: -self._candidate_weights[excluded])
         return [*self.unproven, *order][:count]
 
     def next_row(self) -> int | None:
@@ -73,9 +73,9 @@ class ConjunctionSearch:
 
         The search is over if a conjunction is `proven`, or if no candidates are left.
         """
-        while self._test_durations or self._add_larger_candidates():
-            best = max(self._test_durations, key=lambda excluded: self._test_durations[excluded])
-            if self._test_durations[best] < PROVABLE_SHARE * sum(self._test_durations.values()) and (
+        while self._candidate_weights or self._add_larger_candidates():
+            best = max(self._candidate_weights, key=lambda excluded: self._candidate_weights[excluded])
+            if self._candidate_weights[best] < PROVABLE_SHARE * sum(self._candidate_weights.values()) and (
                 row := self._row_that_splits_candidates()
             ):
                 return row
@@ -86,7 +86,7 @@ class ConjunctionSearch:
                 self.proven = self._evidence.drop_implied_literals(best)
                 return None
             self.unproven.append(best)
-            del self._test_durations[best]
+            del self._candidate_weights[best]
         return None
 
     def _weigh_candidates(self, sizes: range) -> None:
@@ -95,7 +95,7 @@ class ConjunctionSearch:
         failing = self._evidence.failing_rows_without_cause(self._named)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
             others = sum(1 for row in failing if row & excluded)
-            self._test_durations[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
+            self._candidate_weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
     def _add_larger_candidates(self) -> bool:
         """Add candidates with more literals once, unless there are too many. Return whether any candidate is left."""
@@ -107,7 +107,7 @@ class ConjunctionSearch:
         ):
             self._weigh_candidates(range(LARGEST_SIZE, LARGEST_SIZE + 1))
         self._has_larger_candidates = True
-        return bool(self._test_durations)
+        return bool(self._candidate_weights)
 
     def _row_that_tests_candidate(self, excluded: int) -> tuple[int | None, bool]:
         """Return a row to run for the proof of a conjunction, or None; and whether the proof is complete.
@@ -210,13 +210,13 @@ class ConjunctionSearch:
 
     def _row_that_splits_candidates(self) -> int | None:
         """Return an untried row in which candidates with about half of the total weight hold, or None."""
-        total = sum(self._test_durations.values())
+        total = sum(self._candidate_weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITTING_ROW_COUNT):
             row = self._nearest_row(self._vary_failing_row(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
             if row is None or not self._evidence.is_untried(row):
                 continue
-            share = sum(weight for excluded, weight in self._test_durations.items() if not row & excluded) / total
+            share = sum(weight for excluded, weight in self._candidate_weights.items() if not row & excluded) / total
             if abs(share - 0.5) < best_distance:
                 best, best_distance = row, abs(share - 0.5)
         return best

@@ -64,7 +64,7 @@ class FrameSplitter:
 
     def __init__(self) -> None:
         self.rest = b""
-        self._is_broken_by_provider = False
+        self._has_invalid_frame = False
 
     def feed(self, data: bytes) -> list[Frame]:
         """Add `data`, and return the frames that are complete now.
@@ -73,11 +73,11 @@ class FrameSplitter:
         """
         data, position = self.rest + data, 0
         frames: list[Frame] = []
-        while not self._is_broken_by_provider and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
+        while not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
             total, header_length, checksum = struct.unpack(">III", prelude)
             least = _PRELUDE + header_length + _CHECKSUM
             if not least <= total <= _LARGEST_FRAME or zlib.crc32(prelude[:8]) != checksum:
-                self._is_broken_by_provider = True
+                self._has_invalid_frame = True
             elif len(data) - position < total:
                 break
             else:
