@@ -24,6 +24,7 @@ BROKEN_STREAMS: Mapping[str, Callable[..., Fault]] = {
 }
 """Texts of the user, and how the first answer breaks that looks complete, or comes out of order, or is silent."""
 
+COMPUTER_BETA = "computer-use-2025-11-24"
 OTHER_TOOL = "tools.1: Input tag 'computer_20251124' found using 'type' does not match any of the expected tags"
 
 UNSENDABLE = {" \n": "empty", "\ud83d": "surrogate"}
@@ -47,4 +48,22 @@ class UnreadyTool:
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
         """Raise: the tool cannot be offered."""
+        raise NotImplementedError(arguments)
+
+
+class Computer:
+    """A tool that needs a beta."""
+
+    name = "computer"
+    beta: str | None = COMPUTER_BETA
+    definition: Mapping[str, Any] = {
+        "type": "computer_20251124",
+        "name": "computer",
+        "display_width_px": 800,
+        "display_height_px": 600,
+    }
+    input_schema: Mapping[str, Any] = {"type": "object", "properties": {"action": {"type": "string"}}}
+
+    async def run(self, arguments: Mapping[str, Any]) -> str:
+        """Raise: no case gets this far."""
         raise NotImplementedError(arguments)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flag_harness.conformance import details
 from flag_harness.conformance.damage import DAMAGES
 from flag_harness.conformance.successor import next_request_elsewhere, save_forever, start_process
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, cache_marks
@@ -79,6 +80,7 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
         assert len(blocks) in (1, 400), "the session is complete"
         assert {"type", "text"} == set(blocks[0][0]), "SDK objects are saved in the API's form"
 
+    details.check_half_character(path.with_name("half.json"))
     whole = path.read_bytes()
     edited = [whole.replace(before, after, 1) for before, after in EDITS]
     for corrupt in (*CORRUPT, whole[: len(whole) // 2], *edited):
@@ -133,7 +135,11 @@ async def test_pending_tool_use(
             break
     await interrupted.aclose()
 
+    part = path.with_name(f".{path.name}.{16 * 'a'}.part")
+    part.write_text("half")
+    os.utime(part, (0, 0))
     conversation = resume(path)
+    assert not part.exists(), "the partial file of a killed process is removed"
     await conversation.send("Now go on.")
     assistant, user = cassette.bodies[1]["messages"][1:3]
     calls = [block["id"] for block in assistant["content"] if block["type"] == "tool_use"]

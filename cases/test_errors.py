@@ -2,12 +2,13 @@
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flag_harness.conformance import failures
+from flag_harness.conformance import details, failures
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, about, cache_marks, transcript
 from flag_harness.faults import (
     bad_gateway,
@@ -17,6 +18,7 @@ from flag_harness.faults import (
     overloaded,
     parameter_rejected,
     rate_limited,
+    stall,
     stream_error,
     trickle,
 )
@@ -38,7 +40,6 @@ MAX_MARKS = 4
 """The largest number of cache breakpoints that the API accepts: `A maximum of 4 blocks with cache_control may be
 provided.`"""
 
-COMPUTER_BETA = "computer-use-2025-11-24"
 JUST_TOO_MUCH = ((4000, 4000, BUDGET_MODEL), (64_001, 12_000, BUDGET_MODEL), (21_334, 12_000, ""))
 """MAX_TOKENS, THINKING_BUDGET and model: each row exceeds one limit by one token."""
 
@@ -50,24 +51,6 @@ LONGEST_WAIT = 60
 """Seconds after which a user takes the agent for dead."""
 
 pytestmark = [pytest.mark.features("errors"), pytest.mark.scenario("errors")]
-
-
-class Computer:
-    """A tool that needs a beta."""
-
-    name = "computer"
-    beta: str | None = COMPUTER_BETA
-    definition: Mapping[str, Any] = {
-        "type": "computer_20251124",
-        "name": "computer",
-        "display_width_px": 800,
-        "display_height_px": 600,
-    }
-    input_schema: Mapping[str, Any] = {"type": "object", "properties": {"action": {"type": "string"}}}
-
-    async def run(self, arguments: Mapping[str, Any]) -> str:
-        """Raise: no case gets this far."""
-        raise NotImplementedError(arguments)
 
 
 @pytest.mark.flags(streaming=True, prompt_cache=True, extended_output=True)
@@ -84,12 +67,14 @@ async def test_beta_rejected(
 ) -> None:
     """Two betas and a keyword are refused: each is dropped with the tool that needs it, and nothing else is."""
     monkeypatch.setenv(PROMPT_CACHE_BETA, LEGACY_CACHE_BETA)
-    conversation = start(tools=[Computer()], parameters={"beta": LEGACY_CACHE_BETA})
+    conversation = start(tools=[failures.Computer()], parameters={"beta": LEGACY_CACHE_BETA})
     with caplog.at_level("INFO", "flag_harness"):
         await conversation.send("Please use what you have.")
 
     dropped = sorted(event.feature for event in conversation.events_of(FeatureDropped))
-    assert sorted([COMPUTER_BETA, LEGACY_CACHE_BETA, "beta"]) == dropped, "what was refused is dropped, and no more"
+    assert sorted([failures.COMPUTER_BETA, LEGACY_CACHE_BETA, "beta"]) == dropped, (
+        "what was refused is dropped, and no more"
+    )
     assert all(any(name in record.getMessage() for record in caplog.records) for name in dropped), "it is logged"
     last = cassette.bodies[-1]
     assert ["bash"] == [tool["name"] for tool in last["tools"]], "the tool goes with its beta, the others stay"
@@ -104,10 +89,14 @@ async def test_beta_rejected(
     await conversation.send("And the rest.")
     assert "output_config" == conversation.events_of(FeatureDropped)[-1].feature, "a refused parameter is dropped"
     monkeypatch.delenv(PROMPT_CACHE_BETA)
-    other = start(tools=[Computer()])
+    other = start(tools=[failures.Computer()])
     await other.send("Answer when you can.")
-    assert [COMPUTER_BETA] == [event.feature for event in other.events_of(FeatureDropped)], "a tool names its beta"
+    assert [failures.COMPUTER_BETA] == [event.feature for event in other.events_of(FeatureDropped)], (
+        "a tool names its beta"
+    )
     assert isinstance(other.events[-1], TurnEnded), "the run ends well"
+    details.check_rejections()
+    details.check_parameters()
 
 
 @pytest.mark.faults(
@@ -158,6 +147,7 @@ async def test_overloaded(cassette: Any, start: Callable[..., Conversation]) -> 
     assert [529] == [error.status for error in errors], "the error has the API's status"
     assert all("Overloaded" in error.message for error in errors), "the error has the API's words"
     assert ["user"] == [message["role"] for message in conversation.agent.context.messages], "the user's turn is kept"
+    details.check_patience(errors)
 
     await conversation.send("Answer when you can.")
     roles = [message["role"] for message in conversation.agent.context.messages]
@@ -198,6 +188,7 @@ async def test_stream_error(cassette: Any, start: Callable[..., Conversation]) -
     clean_end(at="inside_text", on=[1, 2, 3]),
     *(fault(on=1, when=about(words)) for words, fault in failures.BROKEN_STREAMS.items()),
     trickle(size=64, interval=8, when=about("Status of the line")),
+    stall(at="after_message_stop", seconds=900, on=4),
 )
 @pytest.mark.asyncio
 async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> None:
@@ -211,8 +202,10 @@ async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> 
     assert ["message_stop" in message for message in messages] == [True], "the error says what was missing"
     assert 2 == len(conversation.events_of(TurnDiscarded)), "what was shown of either attempt is discarded"
 
+    began = cassette.clock.now()
     await conversation.send("Tell a story.")
     assert 4 == len(cassette.exchanges), "the agent recovers once the stream is complete"
+    assert cassette.clock.now() - began < LONGEST_WAIT, "a complete answer is not waited for until its line closes"
     assert conversation.events_of(TurnEnded), "the session goes on"
 
     for words in failures.BROKEN_STREAMS:
@@ -231,7 +224,9 @@ async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> 
 @pytest.mark.flags(extended_output=True)
 @pytest.mark.harness_no_request
 @pytest.mark.asyncio
-async def test_token_guard(cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_token_guard(
+    cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Limits that the API or the SDK would enforce are checked before the network, with the number to use."""
     refused = []
     for max_tokens, budget, model in JUST_TOO_MUCH:
@@ -258,6 +253,9 @@ async def test_token_guard(cassette: Any, start: Callable[..., Conversation], mo
     monkeypatch.delenv(MAX_TOKENS.env)
     await conversation.send("Answer when you can.")
     assert "unexpected" == conversation.events_of(AgentError)[-1].kind, "no exception leaves the agent"
+
+    tmp_path.joinpath("file").touch()
+    await details.check_failed_save(start(context_path=tmp_path / "file" / "context.json").agent)
 
     assert not cassette.exchanges, "nothing reaches the network"
     assert 3 == len(refused), "each limit is enforced"
@@ -289,6 +287,7 @@ async def test_cache_marks(cassette: Any, start: Callable[..., Conversation], mo
 
 async def _check_other_marks(cassette: Any, start: Callable[..., Conversation], marked: Conversation) -> None:
     """Marks of the whole request and those of a restored conversation are counted too."""
+    details.check_nested_marks()
     automatic = start(parameters={"cache_control": {"type": "ephemeral"}})
     messages = json.loads(json.dumps(marked.agent.context.messages))
     for message in messages:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from flag_harness.conformance import details
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, ToolSpy, about, deltas
-from flag_harness.errors import CommandRefused
 from flag_harness.faults import bad_request
 from flag_harness.reference import AgentError, Bash, BlockDropped, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.settings import ENABLE_TOOLS, THINKING_BUDGET
@@ -51,6 +51,7 @@ async def test_stream_input_json(cassette: Any, start: Callable[..., Conversatio
     assert 2 < len(parts), "the input came in several deltas"
     whole = json.loads("".join(parts))
     assert [whole] == [input for _, input in spy.calls], "the whole input reaches the tool"
+    details.check_split_character()
     assert [[whole]] == [[call.input for call in calls] for calls in shown], "the tool_use event comes first"
     ((moment, _),), ((call,),) = spy.calls, shown
     assert pytest.approx(TOOL_DELAY, abs=0.05) == moment - call.at, "the tool runs half a second later"
@@ -147,10 +148,7 @@ async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
     bash = Bash(environ={"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "sk-ant-secret"}, output_limit=100, timeout=1)
     assert "[400 bytes left out]" in await bash.run({"command": "printf %0500d 0"}), "a long output is shortened"
     assert "sk-ant-secret" not in await bash.run({"command": "env"}), "no command gets the key"
-    careful = Bash(environ={"PATH": os.environ["PATH"]}, allowed=("pwd",))
-    with pytest.raises(CommandRefused):
-        await careful.run({"command": "touch made"})
-    assert not [*careful.directory.iterdir()], "a command that is not allowed is not run"
+    await details.check_shell(bash.directory)
 
 
 async def _check_one_send_at_a_time(conversation: Conversation) -> None:
@@ -161,6 +159,7 @@ async def _check_one_send_at_a_time(conversation: Conversation) -> None:
     events += [event async for event in first]
     assert ["busy"] == [getattr(event, "kind", None) for event in second], "only one send runs at a time"
     assert isinstance(events[-1], TurnEnded), "the first send is not disturbed"
+    await details.check_abandoned_send(conversation.agent)
 
 
 @pytest.mark.flags(streaming=True, extended_output=True)
@@ -238,6 +237,10 @@ async def _check_other_ends(cassette: Any, conversation: Conversation, spy: Tool
     assert calls + 1 == len(spy.calls), "a second call with the same id is not run"
     await conversation.send("And now?")
     assert "Now we go on." == _last_text(conversation), "the session goes on"
+    await conversation.send(None)
+    assert "no unanswered turn" in conversation.events_of(AgentError)[-1].message, "a refused turn is sent once again"
+    details.check_refused_words()
+    await details.check_endless_turn()
 
 
 def _last_text(conversation: Conversation) -> str:
