@@ -225,12 +225,23 @@ class Settings(BaseSettings):
         ),
         ("def chat(text):\n    client.messages.create()", '    chat("Hello.")\n    assert cassette.bodies '),
         (
-            "def chat(text, *, retries: int):\n    client.messages.create()",
-            "No function that takes a prompt alone calls messages.create",
+            "def chat(text, *, retries: Retries):\n    client.messages.create()",
+            "and what else they need cannot be guessed:\n  agent.py:2 chat: retries\n",
         ),
         (
             "def chat(text, memory, cache):\n    client.messages.create()",
-            "No function that takes a prompt alone calls messages.create",
+            "  agent.py:2 chat: text, memory, cache\nSo there is no test yet.",
+        ),
+        (
+            "class Bot:\n    def __init__(self, store: Store): ...\n"
+            "    def chat(self, text):\n        client.messages.create()",
+            "  agent.py:4 Bot.chat: Bot(store)\n",
+        ),
+        ("async def on_message(message):\n    client.messages.create()", "on_message: the event that it handles\n"),
+        (
+            "async def chat(messages: list, model: str, tokens: int, quiet: bool):\n"
+            "    return await to_thread(client.messages.with_raw_response.create)",
+            '    answer = asyncio.run(chat([{"role": "user", "content": "Hello."}], "claude-haiku-4-5", 1024, False))',
         ),
         ("def hello():\n    client.posts.create()", "No function that takes a prompt alone calls messages.create"),
     ],
@@ -240,7 +251,7 @@ def test_an_agent_is_called_as_its_signature_says(
 ) -> None:
     """What needs an argument that nobody can guess is left to the user."""
     _lay_out(repository, {"agent.py": f"client = None\n{definition}\n"})
-    arguments = ["init"] if expected.startswith("No") else ["init", "--dry-run"]
+    arguments = ["init", "--dry-run"] if expected.startswith("    ") else ["init"]
     assert 0 == main(arguments)
     assert expected in capsys.readouterr().out
 
@@ -436,3 +447,108 @@ def test_a_suite_of_vcr_without_an_agent_is_set_up(repository: Path, capsys: pyt
     shown = capsys.readouterr().out
     assert "Your tests with vcr marks play their cassettes: pytest" in shown
     assert "pytest-recording" == read_config(repository / "pyproject.toml").vcr_marks
+
+
+def test_an_agent_that_cannot_be_called_gives_way_to_the_next(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The files of the first are taken back, and its error is shown in one line."""
+    code = AGENT.format(read="pass").replace('"m"', '"claude-haiku-4-5"')
+    code = code.replace("messages=[]", 'messages=[{"role": "user", "content": text}]')
+    picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + code
+    sample = {"agent.py": picky, "my-bots/second.py": f"import helper\n{code}", "my-bots/helper.py": ""}
+    _lay_out(repository, sample)
+    assert 0 == main(["init"]), capsys.readouterr()
+    shown = capsys.readouterr().out
+    assert (
+        "It sent no request: KeyError: 'BOT_SIGNING_TOKEN'\nTrying another agent: answer (my-bots/second.py:" in shown
+    )
+    assert "my-bots/test_flag_matrix.py" in shown
+    assert not (repository / "test_flag_matrix.py").exists()
+
+
+def test_a_test_that_no_agent_passes_is_left_with_the_reason(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variable that the module needs is named, and the project's table of settings is written once."""
+    picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + AGENT.format(read="pass")
+    _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n"})
+    assert 1 == main(["init"])
+    assert "The agent's module cannot be imported without the variable BOT_SIGNING_TOKEN." in capsys.readouterr().out
+    assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness]")
+    assert (repository / "test_flag_matrix.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("error: unrecognized arguments: --cov=bot", "that this pytest does not know: --cov=bot"),
+        ("E  TypeError: Messages.create() got an unexpected keyword argument 'temperature'", "`temperature`"),
+    ],
+)
+def test_what_the_project_lacks_is_named(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    output: str,
+    expected: str,
+) -> None:
+    """Such as a plugin of pytest, or the release of the SDK that it was written for."""
+    failed = subprocess.CompletedProcess([], 4, "; requests: 1, errors: 1", output)
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: failed)
+    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    assert 1 == main(["init"])
+    assert expected in capsys.readouterr().out
+
+
+def test_a_module_with_a_hyphen_is_imported_by_name(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`import` takes no such name."""
+    _lay_out(repository, {"my-agent.py": AGENT.format(read="pass").replace("def", "async def")})
+    shown = _proposal(capsys)
+    assert "import asyncio\nfrom importlib import import_module\n\nimport pytest\n\nanswer = import_module" in shown
+    assert 'answer = import_module("my-agent").answer\n' in shown
+
+
+def test_pytest_settings_that_exist_are_respected(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If `pythonpath` has the folder of the agent, its test is among the others; else it is beside the agent."""
+    settings = "[tool.pytest.ini_options]\npythonpath = 'app lib'\n"
+    agent = "import config\n" + AGENT.format(read="pass")
+    _lay_out(repository, {"app/agent.py": agent, "app/config.py": "", "tests/a.txt": "", "pyproject.toml": settings})
+    assert "--- tests/test_flag_matrix.py" in _proposal(capsys)
+    (repository / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    assert "--- app/test_flag_matrix.py" in _proposal(capsys)
+
+
+def test_a_module_that_breaks_the_search_is_not_installed(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some modules in `sys.modules` have no spec; the test is then beside the agent."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name}.__spec__ is None")
+
+    monkeypatch.setattr(plan, "find_spec", refuse)
+    _lay_out(repository, {"src/agent.py": AGENT.format(read="pass"), "pytest.ini": ""})
+    assert "--- src/test_flag_matrix.py" in _proposal(capsys)
+
+
+def test_functions_that_cannot_be_called_are_counted(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five are named. A decorator of a framework does not make a function an agent."""
+    functions = "\n".join(
+        f"@app.command\n@retry(3)\ndef ask{number}(store: Store):\n    client.messages.create()" for number in range(7)
+    )
+    _lay_out(repository, {"agent.py": functions})
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "  agent.py:19 ask4: store\n  and 2 more\n" in shown
+
+
+def test_a_test_that_is_recorded_and_cannot_be_played_fails(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as one whose agent sends something else each time."""
+    runs = [subprocess.CompletedProcess([], 0, "1 passed", ""), subprocess.CompletedProcess([], 1, "E  CassetteMiss", "")]
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: runs.pop(0))
+    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    assert 1 == main(["init"])
+    assert "The first test fails." in capsys.readouterr().out

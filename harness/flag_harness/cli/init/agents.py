@@ -1,14 +1,34 @@
 """Find the agent of a repository: the function, method or program that calls the Messages API."""
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from flag_harness.cli.init.programs import PROMPT_NAME, program_arguments
+
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
+_PROMPT = '"Hello."'
 _MOST_PROMPTS = 2
 """A function with more parameters without a known type takes something else than prompts."""
 _LIST_NAMES = ("messages", "history", "conversation")
 _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
+_OTHER_NAMES = re.compile(
+    r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
+    r"|interaction|item|logger|member|node|options|params|payload|request|response|session|settings|state|tool(_use)?s?"
+    r"|update|user|ws|websocket)$"
+)
+"""Parameters without a type that are no prompts."""
+_OTHER_TEXTS = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
+"""Names of text parameters that are no prompts."""
+_GUESSES = {"bool": "False", "int": "3", "float": "1.0"}
+_WRAPPERS = frozenset({"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"})
+"""Decorators that leave a function to be called as it is defined."""
+_SIDE_FOLDERS = re.compile(
+    r"(^|[-_./])(examples?|samples?|demos?|tutorials?|notebooks?|cookbooks?|archived?|legacy|deprecated|old|docs?"
+    r"|scripts?|benchmarks?|evals?|tests?|experiments?)([-_./]|$)"
+)
+"""Folders and files that hold something else than the product, if the repository has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +44,8 @@ class FoundAgent:
         line: the line of the definition.
         rank: how likely it is the function that users call; the agent with the highest rank is tested.
         has_answer: False for a function that returns nothing.
+        folder: the folder that must be on `sys.path` to import the module, relative to the repository.
+        module: the name to import the module by.
     """
 
     path: str
@@ -34,10 +56,26 @@ class FoundAgent:
     line: int
     rank: int
     has_answer: bool = True
+    folder: str = "."
+    module: str = ""
 
 
-def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
-    """Yield the functions and programs of a module that call the API and that a test could call."""
+@dataclass(frozen=True, slots=True)
+class UncallableFunction:
+    """A function that calls the API and whose arguments cannot be guessed.
+
+    Attributes:
+        place: the file and the line of the definition.
+        unknown: the parameters that nobody can guess, or what else is in the way.
+    """
+
+    place: str
+    name: str
+    unknown: str
+
+
+def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent | UncallableFunction]:
+    """Yield the functions and programs of a module that call the API, with how a test could call them."""
     functions = dict(_functions_by_name(tree))
     calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
     while more := {
@@ -46,16 +84,17 @@ def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
         calling |= more
     called = {callee for name in calling for callee in _used_functions(functions[name], functions) if callee != name}
     constructors = {name.partition(".")[0]: node for name, node in functions.items() if name.endswith(".__init__")}
-    for name in calling:
-        node = functions[name]
-        if name.rpartition(".")[2].startswith("_") or name in ("main", "cli"):
+    is_program = any(map(_is_main_block, tree.body))
+    run = [node for node in tree.body if not _is_definition(node) and _sends_requests(node, calling)]
+    sends_if_imported = not all(map(_is_main_block, run))
+    for name in functions:
+        if name not in calling or sends_if_imported:
             continue
-        if (agent := _make_agent(name, node, constructors, path, name not in called)) is not None:
-            yield agent
-    is_program = any(isinstance(node, ast.If) and "__main__" in ast.dump(node.test) for node in tree.body)
-    calls_at_top = any(_is_api_call(one) for node in tree.body if not _is_definition(node) for one in ast.walk(node))
-    if (is_program and calling) or calls_at_top:
-        yield FoundAgent(path, "", '"Hello."', "program", False, 1, 1)
+        method = name.rpartition(".")[2]
+        if not method.startswith("_") and name not in ("main", "cli"):
+            yield _make_agent(name, functions[name], constructors, path, name not in called)
+    if ((is_program and calling) or run) and (arguments := program_arguments(tree)) is not None:
+        yield FoundAgent(path, "", arguments, "program", False, 1, 1 - _side_penalty(path))
 
 
 def _make_agent(
@@ -64,61 +103,85 @@ def _make_agent(
     constructors: Mapping[str, ast.AST],
     path: str,
     is_entry: bool,
-) -> FoundAgent | None:
-    """Return a function as an agent that a test can call, or None if its arguments cannot be guessed."""
+) -> FoundAgent | UncallableFunction:
+    """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
     owner, _, method = name.rpartition(".")
-    is_static = any(getattr(one, "id", "") == "staticmethod" for one in node.decorator_list)
-    arguments = _call_arguments(node, skip_first=bool(owner) and not is_static)
+    decorators = {_last_name(one) for one in node.decorator_list}
+    arguments = _call_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
     constructor = constructors.get(owner)
-    created: tuple[str, bool, int] | None = ("", False, 0)
+    created = _CallArguments("", False, 0, ())
     if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
         created = _call_arguments(constructor, skip_first=True)
-    if arguments is None or created is None or "." in owner:
-        return None
-    call = f"{owner}({created[0]}).{method}({arguments[0]})" if owner else f"{name}({arguments[0]})"
+    unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
+    if method.startswith("on_"):
+        unknown = unknown or ["the event that it handles"]
+    if unknown:
+        return UncallableFunction(f"{path}:{node.lineno}", name, ", ".join(unknown))
+    call = f"{owner}({created.text}).{method}({arguments.text})" if owner else f"{name}({arguments.text})"
     is_async = isinstance(node, ast.AsyncFunctionDef)
     own_nodes = list(_nodes_outside_nested_functions(node))
     is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes)
     kind = f"{'async ' if is_async else ''}generator" if is_generator else "async" if is_async else "plain"
-    rank = 4 + 4 * is_entry + 2 * arguments[2] - (".test" in path or "example" in path)
+    rank = 4 + 4 * is_entry + 2 * arguments.prompts - 3 * bool(decorators - _WRAPPERS) - _side_penalty(path)
     has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
-    return FoundAgent(path, owner or name, call, kind, arguments[1] or created[1], node.lineno, rank, has_answer)
+    needs_client = arguments.needs_client or created.needs_client
+    return FoundAgent(path, owner or name, call, kind, needs_client, node.lineno, rank, has_answer)
 
 
-def _call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> tuple[str, bool, int] | None:
-    """Return the arguments to call a function with, whether one is a client, and how many are prompts.
+@dataclass(frozen=True, slots=True)
+class _CallArguments:
+    """The text of the arguments of a call, and the names of the parameters that cannot be guessed.
 
-    Return None if a required parameter is neither a prompt, a list of messages nor a client, or if more than two
-    parameters may be prompts.
+    Attributes:
+        prompts: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
+    """
+
+    text: str
+    needs_client: bool
+    prompts: int
+    unknown: tuple[str, ...]
+
+
+def _call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
+    """Return the arguments to call a function with.
+
+    If more than two parameters may be prompts, none of them can be guessed.
     """
     positional = [*node.args.posonlyargs, *node.args.args][1 if skip_first else 0 :]
     required = positional[: len(positional) - len(node.args.defaults)] if node.args.defaults else positional
     keyword_only = [
         one for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is None
     ]
-    words, needs_client, prompts = [], False, 0
-    for parameter in (*required, *keyword_only):
-        kind = _parameter_kind(parameter)
-        if kind is None:
-            return None
-        needs_client = needs_client or kind == "client"
-        prompts += kind == "prompt"
-        text = {"prompt": '"Hello."', "messages": '[{"role": "user", "content": "Hello."}]', "client": "client"}[kind]
-        words.append(text if parameter in required else f"{parameter.arg}={text}")
-    if prompts > _MOST_PROMPTS:
-        return None
-    return ", ".join(words), needs_client, min(prompts, 1)
+    guesses = {parameter.arg: _argument(parameter) for parameter in (*required, *keyword_only)}
+    keywords = {parameter.arg for parameter in keyword_only}
+    texts = [f"{name}={text}" if name in keywords else str(text) for name, text in guesses.items()]
+    prompts = [name for name, text in guesses.items() if text == _PROMPT]
+    unknown = [name for name, text in guesses.items() if text is None]
+    rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
+    if len(prompts) > _MOST_PROMPTS:
+        unknown = prompts
+    return _CallArguments(", ".join(texts), "client" in guesses.values(), rank, tuple(unknown))
 
 
-def _parameter_kind(parameter: ast.arg) -> str | None:
-    annotation = ast.unparse(parameter.annotation) if parameter.annotation else ""
-    if "Anthropic" in annotation or (not annotation and parameter.arg in _CLIENT_NAMES):
+def _argument(parameter: ast.arg) -> str | None:
+    """Return an argument as code, or None if it cannot be guessed."""
+    name = parameter.arg
+    annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
+    if "Anthropic" in annotation or (not annotation and name in _CLIENT_NAMES):
         return "client"
-    if annotation.lower().startswith(("list", "sequence", "iterable")) or (
-        not annotation and parameter.arg in _LIST_NAMES
-    ):
-        return "messages"
-    return "prompt" if annotation in ("", "str", "str | None") else None
+    if annotation.lower().startswith(("list", "sequence", "iterable")) or (not annotation and name in _LIST_NAMES):
+        return '[{"role": "user", "content": "Hello."}]' if not _is_other_list(annotation, name) else None
+    if name == "model" and annotation in ("", "str"):
+        return '"claude-haiku-4-5"'
+    if annotation in _GUESSES:
+        return "1024" if "tokens" in name else _GUESSES[annotation]
+    is_text = annotation in ("", "str", "str | None") and not _OTHER_TEXTS.search(name)
+    return _PROMPT if is_text and (annotation or not _OTHER_NAMES.search(name)) else None
+
+
+def _is_other_list(annotation: str, name: str) -> bool:
+    """Return whether a list holds something else than messages, such as paths."""
+    return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
 
 
 def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -139,14 +202,38 @@ def _used_functions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.As
 
 
 def _is_api_call(node: ast.AST) -> bool:
-    """Return whether an expression is a call such as `client.messages.create(...)`."""
-    function = node.func if isinstance(node, ast.Call) else None
-    is_method = isinstance(function, ast.Attribute) and function.attr in _API_METHODS
-    return is_method and getattr(getattr(function, "value", None), "attr", "") == "messages"
+    """Return whether an expression is `client.messages.create` or the like, called or given to another function."""
+    if not isinstance(node, ast.Attribute) or node.attr not in _API_METHODS:
+        return False
+    owner = node.value
+    if isinstance(owner, ast.Attribute) and owner.attr in ("with_raw_response", "with_streaming_response"):
+        owner = owner.value
+    return isinstance(owner, ast.Attribute) and owner.attr == "messages"
+
+
+def _last_name(decorator: ast.expr) -> str:
+    """Return the name of a decorator without its module and arguments."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return getattr(function, "attr", "") or getattr(function, "id", "")
+
+
+def _side_penalty(path: str) -> int:
+    """Return how much less likely an agent in this file is the product."""
+    return 10 if _SIDE_FOLDERS.search(path.rpartition(".")[0].lower()) else 0
 
 
 def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+
+
+def _sends_requests(node: ast.AST, calling: Collection[str]) -> bool:
+    """Return whether the code of a node calls the API, or a function in `calling`."""
+    return any(_is_api_call(one) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node))
+
+
+def _is_main_block(node: ast.AST) -> bool:
+    """Return whether a statement is `if __name__ == "__main__"`."""
+    return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:

@@ -98,40 +98,53 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
 
 
 def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
-    """Return the folder to add to `pythonpath`, or an empty string if pytest is configured elsewhere."""
+    """Return the folder to add to `pythonpath`, or an empty string if that is not needed or not possible.
+
+    A folder such as `my-agent` is not added: the test is in it. If pytest is configured already, nothing is added.
+    """
     if "pytest" in repository.pyproject.get("tool", {}) or any(
         (repository.root / one).exists() for one in _PYTEST_SETTINGS
     ):
         return ""
-    return "src" if agent.path.startswith("src/") else "."
+    return agent.folder if agent.folder in (".", "..") or _is_importable_path(agent.folder) else ""
 
 
-def _module_name(agent: FoundAgent) -> str:
-    """Return the name to import the agent's module by, or an empty string if a folder's name is not an identifier."""
-    parts = PurePosixPath(agent.path).with_suffix("").parts
-    parts = parts[1:] if parts[0] == "src" else parts
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else ""
+def _is_importable_path(folder: str) -> bool:
+    return all(part.isidentifier() for part in folder.split("/"))
 
 
 def _test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
-    if agent.kind in ("program", "node"):
+    if agent.kind in ("program", "node") or _is_importable(repository, agent):
         return _join_path(repository.tests, TEST_NAME)
-    if not _module_name(agent):
-        return _join_path(str(PurePosixPath(agent.path).parent), TEST_NAME)
-    return _join_path(repository.tests if _is_importable(repository, agent) else ".", TEST_NAME)
+    return _join_path(agent.folder if agent.folder != ".." else ".", TEST_NAME)
 
 
 def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
-    if _pythonpath_folder(repository, agent) or find_spec(_module_name(agent).partition(".")[0]) is not None:
+    """Return whether a test in the test folder can import the agent."""
+    if _pythonpath_folder(repository, agent):
         return True
     settings = repository.pyproject.get("tool", {}).get("pytest", {}).get("ini_options", {})
-    has_path = bool(settings.get("pythonpath"))
+    listed = [str(one).removeprefix("./").rstrip("/") or "." for one in _words(settings.get("pythonpath", []))]
     is_root_inserted = (repository.root / "conftest.py").exists() or (
         repository.root / repository.tests / "__init__.py"
     ).exists()
-    return has_path or (is_root_inserted and not agent.path.startswith("src/"))
+    return agent.folder in listed or (is_root_inserted and agent.folder == ".") or _is_installed(repository, agent)
+
+
+def _words(setting: str | list[str]) -> list[str]:
+    return setting.split() if isinstance(setting, str) else setting
+
+
+def _is_installed(repository: Repository, agent: FoundAgent) -> bool:
+    """Return whether the agent's package is installed from this repository, such as with `pip install -e .`."""
+    try:
+        spec = find_spec(agent.module.partition(".")[0])
+    except (ImportError, ValueError):
+        return False
+    places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec is not None else []
+    folder = str((repository.root / agent.folder).resolve())
+    return any(str(Path(place).resolve()).startswith(folder) for place in places if place)
 
 
 def _join_path(folder: str, name: str) -> str:
@@ -172,11 +185,14 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
 
 def _function_test_parts(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that calls a function of the project."""
-    module = _module_name(agent) or PurePosixPath(agent.path).stem
     is_async = agent.kind.startswith("async")
     imports = ["import asyncio", ""] if is_async else []
-    imports += ["import anthropic"] if agent.needs_client else []
-    imports += ["import pytest", f"from {module} import {agent.name}"]
+    third_party = ["import anthropic"] if agent.needs_client else []
+    if agent.module.replace(".", "_").isidentifier():
+        imports += [*third_party, "import pytest", f"from {agent.module} import {agent.name}"]
+    else:
+        imports = [*imports[:1], "from importlib import import_module", ""]
+        imports += [*third_party, "import pytest", "", f'{agent.name} = import_module("{agent.module}").{agent.name}']
     client = "AsyncAnthropic" if is_async else "Anthropic"
     body = [f'client = anthropic.{client}(api_key="none")'] if agent.needs_client else []
     call = f"asyncio.run({agent.call})" if is_async else agent.call

@@ -8,14 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.code.python_flags import (
-    DetectedFlag,
-    find_flags,
-    full_flag_name,
-    parse_code,
-    short_flag_name,
-)
-from flag_harness.cli.init.agents import FoundAgent, find_agents
+from flag_harness.analysis.code.python_flags import DetectedFlag, find_flags, full_flag_name, parse_code, short_flag_name
+from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents
+from flag_harness.cli.init.imports import ModuleImports, find_import_place, read_imports
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
@@ -34,6 +29,7 @@ class Repository:
     Attributes:
         flags: the flags, by name, in the order in which they are read.
         agents: the agents that a test can call, the most likely first.
+        uncallable: the functions that call the API and need arguments that cannot be guessed.
         vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
         pyproject: the decoded `pyproject.toml`; empty if there is none.
         tests: the folder of the tests, relative to the repository; `.` if there is none.
@@ -43,6 +39,7 @@ class Repository:
     root: Path
     flags: tuple[DetectedFlag, ...]
     agents: tuple[FoundAgent, ...]
+    uncallable: tuple[UncallableFunction, ...]
     vcr: str
     pyproject: dict[str, Any]
     tests: str
@@ -57,7 +54,8 @@ class Repository:
 def read_repository(root: Path) -> Repository:
     """Read the files of a repository without running any of them."""
     flags: list[DetectedFlag] = []
-    agents: list[FoundAgent] = []
+    found: list[FoundAgent | UncallableFunction] = []
+    modules: dict[str, ModuleImports] = {}
     unreadable: dict[str, str] = {}
     has_vcr_marks = False
     for path, text in source_texts(root, (".py", *_SCRIPTS)):
@@ -71,21 +69,33 @@ def read_repository(root: Path) -> Repository:
                 unreadable[name] = "is not valid Python"
                 continue
             flags += find_flags(tree, name)
-            agents += find_agents(tree, name)
+            found += find_agents(tree, name)
+            modules[name] = read_imports(tree)
         elif _NODE_CALL.search(text):
             flags += _flags_in_node_script(text, name)
-            agents.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
+            found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
     pyproject = _read_toml(root / PYPROJECT)
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
+    agents = [_place_agent(one, root, modules) for one in found if isinstance(one, FoundAgent)]
     return Repository(
         root,
         _remove_duplicate_flags(flags),
         tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
+        tuple(one for one in found if isinstance(one, UncallableFunction)),
         _name_vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
         tests,
         unreadable,
     )
+
+
+def _place_agent(agent: FoundAgent, root: Path, modules: Mapping[str, ModuleImports]) -> FoundAgent:
+    """Return an agent with how to import its module, and a lower rank if something that it imports is missing."""
+    if agent.path not in modules:
+        return agent
+    place = find_import_place(agent.path, root, modules)
+    rank = agent.rank - 3 * bool(place.missing)
+    return replace(agent, folder=place.folder, module=place.module, rank=rank)
 
 
 def _remove_duplicate_flags(flags: Iterable[DetectedFlag]) -> tuple[DetectedFlag, ...]:

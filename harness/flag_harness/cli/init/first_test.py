@@ -1,0 +1,138 @@
+"""Record and play the first test of a project, and say what to do next."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flag_harness.cli.init.agents import FoundAgent
+from flag_harness.cli.init.plan import ANSWER, PROMPT, Plan
+
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
+_REQUESTS = re.compile(r"; requests: [1-9]")
+_UNKNOWN_KEYWORD = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
+_UNSET_VARIABLE = re.compile(
+    r"^E  (?=.*(?:KeyError|environ|variable|required)).*?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", re.MULTILINE
+)
+_UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
+_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_WEAK_ANSWERS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
+"""What pytest prints if the agent returns or sends something else than the first test expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTestFailure:
+    """Why the first test fails.
+
+    Attributes:
+        reason: the error in one line.
+        has_sent_requests: True if the agent sent a request before it failed.
+        lines: the output of pytest, and what to do next.
+    """
+
+    reason: str
+    has_sent_requests: bool
+    lines: tuple[str, ...]
+
+
+def record_test(plan: Plan, root: Path) -> FirstTestFailure | None:
+    """Record the first test from the simulator. Return why it fails, or None if it passes."""
+    options = ("--record-mode=once", "--harness-upstream=simulator")
+    return _run_first_test(plan, root, "Recording it from the simulator", options)[0]
+
+
+def play_test(plan: Plan, root: Path) -> int:
+    """Play the first test from its cassettes, say what to do next, and return the exit code."""
+    failure, output = _run_first_test(plan, root, "Playing it, offline", ())
+    if failure is not None:
+        print_at_once(failure.lines)
+        return 1
+    inert = [line for line in output.splitlines() if ": changed no request in " in line]
+    print_at_once([f"  {line}" for line in inert])
+    print_at_once(["", *next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
+    return 0
+
+
+def _run_first_test(plan: Plan, root: Path, title: str, options: Sequence[str]) -> tuple[FirstTestFailure | None, str]:
+    """Run the first test. Return why it fails, or None if it passes, and the output of pytest."""
+    print_at_once([f"{title}: pytest {' '.join([*options, plan.test])}"])
+    run = _run_pytest(root, [*options, plan.test])
+    if _expects_too_much(run.stdout):
+        (root / plan.test).write_text(plan.weaker_test, encoding="utf-8")
+        print_at_once(
+            [f"  The agent does not return what the model says, so {plan.test} expects less; expect more in it."]
+        )
+        run = _run_pytest(root, [*options, plan.test])
+    if run.returncode == 0:
+        print_at_once([f"  {_pytest_summary_line(run.stdout)}"])
+        return None, run.stdout
+    output = run.stdout + run.stderr
+    lines = (run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, output, options))
+    errors = [line.removeprefix("E").strip() for line in output.splitlines() if line.startswith("E  ")]
+    reason = next((line for line in errors if _ERROR.match(line)), (errors or output.splitlines()[-1:] or [""])[0])
+    return FirstTestFailure(reason, bool(_REQUESTS.search(output)), lines), output
+
+
+def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _expects_too_much(output: str) -> bool:
+    """Return whether the first test fails under every combination, because of what it expects."""
+    return any(text in output for text in _WEAK_ANSWERS) and not re.search(r"\d passed", output)
+
+
+def _failure_lines(plan: Plan, output: str, options: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about a first test that fails."""
+    command = f"pytest {' '.join([*options, plan.test])}"
+    if missing := _MISSING_MODULE.search(output):
+        yield f"The project needs {missing[1]}, which is not installed beside pytest. Install the project with what it"
+        yield f"needs, such as: pip install -e . (or -r requirements.txt). Then: {command}"
+        return
+    if unknown := _UNKNOWN_OPTIONS.search(output):
+        yield f"The project's settings of pytest have options that this pytest does not know: {unknown[1]}"
+        yield "Install the plugin that they belong to (--cov: pytest-cov), as the project does for its own tests."
+        yield f"Then: {command}"
+        return
+    if keyword := _UNKNOWN_KEYWORD.search(output):
+        yield f"The installed release of anthropic does not take `{keyword[1]}`; the project was written"
+        yield f"for another one. Install what it pins, such as: pip install -r requirements.txt. Then: {command}"
+        return
+    if (unset := _UNSET_VARIABLE.search(output)) and "ERROR collecting" in output:
+        yield f"The agent's module cannot be imported without the variable {unset[1]}. Set it for the tests, such as"
+        yield f'with os.environ.setdefault("{unset[1]}", "none") in a conftest.py. Then: {command}'
+        return
+    yield "The first test fails. If pytest names flags that broke it, read what the agent did under them."
+    yield f"Otherwise the proposed test is wrong: fix {plan.test}. Then: {command}"
+
+
+def _pytest_summary_line(output: str) -> str:
+    """Return pytest's summary line, such as `3 passed in 0.21s`, or `passed` if the output has none."""
+    return next((line.strip("= ") for line in reversed(output.splitlines()) if " passed" in line), "passed")
+
+
+def next_step_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
+    yield "Next"
+    if has_inert:
+        yield "  0. Have the code read these flags when it runs, or set them as docs/flags.md says under"
+        yield '     "Settings that are read once, files and arguments": so far, no combination differs in them.'
+    if not is_recorded:
+        yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
+    yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."
+    yield "  2. In fixtures/scenarios/hello.toml, answer it: tool calls, refusals, long answers."
+    yield "  3. Record it again, then run pytest: --record-mode=rewrite --harness-upstream=simulator"
+    yield "  4. Break a flag on purpose, and read which one the end of the run names."
+
+
+def agent_place(agent: FoundAgent) -> str:
+    """Return the name of an agent and where it is defined."""
+    return f"{agent.name or agent.path} ({agent.path}:{agent.line})"
+
+
+def print_at_once(lines: Iterable[str]) -> None:
+    """Print lines at once, so that they come before what a slow step prints."""
+    for line in lines:
+        print(line, flush=True)
