@@ -470,9 +470,11 @@ def test_an_agent_that_cannot_be_called_gives_way_to_the_next(
 def test_a_test_that_no_agent_passes_is_left_with_the_reason(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The variable that the module needs is named, and the project's table of settings is written once."""
-    picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + AGENT.format(read="pass")
-    _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n"})
+    """The variable that the module needs is named. An agent whose test would overwrite a file is not tried."""
+    code = AGENT.format(read="pass")
+    picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + code
+    other = {"my-bots/agent.py": code, "my-bots/test_flag_matrix.py": "mine"}
+    _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n", **other})
     assert 1 == main(["init"])
     assert "The agent's module cannot be imported without the variable BOT_SIGNING_TOKEN." in capsys.readouterr().out
     assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness]")
@@ -547,7 +549,10 @@ def test_a_test_that_is_recorded_and_cannot_be_played_fails(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Such as one whose agent sends something else each time."""
-    runs = [subprocess.CompletedProcess([], 0, "1 passed", ""), subprocess.CompletedProcess([], 1, "E  CassetteMiss", "")]
+    runs = [
+        subprocess.CompletedProcess([], 0, "1 passed", ""),
+        subprocess.CompletedProcess([], 1, "E  CassetteMiss", ""),
+    ]
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: runs.pop(0))
     _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
     assert 1 == main(["init"])

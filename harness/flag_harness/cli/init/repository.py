@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.code.python_flags import DetectedFlag, find_flags, full_flag_name, parse_code, short_flag_name
+from flag_harness.analysis.code.python_flags import (
+    DetectedFlag,
+    find_flags,
+    full_flag_name,
+    parse_code,
+    short_flag_name,
+)
 from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents
 from flag_harness.cli.init.imports import ModuleImports, find_import_place, read_imports
 from flag_harness.config.root import PYPROJECT
