@@ -88,7 +88,7 @@ def planted_agent(seed: int, flags: int = 8) -> tuple[FlagSpace, Sequence[Plante
     runs = []
     for row in space.rows():
         on = {name for name, value in zip(names, row, strict=True) if value}
-        for _ in range(repeats if row == space.row({}) else 1):
+        for _ in range(repeats if row == space.row_with_values({}) else 1):
             body = copy.deepcopy(BODY)
             for effect in effects:
                 if on.issuperset(effect.flags):

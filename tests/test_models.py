@@ -256,7 +256,7 @@ def test_models_that_cannot_stop_thinking_say_so() -> None:
 def test_models_that_take_no_budget_say_so() -> None:
     """Those of 4.7 and later; 4.6 takes both kinds of thinking, and 4.5 a budget alone."""
     expected = {"claude-opus-4-5": False, "claude-opus-4-6": False, "claude-opus-4-7": True, "claude-sonnet-5": True}
-    assert expected == {model_id: find_model(model_id).is_adaptive_only for model_id in expected}
+    assert expected == {model_id: find_model(model_id).has_only_adaptive_thinking for model_id in expected}
 
 
 VALID = """

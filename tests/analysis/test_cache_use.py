@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.cache_use import CachedRequest, cache_use
-from flag_harness.analysis.metrics import dropped_betas, measure_request
+from flag_harness.analysis.cache_use import CachedRequest, measure_cache_use
+from flag_harness.analysis.metrics import find_dropped_betas, measure_request
 from flag_harness.cassette import Cassette
 from flag_harness.record import CacheTurn, CacheUse
 from flag_harness.wire.timeline import End, Head, Request
@@ -36,7 +36,7 @@ def system(text: str = PROMPT) -> list[dict[str, Any]]:
 
 def use_of(*requests: CachedRequest) -> CacheUse:
     """What the cache did for these requests, unfiltered."""
-    found = cache_use(requests, lambda request: request, lambda text: text)
+    found = measure_cache_use(requests, lambda request: request, lambda text: text)
     assert found is not None
     return found
 
@@ -44,7 +44,7 @@ def use_of(*requests: CachedRequest) -> CacheUse:
 def test_tests_without_marks_have_no_cache_use() -> None:
     """Nobody asked for a cache, so there is nothing to say."""
     plain = sent(0, (2000, 0, 0), system=[{"type": "text", "text": PROMPT}])
-    assert None is cache_use([plain], lambda request: request, lambda text: text)
+    assert None is measure_cache_use([plain], lambda request: request, lambda text: text)
 
 
 def test_tokens_are_the_ones_that_the_answers_report() -> None:
@@ -129,10 +129,10 @@ def test_the_recorded_cases_break_no_prefix_and_waste_no_mark() -> None:
             measured = measure_request(one.request, one.response)
             if measured.status == 200 and measured.usage is not None:
                 requests.append(CachedRequest(index, one.request, measured.model, measured.usage))
-        use = cache_use(requests, lambda request: request, lambda text: text)
+        use = measure_cache_use(requests, lambda request: request, lambda text: text)
         if use is not None:
             marked += 1
-            assert (path.name, (), False, True) == (path.name, use.breaks, use.costs_more, use.read > 0)
+            assert (path.name, (), False, True) == (path.name, use.breaks, use.costs_more, use.tokens_read > 0)
     assert 7 == marked
 
 
@@ -150,7 +150,7 @@ def test_betas_that_are_left_out_after_a_refusal_are_dropped() -> None:
         return request, (Head(0.0, status, ()), End(0.0))
 
     def dropped(*exchanges: Any) -> tuple[str, ...]:
-        return dropped_betas(exchanges, [measure_request(*one) for one in exchanges])
+        return find_dropped_betas(exchanges, [measure_request(*one) for one in exchanges])
 
     assert ("new",) == dropped(exchange("old,new", 400), exchange("old", 200, "/v1/messages"))
     assert () == dropped(exchange("new", 400), exchange("", 200), exchange("new", 200))

@@ -52,7 +52,7 @@ async def test_fifty_tasks_get_their_own_replies(deep: bool) -> None:
         async with async_http_client(upstream) as client:
             replies = await asyncio.gather(*(converse(client, number) for number in range(TASKS)))
         assert list(range(TASKS)) == replies
-        assert () == upstream.unplayed_indices
+        assert () == upstream.indices_not_played
 
 
 def test_sixteen_threads_get_their_own_replies(deep: bool) -> None:
@@ -69,4 +69,4 @@ def test_sixteen_threads_get_their_own_replies(deep: bool) -> None:
                     return done
 
                 assert list(range(THREADS)) == list(pool.map(converse, range(THREADS)))
-            assert () == upstream.unplayed_indices
+            assert () == upstream.indices_not_played

@@ -234,7 +234,7 @@ def _prove(way: Way, asked: Sequence[Asked], server: Server, path: Path) -> Cass
     replayed = way.ask(asked, ELSEWHERE, upstream=player)
     assert recorded == replayed
     assert server.received == [interaction.request.body for interaction in cassette.interactions]
-    assert ((), []) == (player.unplayed_indices, player.misses)
+    assert ((), []) == (player.indices_not_played, player.misses)
     return cassette
 
 
@@ -382,4 +382,4 @@ def test_a_redirect_is_followed_in_a_replay_too(
     live = moved(server.url, http.HTTPTransport(), recorder)
     assert (200, b'{"moved":true}', "/v1/new?a=1") == live
     player = replay(_through_a_file(recorder, tmp_path / "x.json"))
-    assert (live, ()) == (moved(ELSEWHERE, player), player.unplayed_indices)
+    assert (live, ()) == (moved(ELSEWHERE, player), player.indices_not_played)

@@ -366,7 +366,7 @@ def test_a_request_matches_with_and_without_the_secret() -> None:
         cassette = Cassette(Envelope("live", ""), (recorded,))
         played = replay(cassette, filters=PATTERN)
         assert _answer(b"REDACTED") == played(_asked({"a": "hunter2-other"}))
-        assert () == played.unplayed_indices
+        assert () == played.indices_not_played
     with pytest.raises(CassetteMiss):
         replay(cassette)(_asked({"a": "hunter2-other"}))
 
@@ -378,7 +378,7 @@ def test_what_a_pattern_finds_in_its_own_mark_matches_all_the_same() -> None:
     played = replay(Cassette(Envelope("live", ""), (recorded, recorded)), filters=filters)
     played(_asked({"content": "abcdefg"}))
     played(_asked({"content": "abcdefg"}))
-    assert () == played.unplayed_indices
+    assert () == played.indices_not_played
     with pytest.raises(CassetteMiss):
         played(_asked({"content": "abcdefg"}))
 
@@ -386,12 +386,12 @@ def test_what_a_pattern_finds_in_its_own_mark_matches_all_the_same() -> None:
 def test_every_text_says_where_it_stands() -> None:
     """The JSON path, or the event; of deltas, which of which block."""
     found = {text.value: text for text in body_texts(_texts("ab", "cd", "ef").decode())}
-    assert "event 0 message.id" == found["msg_1"].locate(0, 5)
-    assert "delta 0-1 of block 0" == found["abcdef"].locate(1, 3)
-    assert "delta 2 of block 0" == found["abcdef"].locate(4, 6)
+    assert "event 0 message.id" == found["msg_1"].describe_location(0, 5)
+    assert "delta 0-1 of block 0" == found["abcdef"].describe_location(1, 3)
+    assert "delta 2 of block 0" == found["abcdef"].describe_location(4, 6)
     assert ["a", "a[0].b", "a[0].b", "body"] == [
-        *(text.locate(0, 1) for text in body_texts('{"a": [{"b": "c"}]}')),
-        *(text.locate(0, 1) for text in body_texts("plain")),
+        *(text.describe_location(0, 1) for text in body_texts('{"a": [{"b": "c"}]}')),
+        *(text.describe_location(0, 1) for text in body_texts("plain")),
     ]
 
 

@@ -81,7 +81,7 @@ def test_sub_agents_that_get_each_others_ids_go_on(order: list[int]) -> None:
     got = {agent: _said(upstream(_request(_first("list"))))["content"][0]["id"] for agent in order}
     for agent, one in got.items():
         assert {"text": f"done {agent}"} == _said(upstream(_request(_second("list", [one], [f"file {agent}"]))))
-    assert () == upstream.unplayed_indices
+    assert () == upstream.indices_not_played
 
 
 def test_a_third_turn_goes_on_too() -> None:
@@ -101,7 +101,7 @@ def test_a_third_turn_goes_on_too() -> None:
         assert ids[1][expected] == theirs, "where the ids themselves were recorded, they decide"
         third = {"turns": [second, theirs, f"file {agent}"]}
         assert {"text": f"done {agent}"} == _said(upstream(_request(third)))
-    assert () == upstream.unplayed_indices
+    assert () == upstream.indices_not_played
 
 
 def test_the_very_same_ids_are_answered_by_their_own_recording() -> None:
@@ -255,4 +255,4 @@ def test_different_conversations_never_get_each_others_answers(
         results = [f"{result}"] * (2 if twice else 1)
         answer = _said(upstream(_request(_second(question, [one] * len(results), results))))
         assert [question, result, twice] == answer["about"]
-    assert () == upstream.unplayed_indices
+    assert () == upstream.indices_not_played

@@ -35,7 +35,7 @@ def test_a_spoiled_answer_is_played_again_once_all_others_are() -> None:
     assert _answer(0) == upstream(spoiled)
     upstream.requeue_answer(spoiled)
     upstream.requeue_answer(spoiled)
-    assert (1, 2) == upstream.unplayed_indices
+    assert (1, 2) == upstream.indices_not_played
     assert [_answer(1), _answer(0)] == [upstream(_request({"n": 1})) for _ in range(2)]
     assert upstream.find(_request({"n": 1})) is None
 
@@ -73,4 +73,4 @@ def test_what_was_recorded_before_a_filter_was_declared_is_found(sent: str) -> N
     cassette = _cassette({"n": "secret-1"}, {"n": "other"})
     upstream = replay(cassette, filters=Filters(patterns=(r"secret-\d",)))
     assert _answer(0) == upstream(_request({"n": sent}))
-    assert (1,) == upstream.unplayed_indices
+    assert (1,) == upstream.indices_not_played

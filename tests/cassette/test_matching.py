@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.matching import betas, canonical_path, decode_comparable_body, match_key
+from flag_harness.cassette.match.matching import betas, canonical_path, decode_comparable_body, matching_key
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
@@ -25,7 +25,7 @@ def _shuffled(value: Any, chance: random.Random) -> Any:
 
 
 def _key(body: bytes = b"{}", path: str = "/v1/messages", headers: Any = (), method: str = "POST") -> bytes:
-    return match_key(method, path, headers, decode_comparable_body(body))
+    return matching_key(method, path, headers, decode_comparable_body(body))
 
 
 @given(JSON, st.randoms(use_true_random=False))

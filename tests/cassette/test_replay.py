@@ -42,7 +42,7 @@ def test_equal_requests_are_answered_in_recorded_order_whatever_comes_between(
     expected = {body: [n for n, one in enumerate(bodies) if one == body] for body in set(bodies)}
     for body in asked:
         assert _answer(expected[body].pop(0)) == upstream(_request({"m": 0, "n": body}, ("x-api-key", "k")))
-    assert tuple(sorted(chain(*expected.values()))) == upstream.unplayed_indices
+    assert tuple(sorted(chain(*expected.values()))) == upstream.indices_not_played
 
 
 def test_a_request_that_was_not_recorded_is_a_miss_that_is_kept() -> None:
@@ -51,7 +51,7 @@ def test_a_request_that_was_not_recorded_is_a_miss_that_is_kept() -> None:
     with pytest.raises(CassetteMiss) as caught:
         upstream(_request({"n": 2}))
     assert [caught.value] == upstream.misses
-    assert (0,) == upstream.unplayed_indices
+    assert (0,) == upstream.indices_not_played
     assert (
         "POST /v1/messages is not in the cassette (1 interaction).\n"
         "The nearest is interaction 0; it differs in:\n"
@@ -121,7 +121,7 @@ def test_threads_share_no_answer() -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = [answer for answers in pool.map(ask, range(16)) for answer in answers]
     assert {_answer(number) for number in range(1600)} == set(answers)
-    assert () == upstream.unplayed_indices
+    assert () == upstream.indices_not_played
 
 
 def test_no_miss_shows_a_key() -> None:
@@ -138,7 +138,7 @@ def test_answers_come_round_where_they_are_repeated() -> None:
     """Equal ones in recorded order, then the first again; what is not recorded is still a miss."""
     upstream = Replay(_cassette({"n": 1}, {"n": 1}, {"n": 2}), repeat=True)
     assert [_answer(n) for n in (0, 1, 0, 1, 0)] == [upstream(_request({"n": 1})) for _ in range(5)]
-    assert (2,) == upstream.unplayed_indices
+    assert (2,) == upstream.indices_not_played
     with pytest.raises(CassetteMiss, match="The nearest is interaction 2"):
         upstream(_request({"n": 3}))
 

@@ -14,10 +14,10 @@ from flag_harness.matrix import (
     MatrixFlag,
     Row,
     covering_array,
+    find_uncovered_tuples,
     full_matrix,
-    random_sample,
+    random_rows,
     rows_with_single_changes,
-    uncovered_tuples,
 )
 
 Model = tuple[list[MatrixFlag], list[list[str]]]
@@ -147,8 +147,8 @@ def test_the_check_names_what_an_array_lacks() -> None:
     """Without its last row, an array of strength 2 lacks a pair."""
     space = FlagSpace(boolean_flags(3))
     rows = covering_array(space, 2)
-    assert [] == list(uncovered_tuples(space, rows, 2))
-    assert 3 == len(list(uncovered_tuples(space, rows[:-1], 2)))
+    assert [] == list(find_uncovered_tuples(space, rows, 2))
+    assert 3 == len(list(find_uncovered_tuples(space, rows[:-1], 2)))
 
 
 def test_single_changes_change_one_flag_at_a_time() -> None:
@@ -160,15 +160,15 @@ def test_single_changes_change_one_flag_at_a_time() -> None:
 def test_single_changes_start_from_a_base() -> None:
     """The state of production, and each change from it."""
     space = FlagSpace(boolean_flags(2))
-    assert ((1, 0), (0, 0), (1, 1)) == rows_with_single_changes(space, space.row({"f0": True}))
+    assert ((1, 0), (0, 0), (1, 1)) == rows_with_single_changes(space, space.row_with_values({"f0": True}))
 
 
 def test_a_random_sample_depends_on_its_seed_alone() -> None:
     """Equal seeds draw equal rows, all different, the defaults first."""
     space = FlagSpace([*boolean_flags(12), MatrixFlag("needy", requires=("f0", "f1"), excludes=("f2",))])
-    rows = random_sample(space, 50, seed=7)
-    assert rows == random_sample(space, 50, seed=7)
-    assert rows != random_sample(space, 50, seed=8)
+    rows = random_rows(space, 50, seed=7)
+    assert rows == random_rows(space, 50, seed=7)
+    assert rows != random_rows(space, 50, seed=8)
     assert space.default_row == rows[0]
     assert 50 == len(set(rows))
     assert all(space.is_allowed(row) for row in rows)
@@ -177,7 +177,7 @@ def test_a_random_sample_depends_on_its_seed_alone() -> None:
 def test_a_sample_larger_than_the_matrix_is_the_matrix() -> None:
     """Two flags have four rows, however many are asked for."""
     space = FlagSpace(boolean_flags(2))
-    assert ((0, 0), (1, 0), (0, 1), (1, 1)) == random_sample(space, 99, seed=1) == full_matrix(space)
+    assert ((0, 0), (1, 0), (0, 1), (1, 1)) == random_rows(space, 99, seed=1) == full_matrix(space)
 
 
 def test_a_group_has_one_flag_on() -> None:
@@ -221,7 +221,7 @@ def test_a_strength_out_of_range_is_refused(strength: int) -> None:
 def test_an_empty_sample_is_refused() -> None:
     """The error says how small a sample can be."""
     with pytest.raises(FlagError, match="a random sample of 0 rows is empty; ask for at least 1"):
-        random_sample(FlagSpace(boolean_flags(3)), 0, 1)
+        random_rows(FlagSpace(boolean_flags(3)), 0, 1)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -126,7 +126,7 @@ def test_looking_back_ends_after_20_blocks() -> None:
         return {"model": "m", "messages": [{"role": "user", "content": content}]}
 
     cache = PromptCache()
-    written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).written
+    written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
     assert written == cache.update(prompt_segments(body(20), "m"), 0, 0.0).read
     other = PromptCache()
     other.update(prompt_segments(body(1), "m"), 0, 0.0)
@@ -167,8 +167,8 @@ def test_a_block_in_a_tool_result_may_be_marked() -> None:
     cache = PromptCache()
     first = cache.update(prompt_segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
     again = cache.update(prompt_segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
-    assert (first.written, 1) == (again.read, first.uncached)
-    assert 2 == again.written
+    assert (first.tokens_written, 1) == (again.read, first.uncached)
+    assert 2 == again.tokens_written
     other = prompt_segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
     assert 0 == cache.update(other, 0, 0.0).read
 
@@ -190,7 +190,7 @@ def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
 
     for results, found in ((20, True), (21, False)):
         cache = PromptCache()
-        written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).written
+        written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
         assert (written if found else 0) == cache.update(prompt_segments(body(results), "m"), 0, 0.0).read
 
 
@@ -224,6 +224,6 @@ def test_every_token_is_counted_once(conversation: list[tuple[list[tuple[str, bo
         content = [{"type": "text", "text": text, **(MARK if marked else {})} for text, marked in blocks]
         made = prompt_segments({"messages": [{"role": "user", "content": content}]}, "m")
         counted = cache.update(made, 0, now)
-        assert made[-1].tokens == counted.uncached + counted.read + counted.written
+        assert made[-1].tokens == counted.uncached + counted.read + counted.tokens_written
         again = cache.update(made, 0, now)
-        assert (0, counted.read + counted.written) == (again.written, again.read)
+        assert (0, counted.read + counted.tokens_written) == (again.written, again.read)

@@ -233,5 +233,5 @@ def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
 
 def test_blocking_for_no_time_does_not_move_the_loop(runner: asyncio.Runner) -> None:
     """A loop that only does that is still found to wait for nothing."""
-    _loop(runner).block(0)
+    _loop(runner).advance_for_blocking_call(0)
     assert 0 == _loop(runner).time()

@@ -56,7 +56,7 @@ class _Turn:
     segments: tuple[PromptSegment, ...]
 
     @property
-    def marks(self) -> list[PromptSegment]:
+    def segments_with_cache_mark(self) -> list[PromptSegment]:
         """The blocks that have a cache mark."""
         return [segment for segment in self.segments if segment.mark]
 
@@ -69,27 +69,27 @@ class _Turn:
         return InputUsage(usage.input_tokens, usage.cache_read_input_tokens, written_5m, written_1h)
 
 
-def cache_use(
-    requests: Sequence[CachedRequest], filtered: Callable[[Request], Request], mask: Callable[[str], str]
+def measure_cache_use(
+    requests: Sequence[CachedRequest], filter_request: Callable[[Request], Request], mask: Callable[[str], str]
 ) -> CacheUse | None:
     """Return how a test's requests used the prompt cache, or None if no request has a cache mark.
 
-    `filtered` removes secrets and personal data from a request, and `mask` removes them from a text that will be shown.
+    `filter_request` removes secrets and personal data from a request; `mask` does so in a text that will be shown.
     """
     if not any(MARK in one.request.body for one in requests):
         return None
-    turns = [turn for one in requests if (turn := _scale_turn(one)) is not None]
+    turns = [turn for one in requests if (turn := _build_turn(one)) is not None]
     breaks: dict[int, CacheBreak] = {}
     for index, broken in _find_broken_prefixes(turns):
-        pair = [filtered(turns[number].sent.request) for number in (broken.earlier, index)]
+        pair = [filter_request(turns[number].sent.request) for number in (broken.earlier, index)]
         words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
         request_index = turns[index].sent.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
     told = tuple(_describe_turn(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
-    return CacheUse(told, tuple(breaks.values()), _never_read_tokens(turns), _saved_dollars(turns))
+    return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
 
 
-def _scale_turn(sent: CachedRequest) -> _Turn | None:
+def _build_turn(sent: CachedRequest) -> _Turn | None:
     """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
     body = decode_json_object(sent.request.body)
     try:
@@ -125,21 +125,23 @@ def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTu
     `broken` describes the change that broke its cached prefix, or is None.
     """
     turn, token_counts = turns[-1], turns[-1].token_counts
-    missed, why = _missed_tokens(turns, broken)
-    end = _last_read_block(turns[:-1], turn)
+    missed, why = _count_missed_tokens_with_reason(turns, broken)
+    end = _index_of_last_block_read(turns[:-1], turn)
     return CacheTurn(
         turn.sent.index,
         token_counts.read,
-        token_counts.written,
+        token_counts.tokens_written,
         token_counts.uncached,
         missed,
         why,
         read_to="" if end is None else turn.segments[end].path,
-        written_to=turn.marks[-1].path if token_counts.written and turn.marks else "",
+        written_to=turn.segments_with_cache_mark[-1].path
+        if token_counts.tokens_written and turn.segments_with_cache_mark
+        else "",
     )
 
 
-def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
+def _count_missed_tokens_with_reason(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
     """Return how many cached tokens the last of `turns` failed to read, and the reason.
 
     The reason is empty if the turn read from the cache as expected.
@@ -148,19 +150,24 @@ def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[i
     if broken is not None:
         change = "" if broken.block not in {segment.path for segment in turn.segments} else f" at byte {broken.byte}"
         return broken.tokens, f"{broken.block} changed{change}"
-    if not turn.marks:
+    if not turn.segments_with_cache_mark:
         return 0, "no cache mark"
-    smallest, longest = turn.model.smallest_cacheable_prefix, turn.marks[-1].tokens
-    if not turn.token_counts.read and not turn.token_counts.written and longest < smallest:
+    smallest, longest = turn.model.smallest_cacheable_prefix, turn.segments_with_cache_mark[-1].tokens
+    if not turn.token_counts.read and not turn.token_counts.tokens_written and longest < smallest:
         return 0, f"the marked prefix has fewer than {smallest:,} tokens, too few for this model to cache"
-    cached = {mark.hash for one in earlier if one.token_counts.written or one.token_counts.read for mark in one.marks}
+    cached = {
+        mark.hash
+        for one in earlier
+        if one.token_counts.tokens_written or one.token_counts.read
+        for mark in one.segments_with_cache_mark
+    }
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
     missed = expected - turn.token_counts.read
     if missed > _TOLERANCE * turn.segments[-1].tokens:
         if any(_has_server_tools(one.sent.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
-    return 0, "" if turn.token_counts.read else _no_read_reason(earlier, turn)
+    return 0, "" if turn.token_counts.read else _reason_for_no_cache_read(earlier, turn)
 
 
 def _has_server_tools(request: Request) -> bool:
@@ -170,31 +177,31 @@ def _has_server_tools(request: Request) -> bool:
     return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOLS) for kind in types)
 
 
-def _no_read_reason(earlier: Sequence[_Turn], turn: _Turn) -> str:
+def _reason_for_no_cache_read(earlier: Sequence[_Turn], turn: _Turn) -> str:
     """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
     if earlier and all(one.sent.model != turn.sent.model for one in earlier):
         return f"another model: {turn.sent.model}"
-    return "nothing of this prompt was cached before" if turn.token_counts.written else ""
+    return "nothing of this prompt was cached before" if turn.token_counts.tokens_written else ""
 
 
-def _never_read_tokens(turns: Sequence[_Turn]) -> int:
+def _count_tokens_never_read(turns: Sequence[_Turn]) -> int:
     """Return how many of the tokens that were written to the cache no later turn read."""
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
         turn = turns[index]
-        used = max((mark.tokens for mark in turn.marks if mark.hash in read_later), default=0)
-        unread += max(0, turn.token_counts.written - max(0, used - turn.token_counts.read))
+        used = max((mark.tokens for mark in turn.segments_with_cache_mark if mark.hash in read_later), default=0)
+        unread += max(0, turn.token_counts.tokens_written - max(0, used - turn.token_counts.read))
         read_later |= _hashes_read_from_cache(turns[:index], turn)
     return unread
 
 
 def _hashes_read_from_cache(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
     """Return the hash of each prefix that a turn read from the cache."""
-    end = _last_read_block(earlier, turn)
+    end = _index_of_last_block_read(earlier, turn)
     return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
 
 
-def _last_read_block(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
+def _index_of_last_block_read(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
     """Return the index of the last block that a turn read from the cache, or None if it read nothing.
 
     The API reports only how many tokens were read. The block is the one at which a prefix is nearest to this length;
@@ -202,14 +209,14 @@ def _last_read_block(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
     """
     if not turn.token_counts.read:
         return None
-    marked = {mark.hash for one in earlier for mark in one.marks}
+    marked = {mark.hash for one in earlier for mark in one.segments_with_cache_mark}
     ends = [index for index, segment in enumerate(turn.segments) if segment.hash in marked]
     return min(
         ends or range(len(turn.segments)), key=lambda index: abs(turn.segments[index].tokens - turn.token_counts.read)
     )
 
 
-def _saved_dollars(turns: Sequence[_Turn]) -> float | None:
+def _dollars_saved_by_cache(turns: Sequence[_Turn]) -> float | None:
     """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
     saved = 0.0
     for turn in turns:

@@ -10,7 +10,7 @@ from random import Random
 
 from flag_harness.analysis.conjunctions import FlagEncoding, single_bits
 from flag_harness.matrix import FlagSpace, Row
-from flag_harness.matrix.covering import uncovered_tuples
+from flag_harness.matrix.covering import find_uncovered_tuples
 
 MIN_SUPPORTING_ROWS = 3
 """A part (literal) of a conjunction is believed to be necessary once this many rows passed that fulfil all other parts
@@ -157,14 +157,14 @@ class RowEvidence:
                     return found
         return None
 
-    def excluded_size(self, named: Sequence[int]) -> int:
+    def largest_excluded_size(self, named: Sequence[int]) -> int:
         """Return the largest size, at most 3, up to which no other conjunction can be a cause of failures.
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """
         rows = [self.encoding.decode(bits) for bits in self.passing_rows]
         for size in range(1, min(3, len(self.space.flags)) + 1):
-            for fixed in uncovered_tuples(self.space, rows, size):
+            for fixed in find_uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
                 if not any(self._is_conjunction_implied_by(bits, excluded) for excluded in named):
                     return size - 1

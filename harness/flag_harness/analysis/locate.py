@@ -11,7 +11,7 @@ from flag_harness.analysis.conjunction_search import ConjunctionSearch
 from flag_harness.analysis.conjunctions import Conjunction, single_bits
 from flag_harness.analysis.evidence import RowEvidence
 from flag_harness.matrix import FlagSpace, Row
-from flag_harness.matrix.covering import uncovered_tuples
+from flag_harness.matrix.covering import find_uncovered_tuples
 
 BUDGET = 45
 """The most runs of the test."""
@@ -136,7 +136,7 @@ class Locator:
             named, suspects = [], [*named, *suspects]
         return Location(
             tuple(self._encoding.conjunction(excluded) for excluded in named),
-            self._evidence.excluded_size(named),
+            self._evidence.largest_excluded_size(named),
             tuple(self._encoding.conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
             self._reason,
             self._evidence.runs,
@@ -194,7 +194,7 @@ class Locator:
         Return None if there is no such triple, or no untried row.
         """
         rows = [self._encoding.decode(bits) for bits in self._evidence.passing_rows]
-        gap = next(uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
+        gap = next(find_uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
         beside = self._values_seen_with_pairs()

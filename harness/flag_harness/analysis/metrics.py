@@ -137,7 +137,9 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
     )
 
 
-def dropped_betas(exchanges: Sequence[tuple[Request, Response]], requests: Sequence[RequestMetrics]) -> tuple[str, ...]:
+def find_dropped_betas(
+    exchanges: Sequence[tuple[Request, Response]], requests: Sequence[RequestMetrics]
+) -> tuple[str, ...]:
     """Return the betas that a refused request (status 400) had and no later request to the same path has.
 
     A refused request that was never followed by another one has dropped nothing.

@@ -71,7 +71,7 @@ class Replay:
     def find(self, request: Request) -> Response | None:
         """Return the recorded answer to a request and mark it as played, or None if no answer is left."""
         sent = self._to_filtered_interaction(request)
-        key = self._index.match_key(sent)
+        key = self._index.matching_key(sent)
         with self._lock:
             index = self._queues.take(key, sent)
             if index is not None and id(request) in self._tracked_answers:
@@ -90,10 +90,10 @@ class Replay:
                 self._queues.requeue(index)
 
     @property
-    def unplayed_indices(self) -> tuple[int, ...]:
+    def indices_not_played(self) -> tuple[int, ...]:
         """The indices of the interactions that have not been played."""
         with self._lock:
-            played = self._queues.played_indices
+            played = self._queues.indices_already_played
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
     def _to_filtered_interaction(self, request: Request) -> Interaction:
@@ -116,8 +116,8 @@ class Replay:
 
         Different missed requests are compared with different interactions, as long as there are enough.
         """
-        key, own = self._index.match_key(sent), frozenset(self.own)
-        unplayed = tuple(sorted(self.unplayed_indices, key=lambda index: index not in own))
+        key, own = self._index.matching_key(sent), frozenset(self.own)
+        unplayed = tuple(sorted(self.indices_not_played, key=lambda index: index not in own))
         with self._lock:
             others = {index for other, index in self._nearest_by_key.items() if other != key}
         miss = self._reporter.report_miss(sent, tuple(index for index in unplayed if index not in others) or unplayed)

@@ -181,7 +181,7 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
 
 
 def _run_log(arguments: argparse.Namespace) -> int:
-    entries = _require_prod(_load_gate()).history.entries()
+    entries = _require_prod(_load_gate()).history.read_entries()
     _print_result(arguments, {"entries": history_to_json(entries)}, history_lines(entries))
     return 0
 
@@ -189,7 +189,7 @@ def _run_log(arguments: argparse.Namespace) -> int:
 def _run_status(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
     status = read_status(_require_prod(gate), gate.test)
-    _print_result(arguments, status.values(), status_lines(status))
+    _print_result(arguments, status.to_json(), status_lines(status))
     return 0 if status.is_prod_unmodified else 1
 
 

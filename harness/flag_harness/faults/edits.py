@@ -106,7 +106,7 @@ class StreamPointEdit:
 
     def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
         self._due, self._at, self._act = due, at, act
-        self._random = due.random("point")
+        self._random = due.make_random("point")
         self._remaining, self._occurrence = occurrence, occurrence
         self._events, self._tracker = EventSplitter(), GapTracker()
         self._reached: set[str] = set()
@@ -124,9 +124,9 @@ class StreamPointEdit:
         out: list[Piece] = []
         unchanged = b""
         for event in self._events.feed(chunk.data):
-            change = self._change_at(chunk.at, event)
+            change = self._stream_change_at(chunk.at, event)
             if change is None:
-                unchanged += event + self._take_held_bytes()
+                unchanged += event + self._take_withheld_bytes()
                 continue
             out += _chunk_if_nonempty(chunk.at + self._delay, unchanged)
             out += self._apply_change(change)
@@ -135,11 +135,11 @@ class StreamPointEdit:
                 return out
         return out + _chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
-    def _take_held_bytes(self) -> bytes:
+    def _take_withheld_bytes(self) -> bytes:
         """Return the held bytes, which are due now, and report that the answer was changed."""
         held, self._held = self._held, b""
         if held:
-            self._due.fire()
+            self._due.mark_as_fired()
         return held
 
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
@@ -148,7 +148,7 @@ class StreamPointEdit:
             self._due.store_reason_for_not_firing(f"nothing came after the event at {self._at}")
         out = _chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
-        if complete and (change := self._change_at(piece.at, b"")) is not None:
+        if complete and (change := self._stream_change_at(piece.at, b"")) is not None:
             out += self._apply_change(change)
         if self._remaining and not is_client_disconnect(piece):
             self._due.store_reason_for_not_firing(self._reason_stream_was_not_changed())
@@ -156,7 +156,7 @@ class StreamPointEdit:
         self._is_over = True
         return out + last
 
-    def _change_at(self, at: float, event: bytes) -> StreamChange | None:
+    def _stream_change_at(self, at: float, event: bytes) -> StreamChange | None:
         """Return the change before `event` if the point is reached often enough, else None."""
         if not self._remaining:
             return None
@@ -174,7 +174,7 @@ class StreamPointEdit:
     def _apply_change(self, change: StreamChange) -> tuple[Piece, ...]:
         """Return the pieces of a change, and store its delay and its held bytes."""
         if not change.held:
-            self._due.fire()
+            self._due.mark_as_fired()
         self._delay += change.delay
         self._held = change.held
         self._is_over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
@@ -213,7 +213,7 @@ class EventEdit:
         changed = self._change(event)
         if changed != event and not self._changed:
             self._changed = True
-            self._due.fire()
+            self._due.mark_as_fired()
         return changed
 
 
@@ -239,7 +239,7 @@ class BodyEdit:
         if changed is None:
             self._due.store_reason_for_not_firing(f"the body has no {self._missing}")
             return waiting
-        self._due.fire()
+        self._due.mark_as_fired()
         return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
 
 
@@ -263,7 +263,7 @@ class ChunkEdit:
             self._late = chunks[-1].at
         if not self._changed and [one.data for one in chunks] != [piece.data]:
             self._changed = True
-            self._due.fire()
+            self._due.mark_as_fired()
         return chunks
 
 
@@ -281,17 +281,19 @@ def _chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []
 
 
-def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyAction | None = None) -> Effect:
-    """Return an effect that applies `act` at the point `at` of a stream.
+def make_point_effect(
+    at: str, occurrence: int, change_stream: PointAction, change_body: BodyAction | None = None
+) -> Effect:
+    """Return an effect that applies `change_stream` at the point `at` of a stream.
 
-    If `at` is `inside_body` and `body` is given, the effect applies `body` to an answer that is not a stream.
+    If `at` is `inside_body`, the effect applies `change_body`, if it is given, to an answer that is not a stream.
     """
-    checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
+    checks.require_one_of("at", at, ALL_POINTS if change_body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 
     def edit_due_answer(due: DueRequest) -> Edit:
-        if body is not None and at == INSIDE_BODY:
-            return AnswerEdit(due, body=BodyEdit(due, body, "bytes"))
-        return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, act))
+        if change_body is not None and at == INSIDE_BODY:
+            return AnswerEdit(due, body=BodyEdit(due, change_body, "bytes"))
+        return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, change_stream))
 
     return edit_due_answer

@@ -73,7 +73,7 @@ class DueRequest:
     condition: FaultCondition
     count: FaultCounter
 
-    def fire(self) -> None:
+    def mark_as_fired(self) -> None:
         """Count that the fault has changed the answer to this request."""
         self.count.count_firing()
 
@@ -81,9 +81,9 @@ class DueRequest:
         """Store why the fault could not change the answer to this request."""
         self.count.add_miss_reason(reason)
 
-    def random(self, purpose: str) -> Random:
+    def make_random(self, purpose: str) -> Random:
         """Return a random generator for this request. Each `purpose` has its own sequence of numbers."""
-        return self.condition.random(self.number, purpose)
+        return self.condition.make_random(self.number, purpose)
 
 
 Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]

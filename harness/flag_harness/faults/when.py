@@ -92,10 +92,10 @@ class FaultCondition:
             (self.on is None or number in self.on)
             and (self.every is None or number % self.every == 0)
             and (self.until is None or number <= self.until)
-            and (self.probability is None or self.random(number, "due").random() < self.probability)
+            and (self.probability is None or self.make_random(number, "due").random() < self.probability)
         )
 
-    def random(self, number: int, purpose: str) -> Random:
+    def make_random(self, number: int, purpose: str) -> Random:
         """Return a random generator for request `number` and a purpose.
 
         It yields the same numbers in every run.

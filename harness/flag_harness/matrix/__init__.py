@@ -14,10 +14,10 @@ from flag_harness.matrix.combination import (
 from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import (
     covering_array,
+    find_uncovered_tuples,
     full_matrix,
-    random_sample,
+    random_rows,
     rows_with_single_changes,
-    uncovered_tuples,
 )
 from flag_harness.matrix.matrix_flag import MatrixFlag
 from flag_harness.matrix.pins import parse_pins, pin_unnamed_flags
@@ -32,6 +32,7 @@ __all__ = [
     "add_missing_flags",
     "all_combinations",
     "covering_array",
+    "find_uncovered_tuples",
     "flag_space",
     "full_matrix",
     "name_of_test",
@@ -39,10 +40,9 @@ __all__ = [
     "parse_pins",
     "pin_flags",
     "pin_unnamed_flags",
-    "random_sample",
+    "random_rows",
     "read_combination",
     "rows_with_single_changes",
     "select_combinations",
     "settings_by_id_part",
-    "uncovered_tuples",
 ]

@@ -46,7 +46,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
     if not isinstance(document, dict):
         raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
     try:
-        return _baseline_from_export(dict(_exported_flags(document)), flags)
+        return _baseline_from_export(dict(_flags_in_export(document)), flags)
     except FlagError as error:
         raise FlagError(f"{path}: {error}") from None
 
@@ -61,13 +61,15 @@ def baseline_combinations(
     """
     declared = tuple(flags)
     space = FlagSpace(declared)
-    base = space.row(baseline)
+    base = space.row_with_values(baseline)
     if (broken := space.find_broken_constraint(base)) is not None:
         raise FlagError(f"the state of production breaks a constraint: {broken}; correct the file or the constraint")
     fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
     rows = rows_with_single_changes(FlagSpace(declared, pins=fixed), base)
     if change:
-        changed = space.nearest_row(base, {index: space.row(change)[index] for index in _flag_indices(flags, change)})
+        changed = space.nearest_row(
+            base, {index: space.row_with_values(change)[index] for index in _flag_indices(flags, change)}
+        )
         if changed is None:
             raise FlagError(f"the constraints of the flags forbid the change of {', '.join(change)}; ask for another")
         rows = tuple(dict.fromkeys([*rows, changed]))
@@ -116,7 +118,7 @@ class _ExportedFlag:
     notes: tuple[str, ...] = ()
 
 
-def _exported_flags(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedFlag]]:
+def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedFlag]]:
     """Yield each key of an export with the value that production serves for it."""
     if isinstance(document.get("items"), list):
         yield from ((str(item.get("key")), _parse_launchdarkly_item(item)) for item in document["items"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from flag_harness.matrix.constraints import Row
-from flag_harness.matrix.covering import uncovered_tuples
+from flag_harness.matrix.covering import find_uncovered_tuples
 from flag_harness.matrix.space import FlagSpace
 
 Settings = tuple[str, ...]
@@ -27,7 +27,7 @@ class Coverage:
     missing: tuple[Settings, ...]
 
     @property
-    def covered(self) -> int:
+    def covered_count(self) -> int:
         """The number of different pairs, triples or quadruples that the combinations contain."""
         return sum(map(len, self.first_covered))
 
@@ -49,7 +49,9 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Co
         new = [chosen for chosen in combinations(enumerate(row), strength) if chosen not in seen]
         seen.update(new)
         first_covered.append(tuple(_format_settings(space, chosen) for chosen in new))
-    missing = tuple(_format_settings(space, tuple(fixed.items())) for fixed in uncovered_tuples(space, rows, strength))
+    missing = tuple(
+        _format_settings(space, tuple(fixed.items())) for fixed in find_uncovered_tuples(space, rows, strength)
+    )
     return Coverage(strength, tuple(first_covered), missing)
 
 

@@ -26,7 +26,7 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
     strength = min(strength, len(space.flags))
     rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_covering_array(space, strength)))
-    gap = next(uncovered_tuples(space, rows, strength), None)
+    gap = next(find_uncovered_tuples(space, rows, strength), None)
     assert gap is None, f"the covering array of strength {strength} lacks {gap}"
     return rows
 
@@ -46,7 +46,7 @@ def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
     return tuple(rows)
 
 
-def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:
+def find_uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:
     """Yield every possible choice of values that occurs in no row, as {index of flag: index of value}."""
     for chosen in combinations(range(len(space.flags)), strength):
         seen = {tuple([row[index] for index in chosen]) for row in rows}
@@ -70,7 +70,7 @@ def rows_with_single_changes(space: FlagSpace, base: Row | None = None) -> tuple
     return tuple(dict.fromkeys([base, *(row for row in changed if row is not None)]))
 
 
-def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
+def random_rows(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
     """Return `size` different random rows, one of them with all defaults; all rows if there are fewer.
 
     The same seed gives the same rows. Without constraints every row is equally likely.

@@ -78,7 +78,7 @@ class _UncoveredTuples:
         missing = self.values[value]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.sets)
 
-    def cover(self, row: PartialRow) -> None:
+    def remove_tuples_of(self, row: PartialRow) -> None:
         """Remove the tuples that this row covers."""
         missing = self.values[row[self.index]]
         for chosen in self.sets:
@@ -93,14 +93,14 @@ class _UncoveredTuples:
 
 def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
     """Give the new flag a value in every row: the allowed value that covers most uncovered tuples."""
-    missing.cover(rows[0])
+    missing.remove_tuples_of(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
         gains = {value: missing.count_gain(row, value) for value in range(space.sizes[index])}
         best_first = sorted(gains, key=lambda value: (-gains[value], uses[value]))
         row[index] = next(value for value in best_first if _can_complete(space, row, {index: value}))
         uses[row[index]] += 1
-        missing.cover(row)
+        missing.remove_tuples_of(row)
 
 
 def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:

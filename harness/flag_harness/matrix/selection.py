@@ -8,7 +8,7 @@ from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
 from flag_harness.matrix.combination import Combination, flag_space
 from flag_harness.matrix.constraints import Row
-from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, rows_with_single_changes
+from flag_harness.matrix.covering import covering_array, full_matrix, random_rows, rows_with_single_changes
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
@@ -58,7 +58,7 @@ def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     if selection == "single":
         return rows_with_single_changes(space)
     if match["size"]:
-        return random_sample(space, int(match["size"]), int(match["seed"] or 0))
+        return random_rows(space, int(match["size"]), int(match["seed"] or 0))
     if selection == "full" or int(selection) >= len(space.flags) - len(space.pins):
         return full_matrix(space)
     return covering_array(space, int(selection))

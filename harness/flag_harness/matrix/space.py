@@ -172,7 +172,7 @@ class FlagSpace:
         """Return the values of a row by the names of the flags."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
-    def row(self, assignment: Mapping[str, object]) -> Row:
+    def row_with_values(self, assignment: Mapping[str, object]) -> Row:
         """Return the row with these values by flag name; flags without a value get their default.
 
         Raise `FlagError` if a flag or a value is unknown.

@@ -87,7 +87,7 @@ class Model:
     figures: tuple[SourcedValue, ...] = ()
 
     @property
-    def is_adaptive_only(self) -> bool:
+    def has_only_adaptive_thinking(self) -> bool:
         """Whether the model supports adaptive thinking but no thinking budget, as models from 4.7 on do."""
         return "adaptive" in self.thinking and "enabled" not in self.thinking
 

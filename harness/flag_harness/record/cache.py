@@ -66,18 +66,18 @@ class CacheUse(msgspec.Struct, frozen=True):
     saved: float | None = None
 
     @property
-    def read(self) -> int:
+    def tokens_read(self) -> int:
         """The number of tokens that all requests read from the cache."""
         return sum(turn.read for turn in self.turns)
 
     @property
-    def written(self) -> int:
+    def tokens_written(self) -> int:
         """The number of tokens that all requests wrote to the cache."""
         return sum(turn.written for turn in self.turns)
 
     @property
     def costs_more(self) -> bool:
         """Whether the test would be cheaper without cache marks; False if it sent a single request."""
-        if len(self.turns) < 2 or not self.written:
+        if len(self.turns) < 2 or not self.tokens_written:
             return False
-        return not self.read if self.saved is None else self.saved < 0
+        return not self.tokens_read if self.saved is None else self.saved < 0

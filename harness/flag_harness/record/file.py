@@ -163,10 +163,8 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
-    problems = [
-        *(record.problem for record in records),
-        _missing_shards_text([record.header.shard for record in records]),
-    ]
+    missing = _missing_shards_text([record.header.shard for record in records])
+    problems = [*(record.problem for record in records), missing]
     return RunRecord(header, rows, "\n".join(filter(None, problems)))
 
 

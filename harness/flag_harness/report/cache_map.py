@@ -35,7 +35,7 @@ class BrokenCacheBlock:
         return tuple(dict.fromkeys(row.case for row, _ in self.breaks))
 
     @property
-    def words(self) -> str:
+    def text_change(self) -> str:
         """The change of text, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
         worst = self.breaks[0][1]
         return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
@@ -96,7 +96,7 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
     for place in places[:MOST_TESTS]:
         more = len(place.tests) - 1
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
-        change = f": {place.words}" if place.words else ""
+        change = f": {place.text_change}" if place.text_change else ""
         yield (
             f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte {place.byte}{change}; "
             f"{place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are not read, {place.price}"
@@ -156,8 +156,8 @@ def input_shares(turn: CacheTurn) -> dict[str, float]:
 
 
 def _waste_text(use: CacheUse) -> str:
-    read = f"{use.read:,} read" if use.read else "none of them read"
-    return f"{use.written:,} tokens written, {read}"
+    read = f"{use.tokens_read:,} read" if use.tokens_read else "none of them read"
+    return f"{use.tokens_written:,} tokens written, {read}"
 
 
 def _price_text(cost: float) -> str:

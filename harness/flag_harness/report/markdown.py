@@ -57,7 +57,7 @@ def _refusal_lines(report: RunReport) -> Iterator[str]:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
         names = _join_first_test_names(refusal.cases)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
-        yield f"  - {code_table_cell(refusal.message)}"
+        yield f"  - {code_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
 
 
@@ -67,7 +67,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
     yield ""
     yield "### Sweep"
     yield ""
-    rows = [[code_table_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
+    rows = [[code_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
     yield from table_lines(["trouble", *OUTCOMES], rows)
     if report.sweep.causes:
         yield ""
@@ -75,9 +75,9 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
             [
                 str(one.count),
                 one.oracle,
-                code_table_cell(one.reason),
-                code_table_cell(one.place) if one.place else "",
-                code_table_cell(f"{one.test} {one.example}"),
+                code_cell(one.reason),
+                code_cell(one.place) if one.place else "",
+                code_cell(f"{one.test} {one.example}"),
             ]
             for one in report.sweep.causes
         ]
@@ -94,7 +94,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     yield ""
     rows = [
         [
-            code_table_cell(one.setting),
+            code_cell(one.setting),
             escape_markdown("; ".join(map(_breakage_text, one.breaks)) or "nothing"),
             escape_markdown("; ".join(map(_short_effect_text, one.effects))),
             escape_markdown(", ".join(one.unchanged)),
@@ -128,7 +128,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
     yield ""
     rows = [
         [
-            code_table_cell(line.name),
+            code_cell(line.name),
             *(_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
         ]
         for line in lines
@@ -141,11 +141,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [
-            str(len(group.rows)),
-            code_table_cell(group.reason or "no reason"),
-            code_table_cell(group.place) if group.place else "",
-        ]
+        [str(len(group.rows)), code_cell(group.reason or "no reason"), code_cell(group.place) if group.place else ""]
         for group in report.failures
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
@@ -205,9 +201,9 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
     if places:
         rows = [
             [
-                code_table_cell(place.block),
+                code_cell(place.block),
                 f"{place.byte:,}",
-                code_table_cell(place.words) if place.words else "",
+                code_cell(place.text_change) if place.text_change else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
                 _join_first_test_names(place.tests, 1),
@@ -224,7 +220,7 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
     yield ""
     turns = [
         [
-            code_table_cell(test.row.case),
+            code_cell(test.row.case),
             str(turn.request + 1),
             *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
             escape_markdown(cached_blocks_text(turn)),
@@ -252,7 +248,7 @@ def _join_first_test_names(tests: Sequence[str], most: int = 3) -> str:
     return ", ".join(map(_inline_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
 
 
-def code_table_cell(text: str) -> str:
+def code_cell(text: str) -> str:
     """Return a text as code for a table cell. Its vertical bars are escaped."""
     return _inline_code(text).replace("|", "\\|")
 

@@ -143,7 +143,7 @@ class Simulator:
         self, incoming: IncomingRequest, random: SeededRandom, request_id: str
     ) -> Response:
         """Answer a request about batches or files."""
-        now = self._rate_limiter.date(self._clock.now())
+        now = self._rate_limiter.wall_clock_time(self._clock.now())
         if incoming.path.startswith(files.PATH):
             found = self._files.answer(incoming, now, random.identifier("file_"))
         else:
@@ -163,7 +163,7 @@ class Simulator:
                 message = checked.message if isinstance(checked, RefusedRequest) else "it has no prompt"
                 raise ScenarioError(f"this request cannot warm the cache: {message}")
             usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.key))
-            return usage.read + usage.written
+            return usage.read + usage.tokens_written
 
     def _random_of_request(self, request: Request) -> SeededRandom:
         """Return a random generator that depends on the seed, the request, and how often it was sent before."""
@@ -185,7 +185,7 @@ class Simulator:
             prefix, parsed.model.smallest_cacheable_prefix, now
         )
         exceeded = self._rate_limiter.charge_input(model, uncached, now)
-        limits = self._rate_limiter.headers(model, now)
+        limits = self._rate_limiter.rate_limit_headers(model, now)
         if exceeded is not None:
             retry_headers = (("retry-after", str(exceeded.seconds)), *limits)
             return self._error_response(
@@ -222,7 +222,7 @@ class Simulator:
 
     def _response_headers(self, request: Request, request_id: str, limits: Headers = ()) -> ResponseHeaders:
         """Return the headers of a response. Their random values do not change those of the answer."""
-        date = self._rate_limiter.date(self._clock.now())
+        date = self._rate_limiter.wall_clock_time(self._clock.now())
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
         )
@@ -248,7 +248,7 @@ class Simulator:
             own = [written.block for written in blocks]
             self.signatures.remember_paused_answer(own)
             self.signatures.remember_paused_answer([*continued, *own])
-        states_thinking = is_thinking_requested(body) or model.is_adaptive_only
+        states_thinking = is_thinking_requested(body) or model.has_only_adaptive_thinking
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
             id=random.identifier("msg_"),

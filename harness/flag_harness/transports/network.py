@@ -77,7 +77,7 @@ class _NetworkGuard:
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():
                 stack.enter_context(replace_attribute(socket, name, self._wrap_lookup(getattr(socket, name))))
             stack.enter_context(self._children.open())
-            stack.enter_context(audit_hook().handle(handlers))
+            stack.enter_context(audit_hook().use_handlers(handlers))
             yield
 
     def _check_host(self, host: Any, port: Any = None, how: str = "") -> None:

@@ -84,10 +84,10 @@ def is_too_deep(data: bytes | str, value: Any) -> bool:
         return False
     level = [value]
     for _ in range(DEPTH_LIMIT):
-        level = [member for parent in level for member in _nested_values(parent)]
+        level = [member for parent in level for member in _values_inside(parent)]
     return any(isinstance(member, (dict, list)) for member in level)
 
 
-def _nested_values(value: Any) -> Any:
+def _values_inside(value: Any) -> Any:
     """Return the values in a dict or list; empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -21,11 +21,11 @@ class TrafficLog:
             self._entries.append((request, pieces))
             self._times.append(self._now())
 
-        def keep(piece: Piece) -> Iterable[Piece]:
+        def log_piece(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
             return (piece,)
 
-        return keep
+        return log_piece
 
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:

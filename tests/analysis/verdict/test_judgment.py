@@ -20,7 +20,7 @@ def _decisions(rounds: int, rates: list[tuple[float, float]], margin: float = 0.
     decisions: list[str] = []
     for seed in range(trials):
         random_ = random.Random(seed)
-        strata = [Stratum("test", _gains(random_, rounds, *pair)).test(margin) for pair in rates]
+        strata = [Stratum("test", _gains(random_, rounds, *pair)).make_test(margin) for pair in rates]
         decisions.append(find_harm_and_safety([strata])[0].decision)
     return decisions
 

@@ -179,7 +179,7 @@ def test_a_forked_child_asks_the_process_that_was_forked(monkeypatch: pytest.Mon
 def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     """From its first line on, for as long as it runs."""
     handlers: list[Any] = []
-    monkeypatch.setattr(type(audit_hook()), "handle_forever", lambda hook, more: handlers.append(more))
+    monkeypatch.setattr(type(audit_hook()), "install_handlers", lambda hook, more: handlers.append(more))
     with refuse_network(scope=ApiScope(allowed=("near.example",))) as refused:
         run("pass")
         ask_parent_about_every_host(checking_proxy().port)

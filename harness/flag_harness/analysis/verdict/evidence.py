@@ -135,7 +135,7 @@ class _ResultsWithoutAndWith:
         return found
 
     @property
-    def scores(self) -> list[str]:
+    def score_names(self) -> list[str]:
         """The names of the scores that the runs have."""
         return sorted({name for rows in (self.off, self.on) for row in rows.values() for name in row.scores})
 
@@ -177,7 +177,7 @@ class EvidenceTable:
             for key, (off, on) in self._find_pairs(change).items()
         }
         expectations = tuple(_measure_expectation(arms.values(), *pair) for pair in change.expect)
-        return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
+        return FlagEvidence(change.label, tuple(_build_strata(arms)), change.margin, tuple(obstacles), expectations)
 
     def rows(self, change: FlagChange) -> "list[RunRow]":
         """Return all rows with the flag's new value, and those that differ from them in the flag alone."""
@@ -242,12 +242,12 @@ def _mean_gain_of_each_round(rounds: Sequence[Mapping[int, float]]) -> Iterable[
     return (math.fsum(one[number] for one in rounds) / len(rounds) for number in sorted(numbers))
 
 
-def _score(name: str, row: "RunRow") -> float | None:
+def _score_of_row(name: str, row: "RunRow") -> float | None:
     """Return a score of a run. A run that failed before it was scored has the score 0."""
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Iterable[Stratum]:
+def _build_strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Iterable[Stratum]:
     """Yield the strata: each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
@@ -258,8 +258,8 @@ def _strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Iterable[
         name = _stratum_name(test, others, settings)
         yield Stratum(name, tuple(gains.values()))
         own = arms[test, others]
-        for score in own.scores:
-            yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score, score)).values()))
+        for score in own.score_names:
+            yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score_of_row, score)).values()))
     yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
         yield Stratum(ALL_TESTS, tuple(_mean_gain_of_each_round([*rounds.values()])))

@@ -74,7 +74,7 @@ class Stratum:
         """The mean loss. It is negative if the flag improves results, and 0 without rounds."""
         return -math.fsum(self.gains) / len(self.gains) if self.gains else 0.0
 
-    def test(self, margin: float) -> StratumTest:
+    def make_test(self, margin: float) -> StratumTest:
         """Return the harm and safety tests after all rounds."""
         test = StratumTest(margin)
         for gain in self.gains:
@@ -180,12 +180,12 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     more in some stratum is at most `alpha / 2`, and `alpha / 100` if it loses one and a half margins. All of them hold
     over all flags, strata and looks together (Holm).
     """
-    tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
+    tests = [[stratum.make_test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
     findings = find_harm_and_safety(tests, alpha)
     expected_at = _error_rate_per_expectation(flags, alpha)
     flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
-    return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
+    return tuple(_make_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
 
 class SequentialJudge:
@@ -236,7 +236,7 @@ def _add_unmet_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
     return replace(flag, obstacles=(*flag.obstacles, *unmet))
 
 
-def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:
+def _make_verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:
     """Return the verdict on one flag, from its evidence and the results of its tests."""
     bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
     known = [bound for bound in bounds if bound is not None]

@@ -86,7 +86,7 @@ def _compare_with_production(
     for key, (off, on) in pairs.items():
         common = sorted(off.keys() & on.keys())
         margin = min(margins[label] for label in key.labels)
-        tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).test(margin), margin
+        tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).make_test(margin), margin
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
         key: _PassRateComparison(

@@ -246,10 +246,10 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
 def _decode_interaction(number: int, raw: bytes, store: ReferencedFiles) -> Interaction:
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
-            raw = store.read(name)
+            raw = store.read_file_content(name)
         row = _INTERACTION_DECODER.decode(raw)
         del raw
-        if store.is_used:
+        if store.has_references:
             insert_referenced_files(row, store)
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")

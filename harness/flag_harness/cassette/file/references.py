@@ -20,7 +20,7 @@ class ReferencedFiles:
     read_blob: BlobReader | None
 
     @property
-    def is_used(self) -> bool:
+    def has_references(self) -> bool:
         """Whether the cassette may refer to other files."""
         return bool(self.envelope.blobs)
 
@@ -29,7 +29,7 @@ class ReferencedFiles:
         """Whether the cassette may refer to parts, and not only to blobs."""
         return self.envelope.format == FORMAT_WITH_PARTS
 
-    def read(self, name: str) -> bytes:
+    def read_file_content(self, name: str) -> bytes:
         """Return the content of a file. Raise `ValueError` if it cannot be read."""
         folder = self.envelope.blobs
         if self.read_blob is None:
@@ -40,6 +40,6 @@ class ReferencedFiles:
 def insert_referenced_files(row: StoredInteraction, store: ReferencedFiles) -> None:
     """Replace each reference in an interaction by the content of its file."""
     if store.has_parts and row.request.json is not UNSET:
-        row.request.json = insert_body_parts(row.request.json, store.read)
+        row.request.json = insert_body_parts(row.request.json, store.read_file_content)
     for side in (row.request, row.response):
-        side.json = insert_blobs(side.json, store.read)
+        side.json = insert_blobs(side.json, store.read_file_content)

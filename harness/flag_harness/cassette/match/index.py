@@ -36,12 +36,12 @@ class RequestIndex:
         for index, key in enumerate(keys):
             self.indices.setdefault(key, []).append(index)
         for index, alias in enumerate(aliases):
-            if index not in (indices := self.indices.setdefault(self.match_key(alias), [])):
+            if index not in (indices := self.indices.setdefault(self.matching_key(alias), [])):
                 insort(indices, index)
         for indices in self.indices.values() if first else ():
             indices.sort(key=lambda index: (index not in first, index))
 
-    def match_key(self, sent: Interaction) -> bytes:
+    def matching_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
         return self._keys_by_request.get(_comparable_request(sent.request)) or hash_content(
             self.bindings.replace_ids(self._match_content_after_normalisers(sent))
@@ -55,7 +55,7 @@ class RequestIndex:
         return exact
 
     def exact_key(self, sent: Interaction) -> bytes:
-        """Return a hash of a request's content in which ids are kept, unlike in `match_key`."""
+        """Return a hash of a request's content in which ids are kept, unlike in `matching_key`."""
         return hash_content(self._match_content_after_normalisers(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:
@@ -91,7 +91,7 @@ class InteractionQueues:
         self._played: dict[int, bytes] = {}
 
     @property
-    def played_indices(self) -> frozenset[int]:
+    def indices_already_played(self) -> frozenset[int]:
         """The indices of the interactions that have been played."""
         return frozenset(self._played)
 

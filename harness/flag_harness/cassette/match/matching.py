@@ -65,7 +65,7 @@ def hash_content(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:16]
 
 
-def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
+def matching_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
     """Return the match key (hash) of a request; `value` is the body decoded by `decode_comparable_body`."""
     return hash_content(content_to_match(method, path, headers, value))
 

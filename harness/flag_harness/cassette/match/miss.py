@@ -75,7 +75,7 @@ class MissReporter:
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Report that a request matches no unplayed interaction, and how it differs from the nearest one."""
-        if indices := self.request_index.indices.get(self.request_index.match_key(sent)):
+        if indices := self.request_index.indices.get(self.request_index.matching_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
             return self._build_miss(sent, None, (), lines, "sent more often than it was recorded", indices[0])

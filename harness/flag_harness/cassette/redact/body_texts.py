@@ -93,7 +93,7 @@ class BodyText:
         """The text, joined from its parts."""
         return "".join(part.value for part in self.parts)
 
-    def locate(self, start: int, stop: int) -> str:
+    def describe_location(self, start: int, stop: int) -> str:
         """Describe where the characters from `start` to `stop` of `value` are: `delta 3-4 of block 0`."""
         if not self.deltas:
             return self.location

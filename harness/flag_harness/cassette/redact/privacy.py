@@ -23,7 +23,9 @@ def find_personal_data(
     """
     wanted = [detector for detector in detectors if detector.action == action]
     return [
-        SecretFinding(side + text.locate(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number)
+        SecretFinding(
+            side + text.describe_location(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number
+        )
         for number, interaction in enumerate(interactions if wanted else ())
         for side, text in _interaction_texts(interaction)
         for detector in wanted

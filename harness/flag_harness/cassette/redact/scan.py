@@ -186,7 +186,7 @@ def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterat
     for text in found:
         size, value = prefix_with_member_name(text)
         for start, stop, kind, excerpt in _find_api_key_excerpts(value):
-            yield side + text.locate(max(start - size, 0), stop - size), kind, excerpt
+            yield side + text.describe_location(max(start - size, 0), stop - size), kind, excerpt
 
 
 def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:

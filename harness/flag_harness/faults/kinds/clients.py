@@ -23,7 +23,7 @@ _RAISES = "raises TypeError"
 def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> Effect:
     """A call gets a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
     checks.require_text("keyword", keyword)
-    return lambda due: due.fire()
+    return lambda due: due.mark_as_fired()
 
 
 def with_refused_keywords(client: Client, *faults: Fault) -> Client:

@@ -61,7 +61,7 @@ def _make_connection_break(how: CutKind, moment: float) -> Effect:
     """Return the effect that the connection breaks at a moment, in seconds after the request."""
 
     def break_connection(due: DueRequest) -> Response:
-        due.fire()
+        due.mark_as_fired()
         return (Cut(moment, how),)
 
     return break_connection

@@ -50,7 +50,7 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
     """The answer is a 200 without a body. The request does not reach the upstream."""
 
     def answer_without_body(due: DueRequest) -> Response:
-        due.fire()
+        due.mark_as_fired()
         streams = decode_json_object(due.request.body).get("stream") is True
         content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
         if due.request.path.partition("?")[0].endswith("/invoke-with-response-stream"):

@@ -86,7 +86,7 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
         def replace_content_type(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)
-            due.fire()
+            due.mark_as_fired()
             return (
                 replace(
                     piece, headers=(("content-type", content_type), *remove_headers(piece.headers, "content-type"))

@@ -20,7 +20,7 @@ def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Ef
     late = checks.require_seconds("seconds", seconds)
 
     def delay_answer(due: DueRequest) -> Edit:
-        due.fire()
+        due.mark_as_fired()
         return lambda piece: (replace(piece, at=piece.at + late),)
 
     return delay_answer

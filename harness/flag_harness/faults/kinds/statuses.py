@@ -198,7 +198,7 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
     """
 
     def answer_due_request(due: DueRequest) -> Response:
-        name = request_id(due.random("request id"))
+        name = request_id(due.make_random("request id"))
         body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _make_fixed_answer(
             status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body
@@ -211,7 +211,7 @@ def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFun
     """Return a function that answers every due request with the same response."""
 
     def answer_due_request(due: DueRequest) -> Response:
-        due.fire()
+        due.mark_as_fired()
         length = ("content-length", str(len(body)))
         return (Head(0.0, status, (*headers, length)), Chunk(0.0, body), End(0.0))
 

@@ -8,7 +8,7 @@ from flag_harness.errors import GateError
 from flag_harness.gate.declared.manifest import read_file
 
 
-def undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
+def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
     """Return the undeclared files of `folder` that declared Python files import, each with a file that imports it.
 
     Indirect imports are included. Raise `GateError` if a file is not valid Python.

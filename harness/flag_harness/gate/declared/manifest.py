@@ -47,10 +47,10 @@ def paths_of_declared_files(folder: Path, patterns: Sequence[str]) -> list[str]:
 
 def read_file_state(folder: Path, path: str) -> FileState:
     """Return the state of one file. Raise `GateError` as `read_manifest` does."""
-    return file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
+    return make_file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
 
 
-def file_state(data: bytes, *, is_executable: bool = False) -> FileState:
+def make_file_state(data: bytes, *, is_executable: bool = False) -> FileState:
     """Return the state of a file with these bytes."""
     return FileState(hashlib.sha256(data).hexdigest(), is_executable)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, file_state
+from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, make_file_state
 
 T = TypeVar("T")
 _LOCK, _JOURNAL, _ENTRIES, _BLOBS = "lock", "journal.json", "entries", "blobs"
@@ -91,7 +91,7 @@ class History:
         finally:
             os.close(descriptor)
 
-    def entries(self) -> list[HistoryEntry]:
+    def read_entries(self) -> list[HistoryEntry]:
         """Return all entries, oldest first. Raise `GateError` if one is missing or cannot be read."""
         paths = sorted((self.folder / _ENTRIES).glob("*.json"))
         entries = [self._decode_file(path, HistoryEntry) for path in paths]
@@ -104,7 +104,7 @@ class History:
         """Write an entry. Writing the same entry again changes nothing."""
         self._write_file(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
 
-    def journal(self) -> Journal | None:
+    def read_journal(self) -> Journal | None:
         """Return the journal of a change that is under way or was interrupted, or None."""
         path = self.folder / _JOURNAL
         return self._decode_file(path, Journal) if path.exists() else None
@@ -120,7 +120,7 @@ class History:
 
     def store_content(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
-        state = file_state(data)
+        state = make_file_state(data)
         path = self._blob_path(state.digest)
         if not path.is_file() or path.read_bytes() != data:
             self._write_file(path, data)
@@ -135,7 +135,7 @@ class History:
             raise GateError(
                 f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; restore it from a backup"
             ) from None
-        if file_state(data).digest != digest:
+        if make_file_state(data).digest != digest:
             raise GateError(f"{path}: is damaged: its hash does not match its name; restore it from a backup")
         return data
 

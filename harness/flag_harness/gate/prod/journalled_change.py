@@ -30,7 +30,7 @@ def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callabl
     A change that has replaced no file is undone; any other is finished. Raise `GateRefusalError` if a file is
     neither as before nor as after the change.
     """
-    if (journal := history.journal()) is None:
+    if (journal := history.read_journal()) is None:
         return
     states = _file_states(prod, journal)
     _refuse_modified_files(prod, journal, states)
@@ -49,7 +49,7 @@ def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callabl
 
 def describe_interruption(history: History, prod: Path) -> str:
     """Return what an interrupted change left and what to do about it, or an empty string. Change nothing."""
-    if (journal := history.journal()) is None:
+    if (journal := history.read_journal()) is None:
         return ""
     states = _file_states(prod, journal)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())

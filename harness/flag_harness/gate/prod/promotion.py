@@ -139,7 +139,7 @@ def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], 
     before, files = prod.files(), read_manifest(source, prod.gate.files)
     if not paths_that_differ(before, files):
         return None
-    entries = prod.history.entries()
+    entries = prod.history.read_entries()
     _refuse_modified_files(prod, prod.find_modified_files(entries), entries)
     file, candidate, results = find_approval(prod, source, files, evidence)
     if not has_passed(results):
@@ -168,7 +168,7 @@ def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], 
 def _restore_entry(
     prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
 ) -> ProdChange:
-    entries = prod.history.entries()
+    entries = prod.history.read_entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
     modified = paths_that_differ(entries[-1].files, before) if entries else []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import file_state, paths_that_differ, read_file, read_manifest
+from flag_harness.gate.declared.manifest import make_file_state, paths_that_differ, read_file, read_manifest
 from flag_harness.gate.prod.journalled_change import describe_interruption
 from flag_harness.gate.prod.promotion import Prod
 from flag_harness.wording import join_names
@@ -26,7 +26,7 @@ def stage_files(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]
             f"{test} differs from PROD in {join_names(paths)}; promote that first, or discard it with --overwrite"
         )
     contents = {path: read_file(prod.folder, path) for path in paths if path in files}
-    changed = any(file_state(data).digest != files[path].digest for path, data in contents.items())
+    changed = any(make_file_state(data).digest != files[path].digest for path, data in contents.items())
     if changed or (interruption := describe_interruption(prod.history, prod.folder)):
         raise GateRefusalError("PROD changed while it was read; try again" if changed else interruption)
     try:

@@ -41,7 +41,7 @@ class GateStatus:
         """Whether PROD is what the last change left, and no change was interrupted."""
         return not self.interruption and not self.modified
 
-    def values(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
         return {
             "prod": str(self.prod),
@@ -58,7 +58,7 @@ class GateStatus:
 def read_status(prod: Prod, test: Path | None) -> GateStatus:
     """Read the status without changing anything or taking the lock."""
     interruption = describe_interruption(prod.history, prod.folder)
-    entries = prod.history.entries()
+    entries = prod.history.read_entries()
     modified = [] if interruption else prod.find_modified_files(entries)
     files = prod.files()
     test = test if test and test.is_dir() else None

@@ -1,7 +1,7 @@
 """The rules about files: the evidence is complete, and it was made with the files that may go to PROD."""
 
 from flag_harness.errors import GateError
-from flag_harness.gate.declared.imports import undeclared_imports
+from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
@@ -56,7 +56,7 @@ def judge_file_digests(candidate: Candidate) -> RuleResult:
 def judge_imports(candidate: Candidate) -> RuleResult:
     """Judge whether everything that declared files import from their folder is declared too."""
     try:
-        found = undeclared_imports(candidate.source, candidate.files)
+        found = find_undeclared_imports(candidate.source, candidate.files)
     except GateError as error:
         return RuleResult("imports", "fail", str(error))
     if found:

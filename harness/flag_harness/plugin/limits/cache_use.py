@@ -17,7 +17,7 @@ def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
     exchanges = traffic.exchanges
     if not any(_MARK in request.body for request, _ in exchanges):
         return None
-    from flag_harness.analysis.cache_use import CachedRequest, cache_use
+    from flag_harness.analysis.cache_use import CachedRequest, measure_cache_use
 
     measured = zip(exchanges, traffic.request_metrics, traffic.times, strict=False)
     requests = [
@@ -25,7 +25,7 @@ def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
         for index, ((request, _), metrics, at) in enumerate(measured)
         if metrics.status == 200 and metrics.usage is not None and metrics.usage.total_input
     ]
-    return cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
+    return measure_cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
 
 
 def remove_text_of_changes(row: "RunRow") -> "RunRow":

@@ -26,7 +26,7 @@ def describe_unplayed(replay: Replay, path: Path, command: str, in_teardown: boo
     """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
     own, recorded = frozenset(replay.own), replay.cassette.interactions
     unplayed = [
-        index for index in replay.unplayed_indices if index in own and (in_teardown or not recorded[index].late)
+        index for index in replay.indices_not_played if index in own and (in_teardown or not recorded[index].late)
     ]
     if not unplayed:
         return []

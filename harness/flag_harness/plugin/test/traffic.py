@@ -240,7 +240,7 @@ class CassetteTraffic:
     @property
     def played(self) -> tuple[int, ...]:
         """The indices of the recorded interactions that were played."""
-        unplayed = self._replay.unplayed_indices if self._replay else ()
+        unplayed = self._replay.indices_not_played if self._replay else ()
         count = len(self.plan.cassette.interactions) if self.plan.cassette else 0
         return tuple(index for index in range(count) if index not in unplayed)
 

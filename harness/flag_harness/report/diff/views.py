@@ -6,7 +6,7 @@ from typing import Any
 
 from flag_harness.report.diff.requests import HIDDEN, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
-from flag_harness.report.markdown import code_table_cell, escape_markdown, table_lines
+from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import SIMULATED
 from flag_harness.report.table import align_columns_to_the_left
@@ -55,7 +55,7 @@ def diff_markdown(diff: RunDiff) -> Iterator[str]:
         yield ""
         rows = [
             [
-                code_table_cell(cell) if is_code else escape_markdown(cell)
+                code_cell(cell) if is_code else escape_markdown(cell)
                 for cell, is_code in zip(row, section.is_code, strict=True)
             ]
             for row in section.rows

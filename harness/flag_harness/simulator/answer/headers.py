@@ -22,7 +22,7 @@ class ResponseHeaders:
     trace: str
     limits: Headers = ()
 
-    def headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
+    def to_headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
         """Return all headers in the order of the API.
 
         `kind` holds the headers that depend on the kind of answer, the content type first. `milliseconds` is the time

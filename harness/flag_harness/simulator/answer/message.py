@@ -60,7 +60,7 @@ class AnswerMessage:
         """Return the `usage` of the event `message_delta`."""
         counts = {
             "input_tokens": self.input.uncached,
-            "cache_creation_input_tokens": self.input.written,
+            "cache_creation_input_tokens": self.input.tokens_written,
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
@@ -92,7 +92,7 @@ class AnswerMessage:
         """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
         usage = {
             "input_tokens": self.input.uncached,
-            "cache_creation_input_tokens": self.input.written,
+            "cache_creation_input_tokens": self.input.tokens_written,
             "cache_read_input_tokens": self.input.read,
             "cache_creation": {
                 "ephemeral_5m_input_tokens": self.input.written_5m,
@@ -120,7 +120,7 @@ def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
     think adaptively (Opus 4.7 and 4.8, Sonnet 5; 2026) has no text.
     """
     display = (body.get("thinking") or {}).get("display")
-    return model.is_adaptive_only if display is None else display == "omitted"
+    return model.has_only_adaptive_thinking if display is None else display == "omitted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseH
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
     kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return Head(at, 200, sent.headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
+    return Head(at, 200, sent.to_headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
 
 
 def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
@@ -41,7 +41,7 @@ def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count:
 def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
     """Return a response with status 200 and a body of the content type `kind`, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
-    head = Head(at, 200, sent.headers((("content-type", kind),), _milliseconds(at)))
+    head = Head(at, 200, sent.to_headers((("content-type", kind),), _milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 
@@ -59,7 +59,7 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
 
 def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
     """Return a response with status 200 and a JSON body. `at` is its time in seconds."""
-    message_at_start = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
+    message_at_start = Head(at, 200, sent.to_headers((("content-type", "application/json"),), _milliseconds(at)))
     return message_at_start, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
@@ -76,7 +76,7 @@ def error_response(
     error = {"type": refusal.type, "message": refusal.message, **details}
     value = keys_in_profile({"type": "error", "error": error, "request_id": sent.request_id}, profile)
     kind = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
-    own = sent.headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
+    own = sent.to_headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
     body = msgspec.json.encode({"error": error} if status == _TOO_LARGE else value)

@@ -83,7 +83,7 @@ class SeededSignatures:
         """Return whether `data` is from a redacted thinking block that was issued."""
         return data in self._trusted or self._decrypt_and_verify(b"redacted", data) is not None
 
-    def position(self, block: Mapping[str, Any]) -> str | None:
+    def position_in_answer(self, block: Mapping[str, Any]) -> str | None:
         """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         redacted = block["type"] == "redacted_thinking"
         sealed = str(block["data"] if redacted else block["signature"])
@@ -98,7 +98,7 @@ class SeededSignatures:
     def is_last_block_of_issued_answer(self, block: Mapping[str, Any]) -> bool:
         """Return whether a thinking block was the last block of its answer. Trusted blocks always count as last."""
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
-        return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
+        return sealed in self._trusted or (self.position_in_answer(block) or "").endswith(LAST)
 
     def add_no_thinking_mark_to_call_id(self, identifier: str) -> str:
         """Return the id of a tool call with a mark in it.

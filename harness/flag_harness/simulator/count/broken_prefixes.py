@@ -76,7 +76,7 @@ class BrokenPrefixDetector:
         """
         marked = [index for index, segment in enumerate(segments) if segment.mark]
         broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
-        if marked and (counted.read or counted.written):
+        if marked and (counted.read or counted.tokens_written):
             prefix = tuple(segments[: marked[-1] + 1])
             lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:

@@ -21,7 +21,7 @@ class InputUsage:
     written_1h: int = 0
 
     @property
-    def written(self) -> int:
+    def tokens_written(self) -> int:
         """The number of tokens written to the cache, for 5 minutes and for 1 hour together."""
         return self.written_5m + self.written_1h
 

@@ -83,7 +83,7 @@ class RateLimiter:
         """Count the output tokens of an answer."""
         self._model_buckets(model, now)["output_tokens"].left -= output_tokens
 
-    def headers(self, model: str, now: float) -> Headers:
+    def rate_limit_headers(self, model: str, now: float) -> Headers:
         """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
         tokens = [buckets[kind] for kind in _KINDS[1:]]
@@ -91,7 +91,7 @@ class RateLimiter:
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
-    def date(self, now: float) -> datetime:
+    def wall_clock_time(self, now: float) -> datetime:
         """Return the date that belongs to a time of the simulator's clock."""
         return EPOCH + timedelta(seconds=now - self._start)
 
@@ -99,7 +99,7 @@ class RateLimiter:
         """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
         left = max(0, int(bucket.left + _ROUNDING))
         rounded = left if name == "requests" else left // _ROUNDED * _ROUNDED
-        reset = self.date(now + bucket.seconds_until(bucket.size))
+        reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))
         yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
         yield f"anthropic-ratelimit-{name}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")

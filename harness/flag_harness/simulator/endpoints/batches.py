@@ -58,7 +58,7 @@ class Batch:
     ended: datetime | None = None
     results: list[dict[str, Any]] = field(default_factory=list)
 
-    def status(self) -> dict[str, Any]:
+    def to_batch_object(self) -> dict[str, Any]:
         """Return the batch object that the API returns, with the state and the counts of its requests."""
         counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _OUTCOMES}
         waiting = 0 if self.ended else len(self.entries)
@@ -106,7 +106,7 @@ class BatchStore:
             return self._delete(batch)
         else:
             self._count_retrieval(batch, now)
-        return JSON, msgspec.json.encode(batch.status())
+        return JSON, msgspec.json.encode(batch.to_batch_object())
 
     def _create(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
         """Create a batch and return its status, or the error if the body is invalid."""
@@ -121,14 +121,16 @@ class BatchStore:
             return RefusedRequest("batch", 400, "invalid_request_error", problem)
         batch = Batch(new_id, incoming.request, decoded.value["requests"], now)
         self._batches[new_id] = batch
-        return batch.status()
+        return batch.to_batch_object()
 
     def _list(self, incoming: IncomingRequest) -> dict[str, Any]:
         """Return a page of the list of batches, the newest first."""
         newest_first = list(reversed(self._batches.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id"), incoming.query("before_id")
-        return page_of_list(newest_first, Batch.status, lambda one: (one.id,), limit=limit, after=after, before=before)
+        return page_of_list(
+            newest_first, Batch.to_batch_object, lambda one: (one.id,), limit=limit, after=after, before=before
+        )
 
     def _count_retrieval(self, batch: Batch, now: datetime) -> None:
         """Count a retrieval of a batch, and end the batch after some of them by answering its requests."""

@@ -37,7 +37,7 @@ def check_sampling_supported(request: ParsedRequest) -> str | None:
 
     These are the models from 4.7 on.
     """
-    for name in ("temperature", "top_p", "top_k") if request.model.is_adaptive_only else ():
+    for name in ("temperature", "top_p", "top_k") if request.model.has_only_adaptive_thinking else ():
         if request.body.get(name) not in (None, _DEFAULTS.get(name)):
             return f"`{name}` is deprecated for this model."
     return None

@@ -48,7 +48,7 @@ class Signatures(Protocol):
         """Return whether `data` is from a redacted thinking block that was issued."""
         ...
 
-    def position(self, block: Mapping[str, Any]) -> str | None:
+    def position_in_answer(self, block: Mapping[str, Any]) -> str | None:
         """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         ...
 

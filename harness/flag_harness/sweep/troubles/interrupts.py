@@ -64,7 +64,7 @@ def parse_interrupt(text: str) -> Fault:
 def _interrupt_caller(due: DueRequest) -> None:
     """Cancel the running task, or raise `Interruption` if there is none."""
     if (task := current_task()) is None:
-        due.fire()
+        due.mark_as_fired()
         raise Interruption("the sweep interrupts the turn")
     task.cancel()
 

@@ -33,7 +33,7 @@ class AuditHook:
     _call_handlers.__cantrace__ = True  # type: ignore[attr-defined] # else debuggers and coverage see nothing of the handlers
 
     @contextmanager
-    def handle(self, handlers: Handlers) -> Iterator[None]:
+    def use_handlers(self, handlers: Handlers) -> Iterator[None]:
         """Call the handlers at each of their audit events inside the context."""
         self._open.append(handlers)
         try:
@@ -41,7 +41,7 @@ class AuditHook:
         finally:
             self._open.remove(handlers)
 
-    def handle_forever(self, handlers: Handlers) -> None:
+    def install_handlers(self, handlers: Handlers) -> None:
         """Call the handlers at each of their audit events until the process ends."""
         self._open.append(handlers)
 

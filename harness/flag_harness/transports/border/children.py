@@ -154,7 +154,7 @@ def ask_parent_about_every_host(proxy_port: int) -> None:
         if refusal := ask_parent(proxy_port, host, *port):
             raise NetworkRefused(refusal)
 
-    audit_hook().handle_forever(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
+    audit_hook().install_handlers(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
 
 
 def _restore_variable(name: str) -> None:

@@ -67,7 +67,7 @@ class _VirtualSelect:
         if timeout is None:
             with self._clock.register_wait(self._wait(math.inf)):
                 return self._select(None)
-        found = self._clock.block(self._wait(timeout), self._select)
+        found = self._clock.wait_until(self._wait(timeout), self._select)
         self._last_wait = real_time()
         return found or []
 

@@ -54,7 +54,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
         stack.enter_context(replace_attribute(threading.Thread, "join", make_join(clock)))
         for pool in _executor_classes():
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
-        stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
+        stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen_start(clock)))
         stack.enter_context(_adopt_loops(clock))
         clock.add_current_thread()
         clock.is_shared = True
@@ -88,12 +88,12 @@ def _is_replaced_by_other_code(function: Any) -> bool:
 
 def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
     """Return a replacement for `time.sleep` that waits in virtual time if the thread takes part in it."""
-    really = time.sleep
+    real_function = time.sleep
 
     def sleep(seconds: float) -> None:
         """Wait in virtual time; see flag_harness's docs/time.md."""
         if seconds <= 0 or not clock.is_virtual_in_current_thread() or _caller_module() in _REAL_CALLERS:
-            really(seconds)
+            real_function(seconds)
         else:
             clock.sleep(float(seconds))
 
@@ -105,22 +105,22 @@ def _caller_module() -> str:
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
-def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Callable[[], Any]:
+def _make_clock(clock: SharedClock, real_function: Callable[[], Any], unit: int) -> Callable[[], Any]:
     """Return a clock function that adds the skipped time to the real time."""
 
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
-        moment = really()
-        return moment + type(moment)(clock.skipped_seconds * unit) if clock.is_virtual_in_current_thread() else moment
+        moment = real_function()
+        return moment + type(moment)(clock.seconds_skipped * unit) if clock.is_virtual_in_current_thread() else moment
 
     return now
 
 
-def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[..., Any]:
+def _make_submit(clock: SharedClock, real_function: Callable[..., Any]) -> Callable[..., Any]:
     """Return an executor's `submit`, which also counts the job as pending work."""
 
     def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        future = really(self, *args, **kwargs)
+        future = real_function(self, *args, **kwargs)
         clock.pending.add_job(future)
         return future
 
@@ -133,12 +133,12 @@ def _executor_classes() -> list[Any]:
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 
 
-def _make_popen(clock: SharedClock) -> Callable[..., None]:
+def _make_popen_start(clock: SharedClock) -> Callable[..., None]:
     """Return a constructor for `Popen` that also counts the child process as pending work."""
-    really = subprocess.Popen.__init__
+    real_function = subprocess.Popen.__init__
 
     def start(self: Any, *args: Any, **kwargs: Any) -> None:
-        really(self, *args, **kwargs)
+        real_function(self, *args, **kwargs)
         clock.pending.add_child(self)
 
     return start
@@ -147,12 +147,12 @@ def _make_popen(clock: SharedClock) -> Callable[..., None]:
 @contextmanager
 def _adopt_loops(clock: SharedClock) -> Iterator[None]:
     """Adopt the running loop, and every loop that starts to run in a thread whose time is virtual."""
-    really = asyncio.BaseEventLoop.run_forever
+    real_function = asyncio.BaseEventLoop.run_forever
 
     def run_forever(self: asyncio.BaseEventLoop) -> None:
         if clock.is_virtual_in_current_thread():
             adopt_loop(self, clock)
-        really(self)
+        real_function(self)
 
     if (running := asyncio._get_running_loop()) is not None:
         adopt_loop(running, clock)

@@ -34,7 +34,7 @@ class PendingWork:
 
     def __init__(self) -> None:
         self._earlier_threads = frozenset(threading.enumerate())
-        self._earlier_processes = [*_forked_processes()]
+        self._earlier_processes = [*_multiprocessing_children()]
         self._jobs = 0
         self._lock = threading.Lock()
         self._children: list[Any] = []
@@ -102,7 +102,7 @@ class PendingWork:
 
     def _live_forked_processes(self) -> list[Any]:
         """Return the processes that the test has started with `multiprocessing`."""
-        return [process for process in _forked_processes() if process not in self._earlier_processes]
+        return [process for process in _multiprocessing_children() if process not in self._earlier_processes]
 
     def _finish_job(self, future: object) -> None:
         with self._lock:
@@ -125,7 +125,7 @@ def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread])
     return frame.f_code is _POOL_WORKER
 
 
-def _forked_processes() -> list[Any]:
+def _multiprocessing_children() -> list[Any]:
     """Return the processes that `multiprocessing` has started."""
     module = sys.modules.get("multiprocessing.process")
     processes = list(getattr(module, "_children", ()))

@@ -58,7 +58,7 @@ class SharedClock(VirtualClock):
         self._counted_until = 0.0
 
     @property
-    def skipped_seconds(self) -> float:
+    def seconds_skipped(self) -> float:
         """The sum of all jumps of this clock, in seconds."""
         return self._now - self._really_waited
 
@@ -75,7 +75,7 @@ class SharedClock(VirtualClock):
         if not self.is_virtual_in_current_thread():
             super().sleep(seconds)
         elif seconds > 0:
-            self.block(Wait(self._now + seconds, is_sleep=True), _sleep_really)
+            self.wait_until(Wait(self._now + seconds, is_sleep=True), _sleep_really)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait on the running event loop until the clock has advanced by `seconds`."""
@@ -107,7 +107,7 @@ class SharedClock(VirtualClock):
         self._now = moment  # called for each chunk
         return True
 
-    def block(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
+    def wait_until(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
         """Wait until the deadline, or until `pause` returns a true value. Return that value, or None.
 
         `pause(seconds)` may wait that many real seconds at most.

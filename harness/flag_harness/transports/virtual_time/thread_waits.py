@@ -13,12 +13,12 @@ _MOMENT = 0.02
 
 def make_wait(clock: SharedClock) -> Callable[..., bool]:
     """Return `Condition.wait`, but with a timeout in virtual time."""
-    really = threading.Condition.wait
+    real_function = threading.Condition.wait
 
     def wait(self: Any, timeout: float | None = None) -> bool:
         """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
         if timeout is None or timeout <= _MOMENT or not clock.is_virtual_in_current_thread():
-            return really(self, timeout)
+            return real_function(self, timeout)
         if not self._is_owned():
             raise RuntimeError("cannot wait on un-acquired lock")
         waiter = threading.Lock()
@@ -44,12 +44,12 @@ def _wait_for(waiter: threading.Lock, waiters: Container[threading.Lock], timeou
     clock.count_real_wait(started)
     if not acquired:
         wait = Wait(deadline, can_run=lambda: waiter not in waiters)
-        clock.block(wait, lambda seconds: waiter.acquire(True, seconds))
+        clock.wait_until(wait, lambda seconds: waiter.acquire(True, seconds))
 
 
 def make_join(clock: SharedClock) -> Callable[..., None]:
     """Return `Thread.join`, but with a timeout in virtual time."""
-    really = threading.Thread.join
+    real_function = threading.Thread.join
 
     def join(self: threading.Thread, timeout: float | None = None) -> None:
         """Wait until the thread has ended or a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
@@ -59,9 +59,9 @@ def make_join(clock: SharedClock) -> Callable[..., None]:
             or not clock.is_virtual_in_current_thread()
             or self is threading.current_thread()
         ):
-            really(self, timeout)
+            real_function(self, timeout)
         elif self.is_alive():
             deadline = Wait(clock.now() + timeout, can_run=lambda: not self.is_alive())
-            clock.block(deadline, lambda seconds: really(self, seconds) or not self.is_alive())
+            clock.wait_until(deadline, lambda seconds: real_function(self, seconds) or not self.is_alive())
 
     return join

@@ -1,4 +1,4 @@
-"""An event loop that never really waits, and a patch that makes `time` follow that loop."""
+"""An event loop that never real_function waits, and a patch that makes `time` follow that loop."""
 
 import asyncio
 import ctypes
@@ -62,7 +62,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._idle_rounds = 0
         self._now = moment
 
-    def block(self, seconds: float) -> None:
+    def advance_for_blocking_call(self, seconds: float) -> None:
         """Advance the time by `seconds` for a call that blocks the loop, such as `time.sleep`.
 
         If `VirtualTimeout` was raised before, call `on_swallowed_timeout` first.
@@ -192,7 +192,7 @@ class LoopClock:
 
     def sleep(self, seconds: float) -> None:
         """Block the loop for `seconds` of virtual time."""
-        self._loop.block(seconds)
+        self._loop.advance_for_blocking_call(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait on the loop for `seconds` of virtual time."""
@@ -214,7 +214,7 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
     (`from time import sleep`), `datetime.now`, and waits of `threading` and `queue` keep real time.
     """
     with ExitStack() as patches:
-        patches.enter_context(patch.object(time, "sleep", loop.block))
+        patches.enter_context(patch.object(time, "sleep", loop.advance_for_blocking_call))
         for name in _CLOCKS:
             patches.enter_context(patch.object(time, name, _make_clock(loop, getattr(time, name)(), 1)))
             patches.enter_context(

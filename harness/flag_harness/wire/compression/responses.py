@@ -61,7 +61,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
     if size * _GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
         return
     for number in compressed:
-        left -= _decompressed_size(responses[number], left)
+        left -= _size_after_decompression(responses[number], left)
         if left < 0:
             raise ValueError(
                 f"interaction {number}: the compressed bodies have more than {limit:,} bytes once decompressed, "
@@ -74,7 +74,7 @@ def _has_single_gzip_encoding(response: Response) -> bool:
     return len(encodings) == 1 and encodings[0] in _GZIPS
 
 
-def _decompressed_size(response: Response, limit: int) -> int:
+def _size_after_decompression(response: Response, limit: int) -> int:
     """Return the size of a body after decompression, or 0 if it cannot be decompressed.
 
     Decompression stops above `limit`; the result is then some size over the limit.

@@ -37,14 +37,14 @@ class EscapeLevel:
     below: "EscapeLevel | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
-    def span(self, start: int, stop: int) -> tuple[int, int]:
+    def source_span(self, start: int, stop: int) -> tuple[int, int]:
         """Convert a span of this text to a span of the original text."""
         if self.below is None or start >= stop:
             return start, stop
         if not self.offsets:
             self.offsets.extend(_source_offsets(self.below.text))
         starts, stops = self.offsets
-        return self.below.span(starts[start], stops[stop - 1])
+        return self.below.source_span(starts[start], stops[stop - 1])
 
 
 def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:

@@ -37,17 +37,17 @@ def edits_of_findings(
     shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
     for level in escape_levels(text, is_text):
         found = list(find(level.text) if is_text or in_binary else _find_in_printable(level.text, find))
-        edits += [_redaction_edit(text, *level.span(start, stop)) for start, stop, _ in found]
+        edits += [_redaction_edit(text, *level.source_span(start, stop)) for start, stop, _ in found]
         words = spans_of_broken_words(level.text) if is_text and in_binary else ()
         for word in _words_without_findings(words, found):
             if any(True for _ in find(word.text)):
-                edits.append(_redaction_edit(text, *level.span(word.start, word.stop)))
+                edits.append(_redaction_edit(text, *level.source_span(word.start, word.stop)))
         for span in find_encoded_spans(level.text, shortest, is_search) if depth else ():
             if inner := edits_of_findings(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
             ):
                 new = span.encode(edit_text(span.text, inner))
-                edits.append(TextEdit(*level.span(span.start, span.stop), new))
+                edits.append(TextEdit(*level.source_span(span.start, span.stop), new))
     return merge_edits(edits)
 
 
@@ -73,13 +73,13 @@ def first_finding(
     """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
-            return *level.span(start, stop), kind, level.text[start:stop]
+            return *level.source_span(start, stop), kind, level.text[start:stop]
         for word in spans_of_broken_words(level.text) if is_text else ():
             for start, stop, kind in find(word.text):
-                return *level.span(word.start, word.stop), kind, word.text[start:stop]
+                return *level.source_span(word.start, word.stop), kind, word.text[start:stop]
         for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
             if inner := first_finding(span.text, find, depth - 1, span.is_text):
-                return *level.span(span.start, span.stop), *inner[2:]
+                return *level.source_span(span.start, span.stop), *inner[2:]
     return None
 
 

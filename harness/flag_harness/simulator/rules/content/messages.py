@@ -14,7 +14,9 @@ def check_messages_present(request: ParsedRequest) -> str | None:
 
 def check_system_messages(request: ParsedRequest) -> str | None:
     """Refuse system messages unless the model supports them (recorded: Opus 4.8 and newer)."""
-    if request.model.is_adaptive_only or all(message["role"] != "system" for message in request.body["messages"]):
+    if request.model.has_only_adaptive_thinking or all(
+        message["role"] != "system" for message in request.body["messages"]
+    ):
         return None
     return (
         'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '

@@ -138,7 +138,7 @@ def _is_thinking_block_moved(
 
     `before` is the position after earlier messages of the turn, and `blocks` are those before it in its message.
     """
-    issued = request.signatures.position(block) if block["type"] in _THINKING else None
+    issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING else None
     if issued is None:
         return False
     continued, _, own = issued.removesuffix(LAST).rpartition(CONTINUED)
