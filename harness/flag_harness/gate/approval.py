@@ -1,12 +1,14 @@
 """Approvals, which are files in git. Each approves exact files, exact evidence and one policy."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
+from flag_harness.durations import age_of
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
@@ -97,6 +99,9 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
 def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
     """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
     approval = file.approval
+    age = age_of(approval.time, candidate.now)
+    if age is None or age < -timedelta(minutes=5):
+        return f"{file.path} was made at {approval.time}, which is in the future; set the clock"
     if approval.files != manifest_digest(approval.manifest):
         return f"{file.path} was edited: its list of files does not match its digest"
     if approval.policy != candidate.gate.policy_digest:
@@ -107,15 +112,26 @@ def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
 
 
 def _load_approval(path: Path) -> Approval:
+    if path.is_symlink():
+        raise GateError(f"{path}: is a symbolic link; put the approval itself there, so that git knows its content")
     try:
-        approval = msgspec.json.decode(path.read_bytes(), type=Approval)
+        data = path.read_bytes()
+        approval = msgspec.json.decode(data, type=Approval)
+        json.loads(data, object_pairs_hook=_refuse_repeated_keys)
     except OSError as error:
         raise GateError(f"{path}: cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # msgspec's and json's errors are ValueErrors
         raise GateError(f"{path}: is not an approval: {error}; remove it, or restore it from git") from None
     if approval.flag_harness_approval > FORMAT:
         raise GateError(f"{path}: format {approval.flag_harness_approval}; install the release that wrote it")
     return approval
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> None:
+    """Raise `ValueError` if an object has a key twice, because a reader may see another value than the gate."""
+    keys = [key for key, _ in pairs]
+    if repeated := [key for key in keys if keys.count(key) > 1]:
+        raise ValueError(f"it has the key {repeated[0]!r} twice")
 
 
 def _path_in_project(path: Path, root: Path) -> str:

@@ -20,10 +20,15 @@ def user_in_git_config(folder: Path) -> str:
 def is_committed(folder: Path, path: str) -> bool:
     """Return whether git tracks a path of the folder, and the path has not changed since the checked-out commit.
 
-    A removed file counts as committed if a commit removed it.
+    A removed file counts as committed if a commit removed it. The content is compared too, because git can be told to
+    assume that a file is unchanged.
     """
     status = _run_git(folder, "status", "--porcelain", "--ignored", "--", _literal_pathspec(path))
-    return status.returncode == 0 and not status.stdout and bool(last_commit(folder, path))
+    if status.returncode != 0 or status.stdout or not last_commit(folder, path):
+        return False
+    mode, _, found = _git_output(folder, "ls-tree", "HEAD", "--", f"./{path}").partition(" ")
+    blob = found.partition(" ")[2].partition("\t")[0]
+    return (mode, blob) == _mode_and_blob(folder, folder / path)
 
 
 def last_commit(folder: Path, path: str) -> str:
@@ -36,6 +41,12 @@ def commit_author(folder: Path, path: str) -> str:
     return _git_output(folder, "log", "-1", "--format=%aE", "--", _literal_pathspec(path)).lower()
 
 
+def commit_people(folder: Path, path: str) -> set[str]:
+    """Return the emails of who made the last commit that changed a path: as written, by `.mailmap`, and as signed."""
+    people = _git_output(folder, "log", "-1", "--format=%ae%x00%aE%x00%GS", "--", _literal_pathspec(path))
+    return {_email_of_author(one) for one in people.split("\0") if one}
+
+
 def has_valid_signature(folder: Path, commit: str) -> bool:
     """Return whether `git verify-commit` accepts the signature of a commit."""
     return bool(commit) and _run_git(folder, "verify-commit", commit).returncode == 0
@@ -45,9 +56,9 @@ def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
     """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
 
     These are the authors of the commits since the path last had the content and mode of `old`, or of all its commits if
-    it never had them. Either file may be missing.
+    it never had them, each as written and by `.mailmap`. Either file may be missing.
     """
-    layout = f"--format={_COMMIT}%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
+    layout = f"--format={_COMMIT}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git_output(
         folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
     )
@@ -84,7 +95,7 @@ def _git_output(folder: Path, *arguments: str) -> str:
 
 
 def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
     try:
         return subprocess.run(

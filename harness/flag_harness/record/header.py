@@ -16,7 +16,8 @@ class GateFiles(msgspec.Struct, frozen=True):
     Attributes:
         digests: the SHA-256 of each file, by path.
         imported: the paths of the files that the run imported as Python modules.
-        changed: the paths of the files that were added, changed or removed during the run.
+        changed: the paths of the files that were added, changed or removed during the run, and of those for which
+            Python had the bytecode of another source.
         policy: the digest of the gate's policy when the run began.
     """
 

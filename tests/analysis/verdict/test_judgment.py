@@ -148,3 +148,13 @@ def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> Non
     test = Stratum("test", (0.0,) * 20).test(0.9)
     assert (None, test.safety.wealth) == (test.far_safety, test.safe_wealths[-1])
     assert rounds_to_pass(Stratum("test", ()).test(0.9), 0.9, 0.025) < 20
+
+
+def test_each_test_of_a_stratum_bets_in_its_own_direction() -> None:
+    """A loss of the margin in every round is harm, and no safety; a gain is the opposite."""
+    loses, gains = Stratum("a", (-0.1,) * 200).test(0.1), Stratum("a", (0.1,) * 200).test(0.1)
+    assert loses.harm.wealth > 100 > 1 >= gains.harm.wealth
+    assert loses.safety.wealth <= 1 < 100 < gains.safety.wealth
+    assert loses.far_safety
+    assert gains.far_safety
+    assert loses.far_safety.wealth < gains.far_safety.wealth

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from importlib.machinery import all_suffixes
 from pathlib import Path
 
 from flag_harness.errors import GateError
@@ -20,7 +21,7 @@ def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, 
         for path in _files_imported_by(folder, importer):
             if path not in known and path not in found:
                 found[path] = importer
-                waiting.append(path)
+                waiting += [path] if path.endswith(".py") else []
     return found
 
 
@@ -72,6 +73,6 @@ def _names_in_import(node: ast.AST, importer: str) -> Iterator[tuple[list[str] |
 def _module_files(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
     for end in range(1, len(name) + 1):
         stem = "/".join([*place, *name[:end]])
-        for path in (f"{stem}/__init__.py", f"{stem}.py"):
+        for path in (f"{stem}/__init__.py", *(f"{stem}{suffix}" for suffix in all_suffixes())):
             if (folder / path).is_file():
                 yield path

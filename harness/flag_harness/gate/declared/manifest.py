@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -32,17 +33,34 @@ Manifest: TypeAlias = dict[str, FileState]
 def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
     """Return the states of the files in `folder` that match a pattern.
 
-    Raise `GateError` if the folder does not exist, a file cannot be read, or a link leads to a declared file. A link
-    could lead out of the folder, so what was checked might not be what is copied.
+    Raise `GateError` if the folder does not exist, a file cannot be read, a link leads to a declared file, or two names
+    are the same on some file systems. A link could lead out of the folder, so what was checked might not be what is
+    copied.
     """
     if not folder.is_dir():
         raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
-    return {path: read_file_state(folder, path) for path in paths_of_declared_files(folder, patterns)}
+    paths = paths_of_declared_files(folder, patterns)
+    _refuse_ambiguous_names(folder, paths)
+    return {path: read_file_state(folder, path) for path in paths}
 
 
 def paths_of_declared_files(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Return the sorted paths of the files in `folder` that match a pattern, without caches and installed packages."""
     return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
+
+
+def _refuse_ambiguous_names(folder: Path, paths: Sequence[str]) -> None:
+    """Raise `GateError` if a path is not Unicode, or two paths differ only in case or in their Unicode form."""
+    known: dict[str, str] = {}
+    for path in paths:
+        if any("\ud800" <= character <= "\udfff" for character in path):
+            raise GateError(f"{folder}: the name {path!a} is not Unicode; rename that file")
+        other = known.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
+        if other != path:
+            raise GateError(
+                f"{folder}: {other!a} and {path!a} are the same file on some systems, because they differ only in "
+                "case or in their Unicode form; rename one of them"
+            )
 
 
 def read_file_state(folder: Path, path: str) -> FileState:

@@ -30,14 +30,19 @@ class DeclaredFiles:
         return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
 
     def make_gate_files(self, imported: Iterable[str]) -> "GateFiles | None":
-        """Return the current hashes and the files that changed since the start, or None if the project has no gate."""
+        """Return the current hashes and the files that changed since the start, or None if the project has no gate.
+
+        A file whose cached bytecode is that of another source counts as changed, because the run did not test it.
+        """
         if self._gate is None:
             return None
+        from flag_harness.gate.declared.bytecode import has_foreign_bytecode
         from flag_harness.gate.declared.manifest import paths_that_differ
         from flag_harness.record import GateFiles
 
         now = self._hash_files()
-        changed = tuple(paths_that_differ(self._before, now))
+        stale = {path for path in now if path.endswith(".py") and has_foreign_bytecode(self._folder / path)}
+        changed = tuple(sorted({*paths_that_differ(self._before, now), *stale}))
         return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
 
     def _hash_files(self) -> dict[str, str]:

@@ -13,13 +13,15 @@ from flag_harness.wording import join_names, quantity
 def change_files(history: History, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry) -> list[str]:
     """Change the files of PROD from `before` to those of the entry, add the entry, and return the changed paths.
 
-    The caller holds the lock, and the history has the bytes of all files. Raise `GateError` if a file cannot be
-    written; the change is then finished or undone later.
+    The caller holds the lock, and the history has the bytes of all files. Raise `GateRefusalError` if a file is not as
+    in `before`, and `GateError` if a file cannot be written; the change is then finished or undone later.
     """
     journal = Journal(dict(before), entry)
     for path in paths_that_differ(before, entry.files):
         if (state := entry.files.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
+        if _file_state_or_none(prod, path) != before.get(path):
+            raise GateRefusalError(f"{prod / path} changed while PROD was read; try again when nothing writes there")
     history.write_journal(journal)
     return _finish_change(history, prod, journal)
 

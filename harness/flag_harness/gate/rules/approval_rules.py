@@ -28,8 +28,8 @@ def judge_approver(file: ApprovalFile, candidate: Candidate, prod: Path) -> Rule
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.commit_author(file.path.parent, file.path.name)
     authors = {one for path in changed for one in git.authors_of_change(candidate.source, path, prod / path)}
-    if approver in authors:
-        return RuleResult("other person", "fail", f"{approver} wrote the change, so somebody else must approve it")
+    if same := sorted(authors & git.commit_people(file.path.parent, file.path.name)):
+        return RuleResult("other person", "fail", f"{same[0]} wrote the change, so somebody else must approve it")
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
 
 

@@ -43,9 +43,8 @@ def judge_file_digests(candidate: Candidate) -> RuleResult:
             hint = "run pytest in the folder whose settings declare the gate"
             return RuleResult("tested files", "not shown", f"{one.path} holds no hashes of declared files; {hint}")
         if tested.changed:
-            return RuleResult(
-                "tested files", "fail", f"{one.path}: changed during the run: {join_names(tested.changed)}"
-            )
+            reason = "changed during the run, or in `__pycache__` with the code of another source: "
+            return RuleResult("tested files", "fail", f"{one.path}: {reason}{join_names(tested.changed)}")
         if other := paths_that_differ(digests, tested.digests):
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"

@@ -1,0 +1,30 @@
+"""Find bytecode that Python would run in place of the source that it lies beside."""
+
+import marshal
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from pathlib import Path
+
+_CHECKED_BY_HASH = 2
+
+
+def has_foreign_bytecode(path: Path) -> bool:
+    """Return whether an import of a Python file would run cached bytecode that its source does not compile to.
+
+    Python trusts a cache whose time and size match the source, and one that says it needs no check.
+    """
+    cache = Path(cache_from_source(str(path)))
+    if not cache.is_file():
+        return False
+    data, source, found = cache.read_bytes(), path.read_bytes(), path.stat()
+    flags = int.from_bytes(data[4:8], "little")
+    if flags & _CHECKED_BY_HASH:
+        is_used = data[8:16] == source_hash(source)
+    else:
+        stamp = b"".join((int(number) & 0xFFFFFFFF).to_bytes(4, "little") for number in (found.st_mtime, found.st_size))
+        is_used = bool(flags) or data[8:16] == stamp
+    if data[:4] != MAGIC_NUMBER or not is_used:
+        return False
+    try:
+        return bool(marshal.loads(data[16:]) != compile(source, str(path), "exec", dont_inherit=True))
+    except (SyntaxError, ValueError, EOFError, TypeError):
+        return True
