@@ -28,7 +28,7 @@ def is_committed(folder: Path, path: str) -> bool:
         return False
     mode, _, found = _git_output(folder, "ls-tree", "HEAD", "--", f"./{path}").partition(" ")
     blob = found.partition(" ")[2].partition("\t")[0]
-    return (mode, blob) == _mode_and_blob(folder, folder / path)
+    return (mode, blob) == _git_mode_and_blob(folder, folder / path)
 
 
 def last_commit(folder: Path, path: str) -> str:
