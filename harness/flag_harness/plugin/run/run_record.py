@@ -258,10 +258,11 @@ class RunRecorder:
 
         `nodeids` are tests whose modules are not imported in this process.
         """
-        root = self._config.rootpath
-        modules = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+        root, start = self._config.rootpath, os.path.normcase(self._config.rootpath)
+        files = {getattr(module, "__file__", None) for module in [*sys.modules.values()]} - {None}
+        modules = (Path(file) for file in map(os.path.abspath, files) if os.path.normcase(file).startswith(start))
         tests = {root / nodeid.partition("::")[0] for nodeid in nodeids}
-        paths = {root / "pyproject.toml", *tests, *(Path(file).absolute() for file in modules if file)}
+        paths = {root / "pyproject.toml", *tests, *modules}
         return {
             path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths
