@@ -63,7 +63,7 @@ def warm_up(folder: Path) -> None:
     here, environ = os.getcwd(), dict(os.environ)
     os.chdir(folder)
     try:
-        for options in (("--record-mode=rewrite", "--harness-upstream=simulator"), ()):
+        for options in (("--record-mode=rewrite", "--harness-upstream=simulator"), ("--harness-report=report.html",)):
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 pytest.main(["-p", "no:cacheprovider", "-p", "no:vcr", *options], plugins=[Importing()])

@@ -6,8 +6,9 @@ import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +24,9 @@ from flag_harness.report.run_report import SIMULATED, RunReport, node_id_of_repe
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.report.table import is_simulated
 
+if TYPE_CHECKING:
+    import jinja2
+
 _HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""
 FEW_REASONS = 5
@@ -32,16 +36,7 @@ SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "
 
 def render_html(report: RunReport, now: datetime) -> str:
     """Return a report as an HTML page. Raise `MissingExtraError` if jinja2 is not installed."""
-    with require_extra("report"):
-        import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read_page_file),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = _page_environment()
     style, script = _read_page_file("page.css"), _read_page_file("page.js")
     flags = list(report.record.header.flags)
     alone = [effect for effect in report.effects if len(effect.settings) == 1]
@@ -63,6 +58,21 @@ def render_html(report: RunReport, now: datetime) -> str:
         most=MOST_TESTS,
         few=FEW_REASONS,
         refusal_advice=REFUSAL_ADVICE,
+    )
+
+
+@cache
+def _page_environment() -> "jinja2.Environment":
+    """Return jinja2's environment, which keeps the templates that it has compiled."""
+    with require_extra("report"):
+        import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read_page_file),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
 
 
