@@ -20,30 +20,33 @@ class AuditHook:
     def __init__(self) -> None:
         self._open: list[Handlers] = []
         self._paused = threading.local()
-        sys.addaudithook(self._call_handlers)
+        self.__cantrace__ = False
+        sys.addaudithook(self)
 
-    def _call_handlers(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Call the handlers of an audit event, unless this thread has paused them."""
-        if not self._open:
-            return
         for handlers in reversed(self._open):
             if (handler := handlers.get(event)) is not None and not self.is_paused:
                 handler(*arguments)
 
-    _call_handlers.__cantrace__ = True  # type: ignore[attr-defined] # else debuggers and coverage see nothing of the handlers
-
     @contextmanager
     def use_handlers(self, handlers: Handlers) -> Iterator[None]:
         """Call the handlers at each of their audit events inside the context."""
-        self._open.append(handlers)
+        self._add(handlers)
         try:
             yield
         finally:
             self._open.remove(handlers)
+            self.__cantrace__ = bool(self._open)
 
     def install_handlers(self, handlers: Handlers) -> None:
         """Call the handlers at each of their audit events until the process ends."""
+        self._add(handlers)
+
+    def _add(self, handlers: Handlers) -> None:
+        """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
         self._open.append(handlers)
+        self.__cantrace__ = True
 
     @contextmanager
     def pause(self) -> Iterator[None]:
