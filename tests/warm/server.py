@@ -29,6 +29,10 @@ READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
 """Settings that a fork can still take."""
 
 
+KEPT: list[Any] = []
+"""What a fork drops but does not free, since it would copy each page of the server's that it changes."""
+
+
 class Server:
     """Forks for each client; tells it how its fork ended, and kills the fork if the client goes away."""
 
@@ -120,6 +124,7 @@ def begin(streams: list[int], arguments: list[str], folder: str, environ: dict[s
     if any(settings.get(name) != SETTINGS.get(name) for name in {*settings, *SETTINGS} - READ_LATER):
         os.execv(COLD, [COLD, *arguments])
     sys.path[:0] = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    KEPT.append({**sys.path_importer_cache})
     sys.path_importer_cache.clear()
     at_once = "-u" in arguments[:1] or "PYTHONUNBUFFERED" in environ
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
