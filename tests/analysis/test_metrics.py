@@ -8,9 +8,11 @@ import pytest
 
 from flag_harness.analysis.metrics import (
     is_successful,
+    measure_request,
     measure_traffic,
     model_of_request,
     seconds_to_first_token,
+    stream_rhythm,
     usage_of_answer,
 )
 from flag_harness.wire.message import parse_response
@@ -116,3 +118,26 @@ def test_a_stream_that_goes_on_states_its_usage_so_far() -> None:
     answer = parse_response((Head(0.1, 200, STREAM), Chunk(0.2, START), Cut(0.3, "reset")))
     assert not is_successful(answer)
     assert Usage(input_tokens=100, output_tokens=1) == usage_of_answer(answer)
+
+
+@pytest.mark.parametrize(
+    ("times", "gap_start", "rhythm"),
+    [
+        ((0.1,), 0, (0.1,)),
+        ((0.1, 0.20004, 0.5), 1, (0.1, 0.2, 0.5)),
+        (tuple(range(31)), 4, (0, 3, 4, 5, 6, 9, 12, 15, 18, 21, 24, 27, 30)),
+    ],
+)
+def test_the_rhythm_of_a_stream_is_short(times: tuple[float, ...], gap_start: int, rhythm: tuple[float, ...]) -> None:
+    """It has the first and the last piece, and both ends of the longest gap."""
+    assert rhythm == stream_rhythm(times, gap_start)
+
+
+def test_the_longest_gap_of_a_stream_has_a_start() -> None:
+    """A plain answer has neither a gap nor a rhythm."""
+    stream = (Head(0.1, 200, STREAM), Chunk(0.2, START), Chunk(0.9, DELTA), Chunk(1.0, USED + STOP), End(1.0))
+    request = _request({"model": MODEL})
+    measured, plain = measure_request(request, stream), measure_request(request, _plain({}))
+    assert pytest.approx((0.7, 0.2)) == (measured.longest_gap, measured.longest_gap_start)
+    assert (0.1, 0.2, 0.9, 1.0, 1.0) == measured.rhythm
+    assert (0.0, 0.0, ()) == (plain.longest_gap, plain.longest_gap_start, plain.rhythm)

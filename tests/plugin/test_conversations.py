@@ -84,7 +84,7 @@ def _conversation(details: Any, case: str) -> Any:
 
 
 def test_a_report_shows_the_conversation_of_each_test(suite: pytest.Pytester) -> None:
-    """Of those that passed as well, in one process as in workers; beside the record is that of the failed test."""
+    """Of those that passed as well, in workers too. Beside the record are the failed and the nearest passing run."""
     for workers in ("0", "2"):
         _run(suite, "--harness-report=out.html", "--harness-record=run.jsonl", "-n", workers)
         details = _details(suite.path / "out.html")
@@ -96,7 +96,8 @@ def test_a_report_shows_the_conversation_of_each_test(suite: pytest.Pytester) ->
             assert question[2].startswith("Where is my refund?")
             assert ["assistant", "text"] == answer[:2]
             assert answer[2].startswith("It is on its way.")
-        assert ["test_it.py::test_ask[streaming]"] == list(load_conversations(suite.path / "run.jsonl"))
+        kept = load_conversations(suite.path / "run.jsonl")
+        assert ["test_it.py::test_ask[off]", "test_it.py::test_ask[streaming]"] == sorted(kept)
 
 
 def test_each_repetition_has_its_own_conversation(suite: pytest.Pytester) -> None:
@@ -132,10 +133,10 @@ def test_in_ci_what_looks_personal_is_hidden_without_a_detector(
     scenario = suite.path / "fixtures" / "scenarios" / "echo.toml"
     scenario.write_text("[[turn]]\ntext = 'Order 123456789 of +31 20 624 1111, paid by 4111 1111 1111 1111'\n", "utf-8")
     _run(suite, "--harness-record=run.jsonl")
-    [conversation] = load_conversations(suite.path / "run.jsonl").values()
-    [answer] = conversation.turns[0].answer
+    conversations = load_conversations(suite.path / "run.jsonl").values()
     shown = "+31 20 624 1111, paid by 4111 1111 1111 1111" if kept else "REDACTED, paid by REDACTED"
-    assert f"Order 123456789 of {shown}" == answer.text
+    answers = [passage.text for conversation in conversations for passage in conversation.turns[0].answer]
+    assert 2 * [f"Order 123456789 of {shown}"] == answers
 
 
 def test_a_report_is_built_with_the_conversations_beside_its_record(suite: pytest.Pytester) -> None:
@@ -143,7 +144,7 @@ def test_a_report_is_built_with_the_conversations_beside_its_record(suite: pytes
     _run(suite, "--harness-record=run.jsonl")
     record, page = suite.path / "run.jsonl", suite.path / "out.html"
     assert 0 == main(["report", "build", str(record), "-o", str(page)])
-    assert 1 == len(_details(page)["conversations"])
+    assert 2 == len(_details(page)["conversations"])
     _run(suite, "--harness-record=run.jsonl", "--harness-report-content=none")
     assert 0 == main(["report", "build", str(record), "-o", str(page)])
     assert [] == _details(page)["conversations"]

@@ -97,8 +97,61 @@ def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], op
     page, _ = open_report(4, bypass_csp=True, **options)  # axe is a script of its own
     load_axe(page)
     assert [] == axe_violations(page)
-    _open_first_cell(page)
+    _open_failed_cell(page)
     assert [] == axe_violations(page)
+
+
+def _open_failed_cell(page: Any) -> Any:
+    page.locator("#matrix button.failed").first.click()
+    comparison = page.locator("#details .comparison")
+    comparison.wait_for()
+    return comparison
+
+
+def test_a_failed_run_is_shown_beside_the_nearest_passing_one(
+    open_report: Callable[..., tuple[Any, list[str]]],
+) -> None:
+    """Its flags, parameters and words that differ are marked, side by side; equal parts are folded."""
+    page, troubles = open_report(8)
+    comparison = _open_failed_cell(page)
+    assert "Beside off, the nearest combination that passed" == comparison.locator("h3").inner_text()
+    assert "streaming: false → true" == comparison.locator("strong").inner_text()
+    texts = [one.inner_text() for one in comparison.locator(".sides > .part, .sides > .side").all()][:3]
+    assert ["stream", "false", "true"] == texts
+    left, right = (one.bounding_box() for one in comparison.locator(".sides > .side").all()[:2])
+    assert (left["y"], left["x"] + left["width"] <= right["x"]) == (right["y"], True)
+    folded = comparison.locator("summary").first
+    assert "8 equal parts: system · text, tools · tool" in folded.inner_text()
+    folded.press("Enter")
+    assert comparison.get_by_text("tools · tool (").first.is_visible()
+    assert comparison.locator("del").filter(visible=True).count()
+    assert comparison.locator("ins").filter(visible=True).count()
+    assert [] == troubles
+
+
+def test_a_comparison_is_stacked_on_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """Each side says whose it is."""
+    page, _ = open_report(4, **PHONE)
+    comparison = _open_failed_cell(page)
+    left, right = (one.bounding_box() for one in comparison.locator(".sides > .side").all()[:2])
+    assert (left["x"], left["y"] + left["height"] <= right["y"]) == (right["x"], True)
+    label = "element => getComputedStyle(element, '::before').content"
+    assert '"streaming · failed"' == comparison.locator(".sides > .side").nth(1).evaluate(label)
+
+
+def test_streams_are_drawn_on_one_scale(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """With a text of what the picture shows; answers that were not streamed have none."""
+    page, troubles = open_report(8)
+    _open_failed_cell(page)
+    charts = page.locator("#details svg.stream")
+    assert 3 == charts.count()
+    label = charts.first.get_attribute("aria-label")
+    assert "first token after 0.20 s, 12 chunks, longest gap " in label
+    assert label.endswith("end after 0.90 s; the scale ends at 1.10 s")
+    ends = [int(one.get_attribute("d").partition("H")[2]) for one in page.locator("#details .course").all()]
+    assert sorted(ends) == ends
+    assert 998 == ends[-1]
+    assert [] == troubles
 
 
 def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:

@@ -111,7 +111,7 @@ def test_failures_and_kept_evidence_of_the_interrupted_run_stay(pytester: pytest
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(["test_it.py:*: *assert*", "Taken from run.jsonl.", "*2 failed, 4 passed*"])
     kept = (pytester.path / "run.conversations.jsonl").read_text().splitlines()
-    assert ["test_it.py::test_agent[off]", "test_it.py::test_agent[streaming]"] == [json.loads(x)["case"] for x in kept]
+    assert {"test_it.py::test_agent[off]", "test_it.py::test_agent[streaming]"} <= {json.loads(x)["case"] for x in kept}
     assert 2 == len(list((pytester.path / "run.cassettes").glob("*.json")))
 
 

@@ -1,18 +1,21 @@
 """Keep the conversations of tests, without secrets and personal data, for the record and the report of the run."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flag_harness.plugin.evidence.content import content_level, evidence_filters, evidence_mask
+from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.test.rows import row_of_report
+from flag_harness.report.run_report import node_id_of_repetition
 
 if TYPE_CHECKING:
     from flag_harness.analysis.conversation import ConversationStep
     from flag_harness.cassette import Cassette
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import RunRow
     from flag_harness.record.conversation import Conversation, Passage
 
 _MOST_CHARACTERS = 1_000_000
@@ -24,12 +27,14 @@ _ATTRIBUTE = "flag_harness_conversation"
 def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
     """Attach what a test sent and received to its report, unless the run keeps no conversations.
 
-    The record keeps those of failed tests; a page, or a report as JSON, keeps all.
+    The record keeps those of failed tests, and of the nearest passing runs of the same tests; a page, or a report as
+    JSON, keeps all.
     """
     content = content_level(item.config)
     if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
         return
-    if row.outcome != "failed" and not shows_conversations(item.config):
+    is_kept = row.outcome == "failed" or (bool(row.values) and run_record_path(item.config) is not None)
+    if not is_kept and not shows_conversations(item.config):
         return
     import msgspec
 
@@ -53,6 +58,42 @@ def conversation_of_report(report: pytest.TestReport) -> "Conversation | None":
     from flag_harness.record.conversation import Conversation
 
     return msgspec.convert(value, Conversation)
+
+
+class ConversationStore:
+    """The conversations of a run by the node id of their test. Equal parts are kept in memory once."""
+
+    def __init__(self) -> None:
+        self.by_case: dict[str, Conversation] = {}
+        self._passages: dict[Passage, Passage] = {}
+
+    def add(self, conversation: "Conversation") -> None:
+        """Add a conversation. It replaces an earlier one of the same test."""
+        from msgspec.structs import replace
+
+        turns = [
+            replace(turn, request=self._shared(turn.request), answer=self._shared(turn.answer))
+            for turn in conversation.turns
+        ]
+        self.by_case[conversation.case] = replace(conversation, turns=tuple(turns))
+
+    def to_keep(self, rows: "Sequence[RunRow]") -> "Iterator[Conversation]":
+        """Yield the conversations of failed runs, and of the passing runs beside which a report shows them."""
+        from flag_harness.report.cells.neighbours import nearest_passing_runs
+
+        failed = [row for row in rows if row.outcome == "failed"]
+        nearest = nearest_passing_runs(rows, only_of_failed=True).values()
+        cases = dict.fromkeys(node_id_of_repetition(row.case, row.repetition) for row in (*failed, *nearest))
+        return (self.by_case[case] for case in cases if case in self.by_case)
+
+    def has_failed_run(self, rows: "Sequence[RunRow]") -> bool:
+        """Return whether the conversation of a failed run is among them."""
+        return any(
+            node_id_of_repetition(row.case, row.repetition) in self.by_case for row in rows if row.outcome == "failed"
+        )
+
+    def _shared(self, passages: "tuple[Passage, ...]") -> "tuple[Passage, ...]":
+        return tuple(self._passages.setdefault(passage, passage) for passage in passages)
 
 
 def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: str) -> "Conversation":

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.evidence.content import content_level, is_evidence_wanted
-from flag_harness.plugin.evidence.conversations import conversation_of_report
+from flag_harness.plugin.evidence.conversations import ConversationStore, conversation_of_report
 from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.evidence.selected_tests import (
@@ -30,13 +30,11 @@ from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import row_of_report
-from flag_harness.report.run_report import node_id_of_repetition
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
     from flag_harness.plugin.run.summary import RunSummary
     from flag_harness.record import RunHeader, RunRecord, RunRow
-    from flag_harness.record.conversation import Conversation
 
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """The exit codes of a run that was not interrupted."""
@@ -57,7 +55,7 @@ class RunRecorder:
         self._imported: set[str] = set()
         self._exit_status = -1
         self._report_error = ""
-        self._conversations: dict[str, Conversation] = {}
+        self._conversations = ConversationStore()
         self._unfinished: dict[str, RunRow] = {}
         """By node id, the rows of tests whose teardown has not ended."""
         self._resumed = config.stash.get(RESUMED_ROWS, ())
@@ -90,7 +88,8 @@ class RunRecorder:
         from flag_harness.record.kept import remove_failed_test_cassettes
 
         if self._config.getoption("--harness-resume") is not None:
-            self._conversations.update(load_conversations(path))
+            for conversation in load_conversations(path).values():
+                self._conversations.add(conversation)
             return
         remove_failed_test_cassettes(path)
         if (answers := self._config.stash[PAID_ANSWERS]) is not None:
@@ -115,7 +114,7 @@ class RunRecorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
         if (conversation := conversation_of_report(report)) is not None:
-            self._conversations[conversation.case] = conversation
+            self._conversations.add(conversation)
         if self._path is None or is_resumed(report):
             return
         if (row := row_of_report(report)) is not None:
@@ -167,7 +166,7 @@ class RunRecorder:
         """Print why the report could not be written, and the command that shows the failures, on any machine."""
         if self._report_error:
             terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
-        if self._path is not None and any(self._conversations_of_failures()):
+        if self._path is not None and self._conversations.has_failed_run(self._summary.rows):
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
@@ -188,15 +187,9 @@ class RunRecorder:
             from flag_harness.record.conversation import save_conversations
 
             self._write_record(self._path, record)
-            save_conversations(self._path, self._conversations_of_failures())
+            save_conversations(self._path, self._conversations.to_keep(self._summary.rows))
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report, record)
-
-    def _conversations_of_failures(self) -> "Iterator[Conversation]":
-        failed = {
-            node_id_of_repetition(row.case, row.repetition) for row in self._summary.rows if row.outcome == "failed"
-        }
-        return (one for case, one in self._conversations.items() if case in failed)
 
     def _make_record(self, *, is_evidence: bool) -> "RunRecord":
         from flag_harness.record import make_record
@@ -221,7 +214,7 @@ class RunRecorder:
         from flag_harness.report.output import write_report
 
         try:
-            write_report(path, record, datetime.now(UTC), self._conversations)
+            write_report(path, record, datetime.now(UTC), self._conversations.by_case)
         except HarnessError as error:
             self._report_error = f"--harness-report: {error}"
 

@@ -48,7 +48,7 @@ def find_path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[P
     cases: dict[tuple[str, str, str], dict[str, None]] = {}
     for old, new in _pair_comparable_rows(base, head):
         for before, after in zip(old.requests, new.requests, strict=False):
-            for path, was, now in _outline_changes(before, after):
+            for path, was, now in outline_changes(before, after):
                 cases.setdefault((_INDEX.sub("[*]", path), was, now), {})[new.case] = None
     found = [PathChange(*change, tuple(names)) for change, names in cases.items()]
     return tuple(sorted(found, key=lambda one: (-len(one.cases), one.path, one.before, one.after)))
@@ -73,13 +73,13 @@ def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
     """Return what changed in a body, or an empty string if only ids that the API generated did."""
     if before.outline and after.outline:
         return ", ".join(
-            f"{path}: {_before_and_after_text(was, now)}" for path, was, now in _outline_changes(before, after)
+            f"{path}: {_before_and_after_text(was, now)}" for path, was, now in outline_changes(before, after)
         )
     model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
     return f"body changed{model}"
 
 
-def _outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tuple[str, str, str]]:
+def outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tuple[str, str, str]]:
     """Yield path, old value and new value of each change in a body, if both records have its outline."""
     old, new = dict(before.outline), dict(after.outline)
     for path in (key for key in {**old, **new} if old and new):

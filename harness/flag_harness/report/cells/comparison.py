@@ -1,0 +1,56 @@
+"""Compare the requests of a run with those of the nearest passing run, for the details of a cell."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+from flag_harness.record import RequestRecord, RunRow
+from flag_harness.report.cells.neighbours import align_items
+from flag_harness.report.diff.requests import outline_changes
+
+Change = tuple[str, str, str]
+"""A path in a request or answer, with its value in the passing run and in the other."""
+
+
+def comparison_details(
+    row: RunRow,
+    neighbour: RunRow,
+    turns: tuple[Sequence[Hashable] | None, Sequence[Hashable] | None],
+    changes: dict[Change, int],
+) -> dict[str, Any]:
+    """Return which requests of two runs belong together, and what differs in each pair of them.
+
+    `turns` has what the requests of `neighbour` and of `row` add to the conversation; None if that was not kept.
+    `changes` numbers all changes of the page; new ones are added. `pairs` in the result is left out if each request
+    belongs to the one at the same index, and `changes` if none of them differs.
+    """
+    theirs, ours = turns
+    if theirs is None or ours is None:
+        theirs, ours = [one.outline for one in neighbour.requests], [one.outline for one in row.requests]
+    pairs = align_items(theirs, ours)
+    found = [
+        [changes.setdefault(change, len(changes)) for change in _pair_changes(neighbour, row, *pair)] for pair in pairs
+    ]
+    details: dict[str, Any] = {}
+    if any(left != right for left, right in pairs):
+        details["pairs"] = pairs
+    if any(found):
+        details["changes"] = found
+    return details
+
+
+def _pair_changes(neighbour: RunRow, row: RunRow, left: int | None, right: int | None) -> Iterator[Change]:
+    """Yield what differs between two requests and their answers. Indices beyond the known requests have no changes."""
+    if left is None or right is None or left >= len(neighbour.requests) or right >= len(row.requests):
+        return
+    theirs, ours = neighbour.requests[left], row.requests[right]
+    yield from outline_changes(theirs, ours)
+    for name, before, after in (
+        ("status of the answer", _status_text(theirs), _status_text(ours)),
+        ("stop reason of the answer", theirs.stop_reason or "none", ours.stop_reason or "none"),
+    ):
+        if before != after:
+            yield name, before, after
+
+
+def _status_text(request: RequestRecord) -> str:
+    return "broken off" if request.status is None else str(request.status)

@@ -1,0 +1,184 @@
+"""The values behind the cells of a page."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RequestRecord, RunRow
+from flag_harness.record.conversation import Conversation, Passage
+from flag_harness.report.cache_page import cache_turn_details
+from flag_harness.report.cells.comparison import Change, comparison_details
+from flag_harness.report.cells.neighbours import nearest_passing_runs
+from flag_harness.report.failures.causes import rerun_command
+from flag_harness.report.run_report import RunReport, node_id_of_repetition
+from flag_harness.report.table import is_simulated
+
+_HASH_DIGITS = 8
+"""The number of digits of a body's hash that are shown, enough to recognise equal requests."""
+
+
+class _KeptConversations:
+    """The conversations of a report, by index. They refer to passages by index, too."""
+
+    def __init__(self, conversations: Mapping[str, Conversation]) -> None:
+        self._numbers = {case: number for number, case in enumerate(sorted(conversations))}
+        self._passages: dict[Passage, int] = {}
+        self.details = [_conversation_details(conversations[case], self._passages) for case in self._numbers]
+
+    @property
+    def passages(self) -> list[list[Any]]:
+        return [_passage_details(passage) for passage in self._passages]
+
+    def number_of(self, row: RunRow) -> int | None:
+        """Return the index of a run's conversation, or None if it was not kept."""
+        return self._numbers.get(node_id_of_repetition(row.case, row.repetition))
+
+    def requests_of(self, row: RunRow) -> list[Hashable] | None:
+        """Return the passages that each request of a run adds, or None if its conversation was not kept."""
+        number = self.number_of(row)
+        return None if number is None else [tuple(turn["request"]) for turn in self.details[number]["turns"]]
+
+
+def cell_details(report: RunReport) -> dict[str, Any]:
+    """Return the values behind the cells of the page, which shows them when the user opens a cell.
+
+    These are the rows of all runs, and each distinct request, passage and change once; rows refer to them by index.
+    """
+    requests: dict[RequestRecord, int] = {}
+    changes: dict[Change, int] = {}
+    conversations = _KeptConversations(report.conversations)
+    indices = {row.key: index for index, row in enumerate(report.rows)}
+    neighbours, scales = nearest_passing_runs(report.rows), _stream_scales(report.rows)
+
+    def neighbour_details(row: RunRow) -> dict[str, Any]:
+        if (neighbour := neighbours.get(row.key)) is None:
+            return {}
+        turns = (conversations.requests_of(neighbour), conversations.requests_of(row))
+        return {"neighbour": indices[neighbour.key], **comparison_details(row, neighbour, turns, changes)}
+
+    rows = [
+        {
+            **_row_details(row, requests),
+            "command": _command_to_repeat(row, report.record.header.options),
+            "conversation": conversations.number_of(row),
+            "scale": scales.get(name_of_test(row.case, row.combination)),
+            **neighbour_details(row),
+        }
+        for row in report.rows
+    ]
+    return {
+        "rows": rows,
+        "requests": [_request_details(request) for request in requests],
+        "conversations": conversations.details,
+        "passages": conversations.passages,
+        "changes": list(changes),
+    }
+
+
+def _stream_scales(rows: Sequence[RunRow]) -> Mapping[str, int]:
+    """Return the milliseconds of the longest stream of each test, in any of its runs, by the name of the test."""
+    scales: dict[str, int] = {}
+    for row in rows:
+        name = name_of_test(row.case, row.combination)
+        for request in row.requests:
+            if request.rhythm:
+                scales[name] = max(scales.get(name, 1), _milliseconds(request.seconds))
+    return scales
+
+
+def _stream_details(request: RequestRecord) -> dict[str, Any]:
+    """Return the rhythm of a stream in milliseconds; empty for any other answer.
+
+    `rhythm` has the time to the first piece, and from each piece to the next.
+    """
+    if not request.rhythm:
+        return {}
+    times = [_milliseconds(moment) for moment in request.rhythm]
+    return {
+        "rhythm": [times[0], *(after - before for before, after in pairwise(times))],
+        "gap": [_milliseconds(request.longest_gap_start), _milliseconds(request.longest_gap)],
+        "chunks": request.chunks,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+def _command_to_repeat(row: RunRow, options: Sequence[str]) -> str:
+    """Return the command that runs a row again."""
+    if row.sweep is None:
+        return rerun_command(options, row.case)
+    return f"{rerun_command(options, row.sweep.test)} --harness-sweep -k {row.sweep.kind}"
+
+
+def _conversation_details(conversation: Conversation, passages: dict[Passage, int]) -> dict[str, Any]:
+    turns = [
+        {
+            "request": [passages.setdefault(passage, len(passages)) for passage in turn.request],
+            "answer": [passages.setdefault(passage, len(passages)) for passage in turn.answer],
+            "ending": turn.ending,
+        }
+        for turn in conversation.turns
+    ]
+    return {"turns": turns}
+
+
+def _passage_details(passage: Passage) -> list[Any]:
+    """Return role, kind and text and, only if the text was cut, how long all of it is."""
+    cut = [] if passage.characters == len(passage.text) else [passage.characters]
+    return [passage.role, passage.kind, passage.text, *cut]
+
+
+def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, Any]:
+    details = {
+        "case": row.case,
+        "combination": row.combination,
+        "outcome": row.outcome,
+        "phase": row.phase,
+        "reason": row.reason,
+        "place": row.place,
+        "misses": row.misses,
+        "refused": row.api_refusals,
+        "repetition": row.repetition,
+        "values": row.values,
+        "requests": [requests.setdefault(request, len(requests)) for request in row.requests],
+        "cost": row.cost if row.requests else None,
+        "seconds": row.seconds,
+        "faults": row.faults,
+        "logs": [msgspec.to_builtins(log) for log in row.logs],
+        "cassette": row.cassette,
+        "recorded_from": row.recorded_from,
+        "recorded_at": row.recorded_at,
+        "rebased": row.rebased,
+        "answered_by": row.answered_by,
+        "excluded": row.excluded_from_effects,
+        "budget": row.budget,
+        "dropped_betas": row.dropped_betas,
+        "cache": row.cache and [cache_turn_details(turn) for turn in row.cache.turns],
+        "simulated": is_simulated(row),
+    }
+    return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}
+
+
+def _request_details(request: RequestRecord) -> dict[str, Any]:
+    usage = request.usage
+    details = {
+        "method": request.method,
+        "path": request.path,
+        "body": request.body_hash[:_HASH_DIGITS],
+        "model": request.model,
+        "status": request.status,
+        "stop": request.stop_reason,
+        "input": usage and usage.total_input,
+        "cached": usage and usage.cache_read_input_tokens,
+        "output": usage and usage.output_tokens,
+        "cost": request.cost,
+        "first": request.first_token,
+        "seconds": request.seconds,
+        **_stream_details(request),
+    }
+    return {name: value for name, value in details.items() if value is not None and value != ""}
