@@ -123,7 +123,7 @@ def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     Each step of the path is a pair: the name of a field and an empty string, or an empty string and an index.
     """
     for name, index in steps:
-        hint = _without_optional(hint)
+        hint = _remove_none_from_type(hint)
         if name:
             hint = get_type_hints(hint, include_extras=True)[name]
         else:
@@ -132,7 +132,7 @@ def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     return hint
 
 
-def _without_optional(hint: Any) -> Any:
+def _remove_none_from_type(hint: Any) -> Any:
     """Return a type hint without its `Annotated` and without `| None`."""
     while get_origin(hint) is Annotated or type(None) in get_args(hint):
         hint = next(member for member in get_args(hint) if member is not type(None))

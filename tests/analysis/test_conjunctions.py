@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from flag_harness.analysis.conjunctions import FlagEncoding, minimal_hitting_sets
+from flag_harness.analysis.conjunctions import FlagEncoding, find_minimal_hitting_sets
 from flag_harness.errors import FlagError
 from flag_harness.matrix import FlagSpace, MatrixFlag
 from flag_harness.matrix.matrix_flag import value_index
@@ -24,7 +24,7 @@ def test_a_row_is_what_its_bits_decode_to() -> None:
 )
 def test_the_smallest_masks_that_meet_every_set_come_first(limit: int, masks: list[int], is_complete: bool) -> None:
     """Beyond a limit masks are dropped, and it is said that there may be more."""
-    assert (masks, is_complete) == minimal_hitting_sets([0b101, 0b110], limit)
+    assert (masks, is_complete) == find_minimal_hitting_sets([0b101, 0b110], limit)
 
 
 def test_a_value_is_found_by_its_text_and_an_unknown_one_names_the_nearest() -> None:

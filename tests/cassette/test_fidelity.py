@@ -26,7 +26,7 @@ import zstandard
 from flag_harness.cassette import Cassette, Envelope, Recorder, replay
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
-from flag_harness.transports import SystemClock, intercept_clients, transport_class
+from flag_harness.transports import SystemClock, intercept_clients, make_transport_class
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
 ELSEWHERE = "http://anywhere.invalid"
@@ -142,7 +142,7 @@ class Way:
         http = importlib.import_module(self.library)
         clock = VirtualClock() if upstream else SystemClock()
         onward = upstream or (http.AsyncHTTPTransport() if self.is_async else http.HTTPTransport())
-        transport = transport_class(http)(onward, *layers, clock=clock) if self.handed else None
+        transport = make_transport_class(http)(onward, *layers, clock=clock) if self.handed else None
         work = self._ask_async if self.is_async else self._ask
         if self.handed:
             return work(http, transport, asked, url, decode)
@@ -373,7 +373,7 @@ def test_a_redirect_is_followed_in_a_replay_too(
     http = importlib.import_module(library)
 
     def moved(url: str, upstream: Any, *layers: Any) -> tuple[int, bytes, str]:
-        transport = transport_class(http)(upstream, *layers, clock=VirtualClock())
+        transport = make_transport_class(http)(upstream, *layers, clock=VirtualClock())
         with http.Client(transport=transport, follow_redirects=True, trust_env=False) as client:
             response = client.post(f"{url}/v1/old", content=b'{"n":1}', headers=JSON)
             return response.status_code, response.content, str(response.url).removeprefix(url)

@@ -13,7 +13,7 @@ from flag_harness.cli import main
 from flag_harness.cli.scenario.from_cassette import RecordedAnswer, _scenario_block, make_scenario
 from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
-from flag_harness.simulator.scenario.matching import view_of_request
+from flag_harness.simulator.scenario.matching import make_request_view
 from flag_harness.simulator.scenario.scenario import TurnConditions
 from flag_harness.simulator.scenario.turn_selector import TurnMatcher
 from flag_harness.wire.compression import decompress_response
@@ -101,7 +101,7 @@ def test_the_scenario_of_a_cassette_of_the_cases_gives_each_answer(
         if not parsed.complete or (parsed.error and parsed.status == 200):
             left_out += 1
             continue
-        turn = selector.choose(view_of_request(interaction.value))
+        turn = selector.choose(make_request_view(interaction.value))
         assert turn
         texts = [block["text"] for block in parsed.blocks if block["type"] == "text"]
         assert texts == [
@@ -115,7 +115,7 @@ def _answers(*contents: Any) -> list[RecordedAnswer]:
     """Return answers `0`, `1`, ... to requests whose user turns have these contents."""
     return [
         RecordedAnswer(
-            view_of_request({"model": "m", "messages": [{"role": "user", "content": content}]}),
+            make_request_view({"model": "m", "messages": [{"role": "user", "content": content}]}),
             ScenarioTurn(text=str(number)),
         )
         for number, content in enumerate(contents)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario
-from flag_harness.simulator.scenario.matching import is_match, view_of_request
+from flag_harness.simulator.scenario.matching import is_match, make_request_view
 from flag_harness.simulator.scenario.turn_selector import TurnMatcher
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
@@ -58,15 +58,15 @@ def test_condition_holds_where_it_says(condition: str, asked: bool, in_loop: boo
     """For a first question, and for a tool's result that comes back."""
     when = parse_scenario(f'[[turn]]\nwhen = {{ {condition} }}\ntext = "a"').turns[0].when
     assert (asked, in_loop) == (
-        is_match(when, view_of_request(ASKED)),
-        is_match(when, view_of_request(IN_LOOP, ("files-api-2025-04-14",))),
+        is_match(when, make_request_view(ASKED)),
+        is_match(when, make_request_view(IN_LOOP, ("files-api-2025-04-14",))),
     )
 
 
 def test_all_conditions_must_hold() -> None:
     """One that does not is enough for no."""
     when = parse_scenario('[[turn]]\nwhen = { user_contains = "kernel", streaming = true }\ntext = "a"').turns[0].when
-    assert not is_match(when, view_of_request(ASKED))
+    assert not is_match(when, make_request_view(ASKED))
 
 
 def test_an_error_among_the_results_is_seen() -> None:
@@ -76,7 +76,7 @@ def test_an_error_among_the_results_is_seen() -> None:
         "messages": [*IN_LOOP["messages"][:2], {"role": "user", "content": [{**RESULT, "is_error": True}]}],
     }
     when = parse_scenario('[[turn]]\nwhen = { result_is_error = true }\ntext = "a"').turns[0].when
-    assert is_match(when, view_of_request(body))
+    assert is_match(when, make_request_view(body))
 
 
 def test_turns_answer_in_order_and_count_for_themselves() -> None:
@@ -87,14 +87,14 @@ def test_turns_answer_in_order_and_count_for_themselves() -> None:
         '[[turn]]\ntext = "else"'
     ).turns
     selection = TurnMatcher(turns)
-    chosen = [selection.choose(view_of_request(ASKED)) for _ in range(5)]
+    chosen = [selection.choose(make_request_view(ASKED)) for _ in range(5)]
     expected = ["else", "second", "third, fourth", "third, fourth", "else"]
     assert expected == [turn.text for turn in chosen if turn is not None]
 
 
 def test_a_request_without_a_user_says_nothing() -> None:
     """A body whose only message is the assistant's has no user text and no results."""
-    seen = view_of_request({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
+    seen = make_request_view({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
     assert ("", "", ()) == (seen.user, seen.last_user_text, seen.results)
 
 
@@ -102,4 +102,4 @@ def test_the_first_turn_with_a_weight_answers_if_none_is_drawn() -> None:
     """Whoever checks a scenario needs the same answer each time."""
     turns = parse_scenario('[[turn]]\ntext = "a"\nweight = 0.1\n[[turn]]\ntext = "b"\nweight = 0.9\n').turns
     selector = TurnMatcher(turns)
-    assert [turns[0], turns[0]] == [selector.choose(view_of_request(ASKED)) for _ in range(2)]
+    assert [turns[0], turns[0]] == [selector.choose(make_request_view(ASKED)) for _ in range(2)]

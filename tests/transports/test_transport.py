@@ -16,7 +16,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope, Interaction, Recorder, replay
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
-from flag_harness.transports import SystemClock, async_http_client, http_client, transport_class
+from flag_harness.transports import SystemClock, async_http_client, http_client, make_transport_class
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Piece, Request, Response
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -81,7 +81,7 @@ def _fetch(
 
 
 def _transport(http: Any, upstream: Any, *layers: Any, clock: Any = None) -> Any:
-    return transport_class(http)(upstream, *layers, clock=clock or VirtualClock())
+    return make_transport_class(http)(upstream, *layers, clock=clock or VirtualClock())
 
 
 def _replayed(recorder: Recorder) -> Any:
@@ -412,7 +412,7 @@ def test_the_clients_own_read_timeout_strikes(
     """Where nothing comes for longer, on the clock, before the head or between two pieces; and not without one."""
     clock = VirtualClock()
     response: Response = (Head(head, 200, ()), Chunk(chunk, b"a"), End(chunk))
-    transport = transport_class(http)(lambda request: response, clock=clock)
+    transport = make_transport_class(http)(lambda request: response, clock=clock)
     if got:
         assert got == _fetch(http, kind, transport, "http://host/", timeout=timeout)
     else:
@@ -425,7 +425,7 @@ def test_a_client_that_was_slow_itself_is_not_timed_out(http: Any, kind: str) ->
     """What came while it was busy is there when it reads on."""
     clock = VirtualClock()
     response: Response = (Head(0, 200, ()), Chunk(1, b"a"), Chunk(9, b"b"), End(9))
-    transport = transport_class(http)(lambda request: response, clock=clock)
+    transport = make_transport_class(http)(lambda request: response, clock=clock)
 
     def busy(count: int) -> bool:
         clock.sleep(4)

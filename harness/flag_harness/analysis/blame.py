@@ -10,7 +10,7 @@ from functools import reduce
 from itertools import combinations
 from operator import or_
 
-from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, minimal_hitting_sets, single_bits
+from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, find_minimal_hitting_sets, single_bits
 from flag_harness.matrix import FlagSpace, Row
 
 RowOutcome = tuple[Row, bool]
@@ -106,10 +106,10 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     pass_bits = [encoding.encode(row) for row in passing]
     found: dict[int, int] = {}
     for row in fail_bits:
-        for excluded in _never_passing_conjunctions(list(encoding.literals(row)), pass_bits, size):
+        for excluded in _conjunctions_in_no_passing_row(list(encoding.literals(row)), pass_bits, size):
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
-    order = sorted(found, key=lambda excluded: (-found[excluded], encoding.literal_count(excluded), excluded))
+    order = sorted(found, key=lambda excluded: (-found[excluded], encoding.count_literals(excluded), excluded))
     return tuple(Suspect(encoding.conjunction(excluded), found[excluded]) for excluded in order)
 
 
@@ -141,7 +141,7 @@ class _Explainer:
         key = fail_bits, pass_bits
         if key not in self._explained:
             chosen, smallest = self._find_conjunctions(sorted(fail_bits), sorted(pass_bits))
-            chosen.sort(key=lambda excluded: (self._encoding.literal_count(excluded), excluded))
+            chosen.sort(key=lambda excluded: (self._encoding.count_literals(excluded), excluded))
             self._explained[key] = tuple(map(self._encoding.conjunction, chosen)), smallest
         conjunctions, smallest = self._explained[key]
         return Explanation(conjunctions, tuple(flaky), smallest)
@@ -153,18 +153,18 @@ class _Explainer:
         """
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
-            single, complete = self._minimal_conjunctions(common, passing)
+            single, complete = self._find_minimal_conjunctions(common, passing)
             return [min(single, key=self._cost)], complete
-        return self._smallest_conjunction_cover(failing, passing)
+        return self._find_fewest_conjunctions(failing, passing)
 
-    def _minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
+    def _find_minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
         """Return the shortest conjunctions that hold in no passing row; and whether the list is complete.
 
         A conjunction may exclude only values in the bit mask `allowed`.
         """
-        return minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
+        return find_minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
 
-    def _smallest_conjunction_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+    def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         """Return the fewest conjunctions that together hold in all failing rows, but in no passing row.
 
         Of several such choices, return the one with the fewest literals. Also return whether the search was complete.
@@ -173,22 +173,22 @@ class _Explainer:
         for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
             if row not in left:
                 continue
-            found, is_complete = self._minimal_conjunctions(~row & self._encoding.all_bits, passing)
+            found, is_complete = self._find_minimal_conjunctions(~row & self._encoding.all_bits, passing)
             complete &= is_complete
             if len(found) == 1:
                 essential.append(found[0])
                 left = [other for other in left if other & found[0]]
             primes.update(found)
         covers = {prime: _bit_mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
-        chosen, is_smallest = smallest_set_cover(covers, (1 << len(left)) - 1, self._cost)
+        chosen, is_smallest = find_smallest_set_cover(covers, (1 << len(left)) - 1, self._cost)
         return essential + chosen, complete and is_smallest
 
     def _cost(self, excluded: int) -> tuple[int, int]:
         """Return the number of literals of a conjunction, then its bit mask, as a key to sort by."""
-        return self._encoding.literal_count(excluded), excluded
+        return self._encoding.count_literals(excluded), excluded
 
 
-def smallest_set_cover(
+def find_smallest_set_cover(
     covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
 ) -> tuple[list[int], bool]:
     """Return the fewest keys whose bit masks together contain all bits of `everything`.
@@ -196,7 +196,7 @@ def smallest_set_cover(
     `covers` has the bit mask of each key. Of several such choices, return the one with the lowest sum of the first
     values of `cost(key)`. Also return False if the search stopped early.
     """
-    best = _greedy_set_cover(covers, everything)
+    best = _find_greedy_set_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
 
@@ -217,7 +217,7 @@ def smallest_set_cover(
     return best, steps <= MOST_STEPS
 
 
-def _never_passing_conjunctions(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
+def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
     """Yield the conjunctions of at most `size` literals that hold in no passing row, as bit masks.
 
     All literals of a conjunction are about different flags.
@@ -247,7 +247,7 @@ def _bit_mask(conditions: Iterable[bool]) -> int:
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 
 
-def _greedy_set_cover(covers: Mapping[int, int], everything: int) -> list[int]:
+def _find_greedy_set_cover(covers: Mapping[int, int], everything: int) -> list[int]:
     """Return keys that cover `everything`, each time the key that covers most of the bits that are left."""
     chosen, left = [], everything
     while left:

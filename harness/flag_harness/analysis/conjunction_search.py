@@ -68,7 +68,7 @@ class ConjunctionSearch:
         order = sorted(self._candidate_weights, key=lambda excluded: -self._candidate_weights[excluded])
         return [*self.unproven, *order][:count]
 
-    def next_row(self) -> int | None:
+    def choose_next_row(self) -> int | None:
         """Return the row to run next, or None if the search is over.
 
         The search is over if a conjunction is `proven`, or if no candidates are left.
@@ -119,18 +119,18 @@ class ConjunctionSearch:
         `excluded` is the bit mask of the values that the conjunction excludes.
         """
         rows = [row for row in self._evidence.failing_rows_without_cause(self._named) if not row & excluded]
-        row, is_complete = self.row_with_new_pairs(excluded, rows)
+        row, is_complete = self.row_with_untried_pairs(excluded, rows)
         if row is not None or not is_complete:
             return row, False
-        for bit in self._evidence.possibly_unnecessary_values(
+        for bit in self._evidence.values_without_proof(
             excluded, self._evidence.failing_rows_without_cause(self._named)
         ):
-            row, is_enough = self._row_violating_only(excluded, bit)
+            row, is_enough = self._row_violating_one_literal(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
         return None, True
 
-    def row_with_new_pairs(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
+    def row_with_untried_pairs(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
         """Return a row to run next, or None; and whether `rows` already have all possible pairs of values.
 
         The row has not run yet, has no value in the bit mask `excluded`, and satisfies no conjunction in `named`. Of a
@@ -155,13 +155,13 @@ class ConjunctionSearch:
                 is_complete = False
         return None, is_complete
 
-    def _row_violating_only(self, excluded: int, bit: int) -> tuple[int | None, bool]:
+    def _row_violating_one_literal(self, excluded: int, bit: int) -> tuple[int | None, bool]:
         """Return a row to run that violates only one literal of a conjunction, or None.
 
         The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.
         If there is no such row, also return whether the rows that ran are enough for a proof.
         """
-        passing, failing = self._evidence.rows_violating_only(
+        passing, failing = self._evidence.rows_violating_one_literal(
             excluded, bit, self._evidence.failing_rows_without_cause(self._named)
         )
         if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):

@@ -84,7 +84,7 @@ class FlagEncoding:
             if mask & excluded
         }
 
-    def literal_count(self, excluded: int) -> int:
+    def count_literals(self, excluded: int) -> int:
         """Return the number of literals in the conjunction that excludes these values."""
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
@@ -122,7 +122,7 @@ def single_bits(bits: int) -> Iterator[int]:
         bits ^= low
 
 
-def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bool]:
+def find_minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bool]:
     """Return the minimal masks that have a bit in common with every given mask; and whether all were found.
 
     The smallest masks come first. The search keeps at most `limit` masks at a time (Berge's algorithm).

@@ -123,14 +123,14 @@ def _describe_status(answer: ParsedResponse) -> str:
 
 def _types_of_signed_blocks(value: Any) -> Iterator[str]:
     """Yield the type of each block in a request that has a signature."""
-    for member in _direct_children(value):
+    for member in _values_directly_inside(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
             yield kind
         yield from _types_of_signed_blocks(member)
 
 
-def _direct_children(value: Any) -> Sequence[Any]:
+def _values_directly_inside(value: Any) -> Sequence[Any]:
     """Return the values directly inside a JSON object or list; empty for any other value."""
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
@@ -141,7 +141,7 @@ def _all_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift
         yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
     if before.streamed != after.streamed:
-        yield Drift("content-type", _answer_kind(before), _answer_kind(after))
+        yield Drift("content-type", _kind_of_answer_body(before), _kind_of_answer_body(after))
         return
     yield from _value_drifts(before, after)
     yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.complete)
@@ -173,7 +173,7 @@ def _error_type(answer: ParsedResponse) -> Any:
     return answer.error.get("type") if answer.error is not None else None
 
 
-def _answer_kind(answer: ParsedResponse) -> str:
+def _kind_of_answer_body(answer: ParsedResponse) -> str:
     return "a stream" if answer.streamed else "a plain answer"
 
 

@@ -70,14 +70,14 @@ class RowEvidence:
         """Return whether a row has never run and is not blocked."""
         return bits not in self._outcomes and bits not in self.blocked
 
-    def possibly_unnecessary_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
+    def values_without_proof(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
         """Yield the values that a conjunction excludes without proof that it must, each as a bit.
 
         The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
         that fail without an explanation, one more must pass.
         """
         for bit in single_bits(excluded):
-            passing, failing = self.rows_violating_only(excluded, bit, unexplained)
+            passing, failing = self.rows_violating_one_literal(excluded, bit, unexplained)
             needed = MIN_SUPPORTING_ROWS + len(failing) // 2
             is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
             if not is_proven and self._can_hold_in_allowed_row(excluded & ~bit, bit):
@@ -102,7 +102,9 @@ class RowEvidence:
         """Return whether an allowed row has the required values and no excluded value."""
         return self.row_within_limits(self.value_limits(excluded, required), self.space.default_row) is not None
 
-    def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
+    def rows_violating_one_literal(
+        self, excluded: int, bit: int, unexplained: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
         """Return the passing rows, and those of `unexplained`, that violate a conjunction by one value alone.
 
         They have the value `bit`, and no other value of `excluded`, the mask of the values that the conjunction

@@ -167,7 +167,7 @@ class Locator:
         """Return the next row of the search for the cause of one row's failure, or None if it is over."""
         if self._search is None or self._search.row != row:
             self._search = ConjunctionSearch(self._evidence, row, self._named, self._random)
-        step = self._search.next_row()
+        step = self._search.choose_next_row()
         if step is not None:
             return step
         if self._search.proven is not None:
@@ -186,7 +186,7 @@ class Locator:
         search = ConjunctionSearch(
             self._evidence, self._evidence.failing_rows[0], self._named, self._random, sizes=range(0)
         )
-        return search.row_with_new_pairs(0, self._evidence.passing_rows)[0]
+        return search.row_with_untried_pairs(0, self._evidence.passing_rows)[0]
 
     def _row_for_triples(self) -> int | None:
         """Return the random row with the most triples of values that no passing row has.

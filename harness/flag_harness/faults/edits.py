@@ -126,7 +126,7 @@ class StreamPointEdit:
         for event in self._events.feed(chunk.data):
             change = self._stream_change_at(chunk.at, event)
             if change is None:
-                unchanged += event + self._take_withheld_bytes()
+                unchanged += event + self._take_delayed_bytes()
                 continue
             out += _chunk_if_nonempty(chunk.at + self._delay, unchanged)
             out += self._apply_change(change)
@@ -135,7 +135,7 @@ class StreamPointEdit:
                 return out
         return out + _chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
-    def _take_withheld_bytes(self) -> bytes:
+    def _take_delayed_bytes(self) -> bytes:
         """Return the held bytes, which are due now, and report that the answer was changed."""
         held, self._held = self._held, b""
         if held:

@@ -54,7 +54,7 @@ class FaultCounter:
         with self._lock:
             self.fired += 1
 
-    def add_miss_reason(self, reason: str) -> None:
+    def add_reason_for_not_firing(self, reason: str) -> None:
         """Store why the answer to a due request could not be changed."""
         with self._lock:
             if reason not in self.reasons:
@@ -79,7 +79,7 @@ class DueRequest:
 
     def store_reason_for_not_firing(self, reason: str) -> None:
         """Store why the fault could not change the answer to this request."""
-        self.count.add_miss_reason(reason)
+        self.count.add_reason_for_not_firing(reason)
 
     def make_random(self, purpose: str) -> Random:
         """Return a random generator for this request. Each `purpose` has its own sequence of numbers."""

@@ -38,8 +38,8 @@ from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
     is_model_thinking,
     is_thinking_requested,
+    make_request_view,
     prefilled_blocks,
-    view_of_request,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
@@ -191,7 +191,7 @@ class Simulator:
             return self._error_response(
                 responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
             )
-        view = view_of_request(parsed.body, parsed.betas)
+        view = make_request_view(parsed.body, parsed.betas)
         turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose(parsed.body, view)
         if turn is None:
             message = no_matching_turn_message(view, self._settings, parsed.body)

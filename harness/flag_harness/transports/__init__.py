@@ -17,7 +17,7 @@ from flag_harness.transports.clock import SystemClock
 from flag_harness.transports.interception.intercept import intercept_clients, load_http_libraries
 from flag_harness.transports.network import REPLAYING, SIMULATING, is_loopback, refuse_network
 from flag_harness.transports.scope import ApiScope
-from flag_harness.transports.transport import transport_class
+from flag_harness.transports.transport import make_transport_class
 
 __all__ = [
     "REPLAYING",
@@ -34,8 +34,8 @@ __all__ = [
     "live_http_client",
     "load_http_libraries",
     "make_clock_for_pace",
+    "make_transport_class",
     "refuse_network",
     "sdk_http_library",
     "sdk_version",
-    "transport_class",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import HarnessError
 from flag_harness.transports.clock import SystemClock
-from flag_harness.transports.transport import transport_class
+from flag_harness.transports.transport import make_transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
 TIMEOUT_SECONDS = 600.0
@@ -42,14 +42,14 @@ def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Cloc
     recorded times; a `clock` overrides it.
     """
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
+    transport = make_transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.Client(transport=transport, **_sdk_defaults(http))
 
 
 def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
     """Return an async client; see `http_client`."""
     http = sdk_http_library()
-    transport = transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
+    transport = make_transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
 
 
@@ -71,7 +71,7 @@ def live_async_http_client(*layers: Layer) -> Any:
 
 def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
     """Return a transport that sends through the layers, or None if there is no transport."""
-    return transport and transport_class(http)(transport, *layers, clock=SystemClock())
+    return transport and make_transport_class(http)(transport, *layers, clock=SystemClock())
 
 
 def make_clock_for_pace(pace: float, *, moves_loop: bool = True) -> Clock:

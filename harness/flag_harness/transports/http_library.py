@@ -28,7 +28,7 @@ class HttpLibrary:
             "read_timeout": http.ReadTimeout,
             "refused": http.ConnectError,
         }
-        self._body = _body_class(http)
+        self._body = _make_body_class(http)
 
     def response(self, head: Head, content: Any, http_request: Any) -> Any:
         """Return a response of the library. Its body is the bytes that `content` yields."""
@@ -53,7 +53,7 @@ class HttpLibrary:
 
 
 @cache
-def _body_class(http: ModuleType) -> type[Any]:
+def _make_body_class(http: ModuleType) -> type[Any]:
     """Return a class for response bodies that is sync and async, as the library requires."""
 
     class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc, name-defined]

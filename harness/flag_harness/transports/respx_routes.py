@@ -34,6 +34,6 @@ def register_httpcore2_mocker() -> type[Any]:
     return HTTPCore2Mocker
 
 
-def mocker_name(http_library: str) -> str:
+def respx_mocker_name(http_library: str) -> str:
     """Return the name of respx's mocker for `httpx` or `httpx2`."""
     return register_httpcore2_mocker().name if http_library == "httpx2" else "httpcore"

@@ -13,7 +13,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Layer, Piece, Requ
 
 
 @cache
-def transport_class(http: ModuleType) -> type[Any]:
+def make_transport_class(http: ModuleType) -> type[Any]:
     """Return the transport class for `httpx2` or `httpx`. It serves both sync and async clients.
 
     `Transport(upstream, *layers, clock)` takes an `Upstream`, or a live transport of the same library.

@@ -80,7 +80,11 @@ def find_flags(tree: ast.Module, path: str) -> Iterator[DetectedFlag]:
 
 def names_of_flag_helpers(tree: ast.Module) -> set[str]:
     """Return the names of the functions that read the environment variable which their first parameter names."""
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_named_variable(node)}
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and _reads_variable_named_by_parameter(node)
+    }
 
 
 def parse_variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
@@ -178,7 +182,7 @@ def _flags_in_service_call(call: ast.Call, method: str, place: str) -> Iterator[
         yield DetectedFlag(short_flag_name(key), "set", key, "true", None, default, place)
 
 
-def _reads_named_variable(function: ast.FunctionDef) -> bool:
+def _reads_variable_named_by_parameter(function: ast.FunctionDef) -> bool:
     """Return whether a function reads the environment variable that its first parameter names."""
     names = [one.arg for one in function.args.args]
     for node in ast.walk(function):

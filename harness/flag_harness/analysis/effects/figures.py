@@ -131,9 +131,9 @@ def metric_effects(
     for row in rows:
         if row.is_comparable:
             key = name_of_test(row.case, row.combination), row.repetition
-            values = tuple((name, _hashable(value)) for name, value in sorted(row.values.items()))
+            values = tuple((name, _to_hashable(value)) for name, value in sorted(row.values.items()))
             tests.setdefault(key, {})[values] = row
-    defaults = {name: _hashable(value) for name, value in defaults.items()}
+    defaults = {name: _to_hashable(value) for name, value in defaults.items()}
     contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
     for runs in tests.values():
         for settings, members in _runs_to_compare(runs, defaults, groups):
@@ -216,7 +216,7 @@ def _metric_difference(figure: RunMetric, rows: tuple[RunRow, ...]) -> float | N
     return (both - first) - (second - neither)
 
 
-def _hashable(value: Any) -> Any:
+def _to_hashable(value: Any) -> Any:
     """Return a value, or its text if it is a list, tuple or dictionary."""
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 

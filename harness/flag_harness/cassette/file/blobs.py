@@ -47,7 +47,7 @@ def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a base64 string that is long enough to be stored as a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
-    return any(map(has_blob, _child_values(value)))
+    return any(map(has_blob, _values_inside_container(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
@@ -83,7 +83,7 @@ def blob_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
     if isinstance(value, dict) and list(value) == [REFERENCE] and isinstance(value[REFERENCE], str):
         yield value[REFERENCE]
-    for member in _child_values(value):
+    for member in _values_inside_container(value):
         yield from blob_references(member)
 
 
@@ -147,7 +147,7 @@ class BlobFolderReader:
 _HOW_TO_FIX = "restore it from version control, or record the test again"
 
 
-def _child_values(value: Any) -> Any:
+def _values_inside_container(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 

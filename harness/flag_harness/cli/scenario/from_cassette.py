@@ -16,7 +16,7 @@ from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.errors import CassetteError, ScenarioError
 from flag_harness.files import write_atomically
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
-from flag_harness.simulator.scenario.matching import RequestView, view_of_request
+from flag_harness.simulator.scenario.matching import RequestView, make_request_view
 from flag_harness.simulator.scenario.scenario import Error, TurnConditions
 from flag_harness.simulator.scenario.turn_selector import TurnMatcher
 from flag_harness.wire.compression import decompress_response
@@ -83,7 +83,7 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
             continue
         betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
         try:
-            view = view_of_request(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
+            view = make_request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
             answers.append(RecordedAnswer(view, _turn_from_answer(interaction, parsed)))
         except (KeyError, TypeError, AttributeError):
             notes.append(f"interaction {number} is left out: its request or its answer is no valid message")

@@ -50,17 +50,17 @@ def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
                 from anthropic.resources import beta, messages
 
                 holders = [getattr(home, name) for home in (messages, beta.messages) for name in _CLASSES]
-                for holder, name, call in _replacement_calls(holders, fault):
+                for holder, name, call in _find_replacements_of_calls(holders, fault):
                     patches.enter_context(patch.object(holder, name, call))
         yield
 
 
 def _patch_client(client: Any, fault: Fault) -> None:
-    for holder, name, call in _replacement_calls((client.messages, client.beta.messages), fault):
+    for holder, name, call in _find_replacements_of_calls((client.messages, client.beta.messages), fault):
         setattr(holder, name, call)
 
 
-def _replacement_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+def _find_replacements_of_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     """Yield an SDK object, the name of a call, and the function that replaces the call.
 
     Raise `FaultError` if the SDK accepts the keyword in every call.

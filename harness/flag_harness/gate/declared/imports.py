@@ -36,7 +36,7 @@ def _files_imported_by(folder: Path, importer: str) -> Iterator[str]:
     for node in ast.walk(tree):
         for base, name in _names_in_import(node, importer):
             for place in places if base is None else [base]:
-                yield from _module_files(folder, place, name)
+                yield from _files_of_module(folder, place, name)
 
 
 def _package_files_above(folder: Path, importer: str) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _names_in_import(node: ast.AST, importer: str) -> Iterator[tuple[list[str] |
         yield from ((base, [*module, alias.name]) for alias in node.names if alias.name != "*")
 
 
-def _module_files(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
+def _files_of_module(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
     for end in range(1, len(name) + 1):
         stem = "/".join([*place, *name[:end]])
         for path in (f"{stem}/__init__.py", *(f"{stem}{suffix}" for suffix in all_suffixes())):

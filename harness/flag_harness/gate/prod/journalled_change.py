@@ -20,7 +20,7 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     for path in paths_that_differ(before, entry.files):
         if (state := entry.files.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
-        if _file_state_or_none(prod, path) != before.get(path):
+        if _state_of_file_or_none(prod, path) != before.get(path):
             raise GateRefusalError(f"{prod / path} changed while PROD was read; try again when nothing writes there")
     history.write_journal(journal)
     return _finish_change(history, prod, journal)
@@ -72,7 +72,7 @@ def _finish_change(history: History, prod: Path, journal: Journal) -> list[str]:
 
 
 def _change_file(history: History, prod: Path, path: str, journal: Journal) -> None:
-    state, target = _file_state_or_none(prod, path), journal.entry.files.get(path)
+    state, target = _state_of_file_or_none(prod, path), journal.entry.files.get(path)
     if state == target:
         return
     if state != journal.before.get(path):
@@ -90,10 +90,10 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
 
 
 def _file_states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
-    return {path: _file_state_or_none(prod, path) for path in paths_that_differ(journal.before, journal.entry.files)}
+    return {path: _state_of_file_or_none(prod, path) for path in paths_that_differ(journal.before, journal.entry.files)}
 
 
-def _file_state_or_none(prod: Path, path: str) -> FileState | None:
+def _state_of_file_or_none(prod: Path, path: str) -> FileState | None:
     refuse_links(prod, path)
     return read_file_state(prod, path) if (prod / path).exists() else None
 

@@ -197,7 +197,7 @@ class FaultTotals:
             fault.count.due += due
             fault.count.fired += fired
             for reason in reasons:
-                fault.count.add_miss_reason(reason)
+                fault.count.add_reason_for_not_firing(reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

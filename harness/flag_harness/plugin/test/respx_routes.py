@@ -20,9 +20,9 @@ def harness_respx(request: pytest.FixtureRequest) -> "Iterator[MockRouter]":
     respx = pytest.importorskip("respx", reason="the fixture harness_respx needs respx: pip install respx")
 
     from flag_harness.transports import sdk_http_library
-    from flag_harness.transports.respx_routes import mocker_name
+    from flag_harness.transports.respx_routes import respx_mocker_name
 
     mark = request.node.get_closest_marker("respx")
-    options = {"using": mocker_name(sdk_http_library().__name__), **(mark.kwargs if mark else {})}
+    options = {"using": respx_mocker_name(sdk_http_library().__name__), **(mark.kwargs if mark else {})}
     with respx.mock(**options) as router:
         yield router

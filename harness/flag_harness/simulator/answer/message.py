@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 
 from flag_harness.models import Model
-from flag_harness.simulator.answer.profiles import LATEST, delta_usage_in_profile, keys_in_profile, message_in_profile
+from flag_harness.simulator.answer.profiles import (
+    LATEST,
+    convert_delta_usage_to_profile,
+    convert_message_to_profile,
+    remove_keys_newer_than_profile,
+)
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.signatures import CONTINUED, LAST, SeededSignatures, position_after_blocks
 from flag_harness.simulator.count.cache import InputUsage
@@ -64,12 +69,14 @@ class AnswerMessage:
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
-        return delta_usage_in_profile({**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile)
+        return convert_delta_usage_to_profile(
+            {**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile
+        )
 
     def stop_reason_delta(self) -> dict[str, Any]:
         """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
-        return keys_in_profile(delta, self.profile)
+        return remove_keys_newer_than_profile(delta, self.profile)
 
     def _message_object(
         self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
@@ -86,7 +93,7 @@ class AnswerMessage:
             "stop_details": None,
             "usage": usage,
         }
-        return message_in_profile(complete_message, self.profile)
+        return convert_message_to_profile(complete_message, self.profile)
 
     def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
         """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
@@ -103,7 +110,7 @@ class AnswerMessage:
             "service_tier": "standard",
             "inference_geo": "not_available",
         }
-        return keys_in_profile(usage, self.profile)
+        return remove_keys_newer_than_profile(usage, self.profile)
 
     def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
         """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
@@ -179,7 +186,7 @@ class BlockBuilder:
             "input": msgspec.to_builtins(call.input or {}),
             "caller": {"type": "direct"},
         }
-        return AnswerBlock(keys_in_profile(block, self.profile), call.partial_json)
+        return AnswerBlock(remove_keys_newer_than_profile(block, self.profile), call.partial_json)
 
 
 def _is_thinking_block(block: Block) -> bool:

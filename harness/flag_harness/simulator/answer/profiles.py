@@ -22,27 +22,27 @@ _CUMULATIVE_INPUT = "2025-08"
 _MODEL_FIRST = "2025-10"
 
 
-def keys_in_profile(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
+def remove_keys_newer_than_profile(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
     """Return the object without keys that are newer than `profile`, a month or day such as `2025-11`."""
     return {key: item for key, item in value.items() if FIRST_SEEN.get(key, "") <= profile}
 
 
-def message_in_profile(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
+def convert_message_to_profile(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
     """Return a message in the form that it had in the month `profile`.
 
     Before October 2025 a message began with its id, and `model` came after `role`.
     """
-    kept = keys_in_profile(message, profile)
+    kept = remove_keys_newer_than_profile(message, profile)
     if profile >= _MODEL_FIRST:
         return kept
     order = ("id", "type", "role", "model")
     return {key: kept[key] for key in (*order, *(key for key in kept if key not in order))}
 
 
-def delta_usage_in_profile(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
+def convert_delta_usage_to_profile(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
     """Return the usage of a `message_delta` in the form that it had in the month `profile`.
 
     Before August 2025 it had only the output tokens.
     """
-    kept = keys_in_profile(usage, profile)
+    kept = remove_keys_newer_than_profile(usage, profile)
     return kept if profile >= _CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}

@@ -7,7 +7,7 @@ import msgspec
 
 from flag_harness.simulator.answer.headers import ResponseHeaders
 from flag_harness.simulator.answer.message import AnswerMessage
-from flag_harness.simulator.answer.profiles import LATEST, keys_in_profile
+from flag_harness.simulator.answer.profiles import LATEST, remove_keys_newer_than_profile
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.stream import stream_events
 from flag_harness.simulator.count.rate_limits import ExceededLimit
@@ -21,7 +21,7 @@ choice, shorter than any message takes.
 _UNAUTHORIZED, _TOO_LARGE = 401, 413
 
 
-def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseHeaders) -> Response:
+def stream_response(answer: AnswerMessage, random: SeededRandom, response_headers: ResponseHeaders) -> Response:
     """Return an answer as a stream of events.
 
     The first event comes after `first_token` seconds, the others `per_event` seconds apart.
@@ -29,19 +29,19 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseH
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
     kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return Head(at, 200, sent.to_headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
+    return Head(at, 200, response_headers.to_headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
 
 
-def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
+def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, events_count: int) -> Response:
     """Return an answer without a stream, sent when a stream of `events_count` events would have ended."""
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
-    return json_response(answer.complete_message(), at, sent)
+    return json_response(answer.complete_message(), at, response_headers)
 
 
-def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
+def body_response(kind: str, body: bytes, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200 and a body of the content type `kind`, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
-    head = Head(at, 200, sent.to_headers((("content-type", kind),), _milliseconds(at)))
+    head = Head(at, 200, response_headers.to_headers((("content-type", kind),), _milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 
@@ -57,14 +57,14 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
     return RefusedRequest("rate limit", 429, "rate_limit_error", message)
 
 
-def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
+def json_response(value: Mapping[str, Any], at: float, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200 and a JSON body. `at` is its time in seconds."""
-    message_at_start = Head(at, 200, sent.to_headers((("content-type", "application/json"),), _milliseconds(at)))
-    return message_at_start, Chunk(at, msgspec.json.encode(value)), End(at)
+    head = Head(at, 200, response_headers.to_headers((("content-type", "application/json"),), _milliseconds(at)))
+    return head, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
 def error_response(
-    refusal: RefusedRequest, sent: ResponseHeaders, headers: Headers = (), profile: str = LATEST
+    refusal: RefusedRequest, response_headers: ResponseHeaders, headers: Headers = (), profile: str = LATEST
 ) -> Response:
     """Return an error response in the API's format.
 
@@ -74,9 +74,11 @@ def error_response(
     at, status = OTHER_RESPONSE_SECONDS, refusal.status
     details = {} if refusal.details is None else {"details": refusal.details}
     error = {"type": refusal.type, "message": refusal.message, **details}
-    value = keys_in_profile({"type": "error", "error": error, "request_id": sent.request_id}, profile)
+    value = remove_keys_newer_than_profile(
+        {"type": "error", "error": error, "request_id": response_headers.request_id}, profile
+    )
     kind = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
-    own = sent.to_headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
+    own = response_headers.to_headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
     body = msgspec.json.encode({"error": error} if status == _TOO_LARGE else value)

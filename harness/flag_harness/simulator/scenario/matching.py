@@ -34,7 +34,7 @@ class RequestView:
     parameters: Collection[str]
 
 
-def view_of_request(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
+def make_request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
     """Return the parts of a valid request that the conditions of turns check."""
     users = [message for message in body["messages"] if message["role"] == "user"]
     names = _tool_names(body["messages"])

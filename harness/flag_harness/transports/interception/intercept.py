@@ -16,7 +16,7 @@ from flag_harness.transports.clients import sdk_http_library
 from flag_harness.transports.interception.custom_transports import find_custom_transports
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope
-from flag_harness.transports.transport import transport_class
+from flag_harness.transports.transport import make_transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
 _CHOOSE = "_transport_for_url"
@@ -109,14 +109,14 @@ class _Interception:
         self._scope, self._patches = scope, patches
         self._patched: set[Any] = set()
         self._lock = threading.Lock()
-        self._transport, self._real_transport = transport_class(http), _real_transport_class(http)
+        self._transport, self._real_transport = make_transport_class(http), _make_real_transport_class(http)
 
     def patch_real_transports(self) -> None:
         """Patch the HTTP library's own transports, and third-party ones that send through aiohttp."""
-        is_ours = self._scope.has_request if self._scope else _accept_all
-        self._patch_send_method(self._http.HTTPTransport, "handle_request", is_ours)
+        is_intercepted = self._scope.has_request if self._scope else _accept_every_request
+        self._patch_send_method(self._http.HTTPTransport, "handle_request", is_intercepted)
         for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):
-            self._patch_send_method(kind, "handle_async_request", is_ours)
+            self._patch_send_method(kind, "handle_async_request", is_intercepted)
 
     def watch_clients(self) -> None:
         """Patch a client's custom transports when the client sends a request."""
@@ -145,24 +145,24 @@ class _Interception:
             for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
                 self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
 
-    def _patch_send_method(self, kind: Any, method: str, is_ours: Any) -> None:
-        """Replace a transport class's method by one that answers the requests for which `is_ours` returns True."""
+    def _patch_send_method(self, kind: Any, method: str, is_intercepted: Any) -> None:
+        """Replace a transport class's method by one that answers the requests that `is_intercepted` accepts."""
         send = kind.__dict__[method]
         wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
         self._patched.add(kind)
-        self._patches.enter_context(replace_attribute(kind, method, wrap(send, is_ours)))
+        self._patches.enter_context(replace_attribute(kind, method, wrap(send, is_intercepted)))
 
-    def _wrap_sync(self, send: Any, is_ours: Any) -> Any:
+    def _wrap_sync(self, send: Any, is_intercepted: Any) -> Any:
         def handle_request(real: Any, request: Any) -> Any:
-            if not is_ours(request) or (route := self._choose_route(request)) is None:
+            if not is_intercepted(request) or (route := self._choose_route(request)) is None:
                 return send(real, request)
             return self._make_transport(route, send, real).handle_request(request)
 
         return handle_request
 
-    def _wrap_async(self, send: Any, is_ours: Any) -> Any:
+    def _wrap_async(self, send: Any, is_intercepted: Any) -> Any:
         async def handle_async_request(real: Any, request: Any) -> Any:
-            if not is_ours(request) or (route := self._choose_route(request)) is None:
+            if not is_intercepted(request) or (route := self._choose_route(request)) is None:
                 return await send(real, request)
             return await self._make_transport(route, send, real).handle_async_request(request)
 
@@ -192,12 +192,12 @@ def _mark_request_as_forwarded() -> Iterator[None]:
         _IS_PASSING_ON.reset(token)
 
 
-def _accept_all(http_request: object) -> bool:
+def _accept_every_request(http_request: object) -> bool:
     return True
 
 
 @cache
-def _real_transport_class(http: Any) -> type[Any]:
+def _make_real_transport_class(http: Any) -> type[Any]:
     class RealTransport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
         """Sends a request over the network, with the original method of a patched transport."""
 

@@ -88,7 +88,7 @@ def _wrap_submit(original: Any) -> Any:
 
     def submit_for_owner(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         owner, scope = current_owner(), current_flag_scope()
-        if (owner is None and scope is None) or _runs_in_interpreters(pool):
+        if (owner is None and scope is None) or _is_interpreter_pool(pool):
             return original(pool, function, *arguments, **options)
         owner = owner.jobs if owner is not None else None
 
@@ -117,7 +117,7 @@ def _add_job(owner: CodeOwner, future: Any, function: Any) -> None:
     future.add_done_callback(owner.remove_work)
 
 
-def _runs_in_interpreters(pool: Any) -> bool:
+def _is_interpreter_pool(pool: Any) -> bool:
     """Return whether a pool runs its jobs in subinterpreters, which cannot run the wrapped function."""
     module = sys.modules.get("concurrent.futures.interpreter")
     return module is not None and isinstance(pool, module.InterpreterPoolExecutor)

@@ -10,7 +10,7 @@ _CITABLE = ("document", "search_result")
 
 def check_formats_without_citations(request: ParsedRequest) -> str | None:
     """Refuse an output format together with citations."""
-    field = _format_field(request)
+    field = _output_format_field(request)
     cited = field and any(_is_cited(block) for _, block in _citable_blocks(request))
     tools = field and any(_is_cited(tool) for tool in request.body.get("tools") or ())
     return f"{field}: Citations cannot be used together with structured outputs." if cited or tools else None
@@ -35,14 +35,14 @@ def check_one_output_format_field(request: ParsedRequest) -> str | None:
 
 def check_formats_without_prefill(request: ParsedRequest) -> str | None:
     """Refuse an output format together with a final assistant message (documented: structured outputs)."""
-    field = _format_field(request)
+    field = _output_format_field(request)
     last = request.body["messages"][-1]
     if not field or last["role"] != "assistant" or request.signatures.is_paused(last):
         return None
     return f"{field}: Prefilling the assistant message cannot be used together with structured outputs."
 
 
-def _format_field(request: ParsedRequest) -> str:
+def _output_format_field(request: ParsedRequest) -> str:
     """Return the name of the field with the output format, or an empty string if there is none."""
     if request.body.get("output_format"):
         return "output_format"
