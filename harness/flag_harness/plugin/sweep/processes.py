@@ -58,7 +58,7 @@ def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subpr
         while monotonic() < end and not is_over.wait(_POLL_SECONDS):
             pass
         for process in running if not is_over.is_set() else ():
-            _send_signal(process.pid, signal.SIGKILL)
+            _send_signal(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has no SIGKILL
 
     thread = threading.Thread(target=wait_and_send_signal, name="flag-harness-signal", daemon=True)
     thread.start()

@@ -34,7 +34,8 @@ class CheckingProxy:
         self.checks: list[Callable[..., None]] = []
         self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
-        os.register_at_fork(after_in_child=self._listener.close)
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._listener.close)
         _start_thread(self._accept)
 
     def _accept(self) -> None:
