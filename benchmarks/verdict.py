@@ -82,17 +82,17 @@ class Case:
 
 
 class Wealth:
-    """The wealth of the same players in many trials, as `BettingProcess` computes it for one."""
+    """The wealth of the same strategies in many trials, as `BettingProcess` computes it for one."""
 
-    def __init__(self, players: HarmBettingStrategies | SafetyBettingStrategies, shape: tuple[int, ...]) -> None:
-        self._players = players
-        self._wealths = [np.full(shape, wealth) for wealth in players.initial_wealth]
+    def __init__(self, strategies: HarmBettingStrategies | SafetyBettingStrategies, shape: tuple[int, ...]) -> None:
+        self._strategies = strategies
+        self._wealths = [np.full(shape, wealth) for wealth in strategies.initial_wealth]
         self._rounds, self._squares = 0, np.zeros(shape)
         self.now, self.largest = np.ones(shape), np.ones(shape)
 
     def add(self, differences: np.ndarray) -> None:
         """Add one round of each trial."""
-        gains = differences - self._players.null_mean
+        gains = differences - self._strategies.null_mean
         for wealth, stake in zip(self._wealths, self._stakes(), strict=True):
             wealth *= 1 + stake * gains
         self.now = np.minimum(sum(self._wealths), 1e300)
@@ -101,9 +101,9 @@ class Wealth:
         self._squares += differences * differences
 
     def _stakes(self) -> Sequence[np.ndarray | float]:
-        if isinstance(self._players, HarmBettingStrategies):
-            return self._players.stakes(self._rounds, 0.0)
-        square, margin = betting.estimate_mean_square(self._rounds, self._squares), self._players.margin
+        if isinstance(self._strategies, HarmBettingStrategies):
+            return self._strategies.stakes(self._rounds, 0.0)
+        square, margin = betting.estimate_mean_square(self._rounds, self._squares), self._strategies.margin
         largest = betting._LARGEST_SHARE / (1 - margin)
         return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
 

@@ -80,7 +80,7 @@ def current_owner() -> CodeOwner | None:
 
 @contextmanager
 def attribute_code_to_owner(owner: CodeOwner | None) -> Iterator[None]:
-    """Make `owner` the owner of the code in the `with` block, and of the tasks that this code creates."""
+    """Attribute requests from the code in the `with` block, and from tasks that it creates, to `owner`."""
     token = _OWNER.set(owner)
     try:
         yield
@@ -89,7 +89,7 @@ def attribute_code_to_owner(owner: CodeOwner | None) -> Iterator[None]:
 
 
 def attribute_thread_to_owner(owner: CodeOwner | None) -> None:
-    """Make `owner` the owner of all code that this thread runs from now on."""
+    """Attribute requests from all code that this thread runs from now on to `owner`."""
     _OWNER.set(owner)
 
 

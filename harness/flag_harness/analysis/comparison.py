@@ -87,7 +87,7 @@ def _pair_interactions(
 
 
 def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """Yield each key with the number of equal keys before it, so that all results are different."""
+    """Yield each key with the number of equal keys before it, which makes repeated keys different."""
     counts: Counter[bytes] = Counter()
     for key, _ in keys:
         yield key, counts[key]

@@ -140,7 +140,7 @@ def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate(
     assert test.far_safety is not None
     assert min(test.safety.wealth, test.far_safety.wealth / 50) == pytest.approx(wealths[0])
     assert wealths[0] < wealths[1]
-    assert 0.15 == pytest.approx(-test.far_safety.players.null_mean)
+    assert 0.15 == pytest.approx(-test.far_safety.strategies.null_mean)
 
 
 def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> None:

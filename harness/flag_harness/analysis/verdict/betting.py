@@ -1,13 +1,14 @@
 """Betting e-processes: sequential tests of a bounded mean that are valid at every look.
 
-A player bets against a null hypothesis, "the mean of the differences is at most `null_mean`", with one unit of wealth.
-Each difference x in [-1, 1] multiplies the wealth by 1 + stake * (x - null_mean). The stake depends on earlier
-differences only, so that the wealth cannot be expected to grow if the null hypothesis is true. By Ville's inequality
-the wealth then reaches 1 / alpha, ever, with probability at most alpha: one may look after every difference and stop
-at any time (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"). Nothing is
-assumed about the distribution of the differences, nor about what is inside one difference.
+A strategy bets against a null hypothesis, "the mean of the differences is at most `null_mean`", with one unit of
+wealth. Each difference x in [-1, 1] multiplies the wealth by 1 + stake * (x - null_mean). The stake depends on
+earlier differences only, so that the wealth cannot be expected to grow if the null hypothesis is true. By Ville's
+inequality the wealth then reaches 1 / alpha, ever, with probability at most alpha: one may look after every
+difference and stop at any time (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by
+betting"). Nothing is assumed about the distribution of the differences, nor about what is inside one difference.
 
-Half a dozen players share the unit of wealth; their total is a valid wealth too. It does nearly as well as the best.
+Half a dozen strategies share the unit of wealth; their total is a valid wealth too. It does nearly as well as the
+best.
 """
 
 import math
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 _MOST_WEALTH = 1e300
 _LARGEST_SHARE = 0.99
-"""No player stakes more than this share of what would ruin it, so that one difference never takes all."""
+"""No strategy stakes more than this share of what would ruin it, so that one difference never takes all."""
 
 _HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
@@ -33,13 +34,13 @@ _PRIOR_SQUARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class HarmBettingStrategies:
-    """Players who bet with constant stakes that the mean of the differences is above `null_mean`."""
+    """Strategies that bet with constant stakes that the mean of the differences is above `null_mean`."""
 
     null_mean: float = 0.0
 
     @property
     def initial_wealth(self) -> list[float]:
-        """The wealth of each player before the first round."""
+        """The wealth of each strategy before the first round."""
         return list(_HARM_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
@@ -49,7 +50,7 @@ class HarmBettingStrategies:
 
 @dataclass(frozen=True, slots=True)
 class SafetyBettingStrategies:
-    """Players who bet that the mean is 0, against the null hypothesis that it is at most `-margin`.
+    """Strategies that bet that the mean is 0, against the null hypothesis that it is at most `-margin`.
 
     The best stake is then margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
     """
@@ -63,7 +64,7 @@ class SafetyBettingStrategies:
 
     @property
     def initial_wealth(self) -> list[float]:
-        """The wealth of each player before the first round."""
+        """The wealth of each strategy before the first round."""
         return list(_SAFE_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
@@ -75,7 +76,7 @@ class SafetyBettingStrategies:
 
 
 class BettingProcess:
-    """The wealth of players who bet against one null hypothesis.
+    """The wealth of strategies that bet against one null hypothesis.
 
     Attributes:
         wealth: the current wealth, which is an e-value: the evidence against the null hypothesis. It starts at 1.
@@ -84,11 +85,11 @@ class BettingProcess:
         squares: the sum of the squares of the differences.
     """
 
-    __slots__ = ("_wealths", "largest_wealth", "players", "rounds", "squares", "wealth")
+    __slots__ = ("_wealths", "largest_wealth", "rounds", "squares", "strategies", "wealth")
 
-    def __init__(self, players: HarmBettingStrategies | SafetyBettingStrategies) -> None:
-        self.players = players
-        self._wealths = players.initial_wealth
+    def __init__(self, strategies: HarmBettingStrategies | SafetyBettingStrategies) -> None:
+        self.strategies = strategies
+        self._wealths = strategies.initial_wealth
         self.wealth = self.largest_wealth = 1.0
         self.rounds = 0
         self.squares = 0.0
@@ -107,8 +108,8 @@ class BettingProcess:
         """Add the difference of one round, from -1 to 1. Raise `ValueError` if it is outside."""
         if not -1 <= difference <= 1:
             raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")
-        gain = difference - self.players.null_mean
-        stakes = self.players.stakes(self.rounds, self.squares)
+        gain = difference - self.strategies.null_mean
+        stakes = self.strategies.stakes(self.rounds, self.squares)
         wealths = [wealth * (1 + stake * gain) for wealth, stake in zip(self._wealths, stakes, strict=True)]
         self._wealths = wealths
         self.wealth = min(sum(wealths), _MOST_WEALTH)

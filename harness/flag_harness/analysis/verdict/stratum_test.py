@@ -10,7 +10,7 @@ FAR_SHARE = 0.02
 """SAFE excludes a loss of `FAR` margins at this share of its error rate. That takes few further rounds."""
 
 _CAUTION = 0.8
-"""The share of the best stake that forecasts assume, as most players do."""
+"""The share of the best stake that forecasts assume, as most strategies do."""
 
 
 class StratumTest:
