@@ -56,18 +56,24 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     Pipes and devices are not opened, because reading them may never end. Raise `OSError` if the file is missing, and
     `ValueError` if it is not a regular file or has more than `limit` bytes.
     """
+    size = regular_file_size(path, limit)
+    with path.open("rb") as file:
+        data = file.read(size + 1)  # what is asked for is allocated, however short the file is
+        if len(data) > size:  # the file has grown meanwhile
+            data += file.read(limit + 1 - len(data))
+    if len(data) > limit:
+        raise ValueError(f"has more than {limit:,} bytes, the most that is read")
+    return data
+
+
+def regular_file_size(path: Path, limit: int) -> int:
+    """Return the size of a file in bytes, without opening it; raise the same errors as `read_regular_file`."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("is not a regular file")
     if found.st_size > limit:
         raise ValueError(f"has {found.st_size:,} bytes, and at most {limit:,} are read")
-    with path.open("rb") as file:
-        data = file.read(found.st_size + 1)  # what is asked for is allocated, however short the file is
-        if len(data) > found.st_size:  # the file has grown meanwhile
-            data += file.read(limit + 1 - len(data))
-    if len(data) > limit:
-        raise ValueError(f"has more than {limit:,} bytes, the most that is read")
-    return data
+    return found.st_size
 
 
 def find_abandoned_temporary_files(folder: Path, now: float) -> Iterator[Path]:

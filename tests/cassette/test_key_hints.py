@@ -60,7 +60,7 @@ def test_the_deltas_of_a_stream_are_one_string(parts: list[str]) -> None:
         for part in parts
     ]
     document = b"".join(encode_event("content_block_delta", event) for event in events).decode()
-    assert "".join(parts) in body_strings(document)
+    assert "".join(parts) in body_strings(document.encode())
 
 
 def test_prose_is_not_read_by_the_slow_patterns() -> None:

@@ -12,6 +12,7 @@ import pytest
 from flag_harness.cassette import Envelope, Interaction
 from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
+from flag_harness.cli.cassette import check
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 KEY = "sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5"
@@ -185,3 +186,17 @@ def test_what_a_detector_finds_is_not_counted_as_a_key(capsys: pytest.CaptureFix
             "What filters or detectors name is left out when those tests are recorded again: --record-mode=rewrite",
         ],
     ) == _run(capsys)
+
+
+def test_a_file_that_may_not_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no cassette that cannot be decoded."""
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(check, "read_cassette_file", refuse)
+    _write("recordings/x.json")
+    assert 2 == main(["cassette", "check"])
+    assert "x.json: cannot be read: Permission denied" in capsys.readouterr().err

@@ -4,6 +4,7 @@ Values that the API generates for each answer are ignored: ids, signatures and t
 equal if both come from the same part of earlier answers.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +13,17 @@ from functools import partial
 from typing import Any
 
 from flag_harness.analysis.conversation import describe_answer_ending
-from flag_harness.cassette import Cassette, Interaction
+from flag_harness.cassette import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, differences
 from flag_harness.cassette.match.miss import request_differences
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
+from flag_harness.wire.timeline import Chunk, Head, body
 
 _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "expires_at"})
 """Keys whose values the API generates anew for each answer."""
+MAX_COMPARED_BYTES = 32 << 20
+"""The largest body of which differences are listed, in bytes: the largest request that the Messages API accepts."""
 _MAX_EQUAL_PAIRS = 250_000
 """With more pairs of equal requests than this, the nth of equal requests is paired with the nth, to save time."""
 
@@ -46,13 +50,16 @@ class InteractionPair:
         return None in (self.before, self.after) or bool(self.request or self.answer)
 
 
-def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[InteractionPair]:
-    """Yield pairs of matching interactions in the order of the first cassette."""
+def compare_interactions(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[InteractionPair]:
+    """Yield pairs of matching interactions of two cassettes, in the order of the first cassette.
+
+    Bodies of more than `MAX_COMPARED_BYTES` are compared as a whole.
+    """
     same_ids: set[tuple[str, str]] = set()
-    for before, after in _pair_interactions(first.interactions, second.interactions):
+    for before, after in _pair_interactions(first, second):
         # copies, since an interaction keeps its decoded body, and bodies may be large
-        ours = None if before is None else replace(first.interactions[before])
-        theirs = None if after is None else replace(second.interactions[after])
+        ours = None if before is None else _summarise_large_bodies(first[before])
+        theirs = None if after is None else _summarise_large_bodies(second[after])
         request = (ours or theirs).request  # type: ignore[union-attr]
         if ours is None or theirs is None:
             yield InteractionPair(before, after, request.method, request.path)
@@ -68,6 +75,21 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
         )
 
 
+def _summarise_large_bodies(interaction: Interaction) -> Interaction:
+    """Return a copy of an interaction with each large body replaced by its size and hash."""
+    request, response = interaction.request, interaction.response
+    if len(request.body) > MAX_COMPARED_BYTES:
+        request = replace(request, body=_summary(request.body))
+    if sum(len(piece.data) for piece in response if isinstance(piece, Chunk)) > MAX_COMPARED_BYTES:
+        heads = (replace(piece, headers=()) for piece in response[:1] if isinstance(piece, Head))
+        response = (*heads, Chunk(0.0, _summary(body(response))), response[-1])
+    return replace(interaction, request=request, response=response)
+
+
+def _summary(data: bytes) -> bytes:
+    return f'"{len(data):,} bytes with the SHA-256 {hashlib.sha256(data).hexdigest()}"'.encode()
+
+
 def _pair_interactions(
     ours: Sequence[Interaction], theirs: Sequence[Interaction]
 ) -> Iterator[tuple[int | None, int | None]]:
@@ -75,7 +97,7 @@ def _pair_interactions(
 
     First the interactions with equal requests are paired; those between two such pairs are then paired in their order.
     """
-    keys, other_keys = ([(one.key, 0) for one in side] for side in (ours, theirs))
+    keys, other_keys = ([(_summarise_large_bodies(one).key, 0) for one in side] for side in (ours, theirs))
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
         keys, other_keys = (list(_number_repeated_keys(side)) for side in (keys, other_keys))

@@ -1,22 +1,19 @@
 """A cassette: the recorded interactions of a test, with an envelope that describes the recording."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
-from flag_harness.cassette.file.format import (
-    DecodedCassette,
-    decode_cassette,
-    decode_large_cassette,
-    encode_cassette_with_files,
-)
+from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, encode_cassette_with_files
+from flag_harness.cassette.file.large import InteractionsOnDisk, decode_large_cassette
 from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.errors import CassetteError
-from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.files import read_regular_file, regular_file_size, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
 """The largest cassette file that is written or read, in bytes: a hundred times the largest known one."""
@@ -41,7 +38,7 @@ class Cassette:
         path = Path(path)
         reader = BlobFolderReader(path)
         try:
-            content = _read_content(path, reader)
+            content = read_cassette_file(path, reader)
         except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(content.envelope, tuple(content.interactions), path, reader.folder, content.has_parts)
@@ -105,12 +102,25 @@ class Cassette:
         )
 
 
-def _read_content(path: Path, reader: BlobFolderReader) -> DecodedCassette:
-    """Decode a file; a large one is read twice, which takes less memory."""
-    if not path.is_file() or not _LARGE_BYTES < path.stat().st_size <= MAX_CASSETTE_BYTES:
+def read_cassette_file(path: Path, reader: BlobFolderReader) -> DecodedCassette:
+    """Decode a file; a large one is read twice, which takes less memory. Raise `OSError` or `ValueError`."""
+    if regular_file_size(path, MAX_CASSETTE_BYTES) <= _LARGE_BYTES:
         return decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
     with path.open("rb") as file:
         return decode_large_cassette(file, reader)
+
+
+def read_interactions(path: Path) -> Sequence[Interaction]:
+    """Return the interactions of a cassette; those of a large file are read one by one whenever they are needed.
+
+    Raise `CassetteError` if it is unreadable.
+    """
+    try:
+        if regular_file_size(path, MAX_CASSETTE_BYTES) > _LARGE_BYTES:
+            return InteractionsOnDisk(path, BlobFolderReader(path))
+    except (OSError, ValueError) as error:
+        raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
+    return Cassette.load(path).interactions
 
 
 def _load_if_readable(path: Path) -> Cassette | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -45,7 +45,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Re
 
 FORMAT = 1
 
-_FILE_DECODER = msgspec.json.Decoder(CassetteFile)
+FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
 _RESPONSE_DECODER = msgspec.json.Decoder(StoredResponse)
 _OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
@@ -131,42 +131,17 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
     `read_blob` reads the files to which the cassette refers, as a `BlobFolderReader` does.
     """
     refuse_lfs_pointer(data)
-    with _refuse_deep_nesting():
-        file = _FILE_DECODER.decode(data)
+    with refuse_deep_nesting():
+        file = FILE_DECODER.decode(data)
         del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
         rows: list[bytes] = list(file.interactions[::-1])
         file.interactions.clear()
-        return _decode_content(file.envelope, (rows.pop() for _ in range(len(rows))), read_blob)
-
-
-def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -> DecodedCassette:
-    """Decode a cassette file as `decode_cassette` does, but read it again, interaction by interaction.
-
-    This needs the memory of what it contains once, not twice.
-    """
-    with _refuse_deep_nesting():
-        envelope, spans = _interaction_spans(file.read())
-        return _decode_content(envelope, (_read_span(file, *span) for span in spans), read_blob)
-
-
-def _interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
-    """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
-    content = _FILE_DECODER.decode(data)
-    spans, position = [], 0
-    for raw in map(bytes, content.interactions):
-        start = data.index(raw, position)
-        spans.append((start, len(raw)))
-        position = start + len(raw)
-    return content.envelope, spans
-
-
-def _read_span(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
+        return decode_interactions(file.envelope, ([rows.pop()] for _ in range(len(rows))), read_blob)
 
 
 @contextmanager
-def _refuse_deep_nesting() -> Iterator[None]:
+def refuse_deep_nesting() -> Iterator[None]:
+    """Raise `ValueError` instead of `RecursionError`."""
     try:
         yield
     except RecursionError:
@@ -183,15 +158,23 @@ def decode_response(data: bytes) -> Response:
     return tuple(_decode_pieces(_RESPONSE_DECODER.decode(data)))
 
 
-def _decode_content(stored: StoredEnvelope, rows: Iterator[bytes], read_blob: BlobReader | None) -> DecodedCassette:
+def decode_interactions(
+    stored: StoredEnvelope, rows: Iterator[list[bytes]], read_blob: BlobReader | None
+) -> DecodedCassette:
+    """Decode the interactions, each of which comes in a list from which it is taken, so that nobody else keeps it."""
+    envelope = make_envelope(stored)
+    store = ReferencedFiles(stored, read_blob)
+    interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
+    check_decompressed_sizes([one.response for one in interactions])
+    return DecodedCassette(envelope, interactions, store.has_parts)
+
+
+def make_envelope(stored: StoredEnvelope) -> Envelope:
+    """Return the envelope of a cassette file. Raise `ValueError` if its format is unknown."""
     if stored.format not in (FORMAT, FORMAT_WITH_PARTS):
         known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"
         raise ValueError(f"format {stored.format} is unknown (this version reads {known})")
-    envelope = Envelope(**{name: getattr(stored, name) for name in Envelope.__slots__})
-    store = ReferencedFiles(stored, read_blob)
-    interactions = [_decode_interaction(number, row, store) for number, row in enumerate(rows)]
-    check_decompressed_sizes([one.response for one in interactions])
-    return DecodedCassette(envelope, interactions, store.has_parts)
+    return Envelope(**{name: getattr(stored, name) for name in Envelope.__slots__})
 
 
 def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
@@ -243,7 +226,9 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def _decode_interaction(number: int, raw: bytes, store: ReferencedFiles) -> Interaction:
+def decode_interaction(number: int, only: list[bytes], store: ReferencedFiles) -> Interaction:
+    """Decode an interaction, which is the only member of a list. Raise `ValueError` if it is invalid."""
+    raw = only.pop()
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
             raw = store.read_file_content(name)
@@ -289,8 +274,10 @@ def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
 
 
 def _chunks_of_other_body(row: StoredResponse) -> Iterator[Chunk]:
-    """Yield the chunks of a body that is stored chunk by chunk, as text or base64."""
-    for at, part in row.chunks:
+    """Take the chunks of a body that is stored chunk by chunk, as text or base64, out of the row, and yield them."""
+    row.chunks.reverse()
+    while row.chunks:  # a million chunks are not kept twice
+        at, part = row.chunks.pop()
         if isinstance(part, int):
             raise ValueError(f"chunk length {part} has no JSON body to refer to")  # noqa: TRY004 - a value from a file
         yield Chunk(at, part.encode("utf-8") if isinstance(part, str) else decode_body("base64", part.base64))

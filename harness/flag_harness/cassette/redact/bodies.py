@@ -1,12 +1,15 @@
 """Read and edit bodies in binary formats: AWS event streams, and requests in brotli, which no header announces."""
 
 from bisect import bisect_left
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
 from flag_harness.wire.aws_frames import Frame, event_line, replace_event_line, split_frames
 from flag_harness.wire.compression import Decompressor, codecs_for_encoding, max_decompressed_size
+
+_STEP = 1 << 20
 
 PartsEditor = Callable[[Sequence[bytes]], list[bytes]]
 """Edits a text that is split into parts."""
@@ -37,8 +40,12 @@ def edit_body(chunks: Sequence[bytes], edit: PartsEditor) -> list[bytes]:
 
 
 def _is_text(data: bytes) -> bool:
+    """Return whether a body is UTF-8 without a NUL byte."""
+    decoder = getincrementaldecoder("utf-8")()
     try:
-        data.decode()
+        for start in range(0, len(data), _STEP):  # a large body is not decoded at once, to spare memory
+            decoder.decode(data[start : start + _STEP])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return b"\0" not in data

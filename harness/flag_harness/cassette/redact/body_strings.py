@@ -1,23 +1,71 @@
 """List the strings of a body quickly, without their positions, to see whether any may hold a key."""
 
-from collections.abc import Iterator
+import codecs
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flag_harness.cassette.redact.body_texts import BodyText, body_texts
+from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts
+from flag_harness.cassette.redact.encodings import SEPARATOR
 from flag_harness.wire.json import decode_json
 
+LARGE_BODY = 16 << 20
+"""A body of more bytes is searched as it stands, without decoding its JSON, to spare memory."""
+_WINDOW, _OVERLAP = 4 << 20, 64 << 10
+"""How much text is searched at once, and how much of it is searched again with what follows, in characters."""
+_LINE = re.compile(rb"[^\r\n]+")
 
-def body_strings(document: str) -> list[str]:
+
+def body_strings(data: bytes) -> Iterable[str]:
     """Return the strings of a body, each after the name of its JSON member, such as `token: abc`.
 
     The deltas of a content block are joined. A body that is neither JSON nor a stream of complete JSON events is read
-    by a slower parser, which can read invalid JSON.
+    by a slower parser, which can read invalid JSON. The parts of a large body overlap.
     """
-    if document.startswith(("{", "[")) and (value := decode_json(document)) is not None:
-        return list(_json_strings(value))
-    if (strings := _stream_strings(document)) is not None:
+    is_large = len(data) > LARGE_BODY
+    if not is_large and data.startswith((b"{", b"[")) and (value := decode_json(data)) is not None:
+        return _json_strings(value)
+    if (strings := _stream_strings(data)) is not None:
         return strings
-    return [prefix_with_member_name(text)[1] for text in body_texts(document)]
+    if is_large:
+        return overlapping_windows(_decode_in_parts(data))
+    return [prefix_with_member_name(text)[1] for text in body_texts(data.decode(*UTF8))]
+
+
+def search_windows(texts: Iterable[str]) -> Iterator[str]:
+    """Join texts to windows that are searched together, because few of them hold a key."""
+    found: list[str] = []
+    size = 0
+    for text in texts:
+        found.append(text)
+        size += len(text)
+        if size > _WINDOW:
+            yield SEPARATOR.join(found)
+            found, size = [], 0
+    yield SEPARATOR.join(found)
+
+
+def overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
+    """Join the parts of one text, and yield it in windows that overlap, so that a key stands whole in one of them."""
+    found: list[str] = []
+    size = 0
+    for part in parts:
+        for start in range(0, len(part), _WINDOW):
+            found.append(part[start : start + _WINDOW])
+            size += len(found[-1])
+            if size > _WINDOW:
+                window = "".join(found)
+                yield window
+                found = [window[-_OVERLAP:]]
+                size = _OVERLAP
+    yield "".join(found)
+
+
+def _decode_in_parts(data: bytes) -> Iterator[str]:
+    """Decode a body as UTF-8, part by part."""
+    decoder = codecs.getincrementaldecoder(UTF8[0])(UTF8[1])
+    for start in range(0, len(data), _WINDOW):
+        yield decoder.decode(data[start : start + _WINDOW], start + _WINDOW >= len(data))
 
 
 def prefix_with_member_name(text: BodyText) -> tuple[int, str]:
@@ -42,17 +90,17 @@ def _json_strings(value: Any, name: str = "") -> Iterator[str]:
             yield from _json_strings(member)
 
 
-def _stream_strings(document: str) -> list[str] | None:
-    """Return the strings of an event stream, or None if it is not a stream or an event is incomplete."""
-    if not document.startswith("data:") and "\ndata:" not in document:
+def _stream_strings(data: bytes) -> list[str] | None:
+    """Return the strings of an event stream, or None if it is not a stream or an event is incomplete or large."""
+    if not data.startswith(b"data:") and b"\ndata:" not in data:
         return None
     strings: dict[str, None] = {}
     deltas: dict[tuple[Any, str], list[str]] = {}
-    for line in document.replace("\r", "\n").split("\n"):
-        if not line.startswith("data:"):
-            strings[line] = None
+    for found in _LINE.finditer(data):
+        if not found[0].startswith(b"data:"):
+            strings[found[0].decode(*UTF8)] = None
             continue
-        if not isinstance(event := decode_json(line[len("data:") :]), dict):
+        if len(found[0]) > LARGE_BODY or not isinstance(event := decode_json(found[0][len(b"data:") :]), dict):
             return None
         if isinstance(delta := event.get("delta"), dict) and event.get("type") == "content_block_delta":
             index = str(event.get("index"))
@@ -60,4 +108,4 @@ def _stream_strings(document: str) -> list[str] | None:
                 deltas.setdefault((index, name), []).append(delta.pop(name))
                 strings[name] = None
         strings.update(dict.fromkeys(_json_strings(event)))
-    return [*strings, *map("".join, deltas.values())]
+    return [*strings, *(window for parts in deltas.values() for window in overlapping_windows(parts))]

@@ -8,10 +8,10 @@ from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.redact.bodies import searchable_body
-from flag_harness.cassette.redact.body_strings import body_strings, prefix_with_member_name
+from flag_harness.cassette.redact.body_strings import LARGE_BODY, body_strings, prefix_with_member_name, search_windows
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
-from flag_harness.cassette.redact.encodings import SEPARATOR, edits_of_findings, first_finding, has_finding
+from flag_harness.cassette.redact.encodings import edits_of_findings, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.hints import SHORTEST_WORD
 from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_api_keys
@@ -64,8 +64,10 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
 def scan_file(data: bytes) -> list[SecretFinding]:
     """Return a finding for each text that looks like a key in a file that is not a cassette.
 
-    Its location is a JSON path if the file is JSON, else a line.
+    Its location is a JSON path if the file is JSON, else a line; that of a large file is not searched for.
     """
+    if len(data) > LARGE_BODY:
+        return [SecretFinding(*key) for key in _find_api_keys_in_large_body(data, "file")]
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
         return [SecretFinding(*key) for key in _find_api_keys_in_texts(body_texts(text))]
@@ -118,7 +120,7 @@ def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[st
     All texts are searched together first, which is fast, because most interactions hold no key.
     """
     response = decompress_response(interaction.response)
-    if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_api_keys):
+    if not _has_api_key(_interaction_texts(interaction, response)):
         return
     request = interaction.request
     yield from _find_api_keys_in_named_values("", (("case", interaction.case),))
@@ -146,7 +148,7 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
     if response is not interaction.response:
         bodies.append(body(interaction.response))
     for data in bodies:
-        yield from body_strings(searchable_body(data).decode(*UTF8))
+        yield from body_strings(searchable_body(data))
 
 
 def _url_texts(url: str) -> Iterator[str]:
@@ -160,9 +162,21 @@ def _url_texts(url: str) -> Iterator[str]:
 
 def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in a body; `side` is the start of the location."""
-    document = searchable_body(data).decode(*UTF8)
-    if has_finding(SEPARATOR.join(body_strings(document)), find_api_keys):
-        yield from _find_api_keys_in_texts(body_texts(document), side)
+    plain = searchable_body(data)
+    if len(plain) > LARGE_BODY:
+        yield from _find_api_keys_in_large_body(plain, f"{side}body")
+    elif _has_api_key(body_strings(plain)):
+        yield from _find_api_keys_in_texts(body_texts(plain.decode(*UTF8)), side)
+
+
+def _find_api_keys_in_large_body(data: bytes, location: str) -> Iterator[tuple[str, str, str]]:
+    """Yield location, kind and excerpt of each kind of key in a large body."""
+    windows = ((location, window) for window in search_windows(body_strings(data)) if _has_api_key((window,)))
+    yield from dict.fromkeys(_find_api_keys_in_named_values("", windows))
+
+
+def _has_api_key(texts: Iterable[str]) -> bool:
+    return any(has_finding(window, find_api_keys) for window in search_windows(texts))
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:

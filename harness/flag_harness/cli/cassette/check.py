@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES, read_cassette_file
 from flag_harness.cassette.file.blobs import BlobFolderReader
 from flag_harness.cassette.file.format import decode_envelope_and_interactions
-from flag_harness.cassette.interaction import Interaction
+from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import SecretFinding, scan_cassette, scan_file
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import HarnessError
-from flag_harness.files import read_regular_file
+from flag_harness.files import read_regular_file, regular_file_size
 
 _EXAMPLES = """examples:
   flag-harness cassette check
@@ -38,10 +38,10 @@ _SHOWN_COMMIT_DIGITS = 10
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """The content of a file in a commit, or at present if `commit` is empty."""
+    """A file at present, or its content `data` in a commit."""
 
     path: str
-    data: bytes
+    data: bytes = b""
     commit: str = ""
 
     def __str__(self) -> str:
@@ -104,22 +104,39 @@ def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVe
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
             try:
-                yield _FileVersion(str(file), read_regular_file(file, MAX_CASSETTE_BYTES))
+                regular_file_size(file, MAX_CASSETTE_BYTES)
             except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else error
-                raise HarnessError(f"{file}: cannot be read: {why}") from None
+                raise _unreadable_file_error(str(file), error) from None
+            yield _FileVersion(str(file))
+
+
+def _unreadable_file_error(path: str, error: OSError | ValueError) -> HarnessError:
+    return HarnessError(f"{path}: cannot be read: {error.strerror if isinstance(error, OSError) else error}")
 
 
 def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
     """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
     try:
-        envelope, interactions = decode_envelope_and_interactions(version.data, BlobFolderReader(Path(version.path)))
+        envelope, interactions = _decode_version(version)
         declared = [*_find_unfiltered_values(interactions, filters)]
-        return _FileCheckResult(version, scan_cassette(envelope, interactions), declared)
+        return _FileCheckResult(replace(version, data=b""), scan_cassette(envelope, interactions), declared)
+    except OSError as error:
+        raise _unreadable_file_error(version.path, error) from None
     except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
-        is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
-        return _FileCheckResult(version, scan_file(version.data), error=wrong if is_cassette else "")
+    # the file is read only now, when the exception no longer keeps what had been read of it
+    is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
+    data = version.data if version.commit else read_regular_file(Path(version.path), MAX_CASSETTE_BYTES)
+    return _FileCheckResult(replace(version, data=b""), scan_file(data), error=wrong if is_cassette else "")
+
+
+def _decode_version(version: _FileVersion) -> tuple[Envelope, list[Interaction]]:
+    """Decode a cassette. Raise `ValueError` if it is invalid, and `OSError` if it cannot be read."""
+    blobs = BlobFolderReader(Path(version.path))
+    if version.commit:
+        return decode_envelope_and_interactions(version.data, blobs)
+    content = read_cassette_file(Path(version.path), blobs)
+    return content.envelope, content.interactions
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[SecretFinding]:

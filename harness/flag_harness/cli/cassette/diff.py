@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
+from flag_harness.analysis.comparison import InteractionPair, compare_interactions, difference_to_json
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, excerpts, find_changed_words
-from flag_harness.cli.cassette.revisions import load_file_or_revision
+from flag_harness.cli.cassette.revisions import read_file_or_revision
 from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run_diff(arguments: argparse.Namespace) -> int:
-    pairs = compare_cassettes(load_file_or_revision(arguments.before), load_file_or_revision(arguments.after))
+    pairs = compare_interactions(read_file_or_revision(arguments.before), read_file_or_revision(arguments.after))
     counts: Counter[bool] = Counter()
     if arguments.json:
         found = list(_count_pairs(pairs, counts))

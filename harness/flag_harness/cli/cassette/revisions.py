@@ -3,21 +3,23 @@
 import hashlib
 import posixpath
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from flag_harness.cassette import Cassette
+from flag_harness.cassette import Interaction
+from flag_harness.cassette.cassette import read_interactions
 from flag_harness.cassette.file.format import decode_cassette
 from flag_harness.errors import CassetteError
 
 
-def load_file_or_revision(name: Path) -> Cassette:
-    """Load a cassette from a file, or from a git revision if no such file exists: `HEAD:recordings/x.json`.
+def read_file_or_revision(name: Path) -> Sequence[Interaction]:
+    """Return the interactions of a file, or of a git revision if no such file exists: `HEAD:recordings/x.json`.
 
     Raise `CassetteError` if it cannot be read.
     """
     revision, _, path = str(name).partition(":")
     if not path or len(revision) < 2 or name.exists():  # one letter is a drive
-        return Cassette.load(name)
+        return read_interactions(name)
 
     def read_blob(folder: str, blob: str) -> bytes:
         start = "./" if path.startswith(".") else ""
@@ -27,10 +29,9 @@ def load_file_or_revision(name: Path) -> Cassette:
         return data
 
     try:
-        content = decode_cassette(_read_git_file(str(name)), read_blob)
+        return decode_cassette(_read_git_file(str(name)), read_blob).interactions
     except ValueError as error:
         raise CassetteError(f"{name}: cannot be read as a cassette: {error}") from None
-    return Cassette(content.envelope, tuple(content.interactions), name, has_parts=content.has_parts)
 
 
 def _read_git_file(name: str) -> bytes:

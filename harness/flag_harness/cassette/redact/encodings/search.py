@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
-from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
+from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import spans_of_broken_words
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
@@ -85,18 +85,32 @@ def first_finding(
 
 def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
     """Return whether `find` finds anything in a text, however it is encoded."""
-    for level in escape_levels(text, is_text):
+    if not is_text:
+        return _has_finding_in_binary(text, find, depth)
+    for level in escape_levels(text):
         if any(True for _ in find(level.text)):
             return True
-        words = SEPARATOR.join(word.text for word in spans_of_broken_words(level.text)) if is_text else ""
-        if any(True for _ in find(words)):
+        if any(True for _ in find(SEPARATOR.join(word.text for word in spans_of_broken_words(level.text)))):
             return True
-        inner: dict[bool, list[str]] = {}
-        for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
-            inner.setdefault(span.is_text, []).append(span.text)
-        if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
+        if depth and _has_finding_in_spans(find_encoded_spans(level.text, SHORTEST_SEARCHED, True), find, depth - 1):
             return True
     return False
+
+
+def _has_finding_in_binary(data: str, find: Finder, depth: int) -> bool:
+    """Return whether `find` finds anything in the printable parts of binary data, or in what is compressed in it."""
+    text = SEPARATOR.join(_PRINTABLE.findall(data))
+    if any(True for _ in find(text)):
+        return True
+    spans = (*find_compressed_spans(data), *find_encoded_spans(text, SHORTEST_SEARCHED, True)) if depth else ()
+    return _has_finding_in_spans(spans, find, depth - 1)
+
+
+def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: Finder, depth: int) -> bool:
+    inner: dict[bool, list[str]] = {}
+    for span in spans:
+        inner.setdefault(span.is_text, []).append(span.text)
+    return any(has_finding(SEPARATOR.join(texts), find, depth, kind) for kind, texts in inner.items())
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:

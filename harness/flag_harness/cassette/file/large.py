@@ -1,0 +1,80 @@
+"""Read large cassette files interaction by interaction, which takes less memory than to decode them at once."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, overload
+
+from flag_harness.cassette.file.blobs import BlobReader
+from flag_harness.cassette.file.format import (
+    FILE_DECODER,
+    DecodedCassette,
+    decode_interaction,
+    decode_interactions,
+    make_envelope,
+    refuse_deep_nesting,
+)
+from flag_harness.cassette.file.references import ReferencedFiles
+from flag_harness.cassette.file.rows import StoredEnvelope
+from flag_harness.cassette.interaction import Interaction
+from flag_harness.errors import CassetteError
+
+
+def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -> DecodedCassette:
+    """Decode a cassette file as `decode_cassette` does, but read it again, interaction by interaction.
+
+    This needs the memory of what it contains once, not twice.
+    """
+    with refuse_deep_nesting():
+        envelope, spans = _interaction_spans(file.read())
+        return decode_interactions(envelope, ([_read_span(file, *span)] for span in spans), read_blob)
+
+
+class InteractionsOnDisk(Sequence[Interaction]):
+    """The interactions of a large cassette file, each of which is read and decoded whenever it is needed.
+
+    Raise `CassetteError` if an interaction is invalid or can no longer be read; `ValueError` or `OSError` at first.
+    """
+
+    def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
+        self._path = path
+        with path.open("rb") as file, refuse_deep_nesting():
+            envelope, self._spans = _interaction_spans(file.read())
+        make_envelope(envelope)
+        self._store = ReferencedFiles(envelope, read_blob)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> Interaction: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Interaction]: ...
+
+    def __getitem__(self, index: int | slice) -> Interaction | Sequence[Interaction]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        try:
+            with self._path.open("rb") as file, refuse_deep_nesting():
+                return decode_interaction(index, [_read_span(file, *self._spans[index])], self._store)
+        except (OSError, ValueError) as error:
+            raise CassetteError(f"{self._path}: cannot be read as a cassette: {error}") from None
+
+    def __iter__(self) -> Iterator[Interaction]:
+        return (self[number] for number in range(len(self)))
+
+
+def _interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
+    """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
+    content = FILE_DECODER.decode(data)
+    spans, position = [], 0
+    for raw in (memoryview(one) for one in content.interactions):  # without a copy
+        start = data.index(raw, position)
+        spans.append((start, len(raw)))
+        position = start + len(raw)
+    return content.envelope, spans
+
+
+def _read_span(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
