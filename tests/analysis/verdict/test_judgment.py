@@ -135,7 +135,7 @@ def test_strata_must_be_safe_at_the_same_look() -> None:
 
 def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate() -> None:
     """Both losses are excluded by the same rounds, and the weaker of the two tests is the evidence."""
-    test = Stratum("test", (0.0,) * 40 + (-1.0, 1.0) * 4).test(0.1)
+    test = Stratum("test", (0.0,) * 40 + (-1.0, 1.0) * 4).make_test(0.1)
     wealths = [test.safe_wealths[-1], test.safety.wealth]
     assert test.far_safety is not None
     assert min(test.safety.wealth, test.far_safety.wealth / 50) == pytest.approx(wealths[0])
@@ -145,14 +145,14 @@ def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate(
 
 def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> None:
     """A flag may lose at most all."""
-    test = Stratum("test", (0.0,) * 20).test(0.9)
+    test = Stratum("test", (0.0,) * 20).make_test(0.9)
     assert (None, test.safety.wealth) == (test.far_safety, test.safe_wealths[-1])
-    assert rounds_to_pass(Stratum("test", ()).test(0.9), 0.9, 0.025) < 20
+    assert rounds_to_pass(Stratum("test", ()).make_test(0.9), 0.9, 0.025) < 20
 
 
 def test_each_test_of_a_stratum_bets_in_its_own_direction() -> None:
     """A loss of the margin in every round is harm, and no safety; a gain is the opposite."""
-    loses, gains = Stratum("a", (-0.1,) * 200).test(0.1), Stratum("a", (0.1,) * 200).test(0.1)
+    loses, gains = Stratum("a", (-0.1,) * 200).make_test(0.1), Stratum("a", (0.1,) * 200).make_test(0.1)
     assert loses.harm.wealth > 100 > 1 >= gains.harm.wealth
     assert loses.safety.wealth <= 1 < 100 < gains.safety.wealth
     assert loses.far_safety
