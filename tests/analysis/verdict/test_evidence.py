@@ -14,7 +14,7 @@ from flag_harness.analysis.verdict.evidence import (
     flag_changes,
     pass_or_fail_score,
 )
-from flag_harness.analysis.verdict.judgment import SequentialJudge, judge_flags
+from flag_harness.analysis.verdict.judgment import FlagEvidence, SequentialJudge, Stratum, judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines
 from flag_harness.flag import Flag
 from flag_harness.record import RequestRecord, RunRow
@@ -141,16 +141,22 @@ def _lines(losses: int, rounds: int) -> list[str]:
 def test_the_lines_say_what_was_found_and_what_is_not_excluded() -> None:
     """A PASS on simulated answers says so; an inconclusive verdict says what a decision would cost."""
     assert [
-        "strict: PASS (simulator only) after 100 rounds; a[*] neither gains nor loses",
-        "  a loss of 6 points or more is excluded in every stratum, one of 5 points is not",
+        "strict: PASS (simulator only) after 100 rounds; worst: a[*], the same with and without the flag",
+        "  excluded in every test: a loss of 6 points or more; not excluded: a loss of 5 points",
     ] == _lines(0, 100)
     fail, _ = _lines(40, 100)
-    assert "strict: FAIL after 100 rounds: it is worse with the flag in a[*]; a[*] loses 40.0 points" == fail
+    assert "strict: FAIL after 100 rounds: it is worse with the flag in a[*], by 40.0 points" == fail
     first, excluded, cost = _lines(1, 10)
-    assert "strict: INCONCLUSIVE after 10 rounds; a[*] loses 10.0 points" == first
-    assert excluded.startswith("  a loss of ")
-    assert cost.startswith("  to decide it, if the flag changes nothing: about ")
+    assert "strict: INCONCLUSIVE after 10 rounds; worst: a[*], 10.0 points lower with the flag" == first
+    assert excluded.startswith("  excluded in every test: a loss of ")
+    assert cost.startswith("  a PASS must exclude a loss of 10 points: if the flag changes nothing, that takes about ")
     assert "runs, about $" in cost
+    gain = Stratum("a", (0.0, 1.0))
+    better, _, _ = verdict_lines(judge_flags([FlagEvidence("strict", (gain,))])[0], [])
+    assert "strict: INCONCLUSIVE after 2 rounds; worst: a, 50.0 points higher with the flag" == better
+    harmed = (Stratum("a", (-1.0,) * 20), Stratum("b", (-0.9,) * 20))
+    worse, _ = verdict_lines(judge_flags([FlagEvidence("strict", harmed)])[0], [])
+    assert worse.endswith(": it is worse with the flag in a, b; worst: a, 100.0 points lower with the flag")
 
 
 def test_scores_are_strata_and_a_run_that_failed_before_it_was_scored_has_the_score_0() -> None:
@@ -224,4 +230,4 @@ def test_what_a_decision_costs_counts_only_the_runs_that_it_needs() -> None:
     verdict = judge_flags([table.evidence(CHANGES[0])])[0]
     cost = [*verdict_lines(verdict, needed)][-1]
     further = verdict.rounds_to_pass
-    assert f"{further} further rounds, {2 * further} runs, about ${further:.2f}" in cost
+    assert f"{further} further rounds ({2 * further} runs, about ${further:.2f})" in cost

@@ -158,3 +158,12 @@ def test_each_test_of_a_stratum_bets_in_its_own_direction() -> None:
     assert loses.far_safety
     assert gains.far_safety
     assert loses.far_safety.wealth < gains.far_safety.wealth
+
+
+def test_a_pass_needs_evidence_at_half_of_alpha() -> None:
+    """A false PASS is the worse error. The margin of 0.7 has no larger loss that must be excluded too."""
+    tests = [Stratum("a", (0.0,) * rounds).make_test(0.7) for rounds in range(1, 60)]
+    first = next(test for test in tests if test.safety.p_value <= 0.05)
+    assert first.safety.p_value > 0.025
+    assert not find_harm_and_safety([[first]])[0].is_safe
+    assert find_harm_and_safety([[tests[-1]]])[0].is_safe

@@ -75,9 +75,10 @@ def test_a_harmful_flag_fails_and_stops_and_a_harmless_one_passes(
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(
         [
+            "round: each test once with the flag and once without it; points: percentage points of the pass rate",
             "strict: FAIL (simulator only) after * rounds: it is worse with the flag in test_it.py::test_refund*",
-            "fast: PASS (simulator only) after * rounds; test_it.py::test_refund[[]*[]] neither gains nor loses",
-            "  a loss of * points or more is excluded in every stratum*",
+            "fast: PASS (simulator only) after * rounds; worst: test_it.py::test_refund[[]*[]], the same with*",
+            "  excluded in every test: a loss of * points or more; not excluded: a loss of * points",
             "*passed, 1 deselected, * failed trials*",
         ]
     )
@@ -135,7 +136,7 @@ def test_too_few_rounds_are_inconclusive_and_no_success(pytester: pytest.Pyteste
     run.stdout.fnmatch_lines(
         [
             "fast: INCONCLUSIVE (simulator only) after 3 rounds*",
-            "  to decide it, if the flag changes nothing: about * further rounds, * runs, about $*",
+            "  a PASS must exclude a loss of 20 points: if the flag changes nothing, that takes about * rounds (*",
         ]
     )
 

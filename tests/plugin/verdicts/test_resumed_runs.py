@@ -82,6 +82,44 @@ def _interrupt(pytester: pytest.Pytester, *options: str) -> None:
     (pytester.path / "stop").write_text("")
 
 
+KILL = """
+import signal
+from contextlib import suppress
+
+def stop_at(place):
+    if place == Path("stop").read_text():
+        others = {int(path.name) for path in Path(__file__).with_name("pids").iterdir()} - {os.getpid()}
+        for pid in (*others, os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+"""
+
+
+NOTE_PROCESS = """
+import os
+from pathlib import Path
+
+def pytest_sessionstart():
+    Path(__file__).with_name("pids").joinpath(str(os.getpid())).touch()
+"""
+
+
+def test_a_killed_run_of_two_workers_pays_for_no_completed_request_twice(pytester: pytest.Pytester, api: Api) -> None:
+    """All processes are killed between two requests of a test. The other worker may have had one in flight."""
+    pytester.makepyfile(test_it=f"{SUITE.partition('def stop_at')[0]}{KILL}\n@pytest{SUITE.partition('@pytest')[2]}")
+    pytester.makeconftest(NOTE_PROCESS)
+    pytester.mkdir("pids")
+    options = (*OPTIONS, "-n2", "--harness-verdict=streaming", "--disable-recording")
+    pytester.runpytest_subprocess(*options, "--harness-record=run.jsonl")
+    completed = [text for text in api.texts if text.endswith("test_agent[off-repeat2]")]
+    assert 1 == len(completed)
+    (pytester.path / "stop").write_text("")
+    pytester.runpytest_subprocess(*options, "--harness-resume=run.jsonl").stdout.fnmatch_lines(["*INCONCLUSIVE*"])
+    assert 6 == len((pytester.path / "run.jsonl").read_text().splitlines()[1:])
+    assert completed == [text for text in api.texts if text in completed]
+    assert 12 == len({*api.texts}) >= len(api.texts) - 1
+
+
 @pytest.mark.parametrize(
     "options", [("--disable-recording",), ("--record-mode=once",), ("--harness-verdict=streaming",)]
 )

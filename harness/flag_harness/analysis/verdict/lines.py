@@ -10,6 +10,8 @@ from flag_harness.wording import join_names, quantity
 if TYPE_CHECKING:
     from flag_harness.record import RunRow, VerdictRecord
 
+LEGEND = "round: each test once with the flag and once without it; points: percentage points of the pass rate"
+"""What the words of verdicts mean, for a line above them."""
 _MOST_NAMED = 3
 
 
@@ -57,10 +59,10 @@ def excluded_losses_text(verdict: Verdict) -> str:
     """Return which losses are excluded in every test, and the largest loss that is not."""
     excluded = verdict.excluded_loss
     if excluded is None:
-        return "no loss is excluded"
+        return "no loss is excluded, however large"
     below = [loss for loss in LOSSES if loss < excluded]
-    rest = f", one of {_loss_text(below[-1])} is not" if below else ""
-    return f"a loss of {_loss_text(excluded)} or more is excluded in every stratum{rest}"
+    rest = f"; not excluded: a loss of {_loss_text(below[-1])}" if below else ""
+    return f"excluded in every test: a loss of {_loss_text(excluded)} or more{rest}"
 
 
 def summary_text(verdict: Verdict) -> str:
@@ -73,22 +75,22 @@ def summary_text(verdict: Verdict) -> str:
 def _reason_text(verdict: Verdict) -> str:
     """Return why the decision was made, as the end of a sentence: the harmed tests, or the worst one."""
     if verdict.harmed:
-        named = join_names(verdict.harmed, _MOST_NAMED)
-        return f": it is worse with the flag in {named}{_worst_stratum_text(verdict)}"
+        named, worst = join_names(verdict.harmed, _MOST_NAMED), verdict.worst
+        is_only_one = worst is not None and verdict.harmed == (worst.name,)
+        rest = f", by {worst.loss * 100:.1f} points" if worst and is_only_one else _worst_stratum_text(verdict)
+        return f": it is worse with the flag in {named}{rest}"
     if verdict.worst is None:
         return ": no test ran with and without it"
     return _worst_stratum_text(verdict)
 
 
 def _worst_stratum_text(verdict: Verdict) -> str:
-    """Return how much the worst stratum loses or gains, or an empty string if nothing ran."""
+    """Return the worst stratum and how much lower or higher its results are, or an empty string if nothing ran."""
     worst = verdict.worst
     if worst is None or not worst.gains:
         return ""
-    change = "loses" if worst.loss > 0 else "gains"
-    if not worst.loss:
-        return f"; {worst.name} neither gains nor loses"
-    return f"; {worst.name} {change} {abs(worst.loss) * 100:.1f} points"
+    change = f"{abs(worst.loss) * 100:.1f} points {'lower' if worst.loss > 0 else 'higher'} with the flag"
+    return f"; worst: {worst.name}, {change if worst.loss else 'the same with and without the flag'}"
 
 
 def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
@@ -98,8 +100,8 @@ def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
     costs = [row.cost for row in rows if row.cost is not None]
     dollars = f", about ${runs * sum(costs) / len(costs):.2f}" if costs else ""
     return (
-        f"to decide it, if the flag changes nothing: about {quantity(verdict.rounds_to_pass, 'further round')}, "
-        f"{quantity(runs, 'run')}{dollars}"
+        f"a PASS must exclude a loss of {_loss_text(verdict.margin)}: if the flag changes nothing, that takes about "
+        f"{quantity(verdict.rounds_to_pass, 'further round')} ({quantity(runs, 'run')}{dollars})"
     )
 
 

@@ -144,10 +144,11 @@ class FlagVerdictPlugin:
         """Print the verdicts."""
         if not self._verdicts:
             return
-        from flag_harness.analysis.verdict.lines import verdict_lines
+        from flag_harness.analysis.verdict.lines import LEGEND, verdict_lines
         from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
 
         terminalreporter.section("verdicts", sep="-")
+        terminalreporter.write_line(LEGEND)
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             for line in verdict_lines(verdict, self._evidence.rows(change)):
                 terminalreporter.write_line(line)
