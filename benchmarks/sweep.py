@@ -16,8 +16,8 @@ from pathlib import Path
 from flag_harness.faults import fault_kinds
 from flag_harness.flag import SHIPPED
 from flag_harness.matrix import all_combinations
-from flag_harness.sweep import Sweep, TrialResult, all_trials, count_pairs, load_agent
-from flag_harness.sweep.table import long_markdown, short_markdown, summary_line
+from flag_harness.sweep import Sweep, TrialResult, all_trials, count_fault_point_pairs, load_agent
+from flag_harness.sweep.table import long_markdown_lines, short_markdown_lines, summary_line
 from flag_harness.transports import sdk_version
 
 ROOT = Path(__file__).parents[1]
@@ -63,25 +63,25 @@ def _sweep_agent(title: str, name: str) -> list[TrialResult]:
     with tempfile.TemporaryDirectory() as directory:
         results = list(Sweep(load_agent(name), all_combinations(SHIPPED), Path(directory)).results(all_trials()))
     print(f"{title}: {time.process_time() - started:.1f} s of CPU")
-    print("\n".join(short_markdown(results)), end="\n\n")
+    print("\n".join(short_markdown_lines(results)), end="\n\n")
     return results
 
 
 def _tables(results: dict[str, list[TrialResult]]) -> Iterator[str]:
     trials = all_trials()
     first = next(iter(results.values()))
-    pairs = count_pairs(trials)
+    pairs = count_fault_point_pairs(trials)
     yield f"{sdk_version()}. {summary_line(first)}. They hold {pairs} different pairs of a fault and a point."
     for title, agent_results in results.items():
         yield f"\n### {title}\n"
-        yield from short_markdown(agent_results)
+        yield from short_markdown_lines(agent_results)
     yield "\n### What each fault is, and what the unguarded SDK does\n"
     yield "| fault | what it does | `stream()` | `create()` |"
     yield "|---|---|---|---|"
     for kind in fault_kinds():
         yield f"| `{kind.name}` | {kind.description} | {kind.stream_result} | {kind.create_result} |"
     yield "\n### The reference agent, fault by fault\n"
-    yield from long_markdown(first)
+    yield from long_markdown_lines(first)
 
 
 if __name__ == "__main__":

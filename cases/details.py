@@ -13,7 +13,7 @@ from flag_harness.conformance.support import cache_marks
 from flag_harness.errors import CommandRefused
 from flag_harness.reference import Agent, AgentError, Bash, Context, RetryPolicy, load_context, save_context
 from flag_harness.reference.context.conversation import without_last_turn
-from flag_harness.reference.request.cache_marks import mark_latest_turns
+from flag_harness.reference.request.cache_marks import add_cache_marks_to_latest_turns
 from flag_harness.reference.request.failure import Failure
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
@@ -39,7 +39,7 @@ def check_patience(errors: Sequence[AgentError]) -> None:
     assert all("(4 attempts in " in error.message for error in errors), "the error says how often was tried"
     assert all("your turn is kept: send again" in error.message for error in errors), "the error says what to do"
     attempts = RetryState(RetryPolicy(patience=10), 0.0)
-    waits = [attempts.next_wait(OVERLOADED, now) for now in (9.0, 9.5)]
+    waits = [attempts.seconds_until_retry(OVERLOADED, now) for now in (9.0, 9.5)]
     assert [0.5, None] == waits, "no attempt starts later than the policy allows"
 
 
@@ -75,7 +75,7 @@ def check_parameters() -> None:
 def check_nested_marks() -> None:
     """Marks in the blocks of a result count as well, so they are taken out."""
     result = {**RESULT, "content": [{"type": "text", "text": "found", **MARK}]}
-    messages = mark_latest_turns([ASK, ANSWER, {"role": "user", "content": [result]}], 1)
+    messages = add_cache_marks_to_latest_turns([ASK, ANSWER, {"role": "user", "content": [result]}], 1)
     assert 1 == len(cache_marks({"messages": messages})), "a result holds no marks of its own"
 
 

@@ -16,7 +16,7 @@ from flag_harness.reference import (
     ToolUse,
     TurnDiscarded,
     TurnEnded,
-    heal,
+    repair_context,
 )
 from flag_harness.wire.timeline import header_value
 from flag_harness.wire.usage import Usage
@@ -151,6 +151,6 @@ def _check_saves(send: Send) -> None:
         is_new = step.saved is None and not step.context.messages
         assert is_new or step.context == step.saved, "the context is saved after each step"
         if isinstance(step.event, ToolResult) and " was not run: " not in step.event.content:
-            healed = [block for message in heal(step.saved)[0].messages for block in blocks_of(message)]
+            healed = [block for message in repair_context(step.saved)[0].messages for block in blocks_of(message)]
             result = next(one for one in healed if one.get("tool_use_id") == step.event.id)
             assert step.event.content == result["content"], "a session that is killed now keeps the tool's result"

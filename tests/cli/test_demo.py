@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_message, _console_command, _grid_lines
+from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_error_message, _console_command, _grid_lines
 from flag_harness.config import read_config
 from flag_harness.record import RunRow, load_record
 
@@ -192,7 +192,7 @@ def test_commands_are_named_as_the_shell_finds_them(monkeypatch: pytest.MonkeyPa
 
 def test_another_error_is_shown_whole() -> None:
     """If the SDK words its errors in another way."""
-    assert "KeyError: 'x'" == _api_message(
+    assert "KeyError: 'x'" == _api_error_message(
         RunRow(case="c", combination="off", outcome="failed", reason="KeyError: 'x'")
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.cassette import Cassette
 from flag_harness.cli import main
-from flag_harness.cli.scenario.from_cassette import RecordedAnswer, _scenario_block, make_scenario
+from flag_harness.cli.scenario.from_cassette import RecordedAnswer, _make_scenario_block, make_scenario
 from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import make_request_view
@@ -260,4 +260,4 @@ def test_a_target_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
 )
 def test_a_block_is_said_as_a_scenario_says_it(block: dict[str, Any], expected: Block) -> None:
     """Redacted thinking, input that was cut, and any other block as it is."""
-    assert expected == _scenario_block(block)
+    assert expected == _make_scenario_block(block)

@@ -21,7 +21,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.interaction import storable_request
 from flag_harness.cli import main
-from flag_harness.cli.serve import ReplaySet
+from flag_harness.cli.serve import CassettesUpstream
 from flag_harness.errors import CassetteMiss
 from flag_harness.simulator import parse_scenario, simulate
 from flag_harness.wire.timeline import Request, Response, body
@@ -375,7 +375,7 @@ def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
         Cassette(Envelope("simulator", ""), (Interaction(storable_request(request(value)), response),))
         for value, response in loop
     ]
-    upstream = ReplaySet(parts)
+    upstream = CassettesUpstream(parts)
     assert [response for _, response in loop] == [upstream(request(value)) for value, _ in loop]
     with pytest.raises(CassetteMiss, match=r"(?s)has been played.*The nearest is interaction 0"):
         upstream(request(loop[0][0]))
@@ -385,7 +385,7 @@ def test_repeated_answers_begin_again(loop: list[Exchange]) -> None:
     """Equal requests get their recorded answers in order, then the first; what none holds is a miss each time."""
     asked, first = loop[0]
     interactions = tuple(Interaction(storable_request(request(asked)), response) for response in (first, loop[1][1]))
-    upstream = ReplaySet([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
+    upstream = CassettesUpstream([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
     answers = [first, loop[1][1]]
     assert [*answers, *answers] == [upstream(request(asked)) for _ in range(4)]
     for _ in range(2):

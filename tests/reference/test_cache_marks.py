@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.request.cache_marks import MARK, mark_last_block, mark_latest_turns
+from flag_harness.reference.request.cache_marks import (
+    MARK,
+    add_cache_mark_to_last_block,
+    add_cache_marks_to_latest_turns,
+)
 
 TEXTS = st.sampled_from(["", "Hello", "Go on."]).map(lambda text: {"type": "text", "text": text})
 RESULTS = st.just({"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "ok"}]})
@@ -35,7 +39,7 @@ def test_the_latest_turns_of_the_user_are_marked_at_their_end() -> None:
         {"role": "user", "content": "Second"},
         {"role": "user", "content": [{"type": "text", "text": "Third"}, {"type": "text", "text": ""}]},
     ]
-    assert mark_latest_turns(messages, 2) == [
+    assert add_cache_marks_to_latest_turns(messages, 2) == [
         *messages[:2],
         {"role": "user", "content": [{"type": "text", "text": "Second", "cache_control": MARK}]},
         {
@@ -49,7 +53,7 @@ def test_the_latest_turns_of_the_user_are_marked_at_their_end() -> None:
 def test_there_are_never_more_marks_than_asked_for(messages: list[dict[str, Any]], most: int) -> None:
     """Whatever marks stood in the messages before; and the messages themselves are untouched."""
     before = copy.deepcopy(messages)
-    found = mark_latest_turns(messages, most)
+    found = add_cache_marks_to_latest_turns(messages, most)
     assert marks(found) <= most
     assert before == messages
 
@@ -57,8 +61,8 @@ def test_there_are_never_more_marks_than_asked_for(messages: list[dict[str, Any]
 @given(MESSAGES)
 def test_marks_change_nothing_else(messages: list[dict[str, Any]]) -> None:
     """Without its marks, each copy is the message that it was made of."""
-    unmarked = mark_latest_turns(messages, 0)
-    found = mark_latest_turns(mark_latest_turns(messages, 2), 0)
+    unmarked = add_cache_marks_to_latest_turns(messages, 0)
+    found = add_cache_marks_to_latest_turns(add_cache_marks_to_latest_turns(messages, 2), 0)
     assert [_blocks(message) for message in unmarked] == [_blocks(message) for message in found]
 
 
@@ -71,18 +75,18 @@ def test_the_input_of_a_tool_is_not_looked_into() -> None:
     """A key of the model's own that has the mark's name stays."""
     block = {"type": "tool_use", "id": "toolu_1", "name": "set", "input": {"cache_control": "no-store"}}
     messages = [{"role": "assistant", "content": [block]}]
-    assert messages == mark_latest_turns(messages, 2)
+    assert messages == add_cache_marks_to_latest_turns(messages, 2)
 
 
 @pytest.mark.parametrize("kind", ["thinking", "redacted_thinking"])
 def test_thinking_cannot_be_marked(kind: str) -> None:
     """A turn that holds nothing else stays without a mark."""
     messages = [{"role": "user", "content": [{"type": kind}]}]
-    assert messages == mark_latest_turns(messages, 2)
+    assert messages == add_cache_marks_to_latest_turns(messages, 2)
 
 
 def test_a_tail_is_marked_once() -> None:
     """The last tool or system block, in place of any other mark; nothing where there is none."""
     tools = [{"name": "a", "cache_control": {"type": "ephemeral"}}, {"name": "b"}]
-    assert [{"name": "a"}, {"name": "b", "cache_control": MARK}] == mark_last_block(tools)
-    assert [] == mark_last_block([])
+    assert [{"name": "a"}, {"name": "b", "cache_control": MARK}] == add_cache_mark_to_last_block(tools)
+    assert [] == add_cache_mark_to_last_block([])

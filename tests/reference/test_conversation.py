@@ -3,7 +3,7 @@
 from typing import Any
 
 from flag_harness.reference.context.conversation import (
-    is_unanswered,
+    ends_with_user_turn,
     with_answer,
     with_results,
     with_user_turn,
@@ -65,7 +65,7 @@ def test_it_is_known_whose_turn_it_is() -> None:
     """The user's last turn awaits an answer; an empty conversation does not."""
     asked = (user(text("Hi")),)
     assert [False, True, False] == [
-        is_unanswered(messages) for messages in ((), asked, with_answer(asked, [text("A")]))
+        ends_with_user_turn(messages) for messages in ((), asked, with_answer(asked, [text("A")]))
     ]
     assert user(RESULT) == with_results(asked, [ToolOutcome("toolu_1", "done")])[-1]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.context.context import CallState, Context
-from flag_harness.reference.context.heal import heal, transition_prompt
+from flag_harness.reference.context.heal import repair_context, transition_prompt
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED = "The session was interrupted while this tool ran; it may or may not have taken effect."
@@ -146,9 +146,9 @@ def test_the_checker_and_the_healer_agree_on_what_is_legal(messages: list[dict[s
     context = Context(messages=tuple(messages))
     if violations(messages):
         assert messages[-1]["role"] == "assistant"
-        assert heal(context)[1]
+        assert repair_context(context)[1]
     else:
-        same, notes = heal(context)
+        same, notes = repair_context(context)
         assert same is context
         assert () == notes
 
@@ -160,10 +160,10 @@ def test_any_mutilated_history_is_legal_after_healing(messages: list[dict[str, A
     entries = {id: st.none() | st.just(CallState()) | st.just(CallState(ToolOutcome(id, "kept"))) for id in ids}
     drawn = data.draw(st.fixed_dictionaries(entries))
     context = Context(messages=tuple(messages), ledger={id: entry for id, entry in drawn.items() if entry})
-    mended, notes = heal(context)
+    mended, notes = repair_context(context)
     assert [] == violations(list(mended.messages))
     assert bool(notes) == (mended.messages != context.messages)
-    assert (mended, ()) == heal(mended)
+    assert (mended, ()) == repair_context(mended)
 
 
 USER = {"role": "user", "content": "go"}
@@ -219,7 +219,7 @@ def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list
     """The ledger decides what a call without a result is told."""
     ledger = {"a": CallState(ToolOutcome("a", "kept")), "b": CallState()}
     context = Context(messages=in_turn(broken), ledger=ledger, model="m")
-    after = heal(context)
+    after = repair_context(context)
     assert tuple(notes) == after[1]
     assert in_turn(mended) == after[0].messages
     assert ("m", ledger) == (after[0].model, after[0].ledger)

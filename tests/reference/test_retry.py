@@ -16,7 +16,7 @@ def waits(policy: RetryPolicy, failure: Failure, most: int = 50) -> list[float]:
     """The waits until the policy gives up, on a clock where nothing else takes time."""
     attempts, now, found = RetryState(policy, 0.0), 0.0, []
     for _ in range(most):
-        wait = attempts.next_wait(failure, now)
+        wait = attempts.seconds_until_retry(failure, now)
         if wait is None:
             return found
         found.append(wait)
@@ -88,7 +88,7 @@ def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: flo
 def test_a_failure_is_told_with_what_was_tried() -> None:
     """The words name the attempts, the time, and what to do next."""
     attempts = RetryState(RetryPolicy(), 10.0)
-    assert attempts.next_wait(REFUSED, 10.0) is None
+    assert attempts.seconds_until_retry(REFUSED, 10.0) is None
     refused = "400 invalid_request_error: no (your turn is kept: change what was refused, then send again)"
     assert refused == attempts.explain(REFUSED, 10.0).message
     attempts.failed = 4

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.reference.request.stream import AnswerAssembler, ModelAnswer, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import (
+    AnswerAssembler,
+    ModelAnswer,
+    deltas_of_answer,
+    make_answer_from_message,
+)
 from flag_harness.wire.usage import Usage
 
 START = {"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}
@@ -103,7 +108,7 @@ def test_half_a_character_alone_becomes_a_mark() -> None:
     assert {"a": "\ufffd", "b": "\U0001f600"} == called["input"]
     assert [{"title": "\ufffd"}] == searched["content"]
     assert "a \ufffd" == "".join(one.text for one in shown if one is not None)
-    whole = answer_from_message(
+    whole = make_answer_from_message(
         Received({"content": [Received(said | {"text": "\ud83d"})], "stop_reason": "end_turn", "usage": None})
     )
     assert "\ufffd" == whole.content[0]["text"]
@@ -217,12 +222,12 @@ def test_input_that_max_tokens_cut_is_told_by_its_id() -> None:
     cut = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
     half = delta(0, type="input_json_delta", partial_json='{"a')
     answer = assembled(START, TOOL, half, end(0), cut, STOP)
-    assert ({}, "toolu_1") == (answer.content[0]["input"], answer.truncated_call)
+    assert ({}, "toolu_1") == (answer.content[0]["input"], answer.truncated_call_id)
     after = (begin(1, {"type": "text", "text": ""}), end(1))
     with pytest.raises(BrokenAnswerError, match="not a JSON"):
         assembled(START, TOOL, half, end(0), *after, cut, STOP)
-    assert assembled(START, cut, STOP).truncated_call is None
-    assert assembled(START, TEXT, end(0), cut, STOP).truncated_call is None
+    assert assembled(START, cut, STOP).truncated_call_id is None
+    assert assembled(START, TEXT, end(0), cut, STOP).truncated_call_id is None
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists), st.data())
@@ -248,7 +253,7 @@ def test_a_whole_answer_shows_what_there_is_to_read() -> None:
         "tool_use",
         Usage(),
     )
-    assert [ThinkingDelta(2.0, "Hm."), TextDelta(2.0, "Yes.")] == list(answer_deltas(answer, 2.0))
+    assert [ThinkingDelta(2.0, "Hm."), TextDelta(2.0, "Yes.")] == list(deltas_of_answer(answer, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -265,5 +270,5 @@ def test_a_whole_answer_shows_what_there_is_to_read() -> None:
 def test_what_is_no_message_is_broken(message: Any, words: str) -> None:
     """A page, a list, an answer without its end."""
     with pytest.raises(BrokenAnswerError) as raised:
-        answer_from_message(message)
+        make_answer_from_message(message)
     assert str(raised.value).startswith(words)

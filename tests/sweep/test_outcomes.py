@@ -7,9 +7,9 @@ import pytest
 
 from flag_harness.sweep import TrialOutcome, judge_trial
 from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, answer_request
-from flag_harness.sweep.outcomes import Observation
+from flag_harness.sweep.outcomes import TrialObservation
 from flag_harness.sweep.sweep import TrialResult, TrialVerdict, result_from_json, result_to_json
-from flag_harness.sweep.table import long_markdown, short_markdown, summary_line, terminal_lines
+from flag_harness.sweep.table import long_markdown_lines, short_markdown_lines, summary_line, terminal_lines
 from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
@@ -17,7 +17,7 @@ CALL: Line = ("assistant", "tool_use", "note", "{}")
 DONE: Line = ("assistant", "text", "Done.")
 CONVERSATION: tuple[Line, ...] = (("user", "text", ASK), CALL, ("user", "tool_result", NOTED, ""), DONE)
 R = TrialOutcome.RECOVERED
-BASELINE = Observation(
+BASELINE = TrialObservation(
     fired=0,
     prompts=(ASK, NEXT),
     endings=("returned", "returned"),
@@ -82,7 +82,7 @@ def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
         (replace(FIRED, effects=()), TrialOutcome.LOST, "0 side effects, not 1"),
     ],
 )
-def test_each_outcome_has_its_signs(observed: Observation, outcome: TrialOutcome, reason: str) -> None:
+def test_each_outcome_has_its_signs(observed: TrialObservation, outcome: TrialOutcome, reason: str) -> None:
     """Worst first; what the agent says of itself counts for nothing."""
     verdict = judge_trial(observed, BASELINE)
     assert (outcome, reason) == (verdict.outcome, verdict.reason)
@@ -173,10 +173,10 @@ RESULTS = (
 def test_the_table_counts_and_shows() -> None:
     """In a terminal, and in Markdown, short and long."""
     assert ["reset", "1", *"------", "1", "101", "1,234"] == list(terminal_lines(RESULTS))[1].split()
-    assert "| `reset` | 1 |  |  |  |  |  |  | 1 | 101 | 1,234 |" == list(short_markdown(RESULTS))[2]
+    assert "| `reset` | 1 |  |  |  |  |  |  | 1 | 101 | 1,234 |" == list(short_markdown_lines(RESULTS))[2]
     assert next(terminal_lines(RESULTS)).endswith("  hung  most requests  most seconds")
-    assert "| **all** |  |  |  |  |  |  |  |  |  | 0 |" == list(short_markdown(()))[-1]
-    assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(long_markdown(RESULTS))[2:]
+    assert "| **all** |  |  |  |  |  |  |  |  |  | 0 |" == list(short_markdown_lines(()))[-1]
+    assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(long_markdown_lines(RESULTS))[2:]
     assert (
         "2 faults under 2 combinations: 4 pairs, of which 2 do not apply (a plain answer has no stream to break)"
         == summary_line(RESULTS)

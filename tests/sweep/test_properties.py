@@ -12,25 +12,25 @@ from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination, all_combinations
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import Trial, TrialOutcome, judge_trial, run_trial
-from flag_harness.sweep.outcomes import Observation
+from flag_harness.sweep.outcomes import TrialObservation
 
 COMBINATIONS = all_combinations(SHIPPED)
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
-def _observe(trial: Trial | None, combination: Combination) -> Observation:
+def _observe(trial: Trial | None, combination: Combination) -> TrialObservation:
     with tempfile.TemporaryDirectory() as directory:
         return run_trial(ReferenceAgent, trial, combination, Path(directory))
 
 
 @pytest.fixture(scope="module")
-def baseline() -> dict[str, Observation]:
+def baseline() -> dict[str, TrialObservation]:
     """Every combination without a fault."""
     return {combination.id: _observe(None, combination) for combination in COMBINATIONS}
 
 
 @pytest.mark.parametrize("flag", ["streaming", "prompt_cache"])
-def test_how_it_is_asked_for_does_not_show_in_what_is_said(baseline: dict[str, Observation], flag: str) -> None:
+def test_how_it_is_asked_for_does_not_show_in_what_is_said(baseline: dict[str, TrialObservation], flag: str) -> None:
     """Streamed or not, cached or not: the same conversation, the same side effect."""
     for combination in COMBINATIONS:
         other = combination.on ^ {flag}
@@ -42,7 +42,7 @@ def test_how_it_is_asked_for_does_not_show_in_what_is_said(baseline: dict[str, O
 @few
 @given(st.integers(1, 400), st.sampled_from([one for one in COMBINATIONS if "streaming" in one]))
 def test_any_chunking_gives_the_same_conversation(
-    baseline: dict[str, Observation], size: int, combination: Combination
+    baseline: dict[str, TrialObservation], size: int, combination: Combination
 ) -> None:
     """Split anywhere, inside characters, lines and events."""
     observed = _observe(Trial(FAULT_KINDS["trickle"].make(size=size, interval=0.001)), combination)
@@ -69,7 +69,7 @@ def faults(draw: st.DrawFn) -> Fault:
 @settings(few, max_examples=30)
 @given(faults(), st.sampled_from(COMBINATIONS))
 def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
-    baseline: dict[str, Observation], fault: Fault, combination: Combination
+    baseline: dict[str, TrialObservation], fault: Fault, combination: Combination
 ) -> None:
     """Whatever is drawn is survived; where it was recovered from, the conversation is that of the baseline run."""
     observed = _observe(Trial(fault), combination)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flag_harness.plugin.sweep.tools.http import record_requests
-from flag_harness.plugin.sweep.tools.results import NotRecordedError, RecordedResult, Recording
+from flag_harness.plugin.sweep.tools.http import store_or_replay_responses
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, NotRecordedError, StoredToolResult
 from flag_harness.transports.scope import ApiScope
 from tests.loopback import LoopbackServer
 
@@ -55,8 +55,8 @@ ALL = [_with_httpx, _with_async_httpx, _with_requests, _with_urllib3, _with_a_fi
 @pytest.mark.parametrize("post", ALL)
 def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: LoopbackServer) -> None:
     """Under a trouble it gets the same answers in the same order, and then the last one again."""
-    recording, url = Recording(), f"{loopback_server.url}/items?page=1"
-    with record_requests(recording, ApiScope()):
+    recording, url = BaselineToolResults(), f"{loopback_server.url}/items?page=1"
+    with store_or_replay_responses(recording, ApiScope()):
         first = [post(url, "socks"), post(url, "socks"), post(url, "shoes")]
         recording.is_baseline = False
         recording.used.clear()
@@ -76,8 +76,8 @@ def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: Loo
 @pytest.mark.parametrize("post", [_with_httpx, _with_async_httpx, _with_urllib3])
 def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackServer) -> None:
     """Nobody listens in the baseline; under a trouble no connection is made, though somebody does."""
-    recording = Recording()
-    with record_requests(recording, ApiScope()):
+    recording = BaselineToolResults()
+    with store_or_replay_responses(recording, ApiScope()):
         with pytest.raises((httpx.ConnectError, urllib3.exceptions.NewConnectionError)) as first:
             post("http://127.0.0.1:9/items", "socks")
         recording.is_baseline = False
@@ -90,17 +90,17 @@ def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackS
 @pytest.mark.parametrize("post", [_with_httpx, _with_async_httpx, _with_urllib3])
 def test_requests_to_the_api_are_left_alone(post: Post, loopback_server: LoopbackServer) -> None:
     """They are not the tools'."""
-    recording = Recording()
-    with record_requests(recording, ApiScope(base_url=loopback_server.url)):
+    recording = BaselineToolResults()
+    with store_or_replay_responses(recording, ApiScope(base_url=loopback_server.url)):
         assert ["1: Hi\nä", "2: Hi\nä"] == [post(f"{loopback_server.url}/v1/messages", "Hi") for _ in range(2)]
     assert {} == recording.results
 
 
 def test_a_request_without_a_body_is_named_by_its_address() -> None:
     """The address holds the port of another machine."""
-    recording = Recording(is_baseline=False)
+    recording = BaselineToolResults(is_baseline=False)
     words = r"GET http://shop\.test:81/a was not sent without a trouble"
-    with record_requests(recording, ApiScope()):
+    with store_or_replay_responses(recording, ApiScope()):
         with pytest.raises(NotRecordedError, match=words):
             httpx.get("http://shop.test:81/a")
         with pytest.raises(NotRecordedError, match=words), urllib3.PoolManager(retries=False) as pool:
@@ -109,10 +109,10 @@ def test_a_request_without_a_body_is_named_by_its_address() -> None:
 
 def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
     """Otherwise it keeps the frames of each run under a trouble, with all that they hold."""
-    recording, error = Recording(is_baseline=False), ValueError("sold out")
+    recording, error = BaselineToolResults(is_baseline=False), ValueError("sold out")
     with suppress(ValueError):
         raise error
-    recording.keep(("buy", b""), RecordedResult(error=error))
+    recording.keep(("buy", b""), StoredToolResult(error=error))
     lengths = set()
     for _ in range(3):
         with pytest.raises(ValueError, match="sold out") as raised:
@@ -123,9 +123,9 @@ def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
 
 def test_a_request_that_urllib3_sends_again_is_one_request() -> None:
     """Only how it ended is recorded; nobody listens."""
-    recording = Recording()
+    recording = BaselineToolResults()
     retries = urllib3.Retry(1, backoff_factor=0)
     failure = pytest.raises(urllib3.exceptions.MaxRetryError)
-    with record_requests(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
+    with store_or_replay_responses(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
         pool.request("GET", "http://127.0.0.1:9/items", retries=retries)
     assert [1] == [len(results) for results in recording.results.values()]

@@ -24,7 +24,7 @@ from flag_harness.sweep import (
     Trial,
     TrialOutcome,
     all_trials,
-    count_pairs,
+    count_fault_point_pairs,
     load_agent,
 )
 from flag_harness.sweep.agents import _FunctionAgent
@@ -100,7 +100,7 @@ def test_a_sweep_covers_enough() -> None:
     tried = all_trials()
     assert set(FAULT_KINDS) == {trial.fault.name for trial in tried}
     assert len(tried) == len({trial.name for trial in tried})
-    assert count_pairs(tried) >= 60
+    assert count_fault_point_pairs(tried) >= 60
 
 
 EACH: dict[str, tuple[TrialOutcome, TrialOutcome]] = {

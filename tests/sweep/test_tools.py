@@ -14,7 +14,7 @@ import pytest
 
 from flag_harness.config import SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.sweep.tools.results import Key, NotRecordedError, RecordedResult, Recording
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, NotRecordedError, StoredToolResult
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.probe import Probe
 from flag_harness.sweep.troubles import Interruption, ToolTroubleError, Trouble, parse_tool_trouble
@@ -124,9 +124,9 @@ class SlowCounter(Counter[Key]):
 
 def test_calls_in_several_threads_get_different_recorded_results() -> None:
     """None of the kept results is returned twice."""
-    key, recording = ("swept_shop:count", b""), Recording(used=SlowCounter())
+    key, recording = ("swept_shop:count", b""), BaselineToolResults(used=SlowCounter())
     for number in range(4):
-        recording.keep(key, RecordedResult(number))
+        recording.keep(key, StoredToolResult(number))
     with ThreadPoolExecutor(4) as pool:
         found = [*pool.map(recording.find, [key] * 4)]
     assert [0, 1, 2, 3] == sorted(one.get() for one in found if one)

@@ -37,7 +37,7 @@ from flag_harness.sweep.troubles import (
 from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import draw_schedule, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
-from flag_harness.sweep.troubles.tools import LONG_RESULT, ArmedToolTrouble, ToolTrouble
+from flag_harness.sweep.troubles.tools import LONG_RESULT, ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
@@ -322,7 +322,7 @@ def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much:
         ("tool_returns_empty", empty),
         ("tool_returns_megabytes", much),
     ):
-        armed = ArmedToolTrouble(parse_tool_trouble(kind))
+        armed = ActiveToolTrouble(parse_tool_trouble(kind))
         assert TOOL_TROUBLES[kind] == armed.start_call()
         changed = armed.edit(value)
         assert (value if expected is Ellipsis else expected) == changed
@@ -371,4 +371,4 @@ def test_two_surprises_strike_in_one_run() -> None:
             changed = surprise.edit_turn(changed)
         assert expected == changed.stop_reason
     assert 2 == armed.count_fired()
-    assert [turn, None] == [armed.surprises[0].pop_replaced_turn() for _ in range(2)]
+    assert [turn, None] == [armed.surprises[0].pop_original_turn() for _ in range(2)]

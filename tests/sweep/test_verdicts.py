@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.sweep.judge import CallResult, Finding, ObservedExchange, PlayResult, TestObservation, judge_play
+from flag_harness.sweep.judge import (
+    CallResult,
+    Finding,
+    ObservedExchange,
+    TestObservation,
+    TroubleResult,
+    judge_run_under_trouble,
+)
 from flag_harness.sweep.judge.turns import answer_lines, request_lines
 from flag_harness.sweep.judge.usage import find_wrong_usage
 from flag_harness.sweep.probe import FloodError, Probe
-from flag_harness.sweep.ratchet import Ratchet, load_ratchet, save_ratchet
+from flag_harness.sweep.ratchet import EarlierOutcomes, load_earlier_outcomes, save_outcomes
 from flag_harness.wire.message import ParsedResponse
 from flag_harness.wire.timeline import Request
 
@@ -33,7 +40,7 @@ FIRED = replace(BASELINE, fired=1)
 
 
 def _judge(observed: TestObservation) -> tuple[str, tuple[tuple[str, str], ...]]:
-    result = judge_play("test_sum", "overloaded", "overloaded:on=1", observed, BASELINE)
+    result = judge_run_under_trouble("test_sum", "overloaded", "overloaded:on=1", observed, BASELINE)
     return result.outcome, tuple((one.oracle, one.reason) for one in result.findings)
 
 
@@ -81,7 +88,7 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
 def test_the_assertions_of_a_test_do_not_count_after_another_result_of_a_tool(trouble: str, outcome: str) -> None:
     """Not in a schedule either."""
     observed = replace(FIRED, calls=(CallResult("assertion", "assert 5 in answer"),))
-    result = judge_play("test_sum", "schedule", trouble, observed, BASELINE)
+    result = judge_run_under_trouble("test_sum", "schedule", trouble, observed, BASELINE)
     assert (outcome == "failed") == bool(result.findings)
 
 
@@ -135,7 +142,7 @@ def test_a_result_that_belongs_to_another_call_is_found(
     """A result that is merely new may come from a tool that returns something else each time."""
     baseline = replace(BASELINE, exchanges=(_with_results(("socks", "7"), ("shoes", "8")),))
     observed = replace(baseline, fired=1, exchanges=(_with_results(*results),))
-    result = judge_play("test_sum", "tool_answers_late", "tool_answers_late:on=1", observed, baseline)
+    result = judge_run_under_trouble("test_sum", "tool_answers_late", "tool_answers_late:on=1", observed, baseline)
     assert findings == tuple((one.oracle, one.reason) for one in result.findings)
 
 
@@ -152,9 +159,9 @@ def test_a_malformed_answer_has_no_lines() -> None:
 
 def test_a_new_failure_fails_beside_a_ratchet() -> None:
     """The file knows another trouble of the test only."""
-    result = PlayResult("test_sum", "stall", "stall:on=1", "failed", (Finding("hang", "it waits"),))
-    assert result == Ratchet({"test_sum": {"overloaded:on=1": "failed: hang"}}).judge(result)
-    assert "known" == Ratchet({"test_sum": {"stall:on=1": "failed: hang"}}).judge(result).outcome
+    result = TroubleResult("test_sum", "stall", "stall:on=1", "failed", (Finding("hang", "it waits"),))
+    assert result == EarlierOutcomes({"test_sum": {"overloaded:on=1": "failed: hang"}}).judge(result)
+    assert "known" == EarlierOutcomes({"test_sum": {"stall:on=1": "failed: hang"}}).judge(result).outcome
 
 
 def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:
@@ -162,15 +169,15 @@ def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "seen.json"
     path.write_text('{"version": 99, "outcomes": {}}')
     with pytest.raises(HarnessError, match="version 99 is unknown; delete the file to write it anew"):
-        load_ratchet(path)
+        load_earlier_outcomes(path)
 
 
 def test_an_outcome_that_does_not_apply_is_not_saved(tmp_path: Path) -> None:
     """It is no promise for the next sweep."""
     path = tmp_path / "seen.json"
-    recovered = PlayResult("test_sum", "stall", "stall:on=1", "recovered", ())
-    save_ratchet(path, [recovered, replace(recovered, trouble="stall:on=9", outcome="does not apply")])
-    assert Ratchet({"test_sum": {"stall:on=1": "recovered"}}) == load_ratchet(path)
+    recovered = TroubleResult("test_sum", "stall", "stall:on=1", "recovered", ())
+    save_outcomes(path, [recovered, replace(recovered, trouble="stall:on=9", outcome="does not apply")])
+    assert EarlierOutcomes({"test_sum": {"stall:on=1": "recovered"}}) == load_earlier_outcomes(path)
 
 
 def test_tokens_that_no_readable_answer_has_are_wrong() -> None:

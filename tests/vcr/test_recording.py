@@ -220,7 +220,7 @@ def test_a_cut_answer_reaches_the_client_cut(tmp_path: Path) -> None:
     assert callable(edit)
     head, cut = Head(0.0, 200, ()), Cut(0.1, "reset")
     assert ([], [head, cut]) == (list(edit(head)), list(edit(cut)))
-    assert 0 == cassette.recorded_count
+    assert 0 == cassette.new_interaction_count
 
 
 def test_two_writers_keep_each_others_answers(tmp_path: Path, loopback_server: LoopbackServer) -> None:

@@ -73,7 +73,7 @@ def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 
 def _run_save(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.context import Context
-    from flag_harness.reference.context.heal import heal
+    from flag_harness.reference.context.heal import repair_context
     from flag_harness.reference.context.store import check_messages, save_context
 
     document = _read_json(arguments.messages)
@@ -82,10 +82,10 @@ def _run_save(arguments: argparse.Namespace) -> int:
     model = arguments.model or body.get("model", "")
     if not isinstance(model, str):
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
-    combination = _chosen_combination_id(arguments.combination)
+    combination = _combination_id_from_option_or_environment(arguments.combination)
     context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
     save_context(context, arguments.path)
-    notes = heal(context)[1]
+    notes = repair_context(context)[1]
     report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}
     lines = [f"{arguments.path}: {len(context.messages)} messages saved, flags: {combination}"]
     lines += [f"  a restore will repair: {note}" for note in notes]
@@ -93,7 +93,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen_combination_id(stated: str | None) -> str:
+def _combination_id_from_option_or_environment(stated: str | None) -> str:
     """Return the id of the combination in the option or, if it is None, in the environment's variables.
 
     Raise `FlagError` if the option names an unknown flag.
@@ -116,13 +116,13 @@ def _chosen_combination_id(stated: str | None) -> str:
 
 def _run_restore(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.conversation import block_list
-    from flag_harness.reference.context.heal import heal, transition_prompt
+    from flag_harness.reference.context.heal import repair_context, transition_prompt
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
 
     saved = load_context(arguments.path)
     combination = read_settings(os.environ).combination
-    context, notes = heal(saved)
+    context, notes = repair_context(saved)
     prompt = transition_prompt(saved, combination, notes)
     report = {
         "path": str(arguments.path),

@@ -116,8 +116,8 @@ def _report_lines(project: Path, output: str) -> Iterator[str]:
     yield from _effect_lines(output)
     yield ""
     yield _add_color("Which flags broke it", "bold")
-    yield f"  {_add_color(_describe_cause(flags, rows), 'red')}"
-    yield f"  400: {_api_message(smallest)}"
+    yield f"  {_add_color(_describe_cause_of_failures(flags, rows), 'red')}"
+    yield f"  400: {_api_error_message(smallest)}"
     yield ""
     yield _add_color("The smallest failing run", "bold")
     yield f"  cd {shlex.quote(str(project))}"
@@ -150,7 +150,7 @@ def _effect_lines(output: str) -> Iterator[str]:
     """Yield, for each flag, the first effect in pytest's output that every pair of runs shows."""
     effects: dict[str, str] = {}
     flag = ""
-    for line in _find_section(output, "what each flag changes"):
+    for line in _find_output_section(output, "what each flag changes"):
         name, _, effect = line.partition("  ")
         flag = name or flag
         if _EVERY_PAIR.search(effect):
@@ -159,7 +159,7 @@ def _effect_lines(output: str) -> Iterator[str]:
     yield from (f"  {name:<{width}}  {effect}" for name, effect in effects.items())
 
 
-def _find_section(output: str, title: str) -> list[str]:
+def _find_output_section(output: str, title: str) -> list[str]:
     """Return the lines of one section of pytest's output."""
     _, _, rest = output.partition(f" {title} -")
     lines = rest.splitlines()[1:]
@@ -167,12 +167,12 @@ def _find_section(output: str, title: str) -> list[str]:
     return lines[:end]
 
 
-def _describe_cause(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
+def _describe_cause_of_failures(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
     combinations = [(parse_combination(flags, row.combination), row.outcome == "passed") for row in rows]
     return str(explain_failures(flag_space(tuple(flags)), [(one.row, passed) for one, passed in combinations if one]))
 
 
-def _api_message(row: RunRow) -> str:
+def _api_error_message(row: RunRow) -> str:
     """Return the API's message inside the SDK's error, or the whole error if it has another form."""
     message = _API_MESSAGE.search(row.reason)
     return message[1] if message else row.reason

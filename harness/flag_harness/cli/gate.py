@@ -156,7 +156,7 @@ def _run_promote(arguments: argparse.Namespace) -> int:
     test = _require_test_folder(gate, arguments.test)
     prod = _require_prod(gate, arguments.prod, [test])
     who, dry_run = _require_user_name(gate, "", "somebody"), arguments.dry_run
-    change = promote(prod, test, arguments.evidence, who, _message_printer(arguments), dry_run=dry_run)
+    change = promote(prod, test, arguments.evidence, who, _make_message_printer(arguments), dry_run=dry_run)
     if change is None:
         _print_result(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
         return 0
@@ -172,7 +172,7 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
         arguments.to,
         who,
         arguments.reason,
-        _message_printer(arguments),
+        _make_message_printer(arguments),
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
@@ -221,7 +221,7 @@ def _require_user_name(gate: Gate, name: str | None, default: str = "") -> str:
     return who
 
 
-def _message_printer(arguments: argparse.Namespace) -> Callable[[str], None]:
+def _make_message_printer(arguments: argparse.Namespace) -> Callable[[str], None]:
     """Return a function that prints a message at once; on stderr if the output is JSON."""
     return lambda message: print(message, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 

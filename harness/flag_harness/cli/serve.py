@@ -95,7 +95,7 @@ def _add_upstream_parser(
     return parser
 
 
-class ReplaySet:
+class CassettesUpstream:
     """Answers each request from the first of several cassettes that has an answer to it.
 
     `options` are passed to the `Replay` of each cassette. `origin` is the upstream of all cassettes, or `imported` if
@@ -124,7 +124,7 @@ def _run_replay(arguments: argparse.Namespace) -> int:
     root, config = read_project_config()
     filters, normalisers = project_filters(config, root.absolute()), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _cassette_files(arguments.cassettes)]
-    upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
+    upstream = CassettesUpstream(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
     faults = _parse_faults(arguments.fault)
     server = _serve_until_stopped(upstream, faults, arguments, f"{count} recorded interactions", upstream.origin)

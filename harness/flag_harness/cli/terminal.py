@@ -63,10 +63,10 @@ def print_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool =
         for line in lines:
             screen.print(line, soft_wrap=soft_wrap)
     else:
-        _write_in_batches(_wrapped_plain_lines(screen, lines, soft_wrap=soft_wrap), screen.file)
+        _write_in_batches(_wrap_plain_lines(screen, lines, soft_wrap=soft_wrap), screen.file)
 
 
-def _wrapped_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool) -> Iterator[str]:
+def _wrap_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool) -> Iterator[str]:
     width = screen.width
     for line in lines:
         wrapped = [line] if soft_wrap or line.cell_len <= width else line.wrap(screen, width)
@@ -80,7 +80,7 @@ def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
         file.write("".join(some))
 
 
-def styled_text(text: str, style: str = "") -> "Text":
+def make_styled_text(text: str, style: str = "") -> "Text":
     """Return the text on one line and in a style, with control characters escaped."""
     return _import_rich_text()(one_line(text), style)
 
@@ -111,9 +111,9 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
         return [
             _strip_trailing_space(line)
             for part in parts
-            for line in styled_text(part, style).wrap(console, max(width, 1)) or [styled_text("")]
+            for line in make_styled_text(part, style).wrap(console, max(width, 1)) or [make_styled_text("")]
         ]
-    whole = styled_text(_shorten_to_width(text, cells=width * (max_lines + 1)), style)
+    whole = make_styled_text(_shorten_to_width(text, cells=width * (max_lines + 1)), style)
     if 0 < whole.cell_len <= width:
         return [whole]
     lines = list(whole.wrap(console, max(width, 1)))
@@ -130,7 +130,7 @@ def _shorten_to_width(text: str, cells: int) -> str:
     characters = max(4 * cells, 1)
     while characters < len(text):
         beginning = " ".join(text[:characters].split())
-        if styled_text(beginning).cell_len > cells:
+        if make_styled_text(beginning).cell_len > cells:
             return beginning
         characters *= 4
     return " ".join(text.split())

@@ -14,8 +14,8 @@ from flag_harness.files import remove_abandoned_temporary_files
 from flag_harness.models import DEFAULT_MODEL, find_model
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.conversation import is_unanswered, with_user_turn
-from flag_harness.reference.context.heal import heal, transition_prompt
+from flag_harness.reference.context.conversation import ends_with_user_turn, with_user_turn
+from flag_harness.reference.context.heal import repair_context, transition_prompt
 from flag_harness.reference.events import AgentError, Event, Transition
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
@@ -65,7 +65,7 @@ class Agent:
         self._environ = environ
         self._sending = False
         self._restored_from = context
-        sound, self._repairs = heal(context or Context())
+        sound, self._repairs = repair_context(context or Context())
         model = model or sound.model or DEFAULT_MODEL
         self._session = AgentSession(
             client=client.with_options(max_retries=0),
@@ -134,7 +134,7 @@ class Agent:
         return self._sending
 
     def _check_text(self, text: str | None) -> None:
-        if text is None and self._session.refused is None and not is_unanswered(self.context.messages):
+        if text is None and self._session.refused is None and not ends_with_user_turn(self.context.messages):
             raise TurnError(Failure("request", "there is no unanswered turn to continue; send a text"))
         if text is not None and not text.strip():
             raise TurnError(Failure("request", "the text is empty, which the API does not accept; send some words"))
@@ -159,7 +159,7 @@ class Agent:
 
     def _repair_context(self) -> None:
         """Repair a conversation that a cancellation interrupted. Error results tell the model about lost calls."""
-        sound, notes = heal(self.context)
+        sound, notes = repair_context(self.context)
         if notes:
             log_event(LOG, logging.WARNING, "healed", notes=notes)
             self._session.context = sound.without_answered_calls()

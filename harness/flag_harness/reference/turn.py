@@ -77,7 +77,7 @@ class AgentTurn:
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
         """Raise `TurnError` after too many truncated calls or empty pauses in a row."""
-        self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call else 0
+        self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call_id else 0
         self._empty_pauses = self._empty_pauses + 1 if empty else 0
         if self._truncated_calls == MAX_TRUNCATED_CALLS:
             raise TurnError(Failure("truncated", self._truncation_message(answer)))
@@ -110,7 +110,7 @@ class AgentTurn:
         if call.id in earlier:
             log_event(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
             return f"{call.name} was not run: an earlier call has the id {call.id} too. Call it again."
-        if call.id == answer.truncated_call:
+        if call.id == answer.truncated_call_id:
             return (
                 f"{call.name} was not run: {answer.stop_reason} cut the answer off inside this call, so its input is "
                 "not complete. Call it again with less input, or in several steps."

@@ -4,25 +4,25 @@
 """
 
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
-from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial
+from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
 from flag_harness.sweep.sweep import Sweep, TrialResult, result_from_json, result_to_json
 from flag_harness.sweep.trial_run import run_trial
-from flag_harness.sweep.trials import Trial, all_trials, count_pairs, make_trial
+from flag_harness.sweep.trials import Trial, all_trials, count_fault_point_pairs, make_trial
 
 __all__ = [
     "AgentFactory",
     "AgentGaveUp",
-    "Observation",
     "Sweep",
     "SweepContext",
     "SweepTool",
     "SweptAgent",
     "Trial",
+    "TrialObservation",
     "TrialOutcome",
     "TrialResult",
     "TrialVerdict",
     "all_trials",
-    "count_pairs",
+    "count_fault_point_pairs",
     "judge_trial",
     "load_agent",
     "make_trial",

@@ -25,7 +25,7 @@ def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
         return ScenarioTurn(thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé.")
     if ASK not in texts:
         return ScenarioTurn(text="Go on with what?")
-    if any(block.get("content") == NOTED or _is_note_confirmation(block) for block in _tool_results(body["messages"])):
+    if any(block.get("content") == NOTED or _is_note_tool_result(block) for block in _tool_results(body["messages"])):
         return ScenarioTurn(
             thinking="The tool has answered; that was all.", text="It is done: the würfel is on record."
         )
@@ -52,7 +52,7 @@ def _tool_results(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str
     return (block for block in _user_blocks(messages) if block["type"] == "tool_result")
 
 
-def _is_note_confirmation(result: Mapping[str, Any]) -> bool:
+def _is_note_tool_result(result: Mapping[str, Any]) -> bool:
     """Return whether a tool result has the text `NOTED`, which the sweep's tool returns."""
     content = result.get("content")
     return isinstance(content, list) and any(block.get("text") == NOTED for block in content)

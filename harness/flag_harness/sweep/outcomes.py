@@ -44,7 +44,7 @@ _SURVIVED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class TrialObservation:
     """The observed facts about one conversation of an agent in a sweep.
 
     `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `messages` are those
@@ -76,7 +76,7 @@ class TrialVerdict:
     seconds: float = 0.0
 
 
-def judge_trial(observed: Observation, baseline: Observation) -> TrialVerdict:
+def judge_trial(observed: TrialObservation, baseline: TrialObservation) -> TrialVerdict:
     """Judge a conversation by comparing it with `baseline`, the same agent's conversation without a fault."""
     if not observed.fired:
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
@@ -87,27 +87,27 @@ def judge_trial(observed: Observation, baseline: Observation) -> TrialVerdict:
     return replace(verdict, requests=observed.requests, seconds=observed.seconds)
 
 
-def _judge_endings(observed: Observation, baseline: Observation) -> TrialVerdict:
+def _judge_endings(observed: TrialObservation, baseline: TrialObservation) -> TrialVerdict:
     """Judge a conversation by how its prompts ended and how often the tool ran, then by its content."""
     if "hung" in observed.endings:
-        return TrialVerdict(TrialOutcome.HUNG, _first_message(observed, "hung"))
+        return TrialVerdict(TrialOutcome.HUNG, _first_exception_message(observed, "hung"))
     if len(set(observed.effects)) < len(observed.effects):
         return TrialVerdict(TrialOutcome.TOOL_RAN_TWICE, f"{len(observed.effects)} side effects of one call")
     if "raised" in observed.endings:
-        return TrialVerdict(TrialOutcome.LEAKED, _first_message(observed, "raised"))
+        return TrialVerdict(TrialOutcome.LEAKED, _first_exception_message(observed, "raised"))
     return _judge_conversation(observed, baseline)
 
 
-def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVerdict:
+def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) -> TrialVerdict:
     """Judge a conversation by comparing its content with that of the baseline."""
-    expected, found = _remove_go_on_prompt(baseline.conversation), _remove_go_on_prompt(observed.conversation)
+    expected, found = _remove_continue_prompt(baseline.conversation), _remove_continue_prompt(observed.conversation)
     gave_up = observed.endings[0] == "gave up"
     if observed.endings[-1] != "returned":
-        reason = f"the next prompt failed too: {_first_message(observed, 'gave up')}"
+        reason = f"the next prompt failed too: {_first_exception_message(observed, 'gave up')}"
         return TrialVerdict(TrialOutcome.LOST, reason)
     if found == expected and observed.effects == baseline.effects:
         if gave_up:
-            return TrialVerdict(TrialOutcome.REPORTED, _first_message(observed, "gave up"))
+            return TrialVerdict(TrialOutcome.REPORTED, _first_exception_message(observed, "gave up"))
         return TrialVerdict(TrialOutcome.RECOVERED)
     if ("user", "text", ASK) not in found:
         return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
@@ -120,7 +120,7 @@ def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVe
     return TrialVerdict(outcome, _first_difference(found, expected))
 
 
-def _keeps_complete_answers_only(observed: Observation) -> bool:
+def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
     """Return whether the agent kept only complete answers, unchanged, and the last of them calls no tool."""
     sent_back = Counter(_group_model_turns(observed.conversation))
     arrived = Counter(observed.answers)
@@ -135,7 +135,7 @@ def _group_model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, .
             yield tuple(group)
 
 
-def _remove_go_on_prompt(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
+def _remove_continue_prompt(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
     """Return the conversation without the prompt that the sweep sends after a failure."""
     return tuple(line for line in conversation if line != ("user", "text", GO_ON))
 
@@ -149,7 +149,7 @@ def _first_difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> st
     return f"added: {' '.join(added[0][:2])}" if added else "in another order, or more than once"
 
 
-def _first_message(observed: Observation, ending: Ending) -> str:
+def _first_exception_message(observed: TrialObservation, ending: Ending) -> str:
     """Return the exception message of the first prompt that ended like this, or an empty string."""
     pairs = zip(observed.messages, observed.endings, strict=True)
     return next((message for message, how in pairs if how == ending), "")

@@ -11,7 +11,7 @@ from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, current_task
 from flag_harness.sweep.troubles.signals import SIGNALS
-from flag_harness.sweep.troubles.tools import CANCELLED_IN_TOOL, ArmedToolTrouble, ToolTroubleKind
+from flag_harness.sweep.troubles.tools import CANCELLED_IN_TOOL, ActiveToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import names_of_points_in_stream
 from flag_harness.wire.json import decode_json_object
@@ -45,7 +45,7 @@ class ObservedToolRun:
 
     observed: ObservedToolCall
     trouble: ToolTroubleKind | None = None
-    armed: ArmedToolTrouble | None = None
+    armed: ActiveToolTrouble | None = None
 
     def edit(self, value: Any) -> Any:
         """Return the result that the tool shall return: `value`, or what the trouble makes of it."""
@@ -107,7 +107,7 @@ class Probe:
         surprises = self._armed.surprises
         if turn is None:
             self._is_off_script = True
-            displaced = (turn for one in surprises if (turn := one.pop_replaced_turn()) is not None)
+            displaced = (turn for one in surprises if (turn := one.pop_original_turn()) is not None)
             return next(displaced, None) or ScenarioTurn(text="Understood.")
         edited = turn
         for surprise in surprises if self.call == 1 else ():
@@ -134,14 +134,14 @@ class Probe:
 
     def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
         """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
-        return (self._observe_client, *map(self._only_in_first_call, troubles))
+        return (self._observe_client, *map(self._limit_to_first_call, troubles))
 
     def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
         """Return the observed facts of the run. Call this when the run is over."""
         simulator = self.simulator
         return TestObservation(
             calls=tuple(calls),
-            exchanges=tuple(map(self._observed_exchange, self._entries)),
+            exchanges=tuple(map(self._make_observed_exchange, self._entries)),
             fired=self.fired,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
             is_off_script=self._is_off_script,
@@ -150,7 +150,7 @@ class Probe:
             problem=problem,
         )
 
-    def _only_in_first_call(self, layer: Layer) -> Layer:
+    def _limit_to_first_call(self, layer: Layer) -> Layer:
         """Return a layer that does nothing except in the first call of the test function."""
         return lambda request: layer(request) if self.call == 1 else None
 
@@ -172,7 +172,7 @@ class Probe:
 
         return observe_piece
 
-    def _observed_exchange(self, entry: _OpenExchange) -> ObservedExchange:
+    def _make_observed_exchange(self, entry: _OpenExchange) -> ObservedExchange:
         """Return a stored request with its parsed answer."""
         response = tuple(entry.pieces)
         answer, head = parse_response(response), response[0] if response else None
@@ -189,10 +189,10 @@ class Probe:
             points=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
             if answer.streamed
             else (),
-            refusal="" if body in self._legal_bodies else self._refusal_of_unanswered(entry.request),
+            refusal="" if body in self._legal_bodies else self._refusal_reason_if_unanswered(entry.request),
         )
 
-    def _refusal_of_unanswered(self, request: Request) -> str:
+    def _refusal_reason_if_unanswered(self, request: Request) -> str:
         """Return why the API would refuse a request that no turn has answered, or an empty string."""
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         return self.simulator.refusal_reason(request) if self.simulator and is_prompt else ""

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flag_harness.errors import HarnessError
-from flag_harness.sweep.judge import Finding, PlayResult
+from flag_harness.sweep.judge import Finding, TroubleResult
 
 VERSION = 2
 _IGNORED = "does not apply"
 
 
 @dataclass(frozen=True, slots=True)
-class Ratchet:
+class EarlierOutcomes:
     """The outcomes of an earlier sweep, which later results must not fall below.
 
     `outcomes` has, for each test, the outcome of each trouble, by name.
@@ -21,7 +21,7 @@ class Ratchet:
 
     outcomes: Mapping[str, Mapping[str, str]]
 
-    def judge(self, result: PlayResult) -> PlayResult:
+    def judge(self, result: TroubleResult) -> TroubleResult:
         """Return a result as `known` if it failed in the same way before, or as failed if it got worse."""
         before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:
@@ -34,12 +34,12 @@ class Ratchet:
         return result
 
 
-def describe_outcome(result: PlayResult) -> str:
+def describe_outcome(result: TroubleResult) -> str:
     """Return the outcome of a result, with the name of the oracle that found the failure."""
     return f"failed: {result.findings[0].oracle}" if result.findings else result.outcome
 
 
-def load_ratchet(path: Path) -> Ratchet | None:
+def load_earlier_outcomes(path: Path) -> EarlierOutcomes | None:
     """Return the ratchet in a file, or None if the file does not exist. Raise `HarnessError` if it cannot be read."""
     if not path.exists():
         return None
@@ -47,12 +47,12 @@ def load_ratchet(path: Path) -> Ratchet | None:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["version"] != VERSION:
             raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
-        return Ratchet({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
+        return EarlierOutcomes({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HarnessError(f"{path} is not a baseline of a sweep ({error}); delete it to write it anew") from None
 
 
-def save_ratchet(path: Path, results: Iterable[PlayResult]) -> None:
+def save_outcomes(path: Path, results: Iterable[TroubleResult]) -> None:
     """Write the outcomes of a sweep to a file, except for troubles that did not apply."""
     outcomes: dict[str, dict[str, str]] = {}
     for one in sorted(results, key=lambda result: (result.nodeid, result.kind, result.trouble)):

@@ -8,7 +8,7 @@ from typing import Any
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
 from flag_harness.sweep.agents import AgentFactory
-from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial
+from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
 from flag_harness.sweep.trial_run import PATIENCE_SECONDS, run_trial
 from flag_harness.sweep.trials import Trial
 
@@ -64,7 +64,7 @@ class Sweep:
     combinations: Sequence[Combination]
     directory: Path
     patience: float = PATIENCE_SECONDS
-    _baselines: dict[str, Observation] = field(default_factory=dict)
+    _baselines: dict[str, TrialObservation] = field(default_factory=dict)
 
     def results(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
         """Run the trials in order, and yield the result of each."""
@@ -87,12 +87,12 @@ class Sweep:
                 f"combinations ({', '.join(failures)}); under {first} it {why}; fix that first (docs/agents.md)"
             )
 
-    def baseline(self, combination: Combination) -> Observation:
+    def baseline(self, combination: Combination) -> TrialObservation:
         """Return the observed run without a fault. Raise `HarnessError` if the agent fails in it."""
         self.check()
         return self._run_baseline(combination)
 
-    def _run_baseline(self, combination: Combination) -> Observation:
+    def _run_baseline(self, combination: Combination) -> TrialObservation:
         """Run a conversation without a fault, once for each combination, and return the observed facts."""
         if combination.id not in self._baselines:
             observed = run_trial(self.make_agent, None, combination, self.directory, self.patience)
@@ -107,7 +107,7 @@ class Sweep:
         return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.patience), baseline)
 
 
-def _baseline_failure(observed: Observation) -> str:
+def _baseline_failure(observed: TrialObservation) -> str:
     """Return what went wrong in a conversation without a fault, or an empty string."""
     if set(observed.endings) == {"returned"} and len(observed.effects) == 1:
         return ""

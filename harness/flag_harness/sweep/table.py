@@ -50,7 +50,7 @@ def summary_line(results: Sequence[TrialResult]) -> str:
     )
 
 
-def short_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
+def short_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each kind of fault, which counts the outcomes."""
     yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA]) + " |"
     yield "|---|" + "--:|" * len((*_COLUMNS, *_MAXIMA))
@@ -59,7 +59,7 @@ def short_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
     yield _markdown_row("**all**", results)
 
 
-def long_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
+def long_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each fault and a column for each combination."""
     names = [combination for combination, _ in results[0].verdicts]
     yield "| fault | " + " | ".join(name.replace("+", " + ") for name in names) + " |"

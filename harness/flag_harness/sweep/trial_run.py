@@ -20,7 +20,7 @@ from flag_harness.sources import FlagScope, enter_scope
 from flag_harness.sweep.abandonable_thread import AbandonableThread
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent
 from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, answer_request
-from flag_harness.sweep.outcomes import Ending, Observation
+from flag_harness.sweep.outcomes import Ending, TrialObservation
 from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
 from flag_harness.sweep.trials import Trial
 from flag_harness.transports import async_http_client, intercept_clients
@@ -69,7 +69,7 @@ class TrialRun:
         self._agent: SweptAgent | None = None
         self._turns: list[tuple[str, Ending, str]] = []
 
-    def run(self) -> Observation:
+    def run(self) -> TrialObservation:
         """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
         with self._set_up_environment():
             self._send_prompt(ASK, self._fault)
@@ -92,7 +92,7 @@ class TrialRun:
             stack.enter_context(enter_scope(self._scope, follows_work=False))
             stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(patch_time(self._loop))
-            stack.callback(self._end_agent)
+            stack.callback(self._stop_agent_tasks_and_threads)
             self._loop.set_exception_handler(lambda loop, context: None)
             yield
 
@@ -164,7 +164,7 @@ class TrialRun:
             raise self._loop.make_timeout(f"it sends more than {MAX_REQUESTS} requests")
         return None
 
-    def _end_agent(self) -> None:
+    def _stop_agent_tasks_and_threads(self) -> None:
         """Stop all tasks and threads that the agent has left running."""
         self._restart_deadline()
         self._loop.end_reason = ""
@@ -174,11 +174,11 @@ class TrialRun:
         self._loop.abandon()
         self._thread.stop()
 
-    def _observation(self) -> Observation:
+    def _observation(self) -> TrialObservation:
         """Return the observed facts about the conversation."""
         exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)
-        return Observation(
+        return TrialObservation(
             fired=self._fault.fired if self._fault else 0,
             prompts=prompts,
             endings=endings,
@@ -198,7 +198,7 @@ def run_trial(
     combination: Combination,
     directory: Path,
     patience: float = PATIENCE_SECONDS,
-) -> Observation:
+) -> TrialObservation:
     """Run one conversation with a new agent, and return the observed facts.
 
     `directory` is for the file that the tool writes. A prompt that takes more than `patience` real seconds counts as

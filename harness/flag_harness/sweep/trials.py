@@ -78,7 +78,7 @@ class Trial:
 
 def all_trials() -> tuple[Trial, ...]:
     """Return all trials of a full sweep, grouped by kind of fault."""
-    return tuple(make_trial(fault) for kind in FAULT_KINDS.values() for fault in _kind_faults(kind))
+    return tuple(make_trial(fault) for kind in FAULT_KINDS.values() for fault in _faults_of_kind_to_try(kind))
 
 
 def make_trial(fault: Fault) -> Trial:
@@ -86,12 +86,12 @@ def make_trial(fault: Fault) -> Trial:
     return Trial(fault, _fault_variables(fault))
 
 
-def count_pairs(trials: tuple[Trial, ...]) -> int:
+def count_fault_point_pairs(trials: tuple[Trial, ...]) -> int:
     """Count the different pairs of fault and point; a fault without points counts as one pair."""
     return len({(trial.fault.name, dict(trial.fault.arguments).get("at")) for trial in trials})
 
 
-def _kind_faults(kind: FaultKind) -> Iterator[Fault]:
+def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
     """Yield a kind's faults to try: on the first request, on the second (after the tool ran), and on all."""
     for arguments in ARGUMENTS.get(kind.name, ({},)):
         points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and has_effect(kind, point)]

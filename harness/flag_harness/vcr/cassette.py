@@ -76,7 +76,7 @@ class VcrCassette:
         Raise `CassetteMiss` if there is no answer and the record mode forbids recording.
         """
         with self._lock:
-            index = self._next_index(filtered) if self._can_play else None
+            index = self._next_index(filtered) if self._may_play_again else None
             if index is not None:
                 self.play_counts[index] += 1
                 return self.data[index][1]
@@ -146,7 +146,7 @@ class VcrCassette:
         return mode == "none" or (mode == "once" and self.rewound)
 
     @property
-    def recorded_count(self) -> int:
+    def new_interaction_count(self) -> int:
         """The number of answers that have been recorded."""
         return len(self._recorded_by_number)
 
@@ -208,17 +208,17 @@ class VcrCassette:
         return filters.apply_filters(request, self.settings.request_filters)
 
     @property
-    def _can_play(self) -> bool:
+    def _may_play_again(self) -> bool:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
 
     def _load_files(self, extra: Iterable[Path]) -> bool:
         """Load this cassette (unless the mode is `rewrite`) and the extra ones; return whether any exists."""
         paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
-        self.data = [pair for one in stored for pair in self._filter_stored(one)]
+        self.data = [pair for one in stored for pair in self._filter_loaded_interactions(one)]
         return bool(stored)
 
-    def _filter_stored(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
+    def _filter_loaded_interactions(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
         """Yield the stored interactions after hooks and filters, without those that one of these drops."""
         for pair in stored.interactions:
             hooked = apply_hooks(self.settings.load_hooks, *pair, self) if self.settings.load_hooks else pair
@@ -244,20 +244,20 @@ class VcrCassette:
     def _merge_with_stored(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
         """Return the stored interactions that the record mode keeps, followed by the newly recorded ones."""
         mode = self.settings.record_mode
-        kept = [] if stored is None or mode == "rewrite" else list(self._filter_stored(stored))
+        kept = [] if stored is None or mode == "rewrite" else list(self._filter_loaded_interactions(stored))
         if mode == "all":
-            kept = [pair for pair in kept if not any(self._matches_recorded(one, pair[0]) for one, _ in recorded)]
+            kept = [pair for pair in kept if not any(self._is_match(one, pair[0]) for one, _ in recorded)]
         both = [apply_hooks(self.settings.save_hooks, *pair, self) for pair in [*kept, *recorded]]
         return StoredCassette([pair for pair in both if pair is not None], stored.metadata if stored else {})
 
-    def _matches_recorded(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
+    def _is_match(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
         """Return whether all matchers of the settings accept the two requests as equal."""
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_index(self, sent: VcrRequest) -> int | None:
         """Return the index of the next answer to a request, or None if no answer is left."""
         for index, (recorded, _) in enumerate(self.data):
-            if (self.settings.repeats or not self.play_counts[index]) and self._matches_recorded(sent, recorded):
+            if (self.settings.repeats or not self.play_counts[index]) and self._is_match(sent, recorded):
                 return index
         return None
 

@@ -38,15 +38,15 @@ def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHo
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
     def hide_sensitive_values(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
-        return _replace_in_both(request, response, [(value, name) for name, value in entries])
+        return _replace_in_request_and_response(request, response, [(value, name) for name, value in entries])
 
     def restore_sensitive_values(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
-        return _replace_in_both(request, response, [(name, value) for name, value in entries])
+        return _replace_in_request_and_response(request, response, [(name, value) for name, value in entries])
 
     return hide_sensitive_values, restore_sensitive_values
 
 
-def _replace_in_both(
+def _replace_in_request_and_response(
     request: VcrRequest, response: VcrResponse, replacements: Iterable[tuple[Any, Any]]
 ) -> tuple[VcrRequest, VcrResponse]:
     """Replace texts in a request and its response, given (old, new) pairs."""

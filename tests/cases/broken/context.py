@@ -11,7 +11,7 @@ import pytest
 from flag_harness.reference import Context
 from flag_harness.reference import agent as agents
 from flag_harness.reference.context import store
-from flag_harness.reference.context.heal import heal
+from flag_harness.reference.context.heal import repair_context
 
 Patch = pytest.MonkeyPatch
 
@@ -55,14 +55,14 @@ def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:
 
 def not_healed(patch: Patch) -> None:
     """A restored session is sent as it was saved."""
-    patch.setattr(agents, "heal", lambda context: (context, ()))
+    patch.setattr(agents, "repair_context", lambda context: (context, ()))
 
 
 def the_call_taken_back(patch: Patch) -> None:
     """A call without its result is cut out, as if nobody had made it."""
 
     def cut(context: Context) -> tuple[Context, tuple[str, ...]]:
-        sound, notes = heal(context)
+        sound, notes = repair_context(context)
         if not notes:
             return sound, notes
         texts = [
@@ -71,18 +71,18 @@ def the_call_taken_back(patch: Patch) -> None:
         ]
         return replace(context, messages=(*texts, {"role": "user", "content": []})), notes
 
-    patch.setattr(agents, "heal", cut)
+    patch.setattr(agents, "repair_context", cut)
 
 
 def a_result_made_up(patch: Patch) -> None:
     """A call that nobody ran is answered as if it had gone well."""
 
     def inventive(context: Context) -> tuple[Context, tuple[str, ...]]:
-        sound, notes = heal(context)
+        sound, notes = repair_context(context)
         text = json.dumps(sound.messages).replace(', "is_error": true', "")
         return replace(sound, messages=tuple(json.loads(text))), notes
 
-    patch.setattr(agents, "heal", inventive)
+    patch.setattr(agents, "repair_context", inventive)
 
 
 def nothing_told(patch: Patch) -> None:

@@ -200,11 +200,11 @@ def five_marks(patch: Patch) -> None:
 
 def marks_in_the_callers_messages(patch: Patch) -> None:
     """Marks are set where the messages are."""
-    mark = cache_marks.mark_latest_turns
+    mark = cache_marks.add_cache_marks_to_latest_turns
 
     def in_place(messages: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
         for message, marked in zip(messages, mark(messages, most), strict=True):
             message.update(marked)
         return list(messages)
 
-    patch.setattr(request, "mark_latest_turns", in_place)
+    patch.setattr(request, "add_cache_marks_to_latest_turns", in_place)

@@ -120,8 +120,10 @@ def spaces_lost_between_deltas(patch: Patch) -> None:
 
 def marks_in_string_form(patch: Patch) -> None:
     """`"cache_control": "ephemeral"`"""
-    mark = request.mark_last_block
-    patch.setattr(request, "mark_last_block", lambda blocks: [_in_string_form(block) for block in mark(blocks)])
+    mark = request.add_cache_mark_to_last_block
+    patch.setattr(
+        request, "add_cache_mark_to_last_block", lambda blocks: [_in_string_form(block) for block in mark(blocks)]
+    )
 
 
 def _in_string_form(block: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def what_a_tool_raises_ends_the_turn(patch: Patch) -> None:
     """Nothing is caught."""
 
     async def bare(self: Toolbox, call: ToolCall) -> ToolOutcome:
-        return ToolOutcome(call.id, await self._run_checked(call))
+        return ToolOutcome(call.id, await self._check_input_and_run(call))
 
     patch.setattr(Toolbox, "run", bare)
 
@@ -151,7 +151,7 @@ def thinking_in_other_words(patch: Patch) -> None:
 
 def cut_calls_run(patch: Patch) -> None:
     """Nobody asks why the answer ended."""
-    patch.setattr(stream.ModelAnswer, "truncated_call", None)
+    patch.setattr(stream.ModelAnswer, "truncated_call_id", None)
 
 
 def a_cut_call_refused_without_a_reason(patch: Patch) -> None:

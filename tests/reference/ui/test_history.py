@@ -13,7 +13,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.tools.function_tool import function_tool
-from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
+from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart
@@ -99,7 +99,7 @@ def test_switches_and_numbers_become_variables() -> None:
 def test_a_gate_that_is_off_lets_calls_pass() -> None:
     """An answer that nobody waits for does nothing."""
     gate = ApprovalGate(is_on=False)
-    tool = GatedTool(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
+    tool = ToolWithApproval(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
     assert "4" == asyncio.run(tool.run({}))
     gate.answer(allow=True)
     assert ("add", "Add.", None) == (tool.name, tool.definition["description"], tool.beta)
@@ -110,7 +110,7 @@ def test_only_the_first_answer_to_a_call_counts() -> None:
 
     async def click_twice() -> str:
         gate = ApprovalGate(is_on=True)
-        tool = GatedTool(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
+        tool = ToolWithApproval(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
         running = asyncio.ensure_future(tool.run({}))
         await asyncio.sleep(0)
         assert gate.pending

@@ -122,7 +122,7 @@ def test_chats_do_not_mix(make_options: Callable[..., UiOptions]) -> None:
     assert second.wait(20)
     assert (["I am the first."], ["I am the second."]) == (_answers(first), _answers(second))
     assert ("streaming", "off") == (first.context.combination, second.context.combination)
-    assert {"first", "second"} == set(directory.saved_ids())
+    assert {"first", "second"} == set(directory.saved_chat_ids())
     assert first is directory.open("first")
 
 

@@ -85,10 +85,10 @@ def _run_check(arguments: argparse.Namespace) -> int:
     root, config = read_project_config()
     recordings, filters = root / config.recordings, project_filters(config, root.absolute())
     paths = arguments.paths or [recordings]
-    files = [] if not arguments.paths and not recordings.exists() else list(_current_files(paths, arguments.history))
+    files = [] if not arguments.paths and not recordings.exists() else list(_current_versions(paths, arguments.history))
     results = [_check_version(file, filters) for file in files]
     if arguments.history:
-        results += [_check_version(version, filters) for version in _historic_files(paths)]
+        results += [_check_version(version, filters) for version in _file_versions_in_history(paths)]
     if arguments.json:
         print_json(_json_report(results))
     else:
@@ -96,7 +96,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     return 1 if any(one.findings or one.error for one in results) else 0
 
 
-def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
+def _current_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
     """Yield the files under the paths. Skip a missing path if `deleted_too` is true; else raise `HarnessError`."""
     for path in paths:
         if not path.exists() and not deleted_too:
@@ -153,7 +153,7 @@ def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filter
     yield from find_personal_data(interactions, filters.detectors, "warn")
 
 
-def _historic_files(paths: Sequence[Path]) -> Iterator[_FileVersion]:
+def _file_versions_in_history(paths: Sequence[Path]) -> Iterator[_FileVersion]:
     """Yield every version of the files under the paths in git's history, once each, oldest first."""
     listing = (
         "log",

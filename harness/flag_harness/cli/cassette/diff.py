@@ -10,7 +10,7 @@ from flag_harness.analysis.comparison import InteractionPair, compare_interactio
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, excerpts, find_changed_words
 from flag_harness.cli.cassette.revisions import read_file_or_revision
-from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
+from flag_harness.cli.terminal import add_output_options, console, join_texts, make_styled_text, print_json, print_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,7 +44,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
     pairs = compare_interactions(read_file_or_revision(arguments.before), read_file_or_revision(arguments.after))
     counts: Counter[bool] = Counter()
     if arguments.json:
-        found = list(_count_pairs(pairs, counts))
+        found = list(_count_while_yielding_pairs(pairs, counts))
         report = {
             "before": str(arguments.before),
             "after": str(arguments.after),
@@ -57,7 +57,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
     return 1 if counts[True] else 0
 
 
-def _count_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator[InteractionPair]:
+def _count_while_yielding_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator[InteractionPair]:
     """Yield the pairs unchanged, and count in `counts` how many differ and how many do not."""
     for pair in pairs:
         counts[pair.is_different] += 1
@@ -66,35 +66,35 @@ def _count_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Ite
 
 def _report_lines(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator["Text"]:
     """Yield the lines for each pair that differs, and then a total. The pairs are counted in `counts`."""
-    for pair in _count_pairs(pairs, counts):
+    for pair in _count_while_yielding_pairs(pairs, counts):
         if pair.is_different:
             yield from _pair_lines(pair)
     different, compared = counts[True], counts.total()
     count = f"{compared} interaction{'s' if compared != 1 else ''} compared"
-    yield styled_text(f"{count}: {different or 'none'} differ{'s' if different == 1 else ''}", "dim")
+    yield make_styled_text(f"{count}: {different or 'none'} differ{'s' if different == 1 else ''}", "dim")
 
 
 def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
     request = f"{pair.method} {pair.path}"
     if pair.after is None:
-        yield styled_text(f"- {pair.before} {request}: only in the first", "bold red")
+        yield make_styled_text(f"- {pair.before} {request}: only in the first", "bold red")
     elif pair.before is None:
-        yield styled_text(f"+ {pair.after} {request}: only in the second", "bold green")
+        yield make_styled_text(f"+ {pair.after} {request}: only in the second", "bold green")
     else:
         moved = f" (there {pair.after})" if pair.after != pair.before else ""
-        yield styled_text(f"~ {pair.before}{moved} {request}", "bold yellow")
+        yield make_styled_text(f"~ {pair.before}{moved} {request}", "bold yellow")
         for side, found in (("request", pair.request), ("answer", pair.answer)):
             for difference in found:
-                yield join_texts(styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
+                yield join_texts(make_styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
 
 
 def _difference_texts(difference: Difference) -> Iterator["Text"]:
     before, after = excerpts(difference.recorded, difference.sent)
-    yield styled_text(f"{difference.path or 'body'}  ", "bold")
+    yield make_styled_text(f"{difference.path or 'body'}  ", "bold")
     both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
     if both and len(difference.recorded) > MAX_EXCERPT_LENGTH:
-        yield styled_text(f"{find_changed_words(difference.recorded, difference.sent)}: ")
-    yield from (styled_text(before, "red"), styled_text(" → ", "dim"), styled_text(after, "green"))
+        yield make_styled_text(f"{find_changed_words(difference.recorded, difference.sent)}: ")
+    yield from (make_styled_text(before, "red"), make_styled_text(" → ", "dim"), make_styled_text(after, "green"))
 
 
 def _pair_to_json(pair: InteractionPair) -> dict[str, Any]:

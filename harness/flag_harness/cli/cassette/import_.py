@@ -137,7 +137,7 @@ def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
     to = arguments.to or Path()
     for argument in arguments.sources:
         if not argument.is_dir():
-            yield _ImportSource(argument, to / (_pytest_recording_target(argument) or f"{argument.stem}.json"))
+            yield _ImportSource(argument, to / (_target_for_pytest_recording_file(argument) or f"{argument.stem}.json"))
             continue
         found = sorted(
             Path(folder, name)
@@ -149,13 +149,13 @@ def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
             raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SOURCE_SUFFIXES)}")
         yield from (
             _ImportSource(
-                path, to / (_pytest_recording_target(path) or path.relative_to(argument).with_suffix(".json"))
+                path, to / (_target_for_pytest_recording_file(path) or path.relative_to(argument).with_suffix(".json"))
             )
             for path in found
         )
 
 
-def _pytest_recording_target(path: Path) -> Path | None:
+def _target_for_pytest_recording_file(path: Path) -> Path | None:
     """Return the target for a cassette of pytest-recording, `DIR/cassettes/MODULE/TEST.yaml`.
 
     This is the path at which its test looks for a cassette. Return None for any other file, or if `DIR/MODULE.py` does
@@ -177,7 +177,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
         imported = settings.read(read_regular_file(source.path, Limits().file))
         refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
-            _raise_if_key_is_found(imported.cassette)
+            _raise_if_api_key_is_found(imported.cassette)
         else:
             _write_cassette(imported, source.target, arguments)
     except OSError as error:
@@ -193,7 +193,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
     return _ImportOutcome(source, imported)
 
 
-def _raise_if_key_is_found(cassette: Cassette) -> None:
+def _raise_if_api_key_is_found(cassette: Cassette) -> None:
     """Raise `CassetteError` if the cassette contains an API key; `Cassette.save` would raise it too."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -216,7 +216,7 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
         if outcome.imported is None:
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
-            assessments.append(_assess_today(outcome.imported))
+            assessments.append(_assess_for_current_api(outcome.imported))
             print(one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
         elif outcome.imported.left_out:
             print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
@@ -248,7 +248,7 @@ def _import_check_line(path: Path, imported: ImportedCassette, assessment: Asses
     return f"{path}: " + "; ".join(parts)
 
 
-def _assess_today(imported: ImportedCassette) -> Assessment:
+def _assess_for_current_api(imported: ImportedCassette) -> Assessment:
     def find_retirement(model_id: str) -> tuple[bool, Any]:
         model = load_model_table().find(model_id)
         return model.known, model.retires
@@ -272,6 +272,6 @@ def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
         "fidelity": outcome.imported.cassette.envelope.fidelity,
     }
     if check:
-        assessment = _assess_today(outcome.imported)
+        assessment = _assess_for_current_api(outcome.imported)
         row |= {"strict": not assessment.loose, "loose_because": assessment.loose, "stale": assessment.stale}
     return row

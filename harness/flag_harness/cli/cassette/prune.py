@@ -80,7 +80,7 @@ def _run_prune(arguments: argparse.Namespace) -> int:
     run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CLAIMS_FILE)
     if run.partial_reason:
         raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN_SUITE_ADVICE}")
-    removable = _find_removable(root, recordings, run)
+    removable = _find_removable_files(root, recordings, run)
     if not arguments.dry_run:
         for path in removable.files:
             path.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def _read_last_run(file: Path) -> _LastRun:
         raise CassetteError(f"{file}: cannot be read ({error}); {_RUN_SUITE_ADVICE}") from None
 
 
-def _find_removable(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
+def _find_removable_files(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
     removable = _RemovableFiles(parts=list(find_abandoned_temporary_files(recordings, time.time())))
     for path in find_orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:

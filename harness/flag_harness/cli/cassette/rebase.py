@@ -209,10 +209,10 @@ def _report_lines(
     if recordable := [row for row in left if row not in refused]:
         yield f"{_count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
         yield from _shorten_list([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
-    yield _conclusion(plans, refusals, arguments, written=written)
+    yield _conclusion_text(plans, refusals, arguments, written=written)
 
 
-def _conclusion(
+def _conclusion_text(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
     requests = _count_with_noun(

@@ -16,9 +16,9 @@ from flag_harness.cli.terminal import (
     add_output_options,
     console,
     join_texts,
+    make_styled_text,
     print_json,
     print_lines,
-    styled_text,
     wrap_text,
 )
 from flag_harness.durations import age_of
@@ -85,14 +85,14 @@ def _run_show(arguments: argparse.Namespace) -> int:
 def _conversation_texts(
     path: Path, envelope: Envelope, found: Iterable[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
-    yield styled_text(str(path), "bold")
-    yield styled_text(_provenance_text(envelope), "dim")
+    yield make_styled_text(str(path), "bold")
+    yield make_styled_text(_provenance_text(envelope), "dim")
     figures = []
     for step in found:
-        yield from _heading_lines(step, screen)
+        yield from _request_heading_lines(step, screen)
         yield from _step_lines(step, screen, full=full)
         figures.append((step.usage, step.cost, step.seconds))  # the steps themselves may be large
-    yield styled_text(_totals_text(figures), "dim")
+    yield make_styled_text(_totals_text(figures), "dim")
 
 
 def _provenance_text(envelope: Envelope) -> str:
@@ -105,7 +105,7 @@ def _provenance_text(envelope: Envelope) -> str:
     return _PART_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))
 
 
-def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
+def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
     """Yield the heading of one step of the conversation: its number, model and parameters.
 
     Parameters that do not fit on the line follow on separate lines.
@@ -114,8 +114,8 @@ def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"
     away = step.follows is not None and step.follows != step.number - 1
     follows = f"goes on from {step.follows}" if away else ""
     model = str(step.parameters.get("model") or "")
-    asked = " ".join(f"{key}={_short_value(value)}" for key, value in step.parameters.items() if key != "model")
-    line, screen_width = join_texts(styled_text(f"── {step.number} ", "bold blue")), screen.width
+    asked = " ".join(f"{key}={_value_text(value)}" for key, value in step.parameters.items() if key != "model")
+    line, screen_width = join_texts(make_styled_text(f"── {step.number} ", "bold blue")), screen.width
     beside = line.cell_len + len(_SHORTEST_RULE) < screen_width - sum(
         len(part) + len(_SHORTEST_RULE) for part in (model, asked)
     )
@@ -126,11 +126,11 @@ def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"
     if not beside:
         width = screen_width - _LABEL_WIDTH - 2
         yield from _lines_beside_label(
-            styled_text("parameters", "blue"), wrap_text(asked, "", width=width, max_lines=None, console=screen)
+            make_styled_text("parameters", "blue"), wrap_text(asked, "", width=width, max_lines=None, console=screen)
         )
 
 
-def _short_value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a parameter's value in short form, such as `adaptive` for `{"type": "adaptive"}`."""
     if value is None:
         return "-"
@@ -146,9 +146,9 @@ def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Ite
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
-        yield from _lines_beside_label(styled_text(label, style), content)
-    figures = [styled_text(line, "dim") for line in _wrap_texts(_statistics_texts(step), width)]
-    yield from _lines_beside_label(styled_text(_status_text(step), _status_style(step)), figures)
+        yield from _lines_beside_label(make_styled_text(label, style), content)
+    figures = [make_styled_text(line, "dim") for line in _wrap_texts(_statistics_texts(step), width)]
+    yield from _lines_beside_label(make_styled_text(_status_text(step), _status_style(step)), figures)
 
 
 def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:

@@ -12,7 +12,7 @@ from flag_harness.analysis.conversation import conversation_steps
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_NAME
-from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
+from flag_harness.cli.terminal import add_output_options, console, make_styled_text, print_json
 from flag_harness.config import read_project_config
 from flag_harness.durations import age_of
 from flag_harness.errors import CassetteError, HarnessError
@@ -88,17 +88,17 @@ def _run_stat(arguments: argparse.Namespace) -> int:
         except CassetteError as error:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
-    shared = list(_shared_file_sizes({stat.folder for stat in stats}))
+    shared = list(_sizes_of_blobs_and_parts({stat.folder for stat in stats}))
     if arguments.json:
         print_json({**_json_report(stats, total, unreadable), "shared": {"files": len(shared), "bytes": sum(shared)}})
     else:
         screen = console(no_color=arguments.no_color)
         for line, style in _table_lines(stats, total):
-            screen.print(styled_text(line, style), soft_wrap=True)
+            screen.print(make_styled_text(line, style), soft_wrap=True)
         if shared:
-            screen.print(styled_text(f"shared: {len(shared)} files, {sum(shared) / 1024:,.1f} KiB", "dim"))
+            screen.print(make_styled_text(f"shared: {len(shared)} files, {sum(shared) / 1024:,.1f} KiB", "dim"))
         for _, reason in unreadable:
-            screen.print(styled_text(reason, "red"), soft_wrap=True)
+            screen.print(make_styled_text(reason, "red"), soft_wrap=True)
     return 1 if unreadable else 0
 
 
@@ -109,7 +109,7 @@ def _cassette_files(paths: Iterable[Path]) -> Iterator[Path]:
         yield from sorted(path.rglob("*.json")) if path.is_dir() else [path]
 
 
-def _shared_file_sizes(folders: Iterable[Path | None]) -> Iterator[int]:
+def _sizes_of_blobs_and_parts(folders: Iterable[Path | None]) -> Iterator[int]:
     """Yield the sizes of the blobs and parts in the folders."""
     for folder in filter(None, folders):
         yield from (path.stat().st_size for path in folder.iterdir() if BLOB_NAME.fullmatch(path.name))

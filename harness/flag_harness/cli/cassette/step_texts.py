@@ -44,9 +44,9 @@ def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
         case "redacted_thinking":
             return "thinking", "(redacted)"
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
-            return "tool use", f"{block.get('name')} {_join_lines(_input_text(block.get('input')))}"
+            return "tool use", f"{block.get('name')} {_join_into_one_line(_input_text(block.get('input')))}"
         case "tool_result":
-            return ("error" if block.get("is_error") else "tool result"), _join_lines(
+            return ("error" if block.get("is_error") else "tool result"), _join_into_one_line(
                 _content_text(block.get("content"))
             )
     return str(block.get("type", role)), _json_text({key: value for key, value in block.items() if key != "type"})
@@ -59,7 +59,7 @@ def _input_text(value: Any) -> str:
     return value if isinstance(value, str) else _json_text(value)
 
 
-def _join_lines(text: str) -> str:
+def _join_into_one_line(text: str) -> str:
     return text.strip("\n").replace("\n", _NEWLINE_SIGN)
 
 

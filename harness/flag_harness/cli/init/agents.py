@@ -79,10 +79,10 @@ def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent | Uncallable
     functions = dict(_functions_by_name(tree))
     calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
     while more := {
-        name for name, node in functions.items() if name not in calling and _used_functions(node, functions) & calling
+        name for name, node in functions.items() if name not in calling and _find_mentions(node, functions) & calling
     }:
         calling |= more
-    called = {callee for name in calling for callee in _used_functions(functions[name], functions) if callee != name}
+    called = {callee for name in calling for callee in _find_mentions(functions[name], functions) if callee != name}
     constructors = {name.partition(".")[0]: node for name, node in functions.items() if name.endswith(".__init__")}
     is_program = any(map(_is_main_block, tree.body))
     run = [node for node in tree.body if not _is_definition(node) and _sends_requests(node, calling)]
@@ -107,11 +107,11 @@ def _make_agent(
     """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
     owner, _, method = name.rpartition(".")
     decorators = {_last_name(one) for one in node.decorator_list}
-    arguments = _call_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
+    arguments = _make_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
     constructor = constructors.get(owner)
     created = _CallArguments("", False, 0, ())
     if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        created = _call_arguments(constructor, skip_first=True)
+        created = _make_arguments(constructor, skip_first=True)
     unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
     if method.startswith("on_"):
         unknown = unknown or ["the event that it handles"]
@@ -142,7 +142,7 @@ class _CallArguments:
     unknown: tuple[str, ...]
 
 
-def _call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
+def _make_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
     """Return the arguments to call a function with.
 
     If more than two parameters may be prompts, none of them can be guessed.
@@ -195,7 +195,7 @@ def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef 
                     yield f"{node.name}.{method.name}", method
 
 
-def _used_functions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
+def _find_mentions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
     """Return the names of the functions in `functions` that the code of `node` mentions, or calls as methods."""
     words = {getattr(one, "id", None) or getattr(one, "attr", None) for one in ast.walk(node)}
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}

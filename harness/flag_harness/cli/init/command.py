@@ -71,13 +71,13 @@ def _run_init(arguments: argparse.Namespace) -> int:
 def _refuse_flags_of_packages(repository: Repository) -> None:
     """Raise `InitError` if the agent, or without one all flags, are in folders that have their own pyproject.toml."""
     paths = [one.path for one in repository.agents[:1]] or [flag.place.rpartition(":")[0] for flag in repository.flags]
-    packages = dict.fromkeys(_nested_package(repository.root, path) for path in paths)
+    packages = dict.fromkeys(_find_package_of_file(repository.root, path) for path in paths)
     if packages and all(packages):
         lines = [f"{one} has its own pyproject.toml: run `flag-harness init` there" for one in packages]
         raise InitError("\n".join([*lines, "Nothing was written."]))
 
 
-def _nested_package(root: Path, path: str) -> str:
+def _find_package_of_file(root: Path, path: str) -> str:
     """Return the nearest folder below `root` that has a pyproject.toml and holds a file, or an empty string."""
     folders = Path(path).parents[:-1]
     return next((one.as_posix() for one in folders if (root / one / "pyproject.toml").is_file()), "")

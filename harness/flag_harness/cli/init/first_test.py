@@ -59,7 +59,7 @@ def _run_first_test(plan: Plan, root: Path, title: str, options: Sequence[str]) 
     """Run the first test. Return why it fails, or None if it passes, and the output of pytest."""
     print_at_once([f"{title}: pytest {' '.join([*options, plan.test])}"])
     run = _run_pytest(root, [*options, plan.test])
-    if _expects_too_much(run.stdout):
+    if _fails_on_expectations_only(run.stdout):
         (root / plan.test).write_text(plan.weaker_test, encoding="utf-8")
         print_at_once(
             [f"  The agent does not return what the model says, so {plan.test} expects less; expect more in it."]
@@ -80,7 +80,7 @@ def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedPr
     return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def _expects_too_much(output: str) -> bool:
+def _fails_on_expectations_only(output: str) -> bool:
     """Return whether the first test fails under every combination, because of what it expects."""
     return any(text in output for text in _WEAK_ANSWERS) and not re.search(r"\d passed", output)
 

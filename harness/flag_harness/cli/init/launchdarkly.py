@@ -28,14 +28,14 @@ def harness_set_flags():
 
 def launchdarkly_lines(flags: Sequence[DetectedFlag]) -> list[str]:
     """Return the lines of a test module that set flags through the SDK's test data; none if there are no flags."""
-    return (_IMPORTS.format(pytest="") + _fixture(flags)).splitlines() if flags else []
+    return (_IMPORTS.format(pytest="") + _fixture_code(flags)).splitlines() if flags else []
 
 
-def launchdarkly_conftest(flags: Sequence[DetectedFlag]) -> str:
+def launchdarkly_conftest_text(flags: Sequence[DetectedFlag]) -> str:
     """Return the text of a conftest.py that sets flags through the SDK's test data, without the service."""
     docstring = '"""Sets the flags of LaunchDarkly in the tests of this folder."""\n'
-    return docstring + _IMPORTS.format(pytest="import pytest\n") + _fixture(flags) + "\n"
+    return docstring + _IMPORTS.format(pytest="import pytest\n") + _fixture_code(flags) + "\n"
 
 
-def _fixture(flags: Sequence[DetectedFlag]) -> str:
+def _fixture_code(flags: Sequence[DetectedFlag]) -> str:
     return _FIXTURE.format(keys=", ".join(f'"{flag.name}": "{flag.key}"' for flag in flags))

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from flag_harness.analysis.code.python_flags import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
-from flag_harness.cli.init.launchdarkly import launchdarkly_conftest, launchdarkly_lines
+from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository
 
 TEST_NAME = "test_flag_matrix.py"
@@ -60,7 +60,7 @@ def make_plan(repository: Repository) -> Plan:
             if (repository.root / conftest).exists():
                 existing_conftest = conftest
             else:
-                files.append(PlannedFile(conftest, launchdarkly_conftest(services)))
+                files.append(PlannedFile(conftest, launchdarkly_conftest_text(services)))
         weaker_test = _test_module_text(repository, agent, test, is_weak=True)
         text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
         files.append(PlannedFile(test, text))

@@ -88,7 +88,7 @@ def read_repository(root: Path) -> Repository:
         _remove_duplicate_flags(flags),
         tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
         tuple(one for one in found if isinstance(one, UncallableFunction)),
-        _name_vcr_plugin(root, pyproject) if has_vcr_marks else "",
+        _find_vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
         tests,
         unreadable,
@@ -125,7 +125,7 @@ def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:
             yield DetectedFlag(short_flag_name(name), "env", name, word, None, False, f"{path}:{line}")
 
 
-def _name_vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
+def _find_vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
     """Return the plugin whose `vcr` marks the tests use: pytest-vcr if only that is named, else pytest-recording."""
     words = json.dumps(pyproject, default=str)
     for name in ("requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg", "tox.ini"):

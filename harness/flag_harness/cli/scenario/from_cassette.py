@@ -84,7 +84,7 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
         betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
         try:
             view = make_request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
-            answers.append(RecordedAnswer(view, _turn_from_answer(interaction, parsed)))
+            answers.append(RecordedAnswer(view, _make_turn_from_answer(interaction, parsed)))
         except (KeyError, TypeError, AttributeError):
             notes.append(f"interaction {number} is left out: its request or its answer is no valid message")
     return answers, notes
@@ -102,7 +102,7 @@ def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) ->
     return ""
 
 
-def _turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
+def _make_turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
     """Return a scenario's turn, without conditions, that gives the recorded answer."""
     if parsed.error:
         head = interaction.response[0]
@@ -110,15 +110,15 @@ def _turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> Scena
         kept = {name: value for name, value in headers if name == _ERROR_HEADER}
         kind, message = (str(parsed.error.get(key, "")) for key in ("type", "message"))
         return ScenarioTurn(error=Error(status=parsed.status or 0, type=kind, message=message, headers=kept))
-    blocks = tuple(map(_scenario_block, parsed.blocks))
-    turn = _turn_without_blocks(blocks) or ScenarioTurn(blocks=blocks)
+    blocks = tuple(map(_make_scenario_block, parsed.blocks))
+    turn = _express_turn_by_short_keys(blocks) or ScenarioTurn(blocks=blocks)
     reason = parsed.message.get("stop_reason")
     if reason != turn.final_stop_reason:
         turn = msgspec.structs.replace(turn, stop_reason=reason)
     return msgspec.structs.replace(turn, stop_sequence=parsed.message.get("stop_sequence"))
 
 
-def _turn_without_blocks(blocks: Sequence[Block]) -> ScenarioTurn | None:
+def _express_turn_by_short_keys(blocks: Sequence[Block]) -> ScenarioTurn | None:
     """Return a turn that uses the keys `thinking`, `text` and `call`, or None if these cannot express the blocks."""
     turn = ScenarioTurn(
         thinking=next((block.thinking for block in blocks if block.thinking is not None), None),
@@ -128,7 +128,7 @@ def _turn_without_blocks(blocks: Sequence[Block]) -> ScenarioTurn | None:
     return turn if blocks and turn.content == tuple(blocks) else None
 
 
-def _scenario_block(block: Mapping[str, Any]) -> Block:
+def _make_scenario_block(block: Mapping[str, Any]) -> Block:
     match block:
         case {"type": "text", "text": str(text)} if not block.get("citations"):
             return Block(text=text)
@@ -150,11 +150,11 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     these are not enough, also the model and other settings; or else the number of the request.
     """
     commands = {command for answer in answers for command in _shell_commands(answer.turn)}
-    for conditions in (_simple_conditions, _full_conditions) if len(answers) <= _MAX_COMPARED else ():
-        turns = _turns_with_conditions(answers, [conditions(answer.view) for answer in answers])
+    for conditions in (_make_simple_conditions, _make_full_conditions) if len(answers) <= _MAX_COMPARED else ():
+        turns = _add_conditions_to_turns(answers, [conditions(answer.view) for answer in answers])
         selector = TurnMatcher(turns)
         given = [selector.choose(answer.view) for answer in answers]
-        if all(turn and _without_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
+        if all(turn and _remove_turn_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
             break
     else:
         turns = [
@@ -164,7 +164,7 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     return Scenario(title=title, commands=tuple(sorted(commands)), turns=tuple(turns))
 
 
-def _without_conditions(turn: ScenarioTurn) -> ScenarioTurn:
+def _remove_turn_conditions(turn: ScenarioTurn) -> ScenarioTurn:
     return msgspec.structs.replace(turn, when=TurnConditions())
 
 
@@ -175,7 +175,7 @@ def _shell_commands(turn: ScenarioTurn) -> Iterator[str]:
             yield command
 
 
-def _simple_conditions(view: RequestView) -> TurnConditions:
+def _make_simple_conditions(view: RequestView) -> TurnConditions:
     if view.results:
         text = view.results[-1].text
         if len(text) > _LONGEST:
@@ -186,9 +186,9 @@ def _simple_conditions(view: RequestView) -> TurnConditions:
     return TurnConditions(user=view.user)
 
 
-def _full_conditions(view: RequestView) -> TurnConditions:
+def _make_full_conditions(view: RequestView) -> TurnConditions:
     return msgspec.structs.replace(
-        _simple_conditions(view),
+        _make_simple_conditions(view),
         prompt_contains=view.last_user_text[:_LONGEST] if view.results and view.last_user_text else None,
         results=len(view.results),
         streaming=view.streaming,
@@ -197,7 +197,7 @@ def _full_conditions(view: RequestView) -> TurnConditions:
     )
 
 
-def _turns_with_conditions(
+def _add_conditions_to_turns(
     answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]
 ) -> list[ScenarioTurn]:
     """Return a turn for each answer under its conditions. Add `nth` if the same conditions have several answers."""

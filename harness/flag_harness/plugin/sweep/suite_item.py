@@ -11,7 +11,7 @@ from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.sweep.budget import ALL, select_troubles
 from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
-from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
+from flag_harness.sweep.judge import GARBLING_KINDS, TestObservation, TroubleResult
 from flag_harness.sweep.troubles import (
     CANCELLED_IN_TOOL,
     FAULT_BUCKETS,
@@ -48,7 +48,7 @@ class SuiteSweepItem(pytest.Item):
     ) -> None:
         super().__init__(**options)
         self.sweep, self.test, self.kind, self.part = sweep, test, kind, part
-        self.results: list[PlayResult] = []
+        self.results: list[TroubleResult] = []
         self.not_tried = 0
         """The number of troubles for which the budget of the sweep was too small."""
 
@@ -68,7 +68,7 @@ class SuiteSweepItem(pytest.Item):
         if failed := [one for one in self.results if one.findings]:
             raise TroubleNotSurvivedError("\n".join(cause_lines(failed)))
 
-    def _run_troubles(self, baseline: TestObservation) -> Iterator[PlayResult]:
+    def _run_troubles(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
         troubles = select_troubles(self.part, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
@@ -97,7 +97,7 @@ class SuiteSweepItem(pytest.Item):
             return derive_tool_troubles(kind, baseline, is_real_time=may_use_processes(self.test))
         return derive_faults(kind, baseline, is_real_time=may_use_processes(self.test))
 
-    def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
+    def _run_schedule(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
         left_out = (*GARBLING_KINDS, CANCELLED_IN_TOOL)
         kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
@@ -105,9 +105,9 @@ class SuiteSweepItem(pytest.Item):
         schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
         if schedule is None:
             return
-        results: dict[str, PlayResult] = {}
+        results: dict[str, TroubleResult] = {}
 
-        def run_trouble(trouble: Trouble) -> PlayResult:
+        def run_trouble(trouble: Trouble) -> TroubleResult:
             results[trouble.name] = self.sweep.run_under_trouble(self.test, trouble, baseline)
             return results[trouble.name]
 

@@ -31,15 +31,15 @@ from flag_harness.plugin.sweep.trouble_runner import TroubleRunner
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.sweep.judge import (
-    PlayResult,
     TestObservation,
+    TroubleResult,
+    ignore_assertion_failures,
     judge_baseline,
-    judge_play,
-    play_from_json,
-    play_to_json,
-    without_assertions,
+    judge_run_under_trouble,
+    trouble_result_from_json,
+    trouble_result_to_json,
 )
-from flag_harness.sweep.ratchet import load_ratchet, save_ratchet
+from flag_harness.sweep.ratchet import load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.troubles import (
     CANCELLED_IN_TOOL,
     FAULT_BUCKETS,
@@ -94,7 +94,7 @@ class SuiteSweep:
         self.chosen = _troubles_in_options(config)
         path = config.getoption("--harness-sweep-baseline")
         self._ratchet_path = config.invocation_params.dir / path if path else None
-        self._ratchet = load_ratchet(self._ratchet_path) if self._ratchet_path else None
+        self._ratchet = load_earlier_outcomes(self._ratchet_path) if self._ratchet_path else None
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
         self.budget = SweepTimeBudget(config.getoption("--harness-sweep-budget"))
@@ -104,26 +104,26 @@ class SuiteSweep:
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._trouble_runner = TroubleRunner(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
-        self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
-        self._results: list[PlayResult] = []
+        self._baselines: dict[str, tuple[TestObservation, TroubleResult]] = {}
+        self._results: list[TroubleResult] = []
         self._not_tried: Counter[str] = Counter()
         self._names: list[str] = []
 
-    def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
+    def baseline(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
             observed = self._trouble_runner.run_test(test, tools=self._tool_mode(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
-    def run_under_trouble(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
+    def run_under_trouble(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> TroubleResult:
         """Run a test under a trouble, and judge it."""
         observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode(test))
         if not self._sweep_option(test, "assertions", self._settings.assertions):
-            observed = without_assertions(observed)
-        return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
+            observed = ignore_assertion_failures(observed)
+        return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
-    def compare_with_baseline(self, result: PlayResult) -> PlayResult:
+    def compare_with_baseline(self, result: TroubleResult) -> TroubleResult:
         """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
@@ -199,20 +199,20 @@ class SuiteSweep:
         """Attach the results of an item to its report, as plain values that a worker can send."""
         report = yield
         if isinstance(item, SuiteSweepItem) and report.when == "call":
-            report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
+            report.flag_harness_plays = [trouble_result_to_json(one) for one in item.results]  # type: ignore[attr-defined]
             report.flag_harness_not_tried = {item.kind: item.not_tried}  # type: ignore[attr-defined]
             attach_row(report, make_sweep_row(item, report, redact_api_keys))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the results of a report."""
-        self._results += map(play_from_json, getattr(report, "flag_harness_plays", ()))
+        self._results += map(trouble_result_from_json, getattr(report, "flag_harness_plays", ()))
         self._not_tried.update(getattr(report, "flag_harness_not_tried", {}))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the file of `--harness-sweep-baseline` if it does not exist, but not in a worker."""
         if self._ratchet_path and not self._ratchet and self._results and not hasattr(session.config, "workerinput"):
-            save_ratchet(self._ratchet_path, self._results)
+            save_outcomes(self._ratchet_path, self._results)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport

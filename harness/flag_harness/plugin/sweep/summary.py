@@ -5,7 +5,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from flag_harness.sweep.judge import PlayResult
+from flag_harness.sweep.judge import TroubleResult
 from flag_harness.sweep.troubles import SIGNALS, SURPRISES, TOOL_TROUBLES
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
 
@@ -18,7 +18,7 @@ _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """The parts that differ between two failures of one cause: addresses, ids and numbers."""
 
 
-def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
+def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
     """Yield a table with a row for each kind of trouble that applies, which counts the outcomes."""
     tried = [one for one in results if one.kind != BASELINE and one.outcome != "does not apply"]
     if not tried:
@@ -34,7 +34,7 @@ def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
     yield f"{_count_with_noun(len(tried), 'trouble')} in {_count_with_noun(tests, 'test')}"
 
 
-def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) -> Iterator[str]:
+def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False) -> Iterator[str]:
     """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
     ordered = group_by_cause(failed)
     for group in ordered[:MOST_CAUSES]:
@@ -48,9 +48,9 @@ def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) ->
         yield f"and {len(ordered) - MOST_CAUSES} more causes"
 
 
-def group_by_cause(failed: Sequence[PlayResult]) -> list[list[PlayResult]]:
+def group_by_cause(failed: Sequence[TroubleResult]) -> list[list[TroubleResult]]:
     """Return the failures grouped by cause, the most frequent cause first."""
-    groups: dict[tuple[str, str, str], list[PlayResult]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[TroubleResult]] = defaultdict(list)
     for one in failed:
         groups[_cause_key(one)].append(one)
     return sorted(groups.values(), key=lambda group: -len(group))
@@ -60,14 +60,14 @@ def _count_with_noun(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def _cause_key(result: PlayResult) -> tuple[str, str, str]:
+def _cause_key(result: TroubleResult) -> tuple[str, str, str]:
     """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
     first = result.findings[0]
     reason = first.reason.partition(":")[0] if first.place else _VARYING.sub("#", first.reason)
     return first.oracle, reason, first.place
 
 
-def _command_to_repeat(result: PlayResult) -> str:
+def _command_to_repeat(result: TroubleResult) -> str:
     """Return the command that runs a test under one trouble again."""
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
@@ -84,7 +84,7 @@ def _command_to_repeat(result: PlayResult) -> str:
     return f"{command} {shlex.quote(option)}"
 
 
-def _pytest_mark_to_repeat(result: PlayResult) -> str:
+def _pytest_mark_to_repeat(result: TroubleResult) -> str:
     """Return a mark to add to the test, which repeats several faults, or their names if one is no fault."""
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in (*SURPRISES, *TOOL_TROUBLES) for one in troubles):

@@ -91,7 +91,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             )
     elif report.when == "teardown" and report.passed and cassette.is_saved:
         path = os.path.relpath(cassette.path, item.config.rootpath)
-        report.flag_harness_vcr_file = path, cassette.recorded_count  # type: ignore[attr-defined]
+        report.flag_harness_vcr_file = path, cassette.new_interaction_count  # type: ignore[attr-defined]
     return report
 
 

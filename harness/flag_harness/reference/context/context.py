@@ -69,7 +69,7 @@ def to_json_value(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):  # bool is an int
         return value
     if isinstance(value, Mapping):
-        return {_check_key(key): to_json_value(item) for key, item in value.items()}
+        return {_check_json_key(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_value(item) for item in value]
     if callable(dump := getattr(value, "model_dump", None)):
@@ -79,7 +79,7 @@ def to_json_value(value: Any) -> Any:
     raise TypeError(f"a context holds JSON values only, not {type(value).__name__}: {value!r:.100}")
 
 
-def _check_key(key: Any) -> str:
+def _check_json_key(key: Any) -> str:
     if isinstance(key, str):
         return key
     raise TypeError(f"a context holds JSON values only, and a key in JSON is a string, not {key!r:.100}")

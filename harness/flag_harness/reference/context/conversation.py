@@ -59,7 +59,7 @@ def without_last_turn(messages: Messages) -> Messages:
     return ()
 
 
-def is_unanswered(messages: Messages) -> bool:
+def ends_with_user_turn(messages: Messages) -> bool:
     """Return whether the last turn is the user's."""
     return bool(messages) and messages[-1]["role"] == "user"
 

@@ -17,7 +17,7 @@ Block = dict[str, Any]
 Message = dict[str, Any]
 
 
-def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
+def repair_context(context: Context) -> tuple[Context, tuple[str, ...]]:
     """Return a repaired context that the API accepts, and one sentence for each repair.
 
     Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
@@ -26,7 +26,7 @@ def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
     last.
     """
     notes: list[str] = []
-    repair = _Repair(context.ledger, notes)
+    repair = _ContextRepair(context.ledger, notes)
     messages = list(context.messages)
     while (repaired := repair.repair_once(messages)) != messages:  # dropping one block may make another one invalid
         messages = repaired
@@ -52,7 +52,7 @@ def _flag_names(combination: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repair:
+class _ContextRepair:
     """The repair of one context. `notes` collects a sentence for each repair, `seen` the ids of calls."""
 
     ledger: Mapping[str, CallState]

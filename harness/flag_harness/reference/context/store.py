@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.errors import ContextError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.reference.context.context import CallState, Context, to_json_value
-from flag_harness.reference.context.heal import heal
+from flag_harness.reference.context.heal import repair_context
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
@@ -111,7 +111,7 @@ def load_context(path: Path) -> Context:
 
 def verify_context(path: Path) -> list[str]:
     """Return one sentence for each repair that a restore would make. Raise as `load_context` does."""
-    return list(heal(load_context(path))[1])
+    return list(repair_context(load_context(path))[1])
 
 
 def check_messages(messages: Any, source: str) -> None:
@@ -131,12 +131,12 @@ def _context_to_json(context: Context) -> dict[str, Any]:
         "combination": context.combination,
         "dropped": list(context.dropped),
         "usage": context.usage.to_json(),
-        "ledger": {id: _entry_to_json(entry) for id, entry in context.ledger.items()},
+        "ledger": {id: _call_state_to_json(entry) for id, entry in context.ledger.items()},
         "messages": to_json_value(context.messages),
     }
 
 
-def _entry_to_json(entry: CallState) -> dict[str, Any]:
+def _call_state_to_json(entry: CallState) -> dict[str, Any]:
     outcome = entry.outcome
     return {"outcome": outcome and {"content": outcome.content, "is_error": outcome.is_error}}
 

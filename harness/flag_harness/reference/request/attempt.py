@@ -8,7 +8,12 @@ from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import Failure, failure_of_answer, failure_of_request
 from flag_harness.reference.request.request import PreparedRequest
-from flag_harness.reference.request.stream import AnswerAssembler, ModelAnswer, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import (
+    AnswerAssembler,
+    ModelAnswer,
+    deltas_of_answer,
+    make_answer_from_message,
+)
 from flag_harness.reference.request.watchdog import Watchdog
 from flag_harness.wire.usage import Usage
 
@@ -21,7 +26,7 @@ _LAST_SECONDS = 1.0
 _END = object()
 
 
-class AttemptError(Exception):
+class RequestAttemptError(Exception):
     """The attempt failed. `started` is true if part of an answer had arrived and may be on screen; it cost `usage`."""
 
     def __init__(self, failure: Failure, started: bool, usage: Usage) -> None:
@@ -44,25 +49,25 @@ class RequestAttempt:
         self.duration = 0.0
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
-        """Send the request, and yield the deltas of its answer as they arrive. Raise `AttemptError` if it fails."""
+        """Send the request, and yield the deltas of its answer on arrival. Raise `RequestAttemptError` if it fails."""
         watchdog = Watchdog(self._clock, self._silence)
         sending = self._prepared.send(self._client)
         try:
             reply = await (watchdog.wait_for(sending) if self._prepared.streams else sending)
         except Exception as error:
-            raise AttemptError(failure_of_request(error), started=False, usage=Usage()) from error
+            raise RequestAttemptError(failure_of_request(error), started=False, usage=Usage()) from error
         try:
             if self._prepared.streams:
                 async with reply, aclosing(self._read_stream(reply, watchdog)) as deltas:
                     async for event in deltas:
                         yield event
             else:
-                self.answer = answer_from_message(reply)
-                for event in answer_deltas(self.answer, self._clock.now()):
+                self.answer = make_answer_from_message(reply)
+                for event in deltas_of_answer(self.answer, self._clock.now()):
                     yield event
         except Exception as error:
             failure = failure_of_answer(error)
-            raise AttemptError(failure, started=self._prepared.streams, usage=self._assembler.usage) from error
+            raise RequestAttemptError(failure, started=self._prepared.streams, usage=self._assembler.usage) from error
         self.duration = self._clock.now() - self._sent
         if not self._prepared.streams and self.answer.content:
             self.first_token = self.duration

@@ -11,34 +11,34 @@ _KEY = "cache_control"
 _UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
 
 
-def mark_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def add_cache_mark_to_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a copy of the blocks (of the system prompt or the tools) with one mark, on the last block."""
-    copies = [_strip_marks(block) for block in blocks]
+    copies = [_remove_cache_mark(block) for block in blocks]
     if copies:
         copies[-1][_KEY] = dict(MARK)
     return copies
 
 
-def mark_latest_turns(messages: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
+def add_cache_marks_to_latest_turns(messages: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
     """Return a copy of the messages with a mark at the end of each of the latest `most` user turns, and no others.
 
     The turn before the latest needs a mark, since the previous request wrote the cache there.
     """
-    copies = [{**message, "content": _strip_content_marks(message["content"])} for message in messages]
+    copies = [{**message, "content": _remove_cache_marks_of_content(message["content"])} for message in messages]
     for message in [copy for copy in copies if copy["role"] == "user"][::-1][:most]:
-        message["content"] = _mark_last_block_of_content(message["content"])
+        message["content"] = _add_cache_mark_to_last_content_block(message["content"])
     return copies
 
 
-def _mark_last_block_of_content(content: Any) -> Any:
+def _add_cache_mark_to_last_content_block(content: Any) -> Any:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index in reversed(range(len(blocks))):
-        if _can_be_marked(blocks[index]):
+        if _can_have_cache_mark(blocks[index]):
             return [*blocks[:index], {**blocks[index], _KEY: dict(MARK)}, *blocks[index + 1 :]]
     return content
 
 
-def _can_be_marked(block: Mapping[str, Any]) -> bool:
+def _can_have_cache_mark(block: Mapping[str, Any]) -> bool:
     """Return whether a block can have a cache mark (`cache_control`).
 
     The API answers 400 if a thinking block or an empty text block has one.
@@ -46,16 +46,16 @@ def _can_be_marked(block: Mapping[str, Any]) -> bool:
     return block.get("type") not in _UNMARKABLE and not (block.get("type") == "text" and not block.get("text"))
 
 
-def _strip_content_marks(content: Any) -> Any:
-    return [_strip_marks(block) for block in content] if isinstance(content, list) else content
+def _remove_cache_marks_of_content(content: Any) -> Any:
+    return [_remove_cache_mark(block) for block in content] if isinstance(content, list) else content
 
 
-def _strip_marks(block: Mapping[str, Any]) -> dict[str, Any]:
+def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a block without marks, also in the blocks of a tool result.
 
     A tool's input is the model's own and stays as it is.
     """
     copy = {key: value for key, value in block.items() if key != _KEY}
     if copy.get("type") == "tool_result" and isinstance(copy.get("content"), list):
-        copy["content"] = _strip_content_marks(copy["content"])
+        copy["content"] = _remove_cache_marks_of_content(copy["content"])
     return copy

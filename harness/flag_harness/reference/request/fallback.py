@@ -38,7 +38,7 @@ def find_rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple
 def _find_rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the betas that `words` names, by their own name or by the type of a tool that needs them."""
     by_type = {prepared.tool_betas.get(tag) for tag in _FOREIGN_TAG.findall(words)}
-    return tuple(beta for beta in prepared.betas if beta in by_type or _word_index(words, beta) is not None)
+    return tuple(beta for beta in prepared.betas if beta in by_type or _index_of_name_as_word(words, beta) is not None)
 
 
 def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
@@ -55,12 +55,12 @@ def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str
         (place, name)
         for name in parameters
         for word in (name, *_OTHER_NAMES.get(name, ()))
-        if (place := _word_index(words, word)) is not None
+        if (place := _index_of_name_as_word(words, word)) is not None
     ]
     return (min(places)[1],) if places else ()
 
 
-def _word_index(words: str, name: str) -> int | None:
+def _index_of_name_as_word(words: str, name: str) -> int | None:
     """Return the index of `name` as a whole word in `words`, in any case, or None."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE)
     return None if found is None else found.start()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.heal import heal
+from flag_harness.reference.context.heal import repair_context
 from flag_harness.reference.request.failure import Failure
 
 _BLOCK_PATH = re.compile(r"messages\.(\d+)\.content\.(\d+)\b")
@@ -34,4 +34,4 @@ def drop_refused_block(context: Context, failure: Failure) -> tuple[Context, str
     dropped = _THINKING if kind in _THINKING else {kind}
     rest = [block for block in content if block["type"] not in dropped]
     messages = (*context.messages[:number], {**message, "content": rest}, *context.messages[number + 1 :])
-    return heal(replace(context, messages=messages))[0], kind
+    return repair_context(replace(context, messages=messages))[0], kind

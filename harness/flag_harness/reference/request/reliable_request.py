@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from flag_harness.reference.events import BlockDropped, Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
 from flag_harness.reference.logs import log_event
-from flag_harness.reference.request.attempt import AttemptError, RequestAttempt
+from flag_harness.reference.request.attempt import RequestAttempt, RequestAttemptError
 from flag_harness.reference.request.failure import Failure, TurnError
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
@@ -44,13 +44,13 @@ class ReliableRequest:
                 async with aclosing(attempt.events()) as deltas:
                     async for delta in deltas:
                         yield delta
-            except AttemptError as error:
+            except RequestAttemptError as error:
                 failure, started, usage = error.failure, error.started, error.usage
             else:
                 yield self._record_answer(attempt)
                 return
             if started:
-                yield self._count_discarded_answer(failure, usage)
+                yield self._log_discarded_answer(failure, usage)
             if features := find_rejected_features(failure, prepared):
                 for feature in features:
                     yield self._drop_feature(feature, failure)
@@ -58,7 +58,7 @@ class ReliableRequest:
             if (dropped := self._drop_refused_block(failure)) is not None:
                 yield dropped
                 continue
-            yield (waiting := self._next_wait(attempts, failure))
+            yield (waiting := self._wait_before_retry(attempts, failure))
             await clock.async_sleep(waiting.seconds)
 
     def _prepare_and_log_request(self) -> PreparedRequest:
@@ -98,7 +98,7 @@ class ReliableRequest:
         )
         return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
 
-    def _count_discarded_answer(self, failure: Failure, usage: Usage) -> TurnDiscarded:
+    def _log_discarded_answer(self, failure: Failure, usage: Usage) -> TurnDiscarded:
         """Log a discarded answer, and add its tokens to the session's usage."""
         log_event(LOG, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
         if usage != Usage():
@@ -119,9 +119,9 @@ class ReliableRequest:
         self._session.set_context(context)
         return BlockDropped(self._session.clock.now(), block, failure.message)
 
-    def _next_wait(self, attempts: RetryState, failure: Failure) -> Waiting:
+    def _wait_before_retry(self, attempts: RetryState, failure: Failure) -> Waiting:
         now = self._session.clock.now()
-        seconds = attempts.next_wait(failure, now)
+        seconds = attempts.seconds_until_retry(failure, now)
         if seconds is None:
             raise TurnError(attempts.explain(failure, now))
         log_event(LOG, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message)

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.models import find_model, thinking_parameters
-from flag_harness.reference.request.cache_marks import MAX_MARKS, mark_last_block, mark_latest_turns
+from flag_harness.reference.request.cache_marks import (
+    MAX_MARKS,
+    add_cache_mark_to_last_block,
+    add_cache_marks_to_latest_turns,
+)
 from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox
@@ -140,7 +144,7 @@ def _prompt_parts(
         parts: dict[str, Any] = {"tools": tools, "system": system}
         return {**{key: value for key, value in parts.items() if value}, "messages": list(messages)}
     blocks = [{"type": "text", "text": system}] if system else []
-    parts = {"tools": mark_last_block(tools), "system": mark_last_block(blocks)}
+    parts = {"tools": add_cache_mark_to_last_block(tools), "system": add_cache_mark_to_last_block(blocks)}
     parts = {key: value for key, value in parts.items() if value}
     room = min(_LATEST_TURNS, MAX_MARKS - len(parts) - automatic)
-    return {**parts, "messages": mark_latest_turns(messages, room)}
+    return {**parts, "messages": add_cache_marks_to_latest_turns(messages, room)}

@@ -48,13 +48,13 @@ class RetryState:
     failed: int = 0
     broken: int = 0
 
-    def next_wait(self, failure: Failure, now: float) -> float | None:
+    def seconds_until_retry(self, failure: Failure, now: float) -> float | None:
         """Count a failed attempt. Return the seconds until the next one, or None if there is none."""
         self.failed += 1
         self.broken += failure.retry == "once"
         if not self._may_retry(failure):
             return None
-        wait = self._wait_asked_by_server(failure.headers)
+        wait = self._seconds_requested_by_server(failure.headers)
         if wait is None:
             wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
         return wait if now + wait - self.started <= self.policy.patience else None
@@ -74,7 +74,7 @@ class RetryState:
         header = failure.headers.get("x-should-retry")
         return header == "true" if header in ("true", "false") else failure.retry == "policy"
 
-    def _wait_asked_by_server(self, headers: Mapping[str, str]) -> float | None:
+    def _seconds_requested_by_server(self, headers: Mapping[str, str]) -> float | None:
         seconds = retry_after_seconds(headers)
         return None if seconds is None else min(seconds, self.policy.retry_after_cap)
 

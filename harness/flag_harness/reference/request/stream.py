@@ -45,14 +45,14 @@ class ModelAnswer:
         return tuple(block for block in self.content if block.get("type") == "tool_use")
 
     @property
-    def truncated_call(self) -> str | None:
+    def truncated_call_id(self) -> str | None:
         """The id of the tool call that was cut off by the end of the answer, or None."""
         if self.stop_reason in TRUNCATING_STOP_REASONS and self.content and self.content[-1].get("type") == "tool_use":
             return str(self.content[-1]["id"])
         return None
 
 
-def answer_from_message(message: Any) -> ModelAnswer:
+def make_answer_from_message(message: Any) -> ModelAnswer:
     """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
         raise BrokenAnswerError(f"no message came, but {_short_repr(message)}")
@@ -60,7 +60,7 @@ def answer_from_message(message: Any) -> ModelAnswer:
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
-def answer_deltas(answer: ModelAnswer, at: float) -> Iterator[Delta]:
+def deltas_of_answer(answer: ModelAnswer, at: float) -> Iterator[Delta]:
     """Yield one delta for each text or thinking block of an answer that was not streamed."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
@@ -118,7 +118,7 @@ class AnswerAssembler:
     def _start_block(self, event: Any, at: float) -> None:
         if self._open is not None or event.index != len(self._blocks):
             raise BrokenAnswerError(
-                f"content_block_start {event.index} came where block {self._expected_index} was expected"
+                f"content_block_start {event.index} came where block {self._next_block_index} was expected"
             )
         self._open = _to_json(event.content_block)
         self._blocks.append(self._open)
@@ -129,16 +129,16 @@ class AnswerAssembler:
         if delta.type in _DELTAS:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
-            self._require_fitting_delta("input" in block, delta, block)
+            self._raise_if_delta_misfits("input" in block, delta, block)
             self._input.append(delta.partial_json)
         elif delta.type == "citations_delta":
-            self._require_fitting_delta(block["type"] == "text", delta, block)
+            self._raise_if_delta_misfits(block["type"] == "text", delta, block)
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
         owner, source, target = _DELTAS[delta.type]
-        self._require_fitting_delta(block["type"] == owner, delta, block)
+        self._raise_if_delta_misfits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
         if target not in _SHOWN:
@@ -160,7 +160,7 @@ class AnswerAssembler:
             block[key] = (block.get(key) or "") + "".join(parts)
         if written := join_surrogates("".join(self._input)):
             try:
-                block["input"] = _parse_input(written)
+                block["input"] = _parse_tool_input(written)
             except ValueError:
                 self._unreadable = block
         block.update(join_all_surrogates(block))
@@ -169,7 +169,7 @@ class AnswerAssembler:
 
     def _add_message_delta(self, event: Any, at: float) -> None:
         if self._open is not None:
-            raise BrokenAnswerError(f"message_delta came inside block {self._expected_index}")
+            raise BrokenAnswerError(f"message_delta came inside block {self._next_block_index}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
         self.usage = self.usage.with_delta(_to_json(getattr(event, "usage", None)))
 
@@ -184,21 +184,21 @@ class AnswerAssembler:
         self.complete = True
 
     @property
-    def _expected_index(self) -> int:
+    def _next_block_index(self) -> int:
         return len(self._blocks) - (self._open is not None)
 
     def _current_block(self, event: Any) -> dict[str, Any]:
-        if self._open is None or event.index != self._expected_index:
+        if self._open is None or event.index != self._next_block_index:
             raise BrokenAnswerError(f"{event.type} {event.index} came without its block")
         return self._open
 
     @staticmethod
-    def _require_fitting_delta(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+    def _raise_if_delta_misfits(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
         if not fits:
             raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
 
 
-def _parse_input(written: str) -> Any:
+def _parse_tool_input(written: str) -> Any:
     """Parse a tool's input, a JSON object. Raise `ValueError` if it is invalid."""
     value = json.loads(written)
     if not isinstance(value, dict):

@@ -22,8 +22,8 @@ from flag_harness.reference.tools.schema_words import (
     Json,
     describe_schema,
     error_sentence,
-    join_or,
     join_values,
+    join_with_or,
 )
 
 _KINDS = ("string", "integer", "number", "boolean", "null", "object", "array")
@@ -113,36 +113,36 @@ def _schema_of_types(schema: Mapping[str, Json]) -> CoreSchema:
         choices = {kind: _SCHEMA_OF_KIND[kind](schema, kind) for kind in kinds}
         if "number" in choices:
             choices.setdefault("integer", _integer_schema(schema, "number"))
-        return _tagged_schema(choices, join_or(WORDS[kind] for kind in kinds))
+        return _make_tagged_union_schema(choices, join_with_or(WORDS[kind] for kind in kinds))
     return _SCHEMA_OF_KIND[kinds[0]](schema, kinds[0])
 
 
 def _union_schema(alternatives: list[Json]) -> CoreSchema:
     """Return the schema of a union. If its alternatives differ in type, errors name the one of the value's type."""
     kinds = [part.get("type") if isinstance(part, Mapping) else None for part in alternatives]
-    expected = join_or(describe_schema(part) for part in alternatives)
+    expected = join_with_or(describe_schema(part) for part in alternatives)
     distinct = all(isinstance(kind, str) for kind in kinds) and len(set(kinds)) == len(kinds)
     if distinct and not {"integer", "number"} <= set(kinds):
         by_kind = {str(kind): _core_schema_of(part) for kind, part in zip(kinds, alternatives, strict=True)}
         if "number" in by_kind:
             by_kind["integer"] = by_kind["number"]
-        return _tagged_schema(by_kind, expected)
-    return _with_expectation(
+        return _make_tagged_union_schema(by_kind, expected)
+    return _with_error_message(
         expected, core_schema.union_schema([_core_schema_of(part) for part in alternatives], mode="left_to_right")
     )
 
 
-def _tagged_schema(choices: Mapping[str, CoreSchema], expected: str) -> CoreSchema:
+def _make_tagged_union_schema(choices: Mapping[str, CoreSchema], expected: str) -> CoreSchema:
     return core_schema.tagged_union_schema(
         {TAG + kind: choice for kind, choice in choices.items()},
-        lambda value: TAG + json_kind(value),
+        lambda value: TAG + json_schema_type(value),
         custom_error_type="expected",
         custom_error_message="{expected}",
         custom_error_context={"expected": expected},
     )
 
 
-def _with_expectation(expected: str, schema: CoreSchema) -> CoreSchema:
+def _with_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
     """Return `schema` with `expected` as its only error message."""
     return core_schema.custom_error_schema(
         schema,
@@ -159,18 +159,18 @@ def _string_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
         pattern=schema.get("pattern"),
         regex_engine="python-re",  # the other engine lacks look-around, which JSON schema allows
     )
-    return _with_expectation(describe_schema({**schema, "type": kind}), core)
+    return _with_error_message(describe_schema({**schema, "type": kind}), core)
 
 
 def _integer_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _with_expectation(
+    return _with_error_message(
         describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, whole=True))
     )
 
 
 def _number_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     core = core_schema.float_schema(**_number_limits(schema, whole=False), allow_inf_nan=False)
-    return _with_expectation(describe_schema({**schema, "type": kind}), core)
+    return _with_error_message(describe_schema({**schema, "type": kind}), core)
 
 
 def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
@@ -189,11 +189,11 @@ def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]
 
 
 def _boolean_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _with_expectation(WORDS[kind], core_schema.bool_schema())
+    return _with_error_message(WORDS[kind], core_schema.bool_schema())
 
 
 def _null_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _with_expectation(WORDS[kind], core_schema.none_schema())
+    return _with_error_message(WORDS[kind], core_schema.none_schema())
 
 
 def _array_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
@@ -242,10 +242,10 @@ def _literal_schema(values: Sequence[Json]) -> CoreSchema:
             raise ValueError("not among the values")
         return value
 
-    return _with_expectation(join_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
+    return _with_error_message(join_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
 
 
-def json_kind(value: Json) -> str:
+def json_schema_type(value: Json) -> str:
     """Return the JSON schema type of a value (`integer` for whole numbers), or an empty string if JSON lacks it."""
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
     return "null" if value is None else kinds.get(type(value), "")

@@ -39,7 +39,7 @@ def describe_schema(schema: Json) -> str:
         return join_values(schema["enum"] if "enum" in schema else [schema["const"]])
     declared = schema.get("type", "object" if "required" in schema else "")
     kinds = [declared] if isinstance(declared, str) else declared
-    words = join_or(WORDS.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds)
+    words = join_with_or(WORDS.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds)
     bounds = [f"{keyword} {schema[keyword]}" for group in KEYWORDS.values() for keyword in group if keyword in schema]
     required = " and ".join(schema.get("required", ()))
     plain = [bound for bound in bounds if not bound.startswith(("properties", "required", "additional", "items"))]
@@ -48,10 +48,10 @@ def describe_schema(schema: Json) -> str:
 
 def join_values(values: Iterable[Json]) -> str:
     """Return the values as JSON, joined by `or`."""
-    return join_or(json.dumps(value, ensure_ascii=False) for value in values)
+    return join_with_or(json.dumps(value, ensure_ascii=False) for value in values)
 
 
-def join_or(words: Iterable[str]) -> str:
+def join_with_or(words: Iterable[str]) -> str:
     """Return the distinct words, joined by `or`."""
     return " or ".join(dict.fromkeys(words))
 
@@ -72,7 +72,7 @@ def error_sentence(detail: Mapping[str, Any], at: str) -> str:
             expected = context["expected"]
         case kind:
             expected = {"dict_type": "an object", "list_type": "an array"}.get(kind, detail["msg"])
-    return f"{path} must be {expected}, not {_shorten(detail['input'])}"
+    return f"{path} must be {expected}, not {_short_json_text(detail['input'])}"
 
 
 def format_path(location: Iterable[str | int], at: str = "") -> str:
@@ -82,6 +82,6 @@ def format_path(location: Iterable[str | int], at: str = "") -> str:
     return "".join((at, *steps)).removeprefix(".")
 
 
-def _shorten(value: Json) -> str:
+def _short_json_text(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

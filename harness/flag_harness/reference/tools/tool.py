@@ -118,14 +118,14 @@ class Toolbox:
         raised, such as a refused command or a cancellation.
         """
         try:
-            return ToolOutcome(call.id, self._make_sendable(await self._run_checked(call)))
+            return ToolOutcome(call.id, self._make_sendable(await self._check_input_and_run(call)))
         except _CallFailedError as error:
             return ToolOutcome(call.id, self._make_sendable(str(error)), is_error=True)
         except Exception as error:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return ToolOutcome(call.id, self._make_sendable(words), is_error=True)
 
-    async def _run_checked(self, call: ToolCall) -> str:
+    async def _check_input_and_run(self, call: ToolCall) -> str:
         if call.name not in self._by_name:
             names = ", ".join(self._by_name) or "none"
             raise _CallFailedError(f"There is no tool called {call.name!r}. The tools are: {names}.")

@@ -10,16 +10,16 @@ from flag_harness.sweep.judge.observation import (
     ObservedExchange,
     ObservedToolCall,
     TestObservation,
-    without_assertions,
+    ignore_assertion_failures,
 )
 from flag_harness.sweep.judge.oracles import ORACLES, Finding, find_failures
 from flag_harness.sweep.judge.verdict import (
     GARBLING_KINDS,
-    PlayResult,
+    TroubleResult,
     judge_baseline,
-    judge_play,
-    play_from_json,
-    play_to_json,
+    judge_run_under_trouble,
+    trouble_result_from_json,
+    trouble_result_to_json,
 )
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "Finding",
     "ObservedExchange",
     "ObservedToolCall",
-    "PlayResult",
     "TestObservation",
+    "TroubleResult",
     "find_failures",
+    "ignore_assertion_failures",
     "judge_baseline",
-    "judge_play",
-    "play_from_json",
-    "play_to_json",
-    "without_assertions",
+    "judge_run_under_trouble",
+    "trouble_result_from_json",
+    "trouble_result_to_json",
 ]

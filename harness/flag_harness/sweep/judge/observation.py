@@ -133,7 +133,7 @@ class TestObservation:
         return self.calls[1] if len(self.calls) > 1 else None
 
 
-def without_assertions(observed: TestObservation) -> TestObservation:
+def ignore_assertion_failures(observed: TestObservation) -> TestObservation:
     """Return the observed run of a test, changed as if the test's own assertions had passed."""
     calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.calls)
     return replace(observed, calls=tuple(calls))

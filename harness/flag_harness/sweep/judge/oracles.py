@@ -101,9 +101,9 @@ def _find_illegal_request(observed: TestObservation, baseline: TestObservation) 
     return next((one.refusal for one in observed.exchanges if one.refusal), "")
 
 
-def _find_executed_cut_call(observed: TestObservation, baseline: TestObservation) -> str:
+def _find_executed_incomplete_call(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that the agent ran a tool call of an answer that was cut off or refused, or an empty string."""
-    cut = dict(_calls_in_cut_answers(observed))
+    cut = dict(_calls_in_incomplete_answers(observed))
     for one in observed.prompts():
         for block in blocks_of(one, "user"):
             name = cut.get(str(block.get("tool_use_id")))
@@ -112,7 +112,7 @@ def _find_executed_cut_call(observed: TestObservation, baseline: TestObservation
     return ""
 
 
-def _calls_in_cut_answers(observed: TestObservation) -> Iterator[tuple[str, str]]:
+def _calls_in_incomplete_answers(observed: TestObservation) -> Iterator[tuple[str, str]]:
     """Yield the id and the tool of each call that must not run, because its answer was cut off or refused."""
     for one in observed.prompts():
         calls = [block for block in one.answer.blocks if block.get("type") == "tool_use"]
@@ -124,12 +124,12 @@ def _calls_in_cut_answers(observed: TestObservation) -> Iterator[tuple[str, str]
         yield from ((str(block.get("id")), str(block.get("name"))) for block in calls)
 
 
-def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) -> str:
+def _find_incomplete_answer_in_request(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a request contains part of a cut-off answer as if it were complete, or an empty string."""
     whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
     whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
-    cut_ids = _answered_call_ids(observed, is_complete=False) - _answered_call_ids(observed, is_complete=True)
+    cut_ids = _ids_of_calls(observed, is_complete=False) - _ids_of_calls(observed, is_complete=True)
     for one in observed.prompts():
         kept = [line[1] for line in request_lines(one) if line in cut]
         kept += ["tool_use" for block in blocks_of(one, "assistant") if _call_id(block) in cut_ids]
@@ -138,7 +138,7 @@ def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) 
     return ""
 
 
-def _answered_call_ids(observed: TestObservation, *, is_complete: bool) -> set[str]:
+def _ids_of_calls(observed: TestObservation, *, is_complete: bool) -> set[str]:
     """Return the ids of the calls in complete answers, or in those that were cut off."""
     answers = [one.answer for one in observed.prompts() if one.is_complete == is_complete]
     return {call for answer in answers for block in answer.blocks if (call := _call_id(block))}
@@ -161,7 +161,7 @@ def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservatio
 
 def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that the last request lacks a turn that the baseline has, or an empty string."""
-    if not is_recovered(observed, baseline) or not (prompts := list(observed.prompts(1))):
+    if not has_recovered(observed, baseline) or not (prompts := list(observed.prompts(1))):
         return ""
     found, expected = request_lines(prompts[-1]), request_lines(list(baseline.prompts(1))[-1])
     if sum(count_user_texts(found).values()) < sum(count_user_texts(expected).values()):
@@ -195,7 +195,7 @@ def _retry_after(exchange: ObservedExchange) -> float:
     return wait if wait <= LONGEST_WAIT else 0.0
 
 
-def _find_broken_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
+def _find_broken_cache_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that many requests changed their cached prefix, or an empty string."""
     marked = sum(_count_cache_marks(one.body) > 0 for one in observed.prompts())
     broken = observed.broken_prefixes
@@ -226,7 +226,7 @@ def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, 
     return not observed.is_off_script and has_all_answers(observed, baseline, call)
 
 
-def is_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
+def has_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
     """Return whether the test function passed, and the agent got every answer that it got in the baseline."""
     return observed.first_call.ending == "returned" and _has_baseline_answers(observed, baseline, call=1)
 
@@ -235,15 +235,15 @@ ORACLES: Mapping[str, Oracle] = {
     "hang": _find_hang,
     "flood": _find_flood,
     "cache marks": _find_too_many_cache_marks,
-    "cut call executed": _find_executed_cut_call,
-    "cut answer kept": _find_kept_cut_answer,
+    "cut call executed": _find_executed_incomplete_call,
+    "cut answer kept": _find_incomplete_answer_in_request,
     "user turn repeated": _find_repeated_user_turn,
     "illegal request": _find_illegal_request,
     "turn lost": _find_lost_turn,
     "retry-after ignored": _find_ignored_retry_after,
     "tool error hidden": find_hidden_tool_error,
     "results mixed up": find_mixed_up_results,
-    "cached prefix changes": _find_broken_prefixes,
+    "cached prefix changes": _find_broken_cache_prefixes,
     "reported usage": find_wrong_usage,
     "raw exception": _find_raw_exception,
     "own assertion": _find_failed_assertion,

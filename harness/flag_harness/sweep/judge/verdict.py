@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from flag_harness.sweep.judge.observation import TestObservation
-from flag_harness.sweep.judge.oracles import Finding, find_failures, is_recovered
+from flag_harness.sweep.judge.oracles import Finding, find_failures, has_recovered
 
-PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "reported", "accepted", "not shown", "known", "failed"]
+TroubleOutcome: TypeAlias = Literal[
+    "does not apply", "recovered", "reported", "accepted", "not shown", "known", "failed"
+]
 """The outcome of a test under a trouble.
 
 - does not apply: the trouble changed no answer.
@@ -20,7 +22,7 @@ PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "reported", "acc
 
 
 @dataclass(frozen=True, slots=True)
-class PlayResult:
+class TroubleResult:
     """The result of one test under one trouble.
 
     `requests` and `seconds` belong to the test function.
@@ -29,7 +31,7 @@ class PlayResult:
     nodeid: str
     kind: str
     trouble: str
-    outcome: PlayOutcome
+    outcome: TroubleOutcome
     findings: tuple[Finding, ...] = ()
     requests: int = 0
     seconds: float = 0.0
@@ -47,21 +49,21 @@ _ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
 """Oracles that say how a call ended. Without a trouble, their finding is simply a failed test."""
 
 
-def judge_play(
+def judge_run_under_trouble(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
-) -> PlayResult:
+) -> TroubleResult:
     """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
     ignored = _CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset()
     if not CHANGED_RESULT_KINDS.isdisjoint((kind, *(part.partition(":")[0] for part in trouble.split(" + ")))):
         ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0
-    return PlayResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
+    return TroubleResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
 
 
 def _outcome_and_findings(
     observed: TestObservation, baseline: TestObservation, ignored: frozenset[str]
-) -> tuple[PlayOutcome, tuple[Finding, ...]]:
+) -> tuple[TroubleOutcome, tuple[Finding, ...]]:
     """Return the outcome of a run, and what the oracles that are not `ignored` find."""
     if observed.problem:
         return "failed", (Finding("fixture", observed.problem),)
@@ -75,10 +77,10 @@ def _outcome_and_findings(
         return "reported", ()
     if observed.is_off_script:
         return "not shown", ()
-    return ("recovered" if is_recovered(observed, baseline) else "accepted"), ()
+    return ("recovered" if has_recovered(observed, baseline) else "accepted"), ()
 
 
-def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
+def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
     """Judge a run of a test without a trouble: it must pass, and no oracle may find a failure."""
     call = observed.calls[0] if observed.calls else None
     found = find_failures(observed, observed) if call else ()
@@ -88,17 +90,17 @@ def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
     elif not findings and call and call.ending != "returned":
         findings = (Finding("without any trouble", call.message, call.place),)
     seconds = call.seconds if call else 0.0
-    outcome: PlayOutcome = "failed" if findings else "recovered"
-    return PlayResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
+    outcome: TroubleOutcome = "failed" if findings else "recovered"
+    return TroubleResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
 
 
-def play_to_json(result: PlayResult) -> list[Any]:
+def trouble_result_to_json(result: TroubleResult) -> list[Any]:
     """Return a result as plain JSON values, which a worker can send to its controller."""
     findings = [[one.oracle, one.reason, one.place] for one in result.findings]
     return [result.nodeid, result.kind, result.trouble, result.outcome, findings, result.requests, result.seconds]
 
 
-def play_from_json(value: list[Any]) -> PlayResult:
-    """Return the result that `play_to_json` encoded."""
+def trouble_result_from_json(value: list[Any]) -> TroubleResult:
+    """Return the result that `trouble_result_to_json` encoded."""
     nodeid, kind, trouble, outcome, findings, requests, seconds = value
-    return PlayResult(nodeid, kind, trouble, outcome, tuple(Finding(*one) for one in findings), requests, seconds)
+    return TroubleResult(nodeid, kind, trouble, outcome, tuple(Finding(*one) for one in findings), requests, seconds)

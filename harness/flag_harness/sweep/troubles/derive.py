@@ -12,7 +12,7 @@ from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
-from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_troubled_calls
+from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_calls_to_disturb
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
@@ -59,7 +59,7 @@ def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
     The test is interrupted once at each point that its answers reach, in the first answer that reaches the point, and
     once more at the last point of the last answer.
     """
-    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _points_to_interrupt(baseline)]
+    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _interrupt_points(baseline)]
 
 
 def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
@@ -71,31 +71,31 @@ def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     if not baseline.processes:
         return []
     is_kill = kind_name == "sigkill"
-    pairs = _points_with_requests(baseline) if is_kill else _points_to_interrupt(baseline)
+    pairs = _points_by_request(baseline) if is_kill else _interrupt_points(baseline)
     make = SIGNALS[kind_name]
     return [Trouble(kind_name, make(at=point, on=number)) for number, point in dict.fromkeys(pairs)]
 
 
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
-    """Return the tool troubles of one kind to try on a test, on the calls that `find_troubled_calls` returns."""
+    """Return the tool troubles of one kind to try on a test, on the calls that `find_calls_to_disturb` returns."""
     kind = TOOL_TROUBLES[kind_name]
     if is_real_time and (kind.seconds or kind.cancels):
         return []
     calls = [one for one in baseline.tool_calls if one.call == 1]
-    return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_troubled_calls(kind, calls)]
+    return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_calls_to_disturb(kind, calls)]
 
 
-def _points_to_interrupt(baseline: TestObservation) -> list[tuple[int, str]]:
+def _interrupt_points(baseline: TestObservation) -> list[tuple[int, str]]:
     """Return pairs of a request's number and a point of its answer at which to interrupt the test.
 
     Each point is returned with the first request whose answer reaches it. The last point of the last answer is added.
     """
-    reached = _points_with_requests(baseline)
+    reached = _points_by_request(baseline)
     found = {point: number for number, point in reversed(reached)}
     return sorted({*((number, point) for point, number in found.items()), *reached[-1:]})
 
 
-def _points_with_requests(baseline: TestObservation) -> list[tuple[int, str]]:
+def _points_by_request(baseline: TestObservation) -> list[tuple[int, str]]:
     """Return pairs of a request's number and a point that its answer reaches, for the first call of the test."""
     requests = enumerate(baseline.exchanges_of_call(1), start=1)
     return [(number, point) for number, one in requests for point in _points_in_answer(one)]

@@ -66,7 +66,7 @@ class ToolTrouble:
         return f"{self.kind.name}:on={self.on}"
 
 
-class ArmedToolTrouble:
+class ActiveToolTrouble:
     """A tool trouble in one run of a test, with a counter of the tool calls."""
 
     def __init__(self, trouble: ToolTrouble) -> None:
@@ -101,7 +101,7 @@ def parse_tool_trouble(text: str) -> ToolTrouble:
     return ToolTrouble(TOOL_TROUBLES[name], int(number or 1))
 
 
-def find_troubled_calls(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]) -> list[int]:
+def find_calls_to_disturb(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]) -> list[int]:
     """Return the numbers of the calls to try a trouble on: the first call of each tool, and the last call of all.
 
     If the trouble needs parallel calls, return the first call of each answer with several calls.

@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.faults import Fault
 from flag_harness.simulator import Call, ScenarioTurn, Simulator
 from flag_harness.sweep.troubles.surprises import Surprise
-from flag_harness.sweep.troubles.tools import ArmedToolTrouble, ToolTrouble
+from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Edit, Layer, Request, Response
 
@@ -44,30 +44,30 @@ class Trouble:
         kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
         return (replace(self, kind=kind, others=()), *self.others)
 
-    def arm(self) -> "ArmedTrouble":
+    def arm(self) -> "ActiveTrouble":
         """Return the trouble with new counters, for one run of a test."""
-        armed = tuple(one._arm_alone() for one in self.parts)
-        return ArmedTrouble(
+        armed = tuple(one._arm_without_further_troubles() for one in self.parts)
+        return ActiveTrouble(
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
             tuple(surprise for one in armed for surprise in one.surprises),
             tuple(tool for one in armed for tool in one.tools),
         )
 
-    def _arm_alone(self) -> "ArmedTrouble":
+    def _arm_without_further_troubles(self) -> "ActiveTrouble":
         """Return the trouble, without the further ones, with a new counter."""
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
-            return ArmedTrouble(lambda: fault.fired, (fault,))
+            return ActiveTrouble(lambda: fault.fired, (fault,))
         if isinstance(self.cause, ToolTrouble):
-            tool = ArmedToolTrouble(self.cause)
-            return ArmedTrouble(lambda: tool.fired, (), tools=(tool,))
-        armed = ArmedSurprise(self.cause, self.calls)
-        return ArmedTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
+            tool = ActiveToolTrouble(self.cause)
+            return ActiveTrouble(lambda: tool.fired, (), tools=(tool,))
+        armed = ActiveSurprise(self.cause, self.calls)
+        return ActiveTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
 
 
 @dataclass(frozen=True, slots=True)
-class ArmedTrouble:
+class ActiveTrouble:
     """A trouble in one run of a test, with a function that returns how often it has fired.
 
     The other attributes are what applies the trouble: layers, surprises and tool troubles.
@@ -75,11 +75,11 @@ class ArmedTrouble:
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
-    surprises: "tuple[ArmedSurprise, ...]" = ()
-    tools: tuple[ArmedToolTrouble, ...] = ()
+    surprises: "tuple[ActiveSurprise, ...]" = ()
+    tools: tuple[ActiveToolTrouble, ...] = ()
 
 
-class ArmedSurprise:
+class ActiveSurprise:
     """A surprise in one run of a test. It stores the turn that it has replaced."""
 
     def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
@@ -102,7 +102,7 @@ class ArmedSurprise:
         self.fired, self._displaced = self.fired + 1, turn
         return changed
 
-    def pop_replaced_turn(self) -> ScenarioTurn | None:
+    def pop_original_turn(self) -> ScenarioTurn | None:
         """Return the turn that the surprise replaced, and forget it; or return None."""
         displaced, self._displaced = self._displaced, None
         return displaced

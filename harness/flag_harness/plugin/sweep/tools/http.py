@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, StoredToolResult
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope
 
@@ -27,7 +27,7 @@ class _RawAnswer:
 
 
 @contextmanager
-def record_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
+def store_or_replay_responses(recording: BaselineToolResults, scope: ApiScope) -> Iterator[None]:
     """In the context, record or replay answers to requests of httpx, httpx2 and urllib3 to hosts outside the API.
 
     `requests` sends with urllib3.
@@ -40,15 +40,15 @@ def record_requests(recording: Recording, scope: ApiScope) -> Iterator[None]:
 
 
 @contextmanager
-def _record_error(recording: Recording, key: Key) -> Iterator[None]:
+def _store_error(recording: BaselineToolResults, key: Key) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        recording.keep(key, RecordedResult(error=error))
+        recording.keep(key, StoredToolResult(error=error))
         raise
 
 
-def _patch_sync_transport(http: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_sync_transport(http: Any, recording: BaselineToolResults, scope: ApiScope) -> Any:
     send = http.HTTPTransport.handle_request
 
     def handle_request(transport: Any, request: Any) -> Any:
@@ -57,17 +57,17 @@ def _patch_sync_transport(http: Any, recording: Recording, scope: ApiScope) -> A
         key = _request_key(request.method, str(request.url), request.read())
         known = recording.find(key, "sent")
         if known is None:
-            with _record_error(recording, key):
+            with _store_error(recording, key):
                 response = send(transport, request)
                 body = b"".join(response.stream)
                 response.close()
-            known = _record_response(recording, key, response, body)
+            known = _store_response(recording, key, response, body)
         return _httpx_response(http, known.get())
 
     return replace_attribute(http.HTTPTransport, "handle_request", handle_request)
 
 
-def _patch_async_transport(http: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_async_transport(http: Any, recording: BaselineToolResults, scope: ApiScope) -> Any:
     send = http.AsyncHTTPTransport.handle_async_request
 
     async def handle_async_request(transport: Any, request: Any) -> Any:
@@ -76,18 +76,18 @@ def _patch_async_transport(http: Any, recording: Recording, scope: ApiScope) -> 
         key = _request_key(request.method, str(request.url), await request.aread())
         known = recording.find(key, "sent")
         if known is None:
-            with _record_error(recording, key):
+            with _store_error(recording, key):
                 response = await send(transport, request)
                 body = b"".join([chunk async for chunk in response.stream])
                 await response.aclose()
-            known = _record_response(recording, key, response, body)
+            known = _store_response(recording, key, response, body)
         return _httpx_response(http, known.get())
 
     return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
 
-def _record_response(recording: Recording, key: Key, response: Any, body: bytes) -> RecordedResult:
-    result = RecordedResult(_RawAnswer(response.status_code, tuple(response.headers.raw), body))
+def _store_response(recording: BaselineToolResults, key: Key, response: Any, body: bytes) -> StoredToolResult:
+    result = StoredToolResult(_RawAnswer(response.status_code, tuple(response.headers.raw), body))
     recording.keep(key, result)
     return result
 
@@ -96,7 +96,7 @@ def _httpx_response(http: Any, answer: _RawAnswer) -> Any:
     return http.Response(answer.status, headers=[*answer.headers], stream=http.ByteStream(answer.body))
 
 
-def _patch_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any:
+def _patch_urllib3(urllib3: Any, recording: BaselineToolResults, scope: ApiScope) -> Any:
     send: Callable[..., Any] = urllib3.HTTPConnectionPool.urlopen
 
     def urlopen(
@@ -110,10 +110,10 @@ def _patch_urllib3(urllib3: Any, recording: Recording, scope: ApiScope) -> Any:
         key = _request_key(method, address, data or b"")
         known = recording.find(key, "sent")
         if known is None:
-            with _record_error(recording, key):
+            with _store_error(recording, key):
                 response = send(pool, method, url, data, headers, **{**options, "preload_content": False})
                 raw = response.read(decode_content=False)
-            known = RecordedResult(_RawAnswer(response.status, tuple(response.headers.items()), raw, response.reason))
+            known = StoredToolResult(_RawAnswer(response.status, tuple(response.headers.items()), raw, response.reason))
             recording.keep(key, known)
         return _urllib3_response(urllib3, known.get(), method, options)
 

@@ -15,7 +15,7 @@ class NotRecordedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedResult:
+class StoredToolResult:
     """What a tool returned, or the exception that it raised, with its traceback at that time."""
 
     value: Any = None
@@ -30,15 +30,15 @@ class RecordedResult:
 
 
 @dataclass(eq=False, slots=True)
-class Recording:
+class BaselineToolResults:
     """The results of one test's baseline, and how many of them this call of the test function has returned."""
 
-    results: dict[Key, list[RecordedResult]] = field(default_factory=lambda: defaultdict(list))
+    results: dict[Key, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
     used: Counter[Key] = field(default_factory=Counter)
     is_baseline: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def find(self, key: Key, verb: str = "called") -> RecordedResult | None:
+    def find(self, key: Key, verb: str = "called") -> StoredToolResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
         `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
@@ -57,11 +57,11 @@ class Recording:
             f"{name} was not {verb}{text} without a trouble, so it has no recorded result; it was not {verb} now either"
         )
 
-    def keep(self, key: Key, result: RecordedResult) -> None:
+    def keep(self, key: Key, result: StoredToolResult) -> None:
         """Keep a result of the baseline."""
         error = result.error
         self.results[key].append(
-            RecordedResult(_copy_or_share(result.value), error, getattr(error, "__traceback__", None))
+            StoredToolResult(_copy_or_share(result.value), error, getattr(error, "__traceback__", None))
         )
 
 

@@ -16,8 +16,8 @@ import msgspec
 from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
-from flag_harness.plugin.sweep.tools.http import record_requests
-from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
+from flag_harness.plugin.sweep.tools.http import store_or_replay_responses
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, StoredToolResult
 from flag_harness.sweep.probe import ObservedToolRun, Probe
 from flag_harness.sweep.troubles import ToolTroubleError
 from flag_harness.sweep.troubles.tools import LATE_SECONDS
@@ -39,8 +39,8 @@ class _ToolCall:
     `result` replaces running the tool; it is None if the tool runs. `keep` stores the tool's result. `run` observes the
     call, and holds its trouble; it is None if nothing observes the call."""
 
-    result: RecordedResult | None
-    keep: Callable[[RecordedResult], None]
+    result: StoredToolResult | None
+    keep: Callable[[StoredToolResult], None]
     run: ObservedToolRun | None
 
     @property
@@ -64,8 +64,8 @@ class SweepToolReplacer:
     def __init__(self, settings: SweepSettings, root: Path, scope: ApiScope) -> None:
         self._scope = scope
         self._stubs: Mapping[str, Any] = settings.stub
-        self._recordings: dict[str, Recording] = {}
-        self._recording: Recording | None = None
+        self._recordings: dict[str, BaselineToolResults] = {}
+        self._recording: BaselineToolResults | None = None
         self._has_stubs = False
         self._probe: Probe | None = None
         tools = find_functions((*(settings.functions or ()), *settings.stub), root)
@@ -85,10 +85,10 @@ class SweepToolReplacer:
     @contextmanager
     def _record_or_return_results(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
         """In the context, record the results of a test's tools and the answers to their requests, or return them."""
-        recording = Recording() if is_baseline else self._recordings[nodeid]
+        recording = BaselineToolResults() if is_baseline else self._recordings[nodeid]
         recording.is_baseline = is_baseline
         self._recording = self._recordings[nodeid] = recording
-        with record_requests(recording, self._scope):
+        with store_or_replay_responses(recording, self._scope):
             yield
 
     def begin_test_call(self) -> None:
@@ -108,9 +108,9 @@ class SweepToolReplacer:
                     if call.result is not None:
                         value = call.result.get()
                     else:
-                        with _record_error(call):
+                        with _store_error(call):
                             value = await function(*args, **options)
-                        call.keep(RecordedResult(value))
+                        call.keep(StoredToolResult(value))
                     if call.cancels:
                         self._cancel_turn()
                         await _run_other_tasks()
@@ -126,9 +126,9 @@ class SweepToolReplacer:
                 if call.result is not None:
                     value = call.result.get()
                 else:
-                    with _record_error(call):
+                    with _store_error(call):
                         value = function(*args, **options)
-                    call.keep(RecordedResult(value))
+                    call.keep(StoredToolResult(value))
                 if call.cancels:
                     self._cancel_turn()
                 return call.edit(value)
@@ -150,10 +150,10 @@ class SweepToolReplacer:
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
     ) -> _ToolCall:
         if run and run.trouble and run.trouble.raises:
-            return _ToolCall(RecordedResult(error=ToolTroubleError()), _do_not_keep_result, run)
+            return _ToolCall(StoredToolResult(error=ToolTroubleError()), _do_not_keep_result, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
+            return _ToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
         if self._recording is None:
             return _ToolCall(None, _do_not_keep_result, run)
         key = _call_key(tool, args, options)
@@ -183,12 +183,12 @@ async def _run_other_tasks() -> None:
 
 
 @contextmanager
-def _record_error(call: _ToolCall) -> Iterator[None]:
+def _store_error(call: _ToolCall) -> Iterator[None]:
     """Keep the exception that the tool raises in the context."""
     try:
         yield
     except Exception as error:
-        call.keep(RecordedResult(error=error))
+        call.keep(StoredToolResult(error=error))
         raise
 
 
@@ -198,7 +198,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
 
 
-def _do_not_keep_result(result: RecordedResult) -> None:
+def _do_not_keep_result(result: StoredToolResult) -> None:
     """Do nothing. A call that must not store its result uses this as `keep`."""
 
 

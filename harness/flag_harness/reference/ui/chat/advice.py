@@ -26,19 +26,19 @@ _ENDINGS: Mapping[str, str] = {
 }
 
 
-def error_words(event: AgentError) -> str:
+def error_advice(event: AgentError) -> str:
     """Return what went wrong, with the agent's message, which says what to do next."""
     title = _TITLES.get(event.kind, "The turn has failed")
     request = f" (request {event.request_id})" if event.request_id else ""
     return f"{title}{request}: {event.message}"
 
 
-def ending_words(stop_reason: str) -> list[str]:
+def advice_on_ending(stop_reason: str) -> list[str]:
     """Return sentences that explain an unusual end of an answer, or an empty list for an ordinary end."""
     return [_ENDINGS[stop_reason]] if stop_reason in _ENDINGS else []
 
 
-def dropped_feature_words(event: FeatureDropped) -> str:
+def advice_on_dropped_feature(event: FeatureDropped) -> str:
     """Return a sentence that says which feature was dropped from the session, and why."""
     return (
         f"The API refused {event.feature}, so this session continues without it. Start a new session to try it again. "
@@ -46,7 +46,7 @@ def dropped_feature_words(event: FeatureDropped) -> str:
     )
 
 
-def dropped_block_words(event: BlockDropped) -> str:
+def advice_on_dropped_block(event: BlockDropped) -> str:
     """Return a sentence that says which block was removed from the conversation, and why."""
     return (
         f"The API refused a {event.block} block of an earlier answer, so it was removed from the conversation; nothing "

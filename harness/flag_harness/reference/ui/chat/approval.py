@@ -52,7 +52,7 @@ def _set_answer(answer: "asyncio.Future[bool]", allow: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class GatedTool:
+class ToolWithApproval:
     """A tool whose calls go through an approval gate."""
 
     tool: Tool

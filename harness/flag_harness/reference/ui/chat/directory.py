@@ -13,7 +13,7 @@ from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.store import verify_context
 from flag_harness.reference.tools.bash import Bash
 from flag_harness.reference.tools.tool import Tool
-from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
+from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedChat, read_recorded_chat
@@ -57,7 +57,7 @@ class ChatDirectory:
                 self._chats[id] = self._make_chat(id)
             return self._chats[id]
 
-    def saved_ids(self) -> list[str]:
+    def saved_chat_ids(self) -> list[str]:
         """Return the ids of the saved sessions, the latest first."""
         files = {path: path.stat().st_mtime for path in self.options.folder_path.glob("*.json")}
         return [path.stem for path in sorted(files, key=files.__getitem__, reverse=True) if is_chat_id(path.stem)]
@@ -75,7 +75,7 @@ class ChatDirectory:
             tools += recorded.tools
             description = recorded.description
         else:
-            tools.append(GatedTool(Bash(directory=folder / f"{id}.files", environ=environ), gate))
+            tools.append(ToolWithApproval(Bash(directory=folder / f"{id}.files", environ=environ), gate))
         arguments: dict[str, Any] = {
             "clock": clock,
             "environ": environ,

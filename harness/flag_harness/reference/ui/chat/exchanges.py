@@ -70,7 +70,8 @@ class ExchangeFiles:
         headers = select_request_headers(request.headers)
         sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
         path.write_text(
-            _json_line({"turn": _turn_of_body(request.body), "sent_at": sent_at}) + _json_line(sent), encoding="utf-8"
+            _json_line({"turn": _turn_number(request.body), "sent_at": sent_at}) + _json_line(sent),
+            encoding="utf-8",
         )
 
         def keep(piece: Piece) -> Iterable[Piece]:
@@ -134,7 +135,7 @@ def turn_count(messages: Sequence[Mapping[str, Any]]) -> int:
     )
 
 
-def _turn_of_body(body: bytes) -> int:
+def _turn_number(body: bytes) -> int:
     try:
         return turn_count(json.loads(body)["messages"])
     except (ValueError, LookupError, TypeError):

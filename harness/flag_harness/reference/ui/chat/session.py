@@ -11,7 +11,7 @@ from flag_harness.clock import Clock
 from flag_harness.models import find_model
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.conversation import is_unanswered
+from flag_harness.reference.context.conversation import ends_with_user_turn
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.advice import STOPPED
 from flag_harness.reference.ui.chat.approval import ApprovalGate
@@ -81,7 +81,7 @@ class Chat:
     @property
     def can_continue(self) -> bool:
         """Whether the last turn of the user has no answer yet, so that it can be continued without a new prompt."""
-        return not self.is_running and is_unanswered(self.context.messages)
+        return not self.is_running and ends_with_user_turn(self.context.messages)
 
     def send(self, text: str | None, environ: Mapping[str, str]) -> bool:
         """Start a turn under the flags in `environ`. Return False and do nothing if one is running.

@@ -20,7 +20,12 @@ from flag_harness.reference.events import (
     TurnEnded,
     Waiting,
 )
-from flag_harness.reference.ui.chat.advice import dropped_block_words, dropped_feature_words, ending_words, error_words
+from flag_harness.reference.ui.chat.advice import (
+    advice_on_dropped_block,
+    advice_on_dropped_feature,
+    advice_on_ending,
+    error_advice,
+)
 from flag_harness.wire.usage import Usage
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -114,10 +119,10 @@ class TurnTranscript:
                 self._discard(event.reason)
                 self._add_cost(event.usage, model)
             case TurnEnded():
-                self.add_notices(ending_words(event.stop_reason))
+                self.add_notices(advice_on_ending(event.stop_reason))
                 self.has_ended = True
             case AgentError():
-                self.add_notice("error", error_words(event))
+                self.add_notice("error", error_advice(event))
                 self.has_ended = True
             case _:
                 self._add_notice_of(event)
@@ -136,9 +141,9 @@ class TurnTranscript:
             case Waiting():
                 self.add_notice("info", f"{event.reason}; trying again in {event.seconds:g} s.")
             case FeatureDropped():
-                self.add_notice("warning", dropped_feature_words(event))
+                self.add_notice("warning", advice_on_dropped_feature(event))
             case BlockDropped():
-                self.add_notice("warning", dropped_block_words(event))
+                self.add_notice("warning", advice_on_dropped_block(event))
             case _:
                 self.add_notice("info", f"The model was told: {event.text}")
 

@@ -19,7 +19,7 @@ def exchange_links(turn: TurnTranscript, session: str) -> list[str]:
     return [f"[request {number}](?{SESSION}={session}&{REQUEST}={number})" for number in turn.exchanges]
 
 
-def exchange_in_address() -> int:
+def exchange_number_in_address() -> int:
     """Return the number of the request in the page's address, or 0 if there is none."""
     number = st.query_params.get(REQUEST, "")
     return int(number) if number.isdecimal() and number.isascii() else 0

@@ -10,7 +10,7 @@ from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, 
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION
-from flag_harness.reference.ui.page.exchange_view import exchange_in_address, show_exchange
+from flag_harness.reference.ui.page.exchange_view import exchange_number_in_address, show_exchange
 from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.sidebar import show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_container_keys, show_turn
@@ -34,10 +34,10 @@ def show_page(options: UiOptions) -> None:
     except HarnessError as error:
         st.error(_escape_markdown(str(error)))
         return
-    if number := exchange_in_address():
+    if number := exchange_number_in_address():
         show_exchange(chat.exchanges, number, session)
         return
-    environ = show_sidebar(options, chat, chats.saved_ids())
+    environ = show_sidebar(options, chat, chats.saved_chat_ids())
     is_running, revision = chat.is_running, chat.revision
     drawing = _show_turns(chat, session, is_running)
     if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):

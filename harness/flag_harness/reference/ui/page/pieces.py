@@ -58,13 +58,13 @@ class NoticePiece:
 Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
 
 
-def turn_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
+def list_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
     """Return the pieces of a turn at the time `now` on the agent's clock."""
     parts = list(turn.parts)
-    return [piece for index, part in enumerate(parts) for piece in _part_pieces(part, parts[index + 1 :], turn, now)]
+    return [piece for index, part in enumerate(parts) for piece in _pieces_of_part(part, parts[index + 1 :], turn, now)]
 
 
-def _part_pieces(part: Part, later: list[Part], turn: TurnTranscript, now: float) -> Iterator[Piece]:
+def _pieces_of_part(part: Part, later: list[Part], turn: TurnTranscript, now: float) -> Iterator[Piece]:
     match part:
         case TextPart():
             yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))

@@ -18,15 +18,15 @@ from flag_harness.reference.ui.page.switches import (
     FlagSwitch,
     current_value,
     environ_with_values,
+    find_flag_changes_in_recordings,
     flag_switches,
-    recorded_changes,
 )
 
 
 def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[str, str]:
     """Show the sidebar, and return the environment of the next turn. `saved` are the ids of saved sessions."""
     with st.sidebar:
-        st.text(_upstream_words(options, chat))
+        st.text(_upstream_text(options, chat))
         if chat.description:
             st.text(plain_text(chat.description))
         environ = _show_switches(chat)
@@ -35,7 +35,7 @@ def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[s
     return environ
 
 
-def _upstream_words(options: UiOptions, chat: Chat) -> str:
+def _upstream_text(options: UiOptions, chat: Chat) -> str:
     file = f" {options.file}" if options.file else ""
     return f"{chat.context.model}\nanswered by: {options.upstream}{file}"
 
@@ -45,7 +45,7 @@ def _show_switches(chat: Chat) -> dict[str, str]:
     st.text("They take effect with the next turn.")
     values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(PYPROJECT)}
     if st.button("What do they change in the recordings?", key="changes"):
-        st.code("\n".join(map(plain_text, recorded_changes(PYPROJECT))), language=None, wrap_lines=True)
+        st.code("\n".join(map(plain_text, find_flag_changes_in_recordings(PYPROJECT))), language=None, wrap_lines=True)
     numbers = {
         setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
     }

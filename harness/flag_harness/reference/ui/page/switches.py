@@ -46,7 +46,7 @@ def _flag_help(flag: Flag, shipped: str | None) -> str:
     return f"Sets {flag.env}, which the reference agent does not read, but its tools may."
 
 
-def recorded_changes(pyproject: Path) -> list[str]:
+def find_flag_changes_in_recordings(pyproject: Path) -> list[str]:
     """Return what each flag changes in the requests of the project's recordings, one line for each change.
 
     Raise `HarnessError` if a recording cannot be read.

@@ -10,7 +10,7 @@ from flag_harness.reference.settings import read_settings
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.exchange_view import exchange_links
-from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, turn_pieces
+from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, list_pieces
 from flag_harness.reference.ui.page.plain_text import block_text, plain_text
 
 STYLE = """<style>
@@ -48,7 +48,7 @@ class TurnDrawing:
 
     def update(self, turn: TurnTranscript, now: float) -> None:
         """Draw the turn as it is at the time `now` of the agent's clock."""
-        pieces = turn_pieces(turn, now)
+        pieces = list_pieces(turn, now)
         while len(self._slots) < len(pieces):
             self._slots.append(self._column.empty())
         for index, piece in enumerate(pieces):
@@ -64,7 +64,7 @@ def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
     if turn.requests or turn.exchanges:
-        drawing.below.caption(" · ".join([usage_words(turn)] * bool(turn.requests) + exchange_links(turn, session)))
+        drawing.below.caption(" · ".join([usage_text(turn)] * bool(turn.requests) + exchange_links(turn, session)))
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
@@ -79,7 +79,7 @@ def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
     drawing.update(turn, chat.clock.now())
 
 
-def usage_words(turn: TurnTranscript) -> str:
+def usage_text(turn: TurnTranscript) -> str:
     """Return the requests, tokens, cost and time of a turn, as Markdown."""
     usage = turn.usage
     cost = "unknown cost" if turn.cost is None else f"\\${turn.cost:.4f}"
