@@ -1,0 +1,137 @@
+"""Every block of code in the README and the docs is true: commands, settings, scenarios and programs.
+
+A block that shows output, or a file of another tool, is on a page that a test runs as a whole, or is listed in `SHOWN`.
+"""
+
+import ast
+import importlib
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flag_harness.cli.main import make_parser
+from flag_harness.config import Config, read_config
+from flag_harness.simulator.scenario.loading import parse_scenario
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+RUN_PAGES = {
+    "tutorial": "tests/test_tutorial.py",
+    "monorepos": "tests/test_tutorial.py",
+    "gate": "tests/gate/test_walk_through.py",
+}
+"""Pages whose blocks with a language are all run, in their order, with the tests that do so."""
+_OTHER_AGENT = "the summary of an agent that the page does not hold"
+SHOWN = {
+    "cache.md: cache: tests/test_agent.py": _OTHER_AGENT,
+    "cassettes.md: POST /v1/messages is not in": "a miss of an agent that the page does not hold",
+    "ci.md: recordings/** linguist-generated=true": "a file of git",
+    "flags.md: ---------------------------- what each flag changes": _OTHER_AGENT,
+    "flags.md: legacy: changed no request": _OTHER_AGENT,
+    "flags.md: ----------------------------- which flags broke it": _OTHER_AGENT,
+    "flags.md: not blamed on flags": _OTHER_AGENT,
+    "flags.md: fails when search and rerank": _OTHER_AGENT,
+    "flags.md: * off": "the matrix of flags that the page does not hold",
+    "monorepos.md: # CODEOWNERS": "a file of GitHub",
+    "verdict.md: strict: FAIL": "the figures of a run of hundreds of rounds",
+    "verdict.md: kind: INCONCLUSIVE": "the figures of a run of hundreds of rounds",
+    "verdict.md: test_it.py::test_refund[*]: with": "the figures of a run of hundreds of rounds",
+}
+"""Blocks that no test can run, by their page and how they begin, and why."""
+_OTHER_PROGRAMS = frozenset({"pip", "python3", ".venv/bin/pip", "cat", "exit", "cd", "for", "do", "done", "failed=1"})
+"""Programs that are not of this project: they would need the network, or are part of a shell script."""
+
+
+def _blocks(page: Path) -> Iterator[tuple[str, str]]:
+    yield from _BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def _commands(text: str) -> list[list[str]]:
+    """Return the words of each command of a block of shell, without comments and redirections."""
+    lines = (re.sub(r"  #.*| >>? \S+|[()]", " ", line) for line in text.splitlines())
+    parts = (part for line in lines for part in re.split(r"&&|\|\||;", line) if part.strip())
+    return [shlex.split(part) for part in parts]
+
+
+def _is_shell(language: str, text: str) -> bool:
+    return language == "sh" or (not language and text.split(maxsplit=1)[0] in {"pytest", "flag-harness", "pip", "for"})
+
+
+def _wrong_commands(text: str, options: set[str], sessions: set[str]) -> Iterator[str]:
+    """Yield the commands of a block that this project would refuse."""
+    for words in _commands(text):
+        words = words[1:] if words[0] in ("do", "then") else words
+        program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
+        if program == "pytest":
+            given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+            yield from sorted(given - options)
+        elif program == "flag-harness":
+            try:
+                make_parser().parse_args(arguments)
+            except SystemExit:
+                yield " ".join(words)
+        elif program == "nox":
+            yield from sorted({*arguments} - {"-s"} - sessions)
+        elif words[0] not in _OTHER_PROGRAMS and "/" not in words[0]:
+            yield " ".join(words)
+
+
+def _wrong_names(text: str, marks: set[str]) -> Iterator[str]:
+    """Yield the names of the package and the marks that a program uses and that do not exist."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "flag_harness":
+            module = importlib.import_module(str(node.module))
+            yield from (f"{node.module}.{one.name}" for one in node.names if not hasattr(module, one.name))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("pytest.mark", "mark"):
+            yield from {node.attr} - marks
+
+
+def _check_settings(text: str, name: str, folder: Path) -> None:
+    """Read the settings of a block as a project would; raise an error if one is wrong."""
+    (folder / name).write_text(text, encoding="utf-8")
+    table = "tool.flag-harness" in text or "flag_harness" in text
+    assert (read_config(folder / "pyproject.toml") != Config()) is table
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_is_true(page: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """Commands have options that exist, settings and scenarios are accepted, programs use names that exist."""
+    parser = pytestconfig._parser
+    options = {name for group in [*parser._groups, parser._anonymous] for one in group.options for name in one.names()}
+    marks = {re.split(r"[:(]", line)[0] for line in pytestconfig.getini("markers")}
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE))
+    unknown = []
+    for number, (language, text) in enumerate(_blocks(page)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if language and page.stem in RUN_PAGES:
+            continue
+        if language == "python":
+            assert [] == [*_wrong_names(text, marks)]
+        elif language == "toml" and re.search(r"^\[\[turn\]\]", text, re.MULTILINE):
+            assert parse_scenario(text).turns
+        elif language == "toml":
+            _check_settings(text, "pyproject.toml", folder)
+            assert tomllib.loads(text)
+        elif language == "ini":
+            _check_settings(text, "pytest.ini", folder)
+        elif language == "yaml":
+            assert yaml.safe_load(text)
+        elif _is_shell(language, text):
+            assert [] == [*_wrong_commands(text, options, sessions)]
+        elif not any(f"{page.name}: {text}".startswith(one) for one in SHOWN):
+            unknown.append(f"{page.name}: {text[:60]}")
+    assert [] == unknown, "run it in a test of its page, or say in SHOWN why that cannot be"
+
+
+def test_what_is_said_to_be_shown_or_run_is_there() -> None:
+    """No block is excused that is gone, and no test is named that does not exist."""
+    shown = [f"{page.name}: {text}" for page in PAGES for _, text in _blocks(page)]
+    assert [] == [one for one in SHOWN if not any(block.startswith(one) for block in shown)]
+    assert [] == [path for path in RUN_PAGES.values() if not (ROOT / path).is_file()]
