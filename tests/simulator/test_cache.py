@@ -226,4 +226,4 @@ def test_every_token_is_counted_once(conversation: list[tuple[list[tuple[str, bo
         counted = cache.update(made, 0, now)
         assert made[-1].tokens == counted.uncached + counted.read + counted.tokens_written
         again = cache.update(made, 0, now)
-        assert (0, counted.read + counted.tokens_written) == (again.written, again.read)
+        assert (0, counted.read + counted.tokens_written) == (again.tokens_written, again.read)
