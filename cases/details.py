@@ -21,7 +21,6 @@ from flag_harness.reference.request.request import PreparedRequest, RequestTempl
 from flag_harness.reference.request.retry import RetryState
 from flag_harness.reference.request.stream import AnswerAssembler
 from flag_harness.reference.tools.function_tool import function_tool
-from flag_harness.reference.turn import MAX_REQUESTS
 
 ASK = {"role": "user", "content": [{"type": "text", "text": "Look it up."}]}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
@@ -31,6 +30,8 @@ ANSWER = {"role": "assistant", "content": [*THOUGHT, {"type": "text", "text": "I
 MARK = {"cache_control": {"type": "ephemeral"}}
 RUNS = """kill -0 $pid 2>/dev/null && case $(cat /proc/$pid/stat 2>/dev/null) in *') Z '*) false ;; esac"""
 """A command that fails unless the process `$pid` runs."""
+MOST_REQUESTS = 300
+"""More requests than the agent sends before it gives a turn up."""
 OVERLOADED = Failure("overloaded", "Overloaded", "policy", 529)
 
 
@@ -160,7 +161,7 @@ class EndlessClient:
     async def create(self, **arguments: Any) -> Any:
         """Return an answer with another call."""
         self.requests += 1
-        assert self.requests <= MAX_REQUESTS, "a turn without an end is given up"
+        assert self.requests <= MOST_REQUESTS, "a turn without an end is given up"
         call = {"type": "tool_use", "id": f"toolu_{self.requests}", "name": "look", "input": {}}
         return SimpleNamespace(content=[call], stop_reason="tool_use", usage={})
 
