@@ -162,14 +162,14 @@ def decode_interactions(
     stored: StoredEnvelope, rows: Iterator[list[bytes]], read_blob: BlobReader | None
 ) -> DecodedCassette:
     """Decode the interactions, each of which comes in a list from which it is taken, so that nobody else keeps it."""
-    envelope = make_envelope(stored)
+    envelope = envelope_from_stored(stored)
     store = ReferencedFiles(stored, read_blob)
     interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
     check_decompressed_sizes([one.response for one in interactions])
     return DecodedCassette(envelope, interactions, store.has_parts)
 
 
-def make_envelope(stored: StoredEnvelope) -> Envelope:
+def envelope_from_stored(stored: StoredEnvelope) -> Envelope:
     """Return the envelope of a cassette file. Raise `ValueError` if its format is unknown."""
     if stored.format not in (FORMAT, FORMAT_WITH_PARTS):
         known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"

@@ -10,7 +10,7 @@ from flag_harness.cassette.file.format import (
     DecodedCassette,
     decode_interaction,
     decode_interactions,
-    make_envelope,
+    envelope_from_stored,
     refuse_deep_nesting,
 )
 from flag_harness.cassette.file.references import ReferencedFiles
@@ -39,7 +39,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         self._path = path
         with path.open("rb") as file, refuse_deep_nesting():
             envelope, self._spans = _interaction_spans(file.read())
-        make_envelope(envelope)
+        envelope_from_stored(envelope)
         self._store = ReferencedFiles(envelope, read_blob)
 
     def __len__(self) -> int:
