@@ -133,8 +133,7 @@ def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:
         first,
         0.9 + number % 29 / 50 + turn / 10,
         12 if values["streaming"] else 1,
-        0.05 + number % 3 / 100 if values["streaming"] else 0.0,
-        body_outline(_body(number, values, turn)),
+        outline=body_outline(_body(number, values, turn)),
         **_rhythm(number, turn, first, 0.9 + number % 29 / 50 + turn / 10),
     )
 
@@ -147,7 +146,7 @@ def _rhythm(number: int, turn: int, first: float | None, end: float) -> dict[str
     moments = sorted(round(draw.uniform(first, end), 3) for _ in range(9))
     times = (0.0, round(first, 3), *moments, round(end, 3))
     gap = max(range(len(times) - 1), key=lambda index: times[index + 1] - times[index])
-    return {"rhythm": times, "longest_gap_start": times[gap]}
+    return {"rhythm": times, "longest_gap_start": times[gap], "longest_gap": times[gap + 1] - times[gap]}
 
 
 def _body(number: int, values: dict[str, bool], turn: int) -> dict[str, Any]:

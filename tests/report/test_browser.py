@@ -121,11 +121,23 @@ def test_a_failed_run_is_shown_beside_the_nearest_passing_one(
     left, right = (one.bounding_box() for one in comparison.locator(".sides > .side").all()[:2])
     assert (left["y"], left["x"] + left["width"] <= right["x"]) == (right["y"], True)
     folded = comparison.locator("summary").first
-    assert "8 equal parts: system · text, tools · tool" in folded.inner_text()
+    assert "8 equal parts: system · text, 6 \u00d7 tools · tool, user · text" in folded.inner_text()
     folded.press("Enter")
     assert comparison.get_by_text("tools · tool (").first.is_visible()
     assert comparison.locator("del").filter(visible=True).count()
     assert comparison.locator("ins").filter(visible=True).count()
+    assert [] == troubles
+
+
+def test_the_card_of_a_cause_opens_its_smallest_failing_run(
+    open_report: Callable[..., tuple[Any, list[str]]],
+) -> None:
+    """By a click, or by the keyboard."""
+    page, troubles = open_report(8)
+    button = page.get_by_role("button", name="Show this run beside the nearest combination that passed")
+    button.press("Enter")
+    page.locator("#details .comparison").wait_for()
+    assert "question_0[streaming]" in page.locator("#details-title").inner_text()
     assert [] == troubles
 
 

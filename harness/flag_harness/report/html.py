@@ -36,6 +36,7 @@ def render_html(report: RunReport, now: datetime) -> str:
     alone = [effect for effect in report.effects if len(effect.settings) == 1]
     return environment.get_template("page.html.j2").render(
         report=report,
+        cells={row.case: cell for line in report.lines for cell in line.cells if cell for row in cell.rows},
         summaries=flag_summaries(flags, report.causes, report.request_effects, alone),
         charts=list(effect_charts(alone)),
         together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],

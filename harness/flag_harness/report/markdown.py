@@ -31,6 +31,8 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_test_names(cause.tests)}"
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
+        if cause.reason:
+            yield f"  - Why: {_inline_code(cause.reason)}"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
     yield from _refusal_lines(report)
     if report.unblamed:

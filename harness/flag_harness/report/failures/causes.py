@@ -27,6 +27,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
+from flag_harness.report.failures.reasons import short_reason
 
 FLAKY = "passed in some repetitions and failed in others, under the same flags"
 SINGLE = "the test ran under one combination only"
@@ -48,6 +49,8 @@ class FailureCause:
         ran: how many combinations of the first test ran.
         allowed: how many combinations its flags allow. The cause is certain only if all of them ran.
         others: other conjunctions of flags that explain the failures of the first test as well, if it is not certain.
+        case: the node id of the run that `command` repeats.
+        reason: why that run failed, shortened by `short_reason`.
         has_flaky: True if a combination both passed and failed; such combinations are left out.
     """
 
@@ -58,6 +61,8 @@ class FailureCause:
     allowed: int
     others: tuple[str, ...] = ()
     has_flaky: bool = False
+    case: str = ""
+    reason: str = ""
 
     @property
     def is_certain(self) -> bool:
@@ -95,9 +100,10 @@ def analyse_failures(record: RunRecord) -> FailureAnalysis:
     runs = [run for run in all_runs if len(combinations[run["test"]]) > 1]
     alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["passed"]]
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
+    reasons = {row.case: row.reason for row in record.rows if row.outcome == "failed"}
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
-        tuple(_explain_tests(tests, flags, record.header.options)),
+        tuple(_explain_tests(tests, flags, record.header.options, reasons)),
         tuple(_runs_not_blamed_on_flags(runs, alone, tests, flags)),
         find_api_refusals(record.rows, tests, flags),
     )
@@ -188,17 +194,20 @@ def _cause_other_than_flags(row: RunRow) -> str:
 
 
 def _explain_tests(
-    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str]
+    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str], reasons: Mapping[str, str]
 ) -> Iterator[FailureCause]:
+    """Yield what explains the failures of the tests. `reasons` has why each run failed, by its node id."""
     for has_run_every_combination in (True, False):
         chosen = {
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
         }
         for finding in explain_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
-            yield _make_cause(finding, chosen, options)
+            yield _make_cause(finding, chosen, options, reasons)
 
 
-def _make_cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
+def _make_cause(
+    finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str], reasons: Mapping[str, str]
+) -> FailureCause:
     first = tests[finding.tests[0]]
     ran = len({row for row, _ in first.outcomes})
     others: tuple[str, ...] = ()
@@ -216,4 +225,6 @@ def _make_cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], op
         ran if first.has_run_every_combination else first.space.count,
         others,
         bool(finding.explanation.flaky),
+        case,
+        short_reason(reasons.get(case, "")),
     )

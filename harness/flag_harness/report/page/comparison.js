@@ -103,12 +103,19 @@ const passagePair = (left, right, names) => {
   })];
 };
 
+// The titles of parts, equal ones counted: `system · text, 6 × tools · tool`.
+const passageTitles = (indices) => {
+  const counts = new Map();
+  for (const title of indices.map(passageTitle)) counts.set(title, (counts.get(title) ?? 0) + 1);
+  return [...counts].map(([title, number]) => (number === 1 ? title : `${number} × ${title}`)).join(", ");
+};
+
 const passageDifferences = (left, right, names) => stretches(left, right).flatMap(([isEqual, some, others]) => {
   if (isEqual) {
     const made = element("details", undefined, "equal");
     const words = some.length === 1 ? details.passages[some[0]][2].replace(/\s+/g, " ").trim() : "";
     const start = words.length > MOST_QUOTED ? `${words.slice(0, MOST_QUOTED)}…` : words;
-    made.append(element("summary", `${some.length} equal part${some.length === 1 ? "" : "s"}: ${some.map(passageTitle).join(", ")}${start && `: “${start}”`}`), ...passages(some));
+    made.append(element("summary", `${some.length} equal part${some.length === 1 ? "" : "s"}: ${passageTitles(some)}${start && `: “${start}”`}`), ...passages(some));
     return [made];
   }
   const length = Math.max(some.length, others.length);

@@ -20,8 +20,8 @@ const open = async (button) => {
   dialog.scrollTop = 0;
 };
 
-matrix.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
+addEventListener("click", (event) => {
+  const button = event.target.closest("#matrix button, button.open");
   if (button) open(button);
 });
 byId("details-close").addEventListener("click", () => dialog.close());
