@@ -2,6 +2,8 @@
 
 Each run draws the number of tests, requests, threads and workers, the limit, and what answers cost. A run may exceed
 the limit by one request for each worker.
+
+`--trials=1000` runs so many trials of one verdict in one session, with a limit of two thirds of what they would cost.
 """
 
 import argparse
@@ -40,6 +42,26 @@ def test_spend(cassette, number):
             except BaseException:
                 pass
 """
+
+
+VERDICT_SUITE = """
+import os
+
+import httpx2
+import pytest
+
+CLIENT = httpx2.Client(base_url=os.environ["ANTHROPIC_BASE_URL"])
+BODY = {"model": "claude-haiku-4-5", "max_tokens": 2000, "messages": [{"role": "user", "content": "Hi."}]}
+
+@pytest.mark.flag_matrix("streaming")
+def test_spend(cassette):
+    assert CLIENT.post("/v1/messages", json=BODY).json()["usage"]["output_tokens"] > 1000
+"""
+VERDICT_FLAGS = """
+[tool.flag-harness.flags]
+streaming = { env = "STREAMING", margin = 0.01 }
+"""
+"""The margin is too small to be decided, so that no trial is saved."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +133,52 @@ def spend(plan: Plan, server: CountingServer, folder: Path) -> list[float]:
     (folder / "pyproject.toml").write_text("[tool.flag-harness]\n")
     (folder / "test_spend.py").write_text(SUITE.format(**vars(plan)))
     limit = ["--disable-recording", "--harness-upstream=live", f"--harness-max-cost={plan.limit:.8f}"]
-    workers = ["-p", "xdist", "-n", str(plan.workers)] if plan.workers > 1 else []
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "flag_harness", *workers, *limit]
+    _run_pytest(limit, plan.workers, server, folder)
+    return list(server.costs)
+
+
+def _run_pytest(options: list[str], workers: int, server: CountingServer, folder: Path) -> None:
+    distribution = ["-p", "xdist", "-n", str(workers)] if workers > 1 else []
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "flag_harness"]
     url = f"http://127.0.0.1:{server.server_port}"
     environ = {**os.environ, "ANTHROPIC_BASE_URL": url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command += [*distribution, *options]
     subprocess.run(command, cwd=folder, env=environ, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return list(server.costs)
+
+
+def spend_on_verdict(trials: int, workers: int, server: CountingServer, folder: Path) -> str:
+    """Run a verdict of so many trials, and return what it spent of its limit."""
+    server.start_run(2000)
+    limit = trials * 1000 * OUTPUT_PRICE * 2 / 3
+    (folder / "pyproject.toml").write_text(VERDICT_FLAGS)
+    (folder / "test_spend.py").write_text(VERDICT_SUITE)
+    options = ["--harness-verdict=streaming", f"--harness-repeat={trials // 2}", f"--harness-max-cost={limit:.6f}"]
+    options += ["--disable-recording", "--harness-upstream=live"]
+    _run_pytest(options, workers, server, folder)
+    spent, largest = sum(server.costs), max(server.costs)
+    beyond = (spent - limit) / largest
+    return (
+        f"{trials} trials, {max(1, workers)} workers: {len(server.costs)} requests cost ${spent:.4f} of ${limit:.4f}; "
+        + (f"beyond by {beyond:.2f} of the dearest request" if beyond > 0 else "not beyond")
+    )
 
 
 def main() -> None:
     """Print how many runs spent more than the limit and one request for each worker."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="the number of runs (default: %(default)s)")
+    parser.add_argument("--trials", type=int, default=0, help="run a verdict of so many trials instead")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     draw, server = random.Random(arguments.seed), CountingServer()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     beyond, over, closest, requests = 0, 0, 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
+        for workers in (1, 2) if arguments.trials else ():
+            print(spend_on_verdict(arguments.trials, workers, server, Path(folder)), flush=True)
+        if arguments.trials:
+            server.shutdown()
+            return
         for number in range(1, arguments.runs + 1):
             plan = draw_plan(draw)
             costs = spend(plan, server, Path(folder))
