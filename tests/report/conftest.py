@@ -1,6 +1,7 @@
 """Records of runs that never happened, for the tests of reports."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from flag_harness.record import (
     body_hash,
 )
 from flag_harness.record.conversation import Conversation, Passage, Turn
-from flag_harness.record.outline import body_outline
+from flag_harness.record.outline import Outline, body_outline
 from flag_harness.wire.usage import Usage
 
 WORDS = Path(__file__).parents[2].joinpath("docs", "faults.md").read_text("utf-8").split()
@@ -133,7 +134,7 @@ def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:
         first,
         0.9 + number % 29 / 50 + turn / 10,
         12 if values["streaming"] else 1,
-        outline=body_outline(_body(number, values, turn)),
+        outline=(*_shared_outline(turn, *values.values()), *_system_outline(number, values["prompt_cache"])),
         **_rhythm(number, turn, first, 0.9 + number % 29 / 50 + turn / 10),
     )
 
@@ -149,13 +150,21 @@ def _rhythm(number: int, turn: int, first: float | None, end: float) -> dict[str
     return {"rhythm": times, "longest_gap_start": times[gap], "longest_gap": times[gap + 1] - times[gap]}
 
 
-def _body(number: int, values: dict[str, bool], turn: int) -> dict[str, Any]:
-    """Return a request in which the flags change what they do in real agents."""
-    mark = {"cache_control": {"type": "ephemeral"}} if values["prompt_cache"] else {}
-    return {
-        "model": "claude-sonnet-5-5",
-        "max_tokens": 16384 if values["extended_output"] else 4096,
-        "stream": values["streaming"],
-        "system": [{"type": "text", "text": f"Answer question {number}.", **mark}],
-        "messages": [{"role": "user", "content": f"Turn {count}"} for count in range(2 * turn + 1)],
-    }
+@cache
+def _shared_outline(turn: int, streaming: bool, prompt_cache: bool, extended_output: bool) -> Outline:
+    """Return the outline of what all tests send alike. The flags change what they do in real agents."""
+    return body_outline(
+        {
+            "model": "claude-sonnet-5-5",
+            "max_tokens": 16384 if extended_output else 4096,
+            "stream": streaming,
+            "messages": [{"role": "user", "content": f"Turn {count}"} for count in range(2 * turn + 1)],
+        }
+    )
+
+
+@cache
+def _system_outline(number: int, prompt_cache: bool) -> Outline:
+    """Return the end of the outline, which is the test's own."""
+    mark = {"cache_control": {"type": "ephemeral"}} if prompt_cache else {}
+    return body_outline({"system": [{"type": "text", "text": f"Answer question {number}.", **mark}]})
