@@ -41,12 +41,23 @@ def join_surrogates(text: str) -> str:
 
 
 def join_all_surrogates(value: Any) -> Any:
-    """Apply `join_surrogates` to every text and key in a JSON value, and return the new value."""
+    """Apply `join_surrogates` to every text and key in a JSON value.
+
+    Return the new value, or the same one if it has no half of a surrogate pair, as nearly always.
+    """
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return _copy_with_joined_surrogates(value)
+    return value
+
+
+def _copy_with_joined_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return join_surrogates(value)
     if isinstance(value, dict):
-        return {join_surrogates(key): join_all_surrogates(member) for key, member in value.items()}
-    return [join_all_surrogates(member) for member in value] if isinstance(value, list) else value
+        return {join_surrogates(key): _copy_with_joined_surrogates(member) for key, member in value.items()}
+    return [_copy_with_joined_surrogates(member) for member in value] if isinstance(value, list) else value
 
 
 def decode_json_object(data: bytes | str) -> dict[str, Any]:
