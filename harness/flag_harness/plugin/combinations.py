@@ -117,7 +117,7 @@ def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[F
 
 
 class _BaselineHeaderLines:
-    """Prints the state of production that a run starts from, in pytest's header."""
+    """Prints in pytest's header the flag values of production, which the run starts from."""
 
     def __init__(self, path: str, baseline: "Baseline") -> None:
         self._path, self._baseline = path, baseline

@@ -140,7 +140,7 @@ POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _
 
 
 class GapTracker:
-    """Reads a stream event by event, and tracks the gap at the current position."""
+    """Reads a stream event by event, and tracks the gap, the place between two events, at the current position."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()
@@ -153,7 +153,7 @@ class GapTracker:
         self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after(self._gap, name, data)
         return gap
 
-    def end_gap(self) -> StreamGap:
+    def gap_after_last_event(self) -> StreamGap:
         """Return the gap after the last event that was read."""
         return self._gap
 

@@ -285,6 +285,6 @@ def _stratum_name(name: str, others: _Setting, settings: Collection[_Setting]) -
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:
-    """Return the values of the flags whose values differ between `settings`."""
+    """Return the values in `others` of those flags whose values differ between `settings`, as a text."""
     same = set.intersection(*(set(one) for one in settings))
     return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"

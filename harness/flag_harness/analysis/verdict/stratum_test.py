@@ -17,11 +17,12 @@ class StratumTest:
     """The tests of one stratum, which may be looked at after every round.
 
     Attributes:
-        harm: the test of "the flag loses nothing".
-        safety: the test of "the flag loses the margin or more".
-        far_safety: the test of "the flag loses one and a half margins or more", or None if that is more than all.
-        safe_wealths: for each round, the evidence of safety after it. It is that of the weaker safety test, whose
-            inverse is a p-value of both.
+        harm: the test of the hypothesis "the flag loses nothing".
+        safety: the test of the hypothesis "the flag loses the margin or more".
+        far_safety: the test of the hypothesis "the flag loses one and a half margins or more", or None if that would
+            be a loss of more than 100 %.
+        safe_wealths: for each round, the smaller wealth of the two safety tests after it. One divided by it is a
+            p-value that is valid for both hypotheses.
     """
 
     __slots__ = ("far_safety", "harm", "safe_wealths", "safety")

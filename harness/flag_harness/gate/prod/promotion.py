@@ -226,7 +226,10 @@ def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
-    """Return the number of the newest entry before the current one that left other files."""
+    """Return the number of the newest earlier entry after which PROD held files that differ from `files`.
+
+    Raise `GateRefusalError` if there is none.
+    """
     if not entries:
         raise GateRefusalError("nothing was promoted, so there is nothing to roll back")
     last = entries[-1]

@@ -120,7 +120,7 @@ class ShardSelector:
 
 
 def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[str]]:
-    """Divide tests into `count` parts of about equal weight. Equal weights always give equal parts.
+    """Divide tests into `count` parts of about equal weight. The same weights always give the same parts.
 
     The heaviest tests are placed first, each into the part that is lightest so far.
     """

@@ -31,7 +31,7 @@ class StoredToolResult:
 
 @dataclass(eq=False, slots=True)
 class BaselineToolResults:
-    """The results of one test's baseline, and how many of them this call of the test function has returned."""
+    """The tool results of one test's baseline, and how many of them were replayed in this call of the test function."""
 
     results: dict[Key, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
     used: Counter[Key] = field(default_factory=Counter)
