@@ -92,8 +92,8 @@ def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
     walk = GapTracker()
     assert StreamGap(next="ping") == walk.advance(b": hello\n\n")
-    assert StreamGap(after_ping=True) == walk.end_gap()
-    assert ("after_ping",) == matching_point_names(walk.end_gap())
+    assert StreamGap(after_ping=True) == walk.gap_after_last_event()
+    assert ("after_ping",) == matching_point_names(walk.gap_after_last_event())
 
 
 def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
@@ -101,7 +101,7 @@ def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     for data in ("{", "[1]", "[" * 100_000):
         walk = GapTracker()
         assert "" == walk.advance(encode_event("x", data)).next
-        assert StreamGap(previous="unknown") == walk.end_gap()
+        assert StreamGap(previous="unknown") == walk.gap_after_last_event()
 
 
 def test_blocks_of_no_type_are_unknown() -> None:
@@ -109,10 +109,10 @@ def test_blocks_of_no_type_are_unknown() -> None:
     for block in (None, 3, ["text"]):
         walk = GapTracker()
         walk.advance(_start(0, block))
-        assert StreamGap(previous="content_block_start", block="unknown") == walk.end_gap()
+        assert StreamGap(previous="content_block_start", block="unknown") == walk.gap_after_last_event()
     walk = GapTracker()
     walk.advance(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
-    assert "unknown" == walk.end_gap().block
+    assert "unknown" == walk.gap_after_last_event().block
 
 
 def test_a_gap_knows_the_block_around_it() -> None:
@@ -121,10 +121,10 @@ def test_a_gap_knows_the_block_around_it() -> None:
     walk.advance(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
     walk.advance(encode_event("content_block_delta", delta))
-    assert StreamGap(previous="input_json_delta", block="tool_use", has_input=True) == walk.end_gap()
+    assert StreamGap(previous="input_json_delta", block="tool_use", has_input=True) == walk.gap_after_last_event()
     walk.advance(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
-    assert StreamGap(previous="content_block_stop", closed="tool_use", index=1) == walk.end_gap()
-    assert ("after_tool_use",) == matching_point_names(walk.end_gap())
+    assert StreamGap(previous="content_block_stop", closed="tool_use", index=1) == walk.gap_after_last_event()
+    assert ("after_tool_use",) == matching_point_names(walk.gap_after_last_event())
 
 
 @given(st.lists(st.binary(max_size=40)))

@@ -160,7 +160,7 @@ class StreamPointEdit:
         """Return the change before `event` if the point is reached often enough, else None."""
         if not self._remaining:
             return None
-        gap = self._tracker.advance(event) if event else self._tracker.end_gap()
+        gap = self._tracker.advance(event) if event else self._tracker.gap_after_last_event()
         names = matching_point_names(gap)
         self._reached.update(names)
         if (

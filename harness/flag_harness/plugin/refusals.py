@@ -29,7 +29,7 @@ class NetworkFailure(NetworkRefused, _Failure):
     """The test tried to reach the network."""
 
 
-class CostFailure(Refusal, _Failure):
+class CostLimitFailure(Refusal, _Failure):
     """A request of the test would have exceeded `--harness-max-cost`."""
 
 

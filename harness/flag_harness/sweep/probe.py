@@ -114,7 +114,7 @@ class Probe:
             edited = surprise.edit_turn(edited, is_edited=edited is not turn)
         return edited
 
-    def start_tool(self, name: str) -> ObservedToolRun:
+    def record_tool_start(self, name: str) -> ObservedToolRun:
         """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""
         with self._lock:
             run = ObservedToolRun(ObservedToolCall(self.call, name, len(self._entries)))

@@ -186,7 +186,7 @@ def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
         for event in events.feed(chunk)
         for name in matching_point_names(tracker.advance(event))
     }
-    reached.update(matching_point_names(tracker.end_gap()))
+    reached.update(matching_point_names(tracker.gap_after_last_event()))
     return tuple(name for name in POINTS if name in reached)
 
 

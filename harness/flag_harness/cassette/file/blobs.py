@@ -60,7 +60,7 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
         blocks[name] = block
         return {REFERENCE: name}
     if isinstance(value, dict):
-        mark = "$" if _is_like_reference(value) else ""
+        mark = "$" if _looks_like_reference(value) else ""
         return {mark + key: extract_blobs(member, blocks) for key, member in value.items()}
     return [extract_blobs(member, blocks) for member in value] if isinstance(value, list) else value
 
@@ -68,7 +68,7 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
 def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
     """Replace each reference in a JSON value by its blob; `read` returns the bytes for a SHA-256."""
     if isinstance(value, dict):
-        if not _is_like_reference(value):
+        if not _looks_like_reference(value):
             return {key: insert_blobs(member, read) for key, member in value.items()}
         ((key, member),) = value.items()
         if key != REFERENCE:
@@ -151,6 +151,6 @@ def _values_inside_container(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _is_like_reference(value: dict[str, Any]) -> bool:
+def _looks_like_reference(value: dict[str, Any]) -> bool:
     """Return whether an object has a single key that is `$blob` with any number of `$`."""
     return len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

@@ -57,12 +57,12 @@ def sha256_of_interaction_reference(raw: bytes) -> str | None:
     if len(raw) > _LONGEST_RAW_REFERENCE:
         return None
     value = msgspec.json.decode(raw)
-    return _require_sha256(value[REFERENCE]) if _is_like_reference(value) and REFERENCE in value else None
+    return _require_sha256(value[REFERENCE]) if _looks_like_reference(value) and REFERENCE in value else None
 
 
 def part_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each part that a JSON value from a cassette file or a part refers to."""
-    if _is_like_reference(value) and isinstance(name := value.get(REFERENCE), str):
+    if _looks_like_reference(value) and isinstance(name := value.get(REFERENCE), str):
         yield name
     for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from part_references(member)
@@ -80,14 +80,14 @@ def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
 
 def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
     """Replace a value by a reference if it is large; add a `$` to its key if it looks like a reference itself."""
-    if _is_like_reference(value):
+    if _looks_like_reference(value):
         return {f"${key}": member for key, member in value.items()}
     return extract_large_value(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
     """Replace a reference by the content of its part, or remove the `$` that `_extract_value` added."""
-    if not _is_like_reference(value):
+    if not _looks_like_reference(value):
         return value
     ((key, member),) = value.items()
     return msgspec.json.decode(read(_require_sha256(member))) if key == REFERENCE else {key[1:]: member}
@@ -100,6 +100,6 @@ def _require_sha256(name: Any) -> str:
     return name
 
 
-def _is_like_reference(value: Any) -> bool:
+def _looks_like_reference(value: Any) -> bool:
     """Return whether a value is an object with a single key that is `$json` with any number of `$`."""
     return isinstance(value, dict) and len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

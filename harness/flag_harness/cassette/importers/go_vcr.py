@@ -28,7 +28,7 @@ def read_go_vcr(rows: list[Any]) -> Iterator[SourceInteraction]:
             raise ValueError(f"interaction {number}: {error}") from None
 
 
-def is_go_vcr(request: Mapping[str, Any]) -> bool:
+def is_go_vcr_request(request: Mapping[str, Any]) -> bool:
     """Return whether a request has the format of go-vcr."""
     return "url" in request and "uri" not in request
 

@@ -28,7 +28,7 @@ _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _VERSION_TEXT = re.compile(r"[\w.+-]{1,40}")
 _READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
     "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
-    "go-vcr": (go_vcr.is_go_vcr, go_vcr.read_go_vcr),
+    "go-vcr": (go_vcr.is_go_vcr_request, go_vcr.read_go_vcr),
 }
 
 

@@ -73,7 +73,7 @@ def replace_ids_in_match_contents(
                     names[one] = _name_for_ids_of_source(sources[one], keys)
         returned = [one for one in found if one[1] in names]
         keys.append(hash_content(_replace_with_numbers(content, returned, names)))
-    return keys, IdReplacements(_choose_names_for_ids(names, sources, keys))
+    return keys, IdReplacements(_map_ids_to_names(names, sources, keys))
 
 
 def response_ids(response: Response) -> Iterator[bytes]:
@@ -129,7 +129,7 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
     return sources
 
 
-def _choose_names_for_ids(
+def _map_ids_to_names(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
     """Return a name for each id that a request sent back, and for each id that a replay may return instead of it."""

@@ -61,7 +61,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
         )
 
 
-def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
+def recording_age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
     """Yield the summary line that names the tests with recordings that are too old."""
     ages = {row.case: age for row in rows if (age := limit.excess_age(row.recorded_at, now))}
     if not ages:

@@ -8,7 +8,7 @@ from threading import Lock
 import pytest
 
 from flag_harness.errors import Refusal
-from flag_harness.plugin.refusals import CostFailure
+from flag_harness.plugin.refusals import CostLimitFailure
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
 
@@ -71,7 +71,7 @@ class CostLimit:
             with self._lock:
                 if reason := self._refusal_reason(expected):
                     refusals.append(
-                        CostFailure(
+                        CostLimitFailure(
                             f"{request.method} {request.path} was not sent: {reason}.\n"
                             "To allow more: --harness-max-cost=DOLLARS; to spend nothing: --harness-upstream=simulator"
                         )

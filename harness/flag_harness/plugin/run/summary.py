@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.limits.age import MaxAge, age_lines
+from flag_harness.plugin.limits.age import MaxAge, recording_age_lines
 from flag_harness.plugin.limits.spending import spending_lines
 from flag_harness.plugin.record_options import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
@@ -70,7 +70,7 @@ class RunSummary:
             terminalreporter.write_line(line)
         for line in spending_lines(rows):
             terminalreporter.write_line(line)
-        for line in age_lines(self._limit, self.rows, now) if self._limit else ():
+        for line in recording_age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
             terminalreporter.write_line(NO_DETECTORS)

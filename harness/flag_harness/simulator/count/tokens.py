@@ -84,10 +84,10 @@ def _estimate_tokens(text: str) -> int:
 def _estimate_tokens_of_slice(text: str) -> int:
     """Return the estimated tokens of a part of a text."""
     long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
-    return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _count_random_runs(text)
+    return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _count_random_character_runs(text)
 
 
-def _count_random_runs(text: str) -> int:
+def _count_random_character_runs(text: str) -> int:
     """Return the number of runs of 20 letters and digits that look random, as in keys, ids and base64."""
     return sum(_is_random(run) for run in _RUN.findall(text))
 
@@ -108,7 +108,7 @@ def truncate_text(text: str, count: int) -> str:
         end = piece.end()
     else:
         end = len(text)
-    if not _count_random_runs(text[:end]):
+    if not _count_random_character_runs(text[:end]):
         return text[:end]
     return text[: bisect_right(range(end + 1), count, key=lambda length: _estimate_tokens(text[:length])) - 1]
 

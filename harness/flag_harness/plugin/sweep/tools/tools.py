@@ -138,7 +138,7 @@ class SweepToolReplacer:
     @contextmanager
     def _observe_call(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
         """Yield the call, and tell the probe if the context fails. Raise `TypeError` for wrong arguments."""
-        run = self._probe.start_tool(tool.name) if self._probe else None
+        run = self._probe.record_tool_start(tool.name) if self._probe else None
         try:
             yield self._make_call(tool, args, options, run)
         except BaseException as error:
