@@ -19,15 +19,15 @@ def _block(language: str, holding: str, page: str = README) -> str:
 
 
 def test_the_example_is_recorded_and_played(pytester: pytest.Pytester) -> None:
-    """Its flags, its scenario and its test, under the commands beneath it."""
+    """Its flags, its scenario and its tests, under the commands beneath it."""
     pytester.makepyprojecttoml(_block("toml", "new_planner"))
-    pytester.makepyfile(test_refund=_block("python", "test_refund.py"))
+    pytester.makepyfile(test_refund=_block("python", "test_refund.py") + _block("python", "async def"))
     scenarios = pytester.mkdir("fixtures") / "scenarios"
     scenarios.mkdir()
     (scenarios / "refund.toml").write_text(_block("toml", "order 17"), encoding="utf-8")
     for options in (("--record-mode=once", "--harness-upstream=simulator"), ()):
         run = pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
-        run.assert_outcomes(passed=3)
+        run.assert_outcomes(passed=4)
 
 
 def test_the_line_that_logs_writes_json_lines(tmp_path: Path) -> None:

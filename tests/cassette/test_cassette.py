@@ -196,11 +196,16 @@ def test_a_spoilt_file_is_named_with_the_place(tmp_path: Path, data: bytes, mess
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    """As the system says it."""
+    """With the cassette of the folder whose name is the most similar."""
     path = tmp_path / "x.json"
     with pytest.raises(CassetteError) as caught:
         Cassette.load(path)
-    assert f"{path}: cannot be read as a cassette: [Errno 2] No such file or directory: '{path}'" == str(caught.value)
+    start = f"{path}: cannot be read as a cassette: no such file; "
+    assert f"{start}there are no cassettes in {path.parent}; pytest records them" == str(caught.value)
+    path.with_name("near.json").write_text("{}")
+    with pytest.raises(CassetteError) as caught:
+        Cassette.load(path)
+    assert f"{start}the nearest is 'near.json'" == str(caught.value)
 
 
 def test_the_index_holds_equal_requests_in_recorded_order() -> None:

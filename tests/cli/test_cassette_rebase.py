@@ -184,7 +184,7 @@ def test_a_cassette_that_is_gone_is_refused(misses: Any, capsys: pytest.CaptureF
     misses(_miss("gone.json"))
     code, output = _run(capsys, "--yes")
     assert 1 == code
-    assert "  gone.json: cannot be read as a cassette: [Errno 2] No such file or directory: " in output
+    assert "  gone.json: cannot be read as a cassette: no such file; " in output
 
 
 def test_a_prompt_with_a_key_is_refused_before_anything_is_written(

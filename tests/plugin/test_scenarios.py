@@ -39,7 +39,10 @@ def test_a_missing_scenario_is_one_line_that_names_the_nearest(repository: pytes
 def test_a_folder_without_scenarios_is_said_to_hold_none(repository: pytest.Pytester) -> None:
     """There is no nearest scenario then."""
     said = _failure(repository, "scenario('billing/refund')")
-    assert said.endswith("holds none. Write " + str(repository.path / "fixtures/scenarios/billing/refund.toml."))
+    path = repository.path / "fixtures/scenarios/billing/refund.toml"
+    assert said.endswith(
+        f'holds none. Write {path}, such as with the lines [[turn]] and text = "Hello." (docs/scenarios.md).'
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A cassette: the recorded interactions of a test, with an envelope that describes the recording."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ class Cassette:
         reader = BlobFolderReader(path)
         try:
             content = read_cassette_file(path, reader)
+        except FileNotFoundError:
+            raise CassetteError(_missing_file_message(path)) from None
         except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(content.envelope, tuple(content.interactions), path, reader.folder, content.has_parts)
@@ -148,3 +151,11 @@ def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
         envelope.excluded_from_effects,
     )
     return envelope.upstream, envelope.case, envelope.combination, *marks
+
+
+def _missing_file_message(path: Path) -> str:
+    """Return an error that names the cassette in the folder with the most similar name."""
+    names = sorted(one.name for one in path.parent.glob("*.json")) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.0)
+    hint = f"the nearest is {near[0]!r}" if near else f"there are no cassettes in {path.parent}; pytest records them"
+    return f"{path}: cannot be read as a cassette: no such file; {hint}"

@@ -63,7 +63,10 @@ def _scenario_error_message(scenario: Path | None, error: ScenarioError) -> str:
         return f"The scenario cannot be simulated: {error}. Mend that file, and run the test again."
     names = _scenario_names(scenario.parent, scenario.stem)
     if not names:
-        return f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}."
+        return (
+            f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}, such as with the"
+            ' lines [[turn]] and text = "Hello." (docs/scenarios.md).'
+        )
     return (
         f"There is no scenario {scenario.stem!r} in {scenario.parent}; the nearest is {names[0]!r}: "
         f"write @pytest.mark.scenario({names[0]!r}), or the file {scenario}."
