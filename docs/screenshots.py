@@ -109,12 +109,14 @@ def build_demo_report(folder: Path) -> Path:
 
 
 def take_report_pictures(page: Any, report: Path) -> None:
-    """Take a picture of the top of a report, and of the conversation of a failed run."""
+    """Take a picture of the top of a report, of a failed run, and of that run beside the nearest one that passed."""
     page.goto(report.as_uri())
     page.screenshot(path=IMAGES / "report.png")
     page.locator("#matrix button.failed").first.click()
     page.locator("#details dl").first.wait_for()
     page.screenshot(path=IMAGES / "report-run.png")
+    page.locator("#details .comparison").evaluate("section => section.scrollIntoView()")
+    page.screenshot(path=IMAGES / "report-beside.png")
 
 
 def main() -> None:
