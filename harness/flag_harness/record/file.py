@@ -157,7 +157,7 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
         left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
         selected=_merge_selections([record.header.selected for record in records]),
-        deselected=tuple(sorted({case for record in records for case in record.header.deselected})),
+        deselected=tuple(sorted(set.intersection(*(set(record.header.deselected) for record in records)))),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
         tested=_merge_tested_files([record.header.tested for record in records]),
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
