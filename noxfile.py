@@ -197,7 +197,7 @@ AGENTS: dict[str, tuple[str, ...]] = {
     "pydantic_ai": ("pydantic-ai-slim[anthropic]==2.68.0",),
     "langchain": ("langchain==1.5.2", "langchain-anthropic==1.7.10"),
     "chatlas": ("chatlas[anthropic]==0.23.0",),
-    "litellm": ("litellm==1.110.2",),
+    "litellm": ("litellm==1.110.2", "tenacity==9.2.1"),  # its retries need tenacity, which it does not install
     "node": (),
     "claude_cli": ("claude-agent-sdk==0.2.189",),
     "agno": ("agno==3.1.10", "anthropic==0.125.*"),
