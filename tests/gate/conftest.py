@@ -150,6 +150,18 @@ def project(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 @pytest.fixture
+def repository(project: Project) -> Project:
+    """Return the project under git, with a policy that demands another person, and a change that Bo committed."""
+    project.configure(other_person=True)
+    project.git("init", "-q")
+    project.commit("gate.toml", "pyproject.toml", "test", "prod", person="start")
+    project.write("test/prompts/support.md", "two")
+    project.commit("test", person="bo")
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
+    return project
+
+
+@pytest.fixture
 def make_row() -> Callable[..., RunRow]:
     """Return the function that makes rows."""
     return row

@@ -176,18 +176,6 @@ def test_an_older_approval_of_the_same_files_still_covers_them(project: Project)
     assert "promotion 1" in project.run("promote", "--evidence", "first.jsonl")
 
 
-@pytest.fixture
-def repository(project: Project) -> Project:
-    """Return the project under git, with a policy that demands another person, and a change that Bo committed."""
-    project.configure(other_person=True)
-    project.git("init", "-q")
-    project.commit("gate.toml", "pyproject.toml", "test", "prod", person="start")
-    project.write("test/prompts/support.md", "two")
-    project.commit("test", person="bo")
-    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
-    return project
-
-
 def test_an_approval_that_is_not_committed_is_not_shown(repository: Project) -> None:
     """Its name could be anybody's; so could an edit after the commit."""
     assert "not shown: other person:" in repository.run("promote", code=1)

@@ -20,17 +20,6 @@ def _approve(project: Project, text: str = "two") -> Path:
     return project.root / printed.partition(":")[0]
 
 
-def _under_git(project: Project) -> Project:
-    """Put the project under git, with a policy that demands another person, and a change that Bo committed."""
-    project.configure(other_person=True)
-    project.git("init", "-q")
-    project.commit("gate.toml", "pyproject.toml", "test", "prod", person="start")
-    project.write("test/prompts/support.md", "two")
-    project.commit("test", person="bo")
-    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
-    return project
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems cannot hold both names")
 @pytest.mark.parametrize(
     ("names", "words"),
@@ -71,28 +60,27 @@ def test_an_approval_from_the_future_covers_nothing(project: Project, time: str)
     assert f"was made at {time}, which is in the future; set the clock" in project.run("promote", code=1)
 
 
-def test_an_edit_that_git_does_not_look_at_is_no_commit(project: Project) -> None:
+def test_an_edit_that_git_does_not_look_at_is_no_commit(repository: Project) -> None:
     """Ann committed another approval than the one that is there, and git was told to assume that it is the same."""
-    _under_git(project).commit("approvals", person="ann")
-    (path,) = project.gate.approvals.iterdir()
-    project.git("update-index", "--assume-unchanged", str(path))
-    assert "promotion 1 would change" in project.run("promote", "--dry-run")
+    repository.commit("approvals", person="ann")
+    (path,) = repository.gate.approvals.iterdir()
+    repository.git("update-index", "--assume-unchanged", str(path))
+    assert "promotion 1 would change" in repository.run("promote", "--dry-run")
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
-    assert "is not committed; commit it" in project.run("promote", code=1)
+    assert "is not committed; commit it" in repository.run("promote", code=1)
 
 
-def test_a_mailmap_makes_nobody_another_person(project: Project) -> None:
+def test_a_mailmap_makes_nobody_another_person(repository: Project) -> None:
     """Neither does a replacement of the commit that only this clone has."""
-    _under_git(project)
-    project.write(".mailmap", "Ann <ann@example.com> Bob <bo@example.com>\n")
-    project.git("add", "approvals")
-    project.git("-c", "user.name=Bob", "commit", "-q", "-m", "Approve")
-    assert "bo@example.com wrote the change" in project.run("promote", code=1)
-    project.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="ann")
-    forged = project.git("rev-parse", "HEAD").strip()
-    project.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="bo")
-    project.git("replace", "HEAD", forged)
-    assert "bo@example.com wrote the change" in project.run("promote", code=1)
+    repository.write(".mailmap", "Ann <ann@example.com> Bob <bo@example.com>\n")
+    repository.git("add", "approvals")
+    repository.git("-c", "user.name=Bob", "commit", "-q", "-m", "Approve")
+    assert "bo@example.com wrote the change" in repository.run("promote", code=1)
+    repository.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="ann")
+    forged = repository.git("rev-parse", "HEAD").strip()
+    repository.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="bo")
+    repository.git("replace", "HEAD", forged)
+    assert "bo@example.com wrote the change" in repository.run("promote", code=1)
 
 
 @pytest.mark.parametrize("suffix", [".pyc", ".so"])
