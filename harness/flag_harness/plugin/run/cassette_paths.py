@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
+from flag_harness.flag import OFF
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
-from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
+from flag_harness.plugin.run.names import cassette_name, name_without_combination, shorten_vcr_name, slug, vcr_name
 from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
+_EXTENDING_MODES = ("none", "once", "new_episodes")
+"""The record modes that play what a cassette holds."""
 
 
 def default_cassette_path(item: pytest.Item) -> Path:
@@ -21,7 +25,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     Further repetitions of a test have `.repeat2`, `.repeat3` and so on before the suffix.
 
     `flag-harness cassette import` keeps the names of pytest-recording. If only a file with such a name exists, return
-    its path.
+    its path. For the combination `off`, that may be the cassette that the test had before it got `flag_matrix`.
     """
     config = item.config
     module = item.path.with_suffix("")
@@ -34,8 +38,11 @@ def default_cassette_path(item: pytest.Item) -> Path:
     if number := repetition_index(item):
         name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
-    own, imported = folder / f"{name}.json", folder / f"{_vcr_cassette_name(item)}.json"
-    return imported if imported.exists() and not own.exists() else own
+    own = folder / f"{name}.json"
+    if own.exists():
+        return own
+    imported = (folder / f"{shorten_vcr_name(name, '.json')}.json" for name in _imported_names(item))
+    return next((path for path in imported if path.exists()), own)
 
 
 def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value: Any = None, index: int = 0) -> Path:
@@ -108,5 +115,14 @@ def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
     yield from (node for node in item.listchain() if isinstance(node, kind))
 
 
-def _vcr_cassette_name(item: pytest.Item) -> str:
-    return shorten_vcr_name(vcr_name(getattr(item, "cls", None), item.name), ".json")
+def _imported_names(item: pytest.Item) -> Iterator[str]:
+    """Yield the names that an imported cassette of a test may have: the test's own, and one without `off`.
+
+    The modes `all` and `rewrite` do not use the name without `off`: they record each combination under its own name.
+    """
+    name = vcr_name(getattr(item, "cls", None), item.name)
+    yield name
+    callspec = getattr(item, "callspec", None)
+    combination = callspec.params.get("harness_combination") if callspec else None
+    if combination is not None and combination.id == OFF and record_mode_of_run(item.config) in _EXTENDING_MODES:
+        yield name_without_combination(name, OFF, "-")
