@@ -1,10 +1,12 @@
 """`cassette_server`: code under test in another process is recorded, answered, and held to what was recorded."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 
+from flag_harness.plugin.test.server import _shorten_refusal
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -77,6 +79,33 @@ def test_a_program_that_swallows_a_miss_fails_its_test(repository: pytest.Pytest
     )
 
 
+def test_a_miss_that_is_repeated_is_printed_once_with_its_count(repository: pytest.Pytester) -> None:
+    """The failure has the whole message; the log names each miss in one line and is not counted as the program's."""
+    repository.makepyfile(
+        test_ask="""
+        import http.client
+
+        BODY = b'{"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Bye."}]}'
+        HEADERS = {"content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": "x"}
+
+        def test_ask(cassette_server):
+            for _ in range(3):
+                connection = http.client.HTTPConnection("127.0.0.1", cassette_server.port)
+                connection.request("POST", "/v1/messages", BODY, HEADERS)
+                assert 404 == connection.getresponse().status
+                connection.close()
+        """
+    )
+    run = repository.runpytest_inprocess("-p", "no:xdist", "-p", "no:asyncio")
+    run.assert_outcomes(failed=1)
+    text = run.stdout.str()
+    assert 1 == text.count("To record it: pytest test_ask.py::test_ask")
+    run.stdout.fnmatch_lines(
+        ["INFO *miss-3: POST /v1/messages is not in *", "1 test: nothing is recorded (3 requests)"]
+    )
+    assert "logged" not in text
+
+
 @pytest.mark.parametrize("option", ["--record-mode=rewrite", "--disable-recording"])
 def test_a_program_reaches_the_live_api(
     option: str, repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -99,3 +128,10 @@ def test_a_program_reaches_the_live_api(
     recordings = [path.read_text() for path in Path(repository.path).rglob("recordings/**/*.json")]
     assert (option == "--record-mode=rewrite") == bool(recordings)
     assert not any("Ab3" in text for text in recordings)
+
+
+def test_an_error_of_the_server_itself_stays_an_error_in_the_log() -> None:
+    """Only refused requests are shortened, because the failure of the test has their message."""
+    record = logging.makeLogRecord({"msg": "GET /x: the upstream is broken\nin two lines", "levelname": "ERROR"})
+    assert _shorten_refusal(record)
+    assert ("GET /x: the upstream is broken\nin two lines", "ERROR") == (record.msg, record.levelname)

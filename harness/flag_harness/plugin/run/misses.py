@@ -182,7 +182,8 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
 
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
-    yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes(rows[0])}"
+    requests = f" ({len(rows)} requests)" if len(rows) > len(tests) else ""
+    yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes(rows[0])}{requests}"
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:

@@ -1,7 +1,9 @@
 """The fixture `cassette_server`, which serves a test's cassette over HTTP to code in other processes."""
 
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +47,7 @@ def harness_cassette_server(
         upstream, layers = _make_forwarding_upstream(os.environ.get(BASE_URL) or API), ()
     flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE, None)) is not None else ()
     pace = 1 if request.node.get_closest_marker("harness_real_time") else 0
-    with LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
+    with _shorten_refusals_in_log(), LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
         monkeypatch.setenv(BASE_URL, server.url)
         yield server
 
@@ -60,6 +62,26 @@ def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServe
     arrives in one piece.
     """
     return harness_cassette_server
+
+
+@contextmanager
+def _shorten_refusals_in_log() -> Iterator[None]:
+    """Log the first line of each refused request, at the level INFO: the failure of the test has the whole message."""
+    from flag_harness.transports.serve.application import logger
+
+    logger.addFilter(_shorten_refusal)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_shorten_refusal)
+
+
+def _shorten_refusal(record: logging.LogRecord) -> bool:
+    """Shorten the record of a refused request (`miss-1: ...`) and lower its level. Keep every record."""
+    if record.msg.startswith("miss-"):
+        record.msg = record.msg.partition("\n")[0]
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def _make_forwarding_upstream(base_url: str) -> "Upstream":
