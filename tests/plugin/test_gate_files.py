@@ -152,6 +152,7 @@ def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> No
         (("test_it.py::test_a", "test_it.py"), ("", ("test_it.py::test_a", "test_it.py"), ())),
         (("-k", "test_a", "."), ("", (), ("test_it.py::test_b",))),
         (("--ignore=sub", "--harness-repeat=2", "-k", "test_a"), ("--ignore=sub", (), ("test_it.py::test_b",))),
+        (("--color=no", "--continue-on-collection-errors"), ("", (), ())),
     ],
 )
 def test_the_record_says_which_tests_the_command_line_left_out(

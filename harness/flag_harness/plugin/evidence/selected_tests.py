@@ -7,8 +7,15 @@ import pytest
 
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
-_LEAVES_OUT_TESTS = ("--ignore", "--lf", "--last-failed", "--sw", "--stepwise", "--feature", "--collect-only", "--co")
-"""Options that leave out tests without deselecting them."""
+OPTIONS_THAT_LEAVE_OUT_TESTS = {
+    "features": ("--feature",),
+    "lf": ("--lf", "--last-failed"),
+    "ignore": ("--ignore",),
+    "ignore_glob": ("--ignore-glob",),
+    "collectonly": ("--collect-only", "--co"),
+    "stepwise": ("--stepwise", "--sw", "--stepwise-skip", "--sw-skip", "--stepwise-reset", "--sw-reset"),
+}
+"""Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
 
 
 def options_for_header(config: pytest.Config) -> Iterator[str]:
@@ -28,8 +35,9 @@ def option_that_leaves_out_tests(config: pytest.Config) -> str:
 
     Tests that are deselected, as by `-k`, are known by their names, so they do not count here.
     """
+    options = {option for names in OPTIONS_THAT_LEAVE_OUT_TESTS.values() for option in names}
     arguments = map(str, config.invocation_params.args)
-    return next((argument for argument in arguments if argument.startswith(_LEAVES_OUT_TESTS)), "")
+    return next((argument for argument in arguments if argument.partition("=")[0] in options), "")
 
 
 def selected_tests(config: pytest.Config) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flag_harness.plugin.evidence.selected_tests import OPTIONS_THAT_LEAVE_OUT_TESTS
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
 from flag_harness.plugin.run.names import find_duplicate_names
@@ -24,15 +25,6 @@ _REPETITION_SUFFIX = re.compile(r"\.repeat[0-9]+\.json$")
 _REPETITION_ID = re.compile(r"-repeat[0-9]+(?=\]$)|\[repeat[0-9]+\]$")
 MAX_NAMES_SHOWN = 5
 """The most files that the summary names. It only counts the others."""
-_PARTIAL_RUN_OPTIONS = {
-    "features": "--feature",
-    "lf": "--lf",
-    "ignore": "--ignore",
-    "ignore_glob": "--ignore-glob",
-    "collectonly": "--collect-only",
-    "stepwise": "--stepwise",
-}
-"""Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
 
 
 class CassetteUseTracker:
@@ -236,7 +228,7 @@ def _partial_run_reason(config: pytest.Config) -> str:
     """
     if hasattr(config, "workerinput"):
         return ""
-    for name, option in _PARTIAL_RUN_OPTIONS.items():
+    for name, (option, *_) in OPTIONS_THAT_LEAVE_OUT_TESTS.items():
         if config.getoption(name, default=None):
             return f"it ran with {option}"
     testpaths = config.args_source is pytest.Config.ArgsSource.TESTPATHS
