@@ -7,6 +7,8 @@ from flag_harness.wording import quantity
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours"}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([wdh])")
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the clocks of two computers may differ."""
 
 
 def duration_text(duration: timedelta) -> str:
@@ -31,6 +33,15 @@ def age_of(moment: str | None, now: datetime) -> timedelta | None:
     except ValueError:
         return None
     return now - (begin if begin.tzinfo else begin.replace(tzinfo=UTC))
+
+
+def is_in_future(age: timedelta) -> bool:
+    """Return whether a moment of this age is in the future, even if the clocks of two computers differ by minutes.
+
+    >>> is_in_future(timedelta(minutes=-4)), is_in_future(timedelta(minutes=-6))
+    (False, True)
+    """
+    return age < -_CLOCK_TOLERANCE
 
 
 def parse_duration(text: str) -> timedelta | None:

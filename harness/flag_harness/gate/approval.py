@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from flag_harness.durations import age_of
+from flag_harness.durations import age_of, is_in_future
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
@@ -100,7 +100,7 @@ def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
     """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
     approval = file.approval
     age = age_of(approval.time, candidate.now)
-    if age is None or age < -timedelta(minutes=5):
+    if age is None or is_in_future(age):
         return f"{file.path} was made at {approval.time}, which is in the future; set the clock"
     if approval.files != manifest_digest(approval.manifest):
         return f"{file.path} was edited: its list of files does not match its digest"

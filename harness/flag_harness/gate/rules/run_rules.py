@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from flag_harness.durations import age_of, duration_text
+from flag_harness.durations import age_of, duration_text, is_in_future
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import is_sweep, missing_tests_reason
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
@@ -177,7 +177,7 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
     if unknown := [name for name, age in ages.items() if age is None]:
         return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
     known = {name: age for name, age in ages.items() if age is not None}
-    if future := [name for name, age in known.items() if age < -timedelta(minutes=5)]:
+    if future := [name for name, age in known.items() if is_in_future(age)]:
         return RuleResult(rule, "fail", f"in the future: {join_names(future)}; set the clock, and {hint}")
     if old := [f"{name} ({duration_text(age)})" for name, age in known.items() if age > limit]:
         return RuleResult(rule, "fail", f"older than {duration_text(limit)}: {join_names(old)}; {hint}")
