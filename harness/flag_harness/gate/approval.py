@@ -1,6 +1,7 @@
 """Approvals, which are files in git. Each approves exact files, exact evidence and one policy."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,8 +130,8 @@ def _load_approval(path: Path) -> Approval:
 
 def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> None:
     """Raise `ValueError` if an object has a key twice, because a reader may see another value than the gate."""
-    keys = [key for key, _ in pairs]
-    if repeated := [key for key in keys if keys.count(key) > 1]:
+    counts = Counter(key for key, _ in pairs)
+    if repeated := [key for key, count in counts.items() if count > 1]:
         raise ValueError(f"it has the key {repeated[0]!r} twice")
 
 
