@@ -19,14 +19,14 @@ _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 def judge_tests(candidate: Candidate) -> RuleResult:
     """Judge whether each required test ran and passed."""
     patterns = candidate.gate.policy.tests
-    trials = [row for row in candidate.failed_trials if candidate.is_required(row.case)]
-    rows = _without(candidate.required_rows, trials)
+    rows = _without(candidate.required_rows, candidate.failed_trials)
+    trials = len(candidate.required_rows) - len(rows)
     if bad := [row for row in rows if row.outcome != "passed"]:
         return RuleResult("required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}")
     missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
     if missing:
         return RuleResult("required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}")
-    note = f"; {quantity(len(trials), 'failed trial')}, which the verdicts judge" if trials else ""
+    note = f"; {quantity(trials, 'failed trial')}, which the verdicts judge" if trials else ""
     return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
 
 
