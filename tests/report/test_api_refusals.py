@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.record import RunRecord, RunRow
-from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
 from flag_harness.report.output import write_report
 from flag_harness.report.run_report import build_report
 

@@ -9,11 +9,11 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.errors import require_extra
 from flag_harness.report.cache_page import MOST_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
-from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport
 from flag_harness.report.sweep_table import OUTCOMES

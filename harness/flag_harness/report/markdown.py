@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from flag_harness.analysis.effects.figures import MetricEffect
+from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, cached_blocks_text, group_broken_prefixes
-from flag_harness.report.failures.api_refusals import REFUSAL_ADVICE
 from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport

@@ -9,8 +9,6 @@ from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space
 from flag_harness.record import RunRow
 
-REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
-
 
 @dataclass(frozen=True, slots=True)
 class ApiRefusal:
