@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from flag_harness.analysis.alignment import align_items
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage, Turn
 from flag_harness.report.cells.details import cell_details
-from flag_harness.report.cells.neighbours import align_items, nearest_passing_runs
+from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.run_report import build_report
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -8,10 +8,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from functools import partial
 from typing import Any
 
+from flag_harness.analysis.alignment import AlignedIndices, align_items
 from flag_harness.analysis.conversation import describe_answer_ending
 from flag_harness.cassette import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, differences
@@ -90,10 +90,8 @@ def _summary(data: bytes) -> bytes:
     return f'"{len(data):,} bytes with the SHA-256 {hashlib.sha256(data).hexdigest()}"'.encode()
 
 
-def _pair_interactions(
-    ours: Sequence[Interaction], theirs: Sequence[Interaction]
-) -> Iterator[tuple[int | None, int | None]]:
-    """Yield pairs of indices of matching interactions.
+def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction]) -> AlignedIndices:
+    """Return pairs of indices of matching interactions.
 
     First the interactions with equal requests are paired; those between two such pairs are then paired in their order.
     """
@@ -101,11 +99,7 @@ def _pair_interactions(
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
         keys, other_keys = (list(_number_repeated_keys(side)) for side in (keys, other_keys))
-    matcher = SequenceMatcher(None, keys, other_keys, autojunk=False)
-    for _, start, stop, other_start, other_stop in matcher.get_opcodes():
-        for shift in range(max(stop - start, other_stop - other_start)):
-            index, other = start + shift, other_start + shift
-            yield index if index < stop else None, other if other < other_stop else None
+    return align_items(keys, other_keys)
 
 
 def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:

@@ -4,10 +4,10 @@ count as differences.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
 
+from flag_harness.analysis.alignment import align_items
 from flag_harness.cassette.match.excerpts import excerpts, find_changed_words, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.record.outline import API_ID
@@ -200,12 +200,8 @@ def _pair_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         yield from zip_longest(before, after, fillvalue=ABSENT)
         return
-    matcher = SequenceMatcher(None, [*map(_alignment_key, before)], [*map(_alignment_key, after)], autojunk=False)
-    for _, i, i_end, j, j_end in matcher.get_opcodes():
-        paired = min(i_end - i, j_end - j)
-        yield from zip(before[i : i + paired], after[j : j + paired], strict=True)
-        yield from ((item, ABSENT) for item in before[i + paired : i_end])
-        yield from ((ABSENT, item) for item in after[j + paired : j_end])
+    for old, new in align_items([*map(_alignment_key, before)], [*map(_alignment_key, after)]):
+        yield ABSENT if old is None else before[old], ABSENT if new is None else after[new]
 
 
 def _alignment_key(item: Any) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
+from flag_harness.analysis.alignment import align_items
 from flag_harness.record import RequestRecord, RunRow
-from flag_harness.report.cells.neighbours import align_items
 from flag_harness.report.diff.requests import outline_changes
 
 Change = tuple[str, str, str]

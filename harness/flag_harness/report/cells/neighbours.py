@@ -1,15 +1,10 @@
 """Find the run to which a run is compared: the passing run of the same test that differs in the fewest flags."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping, Sequence
 
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
 from flag_harness.record.row import RowKey
-
-AlignedIndices = tuple[tuple[int | None, int | None], ...]
-"""Pairs of indices in two sequences. One of a pair is None if the item has no counterpart."""
 
 
 def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -> dict[RowKey, RunRow]:
@@ -51,13 +46,3 @@ def _nearest_run(row: RunRow, passing: Sequence[Sequence[RunRow]]) -> RunRow | N
 
 def _count_differences(one: Mapping[str, object], other: Mapping[str, object]) -> int:
     return sum(one.get(name) != other.get(name) for name in {**one, **other})
-
-
-def align_items(left: Sequence[Hashable], right: Sequence[Hashable]) -> AlignedIndices:
-    """Pair the items of two sequences: equal ones in the same order, and what is between them by its position."""
-    if left == right:
-        return tuple((index, index) for index in range(len(left)))
-    pairs: list[tuple[int | None, int | None]] = []
-    for _, start, end, other_start, other_end in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        pairs += zip_longest(range(start, end), range(other_start, other_end))
-    return tuple(pairs)
