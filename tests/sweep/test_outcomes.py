@@ -100,7 +100,7 @@ def test_a_storm_of_requests_is_no_survival() -> None:
     assert storm == judge_trial(replace(FIRED, requests=24), BASELINE)
     assert storm == judge_trial(replace(FAILED, requests=24), BASELINE)
     assert TrialOutcome.LOST is judge_trial(replace(FIRED, requests=24, effects=()), BASELINE).outcome
-    assert not TrialOutcome.TOO_MANY_REQUESTS.is_survived
+    assert not TrialOutcome.TOO_MANY_REQUESTS.has_lost_nothing
 
 
 def _stream(*events: str) -> Any:

@@ -26,7 +26,7 @@ from flag_harness.sweep.troubles import (
     Trouble,
     derive_faults,
     derive_interrupts,
-    derive_signals,
+    derive_signal_troubles,
     derive_surprises,
     derive_tool_troubles,
     parse_interrupt,
@@ -81,7 +81,7 @@ def test_long_waits_are_not_tried_in_real_time() -> None:
 @pytest.mark.parametrize("kind", SIGNALS)
 def test_a_test_without_processes_gets_no_signals(kind: str) -> None:
     """There is nothing to kill."""
-    assert [] == derive_signals(kind, _baseline(ANSWER))
+    assert [] == derive_signal_troubles(kind, _baseline(ANSWER))
 
 
 def test_a_kill_is_tried_at_each_point_of_each_answer() -> None:
@@ -94,9 +94,9 @@ def test_a_kill_is_tried_at_each_point_of_each_answer() -> None:
         "sigkill:at=inside_text,on=2",
         "sigkill:at=inside_body,on=3",
     ]
-    assert expected == [one.name for one in derive_signals("sigkill", baseline)]
+    assert expected == [one.name for one in derive_signal_troubles("sigkill", baseline)]
     once = [name.removeprefix("sigkill:") for name in expected if name != "sigkill:at=inside_text,on=2"]
-    assert once == [one.name.removeprefix("sigterm:") for one in derive_signals("sigterm", baseline)]
+    assert once == [one.name.removeprefix("sigterm:") for one in derive_signal_troubles("sigterm", baseline)]
     assert once == [one.name.removeprefix("cancelled:") for one in derive_interrupts(baseline)]
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from flag_harness.wire.grammar import (
     POINTS,
     EventSplitter,
-    GapTracker,
     StreamGap,
+    StreamGapTracker,
     event_kind,
     matching_point_names,
     names_of_points_in_stream,
@@ -90,7 +90,7 @@ def test_nothing_has_no_point() -> None:
 
 def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
-    walk = GapTracker()
+    walk = StreamGapTracker()
     assert StreamGap(next="ping") == walk.advance(b": hello\n\n")
     assert StreamGap(after_ping=True) == walk.gap_after_last_event()
     assert ("after_ping",) == matching_point_names(walk.gap_after_last_event())
@@ -99,7 +99,7 @@ def test_a_comment_is_as_good_as_a_ping() -> None:
 def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     """No JSON, JSON that is no object, JSON nested beyond reason: the walk goes on."""
     for data in ("{", "[1]", "[" * 100_000):
-        walk = GapTracker()
+        walk = StreamGapTracker()
         assert "" == walk.advance(encode_event("x", data)).next
         assert StreamGap(previous="unknown") == walk.gap_after_last_event()
 
@@ -107,17 +107,17 @@ def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
 def test_blocks_of_no_type_are_unknown() -> None:
     """Whatever stands where the block's type should be."""
     for block in (None, 3, ["text"]):
-        walk = GapTracker()
+        walk = StreamGapTracker()
         walk.advance(_start(0, block))
         assert StreamGap(previous="content_block_start", block="unknown") == walk.gap_after_last_event()
-    walk = GapTracker()
+    walk = StreamGapTracker()
     walk.advance(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
     assert "unknown" == walk.gap_after_last_event().block
 
 
 def test_a_gap_knows_the_block_around_it() -> None:
     """Open, then closed; the index is that of the open block, then the next one's."""
-    walk = GapTracker()
+    walk = StreamGapTracker()
     walk.advance(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
     walk.advance(encode_event("content_block_delta", delta))

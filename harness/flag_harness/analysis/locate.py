@@ -197,13 +197,13 @@ class Locator:
         gap = next(find_uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
-        beside = self._values_seen_with_pairs()
+        beside = self._values_beside_each_pair()
         drawn = [self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
         candidates = [self._encoding.encode(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)
 
-    def _values_seen_with_pairs(self) -> dict[int, int]:
+    def _values_beside_each_pair(self) -> dict[int, int]:
         """Return, for each pair of values, the mask of all values that occur with the pair in a passing row."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing_rows:

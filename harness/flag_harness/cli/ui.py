@@ -69,7 +69,10 @@ def _run_ui(arguments: argparse.Namespace) -> int:
 
 
 def _check_upstream_file(arguments: argparse.Namespace) -> str:
-    """Return the path of the cassette or scenario. Raise `HarnessError` if the options lack or do not need one."""
+    """Return the path of the cassette or scenario.
+
+    Raise `HarnessError` if a file is needed and none is given, or if one is given and not needed.
+    """
     if arguments.fault and arguments.upstream == "live":
         raise HarnessError("--fault: the live API gets no faults; use --upstream=simulator, or leave it out")
     if arguments.upstream == "cassette":

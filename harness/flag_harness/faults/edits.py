@@ -13,7 +13,7 @@ from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect
 from flag_harness.faults.frames import FrameEdit
 from flag_harness.wire.aws_frames import is_aws_stream
-from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, matching_point_names
+from flag_harness.wire.grammar import POINTS, EventSplitter, StreamGap, StreamGapTracker, matching_point_names
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
@@ -108,7 +108,7 @@ class StreamPointEdit:
         self._due, self._at, self._act = due, at, act
         self._random = due.make_random("point")
         self._remaining, self._occurrence = occurrence, occurrence
-        self._events, self._tracker = EventSplitter(), GapTracker()
+        self._events, self._tracker = EventSplitter(), StreamGapTracker()
         self._reached: set[str] = set()
         self._delay, self._held, self._is_over = 0.0, b"", False
 

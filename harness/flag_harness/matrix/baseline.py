@@ -82,7 +82,7 @@ def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int
 
 
 def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> Baseline:
-    """Return the baseline that the values of an export's keys give the declared flags."""
+    """Return a baseline that sets each declared flag to the value that its key has in the export."""
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
     notes: list[str] = []

@@ -29,7 +29,7 @@ class TrialOutcome(Enum):
     HUNG = "hung"
 
     @property
-    def is_survived(self) -> bool:
+    def has_lost_nothing(self) -> bool:
         """Whether the agent lost nothing that it could have kept."""
         return self in _SURVIVED
 
@@ -81,7 +81,7 @@ def judge_trial(observed: TrialObservation, baseline: TrialObservation) -> Trial
     if not observed.fired:
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
     verdict = _judge_endings(observed, baseline)
-    if verdict.outcome.is_survived and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
+    if verdict.outcome.has_lost_nothing and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
         reason = f"{observed.requests} requests, not {baseline.requests}"
         verdict = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, reason)
     return replace(verdict, requests=observed.requests, seconds=observed.seconds)

@@ -32,7 +32,7 @@ class TrialResult:
         return tuple(
             f"{combination}: {verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")
             for combination, verdict in self.verdicts
-            if not verdict.outcome.is_survived
+            if not verdict.outcome.has_lost_nothing
         )
 
 

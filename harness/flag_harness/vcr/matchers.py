@@ -49,7 +49,7 @@ def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
         return sent.body == recorded.body
 
 
-def _uri_with_root_path(request: VcrRequest) -> str:
+def _uri_with_nonempty_path(request: VcrRequest) -> str:
     """Return the request's URL, with the path `/` if it has no path."""
     parts = request.parsed_uri
     return request.uri if parts.path else parts._replace(path="/").geturl()
@@ -57,8 +57,8 @@ def _uri_with_root_path(request: VcrRequest) -> str:
 
 MATCHERS: Mapping[str, Matcher] = {
     "method": lambda sent, recorded: sent.method == recorded.method,
-    "uri": lambda sent, recorded: _uri_with_root_path(sent) == _uri_with_root_path(recorded),
-    "url": lambda sent, recorded: _uri_with_root_path(sent) == _uri_with_root_path(recorded),
+    "uri": lambda sent, recorded: _uri_with_nonempty_path(sent) == _uri_with_nonempty_path(recorded),
+    "url": lambda sent, recorded: _uri_with_nonempty_path(sent) == _uri_with_nonempty_path(recorded),
     "scheme": lambda sent, recorded: sent.scheme == recorded.scheme,
     "host": lambda sent, recorded: sent.host == recorded.host,
     "port": lambda sent, recorded: sent.port == recorded.port,

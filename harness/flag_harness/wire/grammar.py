@@ -139,7 +139,7 @@ POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _
 """All points by name, in the order in which a stream reaches them."""
 
 
-class GapTracker:
+class StreamGapTracker:
     """Reads a stream event by event, and tracks the gap, the place between two events, at the current position."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
 
 def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
     """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS`."""
-    events, tracker = EventSplitter(), GapTracker()
+    events, tracker = EventSplitter(), StreamGapTracker()
     reached = {
         name
         for chunk in chunks

@@ -123,7 +123,7 @@ class PairedRuns:
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
     def effects(self) -> Iterator[RunEffect]:
-        """Yield the effects that this test shows. Paths that always change together are one effect."""
+        """Yield the effects of flags on this test. Paths in bodies that always change together are one effect."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
             groups.setdefault((pair.flag, pair.value), []).append(pair)

@@ -223,7 +223,7 @@ def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _S
 
 
 def _measure_expectation(arms: "Iterable[_ResultsWithoutAndWith]", figure: str, direction: str) -> Expectation:
-    """Return the expected improvement of a figure, with the share of improved tests in each round."""
+    """Return how far a declared expectation was met: the improvement, and the share of improved tests by round."""
     sign = -1 if direction == "lower" else 1
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences(_FIGURES[figure]).items()} for one in arms

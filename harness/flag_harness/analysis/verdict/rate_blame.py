@@ -25,8 +25,8 @@ Labels: TypeAlias = frozenset[str]
 _Results: TypeAlias = Mapping[int, float]
 
 
-class _TestChanges(NamedTuple):
-    """A test, and the changes from production (labels) that a combination makes."""
+class _ChangedTest(NamedTuple):
+    """A test, and the changes from production (labels) under which it ran."""
 
     test: str
     labels: Labels
@@ -62,25 +62,25 @@ def rate_blame_lines(
 
 def _results_by_test_and_changes(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
-) -> Mapping[_TestChanges, _Results]:
+) -> Mapping[_ChangedTest, _Results]:
     """Return the results of each test under each combination, by repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
-    found: dict[_TestChanges, dict[int, float]] = {}
+    found: dict[_ChangedTest, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
-        key = _TestChanges(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
+        key = _ChangedTest(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
         if row.values and (result := pass_or_fail_score(row)) is not None:
             found.setdefault(key, {})[row.repetition] = result
     return found
 
 
 def _compare_with_production(
-    results: Mapping[_TestChanges, _Results], changes: Sequence[FlagChange], alpha: float
-) -> Mapping[_TestChanges, _PassRateComparison]:
+    results: Mapping[_ChangedTest, _Results], changes: Sequence[FlagChange], alpha: float
+) -> Mapping[_ChangedTest, _PassRateComparison]:
     """Return the comparison of each test and combination with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
     pairs = {
-        key: (results.get(_TestChanges(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels
+        key: (results.get(_ChangedTest(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels
     }
     tests = {}
     for key, (off, on) in pairs.items():
@@ -101,7 +101,7 @@ def _pass_rate(results: _Results) -> float:
     return sum(results.values()) / len(results) if results else 0.0
 
 
-def _blame_line(key: _TestChanges, compared: Mapping[_TestChanges, _PassRateComparison], alpha: float) -> str:
+def _blame_line(key: _ChangedTest, compared: Mapping[_ChangedTest, _PassRateComparison], alpha: float) -> str:
     """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"
@@ -118,8 +118,8 @@ def _blame_line(key: _TestChanges, compared: Mapping[_TestChanges, _PassRateComp
     return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
 
 
-def _smaller_combinations(key: _TestChanges) -> Iterator[_TestChanges]:
+def _smaller_combinations(key: _ChangedTest) -> Iterator[_ChangedTest]:
     """Yield the combinations that make some, but not all, of the changes of a combination."""
     labels = sorted(key.labels)
     for size in range(1, len(labels)):
-        yield from (_TestChanges(key.test, frozenset(part)) for part in combinations(labels, size))
+        yield from (_ChangedTest(key.test, frozenset(part)) for part in combinations(labels, size))

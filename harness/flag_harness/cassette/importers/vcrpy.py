@@ -41,8 +41,8 @@ def is_vcrpy(request: Mapping[str, Any]) -> bool:
 def _read_interaction(row: Mapping[str, Any]) -> SourceInteraction:
     request = parse_mapping(row.get("request"), "request")
     response = parse_mapping(row.get("response"), "response")
-    request_body, request_notes = _read_body(request, REQUEST_RESERIALISED)
-    response_body, response_notes = _read_body(response, RESPONSE_RESERIALISED)
+    request_body, request_notes = _read_body_and_fidelity(request, REQUEST_RESERIALISED)
+    response_body, response_notes = _read_body_and_fidelity(response, RESPONSE_RESERIALISED)
     return SourceInteraction(
         method=parse_method(request.get("method")),
         url=_read_url(request),
@@ -75,7 +75,7 @@ def _read_reason_phrase(response: Mapping[str, Any]) -> str | None:
     return message if isinstance(message, str) else None
 
 
-def _read_body(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:
+def _read_body_and_fidelity(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:
     """Return a body, and `fidelity_word` in a set if the body was stored parsed, else an empty set."""
     if "parsed_body" in message:
         return encode_parsed_body(message["parsed_body"]), frozenset({fidelity_word})

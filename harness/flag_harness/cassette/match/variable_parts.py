@@ -84,7 +84,10 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return a part with a rule for a body path, with `[*]` for each index, or None if no rule can name the path."""
+    """Return the variable part at a body path with the rule that ignores it, in which each index is `[*]`.
+
+    Return None if no rule can name the path.
+    """
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
         Normalisers(json=(path,))

@@ -17,7 +17,7 @@ RULES = (
     file_rules.judge_imports,
     file_rules.judge_imported_files,
     run_rules.judge_tests,
-    run_rules.judge_selection,
+    run_rules.judge_left_out_tests,
     run_rules.judge_outcomes,
     run_rules.judge_declared_flags,
     run_rules.judge_combinations,

@@ -30,7 +30,7 @@ def judge_tests(candidate: Candidate) -> RuleResult:
     return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
 
 
-def judge_selection(candidate: Candidate) -> RuleResult:
+def judge_left_out_tests(candidate: Candidate) -> RuleResult:
     """Judge whether no test that the policy requires was left out on the command line."""
     runs = [one for one in candidate.evidence if not is_sweep(one)]
     for pattern in candidate.gate.policy.tests:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.owner import SubmittedWork
-from flag_harness.plugin.test.rows import attach_row, has_row, row_of_report
+from flag_harness.plugin.test.rows import attach_row, has_record_row, row_of_report
 
 if TYPE_CHECKING:
     from flag_harness.plugin.border.border import NetworkBorder
@@ -58,7 +58,7 @@ class LateWorkReporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the late-work messages of a report. Reports of workers arrive in the main process."""
         if not hasattr(self._config, "workerinput"):
-            if has_row(report):
+            if has_record_row(report):
                 self._row_reports[report.nodeid] = report
             self._collect_messages(getattr(report, _REFUSED, ()), getattr(report, _LEFT, ()))
 

@@ -87,7 +87,7 @@ class ConversationStore:
         return (self.by_case[case] for case in cases if case in self.by_case)
 
     def has_failed_run(self, rows: "Sequence[RunRow]") -> bool:
-        """Return whether the conversation of a failed run is among them."""
+        """Return whether the store holds the conversation of a failed run of `rows`."""
         return any(
             node_id_of_repetition(row.case, row.repetition) in self.by_case for row in rows if row.outcome == "failed"
         )

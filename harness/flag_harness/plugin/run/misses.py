@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.test.rows import has_row
+from flag_harness.plugin.test.rows import has_record_row
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Miss
@@ -116,7 +116,7 @@ class MissCollector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the misses in a report. Shorten its failure if another test has shown the same cause."""
         text = getattr(report, "flag_harness_misses", "")
-        self._is_harness_used |= has_row(report) or bool(text)
+        self._is_harness_used |= has_record_row(report) or bool(text)
         if not text:
             return
         import msgspec

@@ -38,7 +38,7 @@ class RowRunner:
     ) -> bool | None:
         """Run the test of `template` under a combination. Return whether it passes, or None if it cannot be run.
 
-        If it fails with a fault that is not among `faults`, which all other combinations have, return None too.
+        Return None also if the test fails and has a fault outside `faults`, those that it has under every combination.
         Fixtures of a wider scope than the function stay set up for the next run.
         """
         item = make_item(template, combination)

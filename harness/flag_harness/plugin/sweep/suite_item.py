@@ -23,7 +23,7 @@ from flag_harness.sweep.troubles import (
     Trouble,
     derive_faults,
     derive_interrupts,
-    derive_signals,
+    derive_signal_troubles,
     derive_surprises,
     derive_tool_troubles,
     draw_schedule,
@@ -90,7 +90,7 @@ class SuiteSweepItem(pytest.Item):
         if kind == INTERRUPT:
             return [] if may_use_processes(self.test) else derive_interrupts(baseline)
         if kind in SIGNALS:
-            return derive_signals(kind, baseline) if may_use_processes(self.test) else []
+            return derive_signal_troubles(kind, baseline) if may_use_processes(self.test) else []
         if kind in SURPRISES:
             return derive_surprises(kind, baseline) if self._is_simulated() else []
         if kind in TOOL_TROUBLES:

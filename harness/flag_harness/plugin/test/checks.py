@@ -78,7 +78,7 @@ def check_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def finish_fixture_later(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    """Finish the fixtures of a test even if one of them raises a `BaseException`.
+    """Add a finalizer that finishes this fixture even if another one of the test raises a `BaseException`.
 
     pytest itself stops after anything but an `Exception`. After an `asyncio.CancelledError` the next test would get the
     fixtures of this one, with its recording and its environment.
@@ -130,8 +130,8 @@ def complete_report(
         _fail_if_refusal_is_excused(item, report)
         outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome_of_report(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
-        has_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # a sweep makes its own rows
-        if has_row and (row := make_run_row(item, outcome, report.when)) is not None:
+        needs_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # sweeps make their own
+        if needs_row and (row := make_run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
         if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""

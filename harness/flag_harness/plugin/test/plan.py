@@ -104,7 +104,10 @@ class TrafficPlan:
 
     @property
     def is_recording(self) -> bool:
-        """True if requests that no cassette answers are recorded. `once` records if the test has no recording yet."""
+        """True if a request that the cassette cannot answer is recorded.
+
+        In the mode `once`, this is so only if the test has no recording yet.
+        """
         if self.disabled or self.mode == "none":
             return False
         return self.mode != "once" or self.cassette is None or not has_recording_of(self.cassette, self.case)

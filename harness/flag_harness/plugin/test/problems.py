@@ -8,7 +8,7 @@ from flag_harness.cassette import Replay
 from flag_harness.errors import CassetteError
 from flag_harness.files import display_path
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.saving import refuse_recording
+from flag_harness.plugin.test.saving import refuse_unsafe_recording
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Interaction
@@ -41,7 +41,7 @@ def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") ->
     """Return a message if the recording cannot be written because of a key or of personal data."""
     try:
         if recording:
-            refuse_recording(plan, recording)
+            refuse_unsafe_recording(plan, recording)
     except CassetteError as error:
         return [str(error)]
     return []

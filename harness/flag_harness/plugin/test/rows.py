@@ -206,14 +206,14 @@ def _relative_location(item: pytest.Item, path: str, line: int) -> str:
     return f"{os.path.relpath(absolute, item.config.rootpath).replace(os.sep, '/')}:{line}"
 
 
-def has_row(report: pytest.TestReport) -> bool:
-    """Return True if the report has a row."""
+def has_record_row(report: pytest.TestReport) -> bool:
+    """Return whether a row of the run record is attached to a test's report."""
     return hasattr(report, _ATTRIBUTE)
 
 
 def row_of_report(report: pytest.TestReport) -> "RunRow | None":
     """Return the row attached to a report, or None if it has none."""
-    if not has_row(report):
+    if not has_record_row(report):
         return None
     from flag_harness.record import row_from_builtins
 

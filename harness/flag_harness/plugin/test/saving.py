@@ -45,7 +45,7 @@ def make_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
     )
 
 
-def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> None:
+def refuse_unsafe_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> None:
     """Raise `CassetteError` if a recording may not be written because of a key or of personal data."""
     parameters = plan.case.partition("[")[2]
     if plan.filters.filter_text(parameters) != parameters:
@@ -73,7 +73,7 @@ def save_recording(
 
     Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
     """
-    refuse_recording(plan, recording)
+    refuse_unsafe_recording(plan, recording)
     try:
         envelope = replace(
             make_envelope(plan, upstream_that_answered(plan, exchanges)), excluded_from_effects=excluded_from_effects

@@ -43,7 +43,7 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
 
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Unregister the other plugin with a mark `vcr`: pytest-recording and pytest-vcr cannot run together."""
+    """Unregister pytest-recording or pytest-vcr, the one that is not emulated: the two cannot run together."""
     owner = plugin_to_emulate(pluginmanager)
     for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):

@@ -47,7 +47,7 @@ def check_object(incoming: IncomingRequest) -> str | None:
     return None if isinstance(incoming.decoded_body.value, dict) else "Input should be a valid dictionary"
 
 
-def check_scenario_parameters(incoming: IncomingRequest) -> str | None:
+def check_parameters_refused_by_scenario(incoming: IncomingRequest) -> str | None:
     """Refuse parameters that the scenario lists in `refused_parameters`."""
     refused = (name for name in incoming.scenario.refused_parameters if name in incoming.decoded_body.value)
     return next((f"{name}: Extra inputs are not permitted" for name in refused), None)

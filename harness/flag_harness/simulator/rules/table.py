@@ -26,7 +26,7 @@ BODY_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the body is JSON", body.check_json, "quoted by users", "2025-06"),
     Rule("the body is not nested too deeply", body.check_nesting, "ours", "2026-11"),
     Rule("the body is an object", body.check_object, "ours", "2026-11"),
-    Rule("the scenario allows all parameters", body.check_scenario_parameters, "ours", "2026-11"),
+    Rule("the scenario allows all parameters", body.check_parameters_refused_by_scenario, "ours", "2026-11"),
     Rule("the body has a valid shape", body.check_shape, "recorded", "2026-01"),
     Rule("the model exists", body.check_model, "recorded", "2025-12", 404, _NOT_FOUND),
 )

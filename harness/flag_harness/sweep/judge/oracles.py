@@ -13,7 +13,7 @@ from flag_harness.sweep.judge.turns import (
     count_user_texts,
     find_repeated_user_text,
     has_all_answers,
-    most_frequent_user_texts,
+    highest_counts_of_user_texts,
     request_lines,
 )
 from flag_harness.sweep.judge.usage import find_wrong_usage
@@ -152,7 +152,7 @@ def _call_id(block: Mapping[str, Any]) -> str:
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a request contains the user's turn more often than the baseline, or an empty string."""
     for call in (1, 2):
-        allowed = most_frequent_user_texts(one for one in baseline.prompts() if one.call <= call)
+        allowed = highest_counts_of_user_texts(one for one in baseline.prompts() if one.call <= call)
         for one in observed.prompts(call):
             if text := find_repeated_user_text(request_lines(one), allowed):
                 return f"a request holds the user's turn more than once: {text[:60]!r}"
@@ -203,7 +203,7 @@ def _find_broken_cache_prefixes(observed: TestObservation, baseline: TestObserva
 
 
 def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return why the second call failed although it passed in the baseline, or an empty string."""
+    """Return why the test's second call, with the next prompt, failed though it passed in the baseline; else ''."""
     again, usual = observed.second_call, baseline.second_call
     if again is None or usual is None or usual.ending != "returned":
         return ""

@@ -37,7 +37,7 @@ def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> st
     return next((line[2] for line, count in count_user_texts(found).items() if count > max(1, allowed[line])), "")
 
 
-def most_frequent_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
+def highest_counts_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
     """Return how often each text of the user occurs in the request that repeats it most."""
     most: Counter[Line] = Counter()
     for exchange in exchanges:

@@ -4,7 +4,7 @@ from flag_harness.sweep.troubles.derive import (
     FAULT_BUCKETS,
     derive_faults,
     derive_interrupts,
-    derive_signals,
+    derive_signal_troubles,
     derive_surprises,
     derive_tool_troubles,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "Trouble",
     "derive_faults",
     "derive_interrupts",
-    "derive_signals",
+    "derive_signal_troubles",
     "derive_surprises",
     "derive_tool_troubles",
     "draw_schedule",

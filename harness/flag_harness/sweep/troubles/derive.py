@@ -62,7 +62,7 @@ def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
     return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _interrupt_points(baseline)]
 
 
-def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
+def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     """Return the signals of one kind to send to a test's processes, or an empty list if it starts none.
 
     SIGKILL is sent at each point of each answer. Other signals are sent like interrupts: once at each point, in the

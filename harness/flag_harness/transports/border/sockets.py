@@ -26,7 +26,7 @@ def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., Non
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def check_target(sock: Any, address: Any = None) -> None:
-        """Check the address that a socket connects or sends to."""
+        """Refuse the address that a socket connects or sends to, unless the test may reach it."""
         if sock.family in _INTERNET and isinstance(address, tuple):
             check(*address[:2])
 

@@ -59,7 +59,7 @@ Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
 
 
 def list_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
-    """Return the pieces of a turn at the time `now` on the agent's clock."""
+    """Return what the page shows of a turn (texts, tool cards, waits) at the time `now` on the agent's clock."""
     parts = list(turn.parts)
     return [piece for index, part in enumerate(parts) for piece in _pieces_of_part(part, parts[index + 1 :], turn, now)]
 
