@@ -92,7 +92,7 @@ class NetworkBorderOfRun:
         if self._outside and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the attempts of code outside of tests and imports."""
         for message in _distinct_messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)

@@ -106,7 +106,7 @@ class FlagSearchPass:
 
     def _show_progress(self, text: str, is_first: bool) -> None:
         """Print which test is being located: one changing line on a terminal, else one line for each test."""
-        terminal: pytest.TerminalReporter | None = self._config.pluginmanager.getplugin("terminalreporter")
+        terminal = self._config.pluginmanager.getplugin("terminalreporter")
         if terminal is None or self._config.get_verbosity() < 0:
             return
         if not self._has_shown_progress:
