@@ -1,9 +1,11 @@
 """Write the files that `flag-harness init` proposes, and take them back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.cli.init.plan import Plan
+from flag_harness.config.root import PYPROJECT
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
 
@@ -13,34 +15,28 @@ class WrittenPlan:
     """The files that were written for a plan.
 
     Attributes:
-        pyproject: the path of pyproject.toml, and its content before; None if it did not exist.
+        created: the paths of the files that did not exist.
+        pyproject_before: the content of pyproject.toml before; None if it did not exist.
         lines: what was written, for the terminal.
     """
 
     root: Path
     created: tuple[Path, ...]
-    pyproject: tuple[Path, bytes | None]
+    pyproject_before: bytes | None
     lines: tuple[str, ...]
 
     def undo(self) -> None:
         """Remove the files, and the folders that are empty without them; restore pyproject.toml."""
-        path, old = self.pyproject
-        if old is None:
-            path.unlink(missing_ok=True)
-        else:
-            write_atomically(path, old)
-        for one in self.created:
-            one.unlink(missing_ok=True)
-            for folder in one.relative_to(self.root).parents:
-                if (self.root / folder).is_dir() and not any((self.root / folder).iterdir()):
-                    (self.root / folder).rmdir()
+        _remove_files(self.created, self.root)
+        if self.pyproject_before is not None:
+            write_atomically(self.root / PYPROJECT, self.pyproject_before)
 
 
 def write_plan(plan: Plan, root: Path) -> WrittenPlan:
     """Write the files of the plan, or none of them. Raise `InitError` if one cannot be written."""
     created: list[Path] = []
     lines: list[str] = []
-    pyproject = root / "pyproject.toml"
+    pyproject = root / PYPROJECT
     before = pyproject.read_bytes() if pyproject.exists() else None
     for file in sorted(plan.files, key=lambda file: file.path == pyproject.name):
         path = root / file.path
@@ -55,7 +51,15 @@ def write_plan(plan: Plan, root: Path) -> WrittenPlan:
                 created.append(path)
                 lines.append(f"wrote     {file.path}")
         except OSError as error:
-            for one in created:
-                one.unlink()
+            _remove_files(created, root)
             raise InitError(f"{file.path} cannot be written, so nothing was written: {error}") from None
-    return WrittenPlan(root, tuple(one for one in created if one != pyproject), (pyproject, before), tuple(lines))
+    return WrittenPlan(root, tuple(created), before, tuple(lines))
+
+
+def _remove_files(paths: Iterable[Path], root: Path) -> None:
+    """Remove files below `root`, and the folders that are empty without them."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        for folder in path.relative_to(root).parents:
+            if (root / folder).is_dir() and not any((root / folder).iterdir()):
+                (root / folder).rmdir()
