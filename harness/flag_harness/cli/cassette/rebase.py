@@ -206,7 +206,7 @@ def _report_lines(
         count = _count_with_noun(len(refused), "miss", "misses")
         yield f"{count} that {_API_REFUSES}; change what the code sends:"
         yield from _shorten_list([f"{row['test']}: {row['api_refusal']}" for row in refused])
-    if recordable := [row for row in left if row not in refused]:
+    if recordable := [row for row in left if not row.get("api_refusal")]:
         yield f"{_count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
         yield from _shorten_list([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
     yield _conclusion_text(plans, refusals, arguments, written=written)
@@ -219,8 +219,9 @@ def _conclusion_text(
         sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request"
     )
     if refusals:
-        illegal = sum(_API_REFUSES in refusal for refusal in refusals)
-        return f"{'N' if illegal else 'Record them anew, or n'}ame the PATHs of the others."
+        if any(_API_REFUSES in refusal for refusal in refusals):
+            return "Name the PATHs of the others."
+        return "Record them anew, or name the PATHs of the others."
     if not plans:
         return "There is nothing to rebase."
     if written:
