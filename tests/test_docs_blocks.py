@@ -9,6 +9,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,9 @@ def _is_shell(language: str, text: str) -> bool:
     return language == "sh" or (not language and text.split(maxsplit=1)[0] in {"pytest", "flag-harness", "pip", "for"})
 
 
+_command_parser = cache(make_parser)
+
+
 def _wrong_commands(text: str, options: set[str], sessions: set[str]) -> Iterator[str]:
     """Yield the commands of a block that this project would refuse."""
     for words in _commands(text):
@@ -66,7 +70,7 @@ def _wrong_commands(text: str, options: set[str], sessions: set[str]) -> Iterato
             yield from sorted(given - options)
         elif program == "flag-harness":
             try:
-                make_parser().parse_args(arguments)
+                _command_parser().parse_args(arguments)
             except SystemExit:
                 yield " ".join(words)
         elif program == "nox":
