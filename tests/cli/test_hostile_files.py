@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,25 +16,23 @@ from tests.cli.test_hostile_cassettes import ODD, SEEDS
 
 SCENARIOS = [path.read_text() for path in sorted(Path(__file__).parents[2].glob("fixtures/scenarios/*.toml"))]
 SCENARIO_LINES = (
-    *(
-        "[[turn]]",
-        "when = { nth = 1 }",
-        "when = { user = [] }",
-        "blocks = []",
-        "weight = -1",
-        "error = { status = 9999 }",
-    ),
-    *(
-        "error = { status = 9999 }",
-        "thinking = '''",
-        "[a.b]",
-        "x = 1e999",
-        "stop_reason = 3",
-        "nan = nan",
-        "d = 1979-05-27T07:32:00Z",
-        "\x00",
-    ),
-    *("usage = { input_tokens = 99999999999999999999 }", "raw = { type = {} }", "[[" * 200, "commands = [1]"),
+    "[[turn]]",
+    "when = { nth = 1 }",
+    "when = { user = [] }",
+    "blocks = []",
+    "weight = -1",
+    "error = { status = 9999 }",
+    "thinking = '''",
+    "[a.b]",
+    "x = 1e999",
+    "stop_reason = 3",
+    "nan = nan",
+    "d = 1979-05-27T07:32:00Z",
+    "\x00",
+    "usage = { input_tokens = 99999999999999999999 }",
+    "raw = { type = {} }",
+    "[[" * 200,
+    "commands = [1]",
 )
 SETTINGS = """[tool.flag-harness]
 recordings = "r"
@@ -49,14 +47,14 @@ patterns = ["a"]
 mail = { pattern = "x@y", action = "mask" }
 """.splitlines()
 VALUES = ("1", "-1", "1.5", "true", "[]", "{}", '""', '["a"]', "[1]", "{a=1}", "[[]]", '"\\u0000"', "10" * 9, "nan")
-RECORD = '{"format": 1}\n{"case": "t.py::t", "combination": "off", "outcome": "passed"}'.splitlines()
+RECORD = '{"format": 1}\n{"case": "t.py::t", "combination": "off", "outcome": "passed"}'
 BODIES = [json.dumps(seed["interactions"][0]["request"]["json"]).encode() for seed in SEEDS]
 PATHS = ("/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches", "/v1/files", "/v1/models", "/%zz", "//")
 HEADERS = ("content-type", "anthropic-version", "anthropic-beta", "content-encoding", "content-length", "accept")
 HEADER_VALUES = ("", "application/json", "a,b,,", "gzip", "-1", "é", "\x00", "multipart/form-data; boundary=")
 
 
-def _damaged(text: str, lines: tuple[str, ...], random_: random.Random) -> str:
+def _damaged(text: str, lines: Sequence[str], random_: random.Random) -> str:
     """A text in which lines were put in, out of order or cut, or characters changed."""
     for _ in range(random_.choice((1, 1, 2, 3))):
         rows, position = text.split("\n"), random_.randrange(len(text) + 1)
@@ -77,7 +75,7 @@ def _damaged(text: str, lines: tuple[str, ...], random_: random.Random) -> str:
 def _ask_simulator(simulator: Simulator, random_: random.Random) -> None:
     names = random_.sample(HEADERS, random_.randrange(4))
     headers = tuple((name, random_.choice(HEADER_VALUES)) for name in names)
-    body = _damaged(random_.choice(BODIES).decode(), tuple(ODD), random_).encode()
+    body = _damaged(random_.choice(BODIES).decode(), ODD, random_).encode()
     method = random_.choice(("POST", "POST", "GET", "DELETE", "X"))
     assert simulator(Request(method, "http://127.0.0.1" + random_.choice(PATHS), headers, body))
 
@@ -103,7 +101,7 @@ def _read_settings(random_: random.Random) -> None:
 
 
 def _read_record(random_: random.Random) -> None:
-    Path("r.jsonl").write_text(_damaged("\n".join(RECORD), tuple(ODD), random_))
+    Path("r.jsonl").write_text(_damaged(RECORD, ODD, random_))
     commands = (
         ["build", "r.jsonl", "-o", "r.html"],
         ["merge", "r.jsonl", "-o", "m.jsonl"],
