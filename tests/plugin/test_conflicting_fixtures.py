@@ -53,6 +53,17 @@ def test_a_fixture_that_builds_on_the_harness_is_no_conflict(pytester: pytest.Py
     _run(pytester).assert_outcomes(passed=1)
 
 
+def test_a_fixture_that_names_that_of_the_harness_ends_the_conflict(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it does not matter which plugins are installed."""
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    override = "import pytest\n@pytest.fixture\ndef cassette(harness_cassette): return harness_cassette\n"
+    marked = MARKED.replace("@pytest.mark.flags", "@pytest.mark.harness_no_request\n@pytest.mark.flags")
+    pytester.makepyfile(conftest=override, other_plugin=OTHER, test_it=marked)
+    _run(pytester, "-p", "other_plugin").assert_outcomes(passed=1)
+
+
 def test_a_fixture_that_stops_the_run_is_not_named_twice(pytester: pytest.Pytester) -> None:
     """A marked test and an unmarked one get the same foreign fixture."""
     pytester.makepyfile(conftest=OTHER, test_it=MARKED, test_other=PLAIN)
