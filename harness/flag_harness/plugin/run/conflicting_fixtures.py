@@ -139,13 +139,15 @@ def _find_harness_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     """Yield the item's fixtures that have the name of a harness fixture and do not request that fixture.
 
-    If the fixture that the test gets requests `harness_cassette` or the like, there is no conflict.
+    If the project's own fixture that the test gets requests `harness_cassette` or the like, there is no conflict.
     """
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs if info else {}
     for name, replacement in REPLACEMENTS.items():
         found: Sequence[Any] = definitions.get(name) or ()
-        if len(found) < 2 or not any(map(is_harness_fixture, found)) or replacement in found[-1].argnames:
+        if len(found) < 2 or not any(map(is_harness_fixture, found)):
+            continue
+        if not is_harness_fixture(found[-1]) and replacement in found[-1].argnames:
             continue
         for definition in found:
             if not is_harness_fixture(definition) and {name, replacement}.isdisjoint(definition.argnames):
