@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flag_harness.cli.init.example import EXAMPLE_AGENT
 
 _SCRIPT = """
@@ -53,6 +55,7 @@ def test_the_agent_answers(cassette):
 """
 
 
+@pytest.mark.deep
 def test_nothing_but_what_all_systems_have_is_needed(tmp_path: Path, warm_run: Callable[..., Any]) -> None:
     """Without `fcntl`, `os.fork`, `signal.SIGKILL` and the like, all modules are imported, and a matrix is recorded."""
     (tmp_path / "agent.py").write_text(EXAMPLE_AGENT)

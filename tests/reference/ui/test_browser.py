@@ -184,6 +184,7 @@ def test_tokens_appear_in_order_before_the_answer_ends(
     assert 0.05 < sorted(gaps)[len(gaps) // 2] < 0.25
 
 
+@pytest.mark.browser
 def test_a_stopped_turn_is_followed_by_the_next(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
