@@ -12,7 +12,7 @@ from flag_harness.cli.init.example import EXAMPLE_AGENT
 _SCRIPT = """
 import importlib, os, pkgutil, signal, sys, time
 
-import pytest, _pytest.capture, _pytest.faulthandler, flag_harness
+import pytest, _pytest.capture, _pytest.faulthandler, flag_harness, trio
 
 def module_names():
     for module in pkgutil.walk_packages(flag_harness.__path__, "flag_harness."):
