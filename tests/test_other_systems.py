@@ -10,9 +10,12 @@ import pytest
 from flag_harness.cli.init.example import EXAMPLE_AGENT
 
 _SCRIPT = """
-import importlib, os, pkgutil, signal, sys, time
+import importlib, importlib.metadata, os, pkgutil, signal, sys, time
 
 import pytest, _pytest.capture, _pytest.faulthandler, flag_harness, trio
+
+for plugin in importlib.metadata.entry_points(group="pytest11"):
+    plugin.load()  # with what other plugins need of this system
 
 def module_names():
     for module in pkgutil.walk_packages(flag_harness.__path__, "flag_harness."):
