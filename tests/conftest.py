@@ -49,9 +49,9 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests of the sessions `deep` and `browser`, except those of the session that runs."""
     others = {"deep", "browser"} - {SESSION}
-    left_out = [item for item in items if any(item.get_closest_marker(name) for name in others)]
+    left_out = {item for item in items if any(item.get_closest_marker(name) for name in others)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
         items[:] = [item for item in items if item not in left_out]
 
 
