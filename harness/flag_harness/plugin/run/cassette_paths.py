@@ -73,9 +73,8 @@ def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -
     """Return a function that says whether a text holds a key, or what the project's filters or a test's marks name."""
 
     def is_secret(text: str) -> bool:
-        from flag_harness.plugin.redact.test_ids import (
-            mask_part_of_test_id,
-        )  # imported here: only tests with parameters need it
+        # imported here: only tests with parameters need it
+        from flag_harness.plugin.redact.test_ids import mask_part_of_test_id
 
         filters = filters_in_configuration(config)
         return mask_part_of_test_id(text, filters + filters_in_marks(item) if item else filters) != text
