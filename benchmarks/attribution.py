@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.effects.attribution import Attribution, attribute_effects
+from flag_harness.analysis.effects.attribution import FlagEffectAttribution, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest
 from flag_harness.matrix import FlagSpace, MatrixFlag
@@ -108,7 +108,7 @@ def expected_effects(effects: Sequence[Planted]) -> set[tuple[str, str, str]]:
     }
 
 
-def named_effects(attribution: Attribution) -> set[tuple[str, str, str]]:
+def named_effects(attribution: FlagEffectAttribution) -> set[tuple[str, str, str]]:
     """Return the flag, path and condition of every effect that attribution names, `*.key` taken apart."""
     return {(effect.flag, path, effect.condition) for effect in attribution.effects for path in effect.paths}
 

@@ -17,7 +17,7 @@ from flag_harness.faults import fault_kinds
 from flag_harness.flag import SHIPPED
 from flag_harness.matrix import all_combinations
 from flag_harness.sweep import Sweep, TrialResult, all_trials, count_fault_point_pairs, load_agent
-from flag_harness.sweep.table import long_markdown_lines, short_markdown_lines, summary_line
+from flag_harness.sweep.table import markdown_lines_by_fault, markdown_lines_by_kind, summary_line
 from flag_harness.transports import sdk_version
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def _sweep_agent(title: str, name: str) -> list[TrialResult]:
     with tempfile.TemporaryDirectory() as directory:
         results = list(Sweep(load_agent(name), all_combinations(SHIPPED), Path(directory)).results(all_trials()))
     print(f"{title}: {time.process_time() - started:.1f} s of CPU")
-    print("\n".join(short_markdown_lines(results)), end="\n\n")
+    print("\n".join(markdown_lines_by_kind(results)), end="\n\n")
     return results
 
 
@@ -74,14 +74,14 @@ def _tables(results: dict[str, list[TrialResult]]) -> Iterator[str]:
     yield f"{sdk_version()}. {summary_line(first)}. They hold {pairs} different pairs of a fault and a point."
     for title, agent_results in results.items():
         yield f"\n### {title}\n"
-        yield from short_markdown_lines(agent_results)
+        yield from markdown_lines_by_kind(agent_results)
     yield "\n### What each fault is, and what the unguarded SDK does\n"
     yield "| fault | what it does | `stream()` | `create()` |"
     yield "|---|---|---|---|"
     for kind in fault_kinds():
         yield f"| `{kind.name}` | {kind.description} | {kind.stream_result} | {kind.create_result} |"
     yield "\n### The reference agent, fault by fault\n"
-    yield from long_markdown_lines(first)
+    yield from markdown_lines_by_fault(first)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.analysis.blame import Conjunction, explain_failures, explain_tests, find_suspects
+from flag_harness.analysis.blame import Conjunction, explain_failures, explain_failures_of_tests, find_suspects
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array, full_matrix
 
 SHIPPED = FlagSpace([MatrixFlag(name) for name in ("streaming", "prompt_cache", "extended_output")])
@@ -98,7 +98,7 @@ def test_tests_with_the_same_explanation_stand_together() -> None:
     """The explanation of most tests comes first; tests that pass are left out."""
     both = runs(SHIPPED, {(1, 1, 0), (1, 1, 1)})
     tests = {"c": runs(SHIPPED, {(0, 0, 0)}), "a": both, "b": both, "d": runs(SHIPPED, set())}
-    findings = explain_tests(SHIPPED, tests)
+    findings = explain_failures_of_tests(SHIPPED, tests)
     assert ["fails when streaming and prompt_cache: 2 tests", ("a", "b")] == [str(findings[0]), findings[0].tests]
     assert ["fails when not streaming and not prompt_cache and not extended_output: 1 test"] == [
         str(finding) for finding in findings[1:]
@@ -172,6 +172,6 @@ def test_a_thousand_tests_take_less_than_two_seconds() -> None:
             (row, not any(all(row[i] == v for i, v in fault.items()) for fault in faults)) for row in rows
         ] + [(random.choice(rows), True)]
     start = time.process_time()
-    findings = explain_tests(space, tests)
+    findings = explain_failures_of_tests(space, tests)
     assert time.process_time() - start < 2
     assert 1_000 == sum(len(finding.tests) for finding in findings)

@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
-from flag_harness.plugin.special_runs.extra_rows import RowRunner, _has_passed, finish_fixtures
+from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner, _has_passed, finish_fixtures
 from flag_harness.plugin.special_runs.locate import FlagSearch, FlagSearchPass
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
@@ -277,7 +277,9 @@ def test_a_test_that_is_not_collected_again_is_said_to_be_missing(pytestconfig: 
 def test_a_combination_that_also_passed_is_reproduced_if_no_other_failed(pytestconfig: pytest.Config) -> None:
     """No combination always failed, and none could be run any more."""
     template = SimpleNamespace(config=pytestconfig)
-    search = FlagSearch(_failing_test(False, True), template, RowRunner(), "simulator", 0, lambda *words: None)  # type: ignore[arg-type]
+    search = FlagSearch(
+        _failing_test(False, True), template, ExtraCombinationRunner(), "simulator", 0, lambda *words: None
+    )  # type: ignore[arg-type]
     assert "pytest 'a::b[x]'" == search.search_flags().command
 
 

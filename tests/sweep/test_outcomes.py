@@ -8,8 +8,8 @@ import pytest
 from flag_harness.sweep import TrialOutcome, judge_trial
 from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, answer_request
 from flag_harness.sweep.outcomes import TrialObservation
-from flag_harness.sweep.sweep import TrialResult, TrialVerdict, result_from_json, result_to_json
-from flag_harness.sweep.table import long_markdown_lines, short_markdown_lines, summary_line, terminal_lines
+from flag_harness.sweep.sweep import TrialResult, TrialVerdict, trial_result_from_json, trial_result_to_json
+from flag_harness.sweep.table import markdown_lines_by_fault, markdown_lines_by_kind, outcome_table_lines, summary_line
 from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
@@ -172,11 +172,11 @@ RESULTS = (
 
 def test_the_table_counts_and_shows() -> None:
     """In a terminal, and in Markdown, short and long."""
-    assert ["reset", "1", *"------", "1", "101", "1,234"] == list(terminal_lines(RESULTS))[1].split()
-    assert "| `reset` | 1 |  |  |  |  |  |  | 1 | 101 | 1,234 |" == list(short_markdown_lines(RESULTS))[2]
-    assert next(terminal_lines(RESULTS)).endswith("  hung  most requests  most seconds")
-    assert "| **all** |  |  |  |  |  |  |  |  |  | 0 |" == list(short_markdown_lines(()))[-1]
-    assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(long_markdown_lines(RESULTS))[2:]
+    assert ["reset", "1", *"------", "1", "101", "1,234"] == list(outcome_table_lines(RESULTS))[1].split()
+    assert "| `reset` | 1 |  |  |  |  |  |  | 1 | 101 | 1,234 |" == list(markdown_lines_by_kind(RESULTS))[2]
+    assert next(outcome_table_lines(RESULTS)).endswith("  hung  most requests  most seconds")
+    assert "| **all** |  |  |  |  |  |  |  |  |  | 0 |" == list(markdown_lines_by_kind(()))[-1]
+    assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(markdown_lines_by_fault(RESULTS))[2:]
     assert (
         "2 faults under 2 combinations: 4 pairs, of which 2 do not apply (a plain answer has no stream to break)"
         == summary_line(RESULTS)
@@ -186,7 +186,7 @@ def test_the_table_counts_and_shows() -> None:
 
 def test_a_result_crosses_from_a_worker() -> None:
     """As plain values, and comes out as it was."""
-    assert list(RESULTS) == [result_from_json(result_to_json(result)) for result in RESULTS]
+    assert list(RESULTS) == [trial_result_from_json(trial_result_to_json(result)) for result in RESULTS]
     assert ("streaming: hung: why",) == RESULTS[1].failures
 
 

@@ -17,14 +17,14 @@ import certifi
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
-from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_informativeness
+from flag_harness.plugin.sweep.budget import FIRST, REST, order_items_by_informativeness
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
-from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
+from flag_harness.plugin.sweep.processes import send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
 from flag_harness.plugin.sweep.summary import cause_lines
 from flag_harness.sweep.judge import Finding, TroubleResult
@@ -51,7 +51,7 @@ def _first_line(process: "subprocess.Popen[str]") -> str:
 
 def test_a_signal_that_is_not_due_is_not_sent() -> None:
     """The trouble may strike no answer of the test."""
-    with track_processes() as started, send_signal_when("sigkill", lambda: False, started):
+    with track_processes() as started, send_signal_when_due("sigkill", lambda: False, started):
         assert 0 == subprocess.run([sys.executable, "-S", "-c", "pass"], check=False).returncode
     assert 1 == len(started)
 
@@ -60,7 +60,11 @@ def test_a_process_that_survives_a_signal_is_killed(monkeypatch: pytest.MonkeyPa
     """So that the test goes on."""
     monkeypatch.setattr(processes, "ENDING_SECONDS", 0.1)
     is_due = threading.Event()
-    with track_processes() as started, send_signal_when("sigterm", is_due.is_set, started), _start(STUBBORN) as process:
+    with (
+        track_processes() as started,
+        send_signal_when_due("sigterm", is_due.is_set, started),
+        _start(STUBBORN) as process,
+    ):
         _first_line(process)
         is_due.set()
         assert -signal.SIGKILL == process.wait(20)
@@ -70,7 +74,11 @@ def test_a_process_that_survives_a_signal_is_killed(monkeypatch: pytest.MonkeyPa
 def test_the_children_of_a_process_get_the_signal_too() -> None:
     """The agent may be started by a shell. Its output ends, because the child that also holds it has ended."""
     is_due = threading.Event()
-    with track_processes() as started, send_signal_when("sigkill", is_due.is_set, started), _start(PARENT) as process:
+    with (
+        track_processes() as started,
+        send_signal_when_due("sigkill", is_due.is_set, started),
+        _start(PARENT) as process,
+    ):
         first = {_first_line(process).strip(), _first_line(process).strip()}
         is_due.set()
         assert ("", None) == process.communicate(timeout=20)
@@ -80,7 +88,7 @@ def test_the_children_of_a_process_get_the_signal_too() -> None:
 def test_a_process_that_has_ended_gets_no_signal() -> None:
     """It may have ended by itself, and another program may have its number."""
     is_due = threading.Event()
-    with track_processes() as started, send_signal_when("sigkill", is_due.is_set, started):
+    with track_processes() as started, send_signal_when_due("sigkill", is_due.is_set, started):
         ended = subprocess.run([sys.executable, "-S", "-c", "pass"], check=False)
         is_due.set()
         time.sleep(0.1)
@@ -90,7 +98,7 @@ def test_a_process_that_has_ended_gets_no_signal() -> None:
 def test_a_process_that_is_gone_is_left_out() -> None:
     """Its parent may have waited for it, without `subprocess` knowing. The others get the signal."""
     is_due = threading.Event()
-    with track_processes() as started, send_signal_when("sigkill", is_due.is_set, started):
+    with track_processes() as started, send_signal_when_due("sigkill", is_due.is_set, started):
         gone = subprocess.Popen([sys.executable, "-S", "-c", "pass"])
         os.waitpid(gone.pid, 0)
         with _start(WAIT) as process:
@@ -115,7 +123,7 @@ def test_a_process_whose_children_cannot_be_read_gets_the_signal(monkeypatch: py
 
     monkeypatch.setattr(processes, "Path", EndedThread)
     is_due = threading.Event()
-    with track_processes() as started, send_signal_when("sigkill", is_due.is_set, started), _start(WAIT) as process:
+    with track_processes() as started, send_signal_when_due("sigkill", is_due.is_set, started), _start(WAIT) as process:
         _first_line(process)
         is_due.set()
         assert -signal.SIGKILL == process.wait(20)
@@ -371,13 +379,13 @@ def test_a_schedule_that_the_agent_survives_passes(pytester: pytest.Pytester) ->
 
 def test_items_of_others_run_as_usual() -> None:
     """Only the one that the sweep runs is not reported."""
-    assert None is RowRunner().pytest_runtest_protocol(SimpleNamespace(), None)  # type: ignore[arg-type]
+    assert None is ExtraCombinationRunner().pytest_runtest_protocol(SimpleNamespace(), None)  # type: ignore[arg-type]
 
 
 def test_kinds_without_a_baseline_are_ordered_too() -> None:
     """The first combination of a test comes before the second one."""
     tests = [SimpleNamespace(parent=None, originalname="test_it", name=name) for name in "ab"]
-    order = order_by_informativeness(tests, ["stall"])  # type: ignore[arg-type]
+    order = order_items_by_informativeness(tests, ["stall"])  # type: ignore[arg-type]
     assert [("a", FIRST), ("b", FIRST), ("a", REST), ("b", REST)] == [(test.name, part) for test, _, part in order]
 
 

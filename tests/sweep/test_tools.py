@@ -217,7 +217,7 @@ def test_a_slow_tool_takes_virtual_time(shop: ModuleType, name: str) -> None:
         assert [1] == _call(shop, name, "a")
         assert 0 == probe.clock.now()
         assert [2] == _call(shop, name, "a")
-    assert (1200, 1) == (probe.clock.now(), probe.fired)
+    assert (1200, 1) == (probe.clock.now(), probe.changed_answer_count)
 
 
 def test_a_thread_that_answers_late_ends_last(shop: ModuleType) -> None:
@@ -225,7 +225,7 @@ def test_a_thread_that_answers_late_ends_last(shop: ModuleType) -> None:
     tools, probe = _make_tools(shop, "count"), _troubled("tool_answers_late:on=1")
     with tools.replace_tools("test", "real", is_baseline=False, probe=probe), ThreadPoolExecutor(2) as pool:
         first = pool.submit(shop.count, "late")
-        while not probe.fired:
+        while not probe.changed_answer_count:
             pass
         assert [1] == pool.submit(shop.count, "soon").result()
         assert [2] == first.result()
@@ -253,12 +253,12 @@ def test_a_schedule_has_troubles_of_several_tool_calls(shop: ModuleType) -> None
         found = [_call(shop, "count", "a") for _ in range(3)]
     assert [None, [2]] == found[:2]
     assert isinstance(found[2], ToolTroubleError)
-    assert 2 == probe.fired
+    assert 2 == probe.changed_answer_count
 
 
 async def _send_and_call(shop: ModuleType, probe: Probe, name: str) -> None:
     """Send a request, and let a tool run in a thread or a task of its own."""
-    probe.layers(())[0](Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}"))
+    probe.make_layers(())[0](Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}"))
     await (asyncio.to_thread(shop.count, "a") if name == "count" else asyncio.gather(shop.fetch("a")))
 
 
@@ -275,7 +275,7 @@ def test_a_turn_is_cancelled_while_a_tool_runs(shop: ModuleType, name: str, send
     ):
         asyncio.run(_send_and_call(shop, probe, name)) if sends else _call(shop, name, "a")
     assert ["a"] * (mode == "real") == shop.RUNS
-    assert (1, True) == (probe.fired, probe.is_interrupted)
+    assert (1, True) == (probe.changed_answer_count, probe.is_interrupted)
 
 
 @pytest.mark.parametrize("mode", ["record", "stub"])

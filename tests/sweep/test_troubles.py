@@ -22,20 +22,20 @@ from flag_harness.sweep.troubles import (
     SURPRISES,
     TOOL_TROUBLES,
     Interruption,
-    Surprise,
+    SurprisingAnswer,
     Trouble,
     derive_faults,
     derive_interrupts,
     derive_signal_troubles,
-    derive_surprises,
+    derive_surprising_answers,
     derive_tool_troubles,
     parse_interrupt,
     parse_signal,
-    parse_surprise,
+    parse_surprising_answer,
     parse_tool_trouble,
 )
 from flag_harness.sweep.troubles.interrupts import make_interrupt
-from flag_harness.sweep.troubles.schedule import draw_schedule, join_troubles, shrink_schedule
+from flag_harness.sweep.troubles.schedule import join_random_troubles, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
 from flag_harness.sweep.troubles.tools import LONG_RESULT, ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.layers import faulty
@@ -103,12 +103,14 @@ def test_a_kill_is_tried_at_each_point_of_each_answer() -> None:
 def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None:
     """Here the second answer has the only call, and the others have a text."""
     baseline = _baseline(ANSWER, CALLS, ANSWER)
-    assert ["cut_call:on=2"] == [one.name for one in derive_surprises("cut_call", baseline)]
-    assert ["long_answer:on=1", "long_answer:on=3"] == [one.name for one in derive_surprises("long_answer", baseline)]
+    assert ["cut_call:on=2"] == [one.name for one in derive_surprising_answers("cut_call", baseline)]
+    assert ["long_answer:on=1", "long_answer:on=3"] == [
+        one.name for one in derive_surprising_answers("long_answer", baseline)
+    ]
 
 
 def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, int]:
-    surprise = Trouble(name, Surprise(SURPRISES[name], 1), calls).arm().surprises[0]
+    surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).arm().surprises[0]
     assert surprise is not None
     return surprise.edit_turn(turn), surprise.fired
 
@@ -171,7 +173,7 @@ def _request(*, stream: bool) -> Request:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     """A request without a stream gets what it asks for, so nothing has fired."""
-    armed = Trouble("plain_answer", parse_surprise("plain_answer")).arm()
+    armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).arm()
     armed.surprises[0].simulator = _upstream()
     answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
     assert (False, "It is 5.", int(stream)) == (answer.streamed, answer.blocks[0]["text"], armed.count_fired())
@@ -240,7 +242,7 @@ def test_a_wrong_signal_is_an_error(text: str, message: str) -> None:
 
 
 def _troubles(*names: str) -> list[Trouble]:
-    return [trouble for name in names for trouble in derive_surprises(name, _baseline(ANSWER, CALLS))]
+    return [trouble for name in names for trouble in derive_surprising_answers(name, _baseline(ANSWER, CALLS))]
 
 
 def test_a_schedule_without_a_failing_part_stays_whole() -> None:
@@ -324,7 +326,7 @@ def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much:
     ):
         armed = ActiveToolTrouble(parse_tool_trouble(kind))
         assert TOOL_TROUBLES[kind] == armed.start_call()
-        changed = armed.edit(value)
+        changed = armed.edit_result(value)
         assert (value if expected is Ellipsis else expected) == changed
         assert armed.fired == (changed is not value)
 
@@ -335,7 +337,7 @@ def _many_troubles() -> list[Trouble]:
     faults = [one for kind in FAULT_BUCKETS for one in derive_faults(kind, baseline)]
     calls = _tool_calls("buy+sell", "buy", "count")
     tools = [one for kind in TOOL_TROUBLES for one in derive_tool_troubles(kind, calls)]
-    return [*faults, *(one for kind in SURPRISES for one in derive_surprises(kind, baseline)), *tools]
+    return [*faults, *(one for kind in SURPRISES for one in derive_surprising_answers(kind, baseline)), *tools]
 
 
 def _ends_the_turn(part: Trouble) -> bool:
@@ -347,7 +349,7 @@ def _ends_the_turn(part: Trouble) -> bool:
 def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:
     """Each has six to ten troubles of different kinds, of which one at most leaves nothing to the others."""
     troubles = _many_troubles()
-    schedules = [schedule.parts for seed in range(500) if (schedule := draw_schedule(troubles, seed))]
+    schedules = [schedule.parts for seed in range(500) if (schedule := join_random_troubles(troubles, seed))]
     assert {6, 7, 8, 9, 10} == {len(parts) for parts in schedules}
     assert all(len({part.kind for part in parts}) == len(parts) for parts in schedules)
     assert all(sum(map(_ends_the_turn, parts)) <= 1 for parts in schedules)
@@ -357,13 +359,15 @@ def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:
     kinds = len({one.kind for one in troubles})
     pairs = {frozenset(pair) for parts in schedules for pair in combinations((one.kind for one in parts), 2)}
     assert len(pairs) > 0.98 * kinds * (kinds - 1) / 2
-    assert schedules[7] == draw_schedule(troubles, 7).parts  # type: ignore[union-attr]
+    assert schedules[7] == join_random_troubles(troubles, 7).parts  # type: ignore[union-attr]
 
 
 def test_two_surprises_strike_in_one_run() -> None:
     """Each on its own answer; a turn that was replaced is given back once."""
     names = {"cut_call": 1, "unknown_tool": 2}
-    armed = join_troubles([Trouble(name, Surprise(SURPRISES[name], on), (ADD,)) for name, on in names.items()]).arm()
+    armed = join_troubles(
+        [Trouble(name, SurprisingAnswer(SURPRISES[name], on), (ADD,)) for name, on in names.items()]
+    ).arm()
     turn = ScenarioTurn(text="I add.", calls=(ADD,))
     for expected in ("max_tokens", None):
         changed = turn

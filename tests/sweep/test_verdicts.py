@@ -213,7 +213,7 @@ def test_a_wait_counts_from_the_answer_that_asks_for_it(sent: float, oracles: li
 
 def test_a_test_that_sends_far_too_many_requests_is_stopped() -> None:
     """By an exception that no agent catches."""
-    (layer,) = Probe(None, request_limit=2).layers(())
+    (layer,) = Probe(None, request_limit=2).make_layers(())
     request = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
     for _ in range(2):
         layer(request)

@@ -72,15 +72,17 @@ def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanatio
     Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
     form.
     """
-    return _Explainer(space).explain(runs)
+    return _FailureExplainer(space).explain(runs)
 
 
-def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]) -> tuple[SharedExplanation, ...]:
+def explain_failures_of_tests(
+    space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]
+) -> tuple[SharedExplanation, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
     The largest group comes first. Tests that never fail are left out.
     """
-    explainer = _Explainer(space)
+    explainer = _FailureExplainer(space)
     groups: dict[tuple[Conjunction, ...], list[tuple[str, Explanation]]] = {}
     for name, runs in tests.items():
         explanation = explainer.explain(runs)
@@ -124,7 +126,7 @@ def split_rows_by_outcome(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[R
     return rows
 
 
-class _Explainer:
+class _FailureExplainer:
     """Explains the failures of many tests. Tests with equal outcomes are explained once."""
 
     def __init__(self, space: FlagSpace) -> None:
@@ -154,7 +156,7 @@ class _Explainer:
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
             single, complete = self._find_minimal_conjunctions(common, passing)
-            return [min(single, key=self._cost)], complete
+            return [min(single, key=self._conjunction_sort_key)], complete
         return self._find_fewest_conjunctions(failing, passing)
 
     def _find_minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
@@ -179,11 +181,14 @@ class _Explainer:
                 essential.append(found[0])
                 left = [other for other in left if other & found[0]]
             primes.update(found)
-        covers = {prime: _bit_mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
-        chosen, is_smallest = find_smallest_set_cover(covers, (1 << len(left)) - 1, self._cost)
+        covers = {
+            prime: _bit_mask(not row & prime for row in left)
+            for prime in sorted(primes, key=self._conjunction_sort_key)
+        }
+        chosen, is_smallest = find_smallest_set_cover(covers, (1 << len(left)) - 1, self._conjunction_sort_key)
         return essential + chosen, complete and is_smallest
 
-    def _cost(self, excluded: int) -> tuple[int, int]:
+    def _conjunction_sort_key(self, excluded: int) -> tuple[int, int]:
         """Return the number of literals of a conjunction, then its bit mask, as a key to sort by."""
         return self._encoding.count_literals(excluded), excluded
 

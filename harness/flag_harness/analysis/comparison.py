@@ -79,14 +79,14 @@ def _summarise_large_bodies(interaction: Interaction) -> Interaction:
     """Return a copy of an interaction with each large body replaced by its size and hash."""
     request, response = interaction.request, interaction.response
     if len(request.body) > MAX_COMPARED_BYTES:
-        request = replace(request, body=_summary(request.body))
+        request = replace(request, body=_size_and_hash(request.body))
     if sum(len(piece.data) for piece in response if isinstance(piece, Chunk)) > MAX_COMPARED_BYTES:
         heads = (replace(piece, headers=()) for piece in response[:1] if isinstance(piece, Head))
-        response = (*heads, Chunk(0.0, _summary(body(response))), response[-1])
+        response = (*heads, Chunk(0.0, _size_and_hash(body(response))), response[-1])
     return replace(interaction, request=request, response=response)
 
 
-def _summary(data: bytes) -> bytes:
+def _size_and_hash(data: bytes) -> bytes:
     return f'"{len(data):,} bytes with the SHA-256 {hashlib.sha256(data).hexdigest()}"'.encode()
 
 

@@ -125,7 +125,7 @@ class ConjunctionSearch:
         for bit in self._evidence.values_without_proof(
             excluded, self._evidence.failing_rows_without_cause(self._named)
         ):
-            row, is_enough = self._row_violating_one_literal(excluded, bit)
+            row, is_enough = self._row_that_breaks_one_literal(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
         return None, True
@@ -155,7 +155,7 @@ class ConjunctionSearch:
                 is_complete = False
         return None, is_complete
 
-    def _row_violating_one_literal(self, excluded: int, bit: int) -> tuple[int | None, bool]:
+    def _row_that_breaks_one_literal(self, excluded: int, bit: int) -> tuple[int | None, bool]:
         """Return a row to run that violates only one literal of a conjunction, or None.
 
         The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.

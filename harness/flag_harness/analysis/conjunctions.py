@@ -72,7 +72,7 @@ class FlagEncoding:
         """Return the index of the flag to which the value of a bit belongs."""
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
-    def values_by_flag(self, excluded: int) -> dict[int, int]:
+    def allowed_values_by_flag(self, excluded: int) -> dict[int, int]:
         """Return the values that a conjunction allows for each flag that it is about.
 
         The keys are flag indices, the values are bit masks of value indices. `excluded` is the mask of the values that
@@ -91,7 +91,7 @@ class FlagEncoding:
     def conjunction(self, excluded: int) -> Conjunction:
         """Return the `Conjunction` that excludes the values in a bit mask."""
         literals = []
-        for index, allowed in self.values_by_flag(excluded).items():
+        for index, allowed in self.allowed_values_by_flag(excluded).items():
             flag = self.space.flags[index]
             is_boolean = all(isinstance(value, bool) for value in flag.values)
             names: tuple[object, ...] = flag.values if is_boolean else flag.labels

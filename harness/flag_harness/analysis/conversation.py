@@ -88,7 +88,9 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
         )
         parameters = _find_parameter_changes(body, earlier) | _find_beta_changes(interaction, before)
         previous = body
-        yield _build_step(number, interaction, answers[-1], (follows, body.get("model"), parameters, new_content))
+        yield _build_conversation_step(
+            number, interaction, answers[-1], (follows, body.get("model"), parameters, new_content)
+        )
 
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
@@ -103,7 +105,7 @@ def describe_answer_ending(last: object) -> str:
     return "abandoned" if isinstance(last, End) and last.abandoned else "end"
 
 
-def _build_step(
+def _build_conversation_step(
     number: int,
     interaction: Interaction,
     answer: ParsedResponse,

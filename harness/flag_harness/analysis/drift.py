@@ -106,7 +106,7 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
         return DriftResult(inconclusive=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
     if _error_type(after) == NO_TURN and _error_type(before) != NO_TURN:
         return DriftResult(inconclusive="the simulator's scenario has no turn for it")
-    return DriftResult(tuple(_all_drifts(before, after)))
+    return DriftResult(tuple(_find_drifts(before, after)))
 
 
 def _is_temporary_error(answer: ParsedResponse) -> bool:
@@ -135,7 +135,7 @@ def _values_directly_inside(value: Any) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _all_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
+def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
     """Yield the differences between two answers; those of the content only if status and kind are equal."""
     if before.status != after.status:
         yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)

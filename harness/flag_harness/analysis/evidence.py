@@ -130,7 +130,7 @@ class RowEvidence:
 
         A row within these limits has all required values and no excluded value.
         """
-        limits = self.encoding.values_by_flag(excluded)
+        limits = self.encoding.allowed_values_by_flag(excluded)
         for index, (mask, offset) in enumerate(zip(self.encoding.flag_masks, self.encoding.offsets, strict=False)):
             if mask & required:
                 limits[index] = (mask & required) >> offset

@@ -291,9 +291,9 @@ def make_point_effect(
     checks.require_one_of("at", at, ALL_POINTS if change_body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 
-    def edit_due_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         if change_body is not None and at == INSIDE_BODY:
             return AnswerEdit(due, body=BodyEdit(due, change_body, "bytes"))
         return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, change_stream))
 
-    return edit_due_answer
+    return make_answer_edit

@@ -27,8 +27,8 @@ from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_verdicts
 from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_provider_failure_repeater
-from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repeater
-from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts, follows_all_tests, is_configured
+from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repetition_maker
+from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts, is_configured, needs_parts_around_all_tests
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -107,7 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_cost_limit(config)
         configure_sweep(config)
         register_verifier(config)
-        register_repeater(config)
+        register_repetition_maker(config)
         register_provider_failure_repeater(config)
         register_flag_verdicts(config)
         configure_paid_answers(config)
@@ -123,7 +123,7 @@ def _register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
     config.stash[CASSETTE_USE_TRACKER] = CassetteUseTracker(config)
     config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER], "flag-harness-claims")
-    if (follows_all := follows_all_tests(config)) or is_configured(config):
+    if (follows_all := needs_parts_around_all_tests(config)) or is_configured(config):
         from flag_harness.plugin.border.offline import set_offline_api_key
         from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 

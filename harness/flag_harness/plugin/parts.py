@@ -7,7 +7,7 @@ from flag_harness.plugin.border.border import BORDER, NetworkBorder
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import register_network_border_of_run
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
-from flag_harness.plugin.limits.age import max_age
+from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.spending import register_cost_preview
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled
@@ -39,7 +39,7 @@ def register_plugin_parts(config: pytest.Config) -> None:
 
     mask = config.stash[REPORT_MASK] = ReportMask()
     has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
-    summary, effects = RunSummary(max_age(config), has_detectors=has_detectors), FlagEffects(config)
+    summary, effects = RunSummary(max_recording_age(config), has_detectors=has_detectors), FlagEffects(config)
     register_plugin(FaultReporter(), "fault-reporter")
     register_plugin(mask, "secrets")
     register_plugin(summary, "summary")

@@ -11,7 +11,7 @@ import pytest
 from flag_harness.errors import CassetteMiss, LateRequest, NetworkRefused, Refusal
 
 
-class _Failure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+class _FailureWithoutTraceback(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """A failure that is reported without a traceback, under its bare name, as pytest's own `Failed`."""
 
     def __init_subclass__(cls) -> None:
@@ -21,27 +21,27 @@ class _Failure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
         super().__init__(message, pytrace=False)
 
 
-class MissFailure(CassetteMiss, _Failure):
+class MissFailure(CassetteMiss, _FailureWithoutTraceback):
     """A request of the test was not in its cassette."""
 
 
-class NetworkFailure(NetworkRefused, _Failure):
+class NetworkFailure(NetworkRefused, _FailureWithoutTraceback):
     """The test tried to reach the network."""
 
 
-class CostLimitFailure(Refusal, _Failure):
+class CostLimitFailure(Refusal, _FailureWithoutTraceback):
     """A request of the test would have exceeded `--harness-max-cost`."""
 
 
-class FlagSetupFailure(_Failure):
+class FlagSetupFailure(_FailureWithoutTraceback):
     """The flags of the test could not be set, so that the test did not run."""
 
 
-class ScenarioFailure(_Failure):
+class ScenarioFailure(_FailureWithoutTraceback):
     """The scenario of the test does not exist or cannot be read, so that the test did not run."""
 
 
-class FixtureFailure(Refusal, _Failure):
+class FixtureFailure(Refusal, _FailureWithoutTraceback):
     """The requests of a wide-scope fixture have problems, which its setup or teardown reports."""
 
 

@@ -24,7 +24,7 @@ PARTS = pytest.StashKey[list[object]]()
 """The parts that are registered now, the checks aside."""
 
 
-def follows_all_tests(config: pytest.Config) -> bool:
+def needs_parts_around_all_tests(config: pytest.Config) -> bool:
     """Return True if an option or a setting needs the parts around tests that do not use the harness, too.
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
@@ -43,7 +43,7 @@ def is_configured(config: pytest.Config) -> bool:
     return config.stash[CONFIG] != Config()
 
 
-def uses_harness_by_name(item: pytest.Item) -> bool:
+def has_harness_fixture_or_mark(item: pytest.Item) -> bool:
     """Return True if a test has a fixture or a mark of the harness."""
     if any(name.startswith(_FIXTURE_PREFIX) for name in getattr(item, "fixturenames", ())):
         return True
@@ -57,7 +57,7 @@ class DeferredPluginParts:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Register the parts, or unregister them if no test uses the harness."""
         config = session.config
-        if any(map(uses_harness_by_name, session.items)):
+        if any(map(has_harness_fixture_or_mark, session.items)):
             from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 
             register_plugin_parts(config)

@@ -5,7 +5,7 @@
 
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
 from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
-from flag_harness.sweep.sweep import Sweep, TrialResult, result_from_json, result_to_json
+from flag_harness.sweep.sweep import Sweep, TrialResult, trial_result_from_json, trial_result_to_json
 from flag_harness.sweep.trial_run import run_trial
 from flag_harness.sweep.trials import Trial, all_trials, count_fault_point_pairs, make_trial
 
@@ -26,7 +26,7 @@ __all__ = [
     "judge_trial",
     "load_agent",
     "make_trial",
-    "result_from_json",
-    "result_to_json",
     "run_trial",
+    "trial_result_from_json",
+    "trial_result_to_json",
 ]

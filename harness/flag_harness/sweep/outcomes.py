@@ -117,7 +117,7 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
         reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
         return TrialVerdict(TrialOutcome.LOST, reason)
     outcome = TrialOutcome.ACCEPTED if not gave_up and _keeps_complete_answers_only(observed) else TrialOutcome.LOST
-    return TrialVerdict(outcome, _first_difference(found, expected))
+    return TrialVerdict(outcome, _first_differing_line(found, expected))
 
 
 def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
@@ -140,7 +140,7 @@ def _remove_continue_prompt(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
     return tuple(line for line in conversation if line != ("user", "text", GO_ON))
 
 
-def _first_difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
+def _first_differing_line(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
     """Return the first line that a conversation lacks or has in addition, as text."""
     missing = [line for line in expected if line not in found]
     if missing:

@@ -47,11 +47,11 @@ class ObservedToolRun:
     trouble: ToolTroubleKind | None = None
     armed: ActiveToolTrouble | None = None
 
-    def edit(self, value: Any) -> Any:
+    def edit_result(self, value: Any) -> Any:
         """Return the result that the tool shall return: `value`, or what the trouble makes of it."""
-        return self.armed.edit(value) if self.armed and self.trouble else value
+        return self.armed.edit_result(value) if self.armed and self.trouble else value
 
-    def fail(self, error: BaseException) -> None:
+    def record_exception(self, error: BaseException) -> None:
         """Record that the tool raises an exception."""
         self.observed = replace(self.observed, error=str(error) or type(error).__name__)
 
@@ -85,7 +85,7 @@ class Probe:
         return self._armed.layers if self._armed else ()
 
     @property
-    def fired(self) -> int:
+    def changed_answer_count(self) -> int:
         """The number of answers that the trouble has changed."""
         return self._armed.count_fired() if self._armed else 0
 
@@ -132,9 +132,9 @@ class Probe:
             raise Interruption("the sweep interrupts the turn")
         task.get_loop().call_soon_threadsafe(task.cancel)
 
-    def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
+    def make_layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
         """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
-        return (self._observe_client, *map(self._limit_to_first_call, troubles))
+        return (self._observe_exchange, *map(self._limit_to_first_call, troubles))
 
     def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
         """Return the observed facts of the run. Call this when the run is over."""
@@ -142,7 +142,7 @@ class Probe:
         return TestObservation(
             calls=tuple(calls),
             exchanges=tuple(map(self._make_observed_exchange, self._entries)),
-            fired=self.fired,
+            fired=self.changed_answer_count,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
             is_off_script=self._is_off_script,
             processes=self.processes,
@@ -154,7 +154,7 @@ class Probe:
         """Return a layer that does nothing except in the first call of the test function."""
         return lambda request: layer(request) if self.call == 1 else None
 
-    def _observe_client(self, request: Request) -> Edit:
+    def _observe_exchange(self, request: Request) -> Edit:
         """Store a request, and its answer as the client receives it.
 
         Raise `FloodError` if there are too many requests.

@@ -40,7 +40,7 @@ def describe_outcome(result: TroubleResult) -> str:
 
 
 def load_earlier_outcomes(path: Path) -> EarlierOutcomes | None:
-    """Return the ratchet in a file, or None if the file does not exist. Raise `HarnessError` if it cannot be read."""
+    """Return the outcomes in a file, or None if it does not exist. Raise `HarnessError` if it cannot be read."""
     if not path.exists():
         return None
     try:

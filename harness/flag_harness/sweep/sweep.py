@@ -36,7 +36,7 @@ class TrialResult:
         )
 
 
-def result_to_json(result: TrialResult) -> list[Any]:
+def trial_result_to_json(result: TrialResult) -> list[Any]:
     """Return a result as plain JSON values, which a worker can send to its controller."""
     verdicts = [
         [combination, verdict.outcome.value, verdict.reason, verdict.requests, verdict.seconds]
@@ -45,8 +45,8 @@ def result_to_json(result: TrialResult) -> list[Any]:
     return [result.trial, result.kind, verdicts]
 
 
-def result_from_json(value: list[Any]) -> TrialResult:
-    """Return the result that `result_to_json` encoded."""
+def trial_result_from_json(value: list[Any]) -> TrialResult:
+    """Return the result that `trial_result_to_json` encoded."""
     trial, kind, verdicts = value
     return TrialResult(
         trial, kind, tuple((name, TrialVerdict(TrialOutcome(outcome), *rest)) for name, outcome, *rest in verdicts)

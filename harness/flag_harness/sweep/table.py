@@ -29,7 +29,7 @@ def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
     return Counter(verdict.outcome for result in results for _, verdict in result.verdicts)
 
 
-def terminal_lines(results: Sequence[TrialResult]) -> Iterator[str]:
+def outcome_table_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield the table of outcomes for a terminal: a line for each kind of fault, the total, and the summary."""
     width = max((len(result.kind) for result in results), default=0)
     yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA])
@@ -50,7 +50,7 @@ def summary_line(results: Sequence[TrialResult]) -> str:
     )
 
 
-def short_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
+def markdown_lines_by_kind(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each kind of fault, which counts the outcomes."""
     yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA]) + " |"
     yield "|---|" + "--:|" * len((*_COLUMNS, *_MAXIMA))
@@ -59,7 +59,7 @@ def short_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     yield _markdown_row("**all**", results)
 
 
-def long_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
+def markdown_lines_by_fault(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each fault and a column for each combination."""
     names = [combination for combination, _ in results[0].verdicts]
     yield "| fault | " + " | ".join(name.replace("+", " + ") for name in names) + " |"
@@ -71,15 +71,17 @@ def long_markdown_lines(results: Sequence[TrialResult]) -> Iterator[str]:
 
 def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:
     headings = (*(outcome.value for outcome in _COLUMNS), *_MAXIMA)
-    cells = (f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _count_cells(results), strict=True))
+    cells = (
+        f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells_with_counts(results), strict=True)
+    )
     return f"{name:<{width}}  " + "  ".join(cells)
 
 
 def _markdown_row(name: str, results: Sequence[TrialResult]) -> str:
-    return f"| {name} | " + " | ".join(_count_cells(results)) + " |"
+    return f"| {name} | " + " | ".join(_cells_with_counts(results)) + " |"
 
 
-def _count_cells(results: Sequence[TrialResult]) -> Iterator[str]:
+def _cells_with_counts(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield the cells of a row: the count of each outcome (empty if 0), then the maxima of two numbers.
 
     These are the largest number of requests and of seconds in one trial.

@@ -88,7 +88,7 @@ class TrialRun:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # the SDK's models may warn of a garbled answer: that is no failure
             stack.enter_context(seed_random())
-            stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
+            stack.enter_context(_set_environment_variables({**_API_VARIABLES, **self._environ}))
             stack.enter_context(enter_scope(self._scope, follows_work=False))
             stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(patch_time(self._loop))
@@ -112,7 +112,7 @@ class TrialRun:
 
     async def _run_agent(self, prompt: str) -> None:
         if self._agent is None:
-            self._agent = self._make_agent(self._context())
+            self._agent = self._make_agent(self._make_agent_context())
         await self._agent.run(prompt)
 
     def _run_until_end(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
@@ -131,7 +131,7 @@ class TrialRun:
             ending, message = "raised", _exception_text(error)
         return ("hung", self._loop.end_reason) if self._loop.end_reason else (ending, message)
 
-    def _context(self) -> SweepContext:
+    def _make_agent_context(self) -> SweepContext:
         """Return the context that the agent gets, with the sweep's tool."""
         tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool, self._run_note_tool_sync)
         return SweepContext(
@@ -234,7 +234,7 @@ def seed_random() -> Iterator[None]:
 
 
 @contextmanager
-def _set_variables(values: Mapping[str, str | None]) -> Iterator[None]:
+def _set_environment_variables(values: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables while the `with` block runs; unset those whose value is None."""
     with patch.dict(os.environ):
         for name, value in values.items():

@@ -83,7 +83,7 @@ def all_trials() -> tuple[Trial, ...]:
 
 def make_trial(fault: Fault) -> Trial:
     """Return the trial of one fault, with the variables that the fault needs."""
-    return Trial(fault, _fault_variables(fault))
+    return Trial(fault, _environment_variables_for_fault(fault))
 
 
 def count_fault_point_pairs(trials: tuple[Trial, ...]) -> int:
@@ -94,7 +94,9 @@ def count_fault_point_pairs(trials: tuple[Trial, ...]) -> int:
 def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
     """Yield a kind's faults to try: on the first request, on the second (after the tool ran), and on all."""
     for arguments in ARGUMENTS.get(kind.name, ({},)):
-        points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and has_effect(kind, point)]
+        points = [
+            point for point in kind.points if point not in _UNREACHABLE_POINTS and can_fault_change_answer(kind, point)
+        ]
         yield from (kind.make(**arguments, at=point, on=1) for point in points)
         if not points or kind.name == "read_timeout":
             yield kind.make(**arguments, on=1)
@@ -103,14 +105,14 @@ def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
     yield from (kind.make(**arguments, on=1) for arguments in AT_ONE_POINT.get(kind.name, ()))
 
 
-def has_effect(kind: FaultKind, point: str) -> bool:
+def can_fault_change_answer(kind: FaultKind, point: str) -> bool:
     """Return whether a kind of fault can change an answer at this point of the stream."""
     if kind.name == "reordered_events" and point == "after_message_delta":
         return False  # reordering needs two events, and only one follows
     return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT
 
 
-def _fault_variables(fault: Fault) -> dict[str, str]:
+def _environment_variables_for_fault(fault: Fault) -> dict[str, str]:
     """Return the environment variable that makes the reference agent send the beta that the fault rejects."""
     beta = dict(fault.arguments).get("beta")
     return {"PROMPT_CACHE_BETA": str(beta)} if beta else {}

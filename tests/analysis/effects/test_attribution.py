@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.analysis.effects.attribution import (
-    Attribution,
+    FlagEffectAttribution,
     attribute_effects,
     generalize_path,
     is_path_at_or_below,
@@ -42,7 +42,7 @@ def _request(body: Any, *headers: tuple[str, str]) -> SentRequest:
     return SentRequest("POST", "/v1/messages", headers, body)
 
 
-def _attribute(agent: Any, repeats: int = 1) -> Attribution:
+def _attribute(agent: Any, repeats: int = 1) -> FlagEffectAttribution:
     """Attribute the effects of an agent: a function of the three flags that returns its requests."""
     runs = [ObservedRun(row, tuple(agent(*row))) for row in product((0, 1), (0, 1), (0, 1)) for _ in range(repeats)]
     return attribute_effects(SPACE, {"test_refund": runs})

@@ -78,7 +78,7 @@ class _Module:
         self._path, self._nodes = path, list(ast.walk(tree))
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
         self._helpers = names_of_flag_helpers(tree)
-        calls = [(node, _function_name(node)) for node in self._nodes if isinstance(node, ast.Call)]
+        calls = [(node, _name_of_called_function(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
@@ -116,7 +116,7 @@ class _Module:
             node = parent
 
 
-def _function_name(call: ast.Call) -> str:
+def _name_of_called_function(call: ast.Call) -> str:
     """Return the name of the function or method that a call calls, or an empty string."""
     return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 

@@ -10,7 +10,7 @@ from flag_harness.matrix.space import FlagSpace
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class FlagEffect:
     """A change that a flag makes to the requests of tests.
 
     Attributes:
@@ -46,7 +46,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribution:
+class FlagEffectAttribution:
     """What is known about the effects of all flags.
 
     Attributes:
@@ -57,13 +57,13 @@ class Attribution:
         left_out: the number of pairs of runs that were not compared, by the reason, such as `failed`.
     """
 
-    effects: tuple[Effect, ...]
+    effects: tuple[FlagEffect, ...]
     inert: Mapping[str, int] = field(default_factory=dict)
     unpaired: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
 
-    def effects_of(self, flag: str) -> tuple[Effect, ...]:
+    def effects_of(self, flag: str) -> tuple[FlagEffect, ...]:
         """Return the effects of one flag."""
         return tuple(effect for effect in self.effects if effect.flag == flag)
 
@@ -78,7 +78,7 @@ class Attribution:
         return best.flag if best else None
 
 
-def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun]]) -> Attribution:
+def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun]]) -> FlagEffectAttribution:
     """Find out what each flag changes in requests, from the runs of all tests.
 
     Pairs of runs that differ only in one flag are compared, request by request. A value is volatile, and not an effect,
@@ -100,7 +100,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
             found.setdefault((effect.flag, effect.value, effect.path, effect.condition), []).append(effect)
     effects = tuple(_merge_effects(space, group) for group in found.values())
     names = [flag.name for flag in space.flags]
-    return Attribution(
+    return FlagEffectAttribution(
         effects=tuple(
             sorted(
                 effects, key=lambda effect: (names.index(effect.flag), effect.setting, effect.path, effect.condition)
@@ -134,12 +134,12 @@ def is_path_at_or_below(general: str, path: str) -> bool:
     return path == general or path.startswith((f"{general}.", f"{general}["))
 
 
-def _merge_effects(space: FlagSpace, group: Sequence[RunEffect]) -> Effect:
+def _merge_effects(space: FlagSpace, group: Sequence[RunEffect]) -> FlagEffect:
     """Return one effect for equal effects of a flag in several tests."""
     first = group[0]
     flag = space.flags[first.flag]
     is_boolean = all(isinstance(value, bool) for value in flag.values)
-    return Effect(
+    return FlagEffect(
         flag=flag.name,
         value=flag.values[first.value],
         setting=f"{flag.name}={flag.labels[first.value]}" if not is_boolean else flag.name,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from flag_harness.analysis.effects.attribution import Attribution, Effect, attribute_effects
+from flag_harness.analysis.effects.attribution import FlagEffect, FlagEffectAttribution, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
@@ -33,7 +33,7 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
     return tuple(simplify_requests(requests, answers))
 
 
-def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:
+def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> FlagEffectAttribution:
     """Find out what each flag changes, from recordings alone.
 
     The recordings of one test under several combinations are compared. Cassettes are skipped if they do not say under
@@ -53,13 +53,13 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
     return attribute_effects(space, tests)
 
 
-def effect_lines(attribution: Attribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def effect_lines(attribution: FlagEffectAttribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Return lines about the effects of flags, the flags that changed nothing, and the runs that were left out.
 
     Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`. The
     last line counts the pairs of runs that were not compared, by cause.
     """
-    settings: dict[str, list[Effect]] = {}
+    settings: dict[str, list[FlagEffect]] = {}
     for effect in attribution.effects:
         settings.setdefault(effect.setting, []).append(effect)
     width = max(map(len, settings), default=0)

@@ -119,11 +119,11 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
         changed = _remove_usage(data, where)
         return None if changed == data else (Chunk(moment, changed), End(moment))
 
-    def edit_due_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         stream = EventEdit(due, remove_usage_from_event, "usage")
         return AnswerEdit(due, stream=stream, body=BodyEdit(due, remove_usage_from_body, "usage"))
 
-    return edit_due_answer
+    return make_answer_edit
 
 
 def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:

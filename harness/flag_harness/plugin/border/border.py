@@ -235,7 +235,7 @@ class NetworkBorder:
         item = self._items_by_owner.get(owner)
         if item is None:
             found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]
-            return found[0].find_traffic() if found else None
+            return found[0].get_or_make_traffic() if found else None
         if TRAFFIC not in item.stash:  # a fixture that comes before the cassette sends already
             item._request.getfixturevalue("harness_cassette")  # type: ignore[attr-defined]
         return item.stash[TRAFFIC]

@@ -41,8 +41,8 @@ def set_offline_api_key(config: pytest.Config) -> None:
     Clients that a module makes when it is imported read the key then, before any test begins.
     """
     if is_offline(config) and not has_api_key():
-        _set_variable(KEYS[0], OFFLINE_KEY)
-        config.add_cleanup(lambda: _set_variable(KEYS[0], None))
+        _set_environment_variable(KEYS[0], OFFLINE_KEY)
+        config.add_cleanup(lambda: _set_environment_variable(KEYS[0], None))
 
 
 @contextmanager
@@ -53,16 +53,16 @@ def offline_environment(applies: bool) -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT if applies}
     for name in before:
-        _set_variable(name, OFFLINE_ENVIRONMENT[name])
+        _set_environment_variable(name, OFFLINE_ENVIRONMENT[name])
     try:
         yield
     finally:
         for name, value in before.items():
             if os.environ.get(name) == OFFLINE_ENVIRONMENT[name]:
-                _set_variable(name, value)
+                _set_environment_variable(name, value)
 
 
-def _set_variable(name: str, value: str | None) -> None:
+def _set_environment_variable(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)
     else:

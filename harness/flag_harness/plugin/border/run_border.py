@@ -64,7 +64,11 @@ class NetworkBorderOfRun:
         finally:
             self._is_collecting = False
         if report.passed and (refused := self._refused[start:]):
-            report.outcome, report.longrepr, report.result = "failed", "\n\n".join(_distinct_messages(refused)), []
+            report.outcome, report.longrepr, report.result = (
+                "failed",
+                "\n\n".join(_distinct_refusal_messages(refused)),
+                [],
+            )
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -81,10 +85,10 @@ class NetworkBorderOfRun:
         """Let the test fail if it catches a refusal. Tests with a cassette note their own refusals."""
         start = len(self._refused)
 
-        def refusals() -> list[Refusal]:
+        def refusals_of_test() -> list[Refusal]:
             return list(self._refused[start:])
 
-        item.stash[REFUSALS] = refusals
+        item.stash[REFUSALS] = refusals_of_test
         yield
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -94,7 +98,7 @@ class NetworkBorderOfRun:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the attempts of code outside of tests and imports."""
-        for message in _distinct_messages(self._outside):
+        for message in _distinct_refusal_messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)
 
     def _make_network_failure(self, message: str) -> NetworkFailure:
@@ -108,5 +112,5 @@ class NetworkBorderOfRun:
         return item is not None and (TRAFFIC in item.stash or item.get_closest_marker("harness_network") is not None)
 
 
-def _distinct_messages(refused: Iterable[NetworkRefused]) -> list[str]:
+def _distinct_refusal_messages(refused: Iterable[NetworkRefused]) -> list[str]:
     return list(dict.fromkeys(map(str, refused)))

@@ -111,7 +111,7 @@ class WideScopeFixture:
         border.fixtures[self.owner] = self
         request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, self.path)
 
-    def find_traffic(self) -> "CassetteTraffic":
+    def get_or_make_traffic(self) -> "CassetteTraffic":
         """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
         with self._lock:
             if self.traffic is None:
@@ -120,17 +120,17 @@ class WideScopeFixture:
         return self.traffic
 
     def _make_traffic(self) -> "CassetteTraffic":
-        from flag_harness.plugin.evidence.kept_cassettes import evidence_recorder
+        from flag_harness.plugin.evidence.kept_cassettes import make_evidence_recorder
         from flag_harness.plugin.test.traffic import CassetteTraffic
 
-        plan = self._plan or self._make_plan()
-        recorder = evidence_recorder(plan, self._request.config)
+        plan = self._plan or self._make_traffic_plan()
+        recorder = make_evidence_recorder(plan, self._request.config)
         traffic = CassetteTraffic(plan, check=self._border.refuse_request_if_late, evidence=recorder)
         if self._is_set_up:
             traffic.mark_test_end()
         return traffic
 
-    def _make_plan(self) -> "TrafficPlan":
+    def _make_traffic_plan(self) -> "TrafficPlan":
         """Return the traffic plan. Call it during a test's setup, since it takes the filters of that test."""
         from flag_harness.plugin.test.plan import make_fixture_plan
 
@@ -147,7 +147,7 @@ class WideScopeFixture:
         self._fail_if_problems(self._refusal_messages())
         self._is_set_up = True
         if self.traffic is None:
-            self._plan = self._make_plan()
+            self._plan = self._make_traffic_plan()
         else:
             self.traffic.mark_test_end()
 

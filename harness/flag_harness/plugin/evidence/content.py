@@ -29,7 +29,7 @@ def is_evidence_wanted(config: pytest.Config) -> bool:
     return any(config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
 
 
-def content_level(config: pytest.Config) -> str:
+def evidence_content_level(config: pytest.Config) -> str:
     """Return how much is kept of failed tests: `full`, `masked`, or `none` if no record and no report is written."""
     if not is_evidence_wanted(config):
         return "none"
@@ -69,13 +69,13 @@ def find_values_to_remove(filters: "Filters", exchanges: "Iterable[tuple[Request
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
+def make_evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
     """Return a function that masks a text for the record and the report, if the run writes one of them. It hides what
     `evidence_filters` hide. `traffic.mask` also hides every value that the filters removed from the traffic.
     """
     if not is_evidence_wanted(config):
         return traffic.mask
-    filters = evidence_filters(traffic.plan.filters, content_level(config))
+    filters = evidence_filters(traffic.plan.filters, evidence_content_level(config))
     return lambda text: traffic.mask(filters.filter_text(text))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import content_level, evidence_filters, evidence_mask
+from flag_harness.plugin.evidence.content import evidence_content_level, evidence_filters, make_evidence_mask
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.test.rows import row_of_report
 from flag_harness.report.run_report import node_id_of_repetition
@@ -30,11 +30,11 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
     The record keeps those of failed tests, and of the nearest passing runs of the same tests; a page, or a report as
     JSON, keeps all.
     """
-    content = content_level(item.config)
+    content = evidence_content_level(item.config)
     if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
         return
     is_kept = row.outcome == "failed" or (bool(row.values) and run_record_path(item.config) is not None)
-    if not is_kept and not shows_conversations(item.config):
+    if not is_kept and not writes_report_with_conversations(item.config):
         return
     import msgspec
 
@@ -42,7 +42,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
     setattr(report, _ATTRIBUTE, msgspec.to_builtins(conversation))
 
 
-def shows_conversations(config: pytest.Config) -> bool:
+def writes_report_with_conversations(config: pytest.Config) -> bool:
     """Return whether the run writes a report that has the conversations of all tests: a page, or JSON."""
     report = config.getoption("--harness-report")
     return report is not None and report.suffix in (".html", ".json")
@@ -72,12 +72,14 @@ class ConversationStore:
         from msgspec.structs import replace
 
         turns = [
-            replace(turn, request=self._shared(turn.request), answer=self._shared(turn.answer))
+            replace(
+                turn, request=self._share_equal_passages(turn.request), answer=self._share_equal_passages(turn.answer)
+            )
             for turn in conversation.turns
         ]
         self.by_case[conversation.case] = replace(conversation, turns=tuple(turns))
 
-    def to_keep(self, rows: "Sequence[RunRow]") -> "Iterator[Conversation]":
+    def conversations_to_keep(self, rows: "Sequence[RunRow]") -> "Iterator[Conversation]":
         """Yield the conversations of failed runs, and of the passing runs beside which a report shows them."""
         from flag_harness.report.cells.neighbours import nearest_passing_runs
 
@@ -92,7 +94,7 @@ class ConversationStore:
             node_id_of_repetition(row.case, row.repetition) in self.by_case for row in rows if row.outcome == "failed"
         )
 
-    def _shared(self, passages: "tuple[Passage, ...]") -> "tuple[Passage, ...]":
+    def _share_equal_passages(self, passages: "tuple[Passage, ...]") -> "tuple[Passage, ...]":
         return tuple(self._passages.setdefault(passage, passage) for passage in passages)
 
 
@@ -101,7 +103,7 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
     from flag_harness.analysis.conversation import conversation_steps
     from flag_harness.record.conversation import Conversation, Turn
 
-    mask = evidence_mask(item.config, traffic)
+    mask = make_evidence_mask(item.config, traffic)
     turns = []
     for step in conversation_steps(_filter_traffic(traffic, content)):
         request = [_make_passage(role, block, mask) for role, block in step.new_content]

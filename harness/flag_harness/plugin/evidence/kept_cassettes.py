@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.evidence.content import (
-    content_level,
+    evidence_content_level,
     evidence_filters,
     find_values_to_remove,
 )
@@ -27,9 +27,9 @@ def run_record_path(config: pytest.Config) -> Path | None:
     return None if path is None else config.invocation_params.dir / path
 
 
-def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
+def make_evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
     """Return a recorder for a test's answers, or None if a cassette gives them or the run keeps no evidence."""
-    if not plan.can_reach_upstream or run_record_path(config) is None or content_level(config) == "none":
+    if not plan.can_reach_upstream or run_record_path(config) is None or evidence_content_level(config) == "none":
         return None
     from flag_harness.cassette import Recorder
 
@@ -40,7 +40,7 @@ def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") ->
     """Write the answers to a failed test to the folder of the record, without what `evidence_filters` hide. If they
     still contain what looks like a key, or cannot be written, warn instead.
     """
-    record, content = run_record_path(config), content_level(config)
+    record, content = run_record_path(config), evidence_content_level(config)
     if record is None or content == "none":
         return
     from flag_harness.cassette import Filters

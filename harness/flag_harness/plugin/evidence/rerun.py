@@ -37,7 +37,7 @@ class EvidenceCassette:
     content: str
 
 
-class Rerun:
+class FailedTestRerun:
     """Selects the failed tests of one or several records (shards of one run), and finds their kept cassettes.
 
     `path` is the option's value, relative to `folder`.
@@ -88,8 +88,8 @@ class Rerun:
             )
 
 
-RERUN = pytest.StashKey[Rerun]()
-"""The stash key of the `Rerun`, if the command line has `--harness-rerun`."""
+RERUN = pytest.StashKey[FailedTestRerun]()
+"""The stash key of the `FailedTestRerun`, if the command line has `--harness-rerun`."""
 
 
 def configure_rerun(config: pytest.Config) -> None:
@@ -97,7 +97,7 @@ def configure_rerun(config: pytest.Config) -> None:
     path: Path | None = config.getoption("--harness-rerun")
     if path is None:
         return
-    rerun = config.stash[RERUN] = Rerun(path, config.invocation_params.dir)
+    rerun = config.stash[RERUN] = FailedTestRerun(path, config.invocation_params.dir)
     if (record := run_record_path(config)) is not None and rerun.reads_record(record):
         raise RecordError(
             f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "

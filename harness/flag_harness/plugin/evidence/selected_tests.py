@@ -18,7 +18,7 @@ OPTIONS_THAT_LEAVE_OUT_TESTS = {
 """Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
 
 
-def options_for_header(config: pytest.Config) -> Iterator[str]:
+def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
     """Yield the arguments of the command line that concern the harness, without API keys."""
     from flag_harness.cassette.redact.scan import redact_api_keys
 
@@ -40,7 +40,7 @@ def option_that_leaves_out_tests(config: pytest.Config) -> str:
     return next((argument for argument in arguments if argument.partition("=")[0] in options), "")
 
 
-def selected_tests(config: pytest.Config) -> tuple[str, ...]:
+def tests_named_on_command_line(config: pytest.Config) -> tuple[str, ...]:
     """Return the paths and node ids that the command line names, relative to the root. It is empty for all tests."""
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         return ()

@@ -20,7 +20,7 @@ MAX_NAMES_SHOWN = 5
 _FAIL_WORDS = ("fail", "error")
 
 
-class MaxAge(NamedTuple):
+class MaxRecordingAge(NamedTuple):
     """The age above which a recording is too old, and whether such a recording fails its test."""
 
     text: str
@@ -43,15 +43,15 @@ def add_age_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def max_age(config: pytest.Config) -> MaxAge | None:
+def max_recording_age(config: pytest.Config) -> MaxRecordingAge | None:
     """Return the limit that `--harness-max-age` sets, or None."""
     text: str | None = config.getoption(OPTION, default=None)
     return _parse_max_age(text) if text else None
 
 
-def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
+def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message if the test must fail because it plays a recording that is too old."""
-    limit, cassette = max_age(config), traffic.cassette
+    limit, cassette = max_recording_age(config), traffic.cassette
     if limit is None or not limit.fails or not traffic.plan.is_playing or cassette is None:
         return
     if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
@@ -61,7 +61,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
         )
 
 
-def recording_age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
+def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
     """Yield the summary line that names the tests with recordings that are too old."""
     ages = {row.case: age for row in rows if (age := limit.excess_age(row.recorded_at, now))}
     if not ages:
@@ -82,7 +82,7 @@ def _check_max_age_text(text: str) -> str:
     return text
 
 
-def _parse_max_age(text: str) -> MaxAge | None:
+def _parse_max_age(text: str) -> MaxRecordingAge | None:
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
-    return MaxAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None
+    return MaxRecordingAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None

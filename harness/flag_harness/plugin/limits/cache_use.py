@@ -25,10 +25,12 @@ def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
         for index, ((request, _), metrics, at) in enumerate(measured)
         if metrics.status == 200 and metrics.usage is not None and metrics.usage.total_input
     ]
-    return measure_cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
+    return measure_cache_use(
+        requests, lambda request: _remove_secrets_and_personal_data(traffic, request), traffic.mask
+    )
 
 
-def remove_text_of_changes(row: "RunRow") -> "RunRow":
+def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
     """Return a row without the words around the changes that broke a prefix, for records that keep no content."""
     if row.cache is None or not row.cache.breaks:
         return row
@@ -38,7 +40,7 @@ def remove_text_of_changes(row: "RunRow") -> "RunRow":
     return msgspec.structs.replace(row, cache=msgspec.structs.replace(row.cache, breaks=breaks))
 
 
-def _filter_strictly(traffic: "CassetteTraffic", request: "Request") -> "Request":
+def _remove_secrets_and_personal_data(traffic: "CassetteTraffic", request: "Request") -> "Request":
     """Return a request without secrets and personal data, as a report shows it: detectors that only warn mask, too."""
     from flag_harness.cassette.interaction import storable_request
 

@@ -58,7 +58,7 @@ class CostLimit:
         with self._lock:
             self._budget.add_cost(None, dollars)
 
-    def layer(self, refusals: list[Refusal]) -> Layer:
+    def make_cost_limit_layer(self, refusals: list[Refusal]) -> Layer:
         """Return a layer that refuses each request that could exceed the limit, and appends the error to `refusals`.
 
         An answer may cost up to `max_tokens`. That counts while it is under way, so that requests which are sent at the

@@ -75,7 +75,7 @@ class CostPreview:
                 reporter.write_line(line)
 
     def _cost_line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
-        estimate = estimate_cost(nodeids, costs, only_new=self._plays_existing_recordings)
+        estimate = estimate_cost_of_tests(nodeids, costs, only_new=self._plays_existing_recordings)
         if not estimate.recorded and not estimate.unknown:
             return None
         limit = self._config.getoption("--harness-max-cost")
@@ -93,7 +93,7 @@ class CostPreview:
         return costs_of_recordings(sorted(recordings.rglob("*.json")))
 
 
-def estimate_cost(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
+def estimate_cost_of_tests(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
     """Return what the tests will cost. `costs` has the price of each recording, by the node id of its test."""
     prices = [cost for cost in costs.values() if cost is not None]
     average = sum(prices) / len(prices) if prices else None

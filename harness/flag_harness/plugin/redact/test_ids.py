@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
-from flag_harness.plugin.run.names import digest
+from flag_harness.plugin.run.names import short_hash
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
@@ -60,4 +60,4 @@ def mask_part_of_test_id(part: str, filters: "Filters") -> str:
     from flag_harness.cassette.redact.scan import redact_api_keys  # only tests with parameters need it
 
     masked = redact_api_keys(filters.filter_text(part))
-    return part if masked == part else f"{masked}-{digest(part)}"
+    return part if masked == part else f"{masked}-{short_hash(part)}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.evidence.content import content_level, evidence_filters
+from flag_harness.plugin.evidence.content import evidence_content_level, evidence_filters
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.wire.timeline import Edit, End, Layer, Piece, Request, Response, body
 
@@ -27,7 +27,7 @@ PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
 
 def configure_paid_answers(config: pytest.Config) -> None:
     """Keep paid answers if the run repeats tests, writes a record, and may keep content in its record."""
-    path, content = run_record_path(config), content_level(config)
+    path, content = run_record_path(config), evidence_content_level(config)
     is_kept = path is not None and content != "none" and config.getoption("--harness-repeat") is not None
     config.stash[PAID_ANSWERS] = PaidAnswers(path, content) if path is not None and is_kept else None
 
@@ -74,7 +74,7 @@ class PaidAnswers:
         """Delete the file of the answers."""
         self._path.unlink(missing_ok=True)
 
-    def layer(self, plan: "TrafficPlan") -> Layer:
+    def make_paid_answers_layer(self, plan: "TrafficPlan") -> Layer:
         """Return the innermost layer of a test's traffic. It returns answers already paid for, and keeps new ones."""
         from flag_harness.cassette import Recorder
         from flag_harness.cassette.interaction import Interaction, storable_request

@@ -69,17 +69,17 @@ def start_resuming(config: pytest.Config) -> None:
     from flag_harness.record import load_record
 
     record = load_record(config.invocation_params.dir / path)
-    rows = tuple(row for row in record.rows if is_finished(row))
+    rows = tuple(row for row in record.rows if is_run_finished(row))
     config.stash[RESUMED_ROWS] = rows
     if (limit := config.stash[COST_LIMIT]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
         limit.add_spending(spent / count_workers_of_all_shards(config))
     if (answers := config.stash[PAID_ANSWERS]) is not None:
         answers.load(rewrite=not hasattr(config, "workerinput"))
-    config.pluginmanager.register(Resumer(config, path, record.header, rows), _PLUGIN)
+    config.pluginmanager.register(RunResumer(config, path, record.header, rows), _PLUGIN)
 
 
-def is_finished(row: "RunRow") -> bool:
+def is_run_finished(row: "RunRow") -> bool:
     """Return True if a run of a test need not be repeated: its function ended, with nothing refused or broken."""
     from flag_harness.analysis.verdict.evidence import is_refused_or_broken
 
@@ -92,7 +92,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
     """
-    resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN)
     if resumer is not None and (why := reason_not_to_resume(resumer.header, header, config.rootpath)):
         raise pytest.UsageError(
             f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
@@ -100,9 +100,9 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
         )
 
 
-def first_start_time(config: pytest.Config) -> str:
+def start_time_of_interrupted_run(config: pytest.Config) -> str:
     """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
-    resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN)
     return resumer.header.started_at if resumer is not None else ""
 
 
@@ -140,7 +140,7 @@ def _options_that_must_match(options: Sequence[str]) -> list[str]:
     return sorted(kept)
 
 
-class Resumer:
+class RunResumer:
     """Reports the finished runs of an interrupted run from its rows, in place of running their tests."""
 
     def __init__(self, config: pytest.Config, path: Path, header: "RunHeader", rows: "Sequence[RunRow]") -> None:

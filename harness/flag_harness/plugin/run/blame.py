@@ -54,7 +54,7 @@ def blame_lines(
 
     `advice` is printed if a test did not run under all combinations.
     """
-    from flag_harness.analysis.blame import explain_tests
+    from flag_harness.analysis.blame import explain_failures_of_tests
 
     known = {one.test.name for one in located}
     others = {test.name: test for test in tests if test.name not in known}
@@ -63,8 +63,8 @@ def blame_lines(
             name: test for name, test in others.items() if test.has_run_every_combination is has_run_every_combination
         }
         space = flag_space(tuple(flags))
-        for finding in explain_tests(space, outcomes_by_test(chosen, flags)):
-            yield from _finding_lines(finding, chosen, "" if has_run_every_combination else advice)
+        for finding in explain_failures_of_tests(space, outcomes_by_test(chosen, flags)):
+            yield from _explanation_lines(finding, chosen, "" if has_run_every_combination else advice)
             yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, chosen))}"
     for one in located:
         yield from flag_search_lines(one)
@@ -75,12 +75,12 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
     refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
     if not refused:
         return
-    from flag_harness.analysis.blame import explain_tests
+    from flag_harness.analysis.blame import explain_failures_of_tests
 
-    for finding in explain_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
+    for finding in explain_failures_of_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
         perhaps = "" if all(refused[name].has_run_every_combination for name in finding.tests) else "perhaps "
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
-        count = f"{quantity(len(finding.tests), 'test')} ({_join_first_names(finding.tests)})"
+        count = f"{quantity(len(finding.tests), 'test')} ({_join_first_few_names(finding.tests)})"
         yield f"{perhaps}the API would refuse a request when {when}: {count}"
         yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, refused))}"
 
@@ -98,7 +98,7 @@ def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
 def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
     """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
     for cause, group in runs.items():
-        yield f"not blamed on flags: {cause}: {_join_first_names([run['nodeid'] for run in group])}"
+        yield f"not blamed on flags: {cause}: {_join_first_few_names([run['nodeid'] for run in group])}"
 
 
 def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
@@ -113,13 +113,13 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     yield f"  To reproduce: {located.command}"
 
 
-def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
+def _explanation_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
     if advice and finding.explanation.always_fails:
-        yield f"fails in every combination that ran, whatever its flags: {_join_first_names(finding.tests)}"
+        yield f"fails in every combination that ran, whatever its flags: {_join_first_few_names(finding.tests)}"
         return
-    yield f"{'perhaps ' if advice else ''}{finding} ({_join_first_names(finding.tests)})"
+    yield f"{'perhaps ' if advice else ''}{finding} ({_join_first_few_names(finding.tests)})"
     if advice:
-        yield from _suspect_lines(tests[finding.tests[0]], finding)
+        yield from _suspected_flag_lines(tests[finding.tests[0]], finding)
         yield f"  {advice}"
     if finding.explanation.flaky:
         yield "  Combinations that both passed and failed are left out"
@@ -130,21 +130,21 @@ def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, Faili
     return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
 
 
-def _suspect_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
+def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
     outcomes, space, named = test.outcomes, test.space, finding.explanation.conjunctions
     suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
     others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})
-    more = f"; these explain it as well: {_join_first_names(others)}" if others else ""
+    more = f"; these explain it as well: {_join_first_few_names(others)}" if others else ""
     yield f"  {rows} of {space.count:,} combinations ran{more}"
 
 
 def _combination_ids_text(test: "FailingTest", rows: "Iterable[Row]") -> str:
-    return _join_first_names([Combination(test.flags, row).id for row in rows])
+    return _join_first_few_names([Combination(test.flags, row).id for row in rows])
 
 
-def _join_first_names(names: Sequence[str]) -> str:
+def _join_first_few_names(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMES_PER_LINE
     return ", ".join(names[:MAX_NAMES_PER_LINE]) + (f" and {more} more" if more > 0 else "")

@@ -15,7 +15,7 @@ from flag_harness.config import Config, find_root, read_settings_table
 from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS
 from flag_harness.plugin.marks import CONFIG, declared_flags
-from flag_harness.plugin.waiting_parts import OUR_MARKS, uses_harness_by_name
+from flag_harness.plugin.waiting_parts import OUR_MARKS, has_harness_fixture_or_mark
 
 REPLACEMENTS = {
     "cassette": "harness_cassette",
@@ -92,7 +92,7 @@ class FixtureConflicts:
 
 def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Raise `pytest.UsageError` if the first test that uses the harness is in a package with settings of its own."""
-    item = next(filter(uses_harness_by_name, items), None)
+    item = next(filter(has_harness_fixture_or_mark, items), None)
     root = config.rootpath
     if item is None or root not in item.path.parents or _has_settings(root):
         return
@@ -123,7 +123,7 @@ def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) 
         for name, item in marked.items()
         if name not in registered
         and get_close_matches(name, OUR_MARKS, cutoff=_SIMILARITY)
-        and uses_harness_by_name(item)
+        and has_harness_fixture_or_mark(item)
     }
 
 

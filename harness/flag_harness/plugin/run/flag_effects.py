@@ -29,7 +29,7 @@ from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import source_texts
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.effects.attribution import Attribution
+    from flag_harness.analysis.effects.attribution import FlagEffectAttribution
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
@@ -46,7 +46,7 @@ class FlagEffects:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._runs: dict[str, list[MatrixRun]] = {}
-        self._attribution: Attribution | None = None
+        self._attribution: FlagEffectAttribution | None = None
         self.located: list[FlagSearchResult] = []
         self.advice = ADVICE
 
@@ -107,7 +107,7 @@ class FlagEffects:
         if self.attribution().inert and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def attribution(self) -> "Attribution":
+    def attribution(self) -> "FlagEffectAttribution":
         """Return which changes in requests each flag caused in this run."""
         if self._attribution is None:
             from flag_harness.analysis.effects.attribution import attribute_effects
@@ -212,7 +212,7 @@ def _has_no_recording(item: pytest.Item) -> bool:
 
 
 def _comparison_problem(run: MatrixRun) -> str:
-    """Return why the requests of a run are compared with those of no other, or an empty string."""
+    """Return why the requests of a run cannot be compared with those of other runs, or an empty string."""
     if not run["passed"]:
         return "with a failed run"
     return "with a run that its test excludes" if run["left_out"] else ""

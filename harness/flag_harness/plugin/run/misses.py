@@ -27,7 +27,7 @@ MissRow = dict[str, Any]
 
 
 def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, reported: int) -> str:
-    """Return the misses of a test as JSON, or an empty string if there are no new ones.
+    """Return the misses of a test (requests that its cassette lacks) as JSON, or an empty string if none is new.
 
     The first `reported` misses are left out. `failure` is the message with which the test failed.
     """
@@ -126,7 +126,7 @@ class MissCollector:
         if known and rows[0]["is_only_cause"]:
             row, first = rows[0], self._causes[miss_cause(rows[0])][0]
             report.longrepr = (
-                f"{row['request']} is not in {row['cassette']}: {describe_changes(row)} (as in {first['test']})"
+                f"{row['request']} is not in {row['cassette']}: {describe_changes_of_miss(row)} (as in {first['test']})"
             )
         for row in rows:
             self._causes.setdefault(miss_cause(row), []).append(row)
@@ -169,7 +169,7 @@ def miss_cause(row: MissRow) -> tuple[str, ...]:
     return row["api_refusal"], *sorted(row["differences"])
 
 
-def describe_changes(row: MissRow) -> str:
+def describe_changes_of_miss(row: MissRow) -> str:
     """Return the first differences of a miss as text, and the number of the others."""
     differences = row["differences"]
     more = f" and {len(differences) - CHANGES_SHOWN} more" if len(differences) > CHANGES_SHOWN else ""
@@ -183,7 +183,7 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
     requests = f" ({len(rows)} requests)" if len(rows) > len(tests) else ""
-    yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes(rows[0])}{requests}"
+    yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes_of_miss(rows[0])}{requests}"
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:

@@ -42,7 +42,7 @@ def slug(text: str) -> str:
     if is_plain and len(text) <= MAX_NAME_LENGTH:
         return text
     ascii_text = text.encode("ascii", "replace").decode("ascii")
-    return f"{_ILLEGAL.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{digest(text)}"
+    return f"{_ILLEGAL.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{short_hash(text)}"
 
 
 def cassette_name(
@@ -62,7 +62,7 @@ def cassette_name(
     'test_ask[model=haiku,turns=3]'
     """
     values = ",".join(_parameter_value_texts(parameters, indices, is_secret))
-    name = function if function == function.lower() else f"{function}-{digest(function)}"
+    name = function if function == function.lower() else f"{function}-{short_hash(function)}"
     return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
 
@@ -112,7 +112,7 @@ def _parameter_value_texts(
     for name in sorted(parameters.keys() - combinations):
         value = parameters[name]
         is_hidden = isinstance(value, (str, int, float)) and is_secret(str(value))
-        yield f"{name}={digest(repr(value)) if is_hidden else _parameter_value_text(value, indices.get(name, 0))}"
+        yield f"{name}={short_hash(repr(value)) if is_hidden else _parameter_value_text(value, indices.get(name, 0))}"
 
 
 def _parameter_value_text(value: Any, index: int) -> str:
@@ -132,7 +132,7 @@ def _parameter_value_text(value: Any, index: int) -> str:
     if isinstance(value, enum.Enum):
         readable = value.name
     start = re.sub(r"[^a-z0-9_.+]+", "-", str(readable).lower())[:MAX_VALUE_LENGTH].strip("-.")
-    return f"{start}-{digest(text)}".lstrip("-")
+    return f"{start}-{short_hash(text)}".lstrip("-")
 
 
 def _stable_text(value: Any) -> str | None:
@@ -158,6 +158,6 @@ def _stable_text(value: Any) -> str | None:
     return None if _ADDRESS.search(text) else f"{type(value).__qualname__} {text}"
 
 
-def digest(text: str) -> str:
+def short_hash(text: str) -> str:
     """Return a short hash of a text, in hexadecimal."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()

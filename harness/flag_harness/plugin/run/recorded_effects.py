@@ -13,7 +13,7 @@ from flag_harness.flag import Flag
 from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.effects.attribution import Attribution
+    from flag_harness.analysis.effects.attribution import FlagEffectAttribution
 
 _RECORDED_EFFECTS = pytest.StashKey[dict[Path, "FlagEffectsInRecordings"]]()
 """The effects that were read in this run, by folder."""
@@ -40,7 +40,7 @@ class FlagEffectsInRecordings:
         return self._attribution.flag_that_changes(path)
 
     @cached_property
-    def _attribution(self) -> "Attribution":
+    def _attribution(self) -> "FlagEffectAttribution":
         from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes
 
         return attribute_effects_from_cassettes(self._load_cassettes(), self._flags)

@@ -48,7 +48,7 @@ class RecordedFiles:
             return
         unwritten, unchanged, written = map(self._files_in_state, (_FAILED, _UNCHANGED, _WRITTEN))
         if written:
-            yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_list(written, verbosity))}"
+            yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_file_list(written, verbosity))}"
         if unchanged:
             yield (
                 f"recorded: {_file_count_text(unchanged)} did not change but for times, and "
@@ -66,7 +66,7 @@ class RecordedFiles:
         return sorted(path for path, own in self._states.items() if own == state)
 
 
-def shorten_list(files: list[str], verbosity: int) -> Iterable[str]:
+def shorten_file_list(files: list[str], verbosity: int) -> Iterable[str]:
     """Yield up to five files and the number of the others, or all files under `-v`."""
     if verbosity > 0 or len(files) <= SHOWN:
         return files

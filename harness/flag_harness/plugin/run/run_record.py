@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import content_level, is_evidence_wanted
+from flag_harness.plugin.evidence.content import evidence_content_level, is_evidence_wanted
 from flag_harness.plugin.evidence.conversations import ConversationStore, conversation_of_report
 from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.evidence.selected_tests import (
+    harness_arguments_for_header,
     option_that_leaves_out_tests,
-    options_for_header,
-    selected_tests,
+    tests_named_on_command_line,
 )
-from flag_harness.plugin.limits.cache_use import remove_text_of_changes
+from flag_harness.plugin.limits.cache_use import remove_text_around_prefix_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
-from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_can_resume, first_start_time, is_finished, is_resumed
+from flag_harness.plugin.resume.resume import (
+    RESUMED_ROWS,
+    check_can_resume,
+    is_resumed,
+    is_run_finished,
+    start_time_of_interrupted_run,
+)
 from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
@@ -48,7 +54,7 @@ class RunRecorder:
         self._config, self._summary = config, summary
         self._is_worker = hasattr(config, "workerinput")
         self._path: Path | None = None
-        self._started_at = first_start_time(config) or datetime.now(UTC).isoformat(timespec="seconds")
+        self._started_at = start_time_of_interrupted_run(config) or datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
         self._declared: DeclaredFiles | None = None
@@ -75,14 +81,14 @@ class RunRecorder:
         header = self._make_header(is_evidence=True)
         check_can_resume(self._config, header)
         try:
-            self._clear_or_load_files(path)
+            self._remove_or_load_kept_files(path)
             start_record(path, header, self._resumed)
         except OSError as error:
             name = self._config.getoption("--harness-record")
             raise pytest.UsageError(f"--harness-record={name}: cannot be written: {error.strerror or error}") from None
         self._path = path
 
-    def _clear_or_load_files(self, path: Path) -> None:
+    def _remove_or_load_kept_files(self, path: Path) -> None:
         """Remove the kept files of an earlier run; if this run resumes that one, load its conversations instead."""
         from flag_harness.record.conversation import load_conversations
         from flag_harness.record.kept import remove_failed_test_cassettes
@@ -176,7 +182,7 @@ class RunRecorder:
         A test that is skipped in its setup is skipped again.
         """
         answers = self._config.stash[PAID_ANSWERS]
-        done = (is_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
+        done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
         if answers is not None and session.exitstatus in _ENDED and all(done):
             answers.remove()
 
@@ -187,7 +193,7 @@ class RunRecorder:
             from flag_harness.record.conversation import save_conversations
 
             self._write_record(self._path, record)
-            save_conversations(self._path, self._conversations.to_keep(self._summary.rows))
+            save_conversations(self._path, self._conversations.conversations_to_keep(self._summary.rows))
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report, record)
 
@@ -200,7 +206,7 @@ class RunRecorder:
         return make_record(self._make_header(is_evidence=is_evidence), rows)
 
     def _remove_forbidden_content(self, row: "RunRow") -> "RunRow":
-        return row if content_level(self._config) == "full" else remove_text_of_changes(row)
+        return row if evidence_content_level(self._config) == "full" else remove_text_around_prefix_changes(row)
 
     def _write_record(self, path: Path, record: "RunRecord") -> None:
         from flag_harness.files import write_atomically
@@ -232,13 +238,13 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            options=tuple(options_for_header(self._config)),
+            options=tuple(harness_arguments_for_header(self._config)),
             left_out_by=option_that_leaves_out_tests(self._config),
-            selected=selected_tests(self._config),
+            selected=tests_named_on_command_line(self._config),
             deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
-            content=content_level(self._config) if is_evidence else "none",
+            content=evidence_content_level(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
             shard=str(self._config.stash[SHARD] or ""),
             exit_status=self._exit_status,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.limits.age import MaxAge, recording_age_lines
+from flag_harness.plugin.limits.age import MaxRecordingAge, recording_age_lines
 from flag_harness.plugin.limits.spending import spending_lines
 from flag_harness.plugin.record_options import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
@@ -25,7 +25,7 @@ NO_DETECTORS = (
 class RunSummary:
     """Collects the rows of the run record and prints the table. It prints nothing if there are no rows."""
 
-    def __init__(self, limit: MaxAge | None = None, *, has_detectors: bool = True) -> None:
+    def __init__(self, limit: MaxRecordingAge | None = None, *, has_detectors: bool = True) -> None:
         self._limit, self._has_detectors = limit, has_detectors
         self.rows: list[RunRow] = []
         self._files = RecordedFiles()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flag_harness.matrix import Combination
 
 
-class RowRunner:
+class ExtraCombinationRunner:
     """Runs a test under one extra combination, without letting other plugins count or print the result."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def collect_items(session: pytest.Session, nodeids: Sequence[str]) -> dict[str, 
     """Return the items with these node ids. With pytest-xdist, collect them in this process first."""
     items: Sequence[pytest.Item] = session.items
     if not items:
-        items = _collect_quietly(session, nodeids)
+        items = _collect_items_quietly(session, nodeids)
     wanted = set(nodeids)
     return {item.nodeid: item for item in items if isinstance(item, pytest.Function) and item.nodeid in wanted}
 
@@ -109,7 +109,7 @@ def finish_fixtures(session: pytest.Session) -> None:
         capture.resume_global_capture()
 
 
-def _collect_quietly(session: pytest.Session, nodeids: Sequence[str]) -> Sequence[pytest.Item]:
+def _collect_items_quietly(session: pytest.Session, nodeids: Sequence[str]) -> Sequence[pytest.Item]:
     config = session.config
     arguments = []
     for nodeid in nodeids:

@@ -19,7 +19,12 @@ from flag_harness.plugin.limits.cost_limit import COST_LIMIT
 from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, record_mode_of_run
 from flag_harness.plugin.run.blame import FlagSearchResult
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.special_runs.extra_rows import RowRunner, collect_items, finish_fixtures, make_item
+from flag_harness.plugin.special_runs.extra_rows import (
+    ExtraCombinationRunner,
+    collect_items,
+    finish_fixtures,
+    make_item,
+)
 from flag_harness.plugin.stash import AnswerSource
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ MOST_RECORDINGS = 12
 
 
 def register_flag_search_pass(config: pytest.Config, effects: "FlagEffects") -> None:
-    """Register the second pass if the command line has `--harness-locate`."""
+    """Register the search for flags that broke tests, if the command line has `--harness-locate`."""
     budget = config.getoption("--harness-locate")
     if budget is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FlagSearchPass(config, effects, budget), "flag-harness-locate")
@@ -47,12 +52,12 @@ class FlagSearchPass:
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
         self._config, self._effects, self._budget = config, effects, budget
-        self._row_runner = RowRunner()
+        self._row_runner = ExtraCombinationRunner()
         self._has_shown_progress = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
-        """Run the second pass after the tests."""
+        """Search for the flags that broke tests, after all tests have run."""
         try:
             result = yield
         except session.Failed:
@@ -125,7 +130,7 @@ class FlagSearch:
         self,
         test: "FailingTest",
         template: pytest.Function,
-        rows: RowRunner,
+        rows: ExtraCombinationRunner,
         upstream: str,
         budget: int,
         progress: Callable[[str, bool], None],

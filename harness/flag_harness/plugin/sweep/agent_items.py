@@ -126,27 +126,27 @@ class AgentSweep:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the sweep's result for a fault to the report, as plain values that a worker can send."""
-        from flag_harness.sweep import result_to_json
+        from flag_harness.sweep import trial_result_to_json
 
         report = yield
         if report.when == "call" and isinstance(item, AgentSweepItem) and item.result is not None:
-            report.flag_harness_sweep = result_to_json(item.result)  # type: ignore[attr-defined]
+            report.flag_harness_sweep = trial_result_to_json(item.result)  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the result of a report."""
-        from flag_harness.sweep import result_from_json
+        from flag_harness.sweep import trial_result_from_json
 
         if (value := getattr(report, "flag_harness_sweep", None)) is not None:
-            self._results.append(result_from_json(value))
+            self._results.append(trial_result_from_json(value))
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table of survived faults."""
-        from flag_harness.sweep.table import terminal_lines
+        from flag_harness.sweep.table import outcome_table_lines
 
         if self._results:
             terminalreporter.section("survival of faults")
-            for line in terminal_lines(sorted(self._results, key=lambda result: result.kind)):
+            for line in outcome_table_lines(sorted(self._results, key=lambda result: result.kind)):
                 terminalreporter.write_line(line)
             terminalreporter.write_line(
                 f"The agent: {self._agent}{_HOW_TO_NAME if self._agent == SHIPPED_AGENT else ''}"

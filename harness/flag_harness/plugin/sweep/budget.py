@@ -32,12 +32,12 @@ class SweepTimeBudget:
         return self.seconds is not None and monotonic() - self._started >= self.seconds
 
 
-def order_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
-    """Yield the test, kind and part of each item, test by test."""
+def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+    """Yield (test, kind of trouble, part of its troubles) for each item of the sweep, test by test."""
     return ((test, kind, ALL) for test in tests for kind in kinds)
 
 
-def order_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+def order_items_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
     """Yield each item of the sweep as a test, a kind of trouble and a part (`ALL`, `FIRST` or `REST`).
 
     The most informative items come first:

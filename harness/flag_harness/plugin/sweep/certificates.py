@@ -30,7 +30,7 @@ def load_certificates_late() -> Iterator[None]:
         else:
             load(context, cafile, capath, cadata)
 
-    def wrap_reader(method: Any) -> Any:
+    def wrap_method(method: Any) -> Any:
         def load_and_call(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
             with lock:  # another thread that uses the context waits until it is complete
                 for cafile in waiting.pop(context, ()):
@@ -42,7 +42,7 @@ def load_certificates_late() -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", postpone_loading))
         for name in _READERS:
-            patches.enter_context(replace_attribute(ssl.SSLContext, name, wrap_reader(getattr(ssl.SSLContext, name))))
+            patches.enter_context(replace_attribute(ssl.SSLContext, name, wrap_method(getattr(ssl.SSLContext, name))))
         try:
             yield
         finally:

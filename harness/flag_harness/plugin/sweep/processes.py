@@ -42,7 +42,9 @@ def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
 
 
 @contextmanager
-def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subprocess.Popen[Any]"]) -> Iterator[None]:
+def send_signal_when_due(
+    name: str, is_due: Callable[[], bool], started: list["subprocess.Popen[Any]"]
+) -> Iterator[None]:
     """In a thread, wait until `is_due` returns True, then send a signal to the processes and their descendants."""
     is_over = threading.Event()
 

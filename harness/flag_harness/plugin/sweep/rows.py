@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.stash import COMBINATION
-from flag_harness.plugin.sweep.summary import group_by_cause
+from flag_harness.plugin.sweep.summary import group_failures_by_cause
 
 if TYPE_CHECKING:
     from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
@@ -46,7 +46,7 @@ def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "S
     if item.not_tried:
         counts[_NOT_TRIED] = item.not_tried
     causes = []
-    for group in group_by_cause([one for one in item.results if one.findings]):
+    for group in group_failures_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]
         causes.append(SweepCause(first.oracle, mask(first.reason), first.place, len(group), group[0].trouble))
     return SweepRecord(item.test.nodeid, item.kind, dict(sorted(counts.items())), tuple(causes))

@@ -24,9 +24,9 @@ from flag_harness.sweep.troubles import (
     derive_faults,
     derive_interrupts,
     derive_signal_troubles,
-    derive_surprises,
+    derive_surprising_answers,
     derive_tool_troubles,
-    draw_schedule,
+    join_random_troubles,
     shrink_schedule,
 )
 
@@ -92,7 +92,7 @@ class SuiteSweepItem(pytest.Item):
         if kind in SIGNALS:
             return derive_signal_troubles(kind, baseline) if may_use_processes(self.test) else []
         if kind in SURPRISES:
-            return derive_surprises(kind, baseline) if self._is_simulated() else []
+            return derive_surprising_answers(kind, baseline) if self._is_simulated() else []
         if kind in TOOL_TROUBLES:
             return derive_tool_troubles(kind, baseline, is_real_time=may_use_processes(self.test))
         return derive_faults(kind, baseline, is_real_time=may_use_processes(self.test))
@@ -102,7 +102,7 @@ class SuiteSweepItem(pytest.Item):
         left_out = (*GARBLING_KINDS, CANCELLED_IN_TOOL)
         kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
-        schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
+        schedule = join_random_troubles(troubles, f"{self.test.nodeid} {self.kind}")
         if schedule is None:
             return
         results: dict[str, TroubleResult] = {}

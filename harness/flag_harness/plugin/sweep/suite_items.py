@@ -13,13 +13,13 @@ from flag_harness.config import SweepSettings
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
+from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     REST,
     SweepTimeBudget,
     lines_about_untried_troubles,
-    order_by_informativeness,
-    order_by_test,
+    order_items_by_informativeness,
+    order_items_by_test,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, keyword_help_lines, refuse_fault_as_keyword
@@ -50,7 +50,7 @@ from flag_harness.sweep.troubles import (
     Trouble,
     parse_interrupt,
     parse_signal,
-    parse_surprise,
+    parse_surprising_answer,
     parse_tool_trouble,
 )
 
@@ -101,7 +101,7 @@ class SuiteSweep:
         certificates = ExitStack()
         certificates.enter_context(load_certificates_late())
         config.add_cleanup(certificates.close)
-        self._runner = RowRunner()
+        self._runner = ExtraCombinationRunner()
         config.pluginmanager.register(self._runner)
         self._trouble_runner = TroubleRunner(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
         self._baselines: dict[str, tuple[TestObservation, TroubleResult]] = {}
@@ -141,7 +141,7 @@ class SuiteSweep:
         for test in tests:
             self._check_tools(test)
         kinds = (BASELINE, *self._trouble_kinds())
-        order = order_by_informativeness if self.budget.is_limited else order_by_test
+        order = order_items_by_informativeness if self.budget.is_limited else order_items_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
         self._names = [item.name for item in items]
 
@@ -248,7 +248,7 @@ class SuiteSweep:
 
 def _troubles_in_options(config: pytest.Config) -> tuple[Trouble, ...]:
     """Return the troubles that the command line names."""
-    surprises = map(parse_surprise, config.getoption("harness_surprises"))
+    surprises = map(parse_surprising_answer, config.getoption("harness_surprises"))
     interrupts = map(_parse_interrupt, config.getoption("harness_interrupts"))
     tools = (Trouble(one.kind.name, one) for one in map(parse_tool_trouble, config.getoption("harness_tool_troubles")))
     faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])

@@ -36,7 +36,7 @@ def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
 
 def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False) -> Iterator[str]:
     """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
-    ordered = group_by_cause(failed)
+    ordered = group_failures_by_cause(failed)
     for group in ordered[:MOST_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
@@ -48,7 +48,7 @@ def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False)
         yield f"and {len(ordered) - MOST_CAUSES} more causes"
 
 
-def group_by_cause(failed: Sequence[TroubleResult]) -> list[list[TroubleResult]]:
+def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[TroubleResult]]:
     """Return the failures grouped by cause, the most frequent cause first."""
     groups: dict[tuple[str, str, str], list[TroubleResult]] = defaultdict(list)
     for one in failed:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from flag_harness.config import SweepSettings
-from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner
 from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.patience import limit_real_time
-from flag_harness.plugin.sweep.processes import may_use_processes, send_signal_when, track_processes
+from flag_harness.plugin.sweep.processes import may_use_processes, send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_difference
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.judge import CallResult, TestObservation
@@ -33,7 +33,9 @@ class TroubleRunner:
     `hosts` are the hosts of the API besides the known ones.
     """
 
-    def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path, hosts: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: SweepSettings, runner: ExtraCombinationRunner, root: Path, hosts: tuple[str, ...]
+    ) -> None:
         self._settings, self._runner = settings, runner
         self._tools = SweepToolReplacer(settings, root, ApiScope(hosts))
         self._read_usage = make_usage_reader(settings.usage, root)
@@ -106,7 +108,7 @@ class TroubleRunner:
             return
         with track_processes() as started, ExitStack() as stack:
             if probe.signal:
-                stack.enter_context(send_signal_when(probe.signal, lambda: probe.fired > 0, started))
+                stack.enter_context(send_signal_when_due(probe.signal, lambda: probe.changed_answer_count > 0, started))
             yield
         probe.processes = len(started)
 

@@ -14,11 +14,11 @@ import pytest
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
 from flag_harness.plugin.border.tracebacks import remove_sdk_frames
-from flag_harness.plugin.evidence.content import evidence_mask
+from flag_harness.plugin.evidence.content import make_evidence_mask
 from flag_harness.plugin.evidence.conversations import attach_conversation
 from flag_harness.plugin.evidence.kept_cassettes import save_evidence_cassette
 from flag_harness.plugin.evidence.properties import add_properties
-from flag_harness.plugin.limits.age import age_problems
+from flag_harness.plugin.limits.age import recording_age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
@@ -144,7 +144,7 @@ def complete_report(
             add_properties(item, report, traffic)
             if _has_failed(item) and EXTRA_ROW not in item.stash:
                 save_evidence_cassette(item.config, traffic)
-        add_failure_to_row(item, report, evidence_mask(item.config, traffic))
+        add_failure_to_row(item, report, make_evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
     return report
@@ -237,7 +237,11 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
         return
     problems = list(map(str, _refusals_to_report(item)))
     if traffic is not None:
-        problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
+        problems += [
+            *traffic.problems(),
+            *recording_age_problems(item.config, traffic),
+            *budget_problems(item, traffic),
+        ]
     if problems and (missing_key := missing_api_key_message(item)):
         problems.append(missing_key)
     if problems:

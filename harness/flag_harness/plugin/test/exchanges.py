@@ -38,14 +38,14 @@ class ExchangeLog:
     @property
     def metrics(self) -> Metrics:
         """The number of requests, tokens, cost and times of the exchanges."""
-        return self._measure()[1]
+        return self._measure_exchanges()[1]
 
     @property
     def request_metrics(self) -> tuple[RequestMetrics, ...]:
         """The tokens, cost and times of each exchange."""
-        return self._measure()[0]
+        return self._measure_exchanges()[0]
 
-    def _measure(self) -> tuple[tuple[RequestMetrics, ...], Metrics]:
+    def _measure_exchanges(self) -> tuple[tuple[RequestMetrics, ...], Metrics]:
         exchanges = self.exchanges
         lengths, requests, metrics = self._measured
         if lengths != self._lengths:

@@ -54,7 +54,7 @@ def configure_faults(config: pytest.Config) -> None:
     found = []
     for text in texts:
         try:
-            found.append(_check_fault(parse_fault(text), config))
+            found.append(_check_that_fault_can_fire(parse_fault(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
     config.stash[COMMAND_LINE_FAULTS] = tuple(found)
@@ -62,7 +62,7 @@ def configure_faults(config: pytest.Config) -> None:
         config.pluginmanager.register(FaultTotals(config.stash[COMMAND_LINE_FAULTS]), "flag-harness-faults")
 
 
-def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
+def _check_that_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import patch_refused_keywords, require_known_flags_in_combination
     from flag_harness.matrix import settings_by_id_part
@@ -117,7 +117,7 @@ def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
     fault = parse_fault(given) if isinstance(given, str) else given
     if not isinstance(fault, Fault):
         raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
-    _check_fault(fault, node.config)
+    _check_that_fault_can_fire(fault, node.config)
     ids = [combination.id for combination in item_combinations(node)]
     if not any(map(fault.condition.allows_combination, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
@@ -232,8 +232,10 @@ def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Pro
         return own
     troubles = probe.trouble_layers
     if replay is not None:
-        troubles = tuple(_make_layer_that_requeues_answers(one, replay, lambda: probe.fired) for one in troubles)
-    return [*own, *probe.layers(troubles)]
+        troubles = tuple(
+            _make_layer_that_requeues_answers(one, replay, lambda: probe.changed_answer_count) for one in troubles
+        )
+    return [*own, *probe.make_layers(troubles)]
 
 
 def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":

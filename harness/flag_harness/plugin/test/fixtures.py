@@ -95,13 +95,13 @@ def harness_cassette(
     from flag_harness.plugin.border.border import BORDER
     from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
     from flag_harness.plugin.run.log_counts import count_logs
-    from flag_harness.plugin.test.plan import make_traffic_plan, plan_for_extra_row, plan_for_sweep
+    from flag_harness.plugin.test.plan import make_traffic_plan, plan_for_extra_combination, plan_for_sweep
 
     source = request.node.stash.get(EXTRA_ROW, None)
     if source is None and PROBE not in request.node.stash:
         request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
-    plan = plan if source is None else plan_for_extra_row(plan, source)
+    plan = plan if source is None else plan_for_extra_combination(plan, source)
     plan = plan_for_sweep(plan) if PROBE in request.node.stash else plan
     border = request.config.stash[BORDER]
     owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
@@ -141,7 +141,7 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
     from flag_harness.plugin.border.border import BORDER
-    from flag_harness.plugin.evidence.kept_cassettes import evidence_recorder
+    from flag_harness.plugin.evidence.kept_cassettes import make_evidence_recorder
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
     border, probe = request.config.stash[BORDER], request.node.stash.get(PROBE, None)
@@ -150,7 +150,7 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
         *make_marked_faults_of_test(request.node, combination),
         everywhere=make_command_line_faults_of_test(request.node, combination) if probe is None else (),
         check=border.refuse_request_if_late,
-        evidence=evidence_recorder(plan, request.config),
+        evidence=make_evidence_recorder(plan, request.config),
         make_network_failure=border.make_network_failure,
         probe=probe,
     )

@@ -20,7 +20,7 @@ from flag_harness.matrix import Combination, name_of_test
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import find_evidence_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
-from flag_harness.plugin.limits.age import max_age
+from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import RecordMode, is_recording_disabled, record_mode_of_run
@@ -157,15 +157,15 @@ class TrafficPlan:
         """Return the layer that enforces the cost limit, or an empty tuple. It appends its errors to `refusals`."""
         if self.cost_limit is None or not self.can_reach_live_api:
             return ()
-        return (self.cost_limit.layer(refusals),)
+        return (self.cost_limit.make_cost_limit_layer(refusals),)
 
     def make_answer_layers(self) -> "tuple[Layer, ...]":
         """Return the layer that keeps the answers of the live API for a resumed run, or an empty tuple."""
         if self.paid_answers is None or not self.can_reach_live_api:
             return ()
-        return (self.paid_answers.layer(self),)
+        return (self.paid_answers.make_paid_answers_layer(self),)
 
-    def clock(self) -> Clock:
+    def make_clock(self) -> Clock:
         """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
         if self.can_reach_live_api:
             return SystemClock()
@@ -182,7 +182,7 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
     return Cassette.load(path)
 
 
-def plan_for_extra_row(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
+def plan_for_extra_combination(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     """Return the plan of an extra combination that runs only to locate a failure, so that nothing is written.
 
     If the recording of another combination answers, parts of it may stay unplayed.
@@ -212,11 +212,11 @@ def plan_for_sweep(plan: TrafficPlan) -> TrafficPlan:
 def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
     """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node
-    plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
+    plan = _make_plan_from_marks(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
     test = name_of_test(nodeid_of_first_repetition(node), flags.id)
     plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_index(node)))
-    return replace(plan, project_names=_project_names(node))
+    return replace(plan, project_names=_project_time_functions(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -224,11 +224,11 @@ def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> 
     test: pytest.FixtureRequest = request._pyfuncitem._request
     scope: pytest.Item = request.node
     scenarios = test.getfixturevalue("harness_scenarios") if scope.get_closest_marker("scenario") else Path()
-    plan = _make_plan(test, scope, path, scenarios, case=case, combination="")
+    plan = _make_plan_from_marks(test, scope, path, scenarios, case=case, combination="")
     return replace(plan, allowed=plan.allowed | {"no_request"})
 
 
-def _make_plan(
+def _make_plan_from_marks(
     request: pytest.FixtureRequest, scope: pytest.Item, path: Path, scenarios: Path, *, case: str, combination: str
 ) -> TrafficPlan:
     """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
@@ -236,7 +236,7 @@ def _make_plan(
     filters, folder = collect_filters(request), path.parent
     if (kept := find_evidence_cassette(config, case)) is not None:
         filters, path = RerunFilters.of(evidence_filters(filters, kept.content)), kept.path
-    recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
+    recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_recording_age(config)
     mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
     number = repetition_index(node)
     repeat = f" --harness-repeat={number + 1}" if number else ""
@@ -285,7 +285,7 @@ def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
-def _project_names(node: pytest.Item) -> ProjectNames | None:
+def _project_time_functions(node: pytest.Item) -> ProjectNames | None:
     """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
     if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
         return None

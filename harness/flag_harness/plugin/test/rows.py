@@ -51,21 +51,21 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         excluded_from_effects=traffic.excluded_from_effects,
         cache=cache_use_of_traffic(traffic),
         dropped_betas=find_dropped_betas(traffic.exchanges, traffic.request_metrics),
-        misses=tuple(map(_miss_paths, traffic.misses)),
-        api_refusals=_api_refusals(traffic),
+        misses=tuple(map(_describe_miss_without_content, traffic.misses)),
+        api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
         **answer_origin(traffic),
     )
 
 
-def _miss_paths(miss: "Miss") -> str:
+def _describe_miss_without_content(miss: "Miss") -> str:
     """Return a missed request and the paths at which it differs from the nearest recorded one, without any content."""
     request = miss.sent.request
     paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MOST_MISS_PATHS]))
     return f"{request.method} {request.path}: {paths or miss.reason or 'not recorded'}"
 
 
-def _api_refusals(traffic: "CassetteTraffic") -> tuple[str, ...]:
+def _api_refusal_messages(traffic: "CassetteTraffic") -> tuple[str, ...]:
     """Return the messages with which the API would refuse missed requests, without secrets."""
     messages = (traffic.mask(miss.api_refusal) for miss in traffic.misses if miss.api_refusal)
     return tuple(dict.fromkeys(message[:_MOST_REASON_CHARACTERS] for message in messages))
@@ -181,7 +181,7 @@ def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Call
     import msgspec
 
     counter = item.stash.get(LOG_COUNTER, None)
-    reason, place = ("", "") if report.passed else _failure_reason_and_place(item, report)
+    reason, place = ("", "") if report.passed else _failure_reason_and_location(item, report)
     reason = mask(reason)[:_MOST_REASON_CHARACTERS] if reason else ""
     counts = counter.counts() if counter else ()
     logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
@@ -189,7 +189,7 @@ def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Call
     attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs, duration=duration))
 
 
-def _failure_reason_and_place(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:
+def _failure_reason_and_location(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:
     """Return the first line of the error, and its file and line relative to the root; either may be empty."""
     error = report.longrepr
     if isinstance(error, tuple):

@@ -78,7 +78,7 @@ def save_recording(
         envelope = replace(
             make_envelope(plan, upstream_that_answered(plan, exchanges)), excluded_from_effects=excluded_from_effects
         )
-        return _update_file(plan, Cassette(envelope, tuple(recording)))
+        return _update_cassette_file(plan, Cassette(envelope, tuple(recording)))
     except OSError as error:
         raise CassetteError(
             f"{plan.path} was not written: {error.strerror}; what was there before is untouched. "
@@ -86,9 +86,9 @@ def save_recording(
         ) from None
 
 
-def _update_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
+def _update_cassette_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
     with lock_parent_folder(plan.path):
-        existing, is_broken = _load_existing(plan)
+        existing, is_broken = _load_existing_cassette(plan)
         known = _apply_filters(existing, plan.filters) if existing else None
         both = merge_recordings(
             known,
@@ -102,7 +102,7 @@ def _update_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
     return SavedRecording(is_written, is_broken)
 
 
-def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
+def _load_existing_cassette(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
     """Return the cassette on disk (or None), and whether its file is broken.
 
     Raise `CassetteError` if it is broken, unless the record mode is `rewrite`, which replaces it.

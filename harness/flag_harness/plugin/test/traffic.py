@@ -71,7 +71,7 @@ class CassetteTraffic:
         probe: "Probe | None" = None,
     ) -> None:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
-        self.clock: Clock = plan.clock()
+        self.clock: Clock = plan.make_clock()
         self._own_faults, self.faults = faults, (*faults, *everywhere)
         self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
@@ -149,7 +149,7 @@ class CassetteTraffic:
         if not self.plan.is_recording:
             return (*self._common_layers, *self._cost_layers, *self._answer_layers)
         playing: tuple[Layer, ...] = (self._answer_from_cassette,) if self._replay else ()
-        refusing: tuple[Layer, ...] = (self._refuse_mixing,) if self.plan.is_mixing_upstreams else ()
+        refusing: tuple[Layer, ...] = (self._refuse_mixing_upstreams,) if self.plan.is_mixing_upstreams else ()
         return (*self._common_layers, *playing, *refusing, *self._cost_layers, self._recorder, *self._answer_layers)
 
     def _answer_from_cassette(self, request: Request) -> Response | None:
@@ -157,7 +157,7 @@ class CassetteTraffic:
         assert self._replay is not None
         return self._replay.find(request)
 
-    def _refuse_mixing(self, request: Request) -> Response | None:
+    def _refuse_mixing_upstreams(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
         refusal = MissFailure(messages.mixed_upstreams_message(self.plan, request))
         self._unsent_refusals.append(refusal)

@@ -130,6 +130,6 @@ def vcr_cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Pat
     return Path(name if name.startswith(library) else os.path.join(library, name))
 
 
-def extra_paths(marks: Sequence[pytest.Mark], folder: str) -> list[Path]:
+def extra_cassette_paths(marks: Sequence[pytest.Mark], folder: str) -> list[Path]:
     """Return the paths of the additional cassettes that the marks name, relative to `folder`."""
     return [Path(folder, name) for mark in marks for name in mark.args]

@@ -8,7 +8,7 @@ import pytest
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.vcr.config import (
     add_project_filters,
-    extra_paths,
+    extra_cassette_paths,
     merge_settings,
     refuse_cassette_fixture,
     vcr_cassette_path,
@@ -75,4 +75,4 @@ def _load_marked_cassette(request: pytest.FixtureRequest, record_mode: str, mark
     folder = str(request.getfixturevalue("vcr_cassette_dir"))
     path = vcr_cassette_path(request.getfixturevalue("default_cassette_name"), folder, options)
     fixed_mode = settings.record_mode if "record_mode" in options else ""
-    return load_vcr_cassette(node, path, settings, extra_paths(marks, folder), fixed_mode)
+    return load_vcr_cassette(node, path, settings, extra_cassette_paths(marks, folder), fixed_mode)

@@ -15,7 +15,7 @@ from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.matrix import name_of_test
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure
-from flag_harness.plugin.run.recorded_files import shorten_list
+from flag_harness.plugin.run.recorded_files import shorten_file_list
 from flag_harness.plugin.stash import COMBINATION, REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.rows import is_subtest_report
 from flag_harness.plugin.vcr.combination_paths import path_of_cassette_to_play, plain_cassette_advice
@@ -119,7 +119,7 @@ class VcrSummary:
             f"recorded {count} answer{'s' if count != 1 else ''} in {path}"
             for path, count in sorted(self._recorded.items())
         ]
-        for line in shorten_list(recorded, verbosity) if verbosity >= 0 else ():
+        for line in shorten_file_list(recorded, verbosity) if verbosity >= 0 else ():
             terminalreporter.write_line(f"vcr_marks: {line}")
         if tests := len(self._play_counts):
             answers = sum(self._play_counts)
@@ -131,7 +131,7 @@ class VcrSummary:
             subject = "1 test with flag_matrix does" if count == 1 else f"{count} tests with flag_matrix do"
             terminalreporter.write_line(
                 f"vcr_marks: {subject} not compare the body, so that no cassette checks what flags change there: "
-                f"{', '.join(shorten_list(sorted(self._loose_tests), verbosity))}; add to vcr_config: {_STRICT}"
+                f"{', '.join(shorten_file_list(sorted(self._loose_tests), verbosity))}; add to vcr_config: {_STRICT}"
             )
 
 

@@ -177,7 +177,7 @@ class FlagVerdictPlugin:
 def _changes_by_combination(
     combinations: "Iterable[Combination]", changes: "Collection[FlagChange]"
 ) -> "_ServedChanges":
-    """Return the changes that each combination is an arm of, if the other arm runs too."""
+    """Return the flag changes that each combination is compared for, if the other combination runs too."""
     known = {_combination_key(one): one for one in combinations}
     served: _ServedChanges = {key: set() for key in known}
     for (names, row), one in known.items():

@@ -53,7 +53,7 @@ class ProviderFailureRepeater:
             failures += 1
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
         for report in reports:
-            _count_failures(report, failures)
+            _store_provider_failure_count(report, failures)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
@@ -69,7 +69,7 @@ def _is_broken_by_provider(item: pytest.Item, reports: Sequence[pytest.TestRepor
     return any(row is not None and is_provider_failure(row) for row in rows)
 
 
-def _count_failures(report: pytest.TestReport, failures: int) -> None:
+def _store_provider_failure_count(report: pytest.TestReport, failures: int) -> None:
     """Store in a report's row how many earlier runs of the same test failed because of the provider."""
     if failures and (row := row_of_report(report)) is not None:
         import msgspec

@@ -36,15 +36,15 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
     )
 
 
-def register_repeater(config: pytest.Config) -> None:
+def register_repetition_maker(config: pytest.Config) -> None:
     """Register the repeater. Raise `pytest.UsageError` if the number of repetitions is not positive."""
     count = config.getoption("--harness-repeat")
     if count is not None and not 1 <= count <= _MOST_REPETITIONS:
         raise pytest.UsageError(f"--harness-repeat={count}: give a number of runs from 1 to {_MOST_REPETITIONS:,}")
-    config.pluginmanager.register(Repeater(count), "flag-harness-repeat")
+    config.pluginmanager.register(RepetitionMaker(count), "flag-harness-repeat")
 
 
-class Repeater:
+class RepetitionMaker:
     """Adds an item for each further repetition of a test: `test_a[off]`, `test_a[off-repeat2]`, `test_a[off-repeat3]`.
 
     The first repetition keeps its name, and so its recording.

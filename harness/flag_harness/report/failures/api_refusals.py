@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flag_harness.analysis.blame import explain_tests
+from flag_harness.analysis.blame import explain_failures_of_tests
 from flag_harness.analysis.matrix_runs import FailingTest, outcomes_by_test
 from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space
@@ -48,7 +48,9 @@ def _condition(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Se
         name: replace(test, runs=tuple({**run, "passed": run["nodeid"] not in refused} for run in test.runs))
         for name, test in own.items()
     }
-    explanations = [one.explanation for one in explain_tests(flag_space(tuple(flags)), outcomes_by_test(judged, flags))]
+    explanations = [
+        one.explanation for one in explain_failures_of_tests(flag_space(tuple(flags)), outcomes_by_test(judged, flags))
+    ]
     if len(explanations) != 1 or explanations[0].always_fails:
         return ""
     perhaps = "" if all(test.has_run_every_combination for test in judged.values()) else "perhaps "

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.analysis.blame import SharedExplanation, explain_tests, find_suspects
+from flag_harness.analysis.blame import SharedExplanation, explain_failures_of_tests, find_suspects
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     NO_CASSETTE,
@@ -201,7 +201,7 @@ def _explain_tests(
         chosen = {
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
         }
-        for finding in explain_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
+        for finding in explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
             yield _make_cause(finding, chosen, options, reasons)
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.effects.attribution import Effect, attribute_effects
+from flag_harness.analysis.effects.attribution import FlagEffect, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import ABSENT, TEXT, SentRequest
 from flag_harness.errors import FlagError
@@ -89,7 +89,7 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
     return body
 
 
-def _change_text(effect: Effect) -> str:
+def _change_text(effect: FlagEffect) -> str:
     """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
     before, after = (TEXT if _HIDDEN in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""

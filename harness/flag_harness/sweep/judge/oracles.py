@@ -9,11 +9,11 @@ from flag_harness.sweep.judge.observation import ObservedExchange, TestObservati
 from flag_harness.sweep.judge.tools import find_hidden_tool_error, find_mixed_up_results
 from flag_harness.sweep.judge.turns import (
     answer_lines,
-    blocks_of,
     count_user_texts,
     find_repeated_user_text,
     has_all_answers,
     highest_counts_of_user_texts,
+    request_blocks_with_role,
     request_lines,
 )
 from flag_harness.sweep.judge.usage import find_wrong_usage
@@ -105,7 +105,7 @@ def _find_executed_incomplete_call(observed: TestObservation, baseline: TestObse
     """Return that the agent ran a tool call of an answer that was cut off or refused, or an empty string."""
     cut = dict(_calls_in_incomplete_answers(observed))
     for one in observed.prompts():
-        for block in blocks_of(one, "user"):
+        for block in request_blocks_with_role(one, "user"):
             name = cut.get(str(block.get("tool_use_id")))
             if block.get("type") == "tool_result" and name and not block.get("is_error"):
                 return f"the tool {name} ran although the answer that calls it was cut off or refused"
@@ -129,22 +129,22 @@ def _find_incomplete_answer_in_request(observed: TestObservation, baseline: Test
     whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
     whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
-    cut_ids = _ids_of_calls(observed, is_complete=False) - _ids_of_calls(observed, is_complete=True)
+    cut_ids = _ids_of_tool_calls(observed, is_complete=False) - _ids_of_tool_calls(observed, is_complete=True)
     for one in observed.prompts():
         kept = [line[1] for line in request_lines(one) if line in cut]
-        kept += ["tool_use" for block in blocks_of(one, "assistant") if _call_id(block) in cut_ids]
+        kept += ["tool_use" for block in request_blocks_with_role(one, "assistant") if _tool_call_id(block) in cut_ids]
         if kept:
             return f"a request holds part of an answer that was cut off, as if it were complete: {kept[0]}"
     return ""
 
 
-def _ids_of_calls(observed: TestObservation, *, is_complete: bool) -> set[str]:
+def _ids_of_tool_calls(observed: TestObservation, *, is_complete: bool) -> set[str]:
     """Return the ids of the calls in complete answers, or in those that were cut off."""
     answers = [one.answer for one in observed.prompts() if one.is_complete == is_complete]
-    return {call for answer in answers for block in answer.blocks if (call := _call_id(block))}
+    return {call for answer in answers for block in answer.blocks if (call := _tool_call_id(block))}
 
 
-def _call_id(block: Mapping[str, Any]) -> str:
+def _tool_call_id(block: Mapping[str, Any]) -> str:
     """Return the id of a call, which an agent keeps even if it changes the input, or an empty string."""
     return str(block.get("id") or "") if block.get("type") == "tool_use" else ""
 
@@ -173,7 +173,7 @@ def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str
 def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that the agent retried sooner than `retry-after` allows, or an empty string."""
     for first, second in pairwise(observed.prompts(1)):
-        seconds = _retry_after(first)
+        seconds = _retry_after_seconds(first)
         waited = second.sent - first.ended
         is_retry = first.body["messages"][-1:] == second.body["messages"][-1:]
         has_arrived = waited > -0.01  # an agent that gave up on the answer before has not read its headers
@@ -182,7 +182,7 @@ def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservati
     return ""
 
 
-def _retry_after(exchange: ObservedExchange) -> float:
+def _retry_after_seconds(exchange: ObservedExchange) -> float:
     """Return the seconds that an error asks the client to wait, or 0."""
     headers = exchange.response_headers
     milliseconds, seconds = header_value(headers, "retry-after-ms"), header_value(headers, "retry-after")

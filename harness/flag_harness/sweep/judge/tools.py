@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from flag_harness.sweep.judge.observation import ObservedExchange, ObservedToolCall, TestObservation
-from flag_harness.sweep.judge.turns import blocks_of
+from flag_harness.sweep.judge.turns import request_blocks_with_role
 
 TOOL_ERROR = "the sweep makes this tool fail"
 """The message of the exception that a tool raises under a trouble."""
@@ -21,7 +21,7 @@ def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation)
     for index, call in enumerate(observed.tool_calls):
         if call.error != TOOL_ERROR or _is_repeated_successfully(call, observed.tool_calls[index + 1 :]):
             continue
-        results = [*_next_results(observed, call)]
+        results = [*_results_in_next_prompt(observed, call)]
         if results and not any(map(_shows_error, results)):
             return f"{call.name} raised an exception, and the model got a result that does not say so"
     return ""
@@ -32,7 +32,7 @@ def _is_repeated_successfully(call: ObservedToolCall, later: Iterable[ObservedTo
     return any(one.name == call.name and one.requests == call.requests and not one.error for one in later)
 
 
-def _next_results(observed: TestObservation, call: ObservedToolCall) -> Iterator[Mapping[str, Any]]:
+def _results_in_next_prompt(observed: TestObservation, call: ObservedToolCall) -> Iterator[Mapping[str, Any]]:
     """Yield the tool results in the last message of the first prompt after a tool call."""
     for one in observed.exchanges[call.requests :]:
         if one.is_prompt and one.call == call.call:
@@ -66,10 +66,10 @@ def _calls_with_results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_
     for one in prompts:
         calls = {
             block.get("id"): (str(block.get("name")), json.dumps(block.get("input"), sort_keys=True))
-            for block in blocks_of(one, "assistant")
+            for block in request_blocks_with_role(one, "assistant")
             if block.get("type") == "tool_use"
         }
-        for block in blocks_of(one, "user"):
+        for block in request_blocks_with_role(one, "user"):
             if block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
                 yield calls[block["tool_use_id"]], _result_text(block)
 

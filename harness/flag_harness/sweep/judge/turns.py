@@ -50,11 +50,11 @@ def has_all_answers(observed: TestObservation, baseline: TestObservation, call: 
 
     If the agent sent a request again, only the answer to the last one counts: it could not read the answers before.
     """
-    arrived = Counter(answer_lines(one) for one in _last_attempts(observed, call) if one.is_complete)
-    return Counter(answer_lines(one) for one in _last_attempts(baseline, call)) <= arrived
+    arrived = Counter(answer_lines(one) for one in _last_attempts_of_prompts(observed, call) if one.is_complete)
+    return Counter(answer_lines(one) for one in _last_attempts_of_prompts(baseline, call)) <= arrived
 
 
-def _last_attempts(observed: TestObservation, call: int) -> Iterator[ObservedExchange]:
+def _last_attempts_of_prompts(observed: TestObservation, call: int) -> Iterator[ObservedExchange]:
     """Yield the prompts of a call without those whose messages were sent again later."""
     prompts = [*observed.prompts(call)]
     for number, one in enumerate(prompts, start=1):
@@ -62,7 +62,7 @@ def _last_attempts(observed: TestObservation, call: int) -> Iterator[ObservedExc
             yield one
 
 
-def blocks_of(exchange: ObservedExchange, role: str) -> Iterator[Mapping[str, Any]]:
+def request_blocks_with_role(exchange: ObservedExchange, role: str) -> Iterator[Mapping[str, Any]]:
     """Yield the content blocks of the messages with this role in a request."""
     for message in exchange.body["messages"]:
         if isinstance(message, dict) and message.get("role") == role and isinstance(message.get("content"), list):

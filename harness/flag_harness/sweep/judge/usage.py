@@ -23,12 +23,12 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
         is_plain = call.ending == "returned" and is_whole
         if any(one.answer.status == 200 and one.answer.usage is None for one in prompts):
             continue
-        if reason := _usage_difference(call, prompts, is_plain=is_plain):
+        if reason := _describe_usage_difference(call, prompts, is_plain=is_plain):
             return reason
     return ""
 
 
-def _usage_difference(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+def _describe_usage_difference(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
     """Return how the tokens that a call reports differ from those of its answers, or an empty string.
 
     If `is_plain`, no answer was lost, so the report must not be lower than the tokens of complete answers.

@@ -5,13 +5,18 @@ from flag_harness.sweep.troubles.derive import (
     derive_faults,
     derive_interrupts,
     derive_signal_troubles,
-    derive_surprises,
+    derive_surprising_answers,
     derive_tool_troubles,
 )
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
-from flag_harness.sweep.troubles.schedule import SCHEDULE, draw_schedule, shrink_schedule
+from flag_harness.sweep.troubles.schedule import SCHEDULE, join_random_troubles, shrink_schedule
 from flag_harness.sweep.troubles.signals import SIGNALS, parse_signal
-from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
+from flag_harness.sweep.troubles.surprises import (
+    SURPRISES,
+    SurprisingAnswer,
+    SurprisingAnswerKind,
+    parse_surprising_answer,
+)
 from flag_harness.sweep.troubles.tools import (
     CANCELLED_IN_TOOL,
     TOOL_TROUBLES,
@@ -30,20 +35,20 @@ __all__ = [
     "SURPRISES",
     "TOOL_TROUBLES",
     "Interruption",
-    "Surprise",
-    "SurpriseKind",
+    "SurprisingAnswer",
+    "SurprisingAnswerKind",
     "ToolTrouble",
     "ToolTroubleError",
     "Trouble",
     "derive_faults",
     "derive_interrupts",
     "derive_signal_troubles",
-    "derive_surprises",
+    "derive_surprising_answers",
     "derive_tool_troubles",
-    "draw_schedule",
+    "join_random_troubles",
     "parse_interrupt",
     "parse_signal",
-    "parse_surprise",
+    "parse_surprising_answer",
     "parse_tool_trouble",
     "shrink_schedule",
 ]

@@ -7,11 +7,11 @@ from flag_harness.faults import FAULT_KINDS, Fault, FaultKind
 from flag_harness.faults.edits import INSIDE_BODY
 from flag_harness.simulator import Call
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
-from flag_harness.sweep.judge.turns import blocks_of
-from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
+from flag_harness.sweep.judge.turns import request_blocks_with_role
+from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, can_fault_change_answer
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
-from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
+from flag_harness.sweep.troubles.surprises import SURPRISES, SurprisingAnswer, SurprisingAnswerKind
 from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_calls_to_disturb
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
@@ -39,18 +39,20 @@ def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bo
     if not requests or (is_real_time and kind_name in SLOW_KINDS):
         return []
     faults = {
-        str(fault): fault for fault in _faults_of_kind_to_try(kind, requests) if not is_real_time or _is_quick(fault)
+        str(fault): fault
+        for fault in _faults_of_kind_to_try(kind, requests)
+        if not is_real_time or _causes_only_short_waits(fault)
     }
     return [Trouble(kind_name, fault) for fault in faults.values()]
 
 
-def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]:
+def derive_surprising_answers(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     """Return the surprises of one kind to try on a test: on the first prompt that it can change, and the last."""
     kind, prompts = SURPRISES[kind_name], list(baseline.prompts(1))
     calls = tuple(call for one in prompts for call in _tool_calls_in_answer(one))
-    fitting = [number for number, one in enumerate(prompts, start=1) if _can_surprise(kind, one)]
+    fitting = [number for number, one in enumerate(prompts, start=1) if _can_change_answer(kind, one)]
     numbers = dict.fromkeys((*fitting[:1], *fitting[-1:]))
-    return [Trouble(kind_name, Surprise(kind, number), calls) for number in numbers]
+    return [Trouble(kind_name, SurprisingAnswer(kind, number), calls) for number in numbers]
 
 
 def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
@@ -101,7 +103,7 @@ def _points_by_request(baseline: TestObservation) -> list[tuple[int, str]]:
     return [(number, point) for number, one in requests for point in _points_in_answer(one)]
 
 
-def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:
+def _can_change_answer(kind: SurprisingAnswerKind, exchange: ObservedExchange) -> bool:
     """Return whether a kind of surprise can change the answer of this exchange."""
     has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
     if kind.edit is None:
@@ -118,7 +120,7 @@ def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[Call]:
 
 def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
     """Yield the faults of one kind to try, with all arguments, points and requests."""
-    chosen = _requests_to_try(requests)
+    chosen = _request_numbers_to_try(requests)
     for arguments in _arguments_to_try(kind, requests):
         if not kind.points:
             yield from (kind.make(**arguments, on=number) for number in chosen)
@@ -136,7 +138,7 @@ def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]
             yield kind.make(**arguments, at=point, on=chosen[0])
 
 
-def _requests_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
+def _request_numbers_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
     """Return the numbers of the first prompt, of the first one after a tool result, and of the last one."""
     prompts = [number for number, one in enumerate(requests, start=1) if one.is_prompt]
     after_tool = [number for number in prompts if _has_tool_result(requests[number - 1])]
@@ -144,7 +146,7 @@ def _requests_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
 
 
 def _has_tool_result(exchange: ObservedExchange) -> bool:
-    return any(block.get("type") == "tool_result" for block in blocks_of(exchange, "user"))
+    return any(block.get("type") == "tool_result" for block in request_blocks_with_role(exchange, "user"))
 
 
 def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
@@ -165,7 +167,7 @@ def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> 
 def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
     """Yield the number of the first request whose answer reaches a point of the kind, with that point."""
     for point in kind.points:
-        if not has_effect(kind, point):
+        if not can_fault_change_answer(kind, point):
             continue
         number = next((number for number, one in enumerate(requests, start=1) if point in _points_in_answer(one)), None)
         if number is not None:
@@ -179,11 +181,13 @@ def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
 
 def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
     """Return the point at which a fault of this kind is tried on a request, or an empty string if there is none."""
-    reached = [point for point in _points_in_answer(exchange) if point in kind.points and has_effect(kind, point)]
+    reached = [
+        point for point in _points_in_answer(exchange) if point in kind.points and can_fault_change_answer(kind, point)
+    ]
     return next((point for point in (*_USUAL_POINTS, *reached) if point in reached), "")
 
 
-def _is_quick(fault: Fault) -> bool:
+def _causes_only_short_waits(fault: Fault) -> bool:
     """Return whether a fault makes the agent wait for a few seconds at most."""
     seconds = dict(fault.arguments).get("retry_after")
     return not isinstance(seconds, (int, float)) or seconds <= _LONGEST_REAL_WAIT

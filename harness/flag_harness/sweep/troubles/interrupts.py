@@ -28,7 +28,7 @@ class Interruption(KeyboardInterrupt):
 def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
     """Return the effect of a user who cancels the agent's turn when an answer has arrived up to a point."""
 
-    def edit_due_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
             _interrupt_caller(due)
             return StreamChange((Chunk(point.at, point.event),))
@@ -41,7 +41,7 @@ def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) ->
         assert callable(made)
         return made
 
-    return edit_due_answer
+    return make_answer_edit
 
 
 def make_interrupt(at: str, on: int) -> Fault:

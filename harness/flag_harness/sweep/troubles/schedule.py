@@ -19,7 +19,7 @@ _MOST_LEFT = 4
 """The largest part of which all smaller ones are tried."""
 
 
-def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
+def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
     """Return six to ten random troubles joined into one, or None if there are fewer than two kinds.
 
     The same seed draws the same troubles. Each is of another kind, and each kind is equally likely, however many of its
@@ -30,22 +30,24 @@ def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
     kinds = sorted({one.kind for one in troubles})
     number, drawn = random.randint(_LEAST_TROUBLES, _MOST_TROUBLES), list[Trouble]()
     for kind in random.sample(kinds, len(kinds)):
-        able = [one for one in troubles if one.kind == kind and _can_add(one, drawn)]
+        able = [one for one in troubles if one.kind == kind and _can_add_trouble(one, drawn)]
         if able and len(drawn) < number:
             drawn.append(random.choice(able))
     return join_troubles(drawn) if len(drawn) > 1 else None
 
 
-def _can_add(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
+def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
     """Return whether a trouble can be added to those that are drawn already."""
-    if _is_final(trouble):
-        return not any(map(_is_final, drawn))
+    if _ends_agent_turn(trouble):
+        return not any(map(_ends_agent_turn, drawn))
     if isinstance(trouble.cause, ToolTrouble):
         return not any(isinstance(one.cause, ToolTrouble) and one.cause.on == trouble.cause.on for one in drawn)
-    return sum(_request_number(one) == _request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
+    return (
+        sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
+    )
 
 
-def _request_number(trouble: Trouble) -> object:
+def _affected_request_number(trouble: Trouble) -> object:
     """Return the number of the request that a trouble affects, or None if it affects every request or a tool."""
     cause = trouble.cause
     if isinstance(cause, ToolTrouble):
@@ -53,7 +55,7 @@ def _request_number(trouble: Trouble) -> object:
     return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.on
 
 
-def _is_final(trouble: Trouble) -> bool:
+def _ends_agent_turn(trouble: Trouble) -> bool:
     """Return whether a fault ends the agent's turn: it affects every request, or retrying after it is no use."""
     cause = trouble.cause
     return isinstance(cause, Fault) and (cause.name in _FINAL_KINDS or "on" not in dict(cause.arguments))

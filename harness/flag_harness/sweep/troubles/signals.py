@@ -12,7 +12,7 @@ from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
-def _make_silence(at: str) -> Effect:
+def _make_silence_effect(at: str) -> Effect:
     """Return the effect that nothing more of an answer arrives after a point, until the client gives up."""
 
     def silence_stream(point: PointContext) -> StreamChange:
@@ -28,7 +28,7 @@ def _make_signal_kind(name: str) -> Callable[..., Fault]:
     """Return the function that makes the fault in which the process gets this signal."""
 
     def signal(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
-        return _make_silence(at)
+        return _make_silence_effect(at)
 
     signal.__name__ = name
     result = f"the process gets {name.upper()}"

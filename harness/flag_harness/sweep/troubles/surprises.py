@@ -19,8 +19,8 @@ TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | No
 
 
 @dataclass(frozen=True, slots=True)
-class SurpriseKind:
-    """A kind of surprise: a valid but unusual answer of the model.
+class SurprisingAnswerKind:
+    """A kind of valid but unusual answer of the model, such as one that is cut off in the middle of a tool call.
 
     `needs` says which answers it can change: those with a tool call, those without, or any. `edit` is None if the
     answer stays the same but comes as plain JSON although a stream was requested.
@@ -33,10 +33,10 @@ class SurpriseKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Surprise:
+class SurprisingAnswer:
     """A surprising answer to the prompt with the number `on`, counted from 1, or the first one after it that fits."""
 
-    kind: SurpriseKind
+    kind: SurprisingAnswerKind
     on: int
 
     def __str__(self) -> str:
@@ -44,17 +44,17 @@ class Surprise:
         return f"{self.kind.name}:on={self.on}"
 
 
-def parse_surprise(text: str) -> Surprise:
+def parse_surprising_answer(text: str) -> SurprisingAnswer:
     """Parse a surprise such as `cut_call:on=2`. Raise `HarnessError` if no surprise has this name."""
     name, _, number = text.partition(":on=")
     if name not in SURPRISES:
         raise HarnessError(f"there is no surprise {name!r}; {nearest_name_hint(name, SURPRISES)}")
     if not (number or "1").isdecimal() or int(number or 1) < 1:
         raise HarnessError(f"{text!r}: on={number} must be 1 or more; type {name}:on=1")
-    return Surprise(SURPRISES[name], int(number or 1))
+    return SurprisingAnswer(SURPRISES[name], int(number or 1))
 
 
-def _with_content(
+def _replace_content(
     turn: ScenarioTurn, blocks: Sequence[Block], stop_reason: str | None, output_tokens: int | None = None
 ) -> ScenarioTurn:
     """Return a turn with other blocks and another stop reason. Its thinking stays at the beginning."""
@@ -80,27 +80,27 @@ def _first_text(turn: ScenarioTurn) -> str:
     return next((block.text for block in turn.content if block.text), "I begin with the answer, which is long.")
 
 
-def _last_call(turn: ScenarioTurn) -> Call:
+def _last_tool_call(turn: ScenarioTurn) -> Call:
     return next(block.call for block in reversed(turn.content) if block.call is not None)
 
 
-def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _cut_last_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` in the middle of its last call's input."""
-    blocks, call = _visible_blocks(turn), _last_call(turn)
+    blocks, call = _visible_blocks(turn), _last_tool_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
     cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
-    return _with_content(turn, [*kept, Block(call=cut)], "max_tokens")
+    return _replace_content(turn, [*kept, Block(call=cut)], "max_tokens")
 
 
 def _cut_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` before the input of its last call."""
     blocks, call = (
         _visible_blocks(turn),
-        msgspec.structs.replace(_last_call(turn), input={}, partial_json=None),
+        msgspec.structs.replace(_last_tool_call(turn), input={}, partial_json=None),
     )
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
-    return _with_content(turn, [*kept, Block(call=call)], "max_tokens")
+    return _replace_content(turn, [*kept, Block(call=call)], "max_tokens")
 
 
 def _make_text_cut(stop_reason: str) -> TurnEdit:
@@ -108,14 +108,14 @@ def _make_text_cut(stop_reason: str) -> TurnEdit:
 
     def cut_text(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
         text = _first_text(turn)
-        return _with_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
+        return _replace_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
 
     return cut_text
 
 
-def _refuse_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _refuse_after_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn with the stop reason `refusal` after its call."""
-    return _with_content(turn, _visible_blocks(turn), "refusal")
+    return _replace_content(turn, _visible_blocks(turn), "refusal")
 
 
 def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
@@ -123,29 +123,31 @@ def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTu
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
     return (
-        _with_content(turn, [*_visible_blocks(turn), *(Block(call=call) for call in others)], None) if others else None
+        _replace_content(turn, [*_visible_blocks(turn), *(Block(call=call) for call in others)], None)
+        if others
+        else None
     )
 
 
-def _repeat_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _repeat_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn with its last call twice."""
-    return _with_content(turn, [*_visible_blocks(turn), Block(call=_last_call(turn))], None)
+    return _replace_content(turn, [*_visible_blocks(turn), Block(call=_last_tool_call(turn))], None)
 
 
 def _call_unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn with a call of a tool that does not exist."""
-    return _with_content(turn, [Block(call=Call(name="no_such_tool", input={"value": 1}))], None)
+    return _replace_content(turn, [Block(call=Call(name="no_such_tool", input={"value": 1}))], None)
 
 
 def _make_input_invalid(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn with an unknown argument in its last call."""
-    call = msgspec.structs.replace(_last_call(turn), input={"no_such_argument": True}, partial_json=None)
-    return _with_content(turn, [Block(call=call)], None)
+    call = msgspec.structs.replace(_last_tool_call(turn), input={"no_such_argument": True}, partial_json=None)
+    return _replace_content(turn, [Block(call=call)], None)
 
 
 def _add_text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn with a text after its call."""
-    return _with_content(turn, [*_visible_blocks(turn), Block(text="I wait for the result.")], "tool_use")
+    return _replace_content(turn, [*_visible_blocks(turn), Block(text="I wait for the result.")], "tool_use")
 
 
 def _remove_content(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
@@ -160,7 +162,7 @@ def _lengthen_texts(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     blocks = [
         msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible_blocks(turn)
     ]
-    return _with_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
+    return _replace_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
 
 
 def _redact_thinking(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
@@ -176,37 +178,53 @@ def _set_unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[Call]) -> Scena
     return msgspec.structs.replace(turn, stop_reason="novelty")
 
 
-SURPRISES: Mapping[str, SurpriseKind] = {
+SURPRISES: Mapping[str, SurprisingAnswerKind] = {
     kind.name: kind
     for kind in (
-        SurpriseKind("cut_call", "`max_tokens` cuts the answer off inside a call's input", _cut_call, "call"),
-        SurpriseKind(
+        SurprisingAnswerKind(
+            "cut_call", "`max_tokens` cuts the answer off inside a call's input", _cut_last_tool_call, "call"
+        ),
+        SurprisingAnswerKind(
             "cut_call_before_input",
             "`max_tokens` cuts the answer off before a call's input, which is then `{}`",
             _cut_before_call_input,
             "call",
         ),
-        SurpriseKind(
+        SurprisingAnswerKind(
             "cut_text", "`max_tokens` cuts the answer off inside a text", _make_text_cut("max_tokens"), "text"
         ),
-        SurpriseKind("empty_answer", "`end_turn` without any content", _remove_content),
-        SurpriseKind("refusal", "the model refuses in the middle of a text", _make_text_cut("refusal")),
-        SurpriseKind("refused_call", "the model refuses after a call, which must not run", _refuse_call, "call"),
-        SurpriseKind("pause_turn", "the answer pauses after a text, to be continued", _make_text_cut("pause_turn")),
-        SurpriseKind(
+        SurprisingAnswerKind("empty_answer", "`end_turn` without any content", _remove_content),
+        SurprisingAnswerKind("refusal", "the model refuses in the middle of a text", _make_text_cut("refusal")),
+        SurprisingAnswerKind(
+            "refused_call", "the model refuses after a call, which must not run", _refuse_after_tool_call, "call"
+        ),
+        SurprisingAnswerKind(
+            "pause_turn", "the answer pauses after a text, to be continued", _make_text_cut("pause_turn")
+        ),
+        SurprisingAnswerKind(
             "context_window",
             "the context window is full: `model_context_window_exceeded`",
             _make_text_cut("model_context_window_exceeded"),
         ),
-        SurpriseKind("parallel_calls", "several of the test's calls in one answer", _add_parallel_calls, "call"),
-        SurpriseKind("same_call_twice", "one call twice in one answer, with two ids", _repeat_call, "call"),
-        SurpriseKind("unknown_tool", "a call of a tool that the request does not offer", _call_unknown_tool, "call"),
-        SurpriseKind("invalid_input", "a call whose input does not fit the tool's schema", _make_input_invalid, "call"),
-        SurpriseKind("text_after_call", "a text after the last call", _add_text_after_call, "call"),
-        SurpriseKind("long_answer", "20,000 characters more, in about a thousand deltas", _lengthen_texts, "text"),
-        SurpriseKind("redacted_thinking", "a `redacted_thinking` block before the thinking", _redact_thinking),
-        SurpriseKind("unknown_stop_reason", "a stop reason that no SDK knows", _set_unknown_stop_reason),
-        SurpriseKind("plain_answer", "plain JSON in answer to a request for a stream", None),
+        SurprisingAnswerKind(
+            "parallel_calls", "several of the test's calls in one answer", _add_parallel_calls, "call"
+        ),
+        SurprisingAnswerKind(
+            "same_call_twice", "one call twice in one answer, with two ids", _repeat_tool_call, "call"
+        ),
+        SurprisingAnswerKind(
+            "unknown_tool", "a call of a tool that the request does not offer", _call_unknown_tool, "call"
+        ),
+        SurprisingAnswerKind(
+            "invalid_input", "a call whose input does not fit the tool's schema", _make_input_invalid, "call"
+        ),
+        SurprisingAnswerKind("text_after_call", "a text after the last call", _add_text_after_call, "call"),
+        SurprisingAnswerKind(
+            "long_answer", "20,000 characters more, in about a thousand deltas", _lengthen_texts, "text"
+        ),
+        SurprisingAnswerKind("redacted_thinking", "a `redacted_thinking` block before the thinking", _redact_thinking),
+        SurprisingAnswerKind("unknown_stop_reason", "a stop reason that no SDK knows", _set_unknown_stop_reason),
+        SurprisingAnswerKind("plain_answer", "plain JSON in answer to a request for a stream", None),
     )
 }
 """All surprises by name."""

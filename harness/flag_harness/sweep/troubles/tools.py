@@ -83,7 +83,7 @@ class ActiveToolTrouble:
         self.fired += self._trouble.kind.edit is None
         return self._trouble.kind
 
-    def edit(self, value: Any) -> Any:
+    def edit_result(self, value: Any) -> Any:
         """Return a tool's result `value` as the trouble changes it."""
         edit = self._trouble.kind.edit
         changed = value if edit is None else edit(value)

@@ -8,7 +8,7 @@ import msgspec
 
 from flag_harness.faults import Fault
 from flag_harness.simulator import Call, ScenarioTurn, Simulator
-from flag_harness.sweep.troubles.surprises import Surprise
+from flag_harness.sweep.troubles.surprises import SurprisingAnswer
 from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Edit, Layer, Request, Response
@@ -24,7 +24,7 @@ class Trouble:
     """
 
     kind: str
-    cause: Fault | Surprise | ToolTrouble
+    cause: Fault | SurprisingAnswer | ToolTrouble
     calls: tuple[Call, ...] = ()
     others: tuple["Trouble", ...] = ()
 
@@ -62,7 +62,7 @@ class Trouble:
         if isinstance(self.cause, ToolTrouble):
             tool = ActiveToolTrouble(self.cause)
             return ActiveTrouble(lambda: tool.fired, (), tools=(tool,))
-        armed = ActiveSurprise(self.cause, self.calls)
+        armed = ActiveSurprisingAnswer(self.cause, self.calls)
         return ActiveTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
 
 
@@ -75,14 +75,14 @@ class ActiveTrouble:
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
-    surprises: "tuple[ActiveSurprise, ...]" = ()
+    surprises: "tuple[ActiveSurprisingAnswer, ...]" = ()
     tools: tuple[ActiveToolTrouble, ...] = ()
 
 
-class ActiveSurprise:
+class ActiveSurprisingAnswer:
     """A surprise in one run of a test. It stores the turn that it has replaced."""
 
-    def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
+    def __init__(self, surprise: SurprisingAnswer, calls: Sequence[Call]) -> None:
         self._surprise, self._calls = surprise, calls
         self._seen = self.fired = 0
         self._displaced: ScenarioTurn | None = None

@@ -66,10 +66,10 @@ class FunctionReplacer:
         for module_name, module in [*sys.modules.items()] if self._replacements else ():
             if self._is_project_module(module_name, module):
                 for name, value in [*vars(module).items()]:
-                    if (changed := self._replace(value)) is not value:
+                    if (changed := self._replace_functions_in(value)) is not value:
                         setattr(module, name, changed)
 
-    def _replace(self, value: Any) -> Any:
+    def _replace_functions_in(self, value: Any) -> Any:
         """Return the value with its functions replaced. Lists and dicts are changed in place."""
         if type(value) is list:
             value[:] = map(self._replacement_for, value)

@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class _RawAnswer:
+class _CompressedResponse:
     """An HTTP response whose body is still compressed as it was received."""
 
     status: int
@@ -40,11 +40,11 @@ def store_or_replay_responses(recording: BaselineToolResults, scope: ApiScope) -
 
 
 @contextmanager
-def _store_error(recording: BaselineToolResults, key: Key) -> Iterator[None]:
+def _store_request_error(recording: BaselineToolResults, key: Key) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        recording.keep(key, StoredToolResult(error=error))
+        recording.keep_result(key, StoredToolResult(error=error))
         raise
 
 
@@ -55,14 +55,14 @@ def _patch_sync_transport(http: Any, recording: BaselineToolResults, scope: ApiS
         if scope.has_request(request):
             return send(transport, request)
         key = _request_key(request.method, str(request.url), request.read())
-        known = recording.find(key, "sent")
+        known = recording.find_next_result(key, "sent")
         if known is None:
-            with _store_error(recording, key):
+            with _store_request_error(recording, key):
                 response = send(transport, request)
                 body = b"".join(response.stream)
                 response.close()
             known = _store_response(recording, key, response, body)
-        return _httpx_response(http, known.get())
+        return _httpx_response(http, known.return_or_raise())
 
     return replace_attribute(http.HTTPTransport, "handle_request", handle_request)
 
@@ -74,25 +74,25 @@ def _patch_async_transport(http: Any, recording: BaselineToolResults, scope: Api
         if scope.has_request(request):
             return await send(transport, request)
         key = _request_key(request.method, str(request.url), await request.aread())
-        known = recording.find(key, "sent")
+        known = recording.find_next_result(key, "sent")
         if known is None:
-            with _store_error(recording, key):
+            with _store_request_error(recording, key):
                 response = await send(transport, request)
                 body = b"".join([chunk async for chunk in response.stream])
                 await response.aclose()
             known = _store_response(recording, key, response, body)
-        return _httpx_response(http, known.get())
+        return _httpx_response(http, known.return_or_raise())
 
     return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
 
 def _store_response(recording: BaselineToolResults, key: Key, response: Any, body: bytes) -> StoredToolResult:
-    result = StoredToolResult(_RawAnswer(response.status_code, tuple(response.headers.raw), body))
-    recording.keep(key, result)
+    result = StoredToolResult(_CompressedResponse(response.status_code, tuple(response.headers.raw), body))
+    recording.keep_result(key, result)
     return result
 
 
-def _httpx_response(http: Any, answer: _RawAnswer) -> Any:
+def _httpx_response(http: Any, answer: _CompressedResponse) -> Any:
     return http.Response(answer.status, headers=[*answer.headers], stream=http.ByteStream(answer.body))
 
 
@@ -108,19 +108,21 @@ def _patch_urllib3(urllib3: Any, recording: BaselineToolResults, scope: ApiScope
             return send(pool, method, url, body, headers, *again, **options)
         data = _read_body(body)
         key = _request_key(method, address, data or b"")
-        known = recording.find(key, "sent")
+        known = recording.find_next_result(key, "sent")
         if known is None:
-            with _store_error(recording, key):
+            with _store_request_error(recording, key):
                 response = send(pool, method, url, data, headers, **{**options, "preload_content": False})
                 raw = response.read(decode_content=False)
-            known = StoredToolResult(_RawAnswer(response.status, tuple(response.headers.items()), raw, response.reason))
-            recording.keep(key, known)
-        return _urllib3_response(urllib3, known.get(), method, options)
+            known = StoredToolResult(
+                _CompressedResponse(response.status, tuple(response.headers.items()), raw, response.reason)
+            )
+            recording.keep_result(key, known)
+        return _urllib3_response(urllib3, known.return_or_raise(), method, options)
 
     return replace_attribute(urllib3.HTTPConnectionPool, "urlopen", urlopen)
 
 
-def _urllib3_response(urllib3: Any, answer: _RawAnswer, method: str, options: dict[str, Any]) -> Any:
+def _urllib3_response(urllib3: Any, answer: _CompressedResponse, method: str, options: dict[str, Any]) -> Any:
     return urllib3.HTTPResponse(
         body=BytesIO(answer.body),
         headers=urllib3.HTTPHeaderDict(answer.headers) if hasattr(urllib3, "HTTPHeaderDict") else dict(answer.headers),

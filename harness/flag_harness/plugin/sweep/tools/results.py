@@ -22,11 +22,11 @@ class StoredToolResult:
     error: BaseException | None = None
     traceback: TracebackType | None = None
 
-    def get(self) -> Any:
+    def return_or_raise(self) -> Any:
         """Return a copy of the value, or raise the exception."""
         if self.error is not None:
             raise self.error.with_traceback(self.traceback)  # else each raise would add to it
-        return _copy_or_share(self.value)
+        return _copy_or_share_tool_value(self.value)
 
 
 @dataclass(eq=False, slots=True)
@@ -38,7 +38,7 @@ class BaselineToolResults:
     is_baseline: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def find(self, key: Key, verb: str = "called") -> StoredToolResult | None:
+    def find_next_result(self, key: Key, verb: str = "called") -> StoredToolResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
         `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
@@ -57,15 +57,15 @@ class BaselineToolResults:
             f"{name} was not {verb}{text} without a trouble, so it has no recorded result; it was not {verb} now either"
         )
 
-    def keep(self, key: Key, result: StoredToolResult) -> None:
+    def keep_result(self, key: Key, result: StoredToolResult) -> None:
         """Keep a result of the baseline."""
         error = result.error
         self.results[key].append(
-            StoredToolResult(_copy_or_share(result.value), error, getattr(error, "__traceback__", None))
+            StoredToolResult(_copy_or_share_tool_value(result.value), error, getattr(error, "__traceback__", None))
         )
 
 
-def _copy_or_share(value: Any) -> Any:
+def _copy_or_share_tool_value(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
     except Exception:  # a connection, for example: it can only be returned as it is

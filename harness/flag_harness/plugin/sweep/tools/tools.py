@@ -49,13 +49,13 @@ class _ToolCall:
         return self.run.trouble.seconds if self.run and self.run.trouble else 0.0
 
     @property
-    def cancels(self) -> bool:
+    def cancels_turn(self) -> bool:
         """True if the user cancels the turn before the tool returns."""
         return bool(self.run and self.run.trouble and self.run.trouble.cancels)
 
-    def edit(self, value: Any) -> Any:
+    def edit_result(self, value: Any) -> Any:
         """Return the result of the tool, which a trouble may change."""
-        return self.run.edit(value) if self.run else value
+        return self.run.edit_result(value) if self.run else value
 
 
 class SweepToolReplacer:
@@ -69,7 +69,7 @@ class SweepToolReplacer:
         self._has_stubs = False
         self._probe: Probe | None = None
         tools = find_functions((*(settings.functions or ()), *settings.stub), root)
-        self._functions = FunctionReplacer({tool: self._wrap(tool) for tool in tools}, root)
+        self._functions = FunctionReplacer({tool: self._wrap_tool(tool) for tool in tools}, root)
 
     @contextmanager
     def replace_tools(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
@@ -96,7 +96,7 @@ class SweepToolReplacer:
         if self._recording is not None:
             self._recording.used.clear()
 
-    def _wrap(self, tool: ToolFunction) -> Function:
+    def _wrap_tool(self, tool: ToolFunction) -> Function:
         function = tool.function
         if inspect.iscoroutinefunction(function):
 
@@ -106,15 +106,15 @@ class SweepToolReplacer:
                     if call.seconds:
                         await self._test_clock.async_sleep(call.seconds)
                     if call.result is not None:
-                        value = call.result.get()
+                        value = call.result.return_or_raise()
                     else:
-                        with _store_error(call):
+                        with _store_tool_error(call):
                             value = await function(*args, **options)
                         call.keep(StoredToolResult(value))
-                    if call.cancels:
+                    if call.cancels_turn:
                         self._cancel_turn()
                         await _run_other_tasks()
-                    return call.edit(value)
+                    return call.edit_result(value)
 
             return run_async_tool
 
@@ -124,14 +124,14 @@ class SweepToolReplacer:
                 if call.seconds:
                     self._sleep(call.seconds)
                 if call.result is not None:
-                    value = call.result.get()
+                    value = call.result.return_or_raise()
                 else:
-                    with _store_error(call):
+                    with _store_tool_error(call):
                         value = function(*args, **options)
                     call.keep(StoredToolResult(value))
-                if call.cancels:
+                if call.cancels_turn:
                     self._cancel_turn()
-                return call.edit(value)
+                return call.edit_result(value)
 
         return run_tool
 
@@ -143,7 +143,7 @@ class SweepToolReplacer:
             yield self._make_call(tool, args, options, run)
         except BaseException as error:
             if run:
-                run.fail(error)
+                run.record_exception(error)
             raise
 
     def _make_call(
@@ -156,8 +156,10 @@ class SweepToolReplacer:
             return _ToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
         if self._recording is None:
             return _ToolCall(None, _do_not_keep_result, run)
-        key = _call_key(tool, args, options)
-        return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key), run)
+        key = _key_of_tool_call(tool, args, options)
+        return _ToolCall(
+            self._recording.find_next_result(key), functools.partial(self._recording.keep_result, key), run
+        )
 
     def _cancel_turn(self) -> None:
         assert self._probe is not None
@@ -183,7 +185,7 @@ async def _run_other_tasks() -> None:
 
 
 @contextmanager
-def _store_error(call: _ToolCall) -> Iterator[None]:
+def _store_tool_error(call: _ToolCall) -> Iterator[None]:
     """Keep the exception that the tool raises in the context."""
     try:
         yield
@@ -192,7 +194,7 @@ def _store_error(call: _ToolCall) -> Iterator[None]:
         raise
 
 
-def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Key:
+def _key_of_tool_call(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Key:
     bound = inspect.signature(tool.function).bind(*args, **options).arguments
     arguments = dict([*bound.items()][1:] if tool.has_self else bound)
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
