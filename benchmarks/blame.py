@@ -14,7 +14,7 @@ from statistics import median
 from measuring import markdown_table, publish_section
 
 from flag_harness.analysis.conjunctions import Conjunction
-from flag_harness.analysis.locate import BUDGET, Location, locate
+from flag_harness.analysis.locate import BUDGET, CauseSearchResult, locate
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array
 
 Fault = dict[int, bool]
@@ -107,7 +107,7 @@ def flaky_oracle(faults: Sequence[Fault], flakiness: Flakiness, random: Random) 
     return oracle
 
 
-def judge(location: Location, faults: Sequence[Fault]) -> str:
+def judge(location: CauseSearchResult, faults: Sequence[Fault]) -> str:
     """What became of an agent: one of `KINDS`."""
     named = [fault_of(conjunction) for conjunction in location.named]
     missed = [fault for fault in faults if not implies(fault, named)]

@@ -48,7 +48,7 @@ def find_line(text: str, message: str) -> int:
     """
     lines = _line_numbers(text)
     table, _, words = message.partition("]")
-    path = _split_key(table.removeprefix("["))
+    path = _split_toml_key(table.removeprefix("["))
     for word in re.findall(r"[\w-]+", words):
         path = (*path, word) if (*path, word) in lines else path
     while path not in lines and path:
@@ -62,9 +62,9 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _TABLE_HEADER.match(line):
-            path = table = _split_key(header["key"])
+            path = table = _split_toml_key(header["key"])
         elif assignment := _ASSIGNMENT.match(line):
-            path = (*table, *_split_key(assignment["key"]))
+            path = (*table, *_split_toml_key(assignment["key"]))
         else:
             continue
         for end in range(1, len(path) + 1):
@@ -72,7 +72,7 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     return lines
 
 
-def _split_key(key: str) -> tuple[str, ...]:
+def _split_toml_key(key: str) -> tuple[str, ...]:
     return tuple(part.strip("\"'") for part in re.findall(_KEY_PART, key))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.analysis.conjunctions import Conjunction
-from flag_harness.analysis.locate import BUDGET, Location, Locator, locate
+from flag_harness.analysis.locate import BUDGET, CauseSearch, CauseSearchResult, locate
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array, full_matrix
 
 Fault = dict[int, int]
@@ -24,7 +24,7 @@ def passes(row: Row, faults: Sequence[Fault]) -> bool:
     return not any(all(row[index] == value for index, value in fault.items()) for fault in faults)
 
 
-def search(space: FlagSpace, oracle: Callable[[Row], bool], seed: int = 0, budget: int = BUDGET) -> Location:
+def search(space: FlagSpace, oracle: Callable[[Row], bool], seed: int = 0, budget: int = BUDGET) -> CauseSearchResult:
     """Run an array of strength 2, and then what the locator asks for."""
     return locate(space, oracle, [(row, oracle(row)) for row in covering_array(space, 2)], seed=seed, budget=budget)
 
@@ -34,7 +34,7 @@ def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
     return all(assignment[literal.flag] in literal.values for literal in conjunction.literals)
 
 
-def wrong_names(space: FlagSpace, location: Location, faults: Sequence[Fault]) -> list[str]:
+def wrong_names(space: FlagSpace, location: CauseSearchResult, faults: Sequence[Fault]) -> list[str]:
     """The named conjunctions that hold in a passing row, or that a literal can be left out of; by trying every row."""
     rows = [(space.values_by_name(row), passes(row, faults)) for row in full_matrix(space)]
 
@@ -178,7 +178,9 @@ def test_equal_seeds_ask_for_equal_rows() -> None:
     """A search can be repeated."""
 
     def asked(seed: int) -> list[Row]:
-        locator = Locator(TWENTY, [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)], seed=seed)
+        locator = CauseSearch(
+            TWENTY, [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)], seed=seed
+        )
         rows: list[Row] = []
         while found := locator.next_rows():
             rows += found

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.spending import Budget, actual_cost, expected_cost, highest_possible_cost, input_cost
+from flag_harness.analysis.spending import (
+    CostBudget,
+    cost_of_answer,
+    estimate_cost_of_resending,
+    estimate_input_cost,
+    highest_possible_cost,
+)
 from flag_harness.cassette import Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -50,25 +56,25 @@ STREAM = (Head(0.0, 200, (("content-type", "text/event-stream"),)), End(0.2, aba
 )
 def test_a_request_is_expected_to_cost_what_it_did(interaction: Interaction, dollars: float | None) -> None:
     """At list price; a token for two bytes and all of `max_tokens` where nothing is stated, or it was refused."""
-    assert pytest.approx(dollars) == expected_cost(interaction)
+    assert pytest.approx(dollars) == estimate_cost_of_resending(interaction)
 
 
 def test_an_answer_costs_what_it_states() -> None:
     """`None` where it states nothing."""
     interaction = _asked(_response(USAGE))
-    assert 0.0015 == pytest.approx(actual_cost(interaction.request, interaction.response))
-    assert None is actual_cost(interaction.request, _response({}))
-    assert None is actual_cost(interaction.request, (Cut(0.0, "reset"),))
+    assert 0.0015 == pytest.approx(cost_of_answer(interaction.request, interaction.response))
+    assert None is cost_of_answer(interaction.request, _response({}))
+    assert None is cost_of_answer(interaction.request, (Cut(0.0, "reset"),))
 
 
 def test_what_is_refused_costs_nothing() -> None:
     """Whatever it states."""
-    assert 0.0 == actual_cost(_asked(STREAM).request, _response(USAGE, 400))
+    assert 0.0 == cost_of_answer(_asked(STREAM).request, _response(USAGE, 400))
 
 
 def test_a_budget_is_asked_first() -> None:
     """What an answer stated counts; where it stated nothing, what was expected."""
-    budget = Budget(0.01)
+    budget = CostBudget(0.01)
     assert "" == budget.refusal_reason(0.01)
     budget.add_cost(0.004, None)
     budget.add_cost(0.001, 0.003)
@@ -81,8 +87,8 @@ def test_a_budget_is_asked_first() -> None:
 
 def test_a_budget_that_is_spent_lets_nothing_out() -> None:
     """Not even what is expected to cost nothing: nobody knows that it will."""
-    assert "it would cost about $0.0000; $0.0000 of $0.00 are spent" == Budget(0.0).refusal_reason(0.0)
-    budget = Budget(0.01)
+    assert "it would cost about $0.0000; $0.0000 of $0.00 are spent" == CostBudget(0.0).refusal_reason(0.0)
+    budget = CostBudget(0.01)
     budget.add_cost(0.01, None)
     assert "it would cost about $0.0000; $0.0100 of $0.01 are spent" == budget.refusal_reason(0.0)
 
@@ -98,7 +104,7 @@ def test_a_budget_that_is_spent_lets_nothing_out() -> None:
 def test_the_input_of_a_request_is_priced_by_its_size(method: str, path: str, dollars: float | None) -> None:
     """The prices of batches are not known; other endpoints cost nothing."""
     body = json.dumps({"model": MODEL}).encode()
-    assert dollars == pytest.approx(input_cost(Request(method, path, (), body)))
+    assert dollars == pytest.approx(estimate_input_cost(Request(method, path, (), body)))
 
 
 def test_counting_tokens_costs_nothing_even_at_most() -> None:

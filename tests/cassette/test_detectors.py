@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.detectors import Detector, PatternFinder
 from flag_harness.cassette.redact.privacy import find_personal_data, personal_data_warning, refuse_personal_data
 from flag_harness.errors import CassetteError, ConfigError
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.secrets import personal_data_refusal_hook
+from flag_harness.vcr.secrets import make_personal_data_refusal_hook
 from tests.cassette.test_key_places import ENCODINGS, PLACES
 
 EMAIL = "ada.lovelace@example.org"
@@ -133,7 +133,7 @@ def test_an_unknown_action_is_refused() -> None:
 
 def test_a_cassette_of_vcrpy_is_refused_too() -> None:
     """When it is saved; other interactions are saved as they are."""
-    save = personal_data_refusal_hook(Filters(detectors=(Detector("email", FIND_EMAIL, "refuse"),)))
+    save = make_personal_data_refusal_hook(Filters(detectors=(Detector("email", FIND_EMAIL, "refuse"),)))
     response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": b"{}"}}
     plain = VcrRequest("POST", "https://example.org/", b"{}", {})
     assert (plain, response) == save(plain, response)

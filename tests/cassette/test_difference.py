@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, differences, format_steps
-from flag_harness.cassette.match.excerpts import excerpts, find_changed_words
+from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, find_differences, format_steps
+from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
@@ -21,13 +21,13 @@ JSON = st.recursive(
 @given(JSON)
 def test_equal_values_do_not_differ(value: Any) -> None:
     """However deep."""
-    assert [] == list(differences(value, copy.deepcopy(value)))
+    assert [] == list(find_differences(value, copy.deepcopy(value)))
 
 
 @given(JSON, JSON)
 def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) -> None:
     """Following the steps in each value leads to what the difference shows, and each place is named once."""
-    found = list(differences(recorded, sent))
+    found = list(find_differences(recorded, sent))
     assert len(found) == len({(difference.at, difference.to) for difference in found})
     for difference in found:
         if difference.recorded is not ABSENT:
@@ -80,12 +80,12 @@ def _is_float(value: Any) -> bool:
 )
 def test_a_difference_reads_as_one_line(recorded: Any, sent: Any, shown: str) -> None:
     """Long values are shortened around the first change."""
-    assert [shown] == [str(difference) for difference in differences(recorded, sent)]
+    assert [shown] == [str(difference) for difference in find_differences(recorded, sent)]
 
 
 def test_differences_come_in_the_order_of_the_recorded_value() -> None:
     """What was only sent comes last."""
-    found = differences({"b": 1, "a": [1, 2]}, {"c": 0, "a": [1, 3, 4], "b": 2})
+    found = find_differences({"b": 1, "a": [1, 2]}, {"c": 0, "a": [1, 3, 4], "b": 2})
     assert [
         Difference("b", 1, 2),
         Difference("a[1]", 2, 3),
@@ -119,18 +119,18 @@ def test_differences_come_in_the_order_of_the_recorded_value() -> None:
 )
 def test_lists_are_aligned(recorded: Any, sent: Any, shown: list[str]) -> None:
     """A member more, or less, is one difference; what changed beside it is paired with what it was."""
-    assert shown == [str(difference) for difference in differences(recorded, sent)]
+    assert shown == [str(difference) for difference in find_differences(recorded, sent)]
 
 
 def test_very_long_lists_are_compared_place_by_place() -> None:
     """Between what they share at both ends."""
     recorded, sent = list(range(1000)), [-n for n in range(1000)]
-    assert 999 == len(list(differences(recorded, sent)))
+    assert 999 == len(list(find_differences(recorded, sent)))
 
 
 def test_what_counts_as_equal_does_not_differ() -> None:
     """Though it is not the same."""
-    found = differences({"a": "x1", "b": "x2"}, {"a": "y1", "b": "z3"}, lambda one, other: one[1:] == other[1:])
+    found = find_differences({"a": "x1", "b": "x2"}, {"a": "y1", "b": "z3"}, lambda one, other: one[1:] == other[1:])
     assert [Difference("b", "x2", "z3")] == list(found)
 
 
@@ -161,10 +161,10 @@ def test_of_very_long_texts_only_what_differs_is_compared(monkeypatch: pytest.Mo
 def test_excerpts_of_long_texts_begin_where_these_differ() -> None:
     """Dots stand for what is left out at either end."""
     same = "word " * 5_000
-    assert ("…'ord word word word word word'", "…'ord word word word word one more'") == excerpts(
+    assert ("…'ord word word word word word'", "…'ord word word word word one more'") == make_excerpts(
         same[:-1], same[:-5] + "one more"
     )
-    recorded, sent = excerpts("a" + same * 4, "b" + same * 4)
+    recorded, sent = make_excerpts("a" + same * 4, "b" + same * 4)
     assert ("'aword", "'…", "'bword", "'…") == (recorded[:6], recorded[-2:], sent[:6], sent[-2:])
 
 
@@ -194,17 +194,17 @@ def test_no_key_is_shown_however_it_is_cut() -> None:
 def test_values_that_differ_in_very_many_places_are_one_difference(value: Any, other: Any) -> None:
     """So that a small file needs neither much memory nor much time."""
     recorded, sent = {"model": "m", "x": value, "y": 1}, {"model": "m", "x": other}
-    assert ["x", "y"] == [difference.path for difference in differences(recorded, sent)]
+    assert ["x", "y"] == [difference.path for difference in find_differences(recorded, sent)]
 
 
 def test_a_very_large_value_that_is_equal_does_not_differ() -> None:
     """Its members are not compared one by one."""
     value = {"x": [list(range(9_000)) for _ in range(30)]}
-    assert [] == list(differences(value, copy.deepcopy(value)))
-    assert ["y"] == [difference.path for difference in differences(value, value | {"y": 1})]
+    assert [] == list(find_differences(value, copy.deepcopy(value)))
+    assert ["y"] == [difference.path for difference in find_differences(value, value | {"y": 1})]
 
 
 def test_objects_with_very_many_members_differ_as_a_whole() -> None:
     """The path is empty, as for values of two types."""
     one, other = ({name + str(number): 0 for number in range(60_000)} for name in "ab")
-    assert [""] == [difference.path for difference in differences(one, other)]
+    assert [""] == [difference.path for difference in find_differences(one, other)]

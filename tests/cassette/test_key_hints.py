@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flag_harness.cassette.redact.body_strings import body_strings
-from flag_harness.cassette.redact.hints import letter_runs, letter_table
+from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 from flag_harness.cassette.redact.shapes import KEY_SHAPES, find_api_keys
 from flag_harness.wire.sse import encode_event
 from tests.cassette.test_key_shapes import EXAMPLES
@@ -48,7 +48,7 @@ def test_every_key_is_found_whatever_stands_around_it(
 @example("a" * 30, 30)
 def test_runs_of_letters_are_those_that_a_pattern_finds(text: str, shortest: int) -> None:
     """Also at both ends, and after characters that are not ASCII."""
-    found = list(letter_runs(text, letter_table("abcxyz09_-"), shortest))
+    found = list(find_letter_runs(text, make_letter_table("abcxyz09_-"), shortest))
     assert [match.span() for match in re.finditer(rf"[abcxyz09_-]{{{shortest},}}", text)] == found
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Normalisers
-from flag_harness.cassette.match.difference import differences
+from flag_harness.cassette.match.difference import find_differences
 from flag_harness.cassette.match.variable_parts import find_variable_part, normalise_settings_lines
 
 
 def _advice(recorded: Any, sent: Any) -> tuple[list[str], str]:
     """The kinds of parts, and the lines to add to the configuration."""
-    parts = [part for part in map(find_variable_part, differences(recorded, sent)) if part]
+    parts = [part for part in map(find_variable_part, find_differences(recorded, sent)) if part]
     return [part.kind for part in parts], "\n".join(normalise_settings_lines(parts))
 
 
@@ -80,7 +80,7 @@ def test_the_same_tools_in_another_order_are_one_difference() -> None:
     """Which names them in both orders."""
     recorded = {"tools": [{"name": "search", "x": 1}, {"name": "fetch"}, {"name": "answer"}]}
     sent = {"tools": [recorded["tools"][2], *recorded["tools"][:2]]}
-    (one,) = differences(recorded, sent)
+    (one,) = find_differences(recorded, sent)
     assert (
         "tools: reordered, the same 3 in another order: recorded search, fetch, answer, sent answer, search, fetch"
         == str(one)

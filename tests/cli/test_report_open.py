@@ -8,7 +8,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
-from flag_harness.record.conversation import Conversation, Passage, Turn, save_conversations
+from flag_harness.record.conversation import Conversation, ConversationTurn, Passage, save_conversations
 from flag_harness.record.kept import path_of_failed_test_cassette
 
 CASE = "test_a.py::test_refund[streaming]"
@@ -23,7 +23,7 @@ def _write(path: Path, *cases: str, text: str = "It is lost.", flags: str = "con
     path.write_bytes(encode_record(header, rows))
     asked = Passage("user", "text", "Where is it?", 12)
     said = Passage("assistant", "text", text, len(text))
-    save_conversations(path, [Conversation(case, (Turn((asked,), (said,), "reset"),)) for case in cases])
+    save_conversations(path, [Conversation(case, (ConversationTurn((asked,), (said,), "reset"),)) for case in cases])
     for case in cases:
         Cassette(Envelope("live", "2026-01-01T00:00:00Z", case=case), ()).save(path_of_failed_test_cassette(path, case))
     return path

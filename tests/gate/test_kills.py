@@ -141,9 +141,9 @@ def test_a_killed_recovery_is_recovered(
 
 
 def _entries(project: Project) -> list[object]:
-    from flag_harness.gate.prod.promotion import open_prod
+    from flag_harness.gate.prod.promotion import open_production_folder
 
-    return list(open_prod(project.gate, project.prod).history.read_entries())
+    return list(open_production_folder(project.gate, project.prod).history.read_entries())
 
 
 def test_a_file_that_somebody_changed_during_the_interruption_is_not_lost(

@@ -180,15 +180,15 @@ def test_a_file_of_prod_that_changes_under_a_running_promotion_is_not_lost(
     _approve(project)
     project.write("test/tools.py", "import sys\n")
     project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
-    from flag_harness.gate.prod.history import History
+    from flag_harness.gate.prod.history import ProductionHistory
 
-    write_journal: Callable[..., Any] = History.write_journal
+    write_journal: Callable[..., Any] = ProductionHistory.write_journal
 
-    def write_journal_late(history: History, journal: Any) -> None:
+    def write_journal_late(history: ProductionHistory, journal: Any) -> None:
         write_journal(history, journal)
         project.write("prod/tools.py", "by hand")
 
-    monkeypatch.setattr(History, "write_journal", write_journal_late)
+    monkeypatch.setattr(ProductionHistory, "write_journal", write_journal_late)
     printed = project.run("promote", code=1)
     assert "tools.py changed while promotion 1 was interrupted" in printed
     assert "by hand" == (project.prod / "tools.py").read_text(encoding="utf-8")

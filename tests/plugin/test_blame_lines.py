@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from flag_harness.analysis.locate import BUDGET, Location, locate
+from flag_harness.analysis.locate import BUDGET, CauseSearchResult, locate
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
@@ -58,7 +58,7 @@ def test_a_fault_is_named_or_undecided_or_larger_than_what_is_ruled_out(sizes: t
 def test_the_flaky_combinations_are_listed_by_their_ids() -> None:
     """The first three; the others are counted."""
     rows = [tuple(int(index == on) for index in range(20)) for on in range(5)]
-    location = Location((), 1, (), "the budget of 53 runs is spent", 53, tuple(rows))
+    location = CauseSearchResult((), 1, (), "the budget of 53 runs is spent", 53, tuple(rows))
     lines = list(
         flag_search_lines(FlagSearchResult(FailingTest("test_ask[*]", FLAGS, ()), location, 1, "pytest x", ("Why",)))
     )

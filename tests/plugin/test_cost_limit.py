@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from flag_harness.analysis.spending import input_cost
+from flag_harness.analysis.spending import estimate_input_cost
 from flag_harness.errors import Refusal
 from flag_harness.models import find_model
 from flag_harness.plugin.limits.cost_limit import CostLimit
@@ -226,4 +226,4 @@ def test_an_answer_that_was_cut_costs_its_input() -> None:
     limit, request = CostLimit(1.0), _request(100, 1000)
     upstream = faulty(lambda request: (Cut(0.1, "reset"),), limit.make_cost_limit_layer([]))
     list(upstream(request))
-    assert input_cost(request) == limit._budget.spent
+    assert estimate_input_cost(request) == limit._budget.spent

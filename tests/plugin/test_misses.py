@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.match.difference import differences
+from flag_harness.cassette.match.difference import find_differences
 from flag_harness.plugin.run.misses import MissCollector, describe_difference
 from flag_harness.plugin.run.recorded_effects import FlagEffectsInRecordings
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -193,7 +193,7 @@ def test_what_was_never_recorded_can_be_recorded_with_one_command(pytester: pyte
 def test_a_part_that_only_moved_is_called_reordered() -> None:
     """Both orders would be too long."""
     tools = [{"name": "a"}, {"name": "b"}]
-    (difference,) = differences({"tools": tools}, {"tools": tools[::-1]}, lambda one, other: False)
+    (difference,) = find_differences({"tools": tools}, {"tools": tools[::-1]}, lambda one, other: False)
     assert "`tools`, reordered" == describe_difference(difference)
 
 

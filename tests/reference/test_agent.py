@@ -15,13 +15,13 @@ from flag_harness.errors import CommandRefused
 from flag_harness.reference import (
     Agent,
     AgentError,
-    CallState,
     Context,
     FeatureDropped,
     RequestUsage,
     RetryPolicy,
     TextDelta,
     ThinkingDelta,
+    ToolCallState,
     ToolOutcome,
     ToolResult,
     ToolUse,
@@ -511,8 +511,8 @@ async def test_each_step_is_saved_before_the_next(
     called, running, finished = seen
     assert (user(wire.text("Note it.")), assistant(wire.call("toolu_1"))) == called.messages
     assert {} == called.ledger
-    assert {"toolu_1": CallState()} == running.ledger
-    assert {"toolu_1": CallState(ToolOutcome("toolu_1", "noted"))} == finished.ledger
+    assert {"toolu_1": ToolCallState()} == running.ledger
+    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))} == finished.ledger
     assert {} == session.agent.context.ledger
     assert session.agent.context == load_context(path)
 
@@ -599,13 +599,13 @@ async def test_a_refused_command_passes_through(start: Callable[..., Any], wire:
 @pytest.mark.parametrize(
     ("entry", "content"),
     [
-        (CallState(ToolOutcome("toolu_1", "noted before")), "noted before"),
-        (CallState(), "The session was interrupted while this tool ran; it may or may not have taken effect."),
+        (ToolCallState(ToolOutcome("toolu_1", "noted before")), "noted before"),
+        (ToolCallState(), "The session was interrupted while this tool ran; it may or may not have taken effect."),
     ],
     ids=["finished", "begun"],
 )
 async def test_no_call_runs_twice(
-    start: Callable[..., Any], wire: SimpleNamespace, entry: CallState, content: str
+    start: Callable[..., Any], wire: SimpleNamespace, entry: ToolCallState, content: str
 ) -> None:
     """A call that the ledger knows is answered from it."""
     calls: list[Any] = []
@@ -653,7 +653,7 @@ async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
     """What is left of finished calls goes where its result stands, also where that was mended just now."""
     context = Context(
         (user(wire.text("Go.")), assistant(wire.call("toolu_1"))),
-        ledger={"toolu_1": CallState(ToolOutcome("toolu_1", "noted"))},
+        ledger={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))},
     )
     session = start([], context=context)
     assert user(ToolOutcome("toolu_1", "noted").block) == session.agent.context.messages[-1]

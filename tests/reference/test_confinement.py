@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.reference.tools import confinement
-from flag_harness.reference.tools.confinement import call_confined
+from flag_harness.reference.tools.confinement import call_in_confined_thread
 
 CREATE, ADD, RESTRICT = 444, 445, 446
 
@@ -54,7 +54,7 @@ def test_another_system_starts_the_process_unconfined(monkeypatch: pytest.Monkey
     """On macOS there is nothing to call, and the tool works all the same."""
     monkeypatch.setattr(confinement, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(confinement, "ctypes", None)
-    assert "started" == call_confined(lambda: "started")
+    assert "started" == call_in_confined_thread(lambda: "started")
 
 
 def test_the_process_is_used_only_once_the_confined_thread_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_the_process_is_used_only_once_the_confined_thread_is_gone(monkeypatch: 
     monkeypatch.setattr(confinement, "_confine_thread", lambda: None)
     monkeypatch.setattr(confinement, "os", SimpleNamespace(path=SimpleNamespace(exists=lambda path: left.pop(0))))
     monkeypatch.setattr(confinement, "_REAL_SLEEP", naps.append)
-    assert "started" == call_confined(lambda: "started")
+    assert "started" == call_in_confined_thread(lambda: "started")
     assert ([], 2) == (left, len(naps))
 
 
@@ -75,4 +75,4 @@ def test_an_error_of_the_start_reaches_the_caller(monkeypatch: pytest.MonkeyPatc
         raise FileNotFoundError("no bash")
 
     with pytest.raises(FileNotFoundError, match="no bash"):
-        call_confined(start)
+        call_in_confined_thread(start)

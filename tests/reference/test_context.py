@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference.context.context import CallState, Context, to_json_value
+from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
 from flag_harness.reference.tools.tool import ToolOutcome
 
 
@@ -15,9 +15,9 @@ def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     started = empty.with_call_start("toolu_1")
     finished = started.with_call_outcome(ToolOutcome("toolu_1", "done"))
     assert {} == empty.ledger
-    assert {"toolu_1": CallState()} == started.ledger
+    assert {"toolu_1": ToolCallState()} == started.ledger
     assert not started.ledger["toolu_1"].is_finished
-    assert {"toolu_1": CallState(ToolOutcome("toolu_1", "done"))} == finished.ledger
+    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done"))} == finished.ledger
     assert finished.ledger["toolu_1"].is_finished
 
 
@@ -29,10 +29,11 @@ def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() ->
         {"role": "assistant", "content": [{"type": "mcp_tool_result", "tool_use_id": "toolu_2", "content": []}]},
         {"role": "user", "content": [result, {"type": "text", "text": "on"}]},
     ]
-    entries = {"toolu_1": CallState(ToolOutcome("toolu_1", "done")), "toolu_2": CallState()}
+    entries = {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done")), "toolu_2": ToolCallState()}
     before = Context(messages=tuple(messages), ledger=entries, model="m")
     assert (
-        Context(messages=tuple(messages), ledger={"toolu_2": CallState()}, model="m") == before.without_answered_calls()
+        Context(messages=tuple(messages), ledger={"toolu_2": ToolCallState()}, model="m")
+        == before.without_answered_calls()
     )
 
 

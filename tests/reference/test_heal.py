@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.context.context import CallState, Context
+from flag_harness.reference.context.context import Context, ToolCallState
 from flag_harness.reference.context.heal import repair_context, transition_prompt
 from flag_harness.reference.tools.tool import ToolOutcome
 
@@ -157,7 +157,7 @@ def test_the_checker_and_the_healer_agree_on_what_is_legal(messages: list[dict[s
 def test_any_mutilated_history_is_legal_after_healing(messages: list[dict[str, Any]], data: st.DataObject) -> None:
     """Whatever the ledger knows; what changed is told; healing again changes nothing."""
     ids = [f"toolu_{turn}_{n}" for turn in range(3) for n in range(3)]
-    entries = {id: st.none() | st.just(CallState()) | st.just(CallState(ToolOutcome(id, "kept"))) for id in ids}
+    entries = {id: st.none() | st.just(ToolCallState()) | st.just(ToolCallState(ToolOutcome(id, "kept"))) for id in ids}
     drawn = data.draw(st.fixed_dictionaries(entries))
     context = Context(messages=tuple(messages), ledger={id: entry for id, entry in drawn.items() if entry})
     mended, notes = repair_context(context)
@@ -217,7 +217,7 @@ def in_turn(messages: list[Any]) -> tuple[dict[str, Any], ...]:
 @pytest.mark.parametrize(("broken", "mended", "notes"), CASES)
 def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list[Any], notes: list[str]) -> None:
     """The ledger decides what a call without a result is told."""
-    ledger = {"a": CallState(ToolOutcome("a", "kept")), "b": CallState()}
+    ledger = {"a": ToolCallState(ToolOutcome("a", "kept")), "b": ToolCallState()}
     context = Context(messages=in_turn(broken), ledger=ledger, model="m")
     after = repair_context(context)
     assert tuple(notes) == after[1]

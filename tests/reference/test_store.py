@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flag_harness.errors import ContextError
-from flag_harness.reference.context.context import CallState, Context
+from flag_harness.reference.context.context import Context, ToolCallState
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
@@ -37,7 +37,7 @@ CONTEXT = Context(
     combination="streaming+prompt_cache",
     model="claude-haiku-4-5",
     dropped=("computer-use-2025-11-24",),
-    ledger={"toolu_1": CallState(ToolOutcome("toolu_1", "ok", True)), "toolu_2": CallState()},
+    ledger={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "ok", True)), "toolu_2": ToolCallState()},
 )
 
 

@@ -20,7 +20,7 @@ from flag_harness.record import (
     RunRow,
     body_hash,
 )
-from flag_harness.record.conversation import Conversation, Passage, Turn
+from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
 from flag_harness.record.outline import Outline, body_outline
 from flag_harness.wire.usage import Usage
 
@@ -57,9 +57,9 @@ def _conversation(case: str) -> Conversation:
     return Conversation(
         case,
         (
-            Turn((system, *tools, question), calls[0]),
-            Turn((results[0],), calls[1]),
-            Turn((results[1],), (_passage("assistant", "text", run, 60),)),
+            ConversationTurn((system, *tools, question), calls[0]),
+            ConversationTurn((results[0],), calls[1]),
+            ConversationTurn((results[1],), (_passage("assistant", "text", run, 60),)),
         ),
     )
 

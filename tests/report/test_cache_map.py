@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRecord, RunRow
-from flag_harness.report.cache_map import cache_lines, group_broken_prefixes, input_shares
+from flag_harness.report.cache_map import cache_lines, group_broken_prefixes, input_token_shares
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.plain import report_to_json
@@ -77,9 +77,9 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 def test_missed_tokens_are_taken_out_of_what_was_written_or_not_cached() -> None:
     """The parts of a bar add up to the whole input."""
-    parts = input_shares(CacheTurn(0, 100, 200, 100, 250))
+    parts = input_token_shares(CacheTurn(0, 100, 200, 100, 250))
     assert {"read": 25, "written": 0, "missed": 62.5, "uncached": 12.5} == parts
-    assert 0 == sum(input_shares(CacheTurn(0, 0, 0, 0)).values())
+    assert 0 == sum(input_token_shares(CacheTurn(0, 0, 0, 0)).values())
 
 
 def test_every_format_names_the_block_and_its_price(make_record: Callable[[int], RunRecord]) -> None:

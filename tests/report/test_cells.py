@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flag_harness.analysis.alignment import align_items
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
-from flag_harness.record.conversation import Conversation, Passage, Turn
+from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.run_report import build_report
@@ -104,8 +104,10 @@ def test_what_differs_between_two_requests_is_named_by_its_path() -> None:
 def test_requests_are_paired_by_what_they_add_to_the_conversation() -> None:
     """So that a retry does not shift the rest. Requests beyond those of the record have no changes."""
     first, second = ((Passage("user", "text", text, len(text)),) for text in ("Hello.", "Thanks."))
-    ours = Conversation("test_it[a]", (Turn(first, ()), Turn((), (), "reset"), Turn(second, ())))
-    theirs = Conversation("test_it[off]", (Turn(first, ()), Turn(second, ())))
+    ours = Conversation(
+        "test_it[a]", (ConversationTurn(first, ()), ConversationTurn((), (), "reset"), ConversationTurn(second, ()))
+    )
+    theirs = Conversation("test_it[off]", (ConversationTurn(first, ()), ConversationTurn(second, ())))
     sent = _request(())
     details = _details([sent, sent], [sent], ours, theirs)
     assert ((0, 0), (None, 1), (1, 2)) == details["rows"][1]["pairs"]

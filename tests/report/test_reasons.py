@@ -2,7 +2,7 @@
 
 import pytest
 
-from flag_harness.report.failures.reasons import short_reason
+from flag_harness.report.failures.reasons import shorten_failure_reason
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from flag_harness.report.failures.reasons import short_reason
 )
 def test_an_error_of_the_api_is_shortened_to_its_message(reason: str, short: str) -> None:
     """Any other reason stays as it is."""
-    assert short == short_reason(reason)
+    assert short == shorten_failure_reason(reason)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario
-from flag_harness.simulator.scenario.matching import is_match, make_request_view
+from flag_harness.simulator.scenario.matching import make_request_view, request_meets_conditions
 from flag_harness.simulator.scenario.turn_selector import TurnMatcher
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
@@ -58,15 +58,15 @@ def test_condition_holds_where_it_says(condition: str, asked: bool, in_loop: boo
     """For a first question, and for a tool's result that comes back."""
     when = parse_scenario(f'[[turn]]\nwhen = {{ {condition} }}\ntext = "a"').turns[0].when
     assert (asked, in_loop) == (
-        is_match(when, make_request_view(ASKED)),
-        is_match(when, make_request_view(IN_LOOP, ("files-api-2025-04-14",))),
+        request_meets_conditions(when, make_request_view(ASKED)),
+        request_meets_conditions(when, make_request_view(IN_LOOP, ("files-api-2025-04-14",))),
     )
 
 
 def test_all_conditions_must_hold() -> None:
     """One that does not is enough for no."""
     when = parse_scenario('[[turn]]\nwhen = { user_contains = "kernel", streaming = true }\ntext = "a"').turns[0].when
-    assert not is_match(when, make_request_view(ASKED))
+    assert not request_meets_conditions(when, make_request_view(ASKED))
 
 
 def test_an_error_among_the_results_is_seen() -> None:
@@ -76,7 +76,7 @@ def test_an_error_among_the_results_is_seen() -> None:
         "messages": [*IN_LOOP["messages"][:2], {"role": "user", "content": [{**RESULT, "is_error": True}]}],
     }
     when = parse_scenario('[[turn]]\nwhen = { result_is_error = true }\ntext = "a"').turns[0].when
-    assert is_match(when, make_request_view(body))
+    assert request_meets_conditions(when, make_request_view(body))
 
 
 def test_turns_answer_in_order_and_count_for_themselves() -> None:

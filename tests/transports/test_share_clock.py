@@ -20,7 +20,7 @@ import anyio
 import pytest
 
 from flag_harness.transports.virtual_time import (
-    ProjectNames,
+    ImportedTimeFunctions,
     SharedClock,
     VirtualLoop,
     share_clock,
@@ -357,7 +357,7 @@ def test_names_that_the_project_imported_are_virtual_for_the_test(tmp_path: Path
     """They are as before when it ends; installed packages are not touched."""
     module = _import(tmp_path, "from time import monotonic, sleep as pause\n")
     before = module.pause, module.monotonic
-    names = ProjectNames(tmp_path)
+    names = ImportedTimeFunctions(tmp_path)
     for _ in range(2):
         with share_clock(SharedClock(), names):
             started = module.monotonic()
@@ -536,7 +536,7 @@ def test_an_event_that_is_set_at_once_takes_no_time(clock: SharedClock, monkeypa
 def test_a_name_that_the_project_has_bound_anew_stays(tmp_path: Path) -> None:
     """As by a test that counts its sleeps."""
     module, sleeps = _import(tmp_path, "from time import sleep\n"), list[float]()
-    names = ProjectNames(tmp_path)
+    names = ImportedTimeFunctions(tmp_path)
     with share_clock(SharedClock(), names):
         module.sleep(5)
     module.sleep = sleeps.append

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.vcr.filters import parse_replacements, post_data_filter
+from flag_harness.vcr.filters import make_post_data_filter, parse_replacements
 from flag_harness.vcr.request import VcrRequest
 
 JSON = "application/json"
@@ -13,7 +13,7 @@ FORM = "application/x-www-form-urlencoded"
 
 def _filtered(kind: str, body: bytes, names: list[Any], nested: bool) -> bytes:
     request = VcrRequest("POST", "https://api.example/x", body, {"content-type": kind})
-    left = post_data_filter(parse_replacements(names), nested)(request)
+    left = make_post_data_filter(parse_replacements(names), nested)(request)
     assert left is not None
     return bytes(left.body)
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from flag_harness.vcr import VcrRequest
 from flag_harness.vcr.filters import (
     apply_filters,
-    header_filter,
-    host_filter,
+    make_header_filter,
+    make_host_filter,
+    make_post_data_filter,
+    make_query_filter,
     parse_replacements,
-    post_data_filter,
-    query_filter,
 )
 from flag_harness.vcr.matchers import MATCHERS, failing_matchers
 
@@ -91,7 +91,7 @@ NEW = st.sampled_from([None, "NEW", lambda key, value, request: f"{key}!", lambd
 def test_headers_are_filtered_alike(request: tuple[str, str, bytes, dict[str, str]], wanted: dict[str, Any]) -> None:
     """In any case of their names."""
     theirs = vcr_filters.replace_headers(_theirs(request), list(wanted.items()))
-    ours = apply_filters(VcrRequest(*request), [header_filter(wanted)])
+    ours = apply_filters(VcrRequest(*request), [make_header_filter(wanted)])
     assert ours is not None
     assert dict(theirs.headers) == dict(ours.headers)
 
@@ -102,7 +102,7 @@ def test_query_parameters_are_filtered_alike(
 ) -> None:
     """The URL that is left is the same, letter by letter."""
     theirs = vcr_filters.replace_query_parameters(_theirs(request), list(wanted.items()))
-    ours = apply_filters(VcrRequest(*request), [query_filter(wanted)])
+    ours = apply_filters(VcrRequest(*request), [make_query_filter(wanted)])
     assert ours is not None
     assert theirs.uri == ours.uri
 
@@ -112,7 +112,7 @@ def test_bodies_are_filtered_alike(
     request: tuple[str, str, bytes, dict[str, str]], wanted: dict[str, Any], nested: bool
 ) -> None:
     """What JSON says, and what stands in a form; a body that is not what its type says is left alone here."""
-    ours = apply_filters(VcrRequest(*request), [post_data_filter(wanted, nested)])
+    ours = apply_filters(VcrRequest(*request), [make_post_data_filter(wanted, nested)])
     assert ours is not None
     try:
         theirs = vcr_filters.replace_body_parameters(_theirs(request), list(wanted.items()), recursive=nested)
@@ -130,7 +130,7 @@ def test_bodies_are_filtered_alike(
 )
 def test_hosts_are_ignored_by_name_or_whole_expression(host: str, left: bool) -> None:
     """As vcrpy has it since patterns may be given."""
-    filters = [host_filter(["one.example", re.compile(r"two\.\w+")])]
+    filters = [make_host_filter(["one.example", re.compile(r"two\.\w+")])]
     request = VcrRequest("GET", f"https://{host}/", b"", {})
     assert left is (apply_filters(request, filters) is not None)
 

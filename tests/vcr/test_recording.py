@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS
 from flag_harness.errors import CassetteError
 from flag_harness.transports import SystemClock, intercept_clients
 from flag_harness.vcr import VcrCassette, parse_settings, storage
-from flag_harness.vcr.secrets import project_request_filter, project_response_filter
+from flag_harness.vcr.secrets import make_project_request_filter, make_project_response_filter
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request
 from tests.loopback import LoopbackServer
 
@@ -176,8 +176,8 @@ def test_the_projects_filters_hold_here_too(tmp_path: Path, loopback_server: Loo
     """What they take out is neither written nor compared."""
     filters = Filters(headers=("x-name",), query=("user",), patterns=("secret-[a-z]+",))
     options: dict[str, Any] = {
-        "before_record_request": project_request_filter(filters),
-        "before_record_response": project_response_filter(filters),
+        "before_record_request": make_project_request_filter(filters),
+        "before_record_response": make_project_response_filter(filters),
     }
     path = tmp_path / "it.yaml"
     url = loopback_server.url + "/?user="

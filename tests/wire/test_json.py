@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.json import DEPTH_LIMIT, decode_json, decode_json_object, is_too_deep
+from flag_harness.wire.json import DEPTH_LIMIT, decode_json, decode_json_object, is_nested_too_deep
 
 
 def _nested(levels: int, value: Any) -> Any:
@@ -23,7 +23,7 @@ def test_levels_are_counted_and_nothing_else(levels: int, inner: Any, beside: in
     value = {"one": _nested(levels, inner), "many": [[] for _ in range(beside)]}
     deep = levels + 1 > DEPTH_LIMIT
     text = json.dumps(value)
-    assert (deep, deep) == (is_too_deep(text, value), is_too_deep(text.encode(), value))
+    assert (deep, deep) == (is_nested_too_deep(text, value), is_nested_too_deep(text.encode(), value))
 
 
 @pytest.mark.parametrize(

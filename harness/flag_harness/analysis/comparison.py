@@ -14,7 +14,7 @@ from typing import Any
 from flag_harness.analysis.alignment import AlignedIndices, align_items
 from flag_harness.analysis.conversation import describe_answer_ending
 from flag_harness.cassette import Interaction
-from flag_harness.cassette.match.difference import ABSENT, Difference, differences
+from flag_harness.cassette.match.difference import ABSENT, Difference, find_differences
 from flag_harness.cassette.match.miss import request_differences
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
@@ -67,7 +67,7 @@ def compare_interactions(first: Sequence[Interaction], second: Sequence[Interact
         request_difference = request_differences(ours, theirs, partial(_are_same_id, same_ids))
         answers = [parse_response(decompress_response(one.response)) for one in (ours, theirs)]
         same_ids.update(_pairs_of_corresponding_ids(answers[0].value, answers[1].value))
-        answer_difference = differences(
+        answer_difference = find_differences(
             *(_comparable_answer(one, answer) for one, answer in zip((ours, theirs), answers, strict=True))
         )
         yield InteractionPair(

@@ -161,7 +161,7 @@ class ConjunctionSearch:
         The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.
         If there is no such row, also return whether the rows that ran are enough for a proof.
         """
-        passing, failing = self._evidence.rows_violating_one_literal(
+        passing, failing = self._evidence.rows_that_break_one_literal(
             excluded, bit, self._evidence.failing_rows_without_cause(self._named)
         )
         if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):

@@ -77,7 +77,7 @@ class RowEvidence:
         that fail without an explanation, one more must pass.
         """
         for bit in single_bits(excluded):
-            passing, failing = self.rows_violating_one_literal(excluded, bit, unexplained)
+            passing, failing = self.rows_that_break_one_literal(excluded, bit, unexplained)
             needed = MIN_SUPPORTING_ROWS + len(failing) // 2
             is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
             if not is_proven and self._can_hold_in_allowed_row(excluded & ~bit, bit):
@@ -102,7 +102,7 @@ class RowEvidence:
         """Return whether an allowed row has the required values and no excluded value."""
         return self.row_within_limits(self.value_limits(excluded, required), self.space.default_row) is not None
 
-    def rows_violating_one_literal(
+    def rows_that_break_one_literal(
         self, excluded: int, bit: int, unexplained: Sequence[int]
     ) -> tuple[list[int], list[int]]:
         """Return the passing rows, and those of `unexplained`, that violate a conjunction by one value alone.

@@ -28,7 +28,7 @@ Oracle = Callable[[Row], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class CauseSearchResult:
     """The result of the search for the flag values that make a test fail.
 
     Attributes:
@@ -68,7 +68,7 @@ class Location:
         return "; ".join(parts) or "never fails"
 
 
-class Locator:
+class CauseSearch:
     """Searches for the conjunctions that make a test fail, step by step.
 
     Run the rows from `next_rows()`, pass their outcomes to `add`, and repeat. `runs` are runs so far; they count
@@ -126,7 +126,7 @@ class Locator:
             return ()
         return (self._encoding.decode(bits),)
 
-    def result(self) -> Location:
+    def result(self) -> CauseSearchResult:
         """Return what the search has found so far."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
         if self._reason and self._search is not None:
@@ -134,7 +134,7 @@ class Locator:
         named = self._named
         if len(named) > 1 and self._reason and self._evidence.failing_rows_without_cause(named):
             named, suspects = [], [*named, *suspects]
-        return Location(
+        return CauseSearchResult(
             tuple(self._encoding.conjunction(excluded) for excluded in named),
             self._evidence.largest_excluded_size(named),
             tuple(self._encoding.conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
@@ -146,7 +146,7 @@ class Locator:
     def _next_row(self) -> int | None:
         """Return the next row to run, or None if no run is needed. If the search gives up, store the reason."""
         if not self._evidence.failing_rows:
-            return self._row_for_triples()
+            return self._row_with_unseen_triples()
         while unexplained := self._evidence.failing_rows_without_cause(self._named):
             left = [row for row in unexplained if row not in self._given_up]
             if not left:
@@ -161,7 +161,7 @@ class Locator:
             step = self._next_search_row(row)
             if step is not None:
                 return step
-        return self._row_for_pairs()
+        return self._row_with_unseen_pairs()
 
     def _next_search_row(self, row: int) -> int | None:
         """Return the next row of the search for the cause of one row's failure, or None if it is over."""
@@ -179,7 +179,7 @@ class Locator:
         self._search = None
         return None
 
-    def _row_for_pairs(self) -> int | None:
+    def _row_with_unseen_pairs(self) -> int | None:
         """Return a row that rules out more pairs of values as causes, or None after `thorough_until` runs."""
         if self._evidence.runs >= self._thorough_until:
             return None
@@ -188,7 +188,7 @@ class Locator:
         )
         return search.row_with_untried_pairs(0, self._evidence.passing_rows)[0]
 
-    def _row_for_triples(self) -> int | None:
+    def _row_with_unseen_triples(self) -> int | None:
         """Return the random row with the most triples of values that no passing row has.
 
         Return None if there is no such triple, or no untried row.
@@ -221,9 +221,9 @@ def locate(
     thorough_until: int = THOROUGH_UNTIL,
     repeat: bool = False,
     seed: int = 0,
-) -> Location:
+) -> CauseSearchResult:
     """Run a test under more rows until the causes of its failures are found or the budget is spent."""
-    locator = Locator(space, runs, budget=budget, thorough_until=thorough_until, repeat=repeat, seed=seed)
+    locator = CauseSearch(space, runs, budget=budget, thorough_until=thorough_until, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
         locator.add([(row, oracle(row)) for row in rows])
     return locator.result()

@@ -104,7 +104,9 @@ def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: 
     return found
 
 
-def runs_by_other_cause(runs: Iterable[MatrixRun], tests: Iterable[FailingTest]) -> dict[str, list[MatrixRun]]:
+def runs_by_cause_other_than_flags(
+    runs: Iterable[MatrixRun], tests: Iterable[FailingTest]
+) -> dict[str, list[MatrixRun]]:
     """Return the runs whose outcome has another cause than flags, such as `skipped`, by that cause.
 
     A run that was skipped or expected to fail is included only if its test also failed under other combinations.

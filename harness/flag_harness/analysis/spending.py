@@ -15,7 +15,7 @@ BYTES_PER_TOKEN = 2
 """Assumed for requests whose tokens are unknown. English has four or more, so the estimate is rarely too low."""
 
 
-def expected_cost(interaction: Interaction) -> float | None:
+def estimate_cost_of_resending(interaction: Interaction) -> float | None:
     """Return the expected cost in US dollars of sending a request again, or None if its price is unknown.
 
     Only requests to `/v1/messages` cost anything. The recorded usage is used if there is one. Otherwise the input is
@@ -32,7 +32,7 @@ def expected_cost(interaction: Interaction) -> float | None:
     return cost_at_list_price(model_of_request(interaction.request), usage)
 
 
-def input_cost(request: Request) -> float | None:
+def estimate_input_cost(request: Request) -> float | None:
     """Return the expected cost in US dollars of a request's input, or None if its price is unknown.
 
     Only requests to `/v1/messages` cost anything. The prices of batches are unknown.
@@ -48,13 +48,13 @@ def input_cost(request: Request) -> float | None:
 def highest_possible_cost(request: Request) -> float | None:
     """Return the cost in US dollars of a request if its answer has `max_tokens`, or None if its price is unknown."""
     if not request.path.partition("?")[0].endswith("/v1/messages"):
-        return input_cost(request)
+        return estimate_input_cost(request)
     most = decode_json_object(request.body).get("max_tokens")
     usage = Usage(len(request.body) // BYTES_PER_TOKEN, most if isinstance(most, int) else 0)
     return cost_at_list_price(model_of_request(request), usage)
 
 
-def actual_cost(request: Request, response: Response) -> float | None:
+def cost_of_answer(request: Request, response: Response) -> float | None:
     """Return the cost of an answer in US dollars, or None if its usage or the price is unknown.
 
     A refused request costs nothing.
@@ -71,7 +71,7 @@ def _max_tokens(interaction: Interaction) -> int:
     return max_tokens if isinstance(max_tokens, int) else 0
 
 
-class Budget:
+class CostBudget:
     """A limit in US dollars on the cost of requests.
 
     The cost of an answer counts, or the expected cost if the real one is unknown.

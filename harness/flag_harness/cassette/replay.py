@@ -46,7 +46,7 @@ class Replay:
         self.cassette = _filter_cassette(cassette, filters)
         self.own = indices_recorded_by(cassette, case)
         self._filters = filters
-        self._index = _build_index(cassette, self.cassette, normalisers, frozenset(self.own))
+        self._index = _build_request_index(cassette, self.cassette, normalisers, frozenset(self.own))
         explain = explain or (lambda path: None)
         self._reporter = MissReporter(self.cassette, self._index, explain, record, find_refusal)
         self._refusal = refusal
@@ -158,7 +158,9 @@ def _filter_cassette(cassette: Cassette, filters: Filters) -> Cassette:
     return replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
 
 
-def _build_index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]) -> RequestIndex:
+def _build_request_index(
+    recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]
+) -> RequestIndex:
     """Build an index of the filtered requests that also finds them by their unfiltered content.
 
     A request that was filtered when it was recorded may change if it is filtered again, so both forms are indexed.

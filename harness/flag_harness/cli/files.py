@@ -17,7 +17,7 @@ class OutputFiles:
             raise CassetteError(f"{target} would be written from {other} too; write one of them elsewhere")
 
 
-def one_line(text: str) -> str:
+def escape_to_one_line(text: str) -> str:
     """Return a message on one line with unprintable characters escaped, because it may quote any file."""
     if text.isprintable():
         return text

@@ -14,17 +14,17 @@ from flag_harness.gate.approval import write_approval
 from flag_harness.gate.output import (
     history_lines,
     history_to_json,
-    prod_change_lines,
-    prod_change_to_json,
+    production_change_lines,
+    production_change_to_json,
     rule_result_lines,
     rule_result_markdown,
     rule_results_to_json,
     status_lines,
 )
-from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
+from flag_harness.gate.prod.promotion import ProductionFolder, open_production_folder, promote, roll_back
 from flag_harness.gate.prod.stage import stage_files
 from flag_harness.gate.prod.status import read_status
-from flag_harness.gate.rules.candidate import has_passed
+from flag_harness.gate.rules.candidate import do_all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.wording import quantity
 
@@ -131,7 +131,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     results = judge_candidate(candidate)
     lines = rule_result_markdown(results) if arguments.markdown else rule_result_lines(results)
     _print_result(arguments, rule_results_to_json(candidate, results), lines)
-    return 0 if has_passed(results) else 1
+    return 0 if do_all_rules_pass(results) else 1
 
 
 def _run_approve(arguments: argparse.Namespace) -> int:
@@ -141,12 +141,14 @@ def _run_approve(arguments: argparse.Namespace) -> int:
         raise GateError('--reason is empty; say why these files may go to PROD: --reason "..."')
     candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
-    if not has_passed(results):
+    if not do_all_rules_pass(results):
         raise GateRefusalError("\n".join(["not approved:", *rule_result_lines(results)]))
     file = write_approval(candidate, name, arguments.reason)
     values = {**rule_results_to_json(candidate, results), "approval": str(file.path)}
     _print_result(
-        arguments, values, [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"]
+        arguments,
+        values,
+        [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"],
     )
     return 0
 
@@ -160,7 +162,7 @@ def _run_promote(arguments: argparse.Namespace) -> int:
     if change is None:
         _print_result(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
         return 0
-    _print_result(arguments, prod_change_to_json(change), prod_change_lines(change, prod, test))
+    _print_result(arguments, production_change_to_json(change), production_change_lines(change, prod, test))
     return 0
 
 
@@ -176,7 +178,7 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
-    _print_result(arguments, prod_change_to_json(change), prod_change_lines(change, prod, None))
+    _print_result(arguments, production_change_to_json(change), production_change_lines(change, prod, None))
     return 0
 
 
@@ -209,10 +211,10 @@ def _require_test_folder(gate: Gate, folder: Path | None = None) -> Path:
     return found
 
 
-def _require_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> Prod:
+def _require_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> ProductionFolder:
     if (found := folder or gate.prod) is None:
         raise ConfigError("the folder PROD is not known; set PROD_ENV, or `prod` in the gate's settings")
-    return open_prod(gate, found, others or ([gate.test] if gate.test else []))
+    return open_production_folder(gate, found, others or ([gate.test] if gate.test else []))
 
 
 def _require_user_name(gate: Gate, name: str | None, default: str = "") -> str:

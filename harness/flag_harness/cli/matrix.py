@@ -91,7 +91,10 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
         line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{shown}"
         lines.append(line.rstrip())
     if coverage:
-        count, total = quantity(len(combinations), "combination"), coverage.covered_count + len(coverage.missing)
+        count, total = (
+            quantity(len(combinations), "combination"),
+            coverage.covered_count + len(coverage.missing),
+        )
         lines.append(f"{count}: {coverage.covered_count:,} of {total:,} {coverage.noun} of values")
     return lines
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flag_harness.cli.files import one_line
+from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import RecordError
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
@@ -116,11 +116,13 @@ def _code_version(header: RunHeader) -> str:
 
 
 def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
-    yield f"FAILED {one_line(row.case)}"
-    yield f"  {row.phase}: {one_line(row.reason) or 'no reason'}" + (f" ({one_line(row.place)})" if row.place else "")
+    yield f"FAILED {escape_to_one_line(row.case)}"
+    yield f"  {row.phase}: {escape_to_one_line(row.reason) or 'no reason'}" + (
+        f" ({escape_to_one_line(row.place)})" if row.place else ""
+    )
     values = ", ".join(f"{name}={value}" for name, value in row.values.items())
-    yield from [f"  flags: {one_line(values)}"] if values else []
-    yield from [f"  faults that fired: {', '.join(map(one_line, row.faults))}"] if row.faults else []
+    yield from [f"  flags: {escape_to_one_line(values)}"] if values else []
+    yield from [f"  faults that fired: {', '.join(map(escape_to_one_line, row.faults))}"] if row.faults else []
     yield f"  {_origin_text(row)}"
     conversation = opened.conversations.get(row.case)
     if conversation is None:
@@ -136,16 +138,17 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
 
 def _origin_text(row: RunRow) -> str:
     if row.recorded_from:
-        return f"answered by: {one_line(row.cassette or 'a cassette')}, recorded from: {one_line(row.recorded_from)}"
+        cassette, source = escape_to_one_line(row.cassette or "a cassette"), escape_to_one_line(row.recorded_from)
+        return f"answered by: {cassette}, recorded from: {source}"
     upstream = row.answered_by and {"simulator": "the simulator", "live": "the live API"}.get(row.answered_by)
-    return f"answered by: {upstream or one_line(row.answered_by or 'nobody')}"
+    return f"answered by: {upstream or escape_to_one_line(row.answered_by or 'nobody')}"
 
 
 def _passage_lines(passage: Passage) -> Iterator[str]:
     label = passage.role if passage.kind in ("text", "tool") else passage.kind
     lines = passage.text[:_MOST_CHARACTERS].split("\n")[:_MOST_LINES]
     for number, line in enumerate(lines):
-        yield f"    {'' if number else one_line(label):<{_ROLE_WIDTH}}{one_line(line)}".rstrip()
+        yield f"    {'' if number else escape_to_one_line(label):<{_ROLE_WIDTH}}{escape_to_one_line(line)}".rstrip()
     left = passage.characters - sum(map(len, lines)) - len(lines) + 1
     if left > 0:
         yield f"    {'':<{_ROLE_WIDTH}}… {left:,} more characters; --browser shows them"

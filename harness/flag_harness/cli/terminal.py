@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from flag_harness.cli.files import one_line
+from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import require_extra
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
 
 def make_styled_text(text: str, style: str = "") -> "Text":
     """Return the text on one line and in a style, with control characters escaped."""
-    return _import_rich_text()(one_line(text), style)
+    return _import_rich_text()(escape_to_one_line(text), style)
 
 
 def join_texts(*texts: "Text") -> "Text":

@@ -33,7 +33,7 @@ _DiffTable = msgspec.defstruct(
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
-def parse_sweep(table: Any, where: str) -> SweepSettings:
+def parse_sweep_settings(table: Any, where: str) -> SweepSettings:
     """Convert the table that says how to sweep the tests. `where` names the table in errors."""
     for old, new in RENAMED_SWEEP_KEYS.items():
         if isinstance(table, Mapping) and old in table:
@@ -41,15 +41,17 @@ def parse_sweep(table: Any, where: str) -> SweepSettings:
     return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
 
 
-def parse_diff(table: Any, where: str) -> DiffSettings:
+def parse_diff_settings(table: Any, where: str) -> DiffSettings:
     """Convert the table with the thresholds of `flag-harness report diff`. `where` names the table in errors."""
     values = msgspec.structs.asdict(convert_table(table, _DiffTable, where))
     outcomes, bodies = values.pop("outcomes"), values.pop("bodies")
-    limits = {name: _parse_limit(value, f"{where} {name}") for name, value in values.items() if value is not None}
+    limits = {
+        name: _parse_growth_limit(value, f"{where} {name}") for name, value in values.items() if value is not None
+    }
     return DiffSettings(outcomes, bodies, limits)
 
 
-def _parse_limit(value: Any, where: str) -> GrowthLimit:
+def _parse_growth_limit(value: Any, where: str) -> GrowthLimit:
     """Parse a limit such as `5%` or `100`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return GrowthLimit(float(value))

@@ -17,7 +17,7 @@ class _DetectorTable(msgspec.Struct):
     action: Action = "mask"
 
 
-def parse_privacy(table: Any, where: str) -> dict[str, DetectorSettings]:
+def parse_detector_settings(table: Any, where: str) -> dict[str, DetectorSettings]:
     """Convert the table of detectors of personal data. `where` names the table in errors.
 
     Each detector is a pattern, or a table with a pattern or a function.

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from flag_harness.config.command_tables import parse_diff, parse_sweep
-from flag_harness.config.privacy import parse_privacy, require_valid_pattern
+from flag_harness.config.command_tables import parse_diff_settings, parse_sweep_settings
+from flag_harness.config.privacy import parse_detector_settings, require_valid_pattern
 from flag_harness.config.settings import (
     BUDGETS,
     CREDENTIAL_HEADERS,
@@ -112,10 +112,10 @@ def parse_config(table: Any, source: Path) -> Config:
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
     values["budget"] = _parse_budget(table.get("budget", {}), f"{where}.budget]")
     if "privacy" in table:
-        values["privacy"] = parse_privacy(table["privacy"], f"{where}.privacy]")
+        values["privacy"] = parse_detector_settings(table["privacy"], f"{where}.privacy]")
     if "sweep" in table:
-        values["sweep"] = parse_sweep(table["sweep"], f"{where}.sweep]")
-    values["diff"] = parse_diff(table.get("diff", {}), f"{where}.diff]")
+        values["sweep"] = parse_sweep_settings(table["sweep"], f"{where}.sweep]")
+    values["diff"] = parse_diff_settings(table.get("diff", {}), f"{where}.diff]")
     return Config(**values)
 
 

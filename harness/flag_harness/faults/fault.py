@@ -260,11 +260,11 @@ def _freeze_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object],
 def _comparable_value(value: object) -> object:
     """Return an argument in the form in which it is compared and printed; a datetime as the text of a header."""
     if isinstance(value, datetime):
-        return http_date(value)
+        return format_http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value
 
 
-def http_date(moment: datetime) -> str:
+def format_http_date(moment: datetime) -> str:
     """Format a time as HTTP headers have it: `Wed, 21 Oct 2026 07:28:00 GMT`."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 

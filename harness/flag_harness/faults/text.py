@@ -64,7 +64,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
 def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     """Return the value of an argument, converted to the type that the annotation in `hints` states."""
     if value.startswith('"') and re.fullmatch(_QUOTED, value):
-        return _parse_quoted(name, value)
+        return _parse_quoted_value(name, value)
     if name == "when":
         raise checks.argument_error(name, value, "a Python function, which a text cannot hold")
     if name in _LISTS:
@@ -74,7 +74,7 @@ def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     return _convert_argument(name, value, get_args(hint) or (hint,))
 
 
-def _parse_quoted(name: str, value: str) -> object:
+def _parse_quoted_value(name: str, value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:

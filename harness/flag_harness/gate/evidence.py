@@ -14,7 +14,7 @@ SWEEP_BASELINE = "--harness-sweep-baseline"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceRecord:
     """One run record.
 
     Attributes:
@@ -35,26 +35,26 @@ class Evidence:
         return self.record.header.options
 
 
-def load_evidence(paths: Sequence[Path]) -> tuple[Evidence, ...]:
+def load_evidence(paths: Sequence[Path]) -> tuple[EvidenceRecord, ...]:
     """Load run records. Raise `GateError` if there is none, and `RecordError` if one cannot be read."""
     if not paths:
         raise GateError("no evidence was given; write it with `pytest --harness-record=run.jsonl`, and name run.jsonl")
     return tuple(map(_load_record_as_evidence, paths))
 
 
-def rows_of_tests(evidence: Sequence[Evidence]) -> Iterator[RunRow]:
+def rows_of_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
     """Yield the rows of all records except those of sweeps."""
     for one in evidence:
         if not is_sweep(one):
             yield from one.record.rows
 
 
-def is_sweep(evidence: Evidence) -> bool:
+def is_sweep(evidence: EvidenceRecord) -> bool:
     """Return whether a sweep wrote a record."""
     return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE) for option in evidence.options)
 
 
-def option_value(evidence: Evidence, name: str) -> str | None:
+def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | None:
     """Return the value of an option of the run's command line, or None if it was not given."""
     for index, option in enumerate(evidence.options):
         if option.startswith(f"{name}="):
@@ -76,6 +76,6 @@ def missing_tests_reason(header: RunHeader, pattern: str) -> str:
     return ""
 
 
-def _load_record_as_evidence(path: Path) -> Evidence:
+def _load_record_as_evidence(path: Path) -> EvidenceRecord:
     data = read_record_bytes(path)
-    return Evidence(path, hashlib.sha256(data).hexdigest(), find_record_problem(data), decode_record(path, data))
+    return EvidenceRecord(path, hashlib.sha256(data).hexdigest(), find_record_problem(data), decode_record(path, data))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_file
 from flag_harness.gate.prod.history import HistoryEntry
-from flag_harness.gate.prod.promotion import Prod, ProdChange
+from flag_harness.gate.prod.promotion import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.status import GateStatus
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, do_all_rules_pass
 from flag_harness.wording import join_names, printable_text, quantity
 
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
@@ -27,14 +27,14 @@ def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
         f"| {_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
         for one in results
     ]
-    title = f"## {'✅' if has_passed(results) else '❌'} Gate: {_conclusion_text(results)}"
+    title = f"## {'✅' if do_all_rules_pass(results) else '❌'} Gate: {_conclusion_text(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
 
 def rule_results_to_json(candidate: Candidate, results: Sequence[RuleResult]) -> dict[str, object]:
     """Return the results of the rules as a dictionary, for JSON."""
     return {
-        "passed": has_passed(results),
+        "passed": do_all_rules_pass(results),
         "source": str(candidate.source),
         "files": manifest_digest(candidate.files),
         "policy": candidate.gate.policy_digest,
@@ -43,7 +43,7 @@ def rule_results_to_json(candidate: Candidate, results: Sequence[RuleResult]) ->
     }
 
 
-def prod_change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[str]:
+def production_change_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None) -> list[str]:
     """Return lines about a change of PROD: the diff if it is a dry run, or else the names of the files.
 
     `source` is the folder with the new files, or None if the history has them.
@@ -52,12 +52,15 @@ def prod_change_lines(change: ProdChange, prod: Prod, source: Path | None) -> li
     what = f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
     if not change.is_made:
         diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
-        return [*diff, f"{what} would change {quantity(len(paths), 'file')} of {prod.folder}; nothing was changed"]
+        return [
+            *diff,
+            f"{what} would change {quantity(len(paths), 'file')} of {prod.folder}; nothing was changed",
+        ]
     names = join_names(paths) or "no file differed"
     return [f"{what}: {quantity(len(paths), 'file')} of {prod.folder} changed: {names}"]
 
 
-def prod_change_to_json(change: ProdChange) -> dict[str, object]:
+def production_change_to_json(change: ProductionChange) -> dict[str, object]:
     """Return a change of PROD as a dictionary, for JSON."""
     return {
         "entry": change.entry.number,
@@ -130,7 +133,7 @@ def _conclusion_text(results: Sequence[RuleResult]) -> str:
     return f"{bad} of {quantity(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
 
 
-def _diff_lines(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Iterator[str]:
+def _diff_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None, path: str) -> Iterator[str]:
     old_state, new_state = change.before.get(path), change.entry.files.get(path)
     old = read_file(prod.folder, path) if old_state else b""
     new = (

@@ -36,7 +36,7 @@ class _PolicyTable(msgspec.Struct):
     signed: Switch = False
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence and the approval must show.
 
     Attributes:
@@ -70,7 +70,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     signed: bool = False
 
 
-def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
+def parse_policy(table: Mapping[str, Any], where: str) -> GatePolicy:
     """Parse the table `policy`. Raise `ConfigError`, whose message begins with `where`, if it is invalid."""
     where = f"{where} policy"
     values = msgspec.structs.asdict(convert_table(table, _PolicyTable, where))
@@ -82,7 +82,7 @@ def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
     for name, limit in values["budget"].items():
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
             raise ConfigError(f"{where} budget {name} = {limit!r} must be a number, 0 or more")
-    return Policy(**values)
+    return GatePolicy(**values)
 
 
 def _parse_age_limit(text: str, where: str) -> timedelta | None:

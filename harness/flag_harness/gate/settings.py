@@ -14,7 +14,7 @@ from flag_harness.config import read_config
 from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
-from flag_harness.gate.policy import Policy, parse_policy
+from flag_harness.gate.policy import GatePolicy, parse_policy
 from flag_harness.record import flag_declaration
 from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, find_line, parse_toml
 
@@ -35,7 +35,7 @@ class _GateTable(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The gate of one project.
+    """The settings of a project's gate, which decides whether files may go to the production folder (PROD).
 
     Attributes:
         root: the folder of the settings. Relative paths start here.
@@ -56,7 +56,7 @@ class Gate:
     prod: Path | None
     state: Path | None
     approvals: Path
-    policy: Policy
+    policy: GatePolicy
     policy_digest: str
     flags: tuple[Flag, ...]
 

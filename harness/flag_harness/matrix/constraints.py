@@ -33,7 +33,7 @@ class Constraint:
         return f"{self.flag} {self.verb} {self.other}".strip()
 
 
-def is_satisfied(clause: Clause, row: Row) -> bool:
+def row_satisfies_clause(clause: Clause, row: Row) -> bool:
     """Return whether a row satisfies a clause."""
     return any(mask >> row[index] & 1 for index, mask in clause)
 

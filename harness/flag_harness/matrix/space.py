@@ -5,7 +5,7 @@ from functools import cached_property
 from random import Random
 
 from flag_harness.errors import FlagError
-from flag_harness.matrix.constraints import Clause, Constraint, Row, build_constraints, flag_index, is_satisfied
+from flag_harness.matrix.constraints import Clause, Constraint, Row, build_constraints, flag_index, row_satisfies_clause
 from flag_harness.matrix.matrix_flag import HasValues, value_index
 
 
@@ -91,7 +91,9 @@ class FlagSpace:
             for value in range(self.sizes[branch]):
                 narrowed = domains.copy()
                 narrowed[branch] = 1 << value
-                if domains[branch] >> value & 1 and self._propagate(narrowed, self._clauses_by_flag[branch]):
+                if domains[branch] >> value & 1 and self._remove_forbidden_values(
+                    narrowed, self._clauses_by_flag[branch]
+                ):
                     total += self._count_rows(narrowed, part)
             count *= total
         return count
@@ -122,13 +124,13 @@ class FlagSpace:
     def find_broken_constraint(self, row: Row) -> Constraint | None:
         """Return the first constraint that a row breaks, or None if the row is allowed."""
         for constraint in self.constraints:
-            if not all(is_satisfied(clause, row) for clause in constraint.clauses):
+            if not all(row_satisfies_clause(clause, row) for clause in constraint.clauses):
                 return constraint
         return None
 
     def is_allowed(self, row: Row) -> bool:
         """Return whether a row satisfies every constraint."""
-        return all(is_satisfied(clause, row) for clause in self.clauses)
+        return all(row_satisfies_clause(clause, row) for clause in self.clauses)
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of all defaults first."""
@@ -195,15 +197,15 @@ class FlagSpace:
             if domains[index] & ~mask:
                 domains[index] &= mask
                 clauses += self._clauses_by_flag[index]
-        return domains if all(domains) and self._propagate(domains, clauses) else None
+        return domains if all(domains) and self._remove_forbidden_values(domains, clauses) else None
 
     @cached_property
     def _possible_values(self) -> list[int] | None:
         """A bit mask of the values that the constraints allow each flag, or None if a flag has no value left."""
         domains = [(1 << size) - 1 for size in self.sizes]
-        return domains if self._propagate(domains, self.clauses) else None
+        return domains if self._remove_forbidden_values(domains, self.clauses) else None
 
-    def _propagate(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
+    def _remove_forbidden_values(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
         """Remove values that the clauses forbid from `domains`; return False if a clause cannot be met."""
         queue = list(clauses)
         while queue:
@@ -239,5 +241,5 @@ class FlagSpace:
         for value in values:
             narrowed = domains.copy()
             narrowed[branch] = 1 << value
-            if self._propagate(narrowed, self._clauses_by_flag[branch]):
+            if self._remove_forbidden_values(narrowed, self._clauses_by_flag[branch]):
                 yield from self._complete_rows(narrowed, order, preferred, random)

@@ -27,7 +27,7 @@ class Passage(msgspec.Struct, frozen=True):
     characters: int
 
 
-class Turn(msgspec.Struct, frozen=True):
+class ConversationTurn(msgspec.Struct, frozen=True):
     """A request and its answer.
 
     Attributes:
@@ -45,7 +45,7 @@ class Conversation(msgspec.Struct, frozen=True):
     """The messages that a test sent and received."""
 
     case: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ConversationTurn, ...]
 
 
 def conversations_path(record: Path) -> Path:

@@ -4,7 +4,7 @@ It has typed events, tools, conversations that survive a crash, and fallbacks fo
 """
 
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.context import CallState, Context, to_json_value
+from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
 from flag_harness.reference.context.heal import repair_context, transition_prompt
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.events import (
@@ -32,7 +32,6 @@ __all__ = [
     "AgentError",
     "Bash",
     "BlockDropped",
-    "CallState",
     "Context",
     "Event",
     "FeatureDropped",
@@ -42,6 +41,7 @@ __all__ = [
     "ThinkingDelta",
     "Tool",
     "ToolCall",
+    "ToolCallState",
     "ToolOutcome",
     "ToolResult",
     "ToolUse",

@@ -51,7 +51,7 @@ class AgentTurn:
                 yield TurnEnded(self._session.clock.now(), answer.stop_reason)
                 return
             self._add_answer(answer)
-            async with aclosing(self._run_calls(answer, request.toolbox)) as tool_events:
+            async with aclosing(self._run_tool_calls(answer, request.toolbox)) as tool_events:
                 async for event in tool_events:
                     yield event
             if not self._must_continue(answer):
@@ -85,7 +85,7 @@ class AgentTurn:
             message = f"the API paused the turn {MAX_EMPTY_PAUSES} times in a row without a word; send again"
             raise TurnError(Failure("broken_answer", message))
 
-    async def _run_calls(self, answer: ModelAnswer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
+    async def _run_tool_calls(self, answer: ModelAnswer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
         """Run the tool calls of an answer one after another, since they may share state."""
         outcomes: list[ToolOutcome] = []
         earlier = _call_ids(self._session.context.messages[:-1])
@@ -95,7 +95,9 @@ class AgentTurn:
             refusal = self._reason_not_to_run(answer, call, earlier)
             earlier.add(call.id)
             outcome = (
-                await self._run_call(call, toolbox) if refusal is None else ToolOutcome(call.id, refusal, is_error=True)
+                await self._run_tool_call(call, toolbox)
+                if refusal is None
+                else ToolOutcome(call.id, refusal, is_error=True)
             )
             outcomes.append(outcome)
             yield ToolResult(self._session.clock.now(), outcome.id, outcome.content, outcome.is_error)
@@ -119,12 +121,12 @@ class AgentTurn:
             return f"{call.name} was not run: the answer ended with {answer.stop_reason}."
         return None
 
-    async def _run_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
+    async def _run_tool_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
         """Run a call at most once. The ledger, also in the saved file, holds its start and its outcome."""
         entry = self._session.context.ledger.get(call.id)
         if entry is not None:
             return entry.outcome or ToolOutcome(call.id, INTERRUPTED, is_error=True)
-        self._record_start(call)
+        self._record_call_start(call)
         started = self._session.clock.now()
         outcome = await toolbox.run(call)
         fields: Mapping[str, Any] = {"tool": call.name, "id": call.id, "is_error": outcome.is_error}
@@ -132,7 +134,7 @@ class AgentTurn:
         self._session.set_context(self._session.context.with_call_outcome(outcome))
         return outcome
 
-    def _record_start(self, call: ToolCall) -> None:
+    def _record_call_start(self, call: ToolCall) -> None:
         """Record that a call starts. Raise `TurnError` if that cannot be saved, so that the call does not run."""
         before = self._session.context
         try:

@@ -132,13 +132,13 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
     }
 
 
-def cached_blocks_text(turn: CacheTurn) -> str:
+def describe_cache_reads_and_writes(turn: CacheTurn) -> str:
     """Return up to which blocks a request read and wrote, such as `read to system[0]`; empty if it did neither."""
     parts = [f"read to {turn.read_to}"] if turn.read_to else []
     return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])
 
 
-def input_shares(turn: CacheTurn) -> dict[str, float]:
+def input_token_shares(turn: CacheTurn) -> dict[str, float]:
     """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
 
     Missed tokens are those that could have been read. They are subtracted from the written and the uncached ones.

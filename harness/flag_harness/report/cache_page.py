@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flag_harness.record import CacheTurn, RunRow
-from flag_harness.report.cache_map import cache_use_by_test, cached_blocks_text, group_broken_prefixes, input_shares
+from flag_harness.report.cache_map import (
+    cache_use_by_test,
+    describe_cache_reads_and_writes,
+    group_broken_prefixes,
+    input_token_shares,
+)
 from flag_harness.report.table import is_simulated
 
 MOST_TESTS = 50
@@ -30,13 +35,18 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
 
 def cache_turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
     """Return a request's number from 1, its tokens (read, written, missed, uncached), its blocks, and the reason."""
-    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), cached_blocks_text(turn), turn.why
+    return (
+        turn.request + 1,
+        (turn.read, turn.written, turn.missed, turn.uncached),
+        describe_cache_reads_and_writes(turn),
+        turn.why,
+    )
 
 
 def _turn_as_json(turn: CacheTurn) -> dict[str, Any]:
     number, counts, blocks, why = cache_turn_details(turn)
     parts, start = [], 0.0
-    for name, width in input_shares(turn).items():
+    for name, width in input_token_shares(turn).items():
         if width:
             parts.append({"name": name, "start": round(start, 2), "width": round(width, 2)})
         start += width

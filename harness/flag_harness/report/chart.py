@@ -11,7 +11,7 @@ _MARGIN = 0.04
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One effect on the scale of a chart. `low`, `mean` and `high` are from 0 (left) to 100 (right).
 
     All three are equal if the effect has no confidence interval.
@@ -24,7 +24,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class EffectChart:
     """The effects on one figure.
 
     Attributes:
@@ -40,10 +40,10 @@ class Chart:
     start: str
     end: str
     zero: float
-    bars: tuple[Bar, ...]
+    bars: tuple[ChartBar, ...]
 
 
-def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[Chart]:
+def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[EffectChart]:
     """Yield a chart for each figure, in the order of the metrics. Figures that no flag changes have none."""
     for page, names in PAGES.items():
         for name in names:
@@ -52,7 +52,7 @@ def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[Chart]:
                 yield _make_chart(page, name, own)
 
 
-def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> Chart:
+def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> EffectChart:
     ends = [_bounds_and_mean(effect) for effect in effects]
     low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
     span = (high - low) or 1.0
@@ -62,8 +62,8 @@ def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> Chart:
         return round(100 * (value - first) / width, 2)
 
     is_ratio = effects[0].figure.is_ratio
-    bars = (Bar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
-    return Chart(
+    bars = (ChartBar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
+    return EffectChart(
         page, name, _scale_label(low, is_ratio), _scale_label(high, is_ratio), percent_of_width(0.0), tuple(bars)
     )
 

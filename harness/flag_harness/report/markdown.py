@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
-from flag_harness.report.cache_map import cache_use_by_test, cached_blocks_text, group_broken_prefixes
+from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
 from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.run_report import SIMULATED, RunReport
@@ -225,7 +225,7 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
             code_cell(test.row.case),
             str(turn.request + 1),
             *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
-            escape_markdown(cached_blocks_text(turn)),
+            escape_markdown(describe_cache_reads_and_writes(turn)),
             escape_markdown(turn.why),
         ]
         for test in tests[:MOST_CACHED_TESTS]

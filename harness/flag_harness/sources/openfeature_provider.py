@@ -25,7 +25,7 @@ _UNDECLARED = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
 """What a provider says of keys that it does not have: no error if the project has not declared the flag."""
 
 
-def _resolver(kind: str) -> Any:
+def _make_resolver(kind: str) -> Any:
     """Return a method that resolves flags of this kind, such as `boolean`, from the scope or the provider beneath."""
 
     def resolve(
@@ -41,8 +41,8 @@ def _resolver(kind: str) -> Any:
     return resolve
 
 
-def _async_resolver(kind: str) -> Any:
-    """Return the async version of the method that `_resolver` returns."""
+def _make_async_resolver(kind: str) -> Any:
+    """Return the async version of the method that `_make_resolver` returns."""
 
     async def resolve(
         self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
@@ -95,16 +95,16 @@ class CombinationProvider(AbstractProvider):
         message = f"no flag is declared for {key!r}, and the provider of the project is not ready"
         return _error_details(default, ErrorCode.PROVIDER_NOT_READY, message)
 
-    resolve_boolean_details = _resolver("boolean")
-    resolve_string_details = _resolver("string")
-    resolve_integer_details = _resolver("integer")
-    resolve_float_details = _resolver("float")
-    resolve_object_details = _resolver("object")
-    resolve_boolean_details_async = _async_resolver("boolean")
-    resolve_string_details_async = _async_resolver("string")
-    resolve_integer_details_async = _async_resolver("integer")
-    resolve_float_details_async = _async_resolver("float")
-    resolve_object_details_async = _async_resolver("object")
+    resolve_boolean_details = _make_resolver("boolean")
+    resolve_string_details = _make_resolver("string")
+    resolve_integer_details = _make_resolver("integer")
+    resolve_float_details = _make_resolver("float")
+    resolve_object_details = _make_resolver("object")
+    resolve_boolean_details_async = _make_async_resolver("boolean")
+    resolve_string_details_async = _make_async_resolver("string")
+    resolve_integer_details_async = _make_async_resolver("integer")
+    resolve_float_details_async = _make_async_resolver("float")
+    resolve_object_details_async = _make_async_resolver("object")
 
 
 class _ReadRecorder(Hook):

@@ -53,7 +53,7 @@ def enter_scope(
         stack.enter_context(activate_scope(scope))
         for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):
             if flag.set and flag.set != SET_FLAGS:
-                stack.enter_context(_override_attribute(flag, value, folder))
+                stack.enter_context(_set_flag_by_function(flag, value, folder))
         if rest := combination_for_set_flags_fixture(scope.combination):
             stack.enter_context(_as_context_manager(_require_set_flags(rest, set_flags)(rest)))
         yield
@@ -85,7 +85,7 @@ def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> 
 
 
 @contextmanager
-def _override_attribute(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
+def _set_flag_by_function(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
     """Set a flag inside the context by calling the function in its `set`.
 
     If the function returns no context manager, it is called again at the end, with the flag's default.

@@ -23,12 +23,12 @@ class OpenExchange:
         self.answer, self.edits = ask_layers(request, layers) if layers else (None, ())
         self.error: Exception | None = None
 
-    def edit(self, source: Generator[Piece]) -> Generator[Piece]:
+    def apply_layers(self, source: Generator[Piece]) -> Generator[Piece]:
         """Yield the pieces of `source` after all layers have edited them. Closing the result closes `source`."""
         return self._edit_pieces(source) if self.edits else source
 
-    def async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
-        """Yield the pieces of an async `source` after all layers have edited them; see `edit`."""
+    def async_apply_layers(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+        """Yield the pieces of an async `source` after all layers have edited them; see `apply_layers`."""
         return self._async_edit(source) if self.edits else source
 
     def seconds_since_request(self) -> float:

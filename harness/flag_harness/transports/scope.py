@@ -42,7 +42,7 @@ class ApiScope:
 
     def has_host(self, url: str) -> bool:
         """Return whether a URL's host belongs to the API: a known host, or the host in `ANTHROPIC_BASE_URL`."""
-        address = _address(url)
+        address = _host_and_port_of_url(url)
         if address is None:
             return False
         host, port = address
@@ -59,7 +59,7 @@ class ApiScope:
     def _base_addresses(self) -> Iterator[tuple[str, int]]:
         """Yield the host and port of `base_url` and of the environment's `ANTHROPIC_BASE_URL`."""
         for url in {self.base_url, os.environ.get(BASE_URL, "")}:
-            if (address := _address(url)) is not None:
+            if (address := _host_and_port_of_url(url)) is not None:
                 yield address
 
 
@@ -69,7 +69,7 @@ def matches_host(patterns: tuple[str, ...], host: str, port: int | None = None) 
     return any(fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
 
 
-def _address(url: str) -> tuple[str, int] | None:
+def _host_and_port_of_url(url: str) -> tuple[str, int] | None:
     """Return the host and port of a URL, or None if the URL has no host."""
     try:
         parts = urlsplit(url)

@@ -38,14 +38,16 @@ class _UpstreamTransport:
         """Answer a request of a sync client."""
         request = read_request(http_request, http_request.read())
         exchange = OpenExchange(request, self._layers, self._clock)
-        content = self._play_pieces(exchange, self._pieces(exchange, request, http_request), http_request)
+        content = self._play_pieces(exchange, self._edited_pieces(exchange, request, http_request), http_request)
         return self._library.response(next(content), content, http_request)  # type: ignore[arg-type]
 
     async def handle_async_request(self, http_request: Any) -> Any:
         """Answer a request of an async client."""
         request = read_request(http_request, await http_request.aread())
         exchange = OpenExchange(request, self._layers, self._clock)
-        content = self._async_play_pieces(exchange, self._async_pieces(exchange, request, http_request), http_request)
+        content = self._async_play_pieces(
+            exchange, self._async_edited_pieces(exchange, request, http_request), http_request
+        )
         return self._library.response(await anext(content), content, http_request)
 
     def close(self) -> None:
@@ -87,7 +89,7 @@ class _UpstreamTransport:
         """Yield the response's head and then its bytes, each at its time, for an async client."""
         clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
-        async with aclosing(exchange.async_edit(source)) as pieces:
+        async with aclosing(exchange.async_apply_layers(source)) as pieces:
             async for piece in pieces:
                 at = piece.at
                 if at > limit and start + at - clock.now() > patience:
@@ -111,16 +113,18 @@ class _UpstreamTransport:
         if last.make_refusal is not None:
             raise last.make_refusal()
 
-    def _pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
+    def _edited_pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
         """Return the edited pieces of the answer from a layer, the upstream or the live API."""
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
-            return exchange.edit(self._live_pieces(exchange, http_request))
+            return exchange.apply_layers(self._live_pieces(exchange, http_request))
         if exchange.edits:
-            return exchange.edit(_upstream_pieces(exchange.answer, self._upstream, request))
+            return exchange.apply_layers(_upstream_pieces(exchange.answer, self._upstream, request))
         answer: Response = self._upstream(request) if exchange.answer is None else exchange.answer
         return answer  # not from a generator: nested generators would cost 2 µs more
 
-    def _async_pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> AsyncGenerator[Piece]:
+    def _async_edited_pieces(
+        self, exchange: OpenExchange, request: Request, http_request: Any
+    ) -> AsyncGenerator[Piece]:
         if exchange.answer is None and isinstance(self._upstream, self._library.async_transport):
             return self._async_live_pieces(exchange, http_request)
         return _async_upstream_pieces(exchange.answer, self._upstream, request)

@@ -76,7 +76,7 @@ class VcrCassette:
         Raise `CassetteMiss` if there is no answer and the record mode forbids recording.
         """
         with self._lock:
-            index = self._next_index(filtered) if self._may_play_again else None
+            index = self._next_answer_index(filtered) if self._may_play_again else None
             if index is not None:
                 self.play_counts[index] += 1
                 return self.data[index][1]
@@ -167,7 +167,7 @@ class VcrCassette:
     def __contains__(self, request: VcrRequest) -> bool:
         """Return whether the cassette still has an answer to a request."""
         sent = self.filter_request(request)
-        return sent is not None and self._next_index(sent) is not None
+        return sent is not None and self._next_answer_index(sent) is not None
 
     @property
     def requests(self) -> list[VcrRequest]:
@@ -254,7 +254,7 @@ class VcrCassette:
         """Return whether all matchers of the settings accept the two requests as equal."""
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
-    def _next_index(self, sent: VcrRequest) -> int | None:
+    def _next_answer_index(self, sent: VcrRequest) -> int | None:
         """Return the index of the next answer to a request, or None if no answer is left."""
         for index, (recorded, _) in enumerate(self.data):
             if (self.settings.repeats or not self.play_counts[index]) and self._is_match(sent, recorded):

@@ -37,7 +37,7 @@ def parse_replacements(names: Iterable[Any]) -> Replacements:
     return found
 
 
-def header_filter(replacements: Replacements) -> RequestFilter:
+def make_header_filter(replacements: Replacements) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_headers`."""
 
     def filter_headers(request: VcrRequest) -> VcrRequest:
@@ -51,7 +51,7 @@ def header_filter(replacements: Replacements) -> RequestFilter:
     return filter_headers
 
 
-def query_filter(replacements: Replacements) -> RequestFilter:
+def make_query_filter(replacements: Replacements) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_query_parameters`.
 
     Like vcrpy's own, it sorts the remaining parameters.
@@ -69,7 +69,7 @@ def query_filter(replacements: Replacements) -> RequestFilter:
     return filter_query
 
 
-def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
+def make_post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_post_data_parameters`, for JSON and forms.
 
     With `nested`, it also filters nested JSON objects.
@@ -86,7 +86,7 @@ def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
     return filter_post_data
 
 
-def host_filter(hosts: Iterable[Any]) -> RequestFilter:
+def make_host_filter(hosts: Iterable[Any]) -> RequestFilter:
     """Build the request filter for vcrpy's setting `ignore_hosts`, which drops requests to these hosts.
 
     `hosts` are names, or compiled patterns that must match a whole name.

@@ -29,7 +29,7 @@ def apply_hooks(
     return pair
 
 
-def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
+def make_sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
     """Return a hook that hides sensitive values before saving, and one that restores them after loading.
 
     `sensitive` maps placeholders to the values that they replace, or to functions of the request and the response. A

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from flag_harness.cassette.match.difference import Difference, differences
+from flag_harness.cassette.match.difference import Difference, find_differences
 from flag_harness.cassette.match.matching import decode_comparable_body
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.vcr.matchers import Matcher, failing_matchers
@@ -54,7 +54,7 @@ def _reason_lines(
 def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
     """Yield lines with the differences that one matcher finds. For headers, they give only the names."""
     if name in ("body", "raw_body"):
-        found = list(differences(decode_comparable_body(recorded.body), decode_comparable_body(sent.body)))
+        found = list(find_differences(decode_comparable_body(recorded.body), decode_comparable_body(sent.body)))
         if not found:
             yield f"{name}: the bytes differ, the decoded values do not"
         yield from map(str, islice(found, MAX_SHOWN_BODY_DIFFERENCES))

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from flag_harness.cassette.importers.encodings import BodyDecoder
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.source import SourceInteraction
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, body
 
@@ -49,7 +49,9 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
     """Decompress the body and adjust the headers, as vcrpy's setting `decode_compressed_response` demands."""
-    data, headers, plain = BodyDecoder(Limits().decoded).decode(_header_pairs(response), response["body"]["string"])
+    data, headers, plain = BodyDecoder(ImportLimits().decoded).decode(
+        _header_pairs(response), response["body"]["string"]
+    )
     if not plain or (data, headers) == (response["body"]["string"], _header_pairs(response)):
         return response
     kept: dict[str, list[str]] = {}

@@ -39,7 +39,7 @@ def drop_credential_headers(response: VcrResponse) -> VcrResponse:
     return {**response, "headers": headers}
 
 
-def project_request_filter(filters: Filters) -> RequestFilter:
+def make_project_request_filter(filters: Filters) -> RequestFilter:
     """Build the request filter that applies `[tool.flag-harness.filters]` to sent and recorded requests."""
 
     def filter_request(request: VcrRequest) -> VcrRequest:
@@ -49,7 +49,7 @@ def project_request_filter(filters: Filters) -> RequestFilter:
     return filter_request
 
 
-def project_response_filter(filters: Filters) -> ResponseFilter:
+def make_project_response_filter(filters: Filters) -> ResponseFilter:
     """Build the response filter that applies `[tool.flag-harness.filters]`."""
 
     def filter_response(response: VcrResponse) -> VcrResponse:
@@ -59,7 +59,7 @@ def project_response_filter(filters: Filters) -> ResponseFilter:
     return filter_response
 
 
-def personal_data_refusal_hook(filters: Filters) -> InteractionHook:
+def make_personal_data_refusal_hook(filters: Filters) -> InteractionHook:
     """Build the hook that refuses to save personal data, as `[tool.flag-harness.privacy]` demands."""
 
     def raise_on_personal_data(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:

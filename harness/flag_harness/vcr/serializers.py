@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from flag_harness.cassette.importers.document import parse_document
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import CassetteError, require_extra
 
 Document = dict[str, Any]
@@ -26,7 +26,7 @@ class YamlSerializer:
 
     def deserialize(self, text: str) -> Any:
         """Parse the text. Raise `ValueError` if it is neither YAML nor JSON."""
-        return parse_document(text.encode("utf-8"), Limits())
+        return parse_document(text.encode("utf-8"), ImportLimits())
 
     def serialize(self, document: Document) -> str:
         """Return the cassette as YAML."""
@@ -42,7 +42,7 @@ class JsonSerializer:
 
     def deserialize(self, text: str) -> Any:
         """Parse the text. Raise `ValueError` if it is neither JSON nor YAML."""
-        return parse_document(text.encode("utf-8"), Limits())
+        return parse_document(text.encode("utf-8"), ImportLimits())
 
     def serialize(self, document: Document) -> str:
         """Return the cassette as JSON. Raise `CassetteError` if a body is not text."""

@@ -9,17 +9,17 @@ from flag_harness.errors import ConfigError
 from flag_harness.vcr.filters import (
     LOCALHOST,
     RequestFilter,
-    header_filter,
-    host_filter,
+    make_header_filter,
+    make_host_filter,
+    make_post_data_filter,
+    make_query_filter,
     parse_replacements,
-    post_data_filter,
-    query_filter,
 )
-from flag_harness.vcr.interaction_hooks import InteractionHook, sensitive_data_hooks
+from flag_harness.vcr.interaction_hooks import InteractionHook, make_sensitive_data_hooks
 from flag_harness.vcr.matchers import DEFAULT_MATCHERS, MATCHERS, Matcher
 from flag_harness.vcr.responses import ResponseFilter, decompress_vcr_response
 from flag_harness.vcr.serializers import SERIALIZERS, Serializer
-from flag_harness.vcr.storage import FileStorage, PersisterStorage, Storage
+from flag_harness.vcr.storage import CassetteStorage, FileStorage, PersisterStorage
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 
@@ -75,7 +75,7 @@ class VcrSettings:
     response_filters: tuple[ResponseFilter, ...] = ()
     record_mode: str = "none"
     repeats: bool = False
-    storage: Storage = field(default_factory=FileStorage)
+    storage: CassetteStorage = field(default_factory=FileStorage)
     save_hooks: tuple[InteractionHook, ...] = ()
     load_hooks: tuple[InteractionHook, ...] = ()
 
@@ -117,7 +117,7 @@ def _refuse_unsupported(options: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key!r} is not a setting of vcrpy; the nearest is {nearest!r}")
 
 
-def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serializer]) -> Storage:
+def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serializer]) -> CassetteStorage:
     """Return the storage that the settings `serializer` and `persister` name."""
     name = options.get("serializer", "yaml")
     if name not in serializers:
@@ -131,13 +131,13 @@ def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serial
 
 def _hooks_before_saving(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
-    hide = [sensitive_data_hooks(sensitive)[0]] if sensitive else []
+    hide = [make_sensitive_data_hooks(sensitive)[0]] if sensitive else []
     return (*_option_functions(options, "before_save_interaction"), *hide)
 
 
 def _hooks_after_loading(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
-    restore = [sensitive_data_hooks(sensitive)[1]] if sensitive else []
+    restore = [make_sensitive_data_hooks(sensitive)[1]] if sensitive else []
     return (*restore, *_option_functions(options, "after_load_interaction"))
 
 
@@ -150,15 +150,15 @@ def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -
 
 def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
     """Yield the request filters that the settings ask for, in vcrpy's order."""
-    for key, make_filter in (("filter_headers", header_filter), ("filter_query_parameters", query_filter)):
+    for key, make_filter in (("filter_headers", make_header_filter), ("filter_query_parameters", make_query_filter)):
         if names := options.get(key):
             yield make_filter(_parse_replacement_option(key, names))
     if names := options.get("filter_post_data_parameters"):
         wanted = _parse_replacement_option("filter_post_data_parameters", names)
-        yield post_data_filter(wanted, bool(options.get("filter_nested_post_data_parameters")))
+        yield make_post_data_filter(wanted, bool(options.get("filter_nested_post_data_parameters")))
     hosts = {*options.get("ignore_hosts", ()), *(LOCALHOST if options.get("ignore_localhost") else ())}
     if hosts:
-        yield host_filter(hosts)
+        yield make_host_filter(hosts)
     yield from _option_functions(
         options, "before_record_request" if "before_record_request" in options else "before_record"
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.importers import vcrpy
 from flag_harness.cassette.importers.document import parse_document
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.vcr.request import VcrRequest
@@ -28,7 +28,7 @@ class StoredCassette:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Storage(Protocol):
+class CassetteStorage(Protocol):
     """Loads and updates cassettes; on failure, both methods raise `CassetteError` naming the cassette."""
 
     def load(self, path: Path) -> StoredCassette | None:
@@ -62,7 +62,7 @@ class FileStorage:
         if not path.exists():
             return None
         try:
-            data = read_regular_file(path, Limits().file)
+            data = read_regular_file(path, ImportLimits().file)
             return self._parse_file(data) if data.strip() else None
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
@@ -95,7 +95,7 @@ class FileStorage:
     def _deserialize(self, data: bytes) -> Any:
         """Parse a file with the harness's own parser, or with a test suite's serializer if there is one."""
         if self.serializer in SERIALIZERS.values():
-            return parse_document(data, Limits())
+            return parse_document(data, ImportLimits())
         return _call_serializer(self.serializer.deserialize, _decode_if_utf8(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:

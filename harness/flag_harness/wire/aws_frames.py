@@ -36,7 +36,7 @@ _OTHER_EXCEPTION = "modelStreamErrorException"
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class AwsFrame:
     """One frame of an AWS event stream. `raw` is the whole frame; `headers` are only those with text values."""
 
     raw: bytes
@@ -66,13 +66,13 @@ class FrameSplitter:
         self.rest = b""
         self._has_invalid_frame = False
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[AwsFrame]:
         """Add `data`, and return the frames that are complete now.
 
         After bytes that cannot be a frame, no more frames are found.
         """
         data, position = self.rest + data, 0
-        frames: list[Frame] = []
+        frames: list[AwsFrame] = []
         while not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
             total, header_length, checksum = struct.unpack(">III", prelude)
             least = _PRELUDE + header_length + _CHECKSUM
@@ -87,13 +87,13 @@ class FrameSplitter:
         return frames
 
 
-def split_frames(data: bytes) -> tuple[list[Frame], bytes]:
+def split_frames(data: bytes) -> tuple[list[AwsFrame], bytes]:
     """Return the frames of an AWS event stream and the bytes after them; no frames if `data` is something else."""
     splitter = FrameSplitter()
     return splitter.feed(data), splitter.rest
 
 
-def event_line(frame: Frame) -> bytes:
+def event_line(frame: AwsFrame) -> bytes:
     """Return the JSON in a frame as an event of a server-sent stream: a `data:` line without a name.
 
     `replace_event_line` does the reverse.
@@ -102,7 +102,7 @@ def event_line(frame: Frame) -> bytes:
     return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
 
 
-def replace_event_line(frame: Frame, line: bytes) -> bytes:
+def replace_event_line(frame: AwsFrame, line: bytes) -> bytes:
     """Return the bytes of a frame with new JSON, given the changed result of `event_line`."""
     data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
     payload = decode_json_object(frame.payload)
@@ -163,15 +163,15 @@ def encode_exception(kind: str, message: str) -> bytes:
     return encode_frame(headers, json.dumps({"message": message}, separators=(",", ":")).encode())
 
 
-def sse_from_frame(frame: Frame) -> bytes:
+def sse_from_frame(frame: AwsFrame) -> bytes:
     """Convert a frame to the bytes of a server-sent event. A frame without an event becomes a ping."""
     event = frame.event or ServerSentEvent("ping", '{"type": "ping"}')
     return encode_event(event.event, event.data)
 
 
-def _parse_frame(raw: bytes, header_length: int) -> Frame:
+def _parse_frame(raw: bytes, header_length: int) -> AwsFrame:
     end = _PRELUDE + header_length
-    return Frame(raw, dict(_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
+    return AwsFrame(raw, dict(_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
 
 
 def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:

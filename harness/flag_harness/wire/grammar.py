@@ -70,7 +70,7 @@ class StreamGap:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class StreamPoint:
     """A named kind of gap in a stream, such as `after_ping`. `matches` returns whether a gap is of this kind."""
 
     name: str
@@ -79,63 +79,65 @@ class Point:
 
 
 _POINTS = (
-    Point("first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""),
-    Point(
+    StreamPoint(
+        "first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""
+    ),
+    StreamPoint(
         "before_first_block",
         "after `message_start`, before the first block",
         lambda gap: gap.previous == "message_start" and gap.next == _START,
     ),
-    Point("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START),
-    Point("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta"),
-    Point("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta"),
-    Point(
+    StreamPoint("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START),
+    StreamPoint("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta"),
+    StreamPoint("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta"),
+    StreamPoint(
         "inside_thinking",
         "between two `thinking_delta`",
         lambda gap: gap.previous == gap.next == "thinking_delta",
     ),
-    Point(
+    StreamPoint(
         "between_thinking_and_signature",
         "after the thinking, before its `signature_delta`",
         lambda gap: gap.next == "signature_delta",
     ),
-    Point("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta"),
-    Point(
+    StreamPoint("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta"),
+    StreamPoint(
         "after_tool_use_start",
         "in a tool call, before its first input",
         lambda gap: gap.previous == _START and gap.block in _INPUT_BLOCKS,
     ),
-    Point(
+    StreamPoint(
         "mid_partial_json",
         "between two parts of a tool's input",
         lambda gap: gap.has_input and gap.next == "input_json_delta",
     ),
-    Point(
+    StreamPoint(
         "after_partial_json",
         "after a tool's complete input, its block still open",
         lambda gap: gap.has_input and gap.next == _STOP,
     ),
-    Point(
+    StreamPoint(
         "after_tool_use",
         "after a complete call of a client's tool",
         lambda gap: gap.previous == _STOP and gap.closed == "tool_use",
     ),
-    Point(
+    StreamPoint(
         "between_blocks",
         "after a block, before the next one",
         lambda gap: gap.previous == _STOP and gap.next == _START,
     ),
-    Point("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta"),
-    Point(
+    StreamPoint("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta"),
+    StreamPoint(
         "after_message_delta",
         "after the stop reason, before `message_stop`",
         lambda gap: gap.previous == "message_delta",
     ),
-    Point("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop"),
-    Point("after_ping", "right after a `ping`", lambda gap: gap.after_ping),
+    StreamPoint("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop"),
+    StreamPoint("after_ping", "right after a `ping`", lambda gap: gap.after_ping),
 )
 
 
-POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _POINTS})
+POINTS: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for point in _POINTS})
 """All points by name, in the order in which a stream reaches them."""
 
 

@@ -30,7 +30,7 @@ def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = F
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return _decode_surrogates(data, default, keep_halves=keep_halves)
-    return default if is_too_deep(data, value) else value
+    return default if is_nested_too_deep(data, value) else value
 
 
 def join_surrogates(text: str) -> str:
@@ -75,7 +75,7 @@ def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) ->
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return default
-    if is_too_deep(data, value):
+    if is_nested_too_deep(data, value):
         return default
     return value if keep_halves else join_all_surrogates(value)
 
@@ -85,7 +85,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def is_too_deep(data: bytes | str, value: Any) -> bool:
+def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
     """Return whether the JSON `value`, decoded from `data`, is nested deeper than `DEPTH_LIMIT`.
 
     It does not recurse, so that no value can exhaust the stack.

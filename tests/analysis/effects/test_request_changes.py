@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.analysis.effects.request_changes import (
     ABSENT,
-    Change,
+    RequestDifference,
     SentRequest,
     align_requests,
     list_changes,
@@ -21,14 +21,20 @@ def _request(body: Any) -> SentRequest:
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
-        (["a", "b"], ["b"], [Change("stop[*]", "a", ABSENT)]),
-        (["b"], ["a", "b"], [Change("stop[*]", ABSENT, "a")]),
-        (["a", "b"], ["c"], [Change("stop[*]", "a", "c"), Change("stop[*]", "b", ABSENT)]),
-        ([{"name": "x", "on": 1}, {"name": "y"}], [{"name": "y"}], [Change("stop[*]", {"name": "x", "on": 1}, ABSENT)]),
-        (["a"], "a", [Change("stop", ["a"], "a")]),
+        (["a", "b"], ["b"], [RequestDifference("stop[*]", "a", ABSENT)]),
+        (["b"], ["a", "b"], [RequestDifference("stop[*]", ABSENT, "a")]),
+        (["a", "b"], ["c"], [RequestDifference("stop[*]", "a", "c"), RequestDifference("stop[*]", "b", ABSENT)]),
+        (
+            [{"name": "x", "on": 1}, {"name": "y"}],
+            [{"name": "y"}],
+            [RequestDifference("stop[*]", {"name": "x", "on": 1}, ABSENT)],
+        ),
+        (["a"], "a", [RequestDifference("stop", ["a"], "a")]),
     ],
 )
-def test_items_of_lists_are_paired_with_what_is_like_them(before: Any, after: Any, changes: list[Change]) -> None:
+def test_items_of_lists_are_paired_with_what_is_like_them(
+    before: Any, after: Any, changes: list[RequestDifference]
+) -> None:
     """An item that was added or removed is one change, wherever it stands."""
     assert changes == list_changes(_request({"stop": before}), _request({"stop": after}))
 
@@ -78,9 +84,11 @@ def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
 def test_long_lists_that_differ_are_one_change() -> None:
     """And lists of very many items are paired by index, because aligning them takes too long."""
     before, after = [0] * 20_000, [1] * 20_000
-    assert [Change("stop", before, after)] == list_changes(_request({"stop": before}), _request({"stop": after}))
+    assert [RequestDifference("stop", before, after)] == list_changes(
+        _request({"stop": before}), _request({"stop": after})
+    )
     few, more = ["x"] * 800, ["y", *["x"] * 800]
-    assert [Change("stop[*]", "x", "y"), Change("stop[*]", ABSENT, "x")] == list_changes(
+    assert [RequestDifference("stop[*]", "x", "y"), RequestDifference("stop[*]", ABSENT, "x")] == list_changes(
         _request({"stop": few}), _request({"stop": more})
     )
 

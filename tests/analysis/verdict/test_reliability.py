@@ -6,9 +6,9 @@ import pytest
 
 from flag_harness.analysis.verdict.reliability import (
     TrialCounts,
+    chance_that_all_pass,
     count_trials,
     pass_at_k,
-    pass_power_k,
     reliability_lines,
     wilson_interval,
 )
@@ -27,7 +27,7 @@ def test_pass_at_k_and_pass_power_k_count_all_subsets(runs: int, passes: int, k:
     """They are the share of all subsets of `k` runs in which any, or every, run passes."""
     subsets = list(itertools.combinations([True] * passes + [False] * (runs - passes), k))
     assert pass_at_k(runs, passes, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
-    assert pass_power_k(runs, passes, k) == pytest.approx(sum(map(all, subsets)) / len(subsets))
+    assert chance_that_all_pass(runs, passes, k) == pytest.approx(sum(map(all, subsets)) / len(subsets))
 
 
 def test_wilson_intervals_are_those_of_the_textbook() -> None:

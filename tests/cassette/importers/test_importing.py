@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from flag_harness.cassette import Envelope
-from flag_harness.cassette.importers import Limits, import_cassette, select_stored_match_parts
+from flag_harness.cassette.importers import ImportLimits, import_cassette, select_stored_match_parts
 from flag_harness.wire.timeline import Chunk, End, Head, body
 
 ASKED = b'{"model":"claude-haiku-4-5","messages":[]}'
@@ -398,11 +398,11 @@ def test_what_cannot_be_read_is_named(data: bytes, message: str) -> None:
 def test_too_much_is_refused() -> None:
     """Files and decompressed bodies beyond the limits, the latter counted over the whole file."""
     with pytest.raises(ValueError, match=r"\Alarger than 10 bytes\Z"):
-        import_cassette(_file(_row()), limits=Limits(file=10))
+        import_cassette(_file(_row()), limits=ImportLimits(file=10))
     bomb = base64.b64encode(gzip.compress(bytes(5000))).decode()
     row = _row(response_headers={**HEADERS, "content-encoding": "gzip"}, response_body={"base64_string": bomb})
     with pytest.raises(ValueError, match=r"\Ainteraction 1: its bodies have more than 9,000 bytes once decompressed\Z"):
-        import_cassette(_file(row, row), limits=Limits(decoded=9000))
+        import_cassette(_file(row, row), limits=ImportLimits(decoded=9000))
 
 
 def test_a_deep_body_of_lists_is_refused_and_not_followed() -> None:

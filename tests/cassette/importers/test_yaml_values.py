@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.yaml_values import parse_yaml
 
 SCALARS = st.one_of(
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_what_pyyaml_writes_is_read_as_it_was(value: Any) -> None:
     """Everything that vcrpy can put into a cassette survives, to the type."""
-    assert repr(value) == repr(parse_yaml(yaml.safe_dump(value, sort_keys=False).encode(), Limits()))
+    assert repr(value) == repr(parse_yaml(yaml.safe_dump(value, sort_keys=False).encode(), ImportLimits()))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_pyyaml_writes_is_read_as_it_was(value: Any) -> None:
 def test_a_document_means(text: str, value: Any) -> None:
     """Only JSON's words and numbers are more than text; a tag is data, whatever it names."""
     document = f"- {text}".encode()
-    assert [value] == parse_yaml(document, Limits())
+    assert [value] == parse_yaml(document, ImportLimits())
 
 
 def _bomb() -> bytes:
@@ -110,7 +110,7 @@ def _bomb() -> bytes:
 def test_a_document_is_refused(data: bytes, message: str) -> None:
     """In one line, before anything is expanded: PyYAML's own loader is killed by the deep ones."""
     with pytest.raises(ValueError, match=r"\A[^\n]*\Z") as caught:
-        parse_yaml(data, Limits())
+        parse_yaml(data, ImportLimits())
     assert str(caught.value).startswith(message)
 
 
@@ -118,4 +118,4 @@ def test_a_document_is_refused(data: bytes, message: str) -> None:
 def test_binary_scalars_are_bytes(data: bytes) -> None:
     """Base64 with the line breaks that YAML writers put in."""
     encoded = base64.encodebytes(data).decode().replace("\n", "\n  ")
-    assert data == parse_yaml(f"!!binary |\n  {encoded}".encode(), Limits())
+    assert data == parse_yaml(f"!!binary |\n  {encoded}".encode(), ImportLimits())

@@ -17,7 +17,7 @@ from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApprov
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart
-from flag_harness.reference.ui.page.switches import current_value, environ_with_values, flag_switches
+from flag_harness.reference.ui.page.switches import environ_with_values, flag_switches, flag_value_in_environment
 
 
 def test_messages_of_every_shape_become_turns() -> None:
@@ -93,7 +93,7 @@ def test_switches_and_numbers_become_variables() -> None:
     assert {"PATH": "/bin", "LEVEL": "high"} == environ_with_values(
         environ, {flag: False, level: "high"}, {"MAX_TOKENS": ""}
     )
-    assert "low" == current_value(level, {"LEVEL": "nonsense"})
+    assert "low" == flag_value_in_environment(level, {"LEVEL": "nonsense"})
 
 
 def test_a_gate_that_is_off_lets_calls_pass() -> None:

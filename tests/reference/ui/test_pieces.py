@@ -6,8 +6,8 @@ import pytest
 
 from flag_harness.reference import events
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
-from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, TextPiece, ToolPiece, list_pieces
-from flag_harness.reference.ui.page.plain_text import block_text, plain_text, split_text
+from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, TextPiece, ToolPiece, list_page_pieces
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, preserve_layout_for_streamlit, split_text
 from flag_harness.wire.usage import Usage
 
 MODEL = "claude-haiku-4-5"
@@ -28,13 +28,13 @@ def test_a_discarded_text_is_struck_out_and_then_replaced() -> None:
     """It is folded as soon as another text has taken its place."""
     first = (events.TextDelta(1, "It is "), events.TextDelta(2, "Fri"), events.TurnDiscarded(3, "the stream ended"))
     struck = NoticePiece("warning", "The text above was discarded: the stream ended")
-    assert [TextPiece("It is Fri", True), struck] == list_pieces(_turn(*first), 3)
+    assert [TextPiece("It is Fri", True), struck] == list_page_pieces(_turn(*first), 3)
     second = (events.Waiting(3, 0.5, "the stream ended"), events.TextDelta(4, "It is Friday."))
     assert [
         FoldedPiece("Discarded answer", "It is Fri", True),
         NoticePiece("info", "the stream ended; trying again in 0.5 s."),
         TextPiece("It is Friday.", False),
-    ] == list_pieces(_turn(*first, *second), 4)
+    ] == list_page_pieces(_turn(*first, *second), 4)
 
 
 def test_an_answer_of_an_earlier_request_is_not_discarded() -> None:
@@ -51,22 +51,24 @@ def test_an_answer_of_an_earlier_request_is_not_discarded() -> None:
         TextPiece("I'll look.", False),
         FoldedPiece("Thinking (discarded)", "Linux", True),
         NoticePiece("warning", "The thinking above was discarded: cut"),
-    ] == list_pieces(turn, 3)
+    ] == list_page_pieces(turn, 3)
 
 
 def test_a_tool_call_comes_before_its_delay_and_its_result() -> None:
     """The card says which of them it is waiting for."""
     turn = _turn(events.ToolUse(10.0, "a", "bash", {"command": "ls"}))
-    states = [piece.state for now in (10.1, 10.6) for piece in list_pieces(turn, now) if isinstance(piece, ToolPiece)]
+    states = [
+        piece.state for now in (10.1, 10.6) for piece in list_page_pieces(turn, now) if isinstance(piece, ToolPiece)
+    ]
     assert ["It starts after 0.5 s.", "It is running, or waits for your permission."] == states
     turn.add_event(events.ToolResult(11.0, "a", "ls: not found", is_error=True), MODEL)
-    assert [ToolPiece("bash", '{\n  "command": "ls"\n}', "", "ls: not found", True)] == list_pieces(turn, 11)
+    assert [ToolPiece("bash", '{\n  "command": "ls"\n}', "", "ls: not found", True)] == list_page_pieces(turn, 11)
 
 
 def test_a_tool_call_without_result_says_so_after_the_turn() -> None:
     """As after a stop."""
     turn = _turn(events.ToolUse(10.0, "a", "bash", {}), events.AgentError(11.0, "server", "broken"))
-    assert "It has no result: the turn ended before." == list_pieces(turn, 12)[0].state
+    assert "It has no result: the turn ended before." == list_page_pieces(turn, 12)[0].state
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_tool_call_without_result_says_so_after_the_turn() -> None:
 )
 def test_an_event_becomes_a_sentence_that_says_what_to_do(event: Any, expected: str) -> None:
     """Errors and fallbacks are words on the page."""
-    assert expected in list_pieces(_turn(event), 1)[0].text
+    assert expected in list_page_pieces(_turn(event), 1)[0].text
 
 
 def test_usage_and_cost_are_added_up() -> None:
@@ -98,8 +100,8 @@ def test_usage_and_cost_are_added_up() -> None:
 
 def test_keys_and_invisible_characters_are_not_shown() -> None:
     """Control characters of terminals and reversed text are named."""
-    assert "key: [hidden]" == plain_text("key: sk-ant-api03-abcdefghijklmnop")
-    assert "<U+001B>[31mred <U+202E>abc\tline\nnext" == plain_text("\x1b[31mred \u202eabc\tline\r\nnext")
+    assert "key: [hidden]" == make_text_safe_to_show("key: sk-ant-api03-abcdefghijklmnop")
+    assert "<U+001B>[31mred <U+202E>abc\tline\nnext" == make_text_safe_to_show("\x1b[31mred \u202eabc\tline\r\nnext")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_keys_and_invisible_characters_are_not_shown() -> None:
 )
 def test_white_space_at_the_ends_of_a_block_is_kept(text: str, expected: str) -> None:
     """Streamlit would remove it; the line break between two blocks is theirs already."""
-    assert expected == block_text(text)
+    assert expected == preserve_layout_for_streamlit(text)
 
 
 def test_a_part_starts_with_a_line_that_is_not_indented() -> None:
@@ -136,9 +138,9 @@ def test_a_call_of_a_discarded_answer_stays() -> None:
     turn = _turn(
         events.TextDelta(1, "I look."), events.ToolUse(1, "toolu_1", "bash", {}), events.TurnDiscarded(2, "cut")
     )
-    assert [TextPiece, NoticePiece, ToolPiece] == [type(piece) for piece in list_pieces(turn, 3)]
+    assert [TextPiece, NoticePiece, ToolPiece] == [type(piece) for piece in list_page_pieces(turn, 3)]
 
 
 def test_a_result_of_no_call_is_not_shown() -> None:
     """The call was in a turn before the restart."""
-    assert [] == list_pieces(_turn(events.ToolResult(1, "toolu_1", "Linux", False)), 3)
+    assert [] == list_page_pieces(_turn(events.ToolResult(1, "toolu_1", "Linux", False)), 3)

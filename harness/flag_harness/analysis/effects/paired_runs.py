@@ -9,7 +9,7 @@ from flag_harness.analysis.blame import explain_failures
 from flag_harness.analysis.effects.request_changes import (
     ABSENT,
     REQUESTS,
-    Change,
+    RequestDifference,
     SentRequest,
     changes_by_path,
     summarize_values,
@@ -74,7 +74,7 @@ class _RunPair:
     flag: int
     base: Row
     row: Row
-    changes: Mapping[str, tuple[Change, ...]]
+    changes: Mapping[str, tuple[RequestDifference, ...]]
 
     @property
     def value(self) -> int:
@@ -104,7 +104,7 @@ class PairedRuns:
         self._space, self._name = space, name
         self._groups = flag_group_indices(space)
         self._group_defaults = default_group_members(space)
-        self._cache: dict[tuple[int, int], Mapping[str, tuple[Change, ...]]] = {}
+        self._cache: dict[tuple[int, int], Mapping[str, tuple[RequestDifference, ...]]] = {}
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
@@ -188,10 +188,10 @@ class PairedRuns:
             for index, default in enumerate(self._space.default_row):
                 if row[index] == default or index in self._group_defaults:
                     continue
-                if (base := self._base_row(row, index)) in rows:
+                if (base := self._row_with_flag_at_default(row, index)) in rows:
                     yield index, base, row
 
-    def _base_row(self, row: Row, flag: int) -> Row:
+    def _row_with_flag_at_default(self, row: Row, flag: int) -> Row:
         """Return a row with the default of a flag, and of the flags that are in a group with it."""
         changed = self._groups.get(flag, {flag})
         return tuple(
@@ -199,7 +199,7 @@ class PairedRuns:
             for index, (value, default) in enumerate(zip(row, self._space.default_row, strict=True))
         )
 
-    def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
+    def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[RequestDifference, ...]]:
         """Return the changes between two sequences of requests, given by their numbers, by path."""
         if before == after:
             return {}
@@ -222,7 +222,7 @@ class PairedRuns:
 
     def _remove_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
         """Return a pair without its volatile changes, and remember the paths that have no other changes."""
-        kept: dict[str, tuple[Change, ...]] = {}
+        kept: dict[str, tuple[RequestDifference, ...]] = {}
         for path, changes in pair.changes.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
             if real:
@@ -231,7 +231,7 @@ class PairedRuns:
                 self.volatile.add(path)
         return _RunPair(pair.flag, pair.base, pair.row, kept)
 
-    def _is_volatile(self, change: Change, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
+    def _is_volatile(self, change: RequestDifference, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
         """Return whether a change is not due to the flag, but to a value that varies between any two runs."""
         if change.path in self._unstable_paths:
             return self._unstable_paths[change.path] or is_equal_after_masking(change)
@@ -266,7 +266,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
     """
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
-        is_added = all(ABSENT in (one.before, one.after) for one in _changes_at({path}, pairs))
+        is_added = all(ABSENT in (one.before, one.after) for one in _changes_at_paths({path}, pairs))
         key = path.rpartition(".")[2] if is_added and "[*]." in path else path
         seen_in = frozenset(index for index, pair in enumerate(pairs) if path in pair.changes)
         groups.setdefault((key, seen_in), []).append(path)
@@ -274,11 +274,11 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
         yield (f"*.{key}" if len(members) > 1 else members[0]), set(members)
 
 
-def _recurrence_key(pair: _RunPair, change: Change) -> tuple[int, int, str, str, str]:
+def _recurrence_key(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
     """Return the key under which equal changes by the same flag value are counted."""
     return pair.flag, pair.value, change.path, repr(change.before), repr(change.after)
 
 
-def _changes_at(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[Change]:
+def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:
     """Return the changes of all pairs at any of these paths."""
     return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from flag_harness.analysis.alignment import align_items
-from flag_harness.cassette.match.excerpts import excerpts, find_changed_words, truncate
+from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.record.outline import API_ID
 from flag_harness.wording import printable_text
@@ -41,7 +41,7 @@ class SentRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RequestDifference:
     """One difference between two requests. List indices in `path` are `[*]`; a missing value is `ABSENT`."""
 
     path: str
@@ -68,14 +68,14 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
     ]
 
 
-def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
+def list_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
     """Return all differences between two requests: of the endpoint, the headers, then the body."""
     changes = [
         *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
     ]
     old, new = dict(before.headers), dict(after.headers)
     changes += (
-        Change(f"header {name}", old.get(name, ABSENT), new.get(name, ABSENT))
+        RequestDifference(f"header {name}", old.get(name, ABSENT), new.get(name, ABSENT))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     )
@@ -84,11 +84,11 @@ def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
 
 def changes_by_path(
     before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
-) -> Mapping[str, tuple[Change, ...]]:
+) -> Mapping[str, tuple[RequestDifference, ...]]:
     """Return the changes between the requests of two runs, by path."""
-    changes: dict[str, list[Change]] = {}
+    changes: dict[str, list[RequestDifference]] = {}
     if len(before) != len(after):
-        changes[REQUESTS] = [Change(REQUESTS, len(before), len(after))]
+        changes[REQUESTS] = [RequestDifference(REQUESTS, len(before), len(after))]
     for one, other in align_requests(before, after):
         if one is not None and other is not None:
             for change in list_changes(one, other):
@@ -121,7 +121,7 @@ def format_value_in_one_line(value: Any) -> str:
     return shown if len(shown) <= _LONGEST_SHOWN_VALUE else TEXT
 
 
-def summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
+def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
     """Return the old and the new value that all changes share, as text; `various` if they differ.
 
     For long texts, return the words that all changes remove and add.
@@ -139,7 +139,7 @@ def summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
     )
 
 
-def _is_long_text_change(change: Change) -> bool:
+def _is_long_text_change(change: RequestDifference) -> bool:
     """Return whether a change is from one text to another, and a summary cannot show both in full."""
     texts = [value for value in (change.before, change.after) if isinstance(value, str) and value != ABSENT]
     return len(texts) == 2 and max(map(len, texts)) > _LONGEST_SHOWN_VALUE
@@ -149,7 +149,7 @@ def _format_changed_words(before: str, after: str) -> tuple[str, str]:
     """Return the words that only one of two texts has, as `5 words: 'Name problems of style, too.'` and `nothing`."""
     before, after = redact_api_keys(before), redact_api_keys(after)
     words = find_changed_words(before, after)
-    old, new = words.quotes if words.recorded or words.sent else excerpts(before, after)
+    old, new = words.quotes if words.recorded or words.sent else make_excerpts(before, after)
     return f"{words}: {old}", new
 
 
@@ -179,23 +179,23 @@ def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list
     return pairs[::-1]
 
 
-def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[RequestDifference]:
     """Yield the differences between two JSON values, with their paths."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys(), key=str):
             below = f"{path}.{key}" if path else str(key)
             if key not in before or key not in after:
-                yield Change(below, before.get(key, ABSENT), after.get(key, ABSENT))
+                yield RequestDifference(below, before.get(key, ABSENT), after.get(key, ABSENT))
             else:
                 yield from _compare_values(before[key], after[key], below)
     elif isinstance(before, list) and isinstance(after, list) and max(len(before), len(after)) <= _MAX_LIST_LENGTH:
-        for one, other in _pair_items(before, after):
+        for one, other in _pair_list_items(before, after):
             yield from _compare_values(one, other, f"{path}[*]")
     elif type(before) is not type(after) or before != after:
-        yield Change(path, before, after)
+        yield RequestDifference(path, before, after)
 
 
-def _pair_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
+def _pair_list_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
     """Yield pairs of items of two lists. An item that was added or removed is paired with `ABSENT`."""
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         yield from zip_longest(before, after, fillvalue=ABSENT)

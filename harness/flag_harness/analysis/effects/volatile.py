@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flag_harness.analysis.effects.request_changes import Change
+from flag_harness.analysis.effects.request_changes import RequestDifference
 
 _VOLATILE_TOKEN = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
@@ -17,7 +17,7 @@ _VOLATILE_TOKEN = re.compile(
 )
 
 
-def is_equal_after_masking(change: Change) -> bool:
+def is_equal_after_masking(change: RequestDifference) -> bool:
     """Return whether the old and the new value differ only in ids, dates and random numbers."""
     return repr(mask_volatile_words(change.before)) == repr(mask_volatile_words(change.after))
 
@@ -31,6 +31,6 @@ def mask_volatile_words(value: Any) -> Any:
     return [mask_volatile_words(item) for item in value] if isinstance(value, list) else value
 
 
-def has_date(change: Change) -> bool:
+def has_date(change: RequestDifference) -> bool:
     """Return whether the old value of a change contains a date."""
     return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))

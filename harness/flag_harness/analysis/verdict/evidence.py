@@ -158,7 +158,7 @@ class EvidenceTable:
         """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
-        cell = self._find_cell(row)
+        cell = self._find_runs_of_row(row)
         cell.rows.append(row)
         cell.groups.update(row.strata)
         if row.rebased:
@@ -184,7 +184,7 @@ class EvidenceTable:
         cells = [cell for pair in self._find_pairs(change).values() for cell in pair]
         return [row for cell in cells for row in cell.rows]
 
-    def _find_cell(self, row: "RunRow") -> _TestRunsUnderSetting:
+    def _find_runs_of_row(self, row: "RunRow") -> _TestRunsUnderSetting:
         """Return the runs that a row belongs to. Sorting its flags takes long, so that is done for new ones only."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
@@ -200,13 +200,18 @@ class EvidenceTable:
         key = change.flag, value_text(change.base), value_text(change.value)
         if key not in self._pairs:
             self._pairs[key] = {
-                (test, _setting_of_other_flags(cell.values, change)): (self._find_off_cell(test, cell, change), cell)
+                (test, _setting_of_other_flags(cell.values, change)): (
+                    self._find_runs_without_change(test, cell, change),
+                    cell,
+                )
                 for (test, _), cell in self._cells.items()
                 if cell.values.get(change.flag, change) == change.value
             }
         return self._pairs[key]
 
-    def _find_off_cell(self, test: str, on: _TestRunsUnderSetting, change: FlagChange) -> _TestRunsUnderSetting:
+    def _find_runs_without_change(
+        self, test: str, on: _TestRunsUnderSetting, change: FlagChange
+    ) -> _TestRunsUnderSetting:
         """Return the runs that differ from `on` in the flag alone, which are empty if there are none."""
         setting = _to_sorted_setting({**on.values, change.flag: change.base})
         return self._cells.get((test, setting)) or _TestRunsUnderSetting({})

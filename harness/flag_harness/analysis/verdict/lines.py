@@ -22,7 +22,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
     yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason_text(verdict)}"
-    yield f"  {excluded_losses_text(verdict)}"
+    yield f"  {describe_losses_ruled_out(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
     if text := provider_failures_text(rows):
@@ -55,8 +55,8 @@ def provider_failures_text(rows: "Iterable[RunRow]") -> str:
     return f"trials that the provider broke: {repeated} repeated, {left}"
 
 
-def excluded_losses_text(verdict: Verdict) -> str:
-    """Return which losses are excluded in every test, and the largest loss that is not."""
+def describe_losses_ruled_out(verdict: Verdict) -> str:
+    """Return which losses every test rules out, and the largest loss that is still possible."""
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded, however large"
@@ -67,9 +67,8 @@ def excluded_losses_text(verdict: Verdict) -> str:
 
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
-    return (
-        f"{verdict.flag}: {verdict.decision} after {quantity(verdict.rounds, 'round')}; {excluded_losses_text(verdict)}"
-    )
+    rounds = quantity(verdict.rounds, "round")
+    return f"{verdict.flag}: {verdict.decision} after {rounds}; {describe_losses_ruled_out(verdict)}"
 
 
 def _reason_text(verdict: Verdict) -> str:

@@ -56,10 +56,10 @@ def pass_at_k(runs: int, passes: int, k: int) -> float:
     return 1 - math.comb(runs - passes, k) / math.comb(runs, k)
 
 
-def pass_power_k(runs: int, passes: int, k: int) -> float:
+def chance_that_all_pass(runs: int, passes: int, k: int) -> float:
     """Return the unbiased estimate of the chance that all of `k` runs pass (Yao et al. 2024).
 
-    >>> pass_power_k(3, 2, 2)
+    >>> chance_that_all_pass(3, 2, 2)
     0.3333333333333333
     """
     return math.comb(passes, k) / math.comb(runs, k)
@@ -83,7 +83,7 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
     yield from (_combination_line(name, members) for name, members in by_combination.items())
     flaky = [trials for trials in repeated if trials.is_flaky]
     for trials in flaky[:_MOST_FLAKY]:
-        yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_rate_text([trials])}"
+        yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_mean_pass_rate_text([trials])}"
     if len(flaky) > _MOST_FLAKY:
         yield f"flaky: and {len(flaky) - _MOST_FLAKY} more; --harness-record=FILE keeps all"
     if text := provider_failures_text(rows):
@@ -95,16 +95,15 @@ def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
     k = min(_LARGEST_K, *(trials.runs for trials in members))
     at_k, power_k = (
         math.fsum(estimate(trials.runs, trials.passes, k) for trials in members) / len(members)
-        for estimate in (pass_at_k, pass_power_k)
+        for estimate in (pass_at_k, chance_that_all_pass)
     )
     runs = sum(trials.runs for trials in members)
     tests = f"{len(members)} test{'s' if len(members) != 1 else ''}"
-    return (
-        f"repeated: {name}: {runs} runs of {tests}: {_rate_text(members)}; pass@{k} {at_k:.1%}, pass^{k} {power_k:.1%}"
-    )
+    rate = _mean_pass_rate_text(members)
+    return f"repeated: {name}: {runs} runs of {tests}: {rate}; pass@{k} {at_k:.1%}, pass^{k} {power_k:.1%}"
 
 
-def _rate_text(members: Sequence[TrialCounts]) -> str:
+def _mean_pass_rate_text(members: Sequence[TrialCounts]) -> str:
     """Return the mean of the tests' pass rates with its confidence interval. Each test counts equally."""
     runs = sum(trials.runs for trials in members)
     rate = math.fsum(trials.passes / trials.runs for trials in members) / len(members)

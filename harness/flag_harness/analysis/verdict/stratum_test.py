@@ -58,14 +58,14 @@ def safety_p_value(strata: Sequence[StratumTest]) -> float:
 
 def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum."""
-    further = _rounds_to_exclude(test.safety, margin, level)
+    further = _rounds_needed_to_exclude_loss(test.safety, margin, level)
     if test.far_safety is None:
         return further
-    return max(further, _rounds_to_exclude(test.far_safety, FAR * margin, level * FAR_SHARE))
+    return max(further, _rounds_needed_to_exclude_loss(test.far_safety, FAR * margin, level * FAR_SHARE))
 
 
-def _rounds_to_exclude(process: BettingProcess, loss: float, level: float) -> int:
-    """Return the missing log wealth, divided by the log wealth that one round is expected to add."""
+def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
+    """Return about how many further rounds the betting process needs until it excludes a loss."""
     missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
     return max(1, math.ceil(missing / _expected_log_growth(process, loss)))
 

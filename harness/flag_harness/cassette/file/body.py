@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from flag_harness.wire.json import is_too_deep
+from flag_harness.wire.json import is_nested_too_deep
 
 BodyForm = Literal["json", "text", "base64"]
 
@@ -51,6 +51,6 @@ def _decode_lossless_json(data: bytes) -> tuple[bool, Any]:
     """Return True and the JSON value if encoding it again gives the same bytes, else False and any value."""
     try:
         value = msgspec.json.decode(data)
-        return msgspec.json.encode(value) == data and not is_too_deep(data, value), value
+        return msgspec.json.encode(value) == data and not is_nested_too_deep(data, value), value
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return False, None

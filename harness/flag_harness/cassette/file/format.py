@@ -161,7 +161,7 @@ def decode_response(data: bytes) -> Response:
 def decode_interactions(
     stored: StoredEnvelope, rows: Iterator[list[bytes]], read_blob: BlobReader | None
 ) -> DecodedCassette:
-    """Decode the interactions, each of which comes in a list from which it is taken, so that nobody else keeps it."""
+    """Decode the interactions. Each comes in a list of one item, which is removed from it to save memory."""
     envelope = envelope_from_stored(stored)
     store = ReferencedFiles(stored, read_blob)
     interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
@@ -210,7 +210,7 @@ def _to_stored_response(response: Response) -> StoredResponse:
         row.chunks = [(chunk.at, len(chunk.data)) for chunk in chunks]
     else:
         row.chunks = [(chunk.at, _encode_chunk_value(chunk.data)) for chunk in chunks]
-    row.end = _encode_end(response[-1])
+    row.end = _encode_response_end(response[-1])
     return row
 
 
@@ -219,7 +219,7 @@ def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
     return part.value if part.form == "text" else EncodedBytes(part.value)
 
 
-def _encode_end(piece: Piece) -> tuple[float, Any]:
+def _encode_response_end(piece: Piece) -> tuple[float, Any]:
     """Return when (seconds) and how a response ended, given its last piece, as the cassette file stores it."""
     if isinstance(piece, Cut):
         return piece.at, piece.how
@@ -227,7 +227,7 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
 
 
 def decode_interaction(number: int, only: list[bytes], store: ReferencedFiles) -> Interaction:
-    """Decode an interaction, which is the only member of a list. Raise `ValueError` if it is invalid."""
+    """Remove the only item from the list `only`, and decode it. Raise `ValueError` if it is invalid."""
     raw = only.pop()
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:

@@ -25,7 +25,7 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
     This needs the memory of what it contains once, not twice.
     """
     with refuse_deep_nesting():
-        envelope, spans = _interaction_spans(file.read())
+        envelope, spans = _find_interaction_spans(file.read())
         return decode_interactions(envelope, ([_read_span(file, *span)] for span in spans), read_blob)
 
 
@@ -38,7 +38,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
     def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
         self._path = path
         with path.open("rb") as file, refuse_deep_nesting():
-            envelope, self._spans = _interaction_spans(file.read())
+            envelope, self._spans = _find_interaction_spans(file.read())
         envelope_from_stored(envelope)
         self._store = ReferencedFiles(envelope, read_blob)
 
@@ -64,7 +64,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         return (self[number] for number in range(len(self)))
 
 
-def _interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
+def _find_interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
     """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
     content = FILE_DECODER.decode(data)
     spans, position = [], 0

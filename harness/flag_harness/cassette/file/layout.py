@@ -13,16 +13,18 @@ def format_json(value: Any) -> str:
 def _format_parts(value: Any, newline: str) -> list[str]:
     """Return the pieces of a value's JSON text; `newline` is a line break with the indentation of the value."""
     if isinstance(value, dict) and value:
-        members = [[_format_plain(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()]
-        return _format_block("{", members, "}", newline)
+        members = [
+            [_format_on_one_line(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()
+        ]
+        return _format_members_on_lines("{", members, "}", newline)
     if isinstance(value, (list, tuple)) and any(_is_nested(member) for member in value):
-        return _format_block("[", [_format_parts(member, newline + "  ") for member in value], "]", newline)
+        return _format_members_on_lines("[", [_format_parts(member, newline + "  ") for member in value], "]", newline)
     if isinstance(value, (list, tuple)):
-        return ["[", ", ".join(map(_format_plain, value)), "]"]
-    return [_format_plain(value)]
+        return ["[", ", ".join(map(_format_on_one_line, value)), "]"]
+    return [_format_on_one_line(value)]
 
 
-def _format_block(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
+def _format_members_on_lines(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
     """Return the pieces of an object or list with one member per line, between the brackets `start` and `stop`."""
     inner = newline + "  "
     parts = [start]
@@ -37,6 +39,6 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, (dict, list, tuple)) and bool(value)
 
 
-def _format_plain(value: Any) -> str:
+def _format_on_one_line(value: Any) -> str:
     """Return a value as JSON on one line."""
     return msgspec.json.encode(value).decode("utf-8")

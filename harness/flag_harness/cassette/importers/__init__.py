@@ -10,6 +10,6 @@ from flag_harness.cassette.importers.importing import (
     import_cassette,
     select_stored_match_parts,
 )
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 
-__all__ = ["VCRPY_DEFAULT", "ImportedCassette", "Limits", "import_cassette", "select_stored_match_parts"]
+__all__ = ["VCRPY_DEFAULT", "ImportLimits", "ImportedCassette", "import_cassette", "select_stored_match_parts"]

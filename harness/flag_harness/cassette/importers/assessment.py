@@ -23,7 +23,7 @@ _LOOSE_MATCHING_REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
+class ImportAssessment:
     """What is wrong with an imported cassette.
 
     `loose` holds the reasons why it cannot be matched strictly, and `stale` those why it is out of date.
@@ -33,7 +33,7 @@ class Assessment:
     stale: tuple[str, ...]
 
 
-def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
+def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> ImportAssessment:
     """Return the reasons why an imported cassette cannot be matched strictly, or is out of date.
 
     `model_problem` returns why a model id is out of date, or None.
@@ -42,7 +42,7 @@ def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> As
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _find_reasons_for_loose_matching)
     stale = _collect_reasons(found.interactions, lambda one: _find_reasons_for_being_outdated(one, model_problem))
-    return Assessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
+    return ImportAssessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
 def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 
 
-def parse_document(data: bytes, limits: Limits) -> Any:
+def parse_document(data: bytes, limits: ImportLimits) -> Any:
     """Parse JSON or YAML. Raise `ValueError` with a one-line message if the data is neither."""
     if len(data) > limits.file:
         raise ValueError(f"larger than {limits.file:,} bytes")
@@ -26,7 +26,7 @@ def parse_document(data: bytes, limits: Limits) -> Any:
             raise ValueError(f"not JSON: {error}") from None
 
 
-def _parse_yaml(data: bytes, limits: Limits) -> Any:
+def _parse_yaml(data: bytes, limits: ImportLimits) -> Any:
     """Parse YAML. PyYAML is imported only here, because only the extra `vcr` installs it."""
     from flag_harness.cassette.importers.yaml_values import parse_yaml
 

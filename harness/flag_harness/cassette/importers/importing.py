@@ -11,7 +11,7 @@ from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.importers import fidelity, foreign, go_vcr, vcrpy
 from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.encodings import BodyDecoder
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import has_lost_event_padding, is_event_stream, split_events
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
@@ -47,7 +47,7 @@ def import_cassette(
     match_on: tuple[MatchPart, ...] = VCRPY_DEFAULT,
     every_path: bool = False,
     keep: Collection[str] = (),
-    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    limits: ImportLimits = ImportLimits(),  # noqa: B008 - a frozen value
 ) -> ImportedCassette:
     """Import another tool's cassette from bytes, without executing or writing anything.
 

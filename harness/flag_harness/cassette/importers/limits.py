@@ -8,7 +8,7 @@ MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ImportLimits:
     """Limits for reading a file, as a protection against malicious ones. Known cassettes have up to 3 MiB.
 
     `file` limits the bytes of the file, and `depth` the levels of nesting. `expanded` limits the characters and values

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import require_extra
 
 with require_extra("vcr"):
@@ -43,7 +43,7 @@ class _MergeKey(str):
 _MERGE_KEY = _MergeKey("<<")
 
 
-def parse_yaml(data: bytes, limits: Limits) -> Any:
+def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
     """Parse a YAML document into dicts, lists, strings, bytes, numbers, booleans and None.
 
     `!!binary` gives bytes. The tag of a Python object gives the object's content: `!!python/...:istr [x]` is x. An
@@ -84,7 +84,7 @@ class _ValueBuilder:
     `_size` counts characters and values; those of an alias count each time the alias is used.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ImportLimits) -> None:
         self.documents: list[Any] = []
         self._limits = limits
         self._open: list[_OpenCollection] = []
@@ -136,7 +136,7 @@ class _ValueBuilder:
             self.documents.append(value)
 
 
-def _too_deep_message(limits: Limits, location: str) -> str:
+def _too_deep_message(limits: ImportLimits, location: str) -> str:
     return f"more than {limits.depth} levels of nesting{location}"
 
 

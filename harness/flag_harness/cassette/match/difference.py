@@ -12,8 +12,8 @@ from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
     DifferingBlock,
     differing_blocks,
-    excerpts,
     find_changed_words,
+    make_excerpts,
     truncate,
 )
 from flag_harness.cassette.redact.scan import redact_api_keys
@@ -59,14 +59,14 @@ class Difference:
     def __str__(self) -> str:
         if self.is_reordered:
             return f"{self.path or 'body'}: {_describe_order(self.recorded, self.sent)}"
-        recorded, sent = excerpts(self.recorded, self.sent)
+        recorded, sent = make_excerpts(self.recorded, self.sent)
         words = ""
         if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > MAX_EXCERPT_LENGTH:
             words = f"{find_changed_words(self.recorded, self.sent)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
 
-def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
+def find_differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
     Lists are aligned, so an inserted element is a single difference. Lists of more than 10,000 elements are one

@@ -79,7 +79,7 @@ def _text_parts_that_differ(recorded: str, sent: str) -> tuple[str, str]:
     return recorded[: len(recorded) - end], sent[: len(sent) - end]
 
 
-def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
+def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
     """Return short excerpts of two values, without API keys.
 
     If both values are texts, the excerpts begin shortly before the first difference.

@@ -7,7 +7,7 @@ from typing import Any
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.difference import Difference, differences
+from flag_harness.cassette.match.difference import Difference, find_differences
 from flag_harness.cassette.match.excerpts import find_changed_words
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
@@ -187,7 +187,7 @@ def request_differences(
         ("anthropic-beta", betas(recorded.request.headers), betas(sent.request.headers)),
     ]
     outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
-    return [*outside, *differences(recorded.value, sent.value, equal)]
+    return [*outside, *find_differences(recorded.value, sent.value, equal)]
 
 
 def _count_changed_characters(found: Sequence[Difference]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
-from flag_harness.wire.aws_frames import Frame, event_line, replace_event_line, split_frames
+from flag_harness.wire.aws_frames import AwsFrame, event_line, replace_event_line, split_frames
 from flag_harness.wire.compression import Decompressor, codecs_for_encoding, max_decompressed_size
 
 _STEP = 1 << 20
@@ -51,7 +51,7 @@ def _is_text(data: bytes) -> bool:
     return b"\0" not in data
 
 
-def _edit_frames(chunks: Sequence[bytes], frames: Sequence[Frame], edit: PartsEditor) -> list[bytes]:
+def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: PartsEditor) -> list[bytes]:
     """Edit the events of an AWS stream. Each edited frame goes to the chunk in which the frame ended."""
     lines = list(map(event_line, frames))
     ends = list(accumulate(map(len, chunks)))

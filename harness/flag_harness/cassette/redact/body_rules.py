@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.edits import (
     merge_edits,
     split_edits_by_part,
 )
-from flag_harness.cassette.redact.encodings import edits_of_findings
+from flag_harness.cassette.redact.encodings import find_redaction_edits
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
 
@@ -40,7 +40,7 @@ class BodyRules:
 
     def text_edits(self, text: str) -> list[TextEdit]:
         """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
-        edits = edits_of_findings(text, self.find_pattern_matches) if self.patterns else []
+        edits = find_redaction_edits(text, self.find_pattern_matches) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 

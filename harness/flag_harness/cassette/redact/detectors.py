@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.redact.edits import TextEdit
-from flag_harness.cassette.redact.encodings import edits_of_findings
+from flag_harness.cassette.redact.encodings import find_redaction_edits
 from flag_harness.config import ACTIONS, Action, DetectorSettings
 from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
@@ -78,7 +78,7 @@ _LONGEST_CACHED = 100_000
 @lru_cache(maxsize=1024)
 def _find_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
     """Return the edits that redact a detector's findings in a text. Results are cached."""
-    return tuple(edits_of_findings(text, detector.spans, in_binary=False))
+    return tuple(find_redaction_edits(text, detector.spans, in_binary=False))
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:

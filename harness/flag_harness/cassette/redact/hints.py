@@ -28,8 +28,8 @@ _KEY_LITERALS = ("-----BEGIN", "sk-ant-")
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 
-def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield the (start, stop) spans of `shortest` or more letters in a row; `letter_table` makes the table."""
+def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
+    """Yield the (start, stop) spans of `shortest` or more letters in a row; `make_letter_table` makes the table."""
     classes = ascii_bytes(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
@@ -42,7 +42,7 @@ def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, i
         start = classes.find(run, stop)
 
 
-def letter_table(letters: str) -> bytes:
+def make_letter_table(letters: str) -> bytes:
     """Return a table for `bytes.translate` that turns these letters into `x` and all others into spaces."""
     return bytes(ord("x") if chr(code) in letters else ord(" ") for code in range(256))
 
@@ -53,7 +53,7 @@ def ascii_bytes(text: str) -> bytes:
     return text.encode("ascii", "replace")
 
 
-_WORD_TABLE = letter_table(_WORD_LETTERS)
+_WORD_TABLE = make_letter_table(_WORD_LETTERS)
 
 
 class ApiKeyHints:
@@ -86,7 +86,7 @@ class ApiKeyHints:
 
     def _hint_positions(self, text: str) -> Iterator[int]:
         """Yield the positions of hints: words that look like keys, names such as `api_key=`, and passwords in URLs."""
-        for start, stop in letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
+        for start, stop in find_letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
             words = self._escaped_words if text[start - 1 : start] in _BEFORE_ESCAPED else self._words
             while match := words.search(text, start, stop):
                 yield match.start()

@@ -11,7 +11,7 @@ from flag_harness.cassette.redact.bodies import searchable_body
 from flag_harness.cassette.redact.body_strings import LARGE_BODY, body_strings, prefix_with_member_name, search_windows
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
-from flag_harness.cassette.redact.encodings import edits_of_findings, first_finding, has_finding
+from flag_harness.cassette.redact.encodings import find_redaction_edits, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.hints import SHORTEST_WORD
 from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_api_keys
@@ -79,7 +79,7 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
 def redact_api_keys(text: str) -> str:
     """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
-    return str(edit_text(text, edits_of_findings(text, find_api_keys, is_search=True)))
+    return str(edit_text(text, find_redaction_edits(text, find_api_keys, is_search=True)))
 
 
 def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:

@@ -85,10 +85,14 @@ def _run_check(arguments: argparse.Namespace) -> int:
     root, config = read_project_config()
     recordings, filters = root / config.recordings, project_filters(config, root.absolute())
     paths = arguments.paths or [recordings]
-    files = [] if not arguments.paths and not recordings.exists() else list(_current_versions(paths, arguments.history))
-    results = [_check_version(file, filters) for file in files]
+    files = (
+        []
+        if not arguments.paths and not recordings.exists()
+        else list(_current_file_versions(paths, arguments.history))
+    )
+    results = [_check_file_version(file, filters) for file in files]
     if arguments.history:
-        results += [_check_version(version, filters) for version in _file_versions_in_history(paths)]
+        results += [_check_file_version(version, filters) for version in _file_versions_in_history(paths)]
     if arguments.json:
         print_json(_json_report(results))
     else:
@@ -96,7 +100,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     return 1 if any(one.findings or one.error for one in results) else 0
 
 
-def _current_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
+def _current_file_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
     """Yield the files under the paths. Skip a missing path if `deleted_too` is true; else raise `HarnessError`."""
     for path in paths:
         if not path.exists() and not deleted_too:
@@ -114,10 +118,10 @@ def _unreadable_file_error(path: str, error: OSError | ValueError) -> HarnessErr
     return HarnessError(f"{path}: cannot be read: {error.strerror if isinstance(error, OSError) else error}")
 
 
-def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
+def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
     """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
     try:
-        envelope, interactions = _decode_version(version)
+        envelope, interactions = _decode_file_version(version)
         declared = [*_find_unfiltered_values(interactions, filters)]
         return _FileCheckResult(replace(version, data=b""), scan_cassette(envelope, interactions), declared)
     except OSError as error:
@@ -130,7 +134,7 @@ def _check_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
     return _FileCheckResult(replace(version, data=b""), scan_file(data), error=wrong if is_cassette else "")
 
 
-def _decode_version(version: _FileVersion) -> tuple[Envelope, list[Interaction]]:
+def _decode_file_version(version: _FileVersion) -> tuple[Envelope, list[Interaction]]:
     """Decode a cassette. Raise `ValueError` if it is invalid, and `OSError` if it cannot be read."""
     blobs = BlobFolderReader(Path(version.path))
     if version.commit:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_interactions, difference_to_json
 from flag_harness.cassette.match.difference import Difference
-from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, excerpts, find_changed_words
+from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, find_changed_words, make_excerpts
 from flag_harness.cli.cassette.revisions import read_file_or_revision
 from flag_harness.cli.terminal import add_output_options, console, join_texts, make_styled_text, print_json, print_lines
 
@@ -89,7 +89,7 @@ def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
 
 
 def _difference_texts(difference: Difference) -> Iterator["Text"]:
-    before, after = excerpts(difference.recorded, difference.sent)
+    before, after = make_excerpts(difference.recorded, difference.sent)
     yield make_styled_text(f"{difference.path or 'body'}  ", "bold")
     both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
     if both and len(difference.recorded) > MAX_EXCERPT_LENGTH:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.exporters import EXPORT_FORMATS
-from flag_harness.cli.files import OutputFiles, one_line
+from flag_harness.cli.files import OutputFiles, escape_to_one_line
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
 
@@ -51,10 +51,10 @@ def _run_export(arguments: argparse.Namespace) -> int:
             done += 1
         except CassetteError as error:
             failed += 1
-            print(one_line(str(error)), file=sys.stderr)
+            print(escape_to_one_line(str(error)), file=sys.stderr)
         except OSError as error:
             failed += 1
-            print(one_line(f"{target}: {error.strerror or error}"), file=sys.stderr)
+            print(escape_to_one_line(f"{target}: {error.strerror or error}"), file=sys.stderr)
     if done:
         print(f"{done} of {done + failed} cassettes exported to {arguments.to}")
     return 0 if not failed else 1 if done else 2

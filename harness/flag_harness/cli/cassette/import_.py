@@ -15,16 +15,16 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.importers import (
     VCRPY_DEFAULT,
     ImportedCassette,
-    Limits,
+    ImportLimits,
     import_cassette,
     select_stored_match_parts,
 )
-from flag_harness.cassette.importers.assessment import Assessment, assess_import, make_model_check
+from flag_harness.cassette.importers.assessment import ImportAssessment, assess_import, make_model_check
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
-from flag_harness.cli.files import OutputFiles, one_line
+from flag_harness.cli.files import OutputFiles, escape_to_one_line
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError, MissingExtraError
@@ -174,21 +174,21 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
     """Import one file; with `--check`, read it and write nothing."""
     try:
         settings.targets.reserve(source.target, source.path)
-        imported = settings.read(read_regular_file(source.path, Limits().file))
+        imported = settings.read(read_regular_file(source.path, ImportLimits().file))
         refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _raise_if_api_key_is_found(imported.cassette)
         else:
             _write_cassette(imported, source.target, arguments)
     except OSError as error:
-        return _ImportOutcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
+        return _ImportOutcome(source, error=escape_to_one_line(f"{source.path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
-        return _ImportOutcome(source, error=one_line(f"{source.path}: {error}"))
+        return _ImportOutcome(source, error=escape_to_one_line(f"{source.path}: {error}"))
     except MissingExtraError:
         raise  # no other file could be read either
     except Exception as error:  # the other files are imported, whatever is wrong with this one
         return _ImportOutcome(
-            source, error=one_line(f"{source.path}: {_UNEXPECTED_ERROR} ({type(error).__name__}: {error})")
+            source, error=escape_to_one_line(f"{source.path}: {_UNEXPECTED_ERROR} ({type(error).__name__}: {error})")
         )
     return _ImportOutcome(source, imported)
 
@@ -211,15 +211,15 @@ def _write_cassette(imported: ImportedCassette, target: Path, arguments: argpars
 
 def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namespace) -> None:
     """Print the imported files and the requests left out, and print errors on stderr."""
-    assessments: list[Assessment] = []
+    assessments: list[ImportAssessment] = []
     for outcome in outcomes:
         if outcome.imported is None:
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
             assessments.append(_assess_for_current_api(outcome.imported))
-            print(one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
+            print(escape_to_one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
         elif outcome.imported.left_out:
-            print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
+            print(escape_to_one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
     read = [outcome.imported for outcome in outcomes if outcome.imported]
     if read:
         print(
@@ -240,7 +240,7 @@ def _total_lines(read: Sequence[ImportedCassette], file_count: int, action: str)
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
-def _import_check_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
+def _import_check_line(path: Path, imported: ImportedCassette, assessment: ImportAssessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
     parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
@@ -248,7 +248,7 @@ def _import_check_line(path: Path, imported: ImportedCassette, assessment: Asses
     return f"{path}: " + "; ".join(parts)
 
 
-def _assess_for_current_api(imported: ImportedCassette) -> Assessment:
+def _assess_for_current_api(imported: ImportedCassette) -> ImportAssessment:
     def find_retirement(model_id: str) -> tuple[bool, Any]:
         model = load_model_table().find(model_id)
         return model.known, model.retires

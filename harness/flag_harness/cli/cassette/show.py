@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
-from flag_harness.cli.files import one_line
+from flag_harness.cli.files import escape_to_one_line
 from flag_harness.cli.terminal import (
     add_output_options,
     console,
@@ -120,7 +120,7 @@ def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterato
         len(part) + len(_SHORTEST_RULE) for part in (model, asked)
     )
     named = [part for part in (path, follows, model, asked if beside else "") if part]
-    line.append(one_line("".join(f"{part}  " for part in named).rstrip() + " " * bool(named)), "blue")
+    line.append(escape_to_one_line("".join(f"{part}  " for part in named).rstrip() + " " * bool(named)), "blue")
     line.truncate(screen_width)
     yield line.append("─" * (screen_width - line.cell_len), "blue")
     if not beside:

@@ -106,12 +106,12 @@ def _make_agent(
 ) -> FoundAgent | UncallableFunction:
     """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
     owner, _, method = name.rpartition(".")
-    decorators = {_last_name(one) for one in node.decorator_list}
-    arguments = _make_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
+    decorators = {_unqualified_decorator_name(one) for one in node.decorator_list}
+    arguments = _guess_call_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
     constructor = constructors.get(owner)
     created = _CallArguments("", False, 0, ())
     if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        created = _make_arguments(constructor, skip_first=True)
+        created = _guess_call_arguments(constructor, skip_first=True)
     unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
     if method.startswith("on_"):
         unknown = unknown or ["the event that it handles"]
@@ -142,7 +142,7 @@ class _CallArguments:
     unknown: tuple[str, ...]
 
 
-def _make_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
+def _guess_call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
     """Return the arguments to call a function with.
 
     If more than two parameters may be prompts, none of them can be guessed.
@@ -152,7 +152,7 @@ def _make_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first:
     keyword_only = [
         one for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is None
     ]
-    guesses = {parameter.arg: _argument(parameter) for parameter in (*required, *keyword_only)}
+    guesses = {parameter.arg: _guess_argument(parameter) for parameter in (*required, *keyword_only)}
     keywords = {parameter.arg for parameter in keyword_only}
     texts = [f"{name}={text}" if name in keywords else str(text) for name, text in guesses.items()]
     prompts = [name for name, text in guesses.items() if text == _PROMPT]
@@ -163,7 +163,7 @@ def _make_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first:
     return _CallArguments(", ".join(texts), "client" in guesses.values(), rank, tuple(unknown))
 
 
-def _argument(parameter: ast.arg) -> str | None:
+def _guess_argument(parameter: ast.arg) -> str | None:
     """Return an argument as code, or None if it cannot be guessed."""
     name = parameter.arg
     annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
@@ -211,7 +211,7 @@ def _is_api_call(node: ast.AST) -> bool:
     return isinstance(owner, ast.Attribute) and owner.attr == "messages"
 
 
-def _last_name(decorator: ast.expr) -> str:
+def _unqualified_decorator_name(decorator: ast.expr) -> str:
     """Return the name of a decorator without its module and arguments."""
     function = decorator.func if isinstance(decorator, ast.Call) else decorator
     return getattr(function, "attr", "") or getattr(function, "id", "")

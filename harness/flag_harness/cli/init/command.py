@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cli.init.example import EXAMPLE_AGENT
-from flag_harness.cli.init.first_test import agent_place, next_step_lines, play_test, print_at_once, record_test
-from flag_harness.cli.init.plan import Plan, conflicting_files, make_plan
+from flag_harness.cli.init.first_test import (
+    agent_name_and_location,
+    next_step_lines,
+    play_test,
+    print_at_once,
+    record_test,
+)
+from flag_harness.cli.init.plan import InitPlan, conflicting_files, make_init_plan
 from flag_harness.cli.init.repository import Repository, read_repository
 from flag_harness.cli.init.write import write_plan
 from flag_harness.config import find_root, read_config
@@ -65,7 +71,7 @@ def _run_init(arguments: argparse.Namespace) -> int:
     if not repository.flags and not repository.agents and not repository.vcr:
         print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
-    return _apply_plan(make_plan(repository), repository, is_dry_run=arguments.dry_run)
+    return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
 
 
 def _refuse_flags_of_packages(repository: Repository) -> None:
@@ -83,7 +89,7 @@ def _find_package_of_file(root: Path, path: str) -> str:
     return next((one.as_posix() for one in folders if (root / one / "pyproject.toml").is_file()), "")
 
 
-def _apply_plan(plan: Plan, repository: Repository, *, is_dry_run: bool) -> int:
+def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> int:
     """Write the files of a plan, run the test, and return the exit code; or print the files if it `is_dry_run`."""
     if existing := conflicting_files(plan, repository.root):
         raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
@@ -103,7 +109,7 @@ def _apply_plan(plan: Plan, repository: Repository, *, is_dry_run: bool) -> int:
     return 0
 
 
-def _test_an_agent(plan: Plan, repository: Repository) -> int:
+def _test_an_agent(plan: InitPlan, repository: Repository) -> int:
     """Write and run the first test of the most likely agent; of the next ones if that one cannot be called."""
     failures = []
     for choice in _plans_of_agents(plan, repository):
@@ -122,17 +128,17 @@ def _test_an_agent(plan: Plan, repository: Repository) -> int:
     return 1
 
 
-def _plans_of_agents(plan: Plan, repository: Repository) -> Iterator[Plan]:
+def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPlan]:
     """Yield the plan of the most likely agent, and those of the next ones, as far as their tests can be run."""
     yield plan
     for agent in repository.agents[1:_MOST_AGENTS]:
-        choice = make_plan(replace(repository, agents=(agent,)))
+        choice = make_init_plan(replace(repository, agents=(agent,)))
         if not choice.extras and not conflicting_files(choice, repository.root):
-            print_at_once([f"Trying another agent: {agent_place(agent)}", ""])
+            print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
             yield choice
 
 
-def _conftest_lines(plan: Plan) -> list[str]:
+def _conftest_lines(plan: InitPlan) -> list[str]:
     if not plan.existing_conftest:
         return []
     place = f"{plan.existing_conftest} exists, so the fixture harness_set_flags is in {plan.test}, for that file only."
@@ -157,7 +163,7 @@ def _repository_lines(repository: Repository) -> Iterator[str]:
     yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in repository.flags)
     if repository.agents:
         best, *others = repository.agents
-        yield f"Agent: {agent_place(best)}{f', and {len(others)} more' if others else ''}"
+        yield f"Agent: {agent_name_and_location(best)}{f', and {len(others)} more' if others else ''}"
     if repository.vcr:
         yield f"Tests with vcr marks: they run as they are ({repository.vcr})"
     for path, reason in repository.unreadable.items():
@@ -175,7 +181,7 @@ def _already_configured_lines(repository: Repository, settings: Mapping[str, Any
     yield "To run the tests: pytest"
 
 
-def _plan_lines(plan: Plan) -> Iterator[str]:
+def _plan_lines(plan: InitPlan) -> Iterator[str]:
     for file in plan.files:
         yield f"--- {file.path}"
         yield file.text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.cli.init.agents import FoundAgent
-from flag_harness.cli.init.plan import ANSWER, PROMPT, Plan
+from flag_harness.cli.init.plan import ANSWER, PROMPT, InitPlan
 
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
 _REQUESTS = re.compile(r"; requests: [1-9]")
@@ -37,13 +37,13 @@ class FirstTestFailure:
     lines: tuple[str, ...]
 
 
-def record_test(plan: Plan, root: Path) -> FirstTestFailure | None:
+def record_test(plan: InitPlan, root: Path) -> FirstTestFailure | None:
     """Record the first test from the simulator. Return why it fails, or None if it passes."""
     options = ("--record-mode=once", "--harness-upstream=simulator")
     return _run_first_test(plan, root, "Recording it from the simulator", options)[0]
 
 
-def play_test(plan: Plan, root: Path) -> int:
+def play_test(plan: InitPlan, root: Path) -> int:
     """Play the first test from its cassettes, say what to do next, and return the exit code."""
     failure, output = _run_first_test(plan, root, "Playing it, offline", ())
     if failure is not None:
@@ -55,7 +55,9 @@ def play_test(plan: Plan, root: Path) -> int:
     return 0
 
 
-def _run_first_test(plan: Plan, root: Path, title: str, options: Sequence[str]) -> tuple[FirstTestFailure | None, str]:
+def _run_first_test(
+    plan: InitPlan, root: Path, title: str, options: Sequence[str]
+) -> tuple[FirstTestFailure | None, str]:
     """Run the first test. Return why it fails, or None if it passes, and the output of pytest."""
     print_at_once([f"{title}: pytest {' '.join([*options, plan.test])}"])
     run = _run_pytest(root, [*options, plan.test])
@@ -85,7 +87,7 @@ def _fails_on_expectations_only(output: str) -> bool:
     return any(text in output for text in _WEAK_ANSWERS) and not re.search(r"\d passed", output)
 
 
-def _failure_lines(plan: Plan, output: str, options: Sequence[str]) -> Iterator[str]:
+def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Iterator[str]:
     """Yield what to do about a first test that fails."""
     command = f"pytest {' '.join([*options, plan.test])}"
     if missing := _MISSING_MODULE.search(output):
@@ -114,7 +116,7 @@ def _pytest_summary_line(output: str) -> str:
     return next((line.strip("= ") for line in reversed(output.splitlines()) if " passed" in line), "passed")
 
 
-def next_step_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
+def next_step_lines(plan: InitPlan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
     yield "Next"
     if has_inert:
         yield "  0. Have the code read these flags when it runs, or set them as docs/flags.md says under"
@@ -127,7 +129,7 @@ def next_step_lines(plan: Plan, *, is_recorded: bool, has_inert: bool = False) -
     yield "  4. Break a flag on purpose, and read which one the end of the run names."
 
 
-def agent_place(agent: FoundAgent) -> str:
+def agent_name_and_location(agent: FoundAgent) -> str:
     """Return the name of an agent and where it is defined."""
     return f"{agent.name or agent.path} ({agent.path}:{agent.line})"
 

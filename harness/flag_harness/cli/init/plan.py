@@ -27,8 +27,8 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The files to write.
+class InitPlan:
+    """The files that `flag-harness init` writes.
 
     Attributes:
         test: the path of the test, or empty without an agent.
@@ -48,7 +48,7 @@ class Plan:
     existing_conftest: str = ""
 
 
-def make_plan(repository: Repository) -> Plan:
+def make_init_plan(repository: Repository) -> InitPlan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
     files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
@@ -66,7 +66,7 @@ def make_plan(repository: Repository) -> Plan:
         files.append(PlannedFile(test, text))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
     extras = tuple(_missing_extras(repository, agent))
-    return Plan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr), existing_conftest)
+    return InitPlan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr), existing_conftest)
 
 
 PROMPT, ANSWER = "Hello.", "How can I help?"
@@ -125,14 +125,17 @@ def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
     if _pythonpath_folder(repository, agent):
         return True
     settings = repository.pyproject.get("tool", {}).get("pytest", {}).get("ini_options", {})
-    listed = [str(one).removeprefix("./").rstrip("/") or "." for one in _words(settings.get("pythonpath", []))]
+    listed = [
+        str(one).removeprefix("./").rstrip("/") or "."
+        for one in _split_setting_into_words(settings.get("pythonpath", []))
+    ]
     is_root_inserted = (repository.root / "conftest.py").exists() or (
         repository.root / repository.tests / "__init__.py"
     ).exists()
     return agent.folder in listed or (is_root_inserted and agent.folder == ".") or _is_installed(repository, agent)
 
 
-def _words(setting: str | list[str]) -> list[str]:
+def _split_setting_into_words(setting: str | list[str]) -> list[str]:
     return setting.split() if isinstance(setting, str) else setting
 
 
@@ -237,6 +240,6 @@ def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterato
         yield "openfeature"
 
 
-def conflicting_files(plan: Plan, root: Path) -> list[str]:
+def conflicting_files(plan: InitPlan, root: Path) -> list[str]:
     """Return the files of a plan that already exist and would be overwritten."""
     return [file.path for file in plan.files if file.path != "pyproject.toml" and (root / file.path).exists()]

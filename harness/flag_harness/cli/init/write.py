@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flag_harness.cli.init.plan import Plan
+from flag_harness.cli.init.plan import InitPlan
 from flag_harness.config.root import PYPROJECT
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
@@ -32,7 +32,7 @@ class WrittenPlan:
             write_atomically(self.root / PYPROJECT, self.pyproject_before)
 
 
-def write_plan(plan: Plan, root: Path) -> WrittenPlan:
+def write_plan(plan: InitPlan, root: Path) -> WrittenPlan:
     """Write the files of the plan, or none of them. Raise `InitError` if one cannot be written."""
     created: list[Path] = []
     lines: list[str] = []

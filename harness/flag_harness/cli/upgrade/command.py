@@ -66,7 +66,7 @@ def add_upgrade_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
 def _run_upgrade(arguments: argparse.Namespace) -> int:
     root = find_root().absolute()
     plan = _UpgradePlan()
-    recordings = root / _plan_settings(plan, root / "pyproject.toml")
+    recordings = root / _add_settings_to_plan(plan, root / "pyproject.toml")
     paths: Sequence[Path] = arguments.paths or ([recordings] if recordings.exists() else [])
     if missing := [path for path in paths if not path.exists()]:
         raise UpgradeError(f"{missing[0]}: there is no such file or directory; name recordings, or a record of a run")
@@ -76,7 +76,7 @@ def _run_upgrade(arguments: argparse.Namespace) -> int:
         load_record(record)  # raises if this release cannot read it; format 1 is the newest
         plan.unchanged += 1
     with lock_parent_folders(cassettes):
-        _plan_cassettes(plan, cassettes, recordings)
+        _add_cassettes_to_plan(plan, cassettes, recordings)
         if not arguments.dry_run:
             _write_all_files(plan.files)
     if arguments.json:
@@ -86,7 +86,7 @@ def _run_upgrade(arguments: argparse.Namespace) -> int:
     return 1 if arguments.dry_run and plan.changes else 0
 
 
-def _plan_settings(plan: _UpgradePlan, pyproject: Path) -> str:
+def _add_settings_to_plan(plan: _UpgradePlan, pyproject: Path) -> str:
     """Add the settings to the plan if they have old names, and return the setting `recordings`."""
     if not pyproject.is_file():
         return read_config(pyproject).recordings
@@ -105,7 +105,7 @@ def _plan_settings(plan: _UpgradePlan, pyproject: Path) -> str:
     return parse_config(tomllib.loads(new)["tool"][NEW_TABLE], pyproject).recordings
 
 
-def _plan_cassettes(plan: _UpgradePlan, cassettes: Sequence[Path], recordings: Path) -> None:
+def _add_cassettes_to_plan(plan: _UpgradePlan, cassettes: Sequence[Path], recordings: Path) -> None:
     for path in cassettes:
         upgraded = upgrade_cassette(path, recordings)
         if upgraded is None:

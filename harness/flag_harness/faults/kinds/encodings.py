@@ -40,7 +40,7 @@ def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effe
 def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     """The body begins with a byte order mark."""
 
-    def edit_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
         def add_mark(chunk: Chunk) -> list[Chunk]:
@@ -49,7 +49,7 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
         edit = ChunkEdit(due, add_mark, "first byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
-    return edit_answer
+    return make_answer_edit
 
 
 @fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
@@ -70,11 +70,11 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     def split_characters(chunk: Chunk) -> list[Chunk]:
         return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
 
-    def edit_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         edit = ChunkEdit(due, split_characters, "character of more than one byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
-    return edit_answer
+    return make_answer_edit
 
 
 @fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)
@@ -82,7 +82,7 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
     """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)
 
-    def edit_answer(due: DueRequest) -> Edit:
+    def make_answer_edit(due: DueRequest) -> Edit:
         def replace_content_type(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)
@@ -95,4 +95,4 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
 
         return replace_content_type  # type: ignore[return-value]
 
-    return edit_answer
+    return make_answer_edit

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeAlias, Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind, http_date
+from flag_harness.faults.fault import DueRequest, Effect, fault_kind, format_http_date
 from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, header_value
@@ -241,7 +241,7 @@ def _retry_after_text(value: object) -> str:
     if isinstance(value, str) and value:
         return checks.require_header_text("retry_after", value)
     if isinstance(value, datetime):
-        return http_date(value)
+        return format_http_date(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
         raise checks.argument_error("retry_after", value, "seconds from 0 up, a datetime, the header's text, or none")
     return str(value)

@@ -47,15 +47,15 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     overwritten: dict[str, FileState] = {}
 
 
-class Journal(msgspec.Struct, frozen=True):
-    """A change of PROD under way: the files before it, and the entry that describes them after it."""
+class ChangeJournal(msgspec.Struct, frozen=True):
+    """A change of PROD (the production folder) that is under way: the files before it, and its history entry."""
 
     before: dict[str, FileState]
     entry: HistoryEntry
 
 
-class History:
-    """The folder with the history of one PROD.
+class ProductionHistory:
+    """The folder with the history of one production folder (PROD).
 
     It holds `entries/`, the files' bytes by hash in `blobs/`, the journal of a change under way, and the lock.
     """
@@ -104,19 +104,19 @@ class History:
         """Write an entry. Writing the same entry again changes nothing."""
         self._write_file(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
 
-    def read_journal(self) -> Journal | None:
+    def read_journal(self) -> ChangeJournal | None:
         """Return the journal of a change that is under way or was interrupted, or None."""
         path = self.folder / _JOURNAL
-        return self._decode_file(path, Journal) if path.exists() else None
+        return self._decode_file(path, ChangeJournal) if path.exists() else None
 
-    def write_journal(self, journal: Journal) -> None:
+    def write_journal(self, journal: ChangeJournal) -> None:
         """Write the journal. The change can be finished from it if it is interrupted."""
         self._write_file(self.folder / _JOURNAL, msgspec.json.encode(journal))
 
     def remove_journal(self) -> None:
         """Remove the journal, since the change is complete."""
         (self.folder / _JOURNAL).unlink(missing_ok=True)
-        sync_folder(self.folder)
+        flush_folder_to_disk(self.folder)
 
     def store_content(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
@@ -152,7 +152,7 @@ class History:
             write_atomically(path, data)
         except OSError as error:
             raise GateError(f"{path}: cannot be written: {error.strerror}; fix that, and try again") from None
-        sync_folder(path.parent)
+        flush_folder_to_disk(path.parent)
 
     def _decode_file(self, path: Path, kind: type[T]) -> T:
         try:
@@ -161,7 +161,7 @@ class History:
             raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
 
 
-def sync_folder(folder: Path) -> None:
+def flush_folder_to_disk(folder: Path) -> None:
     """Flush a folder's list of files to disk, if the system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -6,17 +6,19 @@ from pathlib import Path
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_temporary_files, write_atomically
 from flag_harness.gate.declared.manifest import FileState, paths_that_differ, read_file_state, refuse_links
-from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
+from flag_harness.gate.prod.history import ChangeJournal, HistoryEntry, ProductionHistory, flush_folder_to_disk
 from flag_harness.wording import join_names, quantity
 
 
-def change_files(history: History, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry) -> list[str]:
+def change_production_files(
+    history: ProductionHistory, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry
+) -> list[str]:
     """Change the files of PROD from `before` to those of the entry, add the entry, and return the changed paths.
 
     The caller holds the lock, and the history has the bytes of all files. Raise `GateRefusalError` if a file is not as
     in `before`, and `GateError` if a file cannot be written; the change is then finished or undone later.
     """
-    journal = Journal(dict(before), entry)
+    journal = ChangeJournal(dict(before), entry)
     for path in paths_that_differ(before, entry.files):
         if (state := entry.files.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
@@ -26,7 +28,7 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     return _finish_change(history, prod, journal)
 
 
-def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callable[[str], None]) -> None:
+def finish_or_undo_interrupted_change(history: ProductionHistory, prod: Path, say: Callable[[str], None]) -> None:
     """Finish or undo an interrupted change, and report it through `say`. The caller holds the lock.
 
     A change that has replaced no file is undone; any other is finished. Raise `GateRefusalError` if a file is
@@ -49,7 +51,7 @@ def finish_or_undo_interrupted_change(history: History, prod: Path, say: Callabl
     say(f"{name} was interrupted after {changed}, so it is finished: PROD has the new files")
 
 
-def describe_interruption(history: History, prod: Path) -> str:
+def describe_interruption(history: ProductionHistory, prod: Path) -> str:
     """Return what an interrupted change left and what to do about it, or an empty string. Change nothing."""
     if (journal := history.read_journal()) is None:
         return ""
@@ -62,7 +64,7 @@ def describe_interruption(history: History, prod: Path) -> str:
     )
 
 
-def _finish_change(history: History, prod: Path, journal: Journal) -> list[str]:
+def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJournal) -> list[str]:
     paths = paths_that_differ(journal.before, journal.entry.files)
     for path in paths:
         _change_file(history, prod, path, journal)
@@ -71,7 +73,7 @@ def _finish_change(history: History, prod: Path, journal: Journal) -> list[str]:
     return paths
 
 
-def _change_file(history: History, prod: Path, path: str, journal: Journal) -> None:
+def _change_file(history: ProductionHistory, prod: Path, path: str, journal: ChangeJournal) -> None:
     state, target = _state_of_file_or_none(prod, path), journal.entry.files.get(path)
     if state == target:
         return
@@ -86,10 +88,10 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
         raise GateError(
             f"{prod / path}: cannot be changed: {error.strerror}; fix that, and run the command again to finish"
         ) from None
-    sync_folder((prod / path).parent)
+    flush_folder_to_disk((prod / path).parent)
 
 
-def _file_states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
+def _file_states(prod: Path, journal: ChangeJournal) -> dict[str, FileState | None]:
     return {path: _state_of_file_or_none(prod, path) for path in paths_that_differ(journal.before, journal.entry.files)}
 
 
@@ -98,7 +100,7 @@ def _state_of_file_or_none(prod: Path, path: str) -> FileState | None:
     return read_file_state(prod, path) if (prod / path).exists() else None
 
 
-def _refuse_modified_files(prod: Path, journal: Journal, states: Mapping[str, FileState | None]) -> None:
+def _refuse_modified_files(prod: Path, journal: ChangeJournal, states: Mapping[str, FileState | None]) -> None:
     known = (journal.before, journal.entry.files)
     modified = [path for path, state in states.items() if all(state != files.get(path) for files in known)]
     if modified:

@@ -9,21 +9,21 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files
 from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_file, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
-from flag_harness.gate.prod.history import History, HistoryEntry
+from flag_harness.gate.prod.history import HistoryEntry, ProductionHistory
 from flag_harness.gate.prod.journalled_change import (
-    change_files,
+    change_production_files,
     describe_interruption,
     finish_or_undo_interrupted_change,
 )
 from flag_harness.gate.rules.approval_rules import judge_approval_rules
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, do_all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.gate.settings import Gate
 from flag_harness.wording import join_names
 
 
 @dataclass(frozen=True, slots=True)
-class ProdChange:
+class ProductionChange:
     """A change of PROD that was made, or that a dry run shows: the files before it, and its entry in the history."""
 
     before: Manifest
@@ -37,12 +37,12 @@ class ProdChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Prod:
-    """The folder PROD, its history and its gate."""
+class ProductionFolder:
+    """The production folder (PROD), its history, and the gate that decides which files may go to it."""
 
     gate: Gate
     folder: Path
-    history: History
+    history: ProductionHistory
 
     def find_modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
         """Return the declared files of PROD that are not as the last entry of the history left them."""
@@ -56,7 +56,7 @@ class Prod:
         return read_manifest(self.folder, self.gate.files)
 
 
-def open_prod(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> Prod:
+def open_production_folder(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
     """Return PROD with its history.
 
     Raise `GateError` if PROD is missing, is not the one whose history the settings name, or overlaps one of `others`.
@@ -74,12 +74,18 @@ def open_prod(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> Prod:
             raise GateError(
                 f"{folder} and {other} must be separate folders, because only PROD's own files may change it"
             )
-    return Prod(gate, folder, History(state))
+    return ProductionFolder(gate, folder, ProductionHistory(state))
 
 
 def promote(
-    prod: Prod, source: Path, evidence: Sequence[Path], who: str, say: Callable[[str], None], *, dry_run: bool = False
-) -> ProdChange | None:
+    prod: ProductionFolder,
+    source: Path,
+    evidence: Sequence[Path],
+    who: str,
+    say: Callable[[str], None],
+    *,
+    dry_run: bool = False,
+) -> ProductionChange | None:
     """Copy the declared files of `source` to PROD if they are approved, and every rule passes.
 
     If `evidence` is empty, the records are those that the approval names. Return None if PROD has these files
@@ -94,7 +100,7 @@ def promote(
 
 
 def roll_back(
-    prod: Prod,
+    prod: ProductionFolder,
     number: int | None,
     who: str,
     reason: str,
@@ -102,7 +108,7 @@ def roll_back(
     *,
     dry_run: bool = False,
     overwrite: bool = False,
-) -> ProdChange:
+) -> ProductionChange:
     """Restore the files of PROD as the entry `number` left them, or by default as they were before the last change.
 
     With `overwrite`, files that somebody else changed are kept in the history and replaced. Raise `GateRefusalError` if
@@ -117,7 +123,7 @@ def roll_back(
 
 
 def find_approval(
-    prod: Prod, source: Path, files: Manifest, evidence: Sequence[Path]
+    prod: ProductionFolder, source: Path, files: Manifest, evidence: Sequence[Path]
 ) -> tuple[ApprovalFile, Candidate, tuple[RuleResult, ...]]:
     """Return the approval of the `files` in `source`, the candidate it covers, and the results of all rules.
 
@@ -130,19 +136,21 @@ def find_approval(
         candidate = read_candidate(prod.gate, source, paths, files)
         results = (*judge_approval_rules(file, candidate, prod.folder), *judge_candidate(candidate))
         judged.append((file, candidate, results))
-        if has_passed(results):
+        if do_all_rules_pass(results):
             break
-    return judged[-1] if has_passed(judged[-1][2]) else judged[0]
+    return judged[-1] if do_all_rules_pass(judged[-1][2]) else judged[0]
 
 
-def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
+def _promote_declared_files(
+    prod: ProductionFolder, source: Path, evidence: Sequence[Path], *, dry_run: bool
+) -> ProductionChange | None:
     before, files = prod.files(), read_manifest(source, prod.gate.files)
     if not paths_that_differ(before, files):
         return None
     entries = prod.history.read_entries()
     _refuse_modified_files(prod, prod.find_modified_files(entries), entries)
     file, candidate, results = find_approval(prod, source, files, evidence)
-    if not has_passed(results):
+    if not do_all_rules_pass(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
     is_found = bool(entries) and entries[-1].patterns == prod.gate.files
@@ -161,13 +169,13 @@ def _promote_declared_files(prod: Prod, source: Path, evidence: Sequence[Path], 
     )
     if not dry_run:
         _store_files(prod, source, files)
-        change_files(prod.history, prod.folder, before, entry)
-    return ProdChange(before, entry, is_made=not dry_run)
+        change_production_files(prod.history, prod.folder, before, entry)
+    return ProductionChange(before, entry, is_made=not dry_run)
 
 
 def _restore_entry(
-    prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
-) -> ProdChange:
+    prod: ProductionFolder, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
+) -> ProductionChange:
     entries = prod.history.read_entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
@@ -191,11 +199,11 @@ def _restore_entry(
     )
     if not dry_run:
         _store_files(prod, prod.folder, entry.overwritten)
-        change_files(prod.history, prod.folder, before, entry)
-    return ProdChange(before, entry, is_made=not dry_run)
+        change_production_files(prod.history, prod.folder, before, entry)
+    return ProductionChange(before, entry, is_made=not dry_run)
 
 
-def _add_entry_for_unrecorded_files(prod: Prod, number: int, files: Manifest) -> None:
+def _add_entry_for_unrecorded_files(prod: ProductionFolder, number: int, files: Manifest) -> None:
     """Add a history entry for the files that are in PROD and that no entry describes yet."""
     _store_files(prod, prod.folder, files)
     prod.history.add(
@@ -203,7 +211,7 @@ def _add_entry_for_unrecorded_files(prod: Prod, number: int, files: Manifest) ->
     )
 
 
-def _store_files(prod: Prod, folder: Path, files: Manifest) -> None:
+def _store_files(prod: ProductionFolder, folder: Path, files: Manifest) -> None:
     """Store the bytes of files in the history. Raise `GateRefusalError` if one changed after it was hashed."""
     for path, state in files.items():
         if prod.history.store_content(read_file(folder, path)).digest != state.digest:
@@ -241,7 +249,7 @@ def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
     return number
 
 
-def _refuse_modified_files(prod: Prod, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
+def _refuse_modified_files(prod: ProductionFolder, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
     if modified:
         raise GateRefusalError(
             f"{prod.folder} is not as the last promotion left it: {join_names(modified)} changed. Move that change to "
@@ -250,7 +258,7 @@ def _refuse_modified_files(prod: Prod, modified: Sequence[str], entries: Sequenc
         )
 
 
-def _refuse_interrupted_change(prod: Prod) -> None:
+def _refuse_interrupted_change(prod: ProductionFolder) -> None:
     if interruption := describe_interruption(prod.history, prod.folder):
         raise GateRefusalError(interruption)
 

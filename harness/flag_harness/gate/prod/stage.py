@@ -7,11 +7,11 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import make_file_state, paths_that_differ, read_file, read_manifest
 from flag_harness.gate.prod.journalled_change import describe_interruption
-from flag_harness.gate.prod.promotion import Prod
+from flag_harness.gate.prod.promotion import ProductionFolder
 from flag_harness.wording import join_names
 
 
-def stage_files(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]:
+def stage_files(prod: ProductionFolder, test: Path, *, overwrite: bool = False) -> list[str]:
     """Copy the declared files of PROD to TEST, and return the paths that changed in TEST.
 
     Raise `GateRefusalError` if TEST has changes that would be lost, unless `overwrite` discards them, or if PROD is

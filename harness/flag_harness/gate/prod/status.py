@@ -9,7 +9,7 @@ from flag_harness.gate.approval import approvals_of_files
 from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_manifest
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_interruption
-from flag_harness.gate.prod.promotion import Prod
+from flag_harness.gate.prod.promotion import ProductionFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class GateStatus:
         }
 
 
-def read_status(prod: Prod, test: Path | None) -> GateStatus:
+def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
     """Read the status without changing anything or taking the lock."""
     interruption = describe_interruption(prod.history, prod.folder)
     entries = prod.history.read_entries()

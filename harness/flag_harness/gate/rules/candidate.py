@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from flag_harness.gate.declared.manifest import Manifest
 from flag_harness.gate.declared.patterns import matches_test
-from flag_harness.gate.evidence import Evidence, rows_of_tests
+from flag_harness.gate.evidence import EvidenceRecord, rows_of_tests
 from flag_harness.gate.settings import Gate
 from flag_harness.record import RunRow
 
@@ -40,7 +40,7 @@ class Candidate:
     gate: Gate
     source: Path
     files: Manifest
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceRecord, ...]
     now: datetime
 
     @cached_property
@@ -69,6 +69,6 @@ def is_failed_trial(row: RunRow) -> bool:
     return row.outcome == "failed" and row.phase == "call" and not row.refusals
 
 
-def has_passed(results: Sequence[RuleResult]) -> bool:
+def do_all_rules_pass(results: Sequence[RuleResult]) -> bool:
     """Return whether every rule passes."""
     return bool(results) and all(result.status == "pass" for result in results)

@@ -18,7 +18,9 @@ def judge_records(candidate: Candidate) -> RuleResult:
             return RuleResult("evidence", "fail", f"{one.path}: {reason}; run it again")
     rows = sum(len(one.record.rows) for one in candidate.evidence)
     return RuleResult(
-        "evidence", "pass", f"{quantity(len(candidate.evidence), 'whole record')}, {quantity(rows, 'row')}"
+        "evidence",
+        "pass",
+        f"{quantity(len(candidate.evidence), 'whole record')}, {quantity(rows, 'row')}",
     )
 
 

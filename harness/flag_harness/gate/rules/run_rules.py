@@ -19,7 +19,7 @@ _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 def judge_tests(candidate: Candidate) -> RuleResult:
     """Judge whether each required test ran and passed."""
     patterns = candidate.gate.policy.tests
-    rows = _without(candidate.required_rows, candidate.failed_trials)
+    rows = _remove_rows(candidate.required_rows, candidate.failed_trials)
     trials = len(candidate.required_rows) - len(rows)
     if bad := [row for row in rows if row.outcome != "passed"]:
         return RuleResult("required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}")
@@ -48,7 +48,7 @@ def judge_left_out_tests(candidate: Candidate) -> RuleResult:
 
 def judge_outcomes(candidate: Candidate) -> RuleResult:
     """Judge whether no other test failed."""
-    rows = _without(candidate.rows, candidate.failed_trials)
+    rows = _remove_rows(candidate.rows, candidate.failed_trials)
     if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
         return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
     for one in candidate.evidence:
@@ -84,7 +84,9 @@ def judge_combinations(candidate: Candidate) -> RuleResult | None:
         reason = f"no passed run of {join_names(missing)}" if missing else "no required test ran"
         return RuleResult("combinations", "not shown", reason)
     return RuleResult(
-        "combinations", "pass", f"{quantity(len(passed), 'test')} under {quantity(len(wanted), 'combination')}"
+        "combinations",
+        "pass",
+        f"{quantity(len(passed), 'test')} under {quantity(len(wanted), 'combination')}",
     )
 
 
@@ -198,7 +200,7 @@ def _budget_amount_used(row: RunRow, name: str) -> float | None:
     return amounts[name]
 
 
-def _without(rows: Iterable[RunRow], left_out: Iterable[RunRow]) -> list[RunRow]:
+def _remove_rows(rows: Iterable[RunRow], left_out: Iterable[RunRow]) -> list[RunRow]:
     """Return the rows that are not one of the objects in `left_out`."""
     known = set(map(id, left_out))
     return [row for row in rows if id(row) not in known]

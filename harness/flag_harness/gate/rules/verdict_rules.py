@@ -2,7 +2,7 @@
 
 import posixpath
 
-from flag_harness.gate.evidence import SWEEP_BASELINE, is_sweep, option_value
+from flag_harness.gate.evidence import SWEEP_BASELINE, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.wording import join_names, quantity
 
@@ -42,7 +42,7 @@ def judge_sweep(candidate: Candidate) -> RuleResult | None:
     if not sweeps:
         return RuleResult("sweep", "not shown", f"the evidence has no sweep; {hint}, and name sweep.jsonl too")
     for one in sweeps:
-        tested, named = one.record.header.tested, option_value(one, SWEEP_BASELINE)
+        tested, named = one.record.header.tested, command_line_option_of_run(one, SWEEP_BASELINE)
         if named is None or posixpath.normpath(named) != posixpath.normpath(baseline):
             return RuleResult("sweep", "not shown", f"{one.path} was not compared with {baseline}; {hint}")
         if narrow := [option for option in one.options if option.partition("=")[0] in _NARROWING]:

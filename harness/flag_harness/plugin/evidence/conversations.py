@@ -101,7 +101,7 @@ class ConversationStore:
 def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: str) -> "Conversation":
     """Return the conversation of a test, without what `evidence_filters` hides."""
     from flag_harness.analysis.conversation import conversation_steps
-    from flag_harness.record.conversation import Conversation, Turn
+    from flag_harness.record.conversation import Conversation, ConversationTurn
 
     mask = make_evidence_mask(item.config, traffic)
     turns = []
@@ -109,7 +109,7 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
         request = [_make_passage(role, block, mask) for role, block in step.new_content]
         answer = [_make_passage("assistant", block, mask) for block in _answer_blocks(step)]
         ending = "no answer" if step.answer.status is None and step.ending == "abandoned" else step.ending
-        turns.append(Turn(tuple(request), tuple(answer), ending))
+        turns.append(ConversationTurn(tuple(request), tuple(answer), ending))
     return Conversation(item.nodeid, tuple(turns))
 
 

@@ -48,9 +48,9 @@ class CostLimit:
     """The dollars that a run may spend at the live API. All tests and threads share them."""
 
     def __init__(self, dollars: float) -> None:
-        from flag_harness.analysis.spending import Budget  # imported here: most runs do not need it
+        from flag_harness.analysis.spending import CostBudget  # imported here: most runs do not need it
 
-        self._budget, self._lock = Budget(dollars), Lock()
+        self._budget, self._lock = CostBudget(dollars), Lock()
         self._pending, self._under_way = 0.0, 0
 
     def add_spending(self, dollars: float) -> None:
@@ -64,10 +64,10 @@ class CostLimit:
         An answer may cost up to `max_tokens`. That counts while it is under way, so that requests which are sent at the
         same time exceed the limit by the cost of one of them at most.
         """
-        from flag_harness.analysis.spending import highest_possible_cost, input_cost
+        from flag_harness.analysis.spending import estimate_input_cost, highest_possible_cost
 
         def refuse_or_count_cost(request: Request) -> Edit:
-            expected = input_cost(request)
+            expected = estimate_input_cost(request)
             with self._lock:
                 if reason := self._refusal_reason(expected):
                     refusals.append(
@@ -101,14 +101,14 @@ class CostLimit:
 
         When the response ends, the actual cost of the request replaces the expected one in the money spent.
         """
-        from flag_harness.analysis.spending import actual_cost
+        from flag_harness.analysis.spending import cost_of_answer
 
         pieces: list[Piece] = []
 
         def pass_on_and_count_cost(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
             if isinstance(piece, (Cut, End)):
-                actual = actual_cost(request, tuple(pieces))
+                actual = cost_of_answer(request, tuple(pieces))
                 with self._lock:
                     self._pending -= pending
                     self._under_way -= 1

@@ -109,7 +109,7 @@ def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
 
     Files that are no cassettes are left out.
     """
-    from flag_harness.analysis.spending import expected_cost  # imported here: only live runs need it
+    from flag_harness.analysis.spending import estimate_cost_of_resending  # imported here: only live runs need it
     from flag_harness.cassette import Cassette
     from flag_harness.errors import CassetteError
 
@@ -120,7 +120,7 @@ def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
         except CassetteError:
             continue
         for one in cassette.interactions:
-            case, cost = one.case or cassette.envelope.case, expected_cost(one)
+            case, cost = one.case or cassette.envelope.case, estimate_cost_of_resending(one)
             before = costs.get(case, 0.0)
             costs[case] = None if before is None or cost is None else before + cost
     return costs

@@ -13,7 +13,7 @@ from flag_harness.wording import quantity
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import SharedExplanation
-    from flag_harness.analysis.locate import Location
+    from flag_harness.analysis.locate import CauseSearchResult
     from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
     from flag_harness.flag import Flag
     from flag_harness.matrix import Row
@@ -37,7 +37,7 @@ class FlagSearchResult:
     """
 
     test: "FailingTest"
-    location: "Location"
+    location: "CauseSearchResult"
     extra_runs: int
     command: str
     notes: tuple[str, ...] = ()

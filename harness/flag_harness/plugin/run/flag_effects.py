@@ -16,7 +16,7 @@ from flag_harness.analysis.matrix_runs import (
     MatrixRun,
     failing_tests,
     matrix_row,
-    runs_by_other_cause,
+    runs_by_cause_other_than_flags,
 )
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
@@ -92,7 +92,7 @@ class FlagEffects:
             [*blame_lines(self._config, tests, self.located, self._flags_of_all_runs(), self.advice)] if tests else []
         )
         lines += refusal_lines(self._config, tests, self._flags_of_all_runs())
-        lines += unblamed_run_lines(runs_by_other_cause(self._runs_in_order(), tests))
+        lines += unblamed_run_lines(runs_by_cause_other_than_flags(self._runs_in_order(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
             for line in lines:

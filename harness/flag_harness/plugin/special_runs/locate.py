@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flag_harness.analysis.conjunctions import Conjunction
-    from flag_harness.analysis.locate import Location
+    from flag_harness.analysis.locate import CauseSearchResult
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.matrix import Row
     from flag_harness.plugin.run.flag_effects import FlagEffects
@@ -135,7 +135,7 @@ class FlagSearch:
         budget: int,
         progress: Callable[[str, bool], None],
     ) -> None:
-        from flag_harness.analysis.locate import Locator
+        from flag_harness.analysis.locate import CauseSearch
 
         self._test, self._template, self._row_runner = test, template, rows
         self._upstream_name, self._budget, self._progress = upstream, budget, progress
@@ -143,7 +143,9 @@ class FlagSearch:
         self._outcomes: dict[Row, set[bool | None]] = {}
         for row, passed in test.outcomes:
             self._outcomes.setdefault(row, set()).add(passed)
-        self._locator = Locator(self._space, test.outcomes, budget=len(test.runs) + budget, repeat=upstream == "live")
+        self._locator = CauseSearch(
+            self._space, test.outcomes, budget=len(test.runs) + budget, repeat=upstream == "live"
+        )
         self._run_count = 0
         self._reused_recordings: list[str] = []
 
@@ -244,7 +246,7 @@ class FlagSearch:
         )
         return f"pytest {shlex.quote(self._nodeid_of_row(smallest))} {options}"
 
-    def _result_notes(self, location: "Location") -> Iterator[str]:
+    def _result_notes(self, location: "CauseSearchResult") -> Iterator[str]:
         if self._reused_recordings:
             yield "Answered by recordings of equal requests:"
             yield from (f"  {label}" for label in self._reused_recordings)

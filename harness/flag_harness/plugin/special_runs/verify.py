@@ -52,9 +52,9 @@ class RecordingVerifier:
     """Verifies the cassettes of a run. Workers share the budget equally."""
 
     def __init__(self, dollars: float, upstream: str) -> None:
-        from flag_harness.analysis.spending import Budget  # imported here: other runs do not need it
+        from flag_harness.analysis.spending import CostBudget  # imported here: other runs do not need it
 
-        self._budget, self._upstream = Budget(dollars), upstream
+        self._budget, self._upstream = CostBudget(dollars), upstream
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -174,13 +174,13 @@ class RecordingVerifier:
         self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", job: VerificationJob
     ) -> "DriftResult":
         from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
-        from flag_harness.analysis.spending import actual_cost, expected_cost
+        from flag_harness.analysis.spending import cost_of_answer, estimate_cost_of_resending
 
         if reason := unverifiable_reason(interaction, recording, self._upstream):
             return DriftResult(inconclusive=reason)
         if upstream.missing_key:
             return DriftResult(inconclusive=upstream.missing_key, is_final=True)
-        expected = 0.0 if self._upstream == "simulator" else expected_cost(interaction)
+        expected = 0.0 if self._upstream == "simulator" else estimate_cost_of_resending(interaction)
         if refusal := self._budget.refusal_reason(expected):
             return DriftResult(
                 inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
@@ -188,7 +188,7 @@ class RecordingVerifier:
         request, response = upstream.send(interaction)
         job.exchanges.append((request, response))
         if self._upstream == "live":
-            self._budget.add_cost(expected, actual_cost(request, response))
+            self._budget.add_cost(expected, cost_of_answer(request, response))
         return compare_answers(interaction.response, response)
 
 

@@ -35,14 +35,14 @@ from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.plugin.verdicts.unrecorded import refuse_unrecorded_repetition
 from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.transports.scope import BASE_URL
-from flag_harness.transports.virtual_time import ProjectNames, SharedClock
+from flag_harness.transports.virtual_time import ImportedTimeFunctions, SharedClock
 from flag_harness.wire.timeline import Layer
 
 UpstreamChoice = Literal["live", "simulator"]
 
 _OPTIONAL_CHECKS = ("no_request", "unplayed", "misses", "network")
 """The checks that the marks `harness_<name>` switch off."""
-_PROJECT_NAMES = pytest.StashKey[ProjectNames]()
+_PROJECT_NAMES = pytest.StashKey[ImportedTimeFunctions]()
 """The names that the project's modules have imported from `time`, such as `sleep`."""
 
 
@@ -99,7 +99,7 @@ class TrafficPlan:
     cost_limit: CostLimit | None = None
     paid_answers: PaidAnswers | None = None
     explain: Callable[[str], str | None] = lambda path: None
-    project_names: ProjectNames | None = None
+    project_names: ImportedTimeFunctions | None = None
     draws: tuple[object, ...] = ()
 
     @property
@@ -285,8 +285,8 @@ def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
-def _project_time_functions(node: pytest.Item) -> ProjectNames | None:
+def _project_time_functions(node: pytest.Item) -> ImportedTimeFunctions | None:
     """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
     if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
         return None
-    return node.config.stash.setdefault(_PROJECT_NAMES, ProjectNames(node.config.rootpath))
+    return node.config.stash.setdefault(_PROJECT_NAMES, ImportedTimeFunctions(node.config.rootpath))

@@ -108,13 +108,17 @@ def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSetting
     """Return the settings with the filters of `[tool.flag-harness]` added after the suite's own."""
     if not filters:
         return settings
-    from flag_harness.vcr.secrets import personal_data_refusal_hook, project_request_filter, project_response_filter
+    from flag_harness.vcr.secrets import (
+        make_personal_data_refusal_hook,
+        make_project_request_filter,
+        make_project_response_filter,
+    )
 
     return replace(
         settings,
-        request_filters=(*settings.request_filters, project_request_filter(filters)),
-        response_filters=(*settings.response_filters, project_response_filter(filters)),
-        save_hooks=(*settings.save_hooks, personal_data_refusal_hook(filters)),
+        request_filters=(*settings.request_filters, make_project_request_filter(filters)),
+        response_filters=(*settings.response_filters, make_project_response_filter(filters)),
+        save_hooks=(*settings.save_hooks, make_personal_data_refusal_hook(filters)),
     )
 
 

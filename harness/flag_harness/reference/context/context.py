@@ -10,7 +10,7 @@ from flag_harness.wire.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class CallState:
+class ToolCallState:
     """The state of a tool call that was started. `outcome` is None until it has finished."""
 
     outcome: ToolOutcome | None = None
@@ -36,15 +36,15 @@ class Context:
     combination: str | None = None
     model: str = ""
     dropped: tuple[str, ...] = ()
-    ledger: Mapping[str, CallState] = field(default_factory=dict)
+    ledger: Mapping[str, ToolCallState] = field(default_factory=dict)
 
     def with_call_start(self, id: str) -> "Context":
         """Return a copy of the context that records the start of the tool call `id`."""
-        return replace(self, ledger={**self.ledger, id: CallState()})
+        return replace(self, ledger={**self.ledger, id: ToolCallState()})
 
     def with_call_outcome(self, outcome: ToolOutcome) -> "Context":
         """Return a copy of the context that records the outcome of a tool call."""
-        return replace(self, ledger={**self.ledger, outcome.id: CallState(outcome)})
+        return replace(self, ledger={**self.ledger, outcome.id: ToolCallState(outcome)})
 
     def without_answered_calls(self) -> "Context":
         """Return a copy without the ledger entries of tool calls whose results are in the messages."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from flag_harness.flag import OFF
-from flag_harness.reference.context.context import CallState, Context
+from flag_harness.reference.context.context import Context, ToolCallState
 from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.tools.tool import ToolOutcome
 
@@ -55,7 +55,7 @@ def _flag_names(combination: str) -> list[str]:
 class _ContextRepair:
     """The repair of one context. `notes` collects a sentence for each repair, `seen` the ids of calls."""
 
-    ledger: Mapping[str, CallState]
+    ledger: Mapping[str, ToolCallState]
     notes: list[str]
     seen: set[str] = field(default_factory=set)
 
@@ -66,7 +66,7 @@ class _ContextRepair:
             _with_content(message, self._remove_invalid_blocks(message, f"message {n}"))
             for n, message in enumerate(messages)
         ]
-        return self._pair_results(self._join_turns(self._drop_empty_messages(whole)))
+        return self._pair_results_with_calls(self._join_messages_of_same_role(self._drop_empty_messages(whole)))
 
     def _remove_invalid_blocks(self, message: Message, where: str) -> Any:
         """Return a message's content without blocks that the API would refuse in any conversation."""
@@ -122,7 +122,7 @@ class _ContextRepair:
                 kept.append(message)
         return kept
 
-    def _join_turns(self, messages: Iterable[Message]) -> list[Message]:
+    def _join_messages_of_same_role(self, messages: Iterable[Message]) -> list[Message]:
         """Join consecutive messages of one role, as the API does."""
         joined: list[Message] = []
         for message in messages:
@@ -134,7 +134,7 @@ class _ContextRepair:
                 joined.append(message)
         return joined
 
-    def _pair_results(self, messages: list[Message]) -> list[Message]:
+    def _pair_results_with_calls(self, messages: list[Message]) -> list[Message]:
         """Put a user message that starts with the results after each assistant message with calls."""
         paired: list[Message] = []
         for previous, message in pairwise([_NO_MESSAGE, *messages, _NO_MESSAGE]):
@@ -143,7 +143,7 @@ class _ContextRepair:
                 paired.append(_with_content(message, self._content_after_calls(message, calls)))
             else:
                 if calls:
-                    paired.append({"role": "user", "content": [self._make_result(call) for call in calls]})
+                    paired.append({"role": "user", "content": [self._make_result_of_call(call) for call in calls]})
                 paired.append(message)
         return [message for message in paired if message is not _NO_MESSAGE]
 
@@ -154,7 +154,7 @@ class _ContextRepair:
         if not calls and not results:
             return message["content"]
         found = self._results_by_call(results, {call["id"] for call in calls})
-        missing = [self._make_result(call) for call in calls if call["id"] not in found]
+        missing = [self._make_result_of_call(call) for call in calls if call["id"] not in found]
         rest = [block for block in blocks if block["type"] != "tool_result"]
         is_result = [block["type"] == "tool_result" for block in blocks]
         if is_result != sorted(is_result, reverse=True):
@@ -173,7 +173,7 @@ class _ContextRepair:
                 found[id] = result
         return found
 
-    def _make_result(self, call: Block) -> Block:
+    def _make_result_of_call(self, call: Block) -> Block:
         """Return the result of an unanswered call: its outcome in the ledger, or else an error."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)

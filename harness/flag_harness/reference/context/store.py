@@ -10,7 +10,7 @@ from typing import Any
 
 from flag_harness.errors import ContextError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.reference.context.context import CallState, Context, to_json_value
+from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
 from flag_harness.reference.context.heal import repair_context
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 from flag_harness.reference.tools.tool import ToolOutcome
@@ -136,7 +136,7 @@ def _context_to_json(context: Context) -> dict[str, Any]:
     }
 
 
-def _call_state_to_json(entry: CallState) -> dict[str, Any]:
+def _call_state_to_json(entry: ToolCallState) -> dict[str, Any]:
     outcome = entry.outcome
     return {"outcome": outcome and {"content": outcome.content, "is_error": outcome.is_error}}
 
@@ -169,7 +169,9 @@ def _context_from_json(document: dict[str, Any], path: Path) -> Context:
         combination=document["combination"],
         model=document["model"],
         dropped=tuple(document["dropped"]),
-        ledger={id: CallState(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()},
+        ledger={
+            id: ToolCallState(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()
+        },
     )
 
 

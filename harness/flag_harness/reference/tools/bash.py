@@ -125,7 +125,7 @@ class Bash:
         if self._allowed is not None and command not in self._allowed:
             self.refused = CommandRefused(_refusal_message(command, self._allowed))
             raise self.refused
-        return await self._run(command)
+        return await self._run_command(command)
 
     def _make_directories(self) -> None:
         """Make the working and temporary directories, also again after a command has removed them."""
@@ -133,8 +133,8 @@ class Bash:
             for directory in (self.directory, self._temporary):
                 directory.mkdir(parents=True, exist_ok=True)
 
-    async def _run(self, command: str) -> str:
-        starting = asyncio.ensure_future(self._start(command))
+    async def _run_command(self, command: str) -> str:
+        starting = asyncio.ensure_future(self._start_process(command))
         try:
             await asyncio.wait({starting})  # not cancelled with this task: a process may run before it is known here
             process = starting.result()
@@ -145,7 +145,7 @@ class Bash:
             raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{process.text()}")
         return _format_result(process.text(), process.returncode)
 
-    async def _start(self, command: str) -> ConfinedProcess:
+    async def _start_process(self, command: str) -> ConfinedProcess:
         if (length := len(command.encode("utf-8", "replace"))) > COMMAND_LIMIT:
             raise ValueError(
                 f"the command has {length:,} bytes, and bash takes at most {COMMAND_LIMIT:,}: "

@@ -35,14 +35,14 @@ _CAPABILITIES = (19, 21, 38)
 _PAUSE_SECONDS = 0.0001
 
 
-class _PathRule(ctypes.Structure):
-    """`struct landlock_path_beneath_attr`."""
+class _LandlockPathRule(ctypes.Structure):
+    """The C struct `landlock_path_beneath_attr`, which allows a kind of access below a path."""
 
     _pack_ = 1
     _fields_ = (("rights", ctypes.c_uint64), ("directory", ctypes.c_int32))
 
 
-def call_confined(start: Callable[[], T]) -> T:
+def call_in_confined_thread(start: Callable[[], T]) -> T:
     """Call `start` in a confined thread, and return its result. A process that it starts is confined too.
 
     The thread has ended when this returns. Otherwise the new process could read this one through the thread.
@@ -92,7 +92,7 @@ def _restrict_by_landlock(libc: Any) -> bool:
         return False
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
-        rule = _PathRule(_RIGHTS, root)
+        rule = _LandlockPathRule(_RIGHTS, root)
         added = libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
         return bool(added == 0 and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from flag_harness.reference.tools.confinement import call_confined
+from flag_harness.reference.tools.confinement import call_in_confined_thread
 
 _GRACE = 1.0
 """Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
@@ -42,13 +42,13 @@ class ConfinedProcess:
                 command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=environ, start_new_session=True
             )
 
-        process = call_confined(start_subprocess)
+        process = call_in_confined_thread(start_subprocess)
         assert process.stdin
         process.stdin.close()
         self = cls(process, output_limit)
         loop = asyncio.get_running_loop()
         for pipe, buffer in zip((process.stdout, process.stderr), self._output, strict=True):
-            reader = _PipeReader(buffer, self._note_end)
+            reader = _PipeReader(buffer, self._note_pipe_end)
             transport, _ = await loop.connect_read_pipe(reader.protocol, pipe)
             self._pipes.append(transport)
         return self
@@ -90,7 +90,7 @@ class ConfinedProcess:
 
         loop.add_reader(descriptor, note_exit)
 
-    def _note_end(self) -> None:
+    def _note_pipe_end(self) -> None:
         self._open_pipes -= 1
         if not self._open_pipes:
             self._closed.set()
@@ -100,7 +100,7 @@ class _PipeReader(asyncio.Protocol):
     """Reads a pipe of the process into a buffer."""
 
     def __init__(self, buffer: "_OutputBuffer", note_end: Callable[[], None]) -> None:
-        self._buffer, self._note_end = buffer, note_end
+        self._buffer, self._note_pipe_end = buffer, note_end
 
     def protocol(self) -> "_PipeReader":
         """Return this object. The event loop calls it as a protocol factory."""
@@ -110,7 +110,7 @@ class _PipeReader(asyncio.Protocol):
         self._buffer.append(data)
 
     def connection_lost(self, exception: Exception | None) -> None:
-        self._note_end()
+        self._note_pipe_end()
 
 
 class _OutputBuffer:

@@ -119,7 +119,7 @@ class Toolbox:
         """
         try:
             return ToolOutcome(call.id, self._make_sendable(await self._check_input_and_run(call)))
-        except _CallFailedError as error:
+        except _ToolCallFailedError as error:
             return ToolOutcome(call.id, self._make_sendable(str(error)), is_error=True)
         except Exception as error:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -128,18 +128,20 @@ class Toolbox:
     async def _check_input_and_run(self, call: ToolCall) -> str:
         if call.name not in self._by_name:
             names = ", ".join(self._by_name) or "none"
-            raise _CallFailedError(f"There is no tool called {call.name!r}. The tools are: {names}.")
+            raise _ToolCallFailedError(f"There is no tool called {call.name!r}. The tools are: {names}.")
         tool, schema = self._by_name[call.name]
         try:
             arguments = schema.validate(call.input)
         except InvalidToolInputError as error:
             problems = "\n".join(f"- {problem}" for problem in error.problems)
-            raise _CallFailedError(f"{call.name} was not run: its input does not fit its schema.\n{problems}") from None
+            raise _ToolCallFailedError(
+                f"{call.name} was not run: its input does not fit its schema.\n{problems}"
+            ) from None
         await self._clock.async_sleep(self._delay)
         try:
             return await wait_within(self._clock, self._timeout, tool.run(arguments))
         except WaitTimeoutError:
-            raise _CallFailedError(
+            raise _ToolCallFailedError(
                 f"{call.name} was stopped after {self._timeout:g} s; it may or may not have taken effect."
             ) from None
 
@@ -151,5 +153,5 @@ class Toolbox:
         return text.encode("utf-8", "replace").decode("utf-8")
 
 
-class _CallFailedError(Exception):
+class _ToolCallFailedError(Exception):
     """A message for the model about a call that did not run, or did not finish."""

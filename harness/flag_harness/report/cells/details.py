@@ -32,13 +32,13 @@ class _KeptConversations:
     def passages(self) -> list[list[Any]]:
         return [_passage_details(passage) for passage in self._passages]
 
-    def number_of(self, row: RunRow) -> int | None:
+    def conversation_index(self, row: RunRow) -> int | None:
         """Return the index of a run's conversation, or None if it was not kept."""
         return self._numbers.get(node_id_of_repetition(row.case, row.repetition))
 
-    def requests_of(self, row: RunRow) -> list[Hashable] | None:
+    def passages_by_request(self, row: RunRow) -> list[Hashable] | None:
         """Return the passages that each request of a run adds, or None if its conversation was not kept."""
-        number = self.number_of(row)
+        number = self.conversation_index(row)
         return None if number is None else [tuple(turn["request"]) for turn in self.details[number]["turns"]]
 
 
@@ -56,14 +56,14 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     def neighbour_details(row: RunRow) -> dict[str, Any]:
         if (neighbour := neighbours.get(row.key)) is None:
             return {}
-        turns = (conversations.requests_of(neighbour), conversations.requests_of(row))
+        turns = (conversations.passages_by_request(neighbour), conversations.passages_by_request(row))
         return {"neighbour": indices[neighbour.key], **comparison_details(row, neighbour, turns, changes)}
 
     rows = [
         {
             **_row_details(row, requests),
             "command": _command_to_repeat(row, report.record.header.options),
-            "conversation": conversations.number_of(row),
+            "conversation": conversations.conversation_index(row),
             "scale": scales.get(name_of_test(row.case, row.combination)),
             **neighbour_details(row),
         }

@@ -50,7 +50,7 @@ class _PassingRuns:
     def find_nearest(self, row: RunRow) -> RunRow | None:
         """Return the nearest passing run, or None if no other combination passed."""
         own = self._value_indices(row)
-        near = (one for one in self._with_one_change(own) if one in self._order)
+        near = (one for one in self._rows_with_one_change(own) if one in self._order)
         # all runs are compared only if none differs in a single flag, which is rare and takes long
         best = min(near, key=self._order.__getitem__, default=None) or min(
             (one for one in self._runs if one != own), key=lambda one: sum(map(ne, one, own)), default=None
@@ -62,6 +62,6 @@ class _PassingRuns:
         """Return the index of each flag's value in a run. A flag that the run does not have counts as None."""
         return tuple(known.index(row.values.get(name)) for name, known in self._values.items())
 
-    def _with_one_change(self, own: _ValueIndices) -> Iterator[_ValueIndices]:
+    def _rows_with_one_change(self, own: _ValueIndices) -> Iterator[_ValueIndices]:
         for flag, known in enumerate(self._values.values()):
             yield from ((*own[:flag], value, *own[flag + 1 :]) for value in range(len(known)) if value != own[flag])

@@ -42,7 +42,7 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
     """Compare the outcomes of two runs, test by test."""
     before, after = _group_runs(base), _group_runs(head)
     outcomes = {
-        key: (_different_outcomes(before.get(key, ())), _different_outcomes(after.get(key, ())))
+        key: (_distinct_outcomes(before.get(key, ())), _distinct_outcomes(after.get(key, ())))
         for key in {**before, **after}
     }
     both = {key: sides for key, sides in outcomes.items() if all(sides)}
@@ -55,7 +55,7 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
         new_misses={
             key[0]: misses
             for key in sorted(after)
-            if (misses := tuple(sorted(_different_misses(after[key]) - _different_misses(before.get(key, ())))))
+            if (misses := tuple(sorted(_distinct_misses(after[key]) - _distinct_misses(before.get(key, ())))))
         },
     )
 
@@ -67,11 +67,11 @@ def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:
     return groups
 
 
-def _different_outcomes(rows: Sequence[RunRow]) -> set[str]:
+def _distinct_outcomes(rows: Sequence[RunRow]) -> set[str]:
     return {"passed" if row.outcome in _PASSED else row.outcome for row in rows if row.outcome in _COUNTED}
 
 
-def _different_misses(rows: Sequence[RunRow]) -> set[str]:
+def _distinct_misses(rows: Sequence[RunRow]) -> set[str]:
     return {miss for row in rows for miss in row.misses}
 
 

@@ -36,11 +36,14 @@ def find_api_refusals(
     for row in rows:
         for message in row.api_refusals:
             cases.setdefault(message, {})[row.case] = None
-    found = [ApiRefusal(message, tuple(own), _condition(own, tests, flags)) for message, own in cases.items()]
+    found = [
+        ApiRefusal(message, tuple(own), _flags_that_explain_refusal(own, tests, flags))
+        for message, own in cases.items()
+    ]
     return tuple(sorted(found, key=lambda one: (-len(one.cases), one.message)))
 
 
-def _condition(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
+def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
     """Return the flags under which tests sent the requests of these runs, or an empty string if they do not tell."""
     refused = frozenset(cases)
     own = {name: test for name, test in tests.items() if any(run["nodeid"] in refused for run in test.runs)}

@@ -19,7 +19,7 @@ from flag_harness.analysis.matrix_runs import (
     failing_tests,
     matrix_row,
     outcomes_by_test,
-    runs_by_other_cause,
+    runs_by_cause_other_than_flags,
 )
 from flag_harness.errors import FlagError, RecordError
 from flag_harness.flag import SOURCES, Flag
@@ -27,7 +27,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
-from flag_harness.report.failures.reasons import short_reason
+from flag_harness.report.failures.reasons import shorten_failure_reason
 
 FLAKY = "passed in some repetitions and failed in others, under the same flags"
 SINGLE = "the test ran under one combination only"
@@ -50,7 +50,7 @@ class FailureCause:
         allowed: how many combinations its flags allow. The cause is certain only if all of them ran.
         others: other conjunctions of flags that explain the failures of the first test as well, if it is not certain.
         case: the node id of the run that `command` repeats.
-        reason: why that run failed, shortened by `short_reason`.
+        reason: why that run failed, shortened by `shorten_failure_reason`.
         has_flaky: True if a combination both passed and failed; such combinations are left out.
     """
 
@@ -117,7 +117,7 @@ def _runs_not_blamed_on_flags(
     The reasons: the failure has another cause; the same combination passed and failed; or, for the runs in `alone`,
     the test ran under one combination only.
     """
-    groups = dict(runs_by_other_cause(runs, tests.values()))
+    groups = dict(runs_by_cause_other_than_flags(runs, tests.values()))
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
     judged = [run for test in tests.values() for run in test.runs]
     for run in judged:
@@ -202,10 +202,10 @@ def _explain_tests(
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
         }
         for finding in explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
-            yield _make_cause(finding, chosen, options, reasons)
+            yield _make_failure_cause(finding, chosen, options, reasons)
 
 
-def _make_cause(
+def _make_failure_cause(
     finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str], reasons: Mapping[str, str]
 ) -> FailureCause:
     first = tests[finding.tests[0]]
@@ -226,5 +226,5 @@ def _make_cause(
         others,
         bool(finding.explanation.flaky),
         case,
-        short_reason(reasons.get(case, "")),
+        shorten_failure_reason(reasons.get(case, "")),
     )

@@ -6,10 +6,10 @@ _API_ERROR = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['
 """An exception of the SDK, whose text is the whole body of the answer."""
 
 
-def short_reason(reason: str) -> str:
+def shorten_failure_reason(reason: str) -> str:
     """Return an error of the API as status, exception and message; return any other reason unchanged.
 
-    >>> short_reason("a.BadRequestError: Error code: 400 - {'error': {'type': 'x', 'message': 'Too many.'}}")
+    >>> shorten_failure_reason("a.BadRequestError: Error code: 400 - {'error': {'type': 'x', 'message': 'Too many.'}}")
     '400 BadRequestError: Too many.'
     """
     found = _API_ERROR.match(reason)

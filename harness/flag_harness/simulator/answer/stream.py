@@ -21,7 +21,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
     """Yield the bytes of each event of a streamed answer."""
     yield _encode_event({"type": "message_start", "message": answer.message_at_start()}, random)
     for index, written in enumerate(answer.blocks):
-        start, deltas = _start_and_deltas(written, random)
+        start, deltas = _start_block_and_deltas(written, random)
         yield _encode_event({"type": "content_block_start", "index": index, "content_block": start}, random)
         if index == 0:
             yield PING
@@ -38,7 +38,7 @@ def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
 
     An answer without a stream takes as long as such a stream.
     """
-    blocks = sum(2 + len(_start_and_deltas(written, random)[1]) for written in answer.blocks)
+    blocks = sum(2 + len(_start_block_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)
 
 
@@ -48,7 +48,7 @@ def _encode_event(data: Mapping[str, Any], random: SeededRandom) -> bytes:
     return b"event: %b\ndata: %b%b}\n\n" % (data["type"].encode(), msgspec.json.encode(data)[:-1], padding)
 
 
-def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _start_block_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the block that `content_block_start` contains, and the deltas that follow this event."""
     block = dict(written.block)
     kind = block["type"]

@@ -51,7 +51,7 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
     chain, tokens = fingerprint("prefix", model, tenant), 0
     built: list[PromptSegment] = []
     markable: int | None = None
-    for path, block, cost in _blocks_with_costs(body):
+    for path, block, cost in _blocks_with_token_counts(body):
         tokens += cost
         text = canonical_json(_remove_cache_mark(block))
         chain = fingerprint(chain, text)
@@ -66,7 +66,7 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
     return tuple(built)
 
 
-def _blocks_with_costs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
     """Yield each block of a request in the order of the API: its path, the block, and its tokens."""
     tools = body.get("tools") or ()
     for index, (tool, cost) in enumerate(zip(tools, tokens_of_each_tool(body), strict=True)):

@@ -89,10 +89,10 @@ def _estimate_tokens_of_slice(text: str) -> int:
 
 def _count_random_character_runs(text: str) -> int:
     """Return the number of runs of 20 letters and digits that look random, as in keys, ids and base64."""
-    return sum(_is_random(run) for run in _RUN.findall(text))
+    return sum(_looks_random(run) for run in _RUN.findall(text))
 
 
-def _is_random(run: str) -> bool:
+def _looks_random(run: str) -> bool:
     """Return whether a run of letters and digits looks random, as in keys and ids."""
     has_both_cases = not (run.islower() or run.isupper() or run.isdigit())
     return has_both_cases and len(_KIND_CHANGE.findall(run)) >= _RANDOM_CHANGES

@@ -93,7 +93,11 @@ class BatchStore:
         """
         name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
         if not name:
-            value = self._create(incoming, now, new_id) if incoming.request.method == "POST" else self._list(incoming)
+            value = (
+                self._create_batch(incoming, now, new_id)
+                if incoming.request.method == "POST"
+                else self._list_batches(incoming)
+            )
             return value if isinstance(value, RefusedRequest) else (JSON, msgspec.json.encode(value))
         batch = self._batches.get(name)
         if batch is None:
@@ -103,12 +107,12 @@ class BatchStore:
         if action == "cancel":
             batch.canceled = batch.canceled or (None if batch.ended else now)
         elif incoming.request.method == "DELETE":
-            return self._delete(batch)
+            return self._delete_batch(batch)
         else:
             self._count_retrieval(batch, now)
         return JSON, msgspec.json.encode(batch.to_batch_object())
 
-    def _create(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
+    def _create_batch(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
         """Create a batch and return its status, or the error if the body is invalid."""
         decoded = incoming.decoded_body
         words = decoded.problem or ("it is nested too deeply" if decoded.too_deep else None)
@@ -123,7 +127,7 @@ class BatchStore:
         self._batches[new_id] = batch
         return batch.to_batch_object()
 
-    def _list(self, incoming: IncomingRequest) -> dict[str, Any]:
+    def _list_batches(self, incoming: IncomingRequest) -> dict[str, Any]:
         """Return a page of the list of batches, the newest first."""
         newest_first = list(reversed(self._batches.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
@@ -163,7 +167,7 @@ class BatchStore:
             return RefusedRequest("batch", 404, "not_found_error", words)
         return LINES, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
 
-    def _delete(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+    def _delete_batch(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
         """Delete a batch, or return an error if it has not ended."""
         if not batch.ended:
             words = f"Message Batch {batch.id} is still processing; cancel it and wait for its end before deleting it."

@@ -59,9 +59,9 @@ class FileStore:
         name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
         if not name:
             return (
-                self._upload(incoming.request, now, new_id)
+                self._upload_file(incoming.request, now, new_id)
                 if incoming.request.method == "POST"
-                else self._list(incoming)
+                else self._list_files(incoming)
             )
         file = self._files.get(name)
         if file is None:
@@ -75,7 +75,7 @@ class FileStore:
             return _JSON, msgspec.json.encode({"id": name, "type": "file_deleted"})
         return _JSON, msgspec.json.encode(file.metadata())
 
-    def _upload(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+    def _upload_file(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
         """Store the uploaded file and return its metadata, or an error if the form is invalid."""
         parts = _form_parts(request)
         part = parts.get("file")
@@ -92,7 +92,7 @@ class FileStore:
         self._files[new_id] = file
         return _JSON, msgspec.json.encode(file.metadata())
 
-    def _list(self, incoming: IncomingRequest) -> tuple[str, bytes]:
+    def _list_files(self, incoming: IncomingRequest) -> tuple[str, bytes]:
         """Return a page of the list of files, the newest first."""
         newest_first = list(reversed(self._files.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)

@@ -81,7 +81,7 @@ class PlatformRequest:
         kept = {key: value for key, value in body.items() if key not in ("anthropic_version", "anthropic_beta")}
         stream = {"stream": True} if self.is_streamed else {}
         named_model = kept.get("model")
-        model = _vertex_model(named_model) if isinstance(named_model, str) else self.model
+        model = _model_id_from_vertex(named_model) if isinstance(named_model, str) else self.model
         whole = {**kept, "model": model, **stream}
         beta = ",".join(name for name in named if name)
         headers += [
@@ -117,16 +117,18 @@ def find_platform(request: Request) -> PlatformRequest | None:
     """Return a request to Bedrock or Vertex AI as a `PlatformRequest`, or None for any other path."""
     path = request.path.partition("?")[0]
     if found := _BEDROCK.fullmatch(path):
-        return PlatformRequest("bedrock", request, _bedrock_model(unquote(found["model"])), bool(found["stream"]))
+        return PlatformRequest(
+            "bedrock", request, _model_id_from_bedrock(unquote(found["model"])), bool(found["stream"])
+        )
     if found := _VERTEX.fullmatch(path):
         name = unquote(found["model"])
         counting = name == _COUNT_TOKENS
         streamed = found["verb"] == "streamRawPredict" or decode_json_object(request.body).get("stream") is True
-        return PlatformRequest("vertex", request, _vertex_model(name), streamed and not counting, counting)
+        return PlatformRequest("vertex", request, _model_id_from_vertex(name), streamed and not counting, counting)
     return None
 
 
-def _bedrock_model(name: str) -> str:
+def _model_id_from_bedrock(name: str) -> str:
     """Return the Messages API's id of a model, given its id on Bedrock.
 
     An example of a Bedrock id is `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
@@ -135,7 +137,7 @@ def _bedrock_model(name: str) -> str:
     return found["name"] if found else name
 
 
-def _vertex_model(name: str) -> str:
+def _model_id_from_vertex(name: str) -> str:
     """Return the Messages API's id of a model, given its id on Vertex AI, such as `claude-sonnet-4-5@20250929`."""
     plain, _, date = name.partition("@")
     plain = re.sub(r"-v\d+$", "", plain)

@@ -42,7 +42,7 @@ def _is_nested_too_deeply(value: Any) -> bool:
     return True
 
 
-def check_object(incoming: IncomingRequest) -> str | None:
+def check_body_is_object(incoming: IncomingRequest) -> str | None:
     """Refuse a body that is not a JSON object."""
     return None if isinstance(incoming.decoded_body.value, dict) else "Input should be a valid dictionary"
 
@@ -53,7 +53,7 @@ def check_parameters_refused_by_scenario(incoming: IncomingRequest) -> str | Non
     return next((f"{name}: Extra inputs are not permitted" for name in refused), None)
 
 
-def check_shape(incoming: IncomingRequest) -> str | None:
+def check_body_shape(incoming: IncomingRequest) -> str | None:
     """Refuse a body with missing fields, unknown fields or fields of a wrong type."""
     assert incoming.body_model is not None
     return shape_problem(_replace_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)

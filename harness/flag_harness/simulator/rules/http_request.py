@@ -23,7 +23,7 @@ def check_method(incoming: IncomingRequest) -> str | None:
     return None if incoming.request.method in incoming.allowed_methods else "Method Not Allowed"
 
 
-def check_size(incoming: IncomingRequest) -> str | None:
+def check_body_size(incoming: IncomingRequest) -> str | None:
     """Refuse a body over 32 MB. Batches and files may be larger."""
     limit = next((most for path, most in _LARGER_BODIES if incoming.path == path), MAX_BODY_BYTES)
     return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"

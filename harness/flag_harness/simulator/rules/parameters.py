@@ -145,7 +145,7 @@ def check_thinking_tool_choice(request: ParsedRequest) -> str | None:
     return "Thinking may not be enabled when tool_choice forces tool use."
 
 
-def check_effort(request: ParsedRequest) -> str | None:
+def check_effort_level(request: ParsedRequest) -> str | None:
     """Refuse an effort level that the model does not support."""
     effort = (request.body.get("output_config") or {}).get("effort")
     known = request.model.efforts

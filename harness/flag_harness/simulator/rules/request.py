@@ -211,7 +211,7 @@ Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(Generic[Checked]):
+class ApiRule(Generic[Checked]):
     """One rule of the API.
 
     `check` returns the error message for a request that breaks the rule, else None. `since` is the date on which the

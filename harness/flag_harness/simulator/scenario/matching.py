@@ -95,7 +95,7 @@ def text_content(content: Any) -> str:
     return "\n".join(block["text"] for block in content_blocks(content) if block.get("type") == "text")
 
 
-def is_match(when: TurnConditions, view: RequestView) -> bool:
+def request_meets_conditions(when: TurnConditions, view: RequestView) -> bool:
     """Return whether a request meets all conditions of a turn, except `nth`."""
     return all(
         condition(expected, view)

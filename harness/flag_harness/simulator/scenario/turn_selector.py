@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from flag_harness.simulator.scenario.matching import RequestView, is_match
+from flag_harness.simulator.scenario.matching import RequestView, request_meets_conditions
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, TurnConditions
 
 _MAX_LENGTH = 120
@@ -48,7 +48,7 @@ class TurnMatcher:
     def _matching_turns(self, view: RequestView) -> Iterator[ScenarioTurn]:
         """Yield the turns whose conditions a request meets, and count the match for turns with `nth`."""
         for index, turn in enumerate(self._turns):
-            if not is_match(turn.when, view):
+            if not request_meets_conditions(turn.when, view):
                 continue
             self._match_counts[index] += 1
             numbers = (turn.when.nth,) if isinstance(turn.when.nth, int) else turn.when.nth
@@ -79,7 +79,7 @@ def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mappin
             f"when = {{ user_contains = {_quote(view.user, 30)} }}",
         )
     turns = "; ".join(
-        f"{turn.name or f'turn[{index}]'} when {format_conditions(turn.when)}"
+        f"{turn.name or f'turn[{index}]'} when {format_turn_conditions(turn.when)}"
         for index, turn in enumerate(scenario.turns)
     )
     title = f" of {scenario.title!r}" if scenario.title else ""
@@ -89,7 +89,7 @@ def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mappin
     )
 
 
-def format_conditions(when: TurnConditions) -> str:
+def format_turn_conditions(when: TurnConditions) -> str:
     """Return the conditions of a turn as TOML, as in a scenario file."""
     default = TurnConditions()
     parts = [

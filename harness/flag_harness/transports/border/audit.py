@@ -32,7 +32,7 @@ class AuditHook:
     @contextmanager
     def use_handlers(self, handlers: Handlers) -> Iterator[None]:
         """Call the handlers at each of their audit events inside the context."""
-        self._add(handlers)
+        self._add_handlers(handlers)
         try:
             yield
         finally:
@@ -41,9 +41,9 @@ class AuditHook:
 
     def install_handlers(self, handlers: Handlers) -> None:
         """Call the handlers at each of their audit events until the process ends."""
-        self._add(handlers)
+        self._add_handlers(handlers)
 
-    def _add(self, handlers: Handlers) -> None:
+    def _add_handlers(self, handlers: Handlers) -> None:
         """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
         self._open.append(handlers)
         self.__cantrace__ = True

@@ -127,11 +127,11 @@ class ChildProcessGuard:
     def _guard_spawn(self, original: Any) -> Any:
         """Wrap the function that prepares data for a spawned child, which then gets a `MultiprocessingChildGuard`."""
 
-        def preparation_data(name: str) -> Any:
+        def prepare_data_with_guard(name: str) -> Any:
             self.start()
             return {**original(name), "flag_harness": MultiprocessingChildGuard(checking_proxy().port)}
 
-        return preparation_data
+        return prepare_data_with_guard
 
 
 class MultiprocessingChildGuard:

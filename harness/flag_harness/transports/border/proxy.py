@@ -36,15 +36,15 @@ class CheckingProxy:
         self.port: int = self._listener.getsockname()[1]
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._listener.close)
-        _start_thread(self._accept)
+        _start_thread(self._accept_connections)
 
-    def _accept(self) -> None:
+    def _accept_connections(self) -> None:
         """Accept connections forever, each in a thread of its own."""
         with contextlib.suppress(OSError):
             while True:
-                _start_thread(self._serve, self._listener.accept()[0])
+                _start_thread(self._serve_client, self._listener.accept()[0])
 
-    def _serve(self, client: socket.socket) -> None:
+    def _serve_client(self, client: socket.socket) -> None:
         """Answer one request of a client: forward it, refuse it, or tell a child process whether it may connect."""
         with contextlib.suppress(OSError), audit_hook().pause(), client:
             client.settimeout(_HEAD_SECONDS)
@@ -60,7 +60,7 @@ class CheckingProxy:
             elif is_question:
                 client.sendall(_plain_text_answer("200 OK", ""))
             else:
-                _forward(client, head, *target)
+                _forward_request(client, head, *target)
 
     def _refusal_reason(self, host: str, *port: Any) -> str:
         """Return why one of the checks refuses a host, or an empty string."""
@@ -129,7 +129,7 @@ def _plain_text_answer(status: str, text: str) -> bytes:
     return f"{head}connection: close\r\n\r\n".encode() + body
 
 
-def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
+def _forward_request(client: socket.socket, head: bytes, host: str, port: int) -> None:
     """Send a request to its host, and pass bytes in both directions until one side closes."""
     with socket.create_connection((host, port), timeout=_HEAD_SECONDS) as server:
         if head.startswith(b"CONNECT "):

@@ -63,7 +63,7 @@ def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> I
     with ExitStack() as patches:
         for http in _http_libraries():
             # another patch may keep a reference to this one, so it must do nothing after the end
-            interception = _Interception(
+            interception = _HttpLibraryPatcher(
                 http, lambda request: choose_route(request) if is_open else None, scope, patches
             )
             interception.patch_real_transports()
@@ -101,7 +101,7 @@ def _aiohttp_transports(http: Any) -> list[Any]:
     ]
 
 
-class _Interception:
+class _HttpLibraryPatcher:
     """Patches the transports of one HTTP library."""
 
     def __init__(self, http: Any, choose_route: ChooseRoute, scope: ApiScope | None, patches: ExitStack) -> None:

@@ -107,7 +107,7 @@ class UpstreamApplication:
         try:
             await asyncio.wait_for(receive(), LEAVING_SECONDS)
         except TimeoutError:
-            self._keep_refusal(refuse())
+            self._store_and_log_refusal(refuse())
             await self._break_connection(Cut(0.0, "eof"), scope, receive)
 
     async def _read_request(self, scope: Mapping[str, Any], receive: Any) -> Request | Rejection | None:
@@ -152,13 +152,13 @@ class UpstreamApplication:
             if isinstance(response[0], Head):
                 self._head_message(response[0])
         except Refusal as refusal:
-            return _plain_answer(_REFUSED_STATUS, self._keep_refusal(refusal))
+            return _plain_text_error(_REFUSED_STATUS, self._store_and_log_refusal(refusal))
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
-            return _plain_answer(_BROKEN_STATUS, "broken")
+            return _plain_text_error(_BROKEN_STATUS, "broken")
         return response
 
-    def _keep_refusal(self, refusal: Any) -> str:
+    def _store_and_log_refusal(self, refusal: Any) -> str:
         """Store and log a refusal. Return its name in the log, such as `miss-1`."""
         with self._lock:
             self.refusals.append(refusal)
@@ -203,7 +203,7 @@ def _body_message(piece: Piece) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}
 
 
-def _plain_answer(status: int, text: str) -> Response:
+def _plain_text_error(status: int, text: str) -> Response:
     """Return a plain-text error that tells the SDK not to retry, and that no client takes for an error of the API."""
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)

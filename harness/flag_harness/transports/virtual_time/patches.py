@@ -14,9 +14,9 @@ from typing import Any
 from flag_harness.clock import Clock
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.virtual_time.loops import adopt_loop, release_loop
-from flag_harness.transports.virtual_time.project_names import ProjectNames
+from flag_harness.transports.virtual_time.project_names import ImportedTimeFunctions
 from flag_harness.transports.virtual_time.shared_clock import SharedClock
-from flag_harness.transports.virtual_time.thread_waits import make_join, make_wait
+from flag_harness.transports.virtual_time.thread_waits import make_virtual_condition_wait, make_virtual_thread_join
 from flag_harness.wire.timeline import Layer, Request
 
 _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
@@ -27,7 +27,7 @@ _REAL_CALLERS = frozenset({"subprocess"})
 
 
 @contextmanager
-def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
+def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator[None]:
     """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
 
     Virtual time applies to `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them
@@ -36,7 +36,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
     if not isinstance(clock, SharedClock):
         yield
         return
-    functions: dict[str, Callable[..., Any]] = {"sleep": _make_sleep(clock)}
+    functions: dict[str, Callable[..., Any]] = {"sleep": _make_virtual_sleep(clock)}
     functions |= {name: _make_clock(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()}
     monotonic = _make_clock(clock, _REAL_MONOTONIC, 1)
     functions = {
@@ -50,10 +50,10 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
             stack.enter_context(replace_attribute(time, name, function))
         stack.enter_context(replace_attribute(threading, "_time", monotonic))
         stack.enter_context(replace_attribute(queue, "time", monotonic))
-        stack.enter_context(replace_attribute(threading.Condition, "wait", make_wait(clock)))
-        stack.enter_context(replace_attribute(threading.Thread, "join", make_join(clock)))
+        stack.enter_context(replace_attribute(threading.Condition, "wait", make_virtual_condition_wait(clock)))
+        stack.enter_context(replace_attribute(threading.Thread, "join", make_virtual_thread_join(clock)))
         for pool in _executor_classes():
-            stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
+            stack.enter_context(replace_attribute(pool, "submit", _make_counting_submit(clock, pool.submit)))
         stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen_start(clock)))
         stack.enter_context(_adopt_loops(clock))
         clock.add_current_thread()
@@ -86,7 +86,7 @@ def _is_replaced_by_other_code(function: Any) -> bool:
     return getattr(function, "__module__", None) not in (time.__name__, __name__)
 
 
-def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
+def _make_virtual_sleep(clock: SharedClock) -> Callable[[float], None]:
     """Return a replacement for `time.sleep` that waits in virtual time if the thread takes part in it."""
     real_function = time.sleep
 
@@ -116,7 +116,7 @@ def _make_clock(clock: SharedClock, real_function: Callable[[], Any], unit: int)
     return now
 
 
-def _make_submit(clock: SharedClock, real_function: Callable[..., Any]) -> Callable[..., Any]:
+def _make_counting_submit(clock: SharedClock, real_function: Callable[..., Any]) -> Callable[..., Any]:
     """Return an executor's `submit`, which also counts the job as pending work."""
 
     def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-class ProjectNames:
+class ImportedTimeFunctions:
     """Finds names such as `sleep`, imported by `from time import sleep`, in the modules below a project's folder.
 
     Installed packages are left out. Keep one instance for all tests of a run, since it reads each module only once.

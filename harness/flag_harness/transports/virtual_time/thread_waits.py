@@ -11,7 +11,7 @@ _MOMENT = 0.02
 """The real seconds that a wait lasts at least, since a thread outside of Python may end it."""
 
 
-def make_wait(clock: SharedClock) -> Callable[..., bool]:
+def make_virtual_condition_wait(clock: SharedClock) -> Callable[..., bool]:
     """Return `Condition.wait`, but with a timeout in virtual time."""
     real_function = threading.Condition.wait
 
@@ -26,7 +26,7 @@ def make_wait(clock: SharedClock) -> Callable[..., bool]:
         self._waiters.append(waiter)
         saved = self._release_save()
         try:
-            _wait_for(waiter, self._waiters, timeout, clock)
+            _wait_for_lock(waiter, self._waiters, timeout, clock)
         finally:
             self._acquire_restore(saved)
             is_notified = waiter not in self._waiters
@@ -37,7 +37,9 @@ def make_wait(clock: SharedClock) -> Callable[..., bool]:
     return wait
 
 
-def _wait_for(waiter: threading.Lock, waiters: Container[threading.Lock], timeout: float, clock: SharedClock) -> None:
+def _wait_for_lock(
+    waiter: threading.Lock, waiters: Container[threading.Lock], timeout: float, clock: SharedClock
+) -> None:
     """Wait until a lock is released or the timeout passes. A lock is removed from `waiters` before its release."""
     started, deadline = real_time(), clock.now() + timeout
     acquired = waiter.acquire(True, _MOMENT)
@@ -47,7 +49,7 @@ def _wait_for(waiter: threading.Lock, waiters: Container[threading.Lock], timeou
         clock.wait_until(wait, lambda seconds: waiter.acquire(True, seconds))
 
 
-def make_join(clock: SharedClock) -> Callable[..., None]:
+def make_virtual_thread_join(clock: SharedClock) -> Callable[..., None]:
     """Return `Thread.join`, but with a timeout in virtual time."""
     real_function = threading.Thread.join
 

@@ -47,7 +47,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
         """Called if code swallowed a `VirtualTimeout` and blocks the loop again."""
         self._threads = _ThreadPerJobExecutor()
-        super().__init__(_Selector(self))
+        super().__init__(_VirtualTimeSelector(self))
 
     def time(self) -> float:
         """Return the seconds on this loop, from 0."""
@@ -150,7 +150,7 @@ class _ThreadPerJobExecutor(Executor):
         return future
 
 
-class _Selector(selectors.DefaultSelector):
+class _VirtualTimeSelector(selectors.DefaultSelector):
     """A selector that moves the loop's time to its next timer instead of waiting."""
 
     def __init__(self, loop: VirtualLoop) -> None:

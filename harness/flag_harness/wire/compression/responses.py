@@ -19,7 +19,7 @@ def decompress_response(response: Response) -> Response:
     gzip and deflate are always supported; br and zstd need the libraries `brotli` and `zstandard`. A response that was
     cut off is decompressed as far as it arrived. A body that would exceed `max_decompressed_size` stays compressed.
     """
-    encodings = _encodings(response)
+    encodings = _encodings_of_body(response)
     if not encodings:
         return response
     is_whole = isinstance(last := response[-1], End) and not last.abandoned
@@ -27,7 +27,7 @@ def decompress_response(response: Response) -> Response:
     for encoding in reversed(encodings):
         chunks = chunks and _decompress_chunks(encoding, chunks, is_whole)
     plain_chunks = iter(chunks or ())
-    return response if chunks is None else tuple(_replace_data(piece, plain_chunks) for piece in response)
+    return response if chunks is None else tuple(_replace_with_plain_data(piece, plain_chunks) for piece in response)
 
 
 def unreadable_encodings(response: Response) -> str:
@@ -36,7 +36,7 @@ def unreadable_encodings(response: Response) -> str:
     A plain text body can be read even if its header wrongly says that it is compressed.
     """
     plain = decompress_response(response)
-    if not (encodings := _encodings(plain)):
+    if not (encodings := _encodings_of_body(plain)):
         return ""
     with suppress(UnicodeDecodeError):
         body(plain).decode("utf-8")
@@ -46,7 +46,9 @@ def unreadable_encodings(response: Response) -> str:
 
 def missing_package(response: Response) -> str:
     """Return the package that is missing to decompress a response, or an empty string."""
-    missing = [_PACKAGES[name] for name in _encodings(response) if name in _PACKAGES and not codecs_for_encoding(name)]
+    missing = [
+        _PACKAGES[name] for name in _encodings_of_body(response) if name in _PACKAGES and not codecs_for_encoding(name)
+    ]
     return missing[-1] if missing and unreadable_encodings(response) else ""
 
 
@@ -55,7 +57,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
 
     The limit is `max_decompressed_size` of the sum of their compressed sizes. The error names the index of a response.
     """
-    compressed = [number for number, response in enumerate(responses) if _encodings(response)]
+    compressed = [number for number, response in enumerate(responses) if _encodings_of_body(response)]
     size = sum(len(body(responses[number])) for number in compressed)
     limit = left = max_decompressed_size(size)
     if size * _GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
@@ -70,7 +72,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
 
 
 def _has_single_gzip_encoding(response: Response) -> bool:
-    encodings = _encodings(response)
+    encodings = _encodings_of_body(response)
     return len(encodings) == 1 and encodings[0] in _GZIPS
 
 
@@ -80,7 +82,7 @@ def _size_after_decompression(response: Response, limit: int) -> int:
     Decompression stops above `limit`; the result is then some size over the limit.
     """
     data = body(response)
-    for encoding in reversed(_encodings(response)):
+    for encoding in reversed(_encodings_of_body(response)):
         plain = None
         for codec in codecs_for_encoding(encoding):
             try:
@@ -96,14 +98,14 @@ def _size_after_decompression(response: Response, limit: int) -> int:
     return len(data)
 
 
-def _encodings(response: Response) -> list[str]:
+def _encodings_of_body(response: Response) -> list[str]:
     """Return the content encodings of the body, in the order in which they were applied."""
     head = response[0] if response else None
     named = header_value(head.headers, "content-encoding") if isinstance(head, Head) else ""
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]
 
 
-def _replace_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
+def _replace_with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
     """Return a chunk with the next decompressed data, or a head without its `content-encoding`."""
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if pair[0].lower() != "content-encoding")

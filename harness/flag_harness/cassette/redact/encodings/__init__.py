@@ -3,9 +3,9 @@
 from flag_harness.cassette.redact.encodings.search import (
     SEPARATOR,
     Finder,
-    edits_of_findings,
+    find_redaction_edits,
     first_finding,
     has_finding,
 )
 
-__all__ = ["SEPARATOR", "Finder", "edits_of_findings", "first_finding", "has_finding"]
+__all__ = ["SEPARATOR", "Finder", "find_redaction_edits", "first_finding", "has_finding"]

@@ -8,22 +8,22 @@ from contextlib import suppress
 
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
-from flag_harness.cassette.redact.hints import letter_runs, letter_table
+from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 _BASE32_LETTERS = string.ascii_uppercase + "234567"
-_BASE32_TABLE = letter_table(_BASE32_LETTERS)
+_BASE32_TABLE = make_letter_table(_BASE32_LETTERS)
 _SHORTEST_BASE32 = 26
 """The length of base32 of 16 bytes, in characters."""
 _BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
 
 
-def letter_patterns_without_bits(letters: str, bits: Iterable[int]) -> Iterator[str]:
-    """Yield a pattern for each bit: the letters of an alphabet whose values do not have this bit."""
+def letter_classes_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
+    """Yield, for each bit, a regular expression for the letters of an alphabet whose index lacks this bit."""
     for bit in bits:
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 
 
-_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*letter_patterns_without_bits(_BASE32_LETTERS, (16, 2, 8, 1, 4))))
+_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*letter_classes_without_bit(_BASE32_LETTERS, (16, 2, 8, 1, 4))))
 """Base32 of five ASCII bytes, the first bit of each of which is 0."""
 
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 20, 40
@@ -35,7 +35,7 @@ _ONLY_IN_BASE85 = re.compile(r"[^A-Za-z0-9+/=_.-]")
 
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 """The alphabet of RFC 1924, which Python's `b85encode` and git use."""
-_BASE85_TABLE = letter_table(_BASE85_LETTERS)
+_BASE85_TABLE = make_letter_table(_BASE85_LETTERS)
 _ASCII_STARTS = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
 """The letters that begin base85 of four ASCII bytes, the first bit of which is 0."""
 
@@ -43,7 +43,7 @@ _ASCII_STARTS = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
 def base32_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the parts of a text that are base32 of ASCII text."""
     last = 0
-    for start, _ in letter_runs(text, _BASE32_TABLE, _SHORTEST_BASE32):
+    for start, _ in find_letter_runs(text, _BASE32_TABLE, _SHORTEST_BASE32):
         if start >= last and (match := _BASE32.match(text, start)):
             last = match.end()
             letters = re.sub(r"[\r\n=]", "", match[0])
@@ -59,7 +59,7 @@ def _encode_base32(text: str) -> str:
 
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
     """Decode and yield the words of a text that are base85 of ASCII text."""
-    for start, stop in letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
+    for start, stop in find_letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
         if stop - start > _LONGEST_BASE85:
             continue
         for first in range(start, start + 5):  # up to four characters may precede it

@@ -81,7 +81,7 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
     left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
-    for encoding, start in _possible_starts(data):
+    for encoding, start in _possible_starts_of_compressed_data(data):
         if start < last:
             continue
         position += len(data[last:start].decode(*codec))
@@ -95,7 +95,7 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
             return
 
 
-def _possible_starts(data: bytes) -> Iterator[tuple[str, int]]:
+def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]]:
     """Yield the encoding and offset of each sequence of bytes with which compressed data begins, in order."""
     following = {magic: start for magic in _ENCODINGS if (start := data.find(magic)) >= 0}
     while following:

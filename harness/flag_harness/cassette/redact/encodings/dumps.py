@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
-from flag_harness.cassette.redact.hints import letter_runs, letter_table
+from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 _PAIRS = r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A-Fa-f]{2}(?: {1,2}[0-9A-Fa-f]{2}){0,15}"
 _OFFSET = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
@@ -18,7 +18,7 @@ _BYTES_PER_LINE = 16
 _ASCII = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
 _DECIMALS = re.compile(rf"(?<![0-9]){_ASCII}(?:[, ]\s*{_ASCII}(?![0-9])){{15,}}")
 """At least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
-_DECIMALS_TABLE = letter_table("0123456789, \t\r\n")
+_DECIMALS_TABLE = make_letter_table("0123456789, \t\r\n")
 _SHORTEST_DECIMALS = 48
 _SEPARATOR = re.compile("[^0-9]+")
 
@@ -63,7 +63,7 @@ def _encode_hex_dump(text: str) -> str:
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
-    for start, stop in letter_runs(text, _DECIMALS_TABLE, _SHORTEST_DECIMALS):
+    for start, stop in find_letter_runs(text, _DECIMALS_TABLE, _SHORTEST_DECIMALS):
         for match in _DECIMALS.finditer(text, start, stop):
             decoded = "".join(chr(int(number)) for number in _SEPARATOR.split(match[0]))
             yield EncodedSpan(*match.span(), decoded, _encode_decimals)
@@ -73,7 +73,7 @@ def _encode_decimals(text: str) -> str:
     return ", ".join(map(str, text.encode(*UTF8)))
 
 
-def spans_of_broken_words(text: str) -> Iterator[EncodedSpan]:
+def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
     """Join and yield each word that is broken over lines and may be a key, because it has letters and digits.
 
     A word counts as broken if it ends a line and the next line begins with a word, without spaces.

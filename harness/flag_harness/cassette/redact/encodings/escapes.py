@@ -47,7 +47,7 @@ class EscapeLevel:
         return self.below.source_span(starts[start], stops[stop - 1])
 
 
-def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
+def decode_escapes_in_rounds(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
     """Yield the text, then the text after each round of decoding its escapes; binary data is not decoded."""
     level = EscapeLevel(text)
     for _ in range(MAX_ENCODING_DEPTH + 1):

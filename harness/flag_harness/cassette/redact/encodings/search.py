@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
-from flag_harness.cassette.redact.encodings.dumps import spans_of_broken_words
-from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, escape_levels
+from flag_harness.cassette.redact.encodings.dumps import find_words_broken_over_lines
+from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, decode_escapes_in_rounds
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
@@ -19,7 +19,7 @@ _PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
 """Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
 
 
-def edits_of_findings(
+def find_redaction_edits(
     text: str,
     find: Finder,
     depth: int = MAX_ENCODING_DEPTH,
@@ -35,15 +35,15 @@ def edits_of_findings(
     """
     edits: list[TextEdit] = []
     shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
-    for level in escape_levels(text, is_text):
-        found = list(find(level.text) if is_text or in_binary else _find_in_printable(level.text, find))
+    for level in decode_escapes_in_rounds(text, is_text):
+        found = list(find(level.text) if is_text or in_binary else _find_in_printable_parts(level.text, find))
         edits += [_redaction_edit(text, *level.source_span(start, stop)) for start, stop, _ in found]
-        words = spans_of_broken_words(level.text) if is_text and in_binary else ()
+        words = find_words_broken_over_lines(level.text) if is_text and in_binary else ()
         for word in _words_without_findings(words, found):
             if any(True for _ in find(word.text)):
                 edits.append(_redaction_edit(text, *level.source_span(word.start, word.stop)))
         for span in find_encoded_spans(level.text, shortest, is_search) if depth else ():
-            if inner := edits_of_findings(
+            if inner := find_redaction_edits(
                 span.text, find, depth - 1, span.is_text, in_binary=in_binary, is_search=is_search
             ):
                 new = span.encode(edit_text(span.text, inner))
@@ -61,7 +61,7 @@ def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int,
             yield word
 
 
-def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
+def _find_in_printable_parts(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
     """Yield the findings of `find` in the printable parts of binary data."""
     for part in _PRINTABLE.finditer(text):
         yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
@@ -71,10 +71,10 @@ def first_finding(
     text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
     """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
-    for level in escape_levels(text, is_text):
+    for level in decode_escapes_in_rounds(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.source_span(start, stop), kind, level.text[start:stop]
-        for word in spans_of_broken_words(level.text) if is_text else ():
+        for word in find_words_broken_over_lines(level.text) if is_text else ():
             for start, stop, kind in find(word.text):
                 return *level.source_span(word.start, word.stop), kind, word.text[start:stop]
         for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
@@ -87,10 +87,10 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
     """Return whether `find` finds anything in a text, however it is encoded."""
     if not is_text:
         return _has_finding_in_binary(text, find, depth)
-    for level in escape_levels(text):
+    for level in decode_escapes_in_rounds(text):
         if any(True for _ in find(level.text)):
             return True
-        if any(True for _ in find(SEPARATOR.join(word.text for word in spans_of_broken_words(level.text)))):
+        if any(True for _ in find(SEPARATOR.join(word.text for word in find_words_broken_over_lines(level.text)))):
             return True
         if depth and _has_finding_in_spans(find_encoded_spans(level.text, SHORTEST_SEARCHED, True), find, depth - 1):
             return True

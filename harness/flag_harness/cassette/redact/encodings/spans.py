@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letter_patterns_without_bits
+from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letter_classes_without_bit
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
-from flag_harness.cassette.redact.hints import letter_runs, letter_table
+from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
 """The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
-_BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
-_ASCII_TRIPLE = "".join(letter_patterns_without_bits(_BASE64_LETTERS, (32, 8, 2)))
+_BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
+_ASCII_TRIPLE = "".join(letter_classes_without_bit(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
 _BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
@@ -28,7 +28,7 @@ _HEX = re.compile("[0-9A-Fa-f]{24,}")
 _HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}")
 """Hexadecimal digits of twelve printable characters."""
 _SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
-_SPACED_HEX_TABLE = letter_table(string.hexdigits + "xX :,-")
+_SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _SHORTEST_SPACED_HEX = 35
 _LONG = 4096
 _FOREIGN_BYTES = 12
@@ -51,12 +51,12 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
     """
     yield from find_compressed_spans(text)
     pattern, last = _base64_pattern(shortest), 0
-    for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
+    for start, _ in find_letter_runs(text, _BASE64_TABLE, shortest):
         if start >= last and (match := pattern.match(text, start)):
             last = match.end()
             yield from _hex_spans(match)
             yield from _base64_spans(match, is_search)
-    for start, stop in letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
+    for start, stop in find_letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
         yield from map(_hex_span_with_separators, _SPACED_HEX.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)

@@ -25,7 +25,7 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 @dataclass(frozen=True, slots=True)
 class RawExchange:
-    """A request and what its response was, as texts.
+    """A request and its response, as texts.
 
     Attributes:
         sent_at: when the request was sent, in UTC.
@@ -58,35 +58,35 @@ class ExchangeFiles:
     def __init__(self, folder: Path, wall_time: Callable[[], float] = time.time) -> None:
         self._folder, self._wall_time = folder, wall_time
         self._lock = threading.Lock()
-        self.last = max(self._numbers(), default=0)
+        self.last = max(self._request_numbers(), default=0)
         """The number of the last request."""
 
     def __call__(self, request: Request) -> Edit:
         sent_at = self._wall_time()
         with self._lock:
             self.last += 1
-            path = self._path(self.last)
+            path = self._exchange_path(self.last)
         path.parent.mkdir(parents=True, exist_ok=True)
         headers = select_request_headers(request.headers)
-        sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode(request.body)}
+        sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode_text(request.body)}
         path.write_text(
             _json_line({"turn": _turn_number(request.body), "sent_at": sent_at}) + _json_line(sent),
             encoding="utf-8",
         )
 
-        def keep(piece: Piece) -> Iterable[Piece]:
+        def append_piece_to_file(piece: Piece) -> Iterable[Piece]:
             with path.open("a", encoding="utf-8") as file:
                 file.write(_json_line(_piece_values(piece, request.url)))
             return (piece,)
 
-        return keep
+        return append_piece_to_file
 
     def numbers_by_turn(self) -> dict[int, list[int]]:
         """Return the numbers of the saved requests by the turn of the conversation, counted from 1, in which they were
         sent. Files that cannot be read are left out.
         """
         found: dict[int, list[int]] = {}
-        for number in self._numbers():
+        for number in self._request_numbers():
             lines = self._read_lines(number, 1)
             if lines and isinstance(lines[0].get("turn"), int):
                 found.setdefault(lines[0]["turn"], []).append(number)
@@ -110,17 +110,17 @@ class ExchangeFiles:
             _ending_text(pieces),
         )
 
-    def _numbers(self) -> list[int]:
+    def _request_numbers(self) -> list[int]:
         names = (_NAME.fullmatch(path.name) for path in self._folder.glob("*.jsonl"))
         return sorted(int(name[1]) for name in names if name)
 
-    def _path(self, number: int) -> Path:
+    def _exchange_path(self, number: int) -> Path:
         return self._folder / f"{number:04}.jsonl"
 
     def _read_lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
         """Return the values in a file, without an incomplete last line; an empty list if it cannot be read."""
         try:
-            with self._path(number).open(encoding="utf-8") as file:
+            with self._exchange_path(number).open(encoding="utf-8") as file:
                 texts = [file.readline()] if most == 1 else file.readlines()
                 return [json.loads(text) for text in texts if text.endswith("\n")]
         except (OSError, ValueError):
@@ -148,7 +148,7 @@ def _piece_values(piece: Piece, url: str) -> dict[str, Any]:
             headers = select_response_headers(piece.headers, url)
             return {"at": piece.at, "status": piece.status, "headers": headers}
         case Chunk():
-            return {"at": piece.at, "text": _decode(piece.data)}
+            return {"at": piece.at, "text": _decode_text(piece.data)}
         case Cut():
             return {"at": piece.at, "ending": f"the connection broke: {piece.how}"}
         case _:
@@ -166,7 +166,7 @@ def _header_lines(headers: Iterable[Sequence[str]]) -> list[str]:
     return [f"{name}: {value}" for name, value in headers]
 
 
-def _decode(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     return data.decode(*_ENCODING)
 
 

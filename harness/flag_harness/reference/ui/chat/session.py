@@ -22,7 +22,7 @@ LOG = logging.getLogger("flag_harness.reference.ui")
 
 
 class Chat:
-    """A session on the page. Any thread may call any method.
+    """A chat session of the web page, with its agent. Any thread may call any method.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
     page; `revision` grows each time one of them changes. `description` says what the upstream answers. `exchanges` is a

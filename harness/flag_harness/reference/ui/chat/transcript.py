@@ -116,7 +116,7 @@ class TurnTranscript:
                 self.first_token = event.first_token if self.requests == 1 else self.first_token
                 self._attempt = len(self.parts)
             case TurnDiscarded():
-                self._discard(event.reason)
+                self._discard_answer(event.reason)
                 self._add_cost(event.usage, model)
             case TurnEnded():
                 self.add_notices(advice_on_ending(event.stop_reason))
@@ -169,7 +169,7 @@ class TurnTranscript:
         cost = find_model(model).cost(usage)
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
-    def _discard(self, reason: str) -> None:
+    def _discard_answer(self, reason: str) -> None:
         for part in self.parts[self._attempt :]:
             if isinstance(part, TextPart) and not part.discarded:
                 part.discarded = reason

@@ -8,7 +8,7 @@ import streamlit as st
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, RawExchange
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.address import REQUEST, SESSION
-from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 
 MOST_CHARACTERS = 100_000
 """The most characters of a text that the page shows. The rest is in the file to download."""
@@ -34,7 +34,7 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
     else:
         _show_parts(exchange)
         name = f"{session}-request-{number}.txt"
-        st.download_button("Download", plain_text(exchange.text), name, "text/plain", key="download")
+        st.download_button("Download", make_text_safe_to_show(exchange.text), name, "text/plain", key="download")
     st.link_button("Open the chat", f"?{SESSION}={session}")
 
 
@@ -43,13 +43,13 @@ def _show_parts(exchange: RawExchange) -> None:
     st.text(f"Sent at {exchange.sent_at}")
     _show_code([head, _indent_json(body)])
     st.subheader("Response")
-    st.text(plain_text(exchange.ending))
+    st.text(make_text_safe_to_show(exchange.ending))
     _show_code([exchange.head, _indent_json(exchange.body)])
 
 
 def _show_code(texts: Sequence[str]) -> None:
     for text in filter(None, texts):
-        st.code(plain_text(text[:MOST_CHARACTERS]), language=None, wrap_lines=True)
+        st.code(make_text_safe_to_show(text[:MOST_CHARACTERS]), language=None, wrap_lines=True)
         if len(text) > MOST_CHARACTERS:
             st.text(f"These are the first {MOST_CHARACTERS:,} of {len(text):,} characters. Download all of them below.")
 

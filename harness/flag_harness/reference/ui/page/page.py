@@ -11,7 +11,7 @@ from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION
 from flag_harness.reference.ui.page.exchange_view import exchange_number_in_address, show_exchange
-from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 from flag_harness.reference.ui.page.sidebar import show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_container_keys, show_turn
 
@@ -102,7 +102,7 @@ def _watch_other_tabs(chat: Chat, revision: int) -> None:
 
 def _escape_markdown(text: str) -> str:
     """Return a text as Markdown that shows it as it is."""
-    return "".join(f"\\{one}" if one in _MARKDOWN else one for one in plain_text(text))
+    return "".join(f"\\{one}" if one in _MARKDOWN else one for one in make_text_safe_to_show(text))
 
 
 _MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from flag_harness.reference.tools.tool import DELAY
 from flag_harness.reference.ui.chat.transcript import Level, Part, TextPart, ToolPart, TurnTranscript
-from flag_harness.reference.ui.page.plain_text import plain_text, split_text
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
 TEXT_CHARACTERS = 4_000
 """The most characters of a piece of text: the browser lays out a piece anew with each token."""
@@ -58,7 +58,7 @@ class NoticePiece:
 Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
 
 
-def list_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
+def list_page_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
     """Return what the page shows of a turn (texts, tool cards, waits) at the time `now` on the agent's clock."""
     parts = list(turn.parts)
     return [piece for index, part in enumerate(parts) for piece in _pieces_of_part(part, parts[index + 1 :], turn, now)]
@@ -71,7 +71,7 @@ def _pieces_of_part(part: Part, later: list[Part], turn: TurnTranscript, now: fl
         case ToolPart():
             yield _tool_piece(part, turn, now)
         case _:
-            yield NoticePiece(part.level, plain_text(part.text))
+            yield NoticePiece(part.level, make_text_safe_to_show(part.text))
 
 
 def _is_current_text(part: Part) -> bool:
@@ -80,23 +80,25 @@ def _is_current_text(part: Part) -> bool:
 
 def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
     """Yield the pieces of a text. A discarded one is struck out, and folded once another text has replaced it."""
-    reason = plain_text(part.discarded)
+    reason = make_text_safe_to_show(part.discarded)
     is_model_thinking = part.kind == "thinking"
     if is_model_thinking or (reason and is_replaced):
         label = "Discarded answer" if not is_model_thinking else "Thinking (discarded)" if reason else "Thinking"
         for text in split_text(part.text, THINKING_CHARACTERS):
-            yield FoldedPiece(label, plain_text(text), bool(reason))
+            yield FoldedPiece(label, make_text_safe_to_show(text), bool(reason))
     else:
         for text in split_text(part.text, TEXT_CHARACTERS):
-            yield TextPiece(plain_text(text), bool(reason))
+            yield TextPiece(make_text_safe_to_show(text), bool(reason))
     if reason and not is_replaced:
         yield NoticePiece("warning", f"The {part.kind} above was discarded: {reason}")
 
 
 def _tool_piece(part: ToolPart, turn: TurnTranscript, now: float) -> ToolPiece:
-    shown_input = plain_text(json.dumps(part.input, indent=2, ensure_ascii=False, default=str))
+    shown_input = make_text_safe_to_show(json.dumps(part.input, indent=2, ensure_ascii=False, default=str))
     state = "" if part.result is not None else _tool_state(part, turn, now)
-    return ToolPiece(plain_text(part.name), shown_input, state, plain_text(part.result or ""), part.is_error)
+    return ToolPiece(
+        make_text_safe_to_show(part.name), shown_input, state, make_text_safe_to_show(part.result or ""), part.is_error
+    )
 
 
 def _tool_state(part: ToolPart, turn: TurnTranscript, now: float) -> str:

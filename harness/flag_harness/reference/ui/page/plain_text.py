@@ -11,7 +11,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
 @lru_cache(maxsize=512)
-def plain_text(text: str) -> str:
+def make_text_safe_to_show(text: str) -> str:
     """Return a text without keys, and with invisible characters made visible, such as `<U+001B>`."""
     shown: str = hide_secrets(text)
     return _INVISIBLE.sub(_code_point_text, shown.replace("\r\n", "\n"))
@@ -37,7 +37,7 @@ def split_text(text: str, size: int) -> Iterator[str]:
     yield text[start:]
 
 
-def block_text(text: str) -> str:
+def preserve_layout_for_streamlit(text: str) -> str:
     """Return a text so that `streamlit.text` keeps its indentation and its blank lines at the end.
 
     Streamlit removes white space at both ends, so an invisible character is put before or after it.

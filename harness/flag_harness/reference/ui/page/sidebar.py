@@ -13,13 +13,13 @@ from flag_harness.reference.ui.chat.directory import new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION
-from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 from flag_harness.reference.ui.page.switches import (
     FlagSwitch,
-    current_value,
     environ_with_values,
     find_flag_changes_in_recordings,
     flag_switches,
+    flag_value_in_environment,
 )
 
 
@@ -28,7 +28,7 @@ def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[s
     with st.sidebar:
         st.text(_upstream_text(options, chat))
         if chat.description:
-            st.text(plain_text(chat.description))
+            st.text(make_text_safe_to_show(chat.description))
         environ = _show_switches(chat)
         _show_tools(chat)
         _show_session(chat, saved)
@@ -45,7 +45,11 @@ def _show_switches(chat: Chat) -> dict[str, str]:
     st.text("They take effect with the next turn.")
     values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(PYPROJECT)}
     if st.button("What do they change in the recordings?", key="changes"):
-        st.code("\n".join(map(plain_text, find_flag_changes_in_recordings(PYPROJECT))), language=None, wrap_lines=True)
+        st.code(
+            "\n".join(map(make_text_safe_to_show, find_flag_changes_in_recordings(PYPROJECT))),
+            language=None,
+            wrap_lines=True,
+        )
     numbers = {
         setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
@@ -55,7 +59,7 @@ def _show_switches(chat: Chat) -> dict[str, str]:
 
 def _show_switch(switch: FlagSwitch, environ: Mapping[str, str]) -> Any:
     flag = switch.flag
-    value = current_value(flag, environ)
+    value = flag_value_in_environment(flag, environ)
     help = f"{flag.env}: {switch.explanation}"
     if flag.is_boolean:
         return st.toggle(flag.name, value=value, help=help, key=f"flag-{flag.name}")
@@ -72,7 +76,7 @@ def _show_tools(chat: Chat) -> None:
     chat.gate.is_on = st.toggle("ask before running a tool", value=chat.gate.is_on, key="ask")
     for tool in chat.tools:
         with st.expander(tool.name):
-            st.text(plain_text(str(tool.definition.get("description", "Defined by the API."))))
+            st.text(make_text_safe_to_show(str(tool.definition.get("description", "Defined by the API."))))
             st.json(dict(tool.input_schema))
 
 

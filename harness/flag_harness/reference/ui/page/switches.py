@@ -58,7 +58,7 @@ def find_flag_changes_in_recordings(pyproject: Path) -> list[str]:
     return lines or [f"{folder} holds no recordings of one test under two combinations."]
 
 
-def current_value(flag: Flag, environ: Mapping[str, str]) -> Any:
+def flag_value_in_environment(flag: Flag, environ: Mapping[str, str]) -> Any:
     """Return the flag's value in the environment, or its default if the variable holds no valid value."""
     try:
         return flag.read_value(environ)

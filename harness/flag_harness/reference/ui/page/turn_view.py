@@ -10,8 +10,8 @@ from flag_harness.reference.settings import read_settings
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.exchange_view import exchange_links
-from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, list_pieces
-from flag_harness.reference.ui.page.plain_text import block_text, plain_text
+from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, list_page_pieces
+from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, preserve_layout_for_streamlit
 
 STYLE = """<style>
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap !important; overflow-wrap: anywhere; }
@@ -39,7 +39,7 @@ class TurnDrawing:
     def __init__(self, prompt: str | None) -> None:
         if prompt is not None:
             with st.chat_message("user"):
-                st.text(block_text(plain_text(prompt)))
+                st.text(preserve_layout_for_streamlit(make_text_safe_to_show(prompt)))
         self._place = st.chat_message("assistant")
         self._column = self._place.container(key=_new_container_key("answer"))
         self._slots: list[DeltaGenerator] = []
@@ -48,7 +48,7 @@ class TurnDrawing:
 
     def update(self, turn: TurnTranscript, now: float) -> None:
         """Draw the turn as it is at the time `now` of the agent's clock."""
-        pieces = list_pieces(turn, now)
+        pieces = list_page_pieces(turn, now)
         while len(self._slots) < len(pieces):
             self._slots.append(self._column.empty())
         for index, piece in enumerate(pieces):
@@ -104,13 +104,13 @@ def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> No
 def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
     match piece:
         case TextPiece(discarded=False):
-            slot.text(block_text(piece.text))
+            slot.text(preserve_layout_for_streamlit(piece.text))
         case TextPiece():
-            slot.container(key=_new_container_key("discarded")).text(block_text(piece.text))
+            slot.container(key=_new_container_key("discarded")).text(preserve_layout_for_streamlit(piece.text))
         case FoldedPiece():
             folded = slot.expander(piece.label)
             (folded.container(key=_new_container_key("discarded")) if piece.discarded else folded).text(
-                block_text(piece.text)
+                preserve_layout_for_streamlit(piece.text)
             )
         case ToolPiece():
             _draw_tool(slot.container(border=True), piece)

@@ -11,8 +11,8 @@ _CITABLE = ("document", "search_result")
 def check_formats_without_citations(request: ParsedRequest) -> str | None:
     """Refuse an output format together with citations."""
     field = _output_format_field(request)
-    cited = field and any(_is_cited(block) for _, block in _citable_blocks(request))
-    tools = field and any(_is_cited(tool) for tool in request.body.get("tools") or ())
+    cited = field and any(_enables_citations(block) for _, block in _citable_blocks(request))
+    tools = field and any(_enables_citations(tool) for tool in request.body.get("tools") or ())
     return f"{field}: Citations cannot be used together with structured outputs." if cited or tools else None
 
 
@@ -20,7 +20,7 @@ def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
     """Refuse a request in which only some of the documents, or only some of the search results, enable citations."""
     for kind in _CITABLE:
         blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
-        enabled = [_is_cited(block) for _, block in blocks]
+        enabled = [_enables_citations(block) for _, block in blocks]
         if any(enabled) and not all(enabled):
             path = blocks[enabled.index(False)][0]
             return f"{path}.{kind}: Citations must be enabled for all {kind} blocks or for none."
@@ -54,6 +54,6 @@ def _citable_blocks(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, 
     return ((path, block) for path, block in request.blocks() if block.get("type") in _CITABLE)
 
 
-def _is_cited(block: Mapping[str, Any]) -> bool:
+def _enables_citations(block: Mapping[str, Any]) -> bool:
     """Return whether a block enables citations."""
     return bool((block.get("citations") or {}).get("enabled"))

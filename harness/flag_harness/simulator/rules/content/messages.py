@@ -24,7 +24,7 @@ def check_system_messages(request: ParsedRequest) -> str | None:
     )
 
 
-def check_content(request: ParsedRequest) -> str | None:
+def check_messages_have_content(request: ParsedRequest) -> str | None:
     """Refuse a message without content.
 
     A final assistant message, and a system message with settings, may be empty.
@@ -39,7 +39,7 @@ def check_content(request: ParsedRequest) -> str | None:
 
 
 def check_empty_text(request: ParsedRequest) -> str | None:
-    """Refuse empty text blocks. For contents that are strings, see `check_content`."""
+    """Refuse empty text blocks. For contents that are strings, see `check_messages_have_content`."""
     system = request.body.get("system")
     if isinstance(system, list) and any(block["text"] == "" for block in system):
         return "system: text content blocks must be non-empty"

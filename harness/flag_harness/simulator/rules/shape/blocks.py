@@ -216,8 +216,8 @@ class UserOrAssistantMessage(ClosedModel):
     content: Content
 
 
-class SystemMessage(ClosedModel):
-    """A system message. It has no content if it only changes settings."""
+class SystemRoleMessage(ClosedModel):
+    """The shape of a message with the role `system`. It has no content if it only changes settings."""
 
     role: Literal["system"]
     content: Content | None = None
@@ -232,6 +232,6 @@ def _role_tag(value: Any) -> str:
 
 
 Message = Annotated[
-    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN}spoken")] | Annotated[SystemMessage, Tag(f"{HIDDEN}system")],
+    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN}spoken")] | Annotated[SystemRoleMessage, Tag(f"{HIDDEN}system")],
     Discriminator(_role_tag),
 ]

@@ -86,7 +86,7 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
 
 def check_optional_parameter_count(request: ParsedRequest) -> str | None:
     """Refuse schemas that have more than 24 optional parameters in all."""
-    found = sum(_optional_count(schema) for _, schema in _schemas_that_are_compiled(request))
+    found = sum(_count_optional_properties(schema) for _, schema in _schemas_that_are_compiled(request))
     if found <= MAX_OPTIONAL_PARAMETERS:
         return None
     return (
@@ -97,7 +97,7 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
     """Refuse schemas that in all have more than 16 parameters with `anyOf` or a list of types."""
-    found = sum(_union_count(schema) for _, schema in _schemas_that_are_compiled(request))
+    found = sum(_count_union_properties(schema) for _, schema in _schemas_that_are_compiled(request))
     if found <= MAX_UNIONS:
         return None
     return (
@@ -110,7 +110,10 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 def check_schema_complexity(request: ParsedRequest) -> str | None:
     """Refuse a schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional parameters."""
     for _, schema in _schemas_that_are_compiled(request):
-        if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
+        if (
+            _count_union_properties(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA
+            or _count_optional_properties(schema) >= MAX_OPTIONAL_PARAMETERS
+        ):
             return (
                 "Schema is too complex for compilation. Try reducing the number of tools or simplifying tool schemas."
             )
@@ -184,12 +187,12 @@ def _properties_with_required(schema: Mapping[str, Any]) -> Iterator[tuple[bool,
             yield isinstance(required, list) and name in required, value
 
 
-def _optional_count(schema: Mapping[str, Any]) -> int:
+def _count_optional_properties(schema: Mapping[str, Any]) -> int:
     """Return how many properties of a schema are not required."""
     return sum(1 for required, _ in _properties_with_required(schema) if not required)
 
 
-def _union_count(schema: Mapping[str, Any]) -> int:
+def _count_union_properties(schema: Mapping[str, Any]) -> int:
     """Return how many properties of a schema have `anyOf` or a list of types."""
     return sum(
         1
@@ -232,10 +235,10 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
         if isinstance(schema.get(key), dict)
         for name, value in schema[key].items()
     }
-    return next((circle for name in edges if (circle := _cycle_from(name, edges))), ())
+    return next((circle for name in edges if (circle := _find_reference_cycle_from(name, edges))), ())
 
 
-def _cycle_from(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
+def _find_reference_cycle_from(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
     """Return the definitions on a path of references from `start` back to `start`, or an empty tuple."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
