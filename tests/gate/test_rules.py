@@ -183,9 +183,12 @@ def test_a_required_test_that_failed_in_one_of_two_records_fails(project: Projec
         ({"selected": ("tests/test_agent.py::test_a",)}, "it ran only tests/test_agent.py::test_a; run it without"),
         ({"selected": ("tests/test_agent.py", "docs"), "deselected": ("tests/other.py::test_b",)}, ""),
         ({"selected": ("tests",)}, ""),
+        ({"ignored": ("tests/test_agent.py",)}, "it ran with --ignore=tests/test_agent.py; run it without that"),
+        ({"ignored": ("tests",)}, "it ran with --ignore=tests;"),
+        ({"ignored": ("tests/test_agent", "docs")}, ""),
     ],
 )
-def test_required_tests_that_the_command_line_left_out_are_not_shown(
+def test_required_tests_that_an_option_left_out_are_not_shown(
     project: Project, header: dict[str, Any], words: str
 ) -> None:
     """All of them must have run, not only those that pass. Another record may have the others."""
@@ -193,6 +196,14 @@ def test_required_tests_that_the_command_line_left_out_are_not_shown(
     assert ("not shown" if words else "pass", True) == _says(project.rule("whole run"), words)
     others = project.record(row(), row("tests/test_agent.py::test_b"), name="all.jsonl")
     assert "pass" == project.rule("whole run", "run.jsonl", others)[0]
+
+
+def test_a_deselected_test_without_a_row_must_be_in_another_whole_run(project: Project) -> None:
+    """A test without a cassette has no row, so only a run that did not leave it out shows that it passed."""
+    project.record(deselected=("tests/test_agent.py::test_plain",))
+    other = project.record(row("tests/other.py::test_b"), name="other.jsonl", selected=("tests/other.py",))
+    assert "not shown" == project.rule("whole run", "run.jsonl", other)[0]
+    assert "pass" == project.rule("whole run", "run.jsonl", project.record(name="whole.jsonl"))[0]
 
 
 def test_failed_trials_of_a_verdict_are_judged_by_the_verdict(project: Project) -> None:

@@ -145,23 +145,65 @@ def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> No
     assert "it has no digest" in find_record_problem(Path(suite.path / "run.jsonl").read_bytes())
 
 
+WHOLE: dict[str, object] = {"left_out_by": "", "ignored": (), "selected": (), "deselected": ()}
+
+
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("where", "options", "changes"),
     [
-        ((), ("", (), ())),
-        (("test_it.py::test_a", "test_it.py"), ("", ("test_it.py::test_a", "test_it.py"), ())),
-        (("-k", "test_a", "."), ("", (), ("test_it.py::test_b",))),
-        (("--ignore=sub", "--harness-repeat=2", "-k", "test_a"), ("--ignore=sub", (), ("test_it.py::test_b",))),
-        (("--color=no", "--continue-on-collection-errors"), ("", (), ())),
+        ("line", "test_it.py::test_a test_it.py --color=no", {"selected": ("test_it.py::test_a", "test_it.py")}),
+        ("line", "-o python_functions=test_a", {"left_out_by": "-o python_functions=test_a"}),
+        ("line", "-o xfail_strict=true -c tox.ini -p removes", {"deselected": ("test_it.py::test_b",)}),
+        (
+            "addopts",
+            "-k test_a . --ignore=sub --ignore=no",
+            {"ignored": ("sub",), "deselected": ("test_it.py::test_b", "test_it.py::test_plain")},
+        ),
+        (
+            "addopts",
+            "-m harness_no_request --deselect=test_it.py::test_b --stepwise",
+            {"left_out_by": "--stepwise", "deselected": ("test_it.py::test_b", "test_it.py::test_plain")},
+        ),
+        ("variable", "--ignore-glob=*/x --ignore-glob=*/y", {"left_out_by": "--ignore-glob=*/x,*/y"}),
     ],
 )
-def test_the_record_says_which_tests_the_command_line_left_out(
-    pytester: pytest.Pytester, arguments: tuple[str, ...], expected: tuple[object, ...]
+def test_the_record_says_which_tests_the_options_left_out(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, where: str, options: str, changes: dict[str, object]
 ) -> None:
-    """Deselected tests of the harness are named; paths and node ids are relative to the root."""
-    pytester.makepyprojecttoml("[tool.flag-harness]\n[tool.pytest.ini_options]\ntestpaths = ['.']\n")
-    mark = "import pytest\npytestmark = [pytest.mark.harness_no_request, pytest.mark.flags()]\n"
-    pytester.makepyfile(test_it=f"{mark}def test_a(cassette): pass\ndef test_b(cassette): pass\n")
-    pytester.runpytest_inprocess(*arguments, "--harness-record=run.jsonl", "--collect-only", "-q")
+    """Wherever they were set, and whether or not a plugin says so. Paths and node ids are relative to the root."""
+    added = options if where == "addopts" else ""
+    monkeypatch.setenv("PYTEST_ADDOPTS", options if where == "variable" else "")
+    pytester.makepyprojecttoml(
+        f"[tool.flag-harness]\n[tool.pytest.ini_options]\ntestpaths = ['.']\naddopts = '{added}'\n"
+    )
+    pytester.makefile(".ini", tox="[pytest]\ntestpaths = .\n")
+    pytester.makepyfile(removes="def pytest_collection_modifyitems(items): items[:] = [items[0], items[2]]")
+    mark = "@pytest.mark.harness_no_request\n@pytest.mark.flags()\n"
+    tests = "".join(f"{mark}def test_{name}(cassette): pass\n" for name in "ab")
+    pytester.makepyfile(test_it=f"import pytest\n{tests}def test_plain(): pass\n")
+    pytester.mkdir("sub")
+    pytester.syspathinsert()
+    pytester.runpytest_inprocess(*(options.split() if where == "line" else ()), "--harness-record=run.jsonl", "-q")
     header = load_record(pytester.path / "run.jsonl").header
-    assert expected == (header.left_out_by.replace("--collect-only", ""), header.selected, header.deselected)
+    assert {**WHOLE, **changes} == {name: getattr(header, name) for name in WHOLE}
+
+
+def test_settings_from_outside_of_the_project_may_leave_out_tests(
+    pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nobody who reviews the project sees them."""
+    other = tmp_path_factory.mktemp("elsewhere") / "pytest.ini"
+    other.write_text("[pytest]\npython_functions = test_a\n", encoding="utf-8")
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile("def test_a(): pass")
+    pytester.runpytest_inprocess("-c", str(other), "--rootdir=.", "--harness-record=run.jsonl", "-q")
+    assert f"-c {other}" == load_record(pytester.path / "run.jsonl").header.left_out_by
+
+
+def test_a_run_that_stopped_at_a_failure_has_failed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `-x`, what comes after the failure does not run, but the exit status tells the gate."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-x")
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile("def test_a(): assert False\ndef test_b(): pass")
+    pytester.runpytest_inprocess("--harness-record=run.jsonl", "-q")
+    assert 1 == load_record(pytester.path / "run.jsonl").header.exit_status

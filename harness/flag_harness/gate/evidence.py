@@ -64,16 +64,20 @@ def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | Non
     return None
 
 
-def missing_tests_reason(header: RunHeader, pattern: str) -> str:
-    """Return why a run may have left out tests that match a pattern, or an empty string."""
+def missing_tests_reason(header: RunHeader, start: str) -> str:
+    """Return why a run may have left out tests whose node ids begin with `start`, or an empty string."""
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
-    start = pattern.partition("*")[0]
-    if header.selected and not any(
-        start == one or start.startswith((f"{one}/", f"{one}::")) for one in header.selected
-    ):
+    if ignored := [path for path in header.ignored if path.startswith(start) or _is_in(start, path)]:
+        return f"it ran with --ignore={ignored[0]}"
+    if header.selected and not any(_is_in(start, one) for one in header.selected):
         return f"it ran only {join_names(header.selected)}"
     return ""
+
+
+def _is_in(nodeid: str, path: str) -> bool:
+    """Return whether a node id is that of a folder, file, class or test, or of something in it."""
+    return nodeid == path or nodeid.startswith((f"{path}/", f"{path}::"))
 
 
 def _load_record_as_evidence(path: Path) -> EvidenceRecord:

@@ -156,6 +156,7 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         shard=first.shard if len(records) == 1 else "",
         options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
         left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
+        ignored=tuple(sorted(set.intersection(*(set(record.header.ignored) for record in records)))),
         selected=_merge_selections([record.header.selected for record in records]),
         deselected=tuple(sorted(set.intersection(*(set(record.header.deselected) for record in records)))),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),

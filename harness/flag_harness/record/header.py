@@ -40,7 +40,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         commit: the commit that git has checked out, or an empty string.
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
-        left_out_by: the option of the command line that left out whole files of tests, such as `--lf`, or empty.
+        left_out_by: the option in effect that left out whole files of tests, such as `--lf`, or empty.
+        ignored: the paths that `--ignore` left out, relative to pytest's root.
         selected: the paths and node ids that the command line named, relative to pytest's root; empty for all tests.
         deselected: the node ids of the tests that were deselected, as by `-k`.
         flags: the declared flags by name, each with its source, its values and its default.
@@ -64,6 +65,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     is_dirty: bool = False
     options: tuple[str, ...] = ()
     left_out_by: str = ""
+    ignored: tuple[str, ...] = ()
     selected: tuple[str, ...] = ()
     deselected: tuple[str, ...] = ()
     flags: dict[str, dict[str, Any]] = {}

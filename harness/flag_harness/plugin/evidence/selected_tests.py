@@ -1,4 +1,4 @@
-"""What the command line says about a run, for the header of its record: options, and which tests it leaves out."""
+"""What the options of a run say, for the header of its record, and which tests they leave out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +8,18 @@ import pytest
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
 OPTIONS_THAT_LEAVE_OUT_TESTS = {
-    "features": ("--feature",),
-    "lf": ("--lf", "--last-failed"),
-    "ignore": ("--ignore",),
-    "ignore_glob": ("--ignore-glob",),
-    "collectonly": ("--collect-only", "--co"),
-    "stepwise": ("--stepwise", "--sw", "--stepwise-skip", "--sw-skip", "--stepwise-reset", "--sw-reset"),
+    "features": "--feature",
+    "lf": "--lf",
+    "ignore_glob": "--ignore-glob",
+    "collectonly": "--collect-only",
+    "stepwise": "--stepwise",
 }
 """Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
+_COLLECTION_SETTINGS = frozenset(
+    {"python_files", "python_classes", "python_functions", "testpaths", "norecursedirs", "addopts"}
+    | {"collect_imported_tests"}
+)
+"""The settings of pytest that decide which tests exist."""
 
 
 def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
@@ -31,25 +35,43 @@ def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
 
 
 def option_that_leaves_out_tests(config: pytest.Config) -> str:
-    """Return the first argument of the command line that leaves out tests, such as `--lf`, or an empty string.
+    """Return an option in effect that leaves out tests, such as `--lf`, or an empty string.
 
-    Tests that are deselected, as by `-k`, are known by their names, so they do not count here.
+    It is found wherever it was set: on the command line, in `PYTEST_ADDOPTS` or in the project's `addopts`. Tests that
+    are deselected, as by `-k`, are known by their names, so they do not count here; neither does `--ignore`.
     """
-    options = {option for names in OPTIONS_THAT_LEAVE_OUT_TESTS.values() for option in names}
-    arguments = map(str, config.invocation_params.args)
-    return next((argument for argument in arguments if argument.partition("=")[0] in options), "")
+    for name, option in OPTIONS_THAT_LEAVE_OUT_TESTS.items():
+        if value := config.getoption(name, default=None):
+            return f"{option}={','.join(map(str, value))}" if isinstance(value, list) else option
+    for setting in config.getoption("override_ini") or ():
+        if setting.partition("=")[0].strip() in _COLLECTION_SETTINGS:
+            return f"-o {setting}"
+    if (other := config.getoption("inifilename")) and config.rootpath not in Path(config.inipath or other).parents:
+        return f"-c {other}"
+    return ""
+
+
+def ignored_paths(config: pytest.Config) -> tuple[str, ...]:
+    """Return the existing paths that `--ignore` leaves out, relative to the root."""
+    paths = (Path(config.invocation_params.dir, one).resolve() for one in config.getoption("ignore") or ())
+    return tuple(_path_in_root(path, config) for path in paths if path.exists())
 
 
 def tests_named_on_command_line(config: pytest.Config) -> tuple[str, ...]:
     """Return the paths and node ids that the command line names, relative to the root. It is empty for all tests."""
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         return ()
-    selected, root = [], config.rootpath.resolve()
+    selected = []
     for argument in config.args:
         path, separator, name = argument.partition("::")
         found = Path(config.invocation_params.dir, path).resolve()
-        if found == root:
+        if found == config.rootpath.resolve():
             return ()
-        inside = found.relative_to(root) if found.is_relative_to(root) else found
-        selected.append(f"{inside.as_posix()}{separator}{name}")
+        selected.append(f"{_path_in_root(found, config)}{separator}{name}")
     return tuple(selected)
+
+
+def _path_in_root(path: Path, config: pytest.Config) -> str:
+    """Return a resolved path relative to pytest's root, or the whole path if it is outside."""
+    root = config.rootpath.resolve()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin.evidence.selected_tests import OPTIONS_THAT_LEAVE_OUT_TESTS
+from flag_harness.plugin.evidence.selected_tests import option_that_leaves_out_tests
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
 from flag_harness.plugin.run.names import find_duplicate_names
@@ -41,11 +41,12 @@ class CassetteUseTracker:
         self._orphans: list[str] = []
         self._recorded: set[str] = set()
         self._replaced: set[str] = set()
+        self._every_item: list[pytest.Item] = []
         self._deselected: set[str] = set()
 
     @property
     def deselected(self) -> tuple[str, ...]:
-        """The sorted node ids of the tests of the harness that were deselected, each without its repetitions."""
+        """The sorted node ids of the tests that were deselected, each without its repetitions."""
         return tuple(sorted(self._deselected))
 
     def register_cassette(self, item: pytest.Item, path: Path) -> None:
@@ -105,11 +106,22 @@ class CassetteUseTracker:
             report = pytest.CollectReport(second, "failed", longrepr=message, result=[])
             self._config.hook.pytest_collectreport(report=report)  # reaches the user from a worker, too
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Keep the item, to see whether it is left out later."""
+        self._every_item.append(item)
+
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note that the run is partial, because tests were deselected."""
         if items:
             self._partial_reason = self._partial_reason or "tests were deselected"
-        self._deselected.update(nodeid_of_first_repetition(item) for item in items if _uses_cassette(item))
+        self._deselected.update(map(nodeid_of_first_repetition, items))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the tests that a plugin has removed without reporting that they were deselected."""
+        kept, names = set(map(id, session.items)), {item.nodeid for item in session.items}
+        removed = [item for item in self._every_item if id(item) not in kept and item.nodeid not in names]
+        self._every_item = []
+        self.pytest_deselected(removed)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that the run is partial, because a file could not be collected."""
@@ -228,9 +240,8 @@ def _partial_run_reason(config: pytest.Config) -> str:
     """
     if hasattr(config, "workerinput"):
         return ""
-    for name, (option, *_) in OPTIONS_THAT_LEAVE_OUT_TESTS.items():
-        if config.getoption(name, default=None):
-            return f"it ran with {option}"
+    if option := option_that_leaves_out_tests(config) or ("--ignore" if config.getoption("ignore") else ""):
+        return f"it ran with {option}"
     testpaths = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     here = config.invocation_params.dir
     if not testpaths and any(Path(here, argument) != config.rootpath for argument in config.args):
