@@ -125,6 +125,23 @@ def row(case: str = "tests/test_agent.py::test_a", combination: str = "off", **c
     return msgspec.structs.replace(made, **changes)
 
 
+def trials(
+    rounds: int = 80, case: str = "tests/test_agent.py::test_a", flag: str = "planner", **changes: Any
+) -> list[RunRow]:
+    """Return the rows of a test that passed in each round, with and without a flag. `changes` are those with it."""
+    return [
+        row(
+            f"{case}[{combination}]",
+            combination,
+            values={flag: is_on},
+            repetition=number,
+            **(changes if is_on else {}),
+        )
+        for number in range(rounds)
+        for combination, is_on in (("off", False), (flag, True))
+    ]
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"

@@ -130,7 +130,7 @@ def test_a_link_to_a_folder_without_declared_files_is_no_matter(project: Project
     (project.root / "data" / "deep").mkdir(parents=True)
     project.write("data/deep/x.bin", "")
     (project.test / "data").symlink_to(project.root / "data")
-    assert "all 11 rules pass" in project.run("check", "run.jsonl")
+    assert "all 12 rules pass" in project.run("check", "run.jsonl")
     project.write("data/x.py", "")
     project.configure(files=["data/*.py", "*.py", "prompts/*.md"])
     assert "test/data: is a link to a folder with declared files" in project.run("check", "run.jsonl", code=2)

@@ -1,5 +1,6 @@
 """Each rule of the gate can pass, can fail, and says "not shown" if the evidence tells nothing."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from flag_harness.record import GateFiles, LogCount, RunRow, VerdictRecord, append_row, encode_record, start_record
 from flag_harness.wire.usage import Usage
-from tests.gate.conftest import FILES, Project, row
+from tests.gate.conftest import FILES, Project, row, trials
 
 OTHER = "tests/test_other.py::test_b"
 
@@ -23,7 +24,7 @@ def _streamed(**changes: Any) -> RunRow:
 
 def test_good_evidence_passes_every_rule(project: Project) -> None:
     """The exit code is 0, and the conclusion says so."""
-    assert "all 11 rules pass" in project.run("check", "run.jsonl")
+    assert "all 12 rules pass" in project.run("check", "run.jsonl")
 
 
 def test_evidence_that_was_edited_fails(project: Project) -> None:
@@ -206,21 +207,34 @@ def test_a_deselected_test_without_a_row_must_be_in_another_whole_run(project: P
     assert "pass" == project.rule("whole run", "run.jsonl", project.record(name="whole.jsonl"))[0]
 
 
+def test_other_tests_than_those_of_the_run_fail(project: Project) -> None:
+    """A weaker test that passed is no evidence about the present one. What is in TEST and PROD has rules of its own."""
+    project.write("tests/test_agent.py", "assert answer")
+    digests = {"tests/test_agent.py": hashlib.sha256(b"assert answer").hexdigest(), "test/agent.py": "00"}
+    project.record(files=digests)
+    assert ("pass", "1 file as in the runs: tests and settings") == project.rule("test files")
+    project.write("tests/test_agent.py", "assert answer == 42")
+    words = "run.jsonl was made with other contents of tests/test_agent.py; run the tests again"
+    assert ("fail", words) == project.rule("test files")
+    (project.root / "tests" / "test_agent.py").unlink()
+    assert ("fail", words) == project.rule("test files")
+
+
 def test_failed_trials_of_a_verdict_are_judged_by_the_verdict(project: Project) -> None:
     """A model fails now and then. A run that was refused is no trial, and a plain run must pass."""
-    trials = [row(), row(repetition=1, outcome="failed"), _streamed()]
+    rows = [row(), row(repetition=1, outcome="failed"), _streamed()]
     verdicts = (VerdictRecord("planner", "pass"),)
-    project.record(*trials, verdicts=verdicts)
+    project.record(*rows, verdicts=verdicts)
     assert "fail" == project.rule("required tests")[0]  # the policy requires no verdict, so nothing judges the trials
     assert "fail" == project.rule("outcomes")[0]
     project.configure(verdicts=["planner"])
-    project.record(*trials, verdicts=verdicts)
+    project.record(*rows, verdicts=verdicts)
     assert ("pass", "2 runs passed; 1 failed trial, which the verdicts judge") == project.rule("required tests")
     assert "pass" == project.rule("outcomes")[0]
     for bad in ({"phase": "setup"}, {"refusals": 1}):
-        project.record(*trials, row(repetition=2, outcome="failed", **bad), verdicts=verdicts)
+        project.record(*rows, row(repetition=2, outcome="failed", **bad), verdicts=verdicts)
         assert "fail" == project.rule("required tests")[0]
-    project.record(*trials, verdicts=verdicts)
+    project.record(*rows, verdicts=verdicts)
     plain = project.record(row(outcome="failed"), name="plain.jsonl")
     assert "fail" == project.rule("required tests", "run.jsonl", plain)[0]
 
@@ -358,11 +372,46 @@ def test_a_flag_without_a_verdict_is_not_shown(project: Project, wanted: list[st
     """A verdict on another flag does not help. `all` is every declared flag."""
     project.configure(verdicts=wanted)
     project.record(verdicts=(VerdictRecord("memory", "pass"),))
-    assert ("not shown", "the evidence has no verdict on planner") == project.rule("verdicts")
-    project.record(verdicts=(VerdictRecord("planner", "pass", is_simulated=True),))
+    assert ("not shown", True) == _says(
+        project.rule("verdicts"), "no verdict on planner; run `pytest --harness-verdict="
+    )
+    project.record(*trials(), verdicts=(VerdictRecord("planner", "pass"), VerdictRecord("memory", "fail")))
     assert ("pass", "PASS for planner; SIMULATED answers for planner") == project.rule("verdicts")
     project.configure(verdicts=wanted, upstream="live")
     assert ("fail", "from SIMULATED answers only: planner") == project.rule("verdicts")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([*trials(20)], "run.jsonl says PASS for planner, but its rows say INCONCLUSIVE"),
+        ([*trials(outcome="failed")], "its rows say FAIL"),
+        ([*trials(flag="memory")], "its rows say INCONCLUSIVE"),
+        ([*trials()[::2]], "its rows say INCONCLUSIVE"),
+        (
+            [*trials(rebased=True, cassette="a.json")],
+            "INCONCLUSIVE; a.json was rebased and not recorded again; run",
+        ),
+    ],
+    ids=["too few rounds", "harm", "another flag", "one arm", "rebased"],
+)
+def test_a_verdict_that_its_rows_do_not_show_fails(project: Project, rows: list[RunRow], words: str) -> None:
+    """It was edited, or copied from another run. Whether answers were simulated is read from the rows, too."""
+    project.configure(verdicts=["planner"])
+    project.record(*rows, verdicts=(VerdictRecord("planner", "pass", base="false", value="true"),))
+    assert ("fail", True) == _says(project.rule("verdicts"), words)
+
+
+def test_a_verdict_must_be_about_each_required_test_that_varies_the_flag(project: Project) -> None:
+    """Otherwise only the tests that the flag does not harm might be judged."""
+    project.configure(verdicts=["planner"])
+    verdicts = (VerdictRecord("planner", "pass"),)
+    project.record(*trials(), verdicts=verdicts)
+    plain = project.record(*trials(1, "tests/test_agent.py::test_b"), name="plain.jsonl")
+    found = project.rule("verdicts", "run.jsonl", plain)
+    assert ("not shown", True) == _says(found, "planner is not about tests/test_agent.py::test_b[*]; run `pytest --har")
+    project.record(*trials(case=OTHER), verdicts=verdicts)
+    assert ("not shown", True) == _says(project.rule("verdicts"), "no required test varies planner, so its verdict is")
 
 
 def test_a_sweep_that_is_missing_or_only_a_part_is_not_shown(project: Project) -> None:
@@ -397,7 +446,7 @@ def test_markdown_is_for_the_summary_of_a_ci_job(project: Project, make_row: Cal
     """A table in which a test's name cannot break out of its cell; the exit code is that of the check."""
     project.record(make_row("tests/test_agent.py::test_a[<b>|x]", outcome="failed"))
     printed = project.run("check", "run.jsonl", "--markdown", code=1)
-    assert printed.startswith("## ❌ Gate: 2 of 11 rules do not pass\n\n| result | rule | reason |\n")
+    assert printed.startswith("## ❌ Gate: 2 of 12 rules do not pass\n\n| result | rule | reason |\n")
     assert r"| ❌ fail | required tests | not passed: tests/test\_agent.py::test\_a\[\<b\>\|x\] failed |" in printed
 
 

@@ -15,9 +15,13 @@ class VerdictRecord(msgspec.Struct, frozen=True):
         verdict: only `pass` says that the flag is safe to turn on.
         is_simulated: True if the simulator gave answers, so that nothing is shown about a real model.
         summary: one sentence for people.
+        base: the value of the flag in production, as a text.
+        value: the value that was judged, as a text.
     """
 
     flag: str
     verdict: VerdictWord
     is_simulated: bool = False
     summary: str = ""
+    base: str = ""
+    value: str = ""

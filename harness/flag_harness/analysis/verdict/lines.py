@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flag_harness.analysis.verdict.evidence import FlagChange, is_provider_failure
 from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
+from flag_harness.flag import value_text
 from flag_harness.wording import join_names, quantity
 
 if TYPE_CHECKING:
@@ -40,8 +41,14 @@ def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]
     """Return a verdict in the form of a run record. `rows` are the runs with and without the flag."""
     from flag_harness.record import VerdictRecord
 
-    word = verdict.decision.lower()
-    return VerdictRecord(change.flag, word, has_simulated_answers(rows), summary_text(verdict))  # type: ignore[arg-type]
+    return VerdictRecord(
+        flag=change.flag,
+        verdict=verdict.decision.lower(),  # type: ignore[arg-type]
+        is_simulated=has_simulated_answers(rows),
+        summary=summary_text(verdict),
+        base=value_text(change.base),
+        value=value_text(change.value),
+    )
 
 
 def provider_failures_text(rows: "Iterable[RunRow]") -> str:

@@ -1,5 +1,8 @@
 """The rules about files: the evidence is complete, and it was made with the files that may go to PROD."""
 
+import hashlib
+from pathlib import Path
+
 from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
@@ -52,6 +55,29 @@ def judge_file_digests(candidate: Candidate) -> RuleResult:
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )
     return RuleResult("tested files", "pass", f"the hashes of {quantity(len(digests), 'file')} match the evidence")
+
+
+def judge_test_files(candidate: Candidate) -> RuleResult:
+    """Judge whether the project's other files are those of the runs: the tests, what they import, and the settings."""
+    gate = candidate.gate
+    folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
+    known: dict[str, str] = {}
+    for one in candidate.evidence:
+        changed = [
+            path
+            for path, digest in one.record.header.files.items()
+            if not any((gate.root / path).resolve().is_relative_to(folder) for folder in folders)
+            and known.setdefault(path, _digest_or_empty(gate.root / path)) != digest
+        ]
+        if changed:
+            reason = f"{one.path} was made with other contents of {join_names(sorted(changed))}; run the tests again"
+            return RuleResult("test files", "fail", reason)
+    return RuleResult("test files", "pass", f"{quantity(len(known), 'file')} as in the runs: tests and settings")
+
+
+def _digest_or_empty(path: Path) -> str:
+    """Return the SHA-256 of a file, or an empty string if it is missing."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def judge_imports(candidate: Candidate) -> RuleResult:

@@ -1,9 +1,12 @@
 """The rules about verdicts on flags and about sweeps of faults."""
 
 import posixpath
+from collections.abc import Sequence
 
 from flag_harness.gate.evidence import SWEEP_BASELINE, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.verdict_evidence import JudgedChange, judge_again
+from flag_harness.matrix import name_of_test
 from flag_harness.wording import join_names, quantity
 
 ALL_FLAGS = "all"
@@ -15,21 +18,57 @@ _NARROWING = frozenset(
 
 
 def judge_verdicts(candidate: Candidate) -> RuleResult | None:
-    """Judge whether each flag that the policy names has the verdict PASS, and no other verdict, in the evidence."""
+    """Judge whether each flag that the policy names has the verdict PASS, and no other verdict, in the evidence.
+
+    The rows must show it, too, and it must be about each required test that varies the flag.
+    """
     wanted = candidate.gate.policy.verdicts
     if not wanted:
         return None
     names = [flag.name for flag in candidate.gate.flags] if ALL_FLAGS in wanted else list(wanted)
+    hint = f"run `pytest --harness-verdict={','.join(names)} --harness-repeat=200 --harness-record=run.jsonl`"
     verdicts = [one for each in candidate.evidence for one in each.record.header.verdicts if one.flag in names]
     if bad := [f"{one.flag}: {one.verdict}" for one in verdicts if one.verdict != "pass"]:
         return RuleResult("verdicts", "fail", join_names(bad))
     if missing := [name for name in names if name not in {one.flag for one in verdicts}]:
-        return RuleResult("verdicts", "not shown", f"the evidence has no verdict on {join_names(missing)}")
-    simulated = [one.flag for one in verdicts if one.is_simulated]
+        return RuleResult("verdicts", "not shown", f"the evidence has no verdict on {join_names(missing)}; {hint}")
+    judged = [
+        one
+        for each in candidate.evidence
+        for one in judge_again(each, candidate.gate.flags)
+        if one.change.flag in names
+    ]
+    if other := [one for one in judged if one.verdict.decision != "PASS"]:
+        return RuleResult("verdicts", "fail", f"{_describe_other_decision(other[0])}; {hint}")
+    if reason := _missing_tests_text(candidate, judged):
+        return RuleResult("verdicts", "not shown", f"{reason}; {hint}")
+    simulated = list(dict.fromkeys(one.change.flag for one in judged if one.is_simulated))
     if simulated and candidate.gate.policy.upstream == "live":
         return RuleResult("verdicts", "fail", f"from SIMULATED answers only: {join_names(simulated)}")
     note = f"; SIMULATED answers for {join_names(simulated)}" if simulated else ""
     return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
+
+
+def _describe_other_decision(one: JudgedChange) -> str:
+    """Return what the rows of a record show, if that is not the PASS in its header."""
+    reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
+    return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
+
+
+def _missing_tests_text(candidate: Candidate, judged: Sequence[JudgedChange]) -> str:
+    """Return which required tests vary a flag, but are in no verdict on it, or an empty string."""
+    for change in dict.fromkeys(one.change for one in judged):
+        known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
+        varied = {
+            name_of_test(row.case, row.combination)
+            for row in candidate.required_rows
+            if row.values.get(change.flag, change) == change.value
+        }
+        if missing := sorted(varied - known):
+            return f"the verdict on {change.label} is not about {join_names(missing)}"
+        if not varied:
+            return f"no required test varies {change.label}, so its verdict is about other tests"
+    return ""
 
 
 def judge_sweep(candidate: Candidate) -> RuleResult | None:

@@ -1,0 +1,62 @@
+"""What the rows of a record say about the verdicts in its header, which might have been edited or copied."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flag_harness.analysis.verdict.evidence import EvidenceTable, FlagChange, flag_changes
+from flag_harness.analysis.verdict.judgment import Verdict, judge_flags
+from flag_harness.analysis.verdict.lines import has_simulated_answers
+from flag_harness.flag import Flag, value_text
+from flag_harness.gate.evidence import EvidenceRecord
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RunRow, VerdictRecord
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedChange:
+    """A change of a flag that a record has a verdict on, judged once more by the rows of the record.
+
+    Attributes:
+        evidence: the record.
+        change: the change of the flag.
+        verdict: what the rows show.
+        rows: the runs without and with the change.
+    """
+
+    evidence: EvidenceRecord
+    change: FlagChange
+    verdict: Verdict
+    rows: tuple[RunRow, ...]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the simulator gave any of the answers."""
+        return has_simulated_answers(self.rows)
+
+    @property
+    def tests(self) -> frozenset[str]:
+        """The names of the tests that the verdict is about."""
+        return frozenset(name_of_test(row.case, row.combination) for row in self.rows)
+
+
+def judge_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[JudgedChange]:
+    """Judge each change that the header of a record has a verdict on, by the record's rows. Unknown flags are left out.
+
+    The error rates hold over all flags of the header together, as in the run.
+    """
+    changes = list(dict.fromkeys(_changes_with_verdicts(one.record.header.verdicts, flags)))
+    table = EvidenceTable(row for row in one.record.rows if row.sweep is None)
+    verdicts = judge_flags([*map(table.evidence, changes)])
+    for change, verdict in zip(changes, verdicts, strict=True):
+        yield JudgedChange(one, change, verdict, tuple(table.rows(change)))
+
+
+def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:
+    """Yield the changes that verdicts are about. One without values is about all changes from the flag's default."""
+    known = {flag.name: flag for flag in flags}
+    for one in verdicts:
+        if (flag := known.get(one.flag)) is not None:
+            base = next((value for value in flag.values if value_text(value) == one.base), flag.default)
+            for change in flag_changes(flag, base):
+                if one.value in ("", value_text(change.value)):
+                    yield change
