@@ -22,7 +22,7 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.register_profile("deep", max_examples=500, deadline=None)
     settings.load_profile("deep" if DEEP else "normal")
 
-pytest_plugins = ["pytester", "tests.loopback", "tests.chromium", "tests.warm_python"]
+pytest_plugins = ["pytester", "tests.loopback", "tests.warm_python", "tests.chromium"]
 collect_ignore = ["agents", "pins", "streamlit_agent", "warm"]
 
 
@@ -47,9 +47,15 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of the sessions `deep` and `browser`, except those of the session that runs."""
-    others = {"deep", "browser"} - {SESSION}
-    left_out = {item for item in items if any(item.get_closest_marker(name) for name in others)}
+    """Leave out the tests of the sessions `deep` and `browser`. The session `browser` runs no others.
+
+    A browser of Playwright keeps an event loop, so that `asyncio.run` fails in the tests that share its process.
+    """
+    if SESSION == "browser":
+        left_out = {item for item in items if not item.get_closest_marker("browser")}
+    else:
+        others = {"deep", "browser"} - {SESSION}
+        left_out = {item for item in items if any(item.get_closest_marker(name) for name in others)}
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
         items[:] = [item for item in items if item not in left_out]

@@ -1,6 +1,6 @@
-"""The report in a real browser, which must be installed. `nox -s browser` also runs the tests marked `browser`."""
+"""The report in a real browser, which must be installed: `nox -s browser`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,37 +13,34 @@ from flag_harness.report.output import write_report
 from tests.chromium import axe_violations, load_axe
 
 pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
 MOST_SECONDS_TO_OPEN = 1.0
+
+
+OpenReport = Callable[..., tuple[Any, Callable[[], list[str]]]]
 
 
 @pytest.fixture
 def open_report(
-    browser: Any,
+    open_tab: Callable[..., Any],
     make_record: Callable[[int], RunRecord],
     make_conversations: Callable[[RunRecord], dict[str, Conversation]],
     tmp_path: Path,
-) -> Iterator[Callable[..., tuple[Any, list[str]]]]:
-    """Return a function that opens the report of so many tests, and returns the page and what it must not do.
+) -> OpenReport:
+    """Return a function that opens the report of so many tests, and returns the page and a list of its troubles.
 
-    That list grows by messages on the console, by errors, and by requests other than the one for the file.
+    Those are messages on the console, errors, and requests other than the one for the file.
     """
-    contexts = []
 
-    def open_page(tests: int, **options: Any) -> tuple[Any, list[str]]:
+    def open_page(tests: int, **options: Any) -> tuple[Any, Callable[[], list[str]]]:
         path = tmp_path / "report.html"
         record = make_record(tests)
         write_report(path, record, datetime.now(UTC), make_conversations(record))
-        contexts.append(browser.new_context(**options))
-        page, troubles = contexts[-1].new_page(), []
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: None if request.url == path.as_uri() else troubles.append(request.url))
+        page = open_tab(**options)
         page.goto(path.as_uri())
-        return page, troubles
+        return page, lambda: [*page.troubles, *(url for url in page.requested if url != path.as_uri())]
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def _open_first_cell(page: Any) -> Any:
@@ -53,7 +50,7 @@ def _open_first_cell(page: Any) -> Any:
     return dialog
 
 
-def test_a_cell_opens_its_requests_and_closes_again(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+def test_a_cell_opens_its_requests_and_closes_again(open_report: OpenReport) -> None:
     """By mouse and by keyboard; the console stays empty, and nothing is requested."""
     page, troubles = open_report(8)
     dialog = _open_first_cell(page)
@@ -68,10 +65,10 @@ def test_a_cell_opens_its_requests_and_closes_again(open_report: Callable[..., t
     page.keyboard.press("Enter")
     dialog.get_by_text("AssertionError: assert 'refund 0' in answer").wait_for()
     assert "test_agent_answers_question_0[streaming]" in dialog.inner_text()
-    assert [] == troubles
+    assert [] == troubles()
 
 
-def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: OpenReport) -> None:
     """The number of tests that are left is said."""
     page, troubles = open_report(8)
     lines = page.locator("#matrix tbody tr:visible")
@@ -84,15 +81,14 @@ def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..
     assert 0 == lines.count()
     page.select_option("#filter-outcome", "")
     assert (8, 5) == (lines.count(), page.locator("#matrix thead th:visible").count())
-    assert [] == troubles
+    assert [] == troubles()
 
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["desk", "dark", "phone"])
-def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], options: dict[str, Any]) -> None:
+def test_axe_finds_nothing(open_report: OpenReport, options: dict[str, Any]) -> None:
     """In the page and in the details of a cell; contrast is part of it."""
     page, _ = open_report(4, bypass_csp=True, **options)  # axe is a script of its own
     load_axe(page)
@@ -108,9 +104,7 @@ def _open_failed_cell(page: Any) -> Any:
     return comparison
 
 
-def test_a_failed_run_is_shown_beside_the_nearest_passing_one(
-    open_report: Callable[..., tuple[Any, list[str]]],
-) -> None:
+def test_a_failed_run_is_shown_beside_the_nearest_passing_one(open_report: OpenReport) -> None:
     """Its flags, parameters and words that differ are marked, side by side; equal parts are folded."""
     page, troubles = open_report(8)
     comparison = _open_failed_cell(page)
@@ -126,22 +120,20 @@ def test_a_failed_run_is_shown_beside_the_nearest_passing_one(
     assert comparison.get_by_text("tools · tool (").first.is_visible()
     assert comparison.locator("del").filter(visible=True).count()
     assert comparison.locator("ins").filter(visible=True).count()
-    assert [] == troubles
+    assert [] == troubles()
 
 
-def test_the_card_of_a_cause_opens_its_smallest_failing_run(
-    open_report: Callable[..., tuple[Any, list[str]]],
-) -> None:
+def test_the_card_of_a_cause_opens_its_smallest_failing_run(open_report: OpenReport) -> None:
     """By a click, or by the keyboard."""
     page, troubles = open_report(8)
     button = page.get_by_role("button", name="Show this run beside the nearest combination that passed")
     button.press("Enter")
     page.locator("#details .comparison").wait_for()
     assert "question_0[streaming]" in page.locator("#details-title").inner_text()
-    assert [] == troubles
+    assert [] == troubles()
 
 
-def test_a_comparison_is_stacked_on_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+def test_a_comparison_is_stacked_on_a_phone(open_report: OpenReport) -> None:
     """Each side says whose it is."""
     page, _ = open_report(4, **PHONE)
     comparison = _open_failed_cell(page)
@@ -151,7 +143,7 @@ def test_a_comparison_is_stacked_on_a_phone(open_report: Callable[..., tuple[Any
     assert '"streaming · failed"' == comparison.locator(".sides > .side").nth(1).evaluate(label)
 
 
-def test_streams_are_drawn_on_one_scale(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+def test_streams_are_drawn_on_one_scale(open_report: OpenReport) -> None:
     """With a text of what the picture shows; answers that were not streamed have none."""
     page, troubles = open_report(8)
     _open_failed_cell(page)
@@ -163,17 +155,17 @@ def test_streams_are_drawn_on_one_scale(open_report: Callable[..., tuple[Any, li
     ends = [int(one.get_attribute("d").partition("H")[2]) for one in page.locator("#details .course").all()]
     assert sorted(ends) == ends
     assert 998 == ends[-1]
-    assert [] == troubles
+    assert [] == troubles()
 
 
-def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+def test_the_page_fits_a_phone(open_report: OpenReport) -> None:
     """Only tables scroll sideways."""
     page, _ = open_report(4, **PHONE)
     assert 360 == page.evaluate("document.documentElement.scrollWidth")
 
 
-@pytest.mark.browser
-def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+@pytest.mark.quiet
+def test_a_thousand_tests_open_within_a_second(open_report: OpenReport) -> None:
     """With all conversations, and a cell of them as well; all are there soon after."""
     page, troubles = open_report(1000)
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
@@ -182,4 +174,4 @@ def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[
     _open_first_cell(page)
     page.keyboard.press("Escape")
     page.locator("#matrix tbody tr:visible").nth(999).wait_for()
-    assert [] == troubles
+    assert [] == troubles()

@@ -18,6 +18,7 @@ LIBRARIES = (
         "jinja2.ext",
         "rich.console",
         "streamlit.testing.v1",
+        "streamlit.web.bootstrap",
         "trio",
         "uvicorn.lifespan.off",
     ),

@@ -1,0 +1,118 @@
+"""Conversations on a server that is killed, in a real browser: `nox -s browser`."""
+
+import json
+import random
+import signal
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.reference.ui.browser.chat_page import (
+    OpenPage,
+    StartServer,
+    send,
+    wait_for_text,
+    wait_until,
+    wait_until_connected,
+    wait_until_disconnected,
+    wait_until_idle,
+)
+from tests.reference.ui.browser.ui_server import UiServer
+
+pytest.importorskip("playwright.sync_api")
+pytest.importorskip("streamlit")
+pytestmark = pytest.mark.browser
+
+
+SCENARIO = """
+[timing]
+first_token = 0.1
+per_event = 0.05
+
+[[turn]]
+when = { user_contains = "Count" }
+text = "one two three four five six seven eight nine ten eleven twelve"
+
+[[turn]]
+when = { user_contains = "file" }
+text = "I will."
+call = [{ name = "bash", input = { command = "echo run >> runs; sleep 0.5" } }]
+
+[[turn]]
+text = "Done."
+"""
+KILLS = 10
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("prompt", "seconds"), [("Count", 0.7), ("Write a file.", 1.0)], ids=["stream", "tool"])
+def test_a_conversation_survives_kills(
+    start_server: StartServer, open_page: OpenPage, prompt: str, seconds: float, seed: int
+) -> None:
+    """The server is killed at random points, in a stream or in a tool; the turn ends after the restart.
+
+    After every second kill the page is loaded anew; after the others, it connects again by itself. A turn takes a
+    little more than `seconds`.
+    """
+    server = start_server("--no-ask", scenario=SCENARIO)
+    page = open_page(server.url + "?session=one")
+    draws = random.Random(seed)
+    cut_turns = 0
+    for number in range(KILLS):
+        wait_until_idle(page)
+        runs = _count_runs(server)
+        send(page, f"{prompt} {number}")
+        wait_until(lambda text=f"{prompt} {number}": text in json.dumps(server.messages("one")))
+        time.sleep(draws.uniform(0.0, seconds))
+        server.kill()
+        was_cut = _is_unanswered(server.messages("one"))
+        cut_turns += was_cut
+        wait_until_disconnected(page)
+        server.start()
+        if number % 2:
+            page.reload()
+        wait_until_connected(page)
+        wait_for_text(page, f"{prompt} {number}")
+        if was_cut:
+            page.get_by_role("button", name="Continue").click()
+            page.get_by_role("button", name="Continue").wait_for(state="detached")
+        wait_until_idle(page)
+        assert _count_runs(server) <= runs + 1
+    send(page, "Goodbye")
+    wait_until(lambda: not _is_unanswered(server.messages("one")) and "Goodbye" in json.dumps(server.messages("one")))
+    texts = [block.get("text") for message in server.messages("one") for block in message["content"]]
+    assert [1] * KILLS == [texts.count(f"{prompt} {number}") for number in range(KILLS)]
+    roles = [message["role"] for message in server.messages("one")]
+    assert all(one != other for one, other in pairwise(roles))
+    assert KILLS // 2 <= cut_turns
+
+
+def _is_unanswered(messages: list[dict[str, Any]]) -> bool:
+    """Return whether the last message is the user's, or calls a tool."""
+    last = messages[-1]
+    return last["role"] == "user" or any(block["type"] == "tool_use" for block in last["content"])
+
+
+def _count_runs(server: UiServer) -> int:
+    """Return how often the tool of the session `one` has begun to run."""
+    runs = server.folder / "sessions" / "one.files" / "runs"
+    return runs.read_text().count("run") if runs.exists() else 0
+
+
+def test_flags_that_changed_across_a_restart_are_told(start_server: StartServer, open_page: OpenPage) -> None:
+    """The switches start as the new environment says, and the model gets the transition prompt."""
+    server = start_server()
+    page = open_page(server.url + "?session=one")
+    send(page, "Hello")
+    wait_for_text(page, "A short answer.")
+    wait_until_idle(page)
+    server.kill(signal.SIGTERM)
+    server.start(ENABLE_STREAMING="false", ENABLE_PROMPT_CACHE="true")
+    page.goto(server.url + "?session=one")
+    wait_until_idle(page)
+    wait_for_text(page, "A short answer.")
+    assert page.get_by_role("switch", name="prompt_cache").or_(page.get_by_label("prompt_cache")).first.is_checked()
+    send(page, "Hello again")
+    wait_for_text(page, "Switched on since: prompt_cache.")
