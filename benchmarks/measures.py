@@ -318,7 +318,7 @@ def _cache_differences(
     simulator = _simulator(trusted, clock=clock)
     warm = bool(usages[0].get("cache_read_input_tokens"))
     if warm:
-        simulator.warm(conversation[0].request)
+        simulator.warm_prompt_cache(conversation[0].request)
     marked: dict[str, int] = {}
     for index, (row, usage) in enumerate(zip(conversation, usages, strict=True)):
         before = conversation[index - 1] if index else row

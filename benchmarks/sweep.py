@@ -61,7 +61,7 @@ def _split(path: Path) -> tuple[str, str, str]:
 def _sweep_agent(title: str, name: str) -> list[TrialResult]:
     started = time.process_time()
     with tempfile.TemporaryDirectory() as directory:
-        results = list(Sweep(load_agent(name), all_combinations(SHIPPED), Path(directory)).results(all_trials()))
+        results = list(Sweep(load_agent(name), all_combinations(SHIPPED), Path(directory)).run_trials(all_trials()))
     print(f"{title}: {time.process_time() - started:.1f} s of CPU")
     print("\n".join(markdown_lines_by_kind(results)), end="\n\n")
     return results

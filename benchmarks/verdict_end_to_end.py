@@ -107,10 +107,12 @@ def judge_until_decided(
     names, table, judge = [flag.name for flag in flags], EvidenceTable(), SequentialJudge()
     for number in range(rounds):
         for row in run_round(agent, scenario, arms, names, number, seed):
-            table.add(row)
-        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(judge.are_flags_decided([*map(table.evidence, changes)])):
+            table.add_row(row)
+        if number % LOOK_EVERY == LOOK_EVERY - 1 and all(
+            judge.are_flags_decided([*map(table.evidence_of_change, changes)])
+        ):
             break
-    verdicts = judge_flags([*map(table.evidence, changes)])
+    verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     return {verdict.flag: verdict.decision for verdict in verdicts}, number + 1
 
 

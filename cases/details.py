@@ -105,9 +105,9 @@ def check_split_character() -> None:
         SimpleNamespace(type="message_delta", delta=SimpleNamespace(stop_reason="end_turn"), usage={}),
         SimpleNamespace(type="message_stop"),
     ]
-    shown = [delta.text for event in events if (delta := assembler.feed(event, 0.0)) is not None]
+    shown = [delta.text for event in events if (delta := assembler.add_event(event, 0.0)) is not None]
     assert ["\U0001f600"] == shown, "half a character is not shown"
-    assert "\U0001f600" == assembler.finish().content[0]["text"], "both halves are sent back as one"
+    assert "\U0001f600" == assembler.finish_answer().content[0]["text"], "both halves are sent back as one"
 
 
 def check_half_character(path: Path) -> None:

@@ -16,7 +16,7 @@ def test_a_row_is_what_its_bits_decode_to() -> None:
     """For flags with two values and with more."""
     encoding = FlagEncoding(FlagSpace([MatrixFlag("streaming"), MODEL]))
     rows = list(product(range(2), range(3)))
-    assert rows == [encoding.decode(encoding.encode(row)) for row in rows]
+    assert rows == [encoding.decode_row(encoding.encode_row(row)) for row in rows]
 
 
 @pytest.mark.parametrize(

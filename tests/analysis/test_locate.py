@@ -184,7 +184,7 @@ def test_equal_seeds_ask_for_equal_rows() -> None:
         rows: list[Row] = []
         while found := locator.next_rows():
             rows += found
-            locator.add([(row, passes(row, [{0: 1, 1: 1}])) for row in found])
+            locator.add_outcomes([(row, passes(row, [{0: 1, 1: 1}])) for row in found])
         return rows
 
     assert asked(3) == asked(3)

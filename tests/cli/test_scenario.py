@@ -101,7 +101,7 @@ def test_the_scenario_of_a_cassette_of_the_cases_gives_each_answer(
         if not parsed.complete or (parsed.error and parsed.status == 200):
             left_out += 1
             continue
-        turn = selector.choose(make_request_view(interaction.value))
+        turn = selector.choose_turn(make_request_view(interaction.value))
         assert turn
         texts = [block["text"] for block in parsed.blocks if block["type"] == "text"]
         assert texts == [
@@ -150,7 +150,7 @@ def test_conditions_are_the_simplest_that_tell_requests_apart(contents: tuple[An
     turns = make_scenario(answers, "title").turns
     selector = TurnMatcher(turns)
     assert [str(number) for number in range(len(contents))] == [
-        turn.text for answer in answers if (turn := selector.choose(answer.view))
+        turn.text for answer in answers if (turn := selector.choose_turn(answer.view))
     ]
     written = [set(turn["when"]) for turn in tomllib.loads(format_scenario(Scenario(turns=turns)))["turn"]]
     assert all(expected <= actual for expected, actual in zip(keys, written, strict=True))

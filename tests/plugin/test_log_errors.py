@@ -57,5 +57,5 @@ def test_beyond_a_hundred_different_messages_only_known_ones_are_counted() -> No
     with count_logs() as counter:
         for number in [*range(120), 5]:
             log.warning(f"message {number}")
-    counts = {one.message: one.count for one in counter.counts()}
+    counts = {one.message: one.count for one in counter.message_counts()}
     assert (100, 2, False) == (len(counts), counts["message 5"], "message 110" in counts)

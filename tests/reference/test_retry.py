@@ -90,11 +90,11 @@ def test_a_failure_is_told_with_what_was_tried() -> None:
     attempts = RetryState(RetryPolicy(), 10.0)
     assert attempts.seconds_until_retry(REFUSED, 10.0) is None
     refused = "400 invalid_request_error: no (your turn is kept: change what was refused, then send again)"
-    assert refused == attempts.explain(REFUSED, 10.0).message
+    assert refused == attempts.explain_to_user(REFUSED, 10.0).message
     attempts.failed = 4
     words = "529 overloaded_error: Overloaded (4 attempts in 3.5 s; your turn is kept: send again)"
-    assert words == attempts.explain(OVERLOADED, 13.5).message
-    assert "4 attempts in 3 s" in attempts.explain(OVERLOADED, 13.0).message
+    assert words == attempts.explain_to_user(OVERLOADED, 13.5).message
+    assert "4 attempts in 3 s" in attempts.explain_to_user(OVERLOADED, 13.0).message
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def assembled(*events: dict[str, Any]) -> ModelAnswer:
     """The answer in these events."""
     assembler = AnswerAssembler()
     for event in events:
-        assembler.feed(Received(event), 0.0)
-    return assembler.finish()
+        assembler.add_event(Received(event), 0.0)
+    return assembler.finish_answer()
 
 
 TEXT = begin(0, {"type": "text", "text": ""})
@@ -79,8 +79,10 @@ def test_the_halves_of_a_character_are_joined(
     """However the deltas split them; what is shown is whole at each moment."""
     assembler = AnswerAssembler()
     deltas = [delta(0, type=kind, **{key: part}) for part in parts]
-    shown = [assembler.feed(Received(event), 0.0) for event in (START, begin(0, block), *deltas, end(0), DELTA, STOP)]
-    assert "a \U0001f600 b" == assembler.finish().content[0][target]
+    shown = [
+        assembler.add_event(Received(event), 0.0) for event in (START, begin(0, block), *deltas, end(0), DELTA, STOP)
+    ]
+    assert "a \U0001f600 b" == assembler.finish_answer().content[0][target]
     texts = [one.text for one in shown if one is not None]
     assert kind == "compaction_delta" or "a \U0001f600 b" == "".join(texts)
     assert all(text.isprintable() for text in texts)
@@ -102,8 +104,8 @@ def test_half_a_character_alone_becomes_a_mark() -> None:
         begin(2, found),
         end(2),
     )
-    shown = [assembler.feed(Received(event), 0.0) for event in (START, *deltas, DELTA, STOP)]
-    said, called, searched = assembler.finish().content
+    shown = [assembler.add_event(Received(event), 0.0) for event in (START, *deltas, DELTA, STOP)]
+    said, called, searched = assembler.finish_answer().content
     assert ("a \ufffd", [{"cited_text": "\ufffd"}]) == (said["text"], said["citations"])
     assert {"a": "\ufffd", "b": "\U0001f600"} == called["input"]
     assert [{"title": "\ufffd"}] == searched["content"]
@@ -165,7 +167,7 @@ def test_what_is_new_passes() -> None:
         START,
     )
     assert ({"type": "hologram", "light": 1},) == answer.content
-    assert AnswerAssembler().feed(object(), 0.0) is None
+    assert AnswerAssembler().add_event(object(), 0.0) is None
 
 
 def test_an_empty_input_is_an_object() -> None:

@@ -46,8 +46,8 @@ async def assembled(body: bytes, cuts: Iterable[int] = ()) -> ModelAnswer:
         asked = [{"role": "user", "content": "Hi"}]
         stream = await client.messages.create(model="m", max_tokens=1, messages=asked, stream=True)  # type: ignore
         async for event in stream:
-            assembler.feed(event, 0.0)
-    return assembler.finish()
+            assembler.add_event(event, 0.0)
+    return assembler.finish_answer()
 
 
 def expected(body: bytes) -> tuple[list[dict[str, Any]], str, int]:

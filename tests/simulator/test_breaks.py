@@ -122,7 +122,7 @@ def test_the_cache_may_be_warmed(request_for: Any, read: Any) -> None:
     """As if the request had been asked before; what is refused warms nothing."""
     simulator = simulate()
     request = request_for(system=system(PROMPT), model=SONNET)
-    tokens = simulator.warm(request)
+    tokens = simulator.warm_prompt_cache(request)
     _, answer = read(simulator(request))
     assert (tokens, 0) == (
         answer["usage"]["cache_read_input_tokens"],
@@ -131,9 +131,9 @@ def test_the_cache_may_be_warmed(request_for: Any, read: Any) -> None:
     with pytest.raises(
         ScenarioError, match=r"^this request cannot warm the cache: messages: at least one message is req"
     ):
-        simulator.warm(request_for(messages=[]))
+        simulator.warm_prompt_cache(request_for(messages=[]))
     from dataclasses import replace
 
     listing = replace(request_for("/v1/models"), method="GET", body=b"")
     with pytest.raises(ScenarioError, match=r"^this request cannot warm the cache: it has no prompt$"):
-        simulator.warm(listing)
+        simulator.warm_prompt_cache(listing)

@@ -126,11 +126,11 @@ def test_looking_back_ends_after_20_blocks() -> None:
         return {"model": "m", "messages": [{"role": "user", "content": content}]}
 
     cache = PromptCache()
-    written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
-    assert written == cache.update(prompt_segments(body(20), "m"), 0, 0.0).read
+    written = cache.read_and_write(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
+    assert written == cache.read_and_write(prompt_segments(body(20), "m"), 0, 0.0).read
     other = PromptCache()
-    other.update(prompt_segments(body(1), "m"), 0, 0.0)
-    assert 0 == other.update(prompt_segments(body(21), "m"), 0, 0.0).read
+    other.read_and_write(prompt_segments(body(1), "m"), 0, 0.0)
+    assert 0 == other.read_and_write(prompt_segments(body(21), "m"), 0, 0.0).read
 
 
 def test_a_longer_lifetime_is_kept() -> None:
@@ -140,9 +140,9 @@ def test_a_longer_lifetime_is_kept() -> None:
         return {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "x", **mark}]}]}
 
     cache = PromptCache()
-    cache.update(prompt_segments(body(HOUR), "m"), 0, 0.0)
-    assert 0 < cache.update(prompt_segments(body(MARK), "m"), 0, 100.0).read
-    assert 0 < cache.update(prompt_segments(body(MARK), "m"), 0, 3000.0).read
+    cache.read_and_write(prompt_segments(body(HOUR), "m"), 0, 0.0)
+    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 100.0).read
+    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 3000.0).read
 
 
 def test_automatic_marks_pass_over_thinking() -> None:
@@ -165,12 +165,12 @@ def answered(*texts: str, marked: int | None = None, by: str = "toolu_1") -> dic
 def test_a_block_in_a_tool_result_may_be_marked() -> None:
     """Its prefix ends with it: what comes after it in the same result may change, its mark may go elsewhere."""
     cache = PromptCache()
-    first = cache.update(prompt_segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
-    again = cache.update(prompt_segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
+    first = cache.read_and_write(prompt_segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
+    again = cache.read_and_write(prompt_segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
     assert (first.tokens_written, 1) == (again.read, first.uncached)
     assert 2 == again.tokens_written
     other = prompt_segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
-    assert 0 == cache.update(other, 0, 0.0).read
+    assert 0 == cache.read_and_write(other, 0, 0.0).read
 
 
 def test_a_tool_result_costs_the_same_in_parts_and_whole() -> None:
@@ -190,22 +190,22 @@ def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
 
     for results, found in ((20, True), (21, False)):
         cache = PromptCache()
-        written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
-        assert (written if found else 0) == cache.update(prompt_segments(body(results), "m"), 0, 0.0).read
+        written = cache.read_and_write(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
+        assert (written if found else 0) == cache.read_and_write(prompt_segments(body(results), "m"), 0, 0.0).read
 
 
 def test_prefixes_that_ended_are_forgotten() -> None:
     """A server that runs all day keeps what can still be read."""
     cache = PromptCache()
     for number in range(100):
-        cache.update(prompt_segments(answered(str(number), marked=0), "m"), 0, number * 60.0)
+        cache.read_and_write(prompt_segments(answered(str(number), marked=0), "m"), 0, number * 60.0)
     assert 5 < len(cache) <= 10
 
 
 def test_a_request_without_content_has_no_prefix() -> None:
     """Nothing to read and nothing to write."""
     cache = PromptCache()
-    assert 0 == cache.update((), 0, 0.0).uncached
+    assert 0 == cache.read_and_write((), 0, 0.0).uncached
 
 
 @given(
@@ -223,7 +223,7 @@ def test_every_token_is_counted_once(conversation: list[tuple[list[tuple[str, bo
         now += pause
         content = [{"type": "text", "text": text, **(MARK if marked else {})} for text, marked in blocks]
         made = prompt_segments({"messages": [{"role": "user", "content": content}]}, "m")
-        counted = cache.update(made, 0, now)
+        counted = cache.read_and_write(made, 0, now)
         assert made[-1].tokens == counted.uncached + counted.read + counted.tokens_written
-        again = cache.update(made, 0, now)
+        again = cache.read_and_write(made, 0, now)
         assert (0, counted.read + counted.tokens_written) == (again.tokens_written, again.read)

@@ -87,7 +87,7 @@ def test_turns_answer_in_order_and_count_for_themselves() -> None:
         '[[turn]]\ntext = "else"'
     ).turns
     selection = TurnMatcher(turns)
-    chosen = [selection.choose(make_request_view(ASKED)) for _ in range(5)]
+    chosen = [selection.choose_turn(make_request_view(ASKED)) for _ in range(5)]
     expected = ["else", "second", "third, fourth", "third, fourth", "else"]
     assert expected == [turn.text for turn in chosen if turn is not None]
 
@@ -102,4 +102,4 @@ def test_the_first_turn_with_a_weight_answers_if_none_is_drawn() -> None:
     """Whoever checks a scenario needs the same answer each time."""
     turns = parse_scenario('[[turn]]\ntext = "a"\nweight = 0.1\n[[turn]]\ntext = "b"\nweight = 0.9\n').turns
     selector = TurnMatcher(turns)
-    assert [turns[0], turns[0]] == [selector.choose(make_request_view(ASKED)) for _ in range(2)]
+    assert [turns[0], turns[0]] == [selector.choose_turn(make_request_view(ASKED)) for _ in range(2)]

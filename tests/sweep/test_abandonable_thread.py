@@ -12,10 +12,10 @@ from flag_harness.transports.virtual_time import VirtualTimeout
 def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:
     """Results and exceptions come back; it is gone afterwards."""
     thread = AbandonableThread(10)
-    first, second = (thread.run(threading.current_thread) for _ in range(2))
+    first, second = (thread.run_job(threading.current_thread) for _ in range(2))
     assert first is second
     with pytest.raises(ZeroDivisionError):
-        thread.run(lambda: 1 // 0)
+        thread.run_job(lambda: 1 // 0)
     assert not thread.abandoned
     thread.stop()
     assert not first.is_alive()
@@ -25,7 +25,7 @@ def test_a_job_that_waits_for_ever_is_left() -> None:
     """No exception reaches it."""
     thread = AbandonableThread(0.1)
     with pytest.raises(VirtualTimeout, match=r"it takes more than 0.1 s of real time"):
-        thread.run(threading.Event().wait)
+        thread.run_job(threading.Event().wait)
     assert thread.abandoned
     thread.stop()
 
@@ -33,14 +33,14 @@ def test_a_job_that_waits_for_ever_is_left() -> None:
 def test_a_job_that_computes_for_ever_is_ended() -> None:
     """An exception reaches it, so that it does not compute on."""
     thread = AbandonableThread(0.1)
-    worker = thread.run(threading.current_thread)
+    worker = thread.run_job(threading.current_thread)
 
     def compute() -> None:
         while True:
             pass
 
     with pytest.raises(VirtualTimeout):
-        thread.run(compute)
+        thread.run_job(compute)
     thread.stop()
     worker.join(10)
     assert not worker.is_alive()
@@ -57,7 +57,7 @@ def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: 
 
     thread = AbandonableThread(0.1)
     with pytest.raises(VirtualTimeout):
-        thread.run(compute)
+        thread.run_job(compute)
     over.set()
     assert thread.abandoned
     thread.stop()
@@ -73,5 +73,5 @@ def test_a_job_may_say_that_it_cannot_be_ended() -> None:
         went_on.append(1)
 
     with pytest.raises(VirtualTimeout, match="it swallows that its time is up"):
-        thread.run(job)
+        thread.run_job(job)
     assert (True, []) == (thread.abandoned, went_on)

@@ -187,9 +187,9 @@ def test_the_table_counts_and_shows() -> None:
 def test_a_result_crosses_from_a_worker() -> None:
     """As plain values, and comes out as it was."""
     assert list(RESULTS) == [trial_result_from_json(trial_result_to_json(result)) for result in RESULTS]
-    assert ("streaming: hung: why",) == RESULTS[1].failures
+    assert ("streaming: hung: why",) == RESULTS[1].failure_lines
 
 
 def test_a_result_knows_whether_its_fault_fired() -> None:
     """Under any combination at all."""
-    assert [True, False] == [RESULTS[0].applies, TrialResult("reset", "reset", (NONE, NONE)).applies]
+    assert [True, False] == [RESULTS[0].has_fired, TrialResult("reset", "reset", (NONE, NONE)).has_fired]

@@ -112,11 +112,11 @@ def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
     recording, error = BaselineToolResults(is_baseline=False), ValueError("sold out")
     with suppress(ValueError):
         raise error
-    recording.keep(("buy", b""), StoredToolResult(error=error))
+    recording.keep_result(("buy", b""), StoredToolResult(error=error))
     lengths = set()
     for _ in range(3):
         with pytest.raises(ValueError, match="sold out") as raised:
-            recording.results["buy", b""][0].get()
+            recording.results["buy", b""][0].return_or_raise()
         lengths.add(len(raised.traceback))
     assert 1 == len(lengths)
 

@@ -57,7 +57,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
     def make(agent: Any, *combinations: Combination) -> Sweep:
         make_agent = agent if isinstance(agent, type) else lambda context: _Wrapped(agent, context)
         made = Sweep(make_agent, combinations or ALL, tmp_path_factory.mktemp("sweep"))
-        made.check()
+        made.check_baselines()
         made.patience = PATIENCE
         return made
 
@@ -73,7 +73,7 @@ class _Wrapped:
 
 
 def _outcome(sweep: Sweep, fault: Fault) -> TrialOutcome:
-    [(_, verdict)] = sweep.result(Trial(fault)).verdicts
+    [(_, verdict)] = sweep.run_trial_under_all_combinations(Trial(fault)).verdicts
     return verdict.outcome
 
 
@@ -89,8 +89,8 @@ def reference(sweep: Callable[..., Sweep]) -> Sweep:
 )
 def test_the_reference_agent_survives_everything(kind: str, reference: Sweep) -> None:
     """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
-    results = list(reference.results([trial for trial in all_trials() if trial.fault.name == kind]))
-    assert [] == [(result.trial, failure) for result in results for failure in result.failures]
+    results = list(reference.run_trials([trial for trial in all_trials() if trial.fault.name == kind]))
+    assert [] == [(result.trial, failure) for result in results for failure in result.failure_lines]
     never_tried = [result.trial for result in results if {N} == {verdict.outcome for _, verdict in result.verdicts}]
     assert [] == never_tried
 
@@ -291,8 +291,8 @@ async def _is_in_a_hurry(prompt: str, context: SweepContext) -> None:
 def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., Sweep]) -> None:
     """Two timeouts of 20 s make more than half a minute, for an agent that measures with another clock than ours."""
     swept = sweep(_is_in_a_hurry, OFF)
-    [(_, once)] = swept.result(Trial(faults.slow_start(seconds=60, on=1))).verdicts
-    [(_, always)] = swept.result(Trial(faults.slow_start(seconds=60))).verdicts
+    [(_, once)] = swept.run_trial_under_all_combinations(Trial(faults.slow_start(seconds=60, on=1))).verdicts
+    [(_, always)] = swept.run_trial_under_all_combinations(Trial(faults.slow_start(seconds=60))).verdicts
     assert (R, 4) == (once.outcome, once.requests)
     assert (T, "AgentGaveUp: half a minute has passed") == (always.outcome, always.reason)
     assert 20 < once.seconds < 40 < always.seconds < 60
@@ -362,9 +362,9 @@ def test_a_sync_agent_runs_the_tools_without_await(tmp_path: Path) -> None:
         agent = partial(_sync_agent, with_coroutine=with_coroutine)
         return Sweep(lambda context: _FunctionAgent(agent, context), [OFF], tmp_path)
 
-    assert not make(False).result(Trial(faults.overloaded(on=9))).failures
+    assert not make(False).run_trial_under_all_combinations(Trial(faults.overloaded(on=9))).failure_lines
     with pytest.raises(HarnessError, match=r"; an agent that is not async calls tool\.run_sync\(\*\*input\); fix"):
-        make(True).check()
+        make(True).check_baselines()
     gc.collect()  # the coroutine warns here
 
 
@@ -378,7 +378,9 @@ def test_an_agent_that_fails_without_a_fault_is_refused(
 
     one_request.run = _one_request
     with pytest.raises(HarnessError) as raised:
-        Sweep(load_agent("one_request:run"), [OFF, STREAMING], tmp_path).result(Trial(faults.overloaded()))
+        Sweep(load_agent("one_request:run"), [OFF, STREAMING], tmp_path).run_trial_under_all_combinations(
+            Trial(faults.overloaded())
+        )
     assert (
         "the agent fails though nothing goes wrong, under 2 of 2 combinations (off, streaming); under off it returned "
         "after 2 requests, with 0 side effects of the one call (nothing was raised); fix that first (docs/agents.md)"
@@ -396,7 +398,7 @@ def test_what_an_agent_raises_by_itself_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it raised after 0 "
     ):
-        Sweep(lambda context: _Wrapped(_fails_when_streaming, context), [OFF, STREAMING], tmp_path).check()
+        Sweep(lambda context: _Wrapped(_fails_when_streaming, context), [OFF, STREAMING], tmp_path).check_baselines()
 
 
 def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
@@ -404,7 +406,7 @@ def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
     swept = sweep(AGENTS.create_loop, OFF)
     random.seed(7)
     expected = random.Random(7).random()
-    first, second = (swept.result(Trial(faults.overloaded())) for _ in range(2))
+    first, second = (swept.run_trial_under_all_combinations(Trial(faults.overloaded())) for _ in range(2))
     assert first == second
     assert expected == random.random()
 
@@ -412,8 +414,8 @@ def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
 def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
     """A line for each combination that was not survived."""
     swept = sweep(AGENTS.create_loop, OFF, STREAMING)
-    result = swept.result(Trial(faults.malformed_json(at="first_event", on=1)))
-    [line] = result.failures
+    result = swept.run_trial_under_all_combinations(Trial(faults.malformed_json(at="first_event", on=1)))
+    [line] = result.failure_lines
     assert line.startswith("streaming: leaked an exception: JSONDecodeError: ")
     assert "malformed_json:at=first_event,on=1" == result.trial
 

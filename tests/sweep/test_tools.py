@@ -126,10 +126,10 @@ def test_calls_in_several_threads_get_different_recorded_results() -> None:
     """None of the kept results is returned twice."""
     key, recording = ("swept_shop:count", b""), BaselineToolResults(used=SlowCounter())
     for number in range(4):
-        recording.keep(key, StoredToolResult(number))
+        recording.keep_result(key, StoredToolResult(number))
     with ThreadPoolExecutor(4) as pool:
-        found = [*pool.map(recording.find, [key] * 4)]
-    assert [0, 1, 2, 3] == sorted(one.get() for one in found if one)
+        found = [*pool.map(recording.find_next_result, [key] * 4)]
+    assert [0, 1, 2, 3] == sorted(one.return_or_raise() for one in found if one)
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
@@ -241,7 +241,7 @@ def test_a_tool_that_raises_does_not_run(shop: ModuleType, name: str) -> None:
         assert isinstance(_call(shop, name, "none"), LookupError)
         probe.call = 2
         _call(shop, name, "b")
-    errors = [(one.call, one.error) for one in probe.observation(()).tool_calls]
+    errors = [(one.call, one.error) for one in probe.make_observation(()).tool_calls]
     assert [(1, "the sweep makes this tool fail"), (1, "no such item"), (2, "")] == errors
     assert ["none", "b"] == shop.RUNS
 

@@ -110,7 +110,7 @@ def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None
 
 
 def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, int]:
-    surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).arm().surprises[0]
+    surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).activate().surprises[0]
     assert surprise is not None
     return surprise.edit_turn(turn), surprise.fired
 
@@ -173,7 +173,7 @@ def _request(*, stream: bool) -> Request:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     """A request without a stream gets what it asks for, so nothing has fired."""
-    armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).arm()
+    armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).activate()
     armed.surprises[0].simulator = _upstream()
     answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
     assert (False, "It is 5.", int(stream)) == (answer.streamed, answer.blocks[0]["text"], armed.count_fired())
@@ -367,7 +367,7 @@ def test_two_surprises_strike_in_one_run() -> None:
     names = {"cut_call": 1, "unknown_tool": 2}
     armed = join_troubles(
         [Trouble(name, SurprisingAnswer(SURPRISES[name], on), (ADD,)) for name, on in names.items()]
-    ).arm()
+    ).activate()
     turn = ScenarioTurn(text="I add.", calls=(ADD,))
     for expected in ("max_tokens", None):
         changed = turn

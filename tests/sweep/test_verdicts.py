@@ -160,8 +160,8 @@ def test_a_malformed_answer_has_no_lines() -> None:
 def test_a_new_failure_fails_beside_a_ratchet() -> None:
     """The file knows another trouble of the test only."""
     result = TroubleResult("test_sum", "stall", "stall:on=1", "failed", (Finding("hang", "it waits"),))
-    assert result == EarlierOutcomes({"test_sum": {"overloaded:on=1": "failed: hang"}}).judge(result)
-    assert "known" == EarlierOutcomes({"test_sum": {"stall:on=1": "failed: hang"}}).judge(result).outcome
+    assert result == EarlierOutcomes({"test_sum": {"overloaded:on=1": "failed: hang"}}).compare_result(result)
+    assert "known" == EarlierOutcomes({"test_sum": {"stall:on=1": "failed: hang"}}).compare_result(result).outcome
 
 
 def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanatio
     Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
     form.
     """
-    return _FailureExplainer(space).explain(runs)
+    return _FailureExplainer(space).explain_test_failures(runs)
 
 
 def explain_failures_of_tests(
@@ -85,7 +85,7 @@ def explain_failures_of_tests(
     explainer = _FailureExplainer(space)
     groups: dict[tuple[Conjunction, ...], list[tuple[str, Explanation]]] = {}
     for name, runs in tests.items():
-        explanation = explainer.explain(runs)
+        explanation = explainer.explain_test_failures(runs)
         if explanation.conjunctions:
             groups.setdefault(explanation.conjunctions, []).append((name, explanation))
     findings = [
@@ -104,15 +104,15 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     """
     encoding = FlagEncoding(space)
     failing, passing, _ = split_rows_by_outcome(runs)
-    fail_bits = [encoding.encode(row) for row in failing]
-    pass_bits = [encoding.encode(row) for row in passing]
+    fail_bits = [encoding.encode_row(row) for row in failing]
+    pass_bits = [encoding.encode_row(row) for row in passing]
     found: dict[int, int] = {}
     for row in fail_bits:
-        for excluded in _conjunctions_in_no_passing_row(list(encoding.literals(row)), pass_bits, size):
+        for excluded in _conjunctions_in_no_passing_row(list(encoding.literals_in_row(row)), pass_bits, size):
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
     order = sorted(found, key=lambda excluded: (-found[excluded], encoding.count_literals(excluded), excluded))
-    return tuple(Suspect(encoding.conjunction(excluded), found[excluded]) for excluded in order)
+    return tuple(Suspect(encoding.make_conjunction(excluded), found[excluded]) for excluded in order)
 
 
 def split_rows_by_outcome(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
@@ -133,18 +133,18 @@ class _FailureExplainer:
         self._encoding = FlagEncoding(space)
         self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
-    def explain(self, runs: Iterable[RowOutcome]) -> Explanation:
+    def explain_test_failures(self, runs: Iterable[RowOutcome]) -> Explanation:
         """Return the explanation of one test's failures. Reuse it for tests with equal outcomes."""
         failing, passing, flaky = split_rows_by_outcome(runs)
         if not failing:
             return Explanation((), tuple(flaky))
-        fail_bits = frozenset(map(self._encoding.encode, failing))
-        pass_bits = frozenset(map(self._encoding.encode, passing))
+        fail_bits = frozenset(map(self._encoding.encode_row, failing))
+        pass_bits = frozenset(map(self._encoding.encode_row, passing))
         key = fail_bits, pass_bits
         if key not in self._explained:
             chosen, smallest = self._find_conjunctions(sorted(fail_bits), sorted(pass_bits))
             chosen.sort(key=lambda excluded: (self._encoding.count_literals(excluded), excluded))
-            self._explained[key] = tuple(map(self._encoding.conjunction, chosen)), smallest
+            self._explained[key] = tuple(map(self._encoding.make_conjunction, chosen)), smallest
         conjunctions, smallest = self._explained[key]
         return Explanation(conjunctions, tuple(flaky), smallest)
 

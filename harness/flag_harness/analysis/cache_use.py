@@ -108,7 +108,7 @@ def _find_broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenP
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
         owner = api_key(turn.sent.request.headers)
-        broken = detector.detect(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
+        broken = detector.find_broken_prefix(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
         if broken is not None and broken.tokens > _TOLERANCE * turn.segments[-1].tokens:
             yield index, broken
 

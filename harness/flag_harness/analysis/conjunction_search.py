@@ -52,7 +52,7 @@ class ConjunctionSearch:
         self._has_larger_candidates = False
         self._weigh_candidates(sizes)
 
-    def update(self, row: int, passed: bool) -> None:
+    def update_weights(self, row: int, passed: bool) -> None:
         """Update the weights of the candidates with the outcome of the first run of a row."""
         if passed:
             self._candidate_weights = {
@@ -99,7 +99,7 @@ class ConjunctionSearch:
 
     def _add_larger_candidates(self) -> bool:
         """Add candidates with more literals once, unless there are too many. Return whether any candidate is left."""
-        literals = sum(1 for _ in self._encoding.literals(self.row))
+        literals = sum(1 for _ in self._encoding.literals_in_row(self.row))
         if (
             not self._has_larger_candidates
             and not self.unproven
@@ -227,7 +227,7 @@ class ConjunctionSearch:
         The row has all required values and no excluded value, and satisfies no conjunction in `named`.
         """
         limits = self._evidence.value_limits(excluded, required)
-        preferred = list(self._encoding.decode(target))
+        preferred = list(self._encoding.decode_row(target))
         for index, mask in limits.items():
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])

@@ -53,7 +53,7 @@ class FlagEncoding:
         self.all_bits = (1 << self.offsets[-1]) - 1
         self._rows: dict[Row, int] = {}
 
-    def encode(self, row: Row) -> int:
+    def encode_row(self, row: Row) -> int:
         """Return the bit mask of a row (one value for each flag)."""
         bits = self._rows.get(row)
         if bits is None:
@@ -61,7 +61,7 @@ class FlagEncoding:
             self._rows[row] = bits
         return bits
 
-    def decode(self, bits: int) -> Row:
+    def decode_row(self, bits: int) -> Row:
         """Return the row (one value for each flag) that a bit mask stands for."""
         return tuple(
             ((bits & mask) >> offset).bit_length() - 1
@@ -88,7 +88,7 @@ class FlagEncoding:
         """Return the number of literals in the conjunction that excludes these values."""
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
-    def conjunction(self, excluded: int) -> Conjunction:
+    def make_conjunction(self, excluded: int) -> Conjunction:
         """Return the `Conjunction` that excludes the values in a bit mask."""
         literals = []
         for index, allowed in self.allowed_values_by_flag(excluded).items():
@@ -100,7 +100,7 @@ class FlagEncoding:
             literals.append(Literal(flag.name, kept, others))
         return Conjunction(tuple(literals))
 
-    def literals(self, row_bits: int) -> Iterator[tuple[int, int]]:
+    def literals_in_row(self, row_bits: int) -> Iterator[tuple[int, int]]:
         """Yield the literals that hold in a row: the flag's index, and the mask of values that the literal excludes.
 
         For each flag there is one literal that allows only the row's value; and for each other value of the flag, one

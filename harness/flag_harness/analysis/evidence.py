@@ -33,7 +33,7 @@ class RowEvidence:
         self._outcomes: dict[int, int] = {}
         self._run_counts: dict[int, int] = {}
 
-    def add(self, bits: int, passed: bool) -> None:
+    def add_run(self, bits: int, passed: bool) -> None:
         """Count one run of a row, and whether the test passed."""
         self.runs += 1
         self._run_counts[bits] = self._run_counts.get(bits, 0) + 1
@@ -56,7 +56,7 @@ class RowEvidence:
     @property
     def flaky_rows(self) -> tuple[Row, ...]:
         """The rows that both passed and failed."""
-        return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
+        return tuple(self.encoding.decode_row(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
     def failing_rows_without_cause(self, named: Sequence[int]) -> list[int]:
         """Return the failing rows in which none of the named conjunctions holds."""
@@ -146,7 +146,7 @@ class RowEvidence:
         row = self.space.complete_row_within(limits, preferred, random)
         if row is None:
             return None
-        bits = self.encoding.encode(row)
+        bits = self.encoding.encode_row(row)
         broken = next((excluded for excluded in avoided if not bits & excluded), None)
         if broken is None:
             return bits
@@ -164,7 +164,7 @@ class RowEvidence:
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """
-        rows = [self.encoding.decode(bits) for bits in self.passing_rows]
+        rows = [self.encoding.decode_row(bits) for bits in self.passing_rows]
         for size in range(1, min(3, len(self.space.flags)) + 1):
             for fixed in find_uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
@@ -206,7 +206,7 @@ def candidate_conjunctions(
     everything = (1 << len(rows)) - 1
     literals = [
         (index, excluded, sum(1 << number for number, other in enumerate(rows) if other & excluded))
-        for index, excluded in encoding.literals(row)
+        for index, excluded in encoding.literals_in_row(row)
     ]
     for size in sizes:
         for chosen in combinations(literals, size):

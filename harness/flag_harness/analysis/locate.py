@@ -71,8 +71,8 @@ class CauseSearchResult:
 class CauseSearch:
     """Searches for the conjunctions that make a test fail, step by step.
 
-    Run the rows from `next_rows()`, pass their outcomes to `add`, and repeat. `runs` are runs so far; they count
-    towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof always run
+    Run the rows from `next_rows()`, pass their outcomes to `add_outcomes`, and repeat. `runs` are runs so far; they
+    count towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof always run
     twice; otherwise only if some row was flaky or contradicts them.
     """
 
@@ -96,21 +96,21 @@ class CauseSearch:
         self._given_up: dict[int, list[int]] = {}
         self._search: ConjunctionSearch | None = None
         self._reason = ""
-        self.add(runs)
+        self.add_outcomes(runs)
 
-    def add(self, results: Iterable[tuple[Row, bool | None]]) -> None:
+    def add_outcomes(self, results: Iterable[tuple[Row, bool | None]]) -> None:
         """Add the outcomes of rows: whether the test passed, or None if the row could not be run."""
         for row, passed in results:
-            bits = self._encoding.encode(row)
+            bits = self._encoding.encode_row(row)
             if passed is None:
                 self._evidence.add_unrunnable_row(bits)
                 continue
             is_first = self._evidence.is_untried(bits)
-            self._evidence.add(bits, passed)
+            self._evidence.add_run(bits, passed)
             if not is_first:
                 self._search = None
             elif self._search is not None:
-                self._search.update(bits, passed)
+                self._search.update_weights(bits, passed)
 
     def next_rows(self) -> tuple[Row, ...]:
         """Return the rows to run next, or an empty tuple if the search is over."""
@@ -124,7 +124,7 @@ class CauseSearch:
         if len(self._evidence.blocked) >= self._budget:
             self._reason = f"{len(self._evidence.blocked)} rows could not be run"
             return ()
-        return (self._encoding.decode(bits),)
+        return (self._encoding.decode_row(bits),)
 
     def result(self) -> CauseSearchResult:
         """Return what the search has found so far."""
@@ -135,9 +135,9 @@ class CauseSearch:
         if len(named) > 1 and self._reason and self._evidence.failing_rows_without_cause(named):
             named, suspects = [], [*named, *suspects]
         return CauseSearchResult(
-            tuple(self._encoding.conjunction(excluded) for excluded in named),
+            tuple(self._encoding.make_conjunction(excluded) for excluded in named),
             self._evidence.largest_excluded_size(named),
-            tuple(self._encoding.conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
+            tuple(self._encoding.make_conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
             self._reason,
             self._evidence.runs,
             self._evidence.flaky_rows,
@@ -193,13 +193,13 @@ class CauseSearch:
 
         Return None if there is no such triple, or no untried row.
         """
-        rows = [self._encoding.decode(bits) for bits in self._evidence.passing_rows]
+        rows = [self._encoding.decode_row(bits) for bits in self._evidence.passing_rows]
         gap = next(find_uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
         beside = self._values_beside_each_pair()
         drawn = [self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
-        candidates = [self._encoding.encode(row) for row in drawn if row is not None]
+        candidates = [self._encoding.encode_row(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)
 
@@ -225,7 +225,7 @@ def locate(
     """Run a test under more rows until the causes of its failures are found or the budget is spent."""
     locator = CauseSearch(space, runs, budget=budget, thorough_until=thorough_until, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
-        locator.add([(row, oracle(row)) for row in rows])
+        locator.add_outcomes([(row, oracle(row)) for row in rows])
     return locator.result()
 
 

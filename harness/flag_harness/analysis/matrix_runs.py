@@ -68,14 +68,14 @@ class FailingTest:
         return FlagSpace(self.flags, pins=self.pins) if self.pins else flag_space(self.flags)
 
     @property
-    def outcomes(self) -> "list[tuple[Row, bool]]":
+    def row_outcomes(self) -> "list[tuple[Row, bool]]":
         """The row of each run, and whether it passed."""
         return [(matrix_row(run, self.flags), run["passed"]) for run in self.runs]
 
     @property
     def has_run_every_combination(self) -> bool:
         """Return whether every allowed combination was run."""
-        return self.space.has_at_most_rows(len({row for row, _ in self.outcomes}))
+        return self.space.has_at_most_rows(len({row for row, _ in self.row_outcomes}))
 
     @property
     def smallest_failure(self) -> MatrixRun:

@@ -70,12 +70,12 @@ class Cassette:
         refuse_api_keys(path, self.envelope, self.interactions)
         old = replaces or _load_if_readable(path)
         if old is None or not self._differs_only_in_times(old):
-            self._write(path, blobs or self.blobs or path.parent / BLOB_FOLDER)
+            self._write_files(path, blobs or self.blobs or path.parent / BLOB_FOLDER)
             return True
         if max_age is None or not _is_older_than(max_age, old.envelope.recorded_at, self.envelope.recorded_at):
             return False
         renewed = replace(old, envelope=replace(old.envelope, recorded_at=self.envelope.recorded_at))
-        renewed._write(path, old.blobs or path.parent / BLOB_FOLDER)
+        renewed._write_files(path, old.blobs or path.parent / BLOB_FOLDER)
         return True
 
     @cached_property
@@ -83,7 +83,7 @@ class Cassette:
         """The index that finds interactions by their request. It is built on first use."""
         return RequestIndex(self.interactions, self.envelope.match_on)
 
-    def _write(self, path: Path, folder: Path) -> None:
+    def _write_files(self, path: Path, folder: Path) -> None:
         names = relative_folder(folder, path.parent)
         encoded = encode_cassette_with_files(self.envelope, self.interactions, names, in_parts=self.has_parts)
         if len(encoded.data) > MAX_CASSETTE_BYTES:

@@ -38,7 +38,7 @@ class RequestChange:
     new: Any
 
     @property
-    def refusal(self) -> str:
+    def invalidation_reason(self) -> str:
         """Return why this change invalidates the recorded answer, or an empty string if it does not."""
         if not self.at:
             return f"{self.path or 'the whole body'} changed"
@@ -114,7 +114,7 @@ def _change_from_difference(difference: Difference, recorded: Interaction, sent:
 
 def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
     """Raise `CassetteError` if a change invalidates the answer, or the cassette lacks the interaction."""
-    if reasons := [change.refusal for change in rewrite.changes if change.refusal]:
+    if reasons := [change.invalidation_reason for change in rewrite.changes if change.invalidation_reason]:
         raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
     if rewrite.index >= len(cassette.interactions):
         raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")

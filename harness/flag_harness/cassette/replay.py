@@ -73,7 +73,7 @@ class Replay:
         sent = self._to_filtered_interaction(request)
         key = self._index.matching_key(sent)
         with self._lock:
-            index = self._queues.take(key, sent)
+            index = self._queues.take_next_answer(key, sent)
             if index is not None and id(request) in self._tracked_answers:
                 self._tracked_answers[id(request)] = request, index
         return None if index is None else self._response_to_play(index, sent)
@@ -87,7 +87,7 @@ class Replay:
         """Make the answer to this request available again, because an injected fault broke its delivery."""
         with self._lock:
             if (index := self._tracked_answers[id(request)][1]) >= 0:
-                self._queues.requeue(index)
+                self._queues.requeue_interaction(index)
 
     @property
     def indices_not_played(self) -> tuple[int, ...]:

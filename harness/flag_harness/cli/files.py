@@ -11,7 +11,7 @@ class OutputFiles:
     def __init__(self) -> None:
         self._sources: dict[Path, Path] = {}
 
-    def reserve(self, target: Path, source: Path) -> None:
+    def reserve_target(self, target: Path, source: Path) -> None:
         """Reserve a target file for a source file. Raise `CassetteError` if another source has reserved it."""
         if (other := self._sources.setdefault(target, source)) is not source:
             raise CassetteError(f"{target} would be written from {other} too; write one of them elsewhere")

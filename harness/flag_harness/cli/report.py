@@ -221,8 +221,8 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     known = all_flag_changes(flags_in_header(merged.header), _read_production_values(arguments, merged))
     changes = _select_changes(arguments.flags, flag_changes_with_both_values(pooled.rows, known))
     table = EvidenceTable(pooled.rows)
-    verdicts = judge_flags([*map(table.evidence, changes)])
-    pairs = [(one, verdict, table.rows(one)) for one, verdict in zip(changes, verdicts, strict=True)]
+    verdicts = judge_flags([*map(table.evidence_of_change, changes)])
+    pairs = [(one, verdict, table.rows_of_change(one)) for one, verdict in zip(changes, verdicts, strict=True)]
     if arguments.json:
         found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
         print(json.dumps({"verdicts": found, "copies": pooled.copies, "problem": merged.problem}))

@@ -40,7 +40,7 @@ class OpenedRun:
         shards = {file: load_record(file) for file in find_records(path)}
         return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
-    def failed_rows(self, case: str | None) -> Sequence[RunRow]:
+    def rows_of_failed_tests(self, case: str | None) -> Sequence[RunRow]:
         """Return the rows of all failed tests, or only of `case`. Raise `RecordError` if `case` did not fail."""
         rows = [row for row in self.record.rows if row.outcome == "failed"]
         chosen = [row for row in rows if case in (None, row.case)]
@@ -92,7 +92,7 @@ def _run_open(arguments: argparse.Namespace) -> int:
 
 
 def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
-    rows = opened.failed_rows(case)
+    rows = opened.rows_of_failed_tests(case)
     total = len(opened.record.rows)
     failed = sum(row.outcome == "failed" for row in opened.record.rows)
     yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code_version(opened.record.header)}"

@@ -48,7 +48,7 @@ def production_change_lines(change: ProductionChange, prod: ProductionFolder, so
 
     `source` is the folder with the new files, or None if the history has them.
     """
-    entry, paths = change.entry, change.paths
+    entry, paths = change.entry, change.changed_paths
     what = f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
     if not change.is_made:
         diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
@@ -66,7 +66,7 @@ def production_change_to_json(change: ProductionChange) -> dict[str, object]:
         "entry": change.entry.number,
         "kind": change.entry.kind,
         "is_made": change.is_made,
-        "changed": change.paths,
+        "changed": change.changed_paths,
         "files": manifest_digest(change.entry.files),
     }
 

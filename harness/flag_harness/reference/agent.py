@@ -147,7 +147,7 @@ class Agent:
         settings = self._read_settings(text)
         transition = self._remove_restore_note(settings.combination)
         if text is None and self._session.refused is not None:
-            self._session.update(messages=self._session.refused)
+            self._session.update_context(messages=self._session.refused)
         self._session.refused = None
         self._add_user_turn(text, settings.combination, transition)
         if transition is not None:
@@ -183,7 +183,9 @@ class Agent:
         return transition_prompt(before, combination, self._repairs)
 
     def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:
-        self._session.update(messages=with_user_turn(self.context.messages, text, transition), combination=combination)
+        self._session.update_context(
+            messages=with_user_turn(self.context.messages, text, transition), combination=combination
+        )
 
     def _log_failure(self, failure: Failure) -> AgentError:
         """Log a failure, and return it as an `AgentError` event."""

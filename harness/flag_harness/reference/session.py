@@ -38,7 +38,7 @@ class AgentSession:
     refused: Messages | None = None
     """The conversation up to the last turn that the model refused, or None once the user sends another text."""
 
-    def update(self, **changes: Any) -> None:
+    def update_context(self, **changes: Any) -> None:
         """Replace fields of the context, and save the new context."""
         self.set_context(replace(self.context, **changes))
 

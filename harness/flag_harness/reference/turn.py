@@ -63,13 +63,13 @@ class AgentTurn:
     def _add_answer(self, answer: ModelAnswer) -> None:
         context = self._session.context
         messages = with_answer(context.messages, answer.content)
-        self._session.update(messages=messages, usage=context.usage + answer.usage)
+        self._session.update_context(messages=messages, usage=context.usage + answer.usage)
 
     def _remove_refused_turn(self, answer: ModelAnswer) -> None:
         """Remove the refused turn from the conversation, since the API would refuse it again (documented)."""
         context = self._session.context
         self._session.refused = context.messages
-        self._session.update(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
+        self._session.update_context(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
 
     @staticmethod
     def _must_continue(answer: ModelAnswer) -> bool:

@@ -101,7 +101,7 @@ class Simulator:
             platform = find_platform(request)
             own = request if platform is None else platform.to_messages_request()
             checked = self._check_rules(own, self._lenient_settings)
-            problem = platform.problem if platform else None
+            problem = platform.body_problem if platform else None
             return problem or (checked.message if isinstance(checked, RefusedRequest) else "")
 
     def _check_rules(self, request: Request, settings: Scenario) -> CheckedRequest:
@@ -112,12 +112,12 @@ class Simulator:
     def restart_scenario(self) -> None:
         """Count the requests that match each turn from 1 again, for turns with the condition `nth`."""
         with self._lock:
-            self._turns.restart()
+            self._turns.restart_counts()
 
     def _respond(self, request: Request) -> Response:
         """Return the response to a request in the format of the Messages API."""
         random = self._random_of_request(request)
-        request_id = random.identifier("req_")
+        request_id = random.make_api_id("req_")
         checked = self._check_rules(request, self._settings)
         if isinstance(checked, IncomingRequest):
             return self._answer_batch_or_file_request(checked, random, request_id)
@@ -132,11 +132,11 @@ class Simulator:
 
     def _respond_on_platform(self, platform: PlatformRequest) -> Response:
         """Return the response to a request to Bedrock or Vertex AI, in the format of that platform."""
-        own, problem = platform.to_messages_request(), platform.problem
+        own, problem = platform.to_messages_request(), platform.body_problem
         if problem is None:
             return platform.convert_response(self._respond(own))
         refused = RefusedRequest("platform", 400, "invalid_request_error", problem)
-        request_id = self._random_of_request(own).identifier("req_")
+        request_id = self._random_of_request(own).make_api_id("req_")
         return platform.convert_response(self._error_response(refused, own, request_id))
 
     def _answer_batch_or_file_request(
@@ -145,14 +145,14 @@ class Simulator:
         """Answer a request about batches or files."""
         now = self._rate_limiter.wall_clock_time(self._clock.now())
         if incoming.path.startswith(files.PATH):
-            found = self._files.answer(incoming, now, random.identifier("file_"))
+            found = self._files.answer_request(incoming, now, random.make_api_id("file_"))
         else:
-            found = self._batches.answer(incoming, now, random.identifier("msgbatch_"))
+            found = self._batches.answer_request(incoming, now, random.make_api_id("msgbatch_"))
         if isinstance(found, RefusedRequest):
             return self._error_response(found, incoming.request, request_id)
         return responses.body_response(*found, self._response_headers(incoming.request, request_id))
 
-    def warm(self, request: Request) -> int:
+    def warm_prompt_cache(self, request: Request) -> int:
         """Write the marked prefixes of a request to the cache, and return the number of cached tokens.
 
         Raise `ScenarioError` if the request is refused.
@@ -192,7 +192,7 @@ class Simulator:
                 responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
             )
         view = make_request_view(parsed.body, parsed.betas)
-        turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose(parsed.body, view)
+        turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose_turn(parsed.body, view)
         if turn is None:
             message = no_matching_turn_message(view, self._settings, parsed.body)
             self.unmatched.append(UnmatchedRequest(request, message))
@@ -243,7 +243,7 @@ class Simulator:
             must_think=request.thinking == "enabled",
             prior=position_after_blocks(continued),
         )
-        blocks = builder.build(content.blocks)
+        blocks = builder.build_blocks(content.blocks)
         if content.stop_reason == "pause_turn":
             own = [written.block for written in blocks]
             self.signatures.remember_paused_answer(own)
@@ -251,7 +251,7 @@ class Simulator:
         states_thinking = is_thinking_requested(body) or model.has_only_adaptive_thinking
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
-            id=random.identifier("msg_"),
+            id=random.make_api_id("msg_"),
             model=catalogue.full_model_id(model),
             blocks=blocks,
             stop_reason=content.stop_reason,
@@ -266,8 +266,8 @@ class Simulator:
     def _update_cache(self, request: ParsedRequest, prefix: tuple[PromptSegment, ...]) -> InputUsage:
         """Update the prompt cache for a request and return its input tokens. Log a broken cached prefix."""
         now = self._clock.now()
-        usage = self._cache.update(prefix, request.model.smallest_cacheable_prefix, now)
-        broken = self._broken_prefixes.detect(request.key, request.model, prefix, usage, now)
+        usage = self._cache.read_and_write(prefix, request.model.smallest_cacheable_prefix, now)
+        broken = self._broken_prefixes.find_broken_prefix(request.key, request.model, prefix, usage, now)
         if broken is not None:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)

@@ -27,7 +27,7 @@ class FlagEndpoint:
             return None
         if key.strip("/"):
             return self._answer_for_key(unquote(key.strip("/")))
-        flags = map(self._scope.find_flag, self._scope.keys)
+        flags = map(self._scope.find_flag, self._scope.openfeature_keys)
         return _json_response(200, {"flags": [self._evaluate_flag(*one) for one in flags if one is not None]})
 
     def _answer_for_key(self, key: str) -> Response:

@@ -27,7 +27,7 @@ class Environment:
         self._settings: dict[str, list[_VariableSetting]] = {}
 
     @contextmanager
-    def set(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
+    def set_variables(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
         """Set environment variables inside the context, and unset those whose value is None.
 
         Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
@@ -81,7 +81,7 @@ def set_environment(scope: FlagScope) -> Iterator[None]:
 
     Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
     """
-    with _ENVIRONMENT.set(scope.combination.environ, scope):
+    with _ENVIRONMENT.set_variables(scope.combination.environ, scope):
         yield
 
 

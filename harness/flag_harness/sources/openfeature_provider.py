@@ -165,7 +165,11 @@ def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluatio
     return (
         f"OpenFeature: reading {key!r} as {kind} failed, and the agent got its default {details.value!r}: "
         f"{details.error_code}: {details.error_message or 'no message'}"
-        + ("" if scope.find_flag(key) else f"; no flag is declared for {key!r}: {nearest_name_hint(key, scope.keys)}")
+        + (
+            ""
+            if scope.find_flag(key)
+            else f"; no flag is declared for {key!r}: {nearest_name_hint(key, scope.openfeature_keys)}"
+        )
     )
 
 

@@ -51,12 +51,12 @@ class FlagScope:
         return next(((flag, index) for flag, index in rows if flag.openfeature == key), None)
 
     @property
-    def keys(self) -> list[str]:
+    def openfeature_keys(self) -> list[str]:
         """The OpenFeature keys of the declared flags."""
         return [flag.openfeature for flag in self.combination.flags if flag.openfeature]
 
     @property
-    def errors(self) -> list[str]:
+    def hidden_errors(self) -> list[str]:
         """The errors that OpenFeature hid from the code that read flags, each once."""
         return list(dict.fromkeys(read.error for read in self.reads if read.error))
 

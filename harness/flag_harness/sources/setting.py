@@ -46,9 +46,9 @@ def enter_scope(
     """
     with ExitStack() as stack:
         if reads_openfeature := (any(flag.openfeature for flag in scope.combination.flags) or _has_openfeature()):
-            stack.enter_context(_PATCHED_CLIENTS.use())
+            stack.enter_context(_PATCHED_CLIENTS.keep_in_place())
         if follows_work or reads_openfeature:
-            stack.enter_context(_FOLLOWED_WORK.use())
+            stack.enter_context(_FOLLOWED_WORK.keep_in_place())
         stack.enter_context(use_scope_for_current_owner(scope))
         stack.enter_context(activate_scope(scope))
         for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):

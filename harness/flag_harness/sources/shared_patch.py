@@ -18,7 +18,7 @@ class SharedPatch:
         self._patch = ExitStack()
 
     @contextmanager
-    def use(self) -> Iterator[None]:
+    def keep_in_place(self) -> Iterator[None]:
         """Keep the patch in place inside the context."""
         with self._lock:
             if not self._users:

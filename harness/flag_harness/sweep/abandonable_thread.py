@@ -32,7 +32,7 @@ class AbandonableThread:
         self._thread.start()
         self.abandoned = False
 
-    def run(self, job: Callable[[], T]) -> T:
+    def run_job(self, job: Callable[[], T]) -> T:
         """Run a job, and return its result or raise its error. If it takes too long, raise `VirtualTimeout`."""
         result: Future[T] = Future()
         self._result = result
@@ -47,7 +47,7 @@ class AbandonableThread:
         return result.result()
 
     def block_forever(self) -> None:
-        """Block the calling job forever, and abandon its thread. The waiting `run` raises `VirtualTimeout`."""
+        """Block the calling job forever, and abandon its thread. The waiting `run_job` raises `VirtualTimeout`."""
         self.abandoned = True
         self._result.set_exception(VirtualTimeout("it swallows that its time is up"))
         threading.Event().wait()
@@ -59,12 +59,12 @@ class AbandonableThread:
             self._thread.join()
 
     def _run_jobs(self) -> None:
-        """Run jobs until `stop` is called, and pass each result or exception to the waiting `run`."""
+        """Run jobs until `stop` is called, and pass each result or exception to the waiting `run_job`."""
         while (item := self._jobs.get()) is not None:
             job, result = item
             try:
                 result.set_result(job())
-            except BaseException as error:  # `run` raises it in the caller's thread
+            except BaseException as error:  # `run_job` raises it in the caller's thread
                 result.set_exception(error)
 
 

@@ -65,7 +65,7 @@ class Probe:
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
-        self._armed = trouble.arm() if trouble else None
+        self._armed = trouble.activate() if trouble else None
         self._is_off_script = False
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
         self.is_interrupted = trouble is not None and trouble.kind in (INTERRUPT, CANCELLED_IN_TOOL)
@@ -136,7 +136,7 @@ class Probe:
         """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
         return (self._observe_exchange, *map(self._limit_to_first_call, troubles))
 
-    def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
+    def make_observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
         """Return the observed facts of the run. Call this when the run is over."""
         simulator = self.simulator
         return TestObservation(

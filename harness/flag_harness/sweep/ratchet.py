@@ -21,7 +21,7 @@ class EarlierOutcomes:
 
     outcomes: Mapping[str, Mapping[str, str]]
 
-    def judge(self, result: TroubleResult) -> TroubleResult:
+    def compare_result(self, result: TroubleResult) -> TroubleResult:
         """Return a result as `known` if it failed in the same way before, or as failed if it got worse."""
         before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:

@@ -22,12 +22,12 @@ class TrialResult:
     verdicts: tuple[tuple[str, TrialVerdict], ...]
 
     @property
-    def applies(self) -> bool:
+    def has_fired(self) -> bool:
         """Whether the fault fired under at least one combination."""
         return any(verdict.outcome is not TrialOutcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
 
     @property
-    def failures(self) -> tuple[str, ...]:
+    def failure_lines(self) -> tuple[str, ...]:
         """One line for each combination under which the agent did not survive."""
         return tuple(
             f"{combination}: {verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")
@@ -66,16 +66,16 @@ class Sweep:
     patience: float = PATIENCE_SECONDS
     _baselines: dict[str, TrialObservation] = field(default_factory=dict)
 
-    def results(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
+    def run_trials(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
         """Run the trials in order, and yield the result of each."""
-        return map(self.result, trials)
+        return map(self.run_trial_under_all_combinations, trials)
 
-    def result(self, trial: Trial) -> TrialResult:
+    def run_trial_under_all_combinations(self, trial: Trial) -> TrialResult:
         """Run one trial under every combination. Raise `HarnessError` if the agent fails without any fault."""
         verdicts = tuple((combination.id, self._run_and_judge(trial, combination)) for combination in self.combinations)
         return TrialResult(trial.name, trial.fault.name, verdicts)
 
-    def check(self) -> None:
+    def check_baselines(self) -> None:
         """Raise a `HarnessError` that names every combination under which the agent fails without a fault."""
         failures = {one.id: why for one in self.combinations if (why := _baseline_failure(self._run_baseline(one)))}
         if failures:
@@ -87,9 +87,9 @@ class Sweep:
                 f"combinations ({', '.join(failures)}); under {first} it {why}; fix that first (docs/agents.md)"
             )
 
-    def baseline(self, combination: Combination) -> TrialObservation:
+    def baseline_observation(self, combination: Combination) -> TrialObservation:
         """Return the observed run without a fault. Raise `HarnessError` if the agent fails in it."""
-        self.check()
+        self.check_baselines()
         return self._run_baseline(combination)
 
     def _run_baseline(self, combination: Combination) -> TrialObservation:
@@ -101,7 +101,7 @@ class Sweep:
 
     def _run_and_judge(self, trial: Trial, combination: Combination) -> TrialVerdict:
         """Run a trial under one combination, and return the verdict."""
-        baseline = self.baseline(combination)
+        baseline = self.baseline_observation(combination)
         if not trial.can_apply(baseline.streamed):
             return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
         return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.patience), baseline)

@@ -76,9 +76,9 @@ class TrialRun:
             if self._turns[-1][1] != "returned":
                 self._send_prompt(GO_ON)
             self._send_prompt(NEXT)
-        if self._scope.errors:
-            raise FlagError("\n".join(self._scope.errors))
-        return self._observation()
+        if self._scope.hidden_errors:
+            raise FlagError("\n".join(self._scope.hidden_errors))
+        return self._make_observation()
 
     @contextmanager
     def _set_up_environment(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class TrialRun:
         ending: Ending = "returned"
         message = ""
         try:
-            self._thread.run(lambda: self._runner.run(turn()))
+            self._thread.run_job(lambda: self._runner.run(turn()))
         except VirtualTimeout as error:
             ending, message = "hung", str(error)
         except (AgentGaveUp, AnthropicError) as error:
@@ -170,11 +170,11 @@ class TrialRun:
         self._loop.end_reason = ""
         if not self._thread.abandoned:
             with suppress(VirtualTimeout):
-                self._thread.run(self._runner.close)
+                self._thread.run_job(self._runner.close)
         self._loop.abandon()
         self._thread.stop()
 
-    def _observation(self) -> TrialObservation:
+    def _make_observation(self) -> TrialObservation:
         """Return the observed facts about the conversation."""
         exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)

@@ -30,7 +30,7 @@ class HttpLibrary:
         }
         self._body = _make_body_class(http)
 
-    def response(self, head: Head, content: Any, http_request: Any) -> Any:
+    def make_response(self, head: Head, content: Any, http_request: Any) -> Any:
         """Return a response of the library. Its body is the bytes that `content` yields."""
         headers = [(name.encode(_LATIN_1), value.encode(_LATIN_1)) for name, value in head.headers]
         return self._response(head.status, headers=headers, stream=self._body(content), request=http_request)

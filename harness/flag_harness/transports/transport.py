@@ -39,7 +39,7 @@ class _UpstreamTransport:
         request = read_request(http_request, http_request.read())
         exchange = OpenExchange(request, self._layers, self._clock)
         content = self._play_pieces(exchange, self._edited_pieces(exchange, request, http_request), http_request)
-        return self._library.response(next(content), content, http_request)  # type: ignore[arg-type]
+        return self._library.make_response(next(content), content, http_request)  # type: ignore[arg-type]
 
     async def handle_async_request(self, http_request: Any) -> Any:
         """Answer a request of an async client."""
@@ -48,7 +48,7 @@ class _UpstreamTransport:
         content = self._async_play_pieces(
             exchange, self._async_edited_pieces(exchange, request, http_request), http_request
         )
-        return self._library.response(await anext(content), content, http_request)
+        return self._library.make_response(await anext(content), content, http_request)
 
     def close(self) -> None:
         """Close the live transport, if there is one."""

@@ -44,7 +44,7 @@ class AwsFrame:
     payload: bytes
 
     @property
-    def event(self) -> ServerSentEvent | None:
+    def server_sent_event(self) -> ServerSentEvent | None:
         """The server-sent event in the frame, or None if there is none. An exception becomes an `error` event."""
         body = decode_json_object(self.payload)
         if self.headers.get(":message-type") in ("exception", "error"):
@@ -98,7 +98,7 @@ def event_line(frame: AwsFrame) -> bytes:
 
     `replace_event_line` does the reverse.
     """
-    event = frame.event if "bytes" in decode_json_object(frame.payload) else None
+    event = frame.server_sent_event if "bytes" in decode_json_object(frame.payload) else None
     return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
 
 
@@ -106,7 +106,7 @@ def replace_event_line(frame: AwsFrame, line: bytes) -> bytes:
     """Return the bytes of a frame with new JSON, given the changed result of `event_line`."""
     data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
     payload = decode_json_object(frame.payload)
-    if "bytes" in payload and frame.event is not None:
+    if "bytes" in payload and frame.server_sent_event is not None:
         payload = payload | {"bytes": base64.b64encode(data).decode()}
         data = json.dumps(payload, separators=(",", ":")).encode()
     return encode_frame(frame.headers, data)
@@ -121,7 +121,7 @@ def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     """Yield the server-sent events in the chunks of a complete AWS event stream."""
     splitter = FrameSplitter()
     for chunk in chunks:
-        yield from (event for frame in splitter.feed(chunk) if (event := frame.event) is not None)
+        yield from (event for frame in splitter.feed(chunk) if (event := frame.server_sent_event) is not None)
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
@@ -165,7 +165,7 @@ def encode_exception(kind: str, message: str) -> bytes:
 
 def sse_from_frame(frame: AwsFrame) -> bytes:
     """Convert a frame to the bytes of a server-sent event. A frame without an event becomes a ping."""
-    event = frame.event or ServerSentEvent("ping", '{"type": "ping"}')
+    event = frame.server_sent_event or ServerSentEvent("ping", '{"type": "ping"}')
     return encode_event(event.event, event.data)
 
 

@@ -13,7 +13,7 @@ ROUNDS = 7
 
 def _wealth_after(process: BettingProcess, differences: tuple[float, ...]) -> BettingProcess:
     for difference in differences:
-        process.add(difference)
+        process.add_difference(difference)
     return process
 
 
@@ -91,7 +91,7 @@ def test_wealth_stays_finite_after_endless_evidence() -> None:
 def test_a_difference_outside_its_range_is_refused(difference: float) -> None:
     """Scores that are not from 0 to 1 would void the guarantee."""
     with pytest.raises(ValueError, match="from -1 to 1"):
-        make_harm_process().add(difference)
+        make_harm_process().add_difference(difference)
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, 1.5])

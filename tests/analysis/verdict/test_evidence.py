@@ -208,9 +208,9 @@ def test_adding_rows_between_looks_changes_no_decision() -> None:
     draw.shuffle(rows)
     table, judge, decided = EvidenceTable(), SequentialJudge(), []
     for number, row in enumerate(rows, 1):
-        table.add(row)
+        table.add_row(row)
         if number % 20 == 0:
-            evidence = [*map(table.evidence, changes)]
+            evidence = [*map(table.evidence_of_change, changes)]
             assert evidence == [*collect_evidence(rows[:number], changes)]
             decided.append(judge.are_flags_decided(evidence))
             assert decided[-1] == SequentialJudge().are_flags_decided(evidence)
@@ -224,10 +224,10 @@ def test_what_a_decision_costs_counts_only_the_runs_that_it_needs() -> None:
     rows = [_row("a", number, others=other) for number in range(4) for other in others]
     rows += [_row("a", number, strict=True, others=others[0]) for number in range(4)]
     table = EvidenceTable(rows)
-    needed = table.rows(CHANGES[0])
+    needed = table.rows_of_change(CHANGES[0])
     assert 8 == len(needed)
     assert {False} == {row.values["fast"] for row in needed}
-    verdict = judge_flags([table.evidence(CHANGES[0])])[0]
+    verdict = judge_flags([table.evidence_of_change(CHANGES[0])])[0]
     cost = [*verdict_lines(verdict, needed)][-1]
     further = verdict.rounds_to_pass
     assert f"{further} further rounds ({2 * further} runs, about ${further:.2f})" in cost

@@ -82,7 +82,7 @@ def the_users_turn_lost(patch: Patch) -> None:
     told = Agent._log_failure
 
     def forgetful(self: Agent, failure: Failure) -> AgentError:
-        self._session.update(messages=self.context.messages[:-1])
+        self._session.update_context(messages=self.context.messages[:-1])
         return told(self, failure)
 
     patch.setattr(Agent, "_log_failure", forgetful)
@@ -120,7 +120,7 @@ def discarded_in_silence(patch: Patch) -> None:
 
 def the_broken_half_kept(patch: Patch) -> None:
     """What a broken attempt had said is put in front of what the next one says."""
-    finish, add, said = stream.AnswerAssembler.finish, stream.AnswerAssembler._add_text, list[str]()
+    finish, add, said = stream.AnswerAssembler.finish_answer, stream.AnswerAssembler._add_text, list[str]()
 
     def noting(self: stream.AnswerAssembler, block: Mapping[str, Any], delta: Any, at: float) -> Any:
         said.extend([delta.text] if delta.type == "text_delta" else [])

@@ -209,11 +209,11 @@ def fewer_marks_where_it_thinks(patch: Patch) -> None:
 
 def results_remembered_by_tool(patch: Patch) -> None:
     """A tool that has run gives its result again."""
-    run, known = turn.AgentTurn._run_call, dict[str, ToolOutcome]()
+    run, known = turn.AgentTurn._run_tool_call, dict[str, ToolOutcome]()
 
     async def once(self: turn.AgentTurn, call: ToolCall, *given: Any) -> ToolOutcome:
         if call.name not in known:
             known[call.name] = await run(self, call, *given)
         return replace(known[call.name], id=call.id)
 
-    patch.setattr(turn.AgentTurn, "_run_call", once)
+    patch.setattr(turn.AgentTurn, "_run_tool_call", once)

@@ -42,13 +42,13 @@ def no_delay(patch: Patch) -> None:
 
 def the_tool_before_its_event(patch: Patch) -> None:
     """Calls are shown once they are done."""
-    called = turn.AgentTurn._run_calls
+    called = turn.AgentTurn._run_tool_calls
 
     async def afterwards(self: turn.AgentTurn, *given: Any) -> AsyncGenerator[Event, None]:
         for event in [event async for event in called(self, *given)]:
             yield event
 
-    patch.setattr(turn.AgentTurn, "_run_calls", afterwards)
+    patch.setattr(turn.AgentTurn, "_run_tool_calls", afterwards)
 
 
 def defaults_left_out(patch: Patch) -> None:

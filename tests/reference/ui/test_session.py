@@ -121,7 +121,7 @@ def test_chats_do_not_mix(make_options: Callable[..., UiOptions]) -> None:
     assert first.wait(20)
     assert second.wait(20)
     assert (["I am the first."], ["I am the second."]) == (_answers(first), _answers(second))
-    assert ("streaming", "off") == (first.context.combination, second.context.combination)
+    assert ("streaming", "off") == (first.agent_context.combination, second.agent_context.combination)
     assert {"first", "second"} == set(directory.saved_chat_ids())
     assert first is directory.open("first")
 

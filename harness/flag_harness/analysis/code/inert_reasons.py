@@ -28,7 +28,7 @@ def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> di
     kept_calls = {name for module in modules for name in module.kept_calls}
     reasons = {}
     for flag in flags:
-        reads = [read for module in modules for read in module.reads(flag.env)] if flag.env else []
+        reads = [read for module in modules for read in module.find_environment_reads(flag.env)] if flag.env else []
         if reason := _explain_inert_flag(flag, reads, import_calls, kept_calls):
             reasons[flag.name] = reason
     return reasons
@@ -82,7 +82,7 @@ class _Module:
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
-    def reads(self, variable: str) -> Iterator[_EnvironmentRead]:
+    def find_environment_reads(self, variable: str) -> Iterator[_EnvironmentRead]:
         """Yield the expressions that read a variable, and the fields of settings classes that do."""
         for node in self._nodes:
             if isinstance(node, ast.ClassDef):
@@ -91,7 +91,7 @@ class _Module:
                         yield _EnvironmentRead(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
             elif (read := parse_variable_read(node, self._helpers)) is not None and read[0] == variable:
                 words, _ = words_compared_with(node, self._parents)
-                scopes = frozenset(name for one in self._ancestors(node) if (name := getattr(one, "name", "")))
+                scopes = frozenset(name for one in self._enclosing_nodes(node) if (name := getattr(one, "name", "")))
                 place = f"{self._path}:{getattr(node, 'lineno', 1)}"
                 yield _EnvironmentRead(
                     place, scopes, self._runs_at_import(node), self._is_inside_cached_function(node), tuple(words)
@@ -99,17 +99,17 @@ class _Module:
 
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
-        return not any(isinstance(one, _FUNCTIONS) or _is_main_guard(one) for one in self._ancestors(node))
+        return not any(isinstance(one, _FUNCTIONS) or _is_main_guard(one) for one in self._enclosing_nodes(node))
 
     def _is_inside_cached_function(self, node: ast.AST) -> bool:
         """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
         return any(
             _decorator_name(decorator) in _CACHES
-            for one in self._ancestors(node)
+            for one in self._enclosing_nodes(node)
             for decorator in getattr(one, "decorator_list", ())
         )
 
-    def _ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+    def _enclosing_nodes(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield the nodes around a node, the innermost first."""
         while (parent := self._parents.get(node)) is not None:
             yield parent

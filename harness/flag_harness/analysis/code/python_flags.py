@@ -40,7 +40,7 @@ class DetectedFlag:
     place: str
 
     @property
-    def declaration(self) -> str:
+    def toml_declaration(self) -> str:
         """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'

@@ -95,7 +95,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
         volatile |= comparison.volatile
         pairs += comparison.pair_counts
         left_out += comparison.left_out
-        for effect in comparison.effects():
+        for effect in comparison.find_flag_effects():
             changed[effect.flag] += effect.changed_pairs
             found.setdefault((effect.flag, effect.value, effect.path, effect.condition), []).append(effect)
     effects = tuple(_merge_effects(space, group) for group in found.values())

@@ -77,7 +77,7 @@ class _RunPair:
     changes: Mapping[str, tuple[RequestDifference, ...]]
 
     @property
-    def value(self) -> int:
+    def flag_value_index(self) -> int:
         """The index of the value that the flag has in `row`."""
         return self.row[self.flag]
 
@@ -122,11 +122,11 @@ class PairedRuns:
         )
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
-    def effects(self) -> Iterator[RunEffect]:
+    def find_flag_effects(self) -> Iterator[RunEffect]:
         """Yield the effects of flags on this test. Paths in bodies that always change together are one effect."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
-            groups.setdefault((pair.flag, pair.value), []).append(pair)
+            groups.setdefault((pair.flag, pair.flag_value_index), []).append(pair)
         for (flag, value), pairs in groups.items():
             paths = sorted({path for pair in pairs for path in pair.changes})
             for name, members in _group_paths_into_effects(paths, pairs):
@@ -276,7 +276,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 def _recurrence_key(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
     """Return the key under which equal changes by the same flag value are counted."""
-    return pair.flag, pair.value, change.path, repr(change.before), repr(change.after)
+    return pair.flag, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
 
 
 def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:

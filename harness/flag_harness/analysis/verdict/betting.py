@@ -104,7 +104,7 @@ class BettingProcess:
         """The p-value of the null hypothesis. It is valid however often it is looked at."""
         return 1 / self.largest_wealth
 
-    def add(self, difference: float) -> None:
+    def add_difference(self, difference: float) -> None:
         """Add the difference of one round, from -1 to 1. Raise `ValueError` if it is outside."""
         if not -1 <= difference <= 1:
             raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")

@@ -92,7 +92,7 @@ def is_provider_failure(row: "RunRow") -> bool:
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
     """Return the evidence of run records about each change: see `EvidenceTable`."""
-    return tuple(map(EvidenceTable(rows).evidence, changes))
+    return tuple(map(EvidenceTable(rows).evidence_of_change, changes))
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class _ResultsWithoutAndWith:
     on: "Mapping[int, RunRow]"
     groups: frozenset[str]
 
-    def differences(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
+    def differences_by_repetition(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
         """Return the figure with the flag minus the figure without it, for each repetition that has both."""
         found = {}
         for number in sorted(self.off.keys() & self.on.keys()):
@@ -152,9 +152,9 @@ class EvidenceTable:
         self._cells_by_id: dict[tuple[str, str], _TestRunsUnderSetting] = {}
         self._pairs: dict[tuple[str, ...], _Pairs] = {}
         for row in rows:
-            self.add(row)
+            self.add_row(row)
 
-    def add(self, row: "RunRow") -> None:
+    def add_row(self, row: "RunRow") -> None:
         """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
@@ -166,7 +166,7 @@ class EvidenceTable:
         if pass_or_fail_score(row) is not None:
             cell.runs[row.repetition] = row
 
-    def evidence(self, change: FlagChange) -> FlagEvidence:
+    def evidence_of_change(self, change: FlagChange) -> FlagEvidence:
         """Return the evidence about a change. Tests that never ran with the flag's value are no part of it."""
         obstacles: dict[str, None] = {}
         for cell in self._cells.values():
@@ -179,7 +179,7 @@ class EvidenceTable:
         expectations = tuple(_measure_expectation(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_build_strata(arms)), change.margin, tuple(obstacles), expectations)
 
-    def rows(self, change: FlagChange) -> "list[RunRow]":
+    def rows_of_change(self, change: FlagChange) -> "list[RunRow]":
         """Return all rows with the flag's new value, and those that differ from them in the flag alone."""
         cells = [cell for pair in self._find_pairs(change).values() for cell in pair]
         return [row for cell in cells for row in cell.rows]
@@ -231,7 +231,8 @@ def _measure_expectation(arms: "Iterable[_ResultsWithoutAndWith]", figure: str, 
     """Return how far a declared expectation was met: the improvement, and the share of improved tests by round."""
     sign = -1 if direction == "lower" else 1
     rounds = [
-        {number: _sign(sign * change) for number, change in one.differences(_FIGURES[figure]).items()} for one in arms
+        {number: _sign(sign * change) for number, change in one.differences_by_repetition(_FIGURES[figure]).items()}
+        for one in arms
     ]
     return Expectation(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
 
@@ -257,14 +258,16 @@ def _build_strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Ite
 
     A test has one stratum for each setting of the other flags.
     """
-    rounds = {cell: one.differences(pass_or_fail_score) for cell, one in arms.items()}
+    rounds = {cell: one.differences_by_repetition(pass_or_fail_score) for cell, one in arms.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
         name = _stratum_name(test, others, settings)
         yield Stratum(name, tuple(gains.values()))
         own = arms[test, others]
         for score in own.score_names:
-            yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score_of_row, score)).values()))
+            yield Stratum(
+                f"{name}, score {score}", tuple(own.differences_by_repetition(partial(_score_of_row, score)).values())
+            )
     yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
         yield Stratum(ALL_TESTS, tuple(_mean_gain_of_each_round([*rounds.values()])))

@@ -70,7 +70,7 @@ class Stratum:
     gains: tuple[float, ...]
 
     @property
-    def loss(self) -> float:
+    def mean_loss(self) -> float:
         """The mean loss. It is negative if the flag improves results, and 0 without rounds."""
         return -math.fsum(self.gains) / len(self.gains) if self.gains else 0.0
 
@@ -78,7 +78,7 @@ class Stratum:
         """Return the harm and safety tests after all rounds."""
         test = StratumTest(margin)
         for gain in self.gains:
-            test.add(gain)
+            test.add_gain(gain)
         return test
 
     def smallest_excluded_loss(self, level: float) -> float | None:
@@ -90,7 +90,7 @@ class Stratum:
         for loss in reversed(LOSSES):
             process = make_safety_process(loss)
             for gain in self.gains:
-                process.add(gain)
+                process.add_difference(gain)
             if process.p_value > level:
                 break
             smallest = loss
@@ -111,12 +111,12 @@ class Expectation:
     direction: str
     gains: tuple[float, ...]
 
-    def state(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
+    def judge_improvement(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
         """Return whether the rounds show the improvement, or show that there is none, at the error rate `level`."""
         better, worse = make_harm_process(), make_harm_process()
         for gain in self.gains:
-            better.add(gain)
-            worse.add(-gain)
+            better.add_difference(gain)
+            worse.add_difference(-gain)
         if better.p_value <= level:
             return "shown"
         return "contradicted" if worse.p_value <= level else "not shown"
@@ -142,7 +142,7 @@ class FlagEvidence:
 
     def is_expectation_open(self, level: float) -> bool:
         """Return whether further rounds may show an expected improvement."""
-        return any(one.state(level) == "not shown" for one in self.expectations)
+        return any(one.judge_improvement(level) == "not shown" for one in self.expectations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class SequentialJudge:
             if gains != stratum.gains[: len(gains)]:
                 gains, test = (), StratumTest(flag.margin)
             for gain in stratum.gains[len(gains) :]:
-                test.add(gain)
+                test.add_gain(gain)
             self._tests[flag.flag, index] = stratum.gains, test
             tests.append(test)
         return tests
@@ -231,7 +231,7 @@ def _add_unmet_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
     unmet = tuple(
         f"{one.figure} was expected to be {one.direction}, and that is {state}"
         for one in flag.expectations
-        if (state := one.state(level)) != "shown"
+        if (state := one.judge_improvement(level)) != "shown"
     )
     return replace(flag, obstacles=(*flag.obstacles, *unmet))
 
@@ -251,7 +251,7 @@ def _make_verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Fla
         decision="INCONCLUSIVE" if is_hindered else finding.decision,
         margin=flag.margin,
         harmed=tuple(flag.strata[index].name for index in finding.harmed),
-        worst=max(flag.strata, key=lambda stratum: stratum.loss, default=None),
+        worst=max(flag.strata, key=lambda stratum: stratum.mean_loss, default=None),
         rounds=min((len(stratum.gains) for stratum in flag.strata), default=0),
         excluded_loss=excluded,
         rounds_to_pass=0

@@ -83,7 +83,7 @@ def _reason_text(verdict: Verdict) -> str:
     if verdict.harmed:
         named, worst = join_names(verdict.harmed, _MOST_NAMED), verdict.worst
         is_only_one = worst is not None and verdict.harmed == (worst.name,)
-        rest = f", by {worst.loss * 100:.1f} points" if worst and is_only_one else _worst_stratum_text(verdict)
+        rest = f", by {worst.mean_loss * 100:.1f} points" if worst and is_only_one else _worst_stratum_text(verdict)
         return f": it is worse with the flag in {named}{rest}"
     if verdict.worst is None:
         return ": no test ran with and without it"
@@ -95,8 +95,8 @@ def _worst_stratum_text(verdict: Verdict) -> str:
     worst = verdict.worst
     if worst is None or not worst.gains:
         return ""
-    change = f"{abs(worst.loss) * 100:.1f} points {'lower' if worst.loss > 0 else 'higher'} with the flag"
-    return f"; worst: {worst.name}, {change if worst.loss else 'the same with and without the flag'}"
+    change = f"{abs(worst.mean_loss) * 100:.1f} points {'lower' if worst.mean_loss > 0 else 'higher'} with the flag"
+    return f"; worst: {worst.name}, {change if worst.mean_loss else 'the same with and without the flag'}"
 
 
 def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:

@@ -33,13 +33,13 @@ class StratumTest:
         self.far_safety: BettingProcess | None = make_safety_process(FAR * margin) if FAR * margin <= 1 else None
         self.safe_wealths: list[float] = []
 
-    def add(self, gain: float) -> None:
+    def add_gain(self, gain: float) -> None:
         """Add the gain of a round: the result with the flag minus the result without it."""
-        self.harm.add(-gain)
-        self.safety.add(gain)
+        self.harm.add_difference(-gain)
+        self.safety.add_difference(gain)
         wealth = self.safety.wealth
         if self.far_safety is not None:
-            self.far_safety.add(gain)
+            self.far_safety.add_difference(gain)
             wealth = min(wealth, self.far_safety.wealth * FAR_SHARE)
         self.safe_wealths.append(wealth)
 

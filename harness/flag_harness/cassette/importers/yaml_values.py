@@ -53,7 +53,7 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
     reader = _ValueBuilder(limits)
     try:
         for event in yaml.parse(data, _LOADER):
-            reader.feed(event)
+            reader.add_event(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         location = f" in line {mark.line + 1}" if mark else ""
@@ -91,7 +91,7 @@ class _ValueBuilder:
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._size = 0
 
-    def feed(self, event: Any) -> None:
+    def add_event(self, event: Any) -> None:
         """Add the next event. Raise `ValueError` if the document exceeds a limit."""
         start = self._size
         match event:

@@ -42,7 +42,7 @@ class ChangedWords(NamedTuple):
         return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
 
     @property
-    def quotes(self) -> tuple[str, str]:
+    def short_quotes(self) -> tuple[str, str]:
         """The recorded and the sent words as short quotes; `nothing` in place of no words."""
         recorded, sent = (
             truncate(repr(" ".join(words)), MAX_QUOTE_LENGTH) if words else "nothing"

@@ -58,7 +58,7 @@ class RequestIndex:
         """Return a hash of a request's content in which ids are kept, unlike in `matching_key`."""
         return hash_content(self._match_content_after_normalisers(sent))
 
-    def normalise(self, sent: Interaction) -> Interaction:
+    def normalise_request(self, sent: Interaction) -> Interaction:
         """Return the interaction with its request normalised."""
         if not self._normalisers:
             return sent
@@ -66,7 +66,7 @@ class RequestIndex:
 
     def _match_content_after_normalisers(self, sent: Interaction) -> bytes:
         """Return the content by which an interaction's request is matched, after normalisation."""
-        return self.normalise(sent).content_for(self._match_on)
+        return self.normalise_request(sent).content_for(self._match_on)
 
 
 def _comparable_request(request: Request) -> tuple[object, ...]:
@@ -95,7 +95,7 @@ class InteractionQueues:
         """The indices of the interactions that have been played."""
         return frozenset(self._played)
 
-    def take(self, key: bytes, sent: Interaction) -> int | None:
+    def take_next_answer(self, key: bytes, sent: Interaction) -> int | None:
         """Mark the interaction that answers a request as played and return its index, or None if none is left.
 
         An interaction with identical ids is preferred, then any with an equal match key, then a requeued one. Requeued
@@ -117,7 +117,7 @@ class InteractionQueues:
         requeued = self._requeued.get(key)
         return requeued.pop(0) if requeued else None
 
-    def requeue(self, index: int) -> None:
+    def requeue_interaction(self, index: int) -> None:
         """Make a played interaction available once more."""
         requeued = self._requeued.setdefault(self._played[index], [])
         if index not in requeued:

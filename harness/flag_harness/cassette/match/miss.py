@@ -163,8 +163,8 @@ class MissReporter:
 
     def _differences(self, index: int, sent: Interaction) -> list[Difference]:
         """Return the differences that affect matching between a recorded and a sent request."""
-        recorded = self.request_index.normalise(self.cassette.interactions[index])
-        normalised = self.request_index.normalise(sent)
+        recorded = self.request_index.normalise_request(self.cassette.interactions[index])
+        normalised = self.request_index.normalise_request(sent)
         match_on = self.cassette.envelope.match_on
         found = request_differences(recorded, normalised, self._differ_only_in_ids) or request_differences(
             recorded, normalised

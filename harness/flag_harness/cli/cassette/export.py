@@ -77,7 +77,7 @@ def _source_target_pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, 
 
 def _export_file(source: Path, target: Path, targets: OutputFiles, arguments: argparse.Namespace) -> None:
     try:
-        targets.reserve(target, source)
+        targets.reserve_target(target, source)
     except CassetteError as error:
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:

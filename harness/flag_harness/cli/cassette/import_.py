@@ -65,7 +65,7 @@ class _ImportSettings:
     keep: tuple[str, ...]
     targets: OutputFiles
 
-    def read(self, data: bytes) -> ImportedCassette:
+    def import_and_filter(self, data: bytes) -> ImportedCassette:
         """Read another tool's cassette, and remove the values that the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path, keep=self.keep)
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
@@ -173,8 +173,8 @@ def _target_for_pytest_recording_file(path: Path) -> Path | None:
 def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: argparse.Namespace) -> _ImportOutcome:
     """Import one file; with `--check`, read it and write nothing."""
     try:
-        settings.targets.reserve(source.target, source.path)
-        imported = settings.read(read_regular_file(source.path, ImportLimits().file))
+        settings.targets.reserve_target(source.target, source.path)
+        imported = settings.import_and_filter(read_regular_file(source.path, ImportLimits().file))
         refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _raise_if_api_key_is_found(imported.cassette)

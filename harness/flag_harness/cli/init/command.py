@@ -121,7 +121,7 @@ def _test_an_agent(plan: InitPlan, repository: Repository) -> int:
             print_at_once(failure.lines)
             return 1
         failures.append(failure)
-        written.undo()
+        written.remove_written_files()
         print_at_once([f"  It sent no request: {failure.reason}"])
     write_plan(plan, repository.root)
     print_at_once(failures[0].lines)
@@ -177,7 +177,7 @@ def _already_configured_lines(repository: Repository, settings: Mapping[str, Any
     yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
     if missing:
         yield "Flags that it does not declare:"
-        yield from (f"  {flag.name} = {flag.declaration}" for flag in missing)
+        yield from (f"  {flag.name} = {flag.toml_declaration}" for flag in missing)
     yield "To run the tests: pytest"
 
 

@@ -85,7 +85,7 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
     if repository.vcr:
         lines.append("vcr_marks = true" if repository.vcr == "pytest-recording" else f'vcr_marks = "{repository.vcr}"')
     lines += ["", "[tool.flag-harness.flags]"]
-    lines += [f"{flag.name} = {flag.declaration}".ljust(60) + f" # {flag.place}" for flag in repository.flags]
+    lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in repository.flags]
     if not repository.flags:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
     if (

@@ -25,7 +25,7 @@ class WrittenPlan:
     pyproject_before: bytes | None
     lines: tuple[str, ...]
 
-    def undo(self) -> None:
+    def remove_written_files(self) -> None:
         """Remove the files, and the folders that are empty without them; restore pyproject.toml."""
         _remove_files(self.created, self.root)
         if self.pyproject_before is not None:

@@ -153,7 +153,7 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     for conditions in (_make_simple_conditions, _make_full_conditions) if len(answers) <= _MAX_COMPARED else ():
         turns = _add_conditions_to_turns(answers, [conditions(answer.view) for answer in answers])
         selector = TurnMatcher(turns)
-        given = [selector.choose(answer.view) for answer in answers]
+        given = [selector.choose_turn(answer.view) for answer in answers]
         if all(turn and _remove_turn_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
             break
     else:

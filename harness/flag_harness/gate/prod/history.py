@@ -64,7 +64,7 @@ class ProductionHistory:
         self.folder = folder
 
     @contextlib.contextmanager
-    def lock(self, who: str) -> Iterator[None]:
+    def hold_lock(self, who: str) -> Iterator[None]:
         """Hold the lock of PROD. Raise `GateRefusalError`, which names the holder, if another process has it."""
         try:
             import fcntl
@@ -100,7 +100,7 @@ class ProductionHistory:
                 raise GateError(f"{self.folder / _ENTRIES}: entry {number} is missing; restore it from a backup")
         return entries
 
-    def add(self, entry: HistoryEntry) -> None:
+    def add_entry(self, entry: HistoryEntry) -> None:
         """Write an entry. Writing the same entry again changes nothing."""
         self._write_file(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
 

@@ -68,7 +68,7 @@ def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJourna
     paths = paths_that_differ(journal.before, journal.entry.files)
     for path in paths:
         _change_file(history, prod, path, journal)
-    history.add(journal.entry)
+    history.add_entry(journal.entry)
     history.remove_journal()
     return paths
 

@@ -31,7 +31,7 @@ class ProductionChange:
     is_made: bool
 
     @property
-    def paths(self) -> list[str]:
+    def changed_paths(self) -> list[str]:
         """The paths of the files that change."""
         return paths_that_differ(self.before, self.entry.files)
 
@@ -51,7 +51,7 @@ class ProductionFolder:
         last = entries[-1]
         return paths_that_differ(last.files, read_manifest(self.folder, last.patterns))
 
-    def files(self) -> Manifest:
+    def read_declared_files(self) -> Manifest:
         """Return the states of the declared files of PROD."""
         return read_manifest(self.folder, self.gate.files)
 
@@ -94,7 +94,7 @@ def promote(
     if dry_run:
         _refuse_interrupted_change(prod)
         return _promote_declared_files(prod, source, evidence, dry_run=True)
-    with prod.history.lock(who):
+    with prod.history.hold_lock(who):
         finish_or_undo_interrupted_change(prod.history, prod.folder, say)
         return _promote_declared_files(prod, source, evidence, dry_run=False)
 
@@ -117,7 +117,7 @@ def roll_back(
     if dry_run:
         _refuse_interrupted_change(prod)
         return _restore_entry(prod, number, who, reason, dry_run=True, overwrite=overwrite)
-    with prod.history.lock(who):
+    with prod.history.hold_lock(who):
         finish_or_undo_interrupted_change(prod.history, prod.folder, say)
         return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
 
@@ -144,7 +144,7 @@ def find_approval(
 def _promote_declared_files(
     prod: ProductionFolder, source: Path, evidence: Sequence[Path], *, dry_run: bool
 ) -> ProductionChange | None:
-    before, files = prod.files(), read_manifest(source, prod.gate.files)
+    before, files = prod.read_declared_files(), read_manifest(source, prod.gate.files)
     if not paths_that_differ(before, files):
         return None
     entries = prod.history.read_entries()
@@ -206,7 +206,7 @@ def _restore_entry(
 def _add_entry_for_unrecorded_files(prod: ProductionFolder, number: int, files: Manifest) -> None:
     """Add a history entry for the files that are in PROD and that no entry describes yet."""
     _store_files(prod, prod.folder, files)
-    prod.history.add(
+    prod.history.add_entry(
         HistoryEntry(number=number, kind="found", time=_current_time(), files=files, patterns=prod.gate.files)
     )
 

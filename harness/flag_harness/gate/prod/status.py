@@ -60,7 +60,7 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
     interruption = describe_interruption(prod.history, prod.folder)
     entries = prod.history.read_entries()
     modified = [] if interruption else prod.find_modified_files(entries)
-    files = prod.files()
+    files = prod.read_declared_files()
     test = test if test and test.is_dir() else None
     staged = read_manifest(test, prod.gate.files) if test else None
     approvals = []

@@ -92,7 +92,7 @@ class NetworkBorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach to the report the late requests so far, and the threads and tasks that are still running."""
         report = yield
-        self.late_work.attach(report)
+        self.late_work.move_to_report(report)
         return report
 
     def wait_for_work_that_delays_exit(self) -> None:

@@ -36,7 +36,7 @@ class LateWorkMessages:
         self.refused: list[tuple[str, str]] = []
         self.left_running: list[tuple[str, str]] = []
 
-    def attach(self, report: Any) -> None:
+    def move_to_report(self, report: Any) -> None:
         """Move all collected messages to a report."""
         for name, found in ((_REFUSED, self.refused), (_LEFT, self.left_running)):
             if found:

@@ -50,7 +50,7 @@ class WideScopeFixtureHooks:
                 return (yield)
         fixture = WideScopeFixture(self._border, fixturedef, request)
         self._fixtures_of_phase.append(fixture)
-        fixturedef.addfinalizer(fixture.finish)  # the first one runs last
+        fixturedef.addfinalizer(fixture.save_and_check)  # the first one runs last
         with fixture.set_up(), set_request_owner_in_async_fixture(fixture.owner, fixturedef):
             value = yield
         fixturedef.addfinalizer(lambda: self._fixtures_of_phase.append(fixture))
@@ -169,7 +169,7 @@ class WideScopeFixture:
         doing = REPLAYING if record_mode_of_run(config) == "none" else SIMULATING
         return refuse_network(doing, self._border.make_network_failure, api_hosts_in_configuration(config))
 
-    def finish(self) -> None:
+    def save_and_check(self) -> None:
         """Save the fixture's recording after its last finalizer. Fail if its traffic has problems."""
         self._phase_contexts.close()
         if self._plan is not None and self._plan.cassette is not None and self.traffic is None:

@@ -67,7 +67,7 @@ class ConversationStore:
         self.by_case: dict[str, Conversation] = {}
         self._passages: dict[Passage, Passage] = {}
 
-    def add(self, conversation: "Conversation") -> None:
+    def add_conversation(self, conversation: "Conversation") -> None:
         """Add a conversation. It replaces an earlier one of the same test."""
         from msgspec.structs import replace
 

@@ -16,7 +16,7 @@ class RerunFilters(Filters):
     removed: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
-    def of(cls, filters: Filters) -> Self:
+    def from_filters(cls, filters: Filters) -> Self:
         """Return rerun filters with the rules of `filters`."""
         return cls(**{one.name: getattr(filters, one.name) for one in fields(filters)})
 

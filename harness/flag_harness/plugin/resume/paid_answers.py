@@ -48,7 +48,7 @@ class PaidAnswers:
         self._unused: dict[tuple[str, str], list[Response]] = {}
         self._lock = threading.Lock()
 
-    def load(self, rewrite: bool) -> None:
+    def load_answers(self, rewrite: bool) -> None:
         """Read the answers of the interrupted run. With `rewrite`, remove incomplete lines from the file.
 
         Each process that was killed may have left one.
@@ -70,7 +70,7 @@ class PaidAnswers:
 
             write_atomically(self._path, b"".join(whole))
 
-    def remove(self) -> None:
+    def delete_file(self) -> None:
         """Delete the file of the answers."""
         self._path.unlink(missing_ok=True)
 

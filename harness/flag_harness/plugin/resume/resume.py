@@ -75,7 +75,7 @@ def start_resuming(config: pytest.Config) -> None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
         limit.add_spending(spent / count_workers_of_all_shards(config))
     if (answers := config.stash[PAID_ANSWERS]) is not None:
-        answers.load(rewrite=not hasattr(config, "workerinput"))
+        answers.load_answers(rewrite=not hasattr(config, "workerinput"))
     config.pluginmanager.register(RunResumer(config, path, record.header, rows), _PLUGIN)
 
 

@@ -133,7 +133,7 @@ def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, Faili
 def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
-    outcomes, space, named = test.outcomes, test.space, finding.explanation.conjunctions
+    outcomes, space, named = test.row_outcomes, test.space, finding.explanation.conjunctions
     suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
     others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})

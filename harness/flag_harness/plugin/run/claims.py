@@ -45,7 +45,7 @@ class CassetteUseTracker:
         self._deselected: set[str] = set()
 
     @property
-    def deselected(self) -> tuple[str, ...]:
+    def deselected_node_ids(self) -> tuple[str, ...]:
         """The sorted node ids of the tests that were deselected, each without its repetitions."""
         return tuple(sorted(self._deselected))
 

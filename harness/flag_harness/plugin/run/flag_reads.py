@@ -29,13 +29,13 @@ class FlagReadReporter:
         """Attach what the test read to the report of its call."""
         report = yield
         scope = item.stash.get(FLAG_SCOPE, None)
-        if scope is None or report.when != "call" or not (scope.keys or scope.reads):
+        if scope is None or report.when != "call" or not (scope.openfeature_keys or scope.reads):
             return report
         unread = scope.unread_flags
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]
         found = {
             "test": name_of_test(item.nodeid, _combination_id(item)),
-            "undeclared": {key: nearest_name_hint(key, scope.keys) for key in scope.undeclared_keys},
+            "undeclared": {key: nearest_name_hint(key, scope.openfeature_keys) for key in scope.undeclared_keys},
             "flags": names,
             "read": [name for name in names if name not in unread],
         }
@@ -56,12 +56,12 @@ class FlagReadReporter:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print a warning for each undeclared or unread flag, if there are any."""
-        if lines := [*self.lines()]:
+        if lines := [*self.warning_lines()]:
             terminalreporter.section("flags read through OpenFeature")
             for line in lines:
                 terminalreporter.write_line(line)
 
-    def lines(self) -> Iterator[str]:
+    def warning_lines(self) -> Iterator[str]:
         """Yield a line for each key that is not declared, and for each flag that some test did not read."""
         for key, (hint, tests) in sorted(self._undeclared.items()):
             yield f"{key!r} was read but is not declared; {hint}: {_test_names_text(tests)}"

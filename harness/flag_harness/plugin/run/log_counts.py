@@ -32,7 +32,7 @@ class LogCounter(logging.Handler):
         if key in self._counts or len(self._counts) < _MOST_MESSAGES:
             self._counts[key] += 1
 
-    def counts(self) -> "tuple[LogCount, ...]":
+    def message_counts(self) -> "tuple[LogCount, ...]":
         """Return how often each message was logged, the most frequent first."""
         from flag_harness.record import LogCount
 

@@ -70,7 +70,7 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
         "index": miss.nearest,
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
         "changes": [change.to_json_object() for change in changes],
-        "refusal": "; ".join(change.refusal for change in changes if change.refusal),
+        "refusal": "; ".join(change.invalidation_reason for change in changes if change.invalidation_reason),
         "api_refusal": miss.api_refusal,
         "normalise": list(miss.normalise),
         "played": list(traffic.played),
@@ -90,7 +90,7 @@ def describe_difference(difference: Any) -> str:
         return f"`{path}`, reordered"
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
         words = find_changed_words(difference.recorded, difference.sent)
-        return f"`{path}`, {words}: {' → '.join(words.quotes)}"
+        return f"`{path}`, {words}: {' → '.join(words.short_quotes)}"
     recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
     return f"`{path}`: {recorded} → {sent}"
 

@@ -42,7 +42,7 @@ class RecordedFiles:
         for path, state in getattr(report, _ATTRIBUTE, ()):
             self._states[path] = max(state, self._states.get(path, state))
 
-    def lines(self, verbosity: int) -> Iterator[str]:
+    def summary_lines(self, verbosity: int) -> Iterator[str]:
         """Yield a line for the files that were written, one for those that did not change, and one for the others."""
         if verbosity < 0:
             return

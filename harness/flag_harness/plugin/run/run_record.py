@@ -96,11 +96,11 @@ class RunRecorder:
 
         if self._config.getoption("--harness-resume") is not None:
             for conversation in load_conversations(path).values():
-                self._conversations.add(conversation)
+                self._conversations.add_conversation(conversation)
             return
         remove_failed_test_cassettes(path)
         if (answers := self._config.stash[PAID_ANSWERS]) is not None:
-            answers.remove()
+            answers.delete_file()
 
     def pytest_collection_finish(self) -> None:
         """If the run can be resumed, write the header again, which now has the hashes of the test modules, too."""
@@ -121,7 +121,7 @@ class RunRecorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
         if (conversation := conversation_of_report(report)) is not None:
-            self._conversations.add(conversation)
+            self._conversations.add_conversation(conversation)
         if self._path is None or is_resumed(report):
             return
         if (row := row_of_report(report)) is not None:
@@ -185,7 +185,7 @@ class RunRecorder:
         answers = self._config.stash[PAID_ANSWERS]
         done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
         if answers is not None and session.exitstatus in _ENDED and all(done):
-            answers.remove()
+            answers.delete_file()
 
     def _write_evidence(self) -> None:
         """Write the record and the report that the command line names."""
@@ -243,7 +243,7 @@ class RunRecorder:
             left_out_by=option_that_leaves_out_tests(self._config),
             ignored=ignored_paths(self._config),
             selected=tests_named_on_command_line(self._config),
-            deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected,
+            deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
             content=evidence_content_level(self._config) if is_evidence else "none",

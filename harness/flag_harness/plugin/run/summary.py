@@ -56,7 +56,7 @@ class RunSummary:
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table, and lines about recorded files, logged errors and old recordings."""
         verbosity = terminalreporter.config.get_verbosity()
-        files = [*self._files.lines(verbosity)]
+        files = [*self._files.summary_lines(verbosity)]
         rows = sorted((row for row in self.rows if row.sweep is None), key=lambda row: row.case)
         if not rows and not files:
             return

@@ -141,10 +141,10 @@ class FlagSearch:
         self._upstream_name, self._budget, self._progress = upstream, budget, progress
         self._space = test.space
         self._outcomes: dict[Row, set[bool | None]] = {}
-        for row, passed in test.outcomes:
+        for row, passed in test.row_outcomes:
             self._outcomes.setdefault(row, set()).add(passed)
         self._locator = CauseSearch(
-            self._space, test.outcomes, budget=len(test.runs) + budget, repeat=upstream == "live"
+            self._space, test.row_outcomes, budget=len(test.runs) + budget, repeat=upstream == "live"
         )
         self._run_count = 0
         self._reused_recordings: list[str] = []
@@ -152,7 +152,7 @@ class FlagSearch:
     def search_flags(self) -> FlagSearchResult:
         """Run the test with other flag values until the search is over, and return its result."""
         while rows := self._locator.next_rows() or self._rows_to_confirm():
-            self._locator.add([(row, self._run_row(row)) for row in rows])
+            self._locator.add_outcomes([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()
         refuted = [one for one in location.named if self._outcomes.get(self._smallest_row_with(one)) == {True}]
         if refuted:

@@ -46,7 +46,7 @@ def configure_agent_sweep(config: pytest.Config) -> None:
     config.add_cleanup(directory.cleanup)
     sweep = Sweep(agent, combinations_of_run(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
-        sweep.check()
+        sweep.check_baselines()
     config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
 
 
@@ -72,11 +72,11 @@ class AgentSweepItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the fault; fail if the agent does not survive it under some combination."""
-        self.result = self._sweep.result(self._trial)
-        if self._must_fire and not self.result.applies:
+        self.result = self._sweep.run_trial_under_all_combinations(self._trial)
+        if self._must_fire and not self.result.has_fired:
             raise AgentNotSurvivedError("it never fired under any combination")
-        if self.result.failures:
-            raise AgentNotSurvivedError("\n".join(self.result.failures))
+        if self.result.failure_lines:
+            raise AgentNotSurvivedError("\n".join(self.result.failure_lines))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the combinations that failed, with the reasons, instead of a traceback of the sweep itself."""

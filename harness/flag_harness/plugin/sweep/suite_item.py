@@ -57,7 +57,7 @@ class SuiteSweepItem(pytest.Item):
         if self.sweep.budget.is_used_up():
             self.not_tried = self._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET)
-        baseline, result = self.sweep.baseline(self.test)
+        baseline, result = self.sweep.baseline_run_and_result(self.test)
         if self.kind == BASELINE:
             self.results = [self.sweep.compare_with_baseline(result)]
         elif result.findings:

@@ -109,7 +109,7 @@ class SuiteSweep:
         self._not_tried: Counter[str] = Counter()
         self._names: list[str] = []
 
-    def baseline(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
+    def baseline_run_and_result(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
             observed = self._trouble_runner.run_test(test, tools=self._tool_mode(test))
@@ -125,7 +125,7 @@ class SuiteSweep:
 
     def compare_with_baseline(self, result: TroubleResult) -> TroubleResult:
         """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
-        return self._ratchet.judge(result) if self._ratchet else result
+        return self._ratchet.compare_result(result) if self._ratchet else result
 
     def baseline_run_if_passed(self, test: pytest.Function) -> TestObservation | None:
         """Return the passed run of a test without a trouble, or None if it has not run or has failed."""

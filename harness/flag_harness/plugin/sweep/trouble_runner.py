@@ -70,7 +70,7 @@ class TroubleRunner:
                 reports = self._runner.run_item(item, None)
         finally:
             del item.stash[PROBE], item.runtest
-        return probe.observation(calls, "" if calls else _setup_problem(reports))
+        return probe.make_observation(calls, "" if calls else _setup_problem(reports))
 
     def _run_calls(
         self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult], repeats: bool

@@ -235,7 +235,7 @@ def _make_plan_from_marks(
     config, node = request.config, request.node
     filters, folder = collect_filters(request), path.parent
     if (kept := find_evidence_cassette(config, case)) is not None:
-        filters, path = RerunFilters.of(evidence_filters(filters, kept.content)), kept.path
+        filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_recording_age(config)
     mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
     number = repetition_index(node)

@@ -183,7 +183,7 @@ def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Call
     counter = item.stash.get(LOG_COUNTER, None)
     reason, place = ("", "") if report.passed else _failure_reason_and_location(item, report)
     reason = mask(reason)[:_MOST_REASON_CHARACTERS] if reason else ""
-    counts = counter.counts() if counter else ()
+    counts = counter.message_counts() if counter else ()
     logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
     duration = round(report.duration, 4)
     attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs, duration=duration))

@@ -126,7 +126,7 @@ class FlagVerdictPlugin:
         """Collect the row in a report."""
         if not self._is_worker and (row := row_of_report(report)) is not None:
             self._rows.append(row)
-            self._evidence.add(row)
+            self._evidence.add_row(row)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge, store the verdicts for the run record, and fail the run unless every verdict is PASS."""
@@ -134,7 +134,7 @@ class FlagVerdictPlugin:
             return
         from flag_harness.analysis.verdict.judgment import judge_flags
 
-        self._verdicts = list(judge_flags([*map(self._evidence.evidence, self._changes)]))
+        self._verdicts = list(judge_flags([*map(self._evidence.evidence_of_change, self._changes)]))
         self._config.stash[VERDICTS] = tuple(self._verdict_records())
         all_pass = self._verdicts and all(verdict.decision == "PASS" for verdict in self._verdicts)
         if not all_pass and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -150,14 +150,14 @@ class FlagVerdictPlugin:
         terminalreporter.section("verdicts", sep="-")
         terminalreporter.write_line(LEGEND)
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            for line in verdict_lines(verdict, self._evidence.rows(change)):
+            for line in verdict_lines(verdict, self._evidence.rows_of_change(change)):
                 terminalreporter.write_line(line)
         for line in rate_blame_lines(self._rows, self._all_changes):
             terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""
-        decided = self._judge.are_flags_decided([*map(self._evidence.evidence, self._changes)])
+        decided = self._judge.are_flags_decided([*map(self._evidence.evidence_of_change, self._changes)])
         self._open = [
             change
             for change, is_decided in zip(self._changes, decided, strict=True)
@@ -171,7 +171,7 @@ class FlagVerdictPlugin:
         from flag_harness.analysis.verdict.lines import verdict_record
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
-            yield verdict_record(change, verdict, self._evidence.rows(change))
+            yield verdict_record(change, verdict, self._evidence.rows_of_change(change))
 
 
 def _changes_by_combination(

@@ -80,12 +80,12 @@ class RequestAttempt:
                 break
             at = clock.now()
             watchdog.reset()  # the SDK does not pass pings on
-            delta = assembler.feed(event, at)
+            delta = assembler.add_event(event, at)
             if self.first_token is None and getattr(event, "type", None) == _FIRST:
                 self.first_token = at - self._sent
             if delta is not None:
                 yield delta
-        self.answer = assembler.finish()
+        self.answer = assembler.finish_answer()
         await self._read_to_end(stream)
 
     async def _read_to_end(self, stream: Any) -> None:

@@ -102,12 +102,12 @@ class ReliableRequest:
         """Log a discarded answer, and add its tokens to the session's usage."""
         log_event(LOG, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
         if usage != Usage():
-            self._session.update(usage=self._session.context.usage + usage)
+            self._session.update_context(usage=self._session.context.usage + usage)
         return TurnDiscarded(self._session.clock.now(), failure.message, usage)
 
     def _drop_feature(self, feature: str, failure: Failure) -> FeatureDropped:
         log_event(LOG, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
-        self._session.update(dropped=(*self._session.context.dropped, feature))
+        self._session.update_context(dropped=(*self._session.context.dropped, feature))
         return FeatureDropped(self._session.clock.now(), feature, failure.message)
 
     def _drop_refused_block(self, failure: Failure) -> BlockDropped | None:
@@ -123,6 +123,6 @@ class ReliableRequest:
         now = self._session.clock.now()
         seconds = attempts.seconds_until_retry(failure, now)
         if seconds is None:
-            raise TurnError(attempts.explain(failure, now))
+            raise TurnError(attempts.explain_to_user(failure, now))
         log_event(LOG, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message)
         return Waiting(now, seconds, failure.message)

@@ -59,7 +59,7 @@ class RetryState:
             wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
         return wait if now + wait - self.started <= self.policy.patience else None
 
-    def explain(self, failure: Failure, now: float) -> Failure:
+    def explain_to_user(self, failure: Failure, now: float) -> Failure:
         """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
         seconds = f"{now - self.started:.1f}".removesuffix(".0")
         attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""

@@ -95,7 +95,7 @@ class AnswerAssembler:
             "message_stop": self._end_message,
         }
 
-    def feed(self, event: Any, at: float) -> Delta | None:
+    def add_event(self, event: Any, at: float) -> Delta | None:
         """Process one raw event that arrived at the time `at`. Return the delta to show, or None."""
         kind = getattr(event, "type", None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
@@ -105,7 +105,7 @@ class AnswerAssembler:
             raise BrokenAnswerError(f"{kind} came {'twice' if self._started else 'before message_start'}")
         return handler(event, at)
 
-    def finish(self) -> ModelAnswer:
+    def finish_answer(self) -> ModelAnswer:
         """Return the answer after the last event. Raise `BrokenAnswerError` if `message_stop` is missing."""
         if not self.complete or self._stop_reason is None:
             raise BrokenAnswerError("the stream ended before message_stop")

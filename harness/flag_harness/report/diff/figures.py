@@ -48,7 +48,7 @@ class MetricChange:
         """Whether the confidence interval of the difference excludes 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
-    def exceeds(self, limit: GrowthLimit) -> bool:
+    def exceeds_limit(self, limit: GrowthLimit) -> bool:
         """Return whether the figure got worse by more than `limit` allows. Fewer cached tokens are worse."""
         worse = -self.growth if self.key == "cached_tokens" else self.growth
         allowed = self.base * limit.value / 100 if limit.is_percent else limit.value
@@ -62,10 +62,10 @@ class MetricChange:
             return f"{share}; how sure this is cannot be told from one pair"
         if not self.is_significant:
             return f"{share}, which may be chance"
-        return share if self.low == self.high else f"{share} ({self._interval})"
+        return share if self.low == self.high else f"{share} ({self._interval_text})"
 
     @property
-    def _interval(self) -> str:
+    def _interval_text(self) -> str:
         low, high = self.low or 0.0, self.high or 0.0
         if self.base:
             return f"{100 * low / self.base:+.1f} to {100 * high / self.base:+.1f} %"

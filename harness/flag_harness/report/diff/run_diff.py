@@ -134,7 +134,7 @@ def _describe_exceeded_thresholds(
         yield f"bodies: the requests of {len(requests)} test{'s' if len(requests) != 1 else ''} changed"
     for change in figures:
         limit = settings.limits.get(change.key)
-        if limit is not None and change.exceeds(limit):
+        if limit is not None and change.exceeds_limit(limit):
             yield f"{change.key}: {change.base:,.6g} → {change.head:,.6g} a run ({change}); allowed: {limit}"
     if settings.limits and not figures:
         yield f"{', '.join(settings.limits)}: no run passed in both records, so nothing can be compared"

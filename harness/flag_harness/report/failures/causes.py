@@ -209,10 +209,10 @@ def _make_failure_cause(
     finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str], reasons: Mapping[str, str]
 ) -> FailureCause:
     first = tests[finding.tests[0]]
-    ran = len({row for row, _ in first.outcomes})
+    ran = len({row for row, _ in first.row_outcomes})
     others: tuple[str, ...] = ()
     if not first.has_run_every_combination and not finding.explanation.always_fails:
-        suspects = find_suspects(first.space, first.outcomes, _SUSPECT_SIZE)
+        suspects = find_suspects(first.space, first.row_outcomes, _SUSPECT_SIZE)
         texts = [str(suspect.conjunction) for suspect in suspects]
         others = tuple(text for text in texts if not str(finding.explanation).endswith(f"when {text}"))
     failures = [(test.smallest_failure, test) for test in map(tests.__getitem__, finding.tests)]

@@ -147,7 +147,7 @@ class BlockBuilder:
     must_think: bool = False
     prior: str = ""
 
-    def build(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
+    def build_blocks(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
         """Return the blocks of an answer, built from the blocks of a scenario's turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
@@ -178,7 +178,7 @@ class BlockBuilder:
 
     def _build_tool_call(self, call: Call, *, marked: bool) -> AnswerBlock:
         """Build a tool call. If `marked` is true, its id says that the answer does not begin with thinking."""
-        identifier = self.random.identifier("toolu_")
+        identifier = self.random.make_api_id("toolu_")
         block = {
             "type": "tool_use",
             "id": self.signatures.add_no_thinking_mark_to_call_id(identifier) if marked else identifier,

@@ -17,7 +17,7 @@ _ID_CHARACTERS = 24
 class SeededRandom:
     """A sequence of random numbers that depends only on `seeds`, not on the platform or Python version.
 
-    >>> SeededRandom("seed", 1).identifier("msg_") == SeededRandom("seed", 1).identifier("msg_")
+    >>> SeededRandom("seed", 1).make_api_id("msg_") == SeededRandom("seed", 1).make_api_id("msg_")
     True
     """
 
@@ -36,7 +36,7 @@ class SeededRandom:
         """Return a number from 0 to below 1."""
         return self._random.random()
 
-    def identifier(self, prefix: str) -> str:
+    def make_api_id(self, prefix: str) -> str:
         """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
         return prefix + "01" + "".join(_ALPHABET[self.integer_below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))
 

@@ -67,7 +67,7 @@ class BrokenPrefixDetector:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
         self._count = 0
 
-    def detect(
+    def find_broken_prefix(
         self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
         """Return the cached prefix that this request breaks, or None.

@@ -43,7 +43,7 @@ class PromptCache:
         """Return the number of cached prefixes. Some may have expired since the last cleanup."""
         return len(self._entries)
 
-    def update(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> InputUsage:
+    def read_and_write(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> InputUsage:
         """Read and write the cache for a request, and return how many tokens were read and written.
 
         The longest cached prefix is read, and the marked prefixes are written, unless they have fewer than `min_tokens`
@@ -69,7 +69,7 @@ class PromptCache:
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
     def count_readable_tokens(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> int:
-        """Return how many tokens `update` would read from the cache, without changing the cache."""
+        """Return how many tokens `read_and_write` would read from the cache, without changing the cache."""
         hit = self._longest_cached_prefix(segments, _cacheable_mark_indices(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 

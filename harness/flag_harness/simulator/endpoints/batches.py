@@ -86,7 +86,9 @@ class BatchStore:
         self._answer_one = answer_one
         self._batches: dict[str, Batch] = {}
 
-    def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+    def answer_request(
+        self, incoming: IncomingRequest, now: datetime, new_id: str
+    ) -> tuple[str, bytes] | RefusedRequest:
         """Answer a request about batches. Return content type and body, or the error.
 
         If the request creates a batch, its id is `new_id`.

@@ -51,7 +51,9 @@ class FileStore:
     def __init__(self) -> None:
         self._files: dict[str, StoredFile] = {}
 
-    def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+    def answer_request(
+        self, incoming: IncomingRequest, now: datetime, new_id: str
+    ) -> tuple[str, bytes] | RefusedRequest:
         """Answer a request about files. Return content type and body, or the error.
 
         If the request uploads a file, its id is `new_id`.

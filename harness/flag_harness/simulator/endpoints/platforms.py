@@ -56,7 +56,7 @@ class PlatformRequest:
     is_counting: bool = False
 
     @property
-    def problem(self) -> str | None:
+    def body_problem(self) -> str | None:
         """The error message with which the platform refuses the body, or None."""
         body = decode_json(self.request.body)
         if not isinstance(body, dict):

@@ -42,13 +42,13 @@ class TurnChooser:
         self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = draw_zero
     ) -> None:
         self._scenario, self._hook, self._edit_turn, self._draw = scenario, hook, edit_turn, draw
-        self.restart()
+        self.restart_counts()
 
-    def restart(self) -> None:
+    def restart_counts(self) -> None:
         """Count the requests that match each turn from 1 again."""
         self._selector = TurnMatcher(self._scenario.turns if self._scenario else (), self._draw)
 
-    def choose(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
+    def choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         """Return the turn that answers a request, or None if no turn matches.
 
         Raise `ScenarioError` if the turn that the hook returns is invalid.
@@ -59,5 +59,5 @@ class TurnChooser:
             if problem is not None:
                 raise ScenarioError(f"the turn that the hook returned: {problem.message}")
             return turn
-        turn = make_echo_turn(view) if self._scenario is None else self._selector.choose(view)
+        turn = make_echo_turn(view) if self._scenario is None else self._selector.choose_turn(view)
         return turn if self._edit_turn is None else self._edit_turn(body, turn)

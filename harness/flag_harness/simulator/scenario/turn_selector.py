@@ -30,7 +30,7 @@ class TurnMatcher:
         self._match_counts = [0] * len(self._turns)
         self._requests = 0
 
-    def choose(self, view: RequestView) -> ScenarioTurn | None:
+    def choose_turn(self, view: RequestView) -> ScenarioTurn | None:
         """Return the first turn that matches a request, or None.
 
         If that turn has a weight, one of the turns with a weight and the same conditions is drawn. For a turn with

@@ -44,7 +44,7 @@ class Trouble:
         kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
         return (replace(self, kind=kind, others=()), *self.others)
 
-    def arm(self) -> "ActiveTrouble":
+    def activate(self) -> "ActiveTrouble":
         """Return the trouble with new counters, for one run of a test."""
         armed = tuple(one._arm_without_further_troubles() for one in self.parts)
         return ActiveTrouble(

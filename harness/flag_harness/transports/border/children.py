@@ -47,7 +47,7 @@ class ChildProcessGuard:
     @property
     def handlers(self) -> Handlers:
         """The handlers that start the proxy at the audit events of a new child process."""
-        return dict.fromkeys(_STARTING, lambda *_: self.start())
+        return dict.fromkeys(_STARTING, lambda *_: self.start_proxy())
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -69,7 +69,7 @@ class ChildProcessGuard:
         """Ask the parent process about a host. Return why this forked child may not reach it, or an empty string."""
         return ask_parent(checking_proxy().port, host, *port) if self._has_started else ""
 
-    def start(self) -> None:
+    def start_proxy(self) -> None:
         """Start the proxy, and set the environment variables that name it, unless this has been done."""
         if self.is_in_child:
             return
@@ -100,14 +100,14 @@ class ChildProcessGuard:
         def start_guarded_child(popen: Any, args: Any, *more: Any, **options: Any) -> None:
             """Start a child process. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
-                self.start()
+                self.start_proxy()
                 more = (
                     *more[: _ENV_INDEX - 1],
                     {**more[_ENV_INDEX - 1], **self._proxy_variables()},
                     *more[_ENV_INDEX:],
                 )
             elif options.get("env") is not None:
-                self.start()
+                self.start_proxy()
                 options["env"] = {**options["env"], **self._proxy_variables()}
             original(popen, args, *more, **options)
 
@@ -116,7 +116,7 @@ class ChildProcessGuard:
     def guard_import(self, module: str) -> None:
         """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
         if module in _LIBCURL:
-            self.start()
+            self.start_proxy()
         elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:
             self._has_patched_spawn = True
             from multiprocessing import spawn
@@ -128,7 +128,7 @@ class ChildProcessGuard:
         """Wrap the function that prepares data for a spawned child, which then gets a `MultiprocessingChildGuard`."""
 
         def prepare_data_with_guard(name: str) -> Any:
-            self.start()
+            self.start_proxy()
             return {**original(name), "flag_harness": MultiprocessingChildGuard(checking_proxy().port)}
 
         return prepare_data_with_guard

@@ -65,9 +65,9 @@ class _VirtualSelect:
         if not self._clock.is_virtual_in_current_thread():
             return self._call_real_select(timeout)
         if timeout is None:
-            with self._clock.register_wait(self._wait(math.inf)):
+            with self._clock.register_wait(self._make_wait(math.inf)):
                 return self._select(None)
-        found = self._clock.wait_until(self._wait(timeout), self._select)
+        found = self._clock.wait_until(self._make_wait(timeout), self._select)
         self._last_wait = real_time()
         return found or []
 
@@ -80,7 +80,7 @@ class _VirtualSelect:
             self._clock.count_real_wait(started)
             self._last_wait = real_time()
 
-    def _wait(self, timeout: float) -> Wait:
+    def _make_wait(self, timeout: float) -> Wait:
         """Return the wait of the loop for its next timer, `timeout` seconds from now."""
         loop, clock = self._loop, self._clock
         timer = min(

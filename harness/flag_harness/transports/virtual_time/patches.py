@@ -44,7 +44,7 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
     }
     real = {id(getattr(time, name)): function for name, function in functions.items()}
     with ExitStack() as stack:
-        for module, name, function in project.bindings(real) if project else ():
+        for module, name, function in project.find_bindings(real) if project else ():
             stack.enter_context(replace_attribute(module, name, function))
         for name, function in functions.items():
             stack.enter_context(replace_attribute(time, name, function))

@@ -22,7 +22,7 @@ class ImportedTimeFunctions:
         self._found: list[tuple[ModuleType, str]] = []
         self._functions: frozenset[int] = frozenset()
 
-    def bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+    def find_bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         """Yield (module, name, replacement) for each imported name. `functions` maps function ids to replacements."""
         if self._functions != functions.keys():  # somebody else has replaced a function of `time`
             self._functions = frozenset(functions)

@@ -44,7 +44,7 @@ class _ToolCall:
     run: ObservedToolRun | None
 
     @property
-    def seconds(self) -> float:
+    def delay_seconds(self) -> float:
         """The seconds that the tool takes longer than usual."""
         return self.run.trouble.seconds if self.run and self.run.trouble else 0.0
 
@@ -103,8 +103,8 @@ class SweepToolReplacer:
             @functools.wraps(function)
             async def run_async_tool(*args: Any, **options: Any) -> Any:
                 with self._observe_call(tool, args, options) as call:
-                    if call.seconds:
-                        await self._test_clock.async_sleep(call.seconds)
+                    if call.delay_seconds:
+                        await self._test_clock.async_sleep(call.delay_seconds)
                     if call.result is not None:
                         value = call.result.return_or_raise()
                     else:
@@ -121,8 +121,8 @@ class SweepToolReplacer:
         @functools.wraps(function)
         def run_tool(*args: Any, **options: Any) -> Any:
             with self._observe_call(tool, args, options) as call:
-                if call.seconds:
-                    self._sleep(call.seconds)
+                if call.delay_seconds:
+                    self._sleep(call.delay_seconds)
                 if call.result is not None:
                     value = call.result.return_or_raise()
                 else:

@@ -58,7 +58,7 @@ class Chat:
         self._change = threading.Condition()
 
     @property
-    def context(self) -> Context:
+    def agent_context(self) -> Context:
         """The state of the agent's session."""
         return self._agent.context
 
@@ -70,7 +70,7 @@ class Chat:
     @property
     def cost(self) -> float | None:
         """The cost of the session in US dollars at list price, or None if a price is unknown."""
-        costs = [find_model(self.context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
+        costs = [find_model(self.agent_context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
         return None if None in costs else sum(cost or 0.0 for cost in costs)
 
     @property
@@ -81,7 +81,7 @@ class Chat:
     @property
     def can_continue(self) -> bool:
         """Whether the last turn of the user has no answer yet, so that it can be continued without a new prompt."""
-        return not self.is_running and ends_with_user_turn(self.context.messages)
+        return not self.is_running and ends_with_user_turn(self.agent_context.messages)
 
     def send(self, text: str | None, environ: Mapping[str, str]) -> bool:
         """Start a turn under the flags in `environ`. Return False and do nothing if one is running.
@@ -152,7 +152,7 @@ class Chat:
     async def _run_turn(self, turn: TurnTranscript) -> None:
         async with aclosing(self._agent.send(turn.prompt)) as events:
             async for event in events:
-                turn.add_event(event, self.context.model)
+                turn.add_event(event, self.agent_context.model)
                 self._announce_change()
 
     def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:

@@ -37,7 +37,7 @@ def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[s
 
 def _upstream_text(options: UiOptions, chat: Chat) -> str:
     file = f" {options.file}" if options.file else ""
-    return f"{chat.context.model}\nanswered by: {options.upstream}{file}"
+    return f"{chat.agent_context.model}\nanswered by: {options.upstream}{file}"
 
 
 def _show_switches(chat: Chat) -> dict[str, str]:
@@ -82,7 +82,7 @@ def _show_tools(chat: Chat) -> None:
 
 def _show_session(chat: Chat, saved: Sequence[str]) -> None:
     st.subheader("Session")
-    usage, cost = chat.context.usage, chat.cost
+    usage, cost = chat.agent_context.usage, chat.cost
     st.text(
         f"{usage.total_input:,} tokens in\n{usage.cache_read_input_tokens:,} of them from the cache\n"
         f"{usage.output_tokens:,} tokens out\n{'unknown cost' if cost is None else f'${cost:.4f} at list price'}\n"
