@@ -72,8 +72,8 @@ class CauseSearch:
     """Searches for the conjunctions that make a test fail, step by step.
 
     Run the rows from `next_rows()`, pass their outcomes to `add_outcomes`, and repeat. `runs` are runs so far; they
-    count towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof always run
-    twice; otherwise only if some row was flaky or contradicts them.
+    count towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof
+    always run twice; otherwise only if some row was flaky or contradicts them.
     """
 
     def __init__(
