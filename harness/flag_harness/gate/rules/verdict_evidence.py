@@ -46,9 +46,9 @@ def judge_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[JudgedCh
     """
     changes = list(dict.fromkeys(_changes_with_verdicts(one.record.header.verdicts, flags)))
     table = EvidenceTable(row for row in one.record.rows if row.sweep is None)
-    verdicts = judge_flags([*map(table.evidence, changes)])
+    verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     for change, verdict in zip(changes, verdicts, strict=True):
-        yield JudgedChange(one, change, verdict, tuple(table.rows(change)))
+        yield JudgedChange(one, change, verdict, tuple(table.rows_of_change(change)))
 
 
 def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:
