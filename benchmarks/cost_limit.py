@@ -31,12 +31,13 @@ import httpx2
 import pytest
 
 URL = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
+CLIENT = httpx2.Client()
 BODY = {{"model": "claude-haiku-4-5", "max_tokens": {max_tokens}, "messages": [{{"role": "user", "content": "Hi."}}]}}
 
 @pytest.mark.parametrize("number", range({tests}))
 def test_spend(cassette, number):
     with concurrent.futures.ThreadPoolExecutor({threads}) as pool:
-        for sent in [pool.submit(httpx2.post, URL, json=BODY) for _ in range({requests})]:
+        for sent in [pool.submit(CLIENT.post, URL, json=BODY) for _ in range({requests})]:
             try:
                 sent.result()
             except BaseException:

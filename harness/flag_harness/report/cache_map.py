@@ -20,7 +20,7 @@ class BrokenCacheBlock:
 
     Attributes:
         block, byte: the block that changed, and the first byte that did.
-        breaks: pairs of a row and its broken prefix, the most expensive first.
+        breaks: pairs of a row and its broken prefix, those of the most expensive test first.
         is_simulated: whether the tokens are the simulator's.
     """
 
@@ -48,11 +48,15 @@ class BrokenCacheBlock:
     @property
     def price(self) -> str:
         """The extra cost of the most expensive test because of this block, as text."""
+        return UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {RUNS:,} runs"
+
+    @property
+    def cost(self) -> float | None:
+        """The extra cost of the most expensive test because of this block, in US dollars; None if it is unknown."""
         row = self.breaks[0][0]
         costs = [one.cost for other, one in self.breaks if other is row]
-        if None in costs:
-            return UNKNOWN_PRICE
-        return f"{_price_text(sum(cost for cost in costs if cost is not None))} more per {RUNS:,} runs"
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,12 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
             places.setdefault((broken.block, broken.byte), []).append((row, broken))
     found = []
     for (block, byte), breaks in places.items():
-        breaks.sort(key=lambda one: (-(one[1].cost or 0.0), -one[1].tokens))
+        costs: dict[str, float] = {}
+        for row, broken in breaks:
+            costs[row.case] = costs.get(row.case, 0.0) + (broken.cost or 0.0)
+        breaks.sort(key=lambda one: (-costs[one[0].case], -(one[1].cost or 0.0), -one[1].tokens))
         found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
-    return tuple(sorted(found, key=lambda place: (-(place.breaks[0][1].cost or 0.0), -place.tokens)))
+    return tuple(sorted(found, key=lambda place: (-(place.cost or 0.0), -place.tokens)))
 
 
 def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:

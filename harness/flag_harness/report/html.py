@@ -15,6 +15,7 @@ from flag_harness.report.cache_page import MOST_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.flags.summary import flag_summaries
+from flag_harness.report.overview import make_overview
 from flag_harness.report.run_report import SIMULATED, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
 
@@ -36,6 +37,7 @@ def render_html(report: RunReport, now: datetime) -> str:
     alone = [effect for effect in report.effects if len(effect.settings) == 1]
     return environment.get_template("page.html.j2").render(
         report=report,
+        overview=make_overview(report),
         cells={row.case: cell for line in report.lines for cell in line.cells if cell for row in cell.rows},
         summaries=flag_summaries(flags, report.causes, report.request_effects, alone),
         charts=list(effect_charts(alone)),

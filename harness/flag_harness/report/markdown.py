@@ -8,6 +8,7 @@ from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
 from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.summary import flag_summaries
+from flag_harness.report.overview import make_overview
 from flag_harness.report.run_report import SIMULATED, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.wording import quantity
@@ -39,6 +40,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for unblamed in report.unblamed:
         yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_test_names(unblamed.cases)}"
+    yield from _overview_lines(report)
     yield from _summary_lines(report)
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
@@ -61,6 +63,17 @@ def _refusal_lines(report: RunReport) -> Iterator[str]:
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
         yield f"  - {code_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
+
+
+def _overview_lines(report: RunReport) -> Iterator[str]:
+    """Yield what the caches and logs show in short, and what to type next if no flag breaks anything."""
+    overview = make_overview(report)
+    found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
+    steps = () if report.causes else overview.next_steps
+    if found or steps:
+        yield ""
+    yield from (f"- Also found: {escape_markdown(text)}" for text in found)
+    yield from (f"- To {escape_markdown(step.purpose)}: {_inline_code(step.command)}" for step in steps)
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:

@@ -1,0 +1,164 @@
+"""The first screen of a report: what each flag breaks and costs, what else was found, and what to type next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flag_harness.analysis.effects.figures import MetricEffect
+from flag_harness.matrix import name_of_test
+from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes
+from flag_harness.report.failures.causes import FailureCause, rerun_command
+from flag_harness.report.flags.summary import FlagSummary, flag_summaries
+from flag_harness.report.run_report import RunReport
+from flag_harness.wording import join_names, quantity
+
+MOST_FLAGS = 8
+"""The most flags that the first screen shows. The others are counted."""
+_MOST_NAMES = 2
+MOST_STEPS = 3
+"""The most failures whose command the first screen shows."""
+_TIMES_FROM = 2.0
+_OVER_BUDGET = "over its budget of"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagLine:
+    """What a flag breaks and costs, each in a few words."""
+
+    setting: str
+    has_failures: bool
+    breaks: str
+    costs: str
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something else that was found, and the section of the page that says more."""
+
+    section: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to type next, and what for."""
+
+    purpose: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The first screen of a report. `more_flags` counts the flags that have no line."""
+
+    flags: tuple[FlagLine, ...]
+    more_flags: int
+    notices: tuple[Notice, ...]
+    next_steps: tuple[NextStep, ...]
+
+
+def make_overview(report: RunReport) -> Overview:
+    """Return the first screen of a report."""
+    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, report.effects)
+    ordered = sorted(summaries, key=lambda one: (not one.breaks, not one.effects))
+    lines = tuple(_flag_line(one, report) for one in ordered[:MOST_FLAGS])
+    return Overview(lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(_next_steps(report)))
+
+
+def failure_text(cause: FailureCause) -> str:
+    """Return which tests fail when, such as `test_refund fails when streaming`."""
+    names = [_short_name(test) for test in cause.tests]
+    certainty = "" if cause.is_certain else "perhaps "
+    if len(names) == 1:
+        return f"{certainty}{names[0]} {cause.text}"
+    subject = " and ".join(names) if len(names) <= _MOST_NAMES else quantity(len(names), "test")
+    return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
+
+
+def _short_name(test: str) -> str:
+    return test.rpartition("::")[2].removesuffix("[*]")
+
+
+def _flag_line(summary: FlagSummary, report: RunReport) -> FlagLine:
+    own = {one.figure.name: one for one in report.effects if one.name == summary.setting and len(one.settings) == 1}
+    failures = [failure_text(cause) for cause in summary.breaks] or ["breaks nothing"]
+    failures += [f"prevents a failure: {failure_text(cause)}" for cause in summary.prevents]
+    others = [f"{one.figure.name} {one.short_text}" for one in summary.effects if one.figure.name != "cost"]
+    costs = "; ".join([_cost_text(own.get("cost")), *others])
+    is_simulated = any(one.is_simulated for one in own.values())
+    return FlagLine(summary.setting, bool(summary.breaks), "; ".join(failures), costs, is_simulated)
+
+
+def _cost_text(effect: MetricEffect | None) -> str:
+    """Return how much more or less a run costs with a flag."""
+    if effect is None:
+        return "cost unknown: no two runs that passed differ in this flag alone"
+    if effect.is_unchanged:
+        return "costs the same"
+    if effect.is_significant:
+        return f"costs {_ratio_text(effect.mean)}"
+    if effect.low is None or effect.high is None:
+        return f"costs {_ratio_text(effect.mean)} in the only pair of runs"
+    return f"not clear: costs from {_ratio_text(effect.low)} to {_ratio_text(effect.high)}"
+
+
+def _ratio_text(ratio: float) -> str:
+    """Return a ratio of costs in words.
+
+    >>> _ratio_text(0.732), _ratio_text(1.015), _ratio_text(25.3)
+    ('26.8 % less', '1.5 % more', '25.3 times as much')
+    """
+    if ratio >= _TIMES_FROM:
+        return f"{ratio:,.1f} times as much"
+    return f"{abs(100 * (ratio - 1)):.1f} % {'more' if ratio >= 1 else 'less'}"
+
+
+def _notices(report: RunReport) -> Iterator[Notice]:
+    """Yield what was found besides flags that break tests."""
+    for cause in report.causes:
+        if "when" not in cause.text:
+            yield Notice("failures", f"{failure_text(cause)}, whatever the flags")
+    for refusal in report.refusals:
+        yield Notice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
+    for unblamed in report.unblamed:
+        yield Notice("failures", f"{quantity(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}")
+    if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET in row.reason]:
+        names = [_short_name(name_of_test(row.case, row.combination)) for row in over]
+        yield Notice("failures", f"over budget in {quantity(len(over), 'run')}: {join_names(names, _MOST_NAMES)}")
+    if report.sweep.causes:
+        yield Notice("sweep", f"the sweep found {quantity(len(report.sweep.causes), 'cause')} of failures")
+    yield from _cache_notices(report)
+    if report.logs:
+        counts = {level: sum(one.count for one in report.logs if one.level == level) for level in ("ERROR", "WARNING")}
+        tests = dict.fromkeys(test for entry in report.logs for test in entry.tests)
+        found = [quantity(count, level.lower()) for level, count in counts.items() if count]
+        yield Notice(
+            "logs", f"{' and '.join(found)} logged in {quantity(len(tests), 'test')}: {report.logs[0].message}"
+        )
+
+
+def _cache_notices(report: RunReport) -> Iterator[Notice]:
+    """Yield whether cached prefixes are not read, or whether cache marks cost more than they save."""
+    if broken := group_broken_prefixes(report.rows):
+        runs = dict.fromkeys(case for place in broken for case in place.tests)
+        where = f"a cached prefix is not read in {quantity(len(runs), 'run')}"
+        yield Notice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
+    elif wasteful := [one for one in cache_use_by_test(report.rows) if one.use.costs_more]:
+        yield Notice("cache", f"cache marks cost more than they save in {quantity(len(wasteful), 'run')}")
+
+
+def _next_steps(report: RunReport) -> Iterator[NextStep]:
+    """Yield what to type next: to run a failure again, or to learn more about flags that break nothing."""
+    options, failed = report.record.header.options, [row for row in report.rows if row.outcome == "failed"]
+    for cause in report.causes[:MOST_STEPS]:
+        yield NextStep(f"run {_short_name(cause.tests[0])} again", cause.command)
+    if guesses := [cause for cause in report.causes if not cause.is_certain]:
+        yield NextStep("find out which flags break it", f"{guesses[0].command} --harness-locate")
+    if failed and not report.causes:
+        yield NextStep("run the first failure again", rerun_command(options, failed[0].case))
+    if report.has_passed:
+        yield NextStep("see every figure with its interval", "flag-harness report metrics")
+    if report.has_passed and (flags := list(report.record.header.flags)):
+        yield NextStep(
+            "judge whether a flag is safe to turn on", f"pytest --harness-verdict={flags[0]} --harness-repeat=200"
+        )
