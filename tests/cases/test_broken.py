@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -147,26 +148,44 @@ FIRST = tuple({case: (case, way, message) for case, way, message in reversed(BRO
 
 CASES = tuple(dict.fromkeys(case for case, _, _ in BROKEN))
 
-Ends = Mapping[tuple[str, str], str]
+EndOf = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory, warm_python: Callable[[], str], deep: bool) -> Ends:
-    """How each case ended, as the agent is and in each way of breaking it: what was raised, or nothing."""
+def end_of(tmp_path_factory: pytest.TempPathFactory, warm_python: Callable[[], str], deep: bool) -> EndOf:
+    """Return how a case ended, as the agent is or broken in a way: what was raised, or an empty text.
+
+    All cases of a file are run when a worker asks for the first of them.
+    """
     own = tmp_path_factory.getbasetemp()
-    results = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "broken.jsonl"
-    done = results.with_suffix(".done")
-    try:
-        results.touch(exist_ok=False)
-    except FileExistsError:
-        _wait_for(done)  # another worker of this run is at it
-    else:
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    asked = BROKEN if deep else FIRST
+
+    @cache
+    def ends_of_file(file: str) -> Mapping[tuple[str, str], str]:
+        results = shared / f"broken-{file}.jsonl"
+        done = results.with_suffix(".done")
         try:
-            _run_them(results, warm_python(), BROKEN if deep else FIRST)
-        finally:
-            done.touch()
-    rows = map(json.loads, results.read_text(encoding="utf-8").splitlines())
-    return {(case, way): end for case, way, end in rows}
+            results.touch(exist_ok=False)
+        except FileExistsError:
+            _wait_for(done)  # another worker of this run is at it
+        else:
+            try:
+                _run_them(results, file, warm_python(), [(case, way) for case, way, _ in asked if _file(way) == file])
+            finally:
+                done.touch()
+        rows = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+        return {(case, way): end for case, way, end in rows}
+
+    def end(case: str, way: str) -> str:
+        return ends_of_file(next(_file(way) for one, way, _ in BROKEN if one == case))[case, way]
+
+    return end
+
+
+def _file(way: str) -> str:
+    """The file of the cases that a way of breaking the agent is for: `cases/test_tools.py` for `tools.no_delay`."""
+    return f"test_{way.partition('.')[0]}"
 
 
 def _wait_for(done: Path) -> None:
@@ -175,15 +194,15 @@ def _wait_for(done: Path) -> None:
         time.sleep(0.1)
 
 
-def _run_them(results: Path, python: str, broken: Iterable[tuple[str, str, str]]) -> None:
+def _run_them(results: Path, file: str, python: str, asked: Sequence[tuple[str, str]]) -> None:
     options = ("--disable-recording", "--harness-upstream=simulator", "-p", "no:cacheprovider", "-p", "broken.plugin")
     environ = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parent),
-        "BROKEN_CASES": json.dumps([(case, way) for case, way, _ in broken]),
+        "BROKEN_CASES": json.dumps(asked),
         "BROKEN_RESULTS": str(results),
     }
-    command = [python, "-m", "pytest", "cases", "-q", "--tb=short", *options]
+    command = [python, "-m", "pytest", f"cases/{file}.py", "-q", "--tb=short", *options]
     run = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert results.stat().st_size, run.stdout + run.stderr
 
@@ -192,15 +211,15 @@ def _run_them(results: Path, python: str, broken: Iterable[tuple[str, str, str]]
     ("case", "way", "message"),
     [pytest.param(*one, id="-".join(one[:2]), marks=() if one in FIRST else pytest.mark.deep) for one in BROKEN],
 )
-def test_a_case_fails_on_its_own_assertion(ends: Ends, case: str, way: str, message: str) -> None:
+def test_a_case_fails_on_its_own_assertion(end_of: EndOf, case: str, way: str, message: str) -> None:
     """Without any cassette, so that nothing but the case itself can notice."""
-    assert f"AssertionError: {message}" == ends[case, way]
+    assert f"AssertionError: {message}" == end_of(case, way)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_case_passes_with_the_agent_as_it_is(ends: Ends, case: str) -> None:
+def test_the_case_passes_with_the_agent_as_it_is(end_of: EndOf, case: str) -> None:
     """In the same run."""
-    assert "" == ends[case, SOUND]
+    assert "" == end_of(case, SOUND)
 
 
 def test_there_is_a_way_to_break_each_of_the_25(warm_python: Callable[[], str]) -> None:
