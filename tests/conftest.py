@@ -22,7 +22,7 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.register_profile("deep", max_examples=500, deadline=None)
     settings.load_profile("deep" if DEEP else "normal")
 
-pytest_plugins = ["pytester", "tests.loopback", "tests.warm_python", "tests.chromium"]
+pytest_plugins = ["pytester", "tests.loopback", "tests.unmeasured", "tests.warm_python", "tests.chromium"]
 collect_ignore = ["agents", "pins", "streamlit_agent", "warm"]
 
 

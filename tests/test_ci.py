@@ -82,3 +82,12 @@ def test_the_hook_of_pre_commit_checks_recordings() -> None:
     command = [*shlex.split(hook["entry"]), "recordings"]
     run = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
     assert (0, "") == (run.returncode, run.stderr)
+
+
+def test_the_tests_without_coverage_exist() -> None:
+    """And are listed once, in order."""
+    lines = (ROOT / "tests" / "unmeasured.txt").read_text(encoding="utf-8").splitlines()
+    names = [line.split("::") for line in lines]
+    missing = [name for file, name in names if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")]
+    assert [] == missing
+    assert sorted({*lines}) == lines

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.unmeasured import ENVIRON
+
 VARIABLE = "HARNESS_TESTS_WARM"
 """Names the folder, in the environment of all workers."""
 
@@ -54,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def warm_python() -> Callable[[], str]:
     """Return the path of a `python` that has imported everything before; the ordinary one in a deep run."""
-    environ = dict(os.environ)
+    environ = {**os.environ, **ENVIRON}
     folder = environ.pop(VARIABLE, "")
     ordinary = not folder or environ.get("HARNESS_TESTS") == "deep"
 

@@ -120,6 +120,8 @@ def begin(streams: list[int], arguments: list[str], folder: str, environ: dict[s
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    if "COVERAGE_PROCESS_CONFIG" not in environ:
+        stop_coverage()
     settings = {name: value for name, value in environ.items() if name.startswith("PYTHON")}
     if any(settings.get(name) != SETTINGS.get(name) for name in {*settings, *SETTINGS} - READ_LATER):
         os.execv(COLD, [COLD, *arguments])
@@ -193,11 +195,24 @@ def save_coverage() -> None:
 
     Coverage also lists the files that never ran, for which it walks through the package; one list is enough.
     """
-    coverage = sys.modules.get("coverage")
-    measured = coverage.Coverage.current() if coverage else None
+    measured = find_coverage()
     if measured:
         measured.save()
         measured._post_save_work = lambda: None
+
+
+def stop_coverage() -> None:
+    """Stop measuring, and save nothing: the test that started this fork is not measured."""
+    measured = find_coverage()
+    if measured:
+        measured.stop()
+        measured._auto_save = False
+
+
+def find_coverage() -> Any:
+    """Return what measures the coverage of this process, or None."""
+    coverage = sys.modules.get("coverage")
+    return coverage.Coverage.current() if coverage else None
 
 
 def main() -> None:

@@ -1,0 +1,33 @@
+"""Measures no coverage in long tests whose lines other tests reach too: measuring doubles their time.
+
+`unmeasured.txt` lists them. If a line is reported as missing that only such a test reaches, take the test off the list.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = frozenset(Path(__file__).with_name("unmeasured.txt").read_text(encoding="utf-8").split())
+VARIABLE = "COVERAGE_PROCESS_CONFIG"
+"""Coverage measures the child processes of a process that has it in its environment."""
+ENVIRON = {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+"""What the environment of a child must hold in which coverage is measured, whichever test starts it."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Stop coverage while a listed test runs, in this process and in those that it starts."""
+    coverage = sys.modules.get("coverage")
+    running = coverage.Coverage.current() if coverage else None
+    if running is None or item.nodeid.partition("[")[0] not in TESTS:
+        return (yield)
+    running.stop()
+    os.environ.pop(VARIABLE, None)
+    try:
+        return (yield)
+    finally:
+        os.environ.update(ENVIRON)
+        running.start()
