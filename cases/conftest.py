@@ -17,7 +17,7 @@ from flag_harness.conformance.support import Conversation, make_agent, make_bash
 from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.run.names import slug
+from flag_harness.plugin.run.names import safe_file_name
 from flag_harness.reference.logs import ROOT, json_lines_handler
 from flag_harness.reference.settings import VARIABLES, read_settings
 
@@ -100,7 +100,7 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
     """Return a path per case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
-    return SUITE / "recordings" / module / f"{slug(name)}.json"
+    return SUITE / "recordings" / module / f"{safe_file_name(name)}.json"
 
 
 @pytest.fixture

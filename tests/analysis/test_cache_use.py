@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.analysis.cache_use import CachedRequest, measure_cache_use
-from flag_harness.analysis.metrics import find_dropped_betas, measure_request
+from flag_harness.analysis.metrics import find_betas_dropped_after_refusal, measure_request
 from flag_harness.cassette import Cassette
 from flag_harness.record import CacheTurn, CacheUse
 from flag_harness.wire.timeline import End, Head, Request
@@ -150,7 +150,7 @@ def test_betas_that_are_left_out_after_a_refusal_are_dropped() -> None:
         return request, (Head(0.0, status, ()), End(0.0))
 
     def dropped(*exchanges: Any) -> tuple[str, ...]:
-        return find_dropped_betas(exchanges, [measure_request(*one) for one in exchanges])
+        return find_betas_dropped_after_refusal(exchanges, [measure_request(*one) for one in exchanges])
 
     assert ("new",) == dropped(exchange("old,new", 400), exchange("old", 200, "/v1/messages"))
     assert () == dropped(exchange("new", 400), exchange("", 200), exchange("new", 200))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.drift import Drift, DriftResult, compare_answers, unverifiable_reason
+from flag_harness.analysis.drift import AnswerDrift, DriftResult, compare_answers, unverifiable_reason
 from flag_harness.cassette import Envelope, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
@@ -115,7 +115,7 @@ def test_another_status_is_all_there_is_to_say() -> None:
     now = _error("invalid_request_error", 400)
     expected = "status: recorded 200, now 400 invalid_request_error: No."
     assert [expected] == _lines(_plain(_message()), now)
-    assert [Drift("status", 400, 200)] == list(compare_answers(now, _plain(_message())).drifts)
+    assert [AnswerDrift("status", 400, 200)] == list(compare_answers(now, _plain(_message())).drifts)
 
 
 def test_an_error_is_compared_by_its_type() -> None:

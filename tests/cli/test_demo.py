@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_error_message, _console_command, _grid_lines
+from flag_harness.cli.demo import (
+    BUG,
+    FIX,
+    PROJECT_FILES,
+    RECORD,
+    _api_error_message,
+    _console_command,
+    _outcome_grid_lines,
+)
 from flag_harness.config import read_config
 from flag_harness.record import RunRow, load_record
 
@@ -204,7 +212,7 @@ def test_a_terminal_has_colours_unless_they_are_declined(
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     flags, rows = read_config(demo[0] / "pyproject.toml").flags, load_record(demo[0] / RECORD).rows
-    coloured = "\n".join(_grid_lines(flags, rows))
+    coloured = "\n".join(_outcome_grid_lines(flags, rows))
     assert [4, 12] == [coloured.count("\033[31mfailed\033[0m"), coloured.count("\033[32mpassed\033[0m")]
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\033" not in "\n".join(_grid_lines(flags, rows))
+    assert "\033" not in "\n".join(_outcome_grid_lines(flags, rows))

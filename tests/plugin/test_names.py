@@ -16,7 +16,7 @@ from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, find_duplicate_names, slug
+from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, find_duplicate_names, safe_file_name
 
 
 class Colour(enum.Enum):
@@ -111,7 +111,7 @@ def test_tests_that_differ_in_case_have_names_that_differ_in_more() -> None:
 )
 def test_a_name_that_some_file_system_refuses_has_a_hash(text: str) -> None:
     """And is short, of plain characters, and not what Windows keeps to itself."""
-    name = slug(text)
+    name = safe_file_name(text)
     assert re.fullmatch(r"[A-Za-z0-9_.,=+\-\[\]]*-[0-9a-f]{8}", name)
     assert len(name) <= MAX_NAME_LENGTH + 9
 

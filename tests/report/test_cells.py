@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from flag_harness.analysis.alignment import align_items
+from flag_harness.analysis.alignment import align_sequences
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
 from flag_harness.report.cells.details import cell_details
@@ -66,7 +66,7 @@ def test_repetitions_are_compared_with_the_same_repetition() -> None:
 )
 def test_requests_are_paired_in_order(left: str, right: str, pairs: Sequence[object]) -> None:
     """A retry has no counterpart, and what follows it keeps its own."""
-    assert pairs == align_items(left, right)
+    assert pairs == align_sequences(left, right)
 
 
 def _request(outline: tuple[tuple[str, Any], ...], status: int | None = 200, **fields: Any) -> RequestRecord:

@@ -27,7 +27,7 @@ from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
 from flag_harness.plugin.sweep.summary import cause_lines
-from flag_harness.sweep.judge import Finding, TroubleResult
+from flag_harness.sweep.judge import OracleFinding, TroubleResult
 
 pytestmark = pytest.mark.usefixtures("imported_sweep")
 WAIT = "import time; print('on', flush=True); time.sleep(30)"
@@ -242,7 +242,7 @@ def test_the_ending_of_a_call_follows_from_its_exception(
 
 
 def _failed(trouble: str, reason: str = "it waits") -> TroubleResult:
-    return TroubleResult("test_sum", trouble.partition(":")[0], trouble, "failed", (Finding("hang", reason),))
+    return TroubleResult("test_sum", trouble.partition(":")[0], trouble, "failed", (OracleFinding("hang", reason),))
 
 
 def test_many_causes_are_cut_short() -> None:

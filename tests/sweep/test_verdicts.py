@@ -10,8 +10,8 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.sweep.judge import (
     CallResult,
-    Finding,
     ObservedExchange,
+    OracleFinding,
     TestObservation,
     TroubleResult,
     judge_run_under_trouble,
@@ -159,7 +159,7 @@ def test_a_malformed_answer_has_no_lines() -> None:
 
 def test_a_new_failure_fails_beside_a_ratchet() -> None:
     """The file knows another trouble of the test only."""
-    result = TroubleResult("test_sum", "stall", "stall:on=1", "failed", (Finding("hang", "it waits"),))
+    result = TroubleResult("test_sum", "stall", "stall:on=1", "failed", (OracleFinding("hang", "it waits"),))
     assert result == EarlierOutcomes({"test_sum": {"overloaded:on=1": "failed: hang"}}).compare_result(result)
     assert "known" == EarlierOutcomes({"test_sum": {"stall:on=1": "failed: hang"}}).compare_result(result).outcome
 

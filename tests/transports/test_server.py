@@ -340,7 +340,7 @@ def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         self.should_exit = True
 
     monkeypatch.setattr(module.uvicorn.Server, "startup", never)
-    monkeypatch.setattr(module._Server, "startup", never)
+    monkeypatch.setattr(module._ThreadedServer, "startup", never)
     monkeypatch.setattr(module, "START_SECONDS", 0.2)
     broken = LoopbackServer(serve())
     with pytest.raises(HarnessError, match=r"^the server at http://127\.0\.0\.1:\d+ did not start in 0\.2 s$"):

@@ -8,7 +8,7 @@ AlignedIndices = tuple[tuple[int | None, int | None], ...]
 """Pairs of indices in two sequences. One of a pair is None if the item has no counterpart."""
 
 
-def align_items(left: Sequence[Hashable], right: Sequence[Hashable]) -> AlignedIndices:
+def align_sequences(left: Sequence[Hashable], right: Sequence[Hashable]) -> AlignedIndices:
     """Pair the items of two sequences: equal ones in the same order, and what is between them by its position."""
     if left == right:
         return tuple((index, index) for index in range(len(left)))

@@ -103,7 +103,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     Those that explain the most failing rows come first, and the shortest among these.
     """
     encoding = FlagEncoding(space)
-    failing, passing, _ = split_rows_by_outcome(runs)
+    failing, passing, _ = split_rows_into_failing_passing_flaky(runs)
     fail_bits = [encoding.encode_row(row) for row in failing]
     pass_bits = [encoding.encode_row(row) for row in passing]
     found: dict[int, int] = {}
@@ -115,7 +115,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     return tuple(Suspect(encoding.make_conjunction(excluded), found[excluded]) for excluded in order)
 
 
-def split_rows_by_outcome(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
+def split_rows_into_failing_passing_flaky(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
     """Return the rows that always failed, the rows that always passed, and the flaky rows, which did both."""
     outcomes: dict[Row, int] = {}
     for row, passed in runs:
@@ -135,7 +135,7 @@ class _FailureExplainer:
 
     def explain_test_failures(self, runs: Iterable[RowOutcome]) -> Explanation:
         """Return the explanation of one test's failures. Reuse it for tests with equal outcomes."""
-        failing, passing, flaky = split_rows_by_outcome(runs)
+        failing, passing, flaky = split_rows_into_failing_passing_flaky(runs)
         if not failing:
             return Explanation((), tuple(flaky))
         fail_bits = frozenset(map(self._encoding.encode_row, failing))

@@ -45,7 +45,7 @@ class CachedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _RequestWithBlocks:
     """A request with its content blocks.
 
     The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
@@ -89,7 +89,7 @@ def measure_cache_use(
     return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
 
 
-def _build_turn(sent: CachedRequest) -> _Turn | None:
+def _build_turn(sent: CachedRequest) -> _RequestWithBlocks | None:
     """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
     body = decode_json_object(sent.request.body)
     try:
@@ -100,10 +100,10 @@ def _build_turn(sent: CachedRequest) -> _Turn | None:
         return None
     scale = sent.usage.total_input / segments[-1].tokens
     scaled = tuple(replace(segment, tokens=round(segment.tokens * scale)) for segment in segments)
-    return _Turn(sent, models.find_model(sent.model), scaled)
+    return _RequestWithBlocks(sent, models.find_model(sent.model), scaled)
 
 
-def _find_broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenPrefix]]:
+def _find_broken_prefixes(turns: Sequence[_RequestWithBlocks]) -> Iterator[tuple[int, BrokenPrefix]]:
     """Yield the index of each turn that broke a cached prefix, and details of the break."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
@@ -119,7 +119,7 @@ def _block_text(request: Request, path: str) -> str:
     return next((segment.text for segment in segments if segment.path == path), "")
 
 
-def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTurn:
+def _describe_turn(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> CacheTurn:
     """Return how the last of `turns` used the cache.
 
     `broken` describes the change that broke its cached prefix, or is None.
@@ -141,7 +141,7 @@ def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTu
     )
 
 
-def _count_missed_tokens_with_reason(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
+def _count_missed_tokens_with_reason(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> tuple[int, str]:
     """Return how many cached tokens the last of `turns` failed to read, and the reason.
 
     The reason is empty if the turn read from the cache as expected.
@@ -177,14 +177,14 @@ def _has_server_tools(request: Request) -> bool:
     return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOLS) for kind in types)
 
 
-def _reason_for_no_cache_read(earlier: Sequence[_Turn], turn: _Turn) -> str:
+def _reason_for_no_cache_read(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> str:
     """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
     if earlier and all(one.sent.model != turn.sent.model for one in earlier):
         return f"another model: {turn.sent.model}"
     return "nothing of this prompt was cached before" if turn.token_counts.tokens_written else ""
 
 
-def _count_tokens_never_read(turns: Sequence[_Turn]) -> int:
+def _count_tokens_never_read(turns: Sequence[_RequestWithBlocks]) -> int:
     """Return how many of the tokens that were written to the cache no later turn read."""
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
@@ -195,13 +195,13 @@ def _count_tokens_never_read(turns: Sequence[_Turn]) -> int:
     return unread
 
 
-def _hashes_read_from_cache(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
+def _hashes_read_from_cache(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> set[str]:
     """Return the hash of each prefix that a turn read from the cache."""
     end = _index_of_last_block_read(earlier, turn)
     return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
 
 
-def _index_of_last_block_read(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
+def _index_of_last_block_read(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> int | None:
     """Return the index of the last block that a turn read from the cache, or None if it read nothing.
 
     The API reports only how many tokens were read. The block is the one at which a prefix is nearest to this length;
@@ -216,7 +216,7 @@ def _index_of_last_block_read(earlier: Sequence[_Turn], turn: _Turn) -> int | No
     )
 
 
-def _dollars_saved_by_cache(turns: Sequence[_Turn]) -> float | None:
+def _dollars_saved_by_cache(turns: Sequence[_RequestWithBlocks]) -> float | None:
     """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
     saved = 0.0
     for turn in turns:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from flag_harness.analysis.alignment import AlignedIndices, align_items
+from flag_harness.analysis.alignment import AlignedIndices, align_sequences
 from flag_harness.analysis.conversation import describe_answer_ending
 from flag_harness.cassette import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, find_differences
@@ -99,7 +99,7 @@ def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
         keys, other_keys = (list(_number_repeated_keys(side)) for side in (keys, other_keys))
-    return align_items(keys, other_keys)
+    return align_sequences(keys, other_keys)
 
 
 def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:

@@ -8,7 +8,12 @@ from math import comb
 from random import Random
 
 from flag_harness.analysis.conjunctions import single_bits
-from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, RowEvidence, candidate_conjunctions, pairs_not_covered
+from flag_harness.analysis.evidence import (
+    MOST_CONTRADICTIONS,
+    RowEvidence,
+    candidate_conjunctions,
+    find_uncovered_pairs,
+)
 
 SIZES = range(4)
 LARGEST_SIZE = 4
@@ -138,7 +143,7 @@ class ConjunctionSearch:
 
         The second value is True if each pair of values that are not excluded occurs in one of `rows`, or is impossible.
         """
-        gaps = pairs_not_covered(self._encoding, rows, excluded)
+        gaps = find_uncovered_pairs(self._encoding, rows, excluded)
         best, best_gain = None, 0
         for _ in range(RANDOM_ROW_COUNT if gaps else 0):
             row = self._nearest_row(self._row_with_many_missing_pairs(gaps, excluded), excluded)

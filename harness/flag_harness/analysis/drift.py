@@ -33,7 +33,7 @@ _SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class AnswerDrift:
     """A part of an answer that differs from the recorded answer. `path` names the part: `usage.cache_creation`."""
 
     path: str
@@ -52,7 +52,7 @@ class DriftResult:
     requests of the recording would have the same result, so they need not be sent.
     """
 
-    drifts: tuple[Drift, ...] = ()
+    drifts: tuple[AnswerDrift, ...] = ()
     inconclusive: str = ""
     is_final: bool = False
 
@@ -135,19 +135,19 @@ def _values_directly_inside(value: Any) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
+def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
     """Yield the differences between two answers; those of the content only if status and kind are equal."""
     if before.status != after.status:
-        yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)
+        yield AnswerDrift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
     if before.streamed != after.streamed:
-        yield Drift("content-type", _kind_of_answer_body(before), _kind_of_answer_body(after))
+        yield AnswerDrift("content-type", _kind_of_answer_body(before), _kind_of_answer_body(after))
         return
     yield from _value_drifts(before, after)
     yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.complete)
 
 
-def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
+def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
     """Yield a drift for each changed value, and for changed block types.
 
     If the recording is incomplete, only the part that it contains is compared.
@@ -155,12 +155,12 @@ def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Dri
     for name in COMPARED_VALUES:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
         if ours != theirs and (before.complete or ours not in (ABSENT, None)):
-            yield Drift(name, ours, theirs)
+            yield AnswerDrift(name, ours, theirs)
     if _error_type(before) != _error_type(after):
-        yield Drift("error.type", _error_type(before), _error_type(after))
+        yield AnswerDrift("error.type", _error_type(before), _error_type(after))
     ours, theirs = _block_types(before), _block_types(after)
     if ours != (theirs if before.complete else theirs[: len(ours)]):
-        yield Drift("content", ours, theirs)
+        yield AnswerDrift("content", ours, theirs)
 
 
 def _block_types(answer: ParsedResponse) -> list[str]:
@@ -220,7 +220,7 @@ def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any]
         yield from ((member, f"{path}[{member.get('type', '')}]") for member in value if isinstance(member, dict))
 
 
-def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[Drift]:
+def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[AnswerDrift]:
     """Yield a drift for each missing key, each changed type and each added key.
 
     Added keys count only if the recording is complete (`whole`). Null may stand for any type.
@@ -229,12 +229,12 @@ def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> 
         if node not in after.objects:
             continue
         if path not in after.types_by_path:
-            yield Drift(path, _join_types(kinds), ABSENT)
+            yield AnswerDrift(path, _join_types(kinds), ABSENT)
         elif (now := after.types_by_path[path][1]) - {"null"} and kinds - {"null"} and not now & kinds - {"null"}:
-            yield Drift(path, _join_types(kinds), _join_types(now))
+            yield AnswerDrift(path, _join_types(kinds), _join_types(now))
     for path, (node, kinds) in after.types_by_path.items():
         if whole and node in before.objects and path not in before.types_by_path:
-            yield Drift(path, ABSENT, _join_types(kinds))
+            yield AnswerDrift(path, ABSENT, _join_types(kinds))
 
 
 def _json_type(value: Any) -> str:

@@ -177,7 +177,7 @@ class RowEvidence:
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 
-def pairs_not_covered(encoding: FlagEncoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
+def find_uncovered_pairs(encoding: FlagEncoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
     """Return the pairs of values that occur together in none of the rows.
 
     The result maps each value that is not excluded to the mask of the values that it never occurs with.

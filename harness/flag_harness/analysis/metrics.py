@@ -55,7 +55,7 @@ class RequestMetrics:
         chunks: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
         longest_gap_start: the seconds after which the longest gap began; 0 for any other answer.
-        rhythm: the result of `stream_rhythm` for a stream; empty for any other answer.
+        rhythm: the result of `arrival_times_of_pieces` for a stream; empty for any other answer.
     """
 
     model: str
@@ -83,7 +83,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
     model, answer = model_of_request(request), parse_response(decompress_response(response))
     usage, reason = usage_of_answer(answer), answer.message.get("stop_reason")
     times = [piece.at for piece in response]
-    gap, gap_start = _longest_gap(times) if answer.streamed else (0.0, 0)
+    gap, gap_start = _longest_gap_between_pieces(times) if answer.streamed else (0.0, 0)
     return RequestMetrics(
         model=model,
         status=answer.status,
@@ -98,18 +98,18 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         chunks=sum(isinstance(piece, Chunk) for piece in response),
         longest_gap=gap,
         longest_gap_start=round(times[gap_start], 3) if answer.streamed else 0.0,
-        rhythm=stream_rhythm(times, gap_start) if answer.streamed else (),
+        rhythm=arrival_times_of_pieces(times, gap_start) if answer.streamed else (),
     )
 
 
-def _longest_gap(times: Sequence[float]) -> tuple[float, int]:
+def _longest_gap_between_pieces(times: Sequence[float]) -> tuple[float, int]:
     """Return the longest time between two pieces of a stream, and the index of the piece before it."""
     gaps = [after - before for before, after in pairwise(times)]
     longest = max(gaps, default=0.0)
     return longest, gaps.index(longest) if gaps else 0
 
 
-def stream_rhythm(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
+def arrival_times_of_pieces(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
     """Return the seconds after which selected pieces of a stream arrived, rounded to milliseconds.
 
     `times` are those of all pieces. The first and the last one are selected, the one at the index `gap_start` and the
@@ -137,7 +137,7 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
     )
 
 
-def find_dropped_betas(
+def find_betas_dropped_after_refusal(
     exchanges: Sequence[tuple[Request, Response]], requests: Sequence[RequestMetrics]
 ) -> tuple[str, ...]:
     """Return the betas that a refused request (status 400) had and no later request to the same path has.

@@ -110,7 +110,7 @@ def _report_lines(project: Path, output: str) -> Iterator[str]:
     flags, rows = read_config(project / "pyproject.toml").flags, load_record(project / RECORD).rows
     smallest = min((row for row in rows if row.outcome == "failed"), key=lambda row: row.combination.count("+"))
     yield ""
-    yield from _grid_lines(flags, rows)
+    yield from _outcome_grid_lines(flags, rows)
     yield ""
     yield _add_color("What each flag changes in the requests (pytest prints more)", "bold")
     yield from _effect_lines(output)
@@ -126,7 +126,7 @@ def _report_lines(project: Path, output: str) -> Iterator[str]:
     yield from _next_step_lines(project)
 
 
-def _grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
+def _outcome_grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
     """Yield a table of the outcomes: the first two flags down, the others across."""
     outcomes = {row.combination: row.outcome for row in rows}
     down, across = ([one.id for one in all_combinations(half)] for half in (flags[:2], flags[2:]))

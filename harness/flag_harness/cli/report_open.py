@@ -82,7 +82,7 @@ def _run_open(arguments: argparse.Namespace) -> int:
     """Print the failed tests of a run with their conversations, and the command that runs them again."""
     path: Path = arguments.path
     opened = OpenedRun.load(path)
-    print("\n".join(_run_lines(opened, arguments.case)))
+    print("\n".join(_failed_runs_lines(opened, arguments.case)))
     if arguments.browser:
         page = path / "report.html" if path.is_dir() else path.with_suffix(".html")
         write_report(page, opened.record, datetime.now(UTC), opened.conversations)
@@ -91,7 +91,7 @@ def _run_open(arguments: argparse.Namespace) -> int:
     return 1 if opened.record.problem else 0
 
 
-def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
+def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     rows = opened.rows_of_failed_tests(case)
     total = len(opened.record.rows)
     failed = sum(row.outcome == "failed" for row in opened.record.rows)
@@ -100,7 +100,7 @@ def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         yield opened.record.problem
     for row in rows:
         yield ""
-        yield from _row_lines(opened, row)
+        yield from _failed_run_lines(opened, row)
     if rows:
         what = "it" if len(rows) == 1 else "them"
         yield ""
@@ -115,7 +115,7 @@ def _code_version(header: RunHeader) -> str:
     return f"{commit}anthropic {header.sdk or 'unknown'}, Python {header.python}{started}"
 
 
-def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
+def _failed_run_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
     yield f"FAILED {escape_to_one_line(row.case)}"
     yield f"  {row.phase}: {escape_to_one_line(row.reason) or 'no reason'}" + (
         f" ({escape_to_one_line(row.place)})" if row.place else ""
@@ -123,20 +123,20 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
     values = ", ".join(f"{name}={value}" for name, value in row.values.items())
     yield from [f"  flags: {escape_to_one_line(values)}"] if values else []
     yield from [f"  faults that fired: {', '.join(map(escape_to_one_line, row.faults))}"] if row.faults else []
-    yield f"  {_origin_text(row)}"
+    yield f"  {_answer_source_text(row)}"
     conversation = opened.conversations.get(row.case)
     if conversation is None:
         yield "  no conversation was kept" if row.requests else "  it sent no request"
     for number, turn in enumerate(conversation.turns if conversation else (), 1):
         yield f"  request {number}"
-        yield from (line for passage in turn.request for line in _passage_lines(passage))
+        yield from (line for passage in turn.request for line in _conversation_passage_lines(passage))
         yield f"  answer {number}" + ("" if turn.ending == "end" else f" ({turn.ending})")
-        yield from (line for passage in turn.answer for line in _passage_lines(passage))
+        yield from (line for passage in turn.answer for line in _conversation_passage_lines(passage))
     if not opened.has_cassette(row.case):
         yield "  What answered it was not kept: it is run again with the project's own recordings."
 
 
-def _origin_text(row: RunRow) -> str:
+def _answer_source_text(row: RunRow) -> str:
     if row.recorded_from:
         cassette, source = escape_to_one_line(row.cassette or "a cassette"), escape_to_one_line(row.recorded_from)
         return f"answered by: {cassette}, recorded from: {source}"
@@ -144,7 +144,7 @@ def _origin_text(row: RunRow) -> str:
     return f"answered by: {upstream or escape_to_one_line(row.answered_by or 'nobody')}"
 
 
-def _passage_lines(passage: Passage) -> Iterator[str]:
+def _conversation_passage_lines(passage: Passage) -> Iterator[str]:
     label = passage.role if passage.kind in ("text", "tool") else passage.kind
     lines = passage.text[:_MOST_CHARACTERS].split("\n")[:_MOST_LINES]
     for number, line in enumerate(lines):

@@ -44,7 +44,7 @@ def _has_pytest_table(path: Path) -> bool:
 def _make_section_check(section: str) -> Callable[[Path], bool]:
     """Return a function that returns whether an ini file has this section."""
 
-    def has_section(path: Path) -> bool:
+    def has_ini_section(path: Path) -> bool:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:
             parser.read_string(path.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def _make_section_check(section: str) -> Callable[[Path], bool]:
             return False
         return parser.has_section(section)
 
-    return has_section
+    return has_ini_section
 
 
 def _accept_any_file(path: Path) -> bool:

@@ -13,7 +13,7 @@ from flag_harness.durations import age_of, is_in_future
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
-from flag_harness.gate.rules.candidate import Candidate
+from flag_harness.gate.rules.candidate import ReleaseCandidate
 from flag_harness.wording import join_names
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class ApprovalFile:
     approval: Approval
 
 
-def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile:
+def write_approval(candidate: ReleaseCandidate, name: str, reason: str) -> ApprovalFile:
     """Write the approval of a candidate. Raise `GateError` if the file cannot be written."""
     gate, files = candidate.gate, manifest_digest(candidate.files)
     time = datetime.now(UTC)
@@ -97,7 +97,7 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
     )
 
 
-def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
+def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
     """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
     approval = file.approval
     age = age_of(approval.time, candidate.now)

@@ -8,7 +8,7 @@ from flag_harness.gate.declared.manifest import manifest_digest, paths_that_diff
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.status import GateStatus
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, do_all_rules_pass
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
 from flag_harness.wording import join_names, printable_text, quantity
 
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
@@ -31,7 +31,7 @@ def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
 
-def rule_results_to_json(candidate: Candidate, results: Sequence[RuleResult]) -> dict[str, object]:
+def rule_results_to_json(candidate: ReleaseCandidate, results: Sequence[RuleResult]) -> dict[str, object]:
     """Return the results of the rules as a dictionary, for JSON."""
     return {
         "passed": do_all_rules_pass(results),

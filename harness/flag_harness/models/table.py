@@ -43,7 +43,7 @@ class _ModelFile(msgspec.Struct):
     sources: AnyTable
 
 
-class _Source(msgspec.Struct):
+class _SourceEntry(msgspec.Struct):
     where: Text
     read: Day
 
@@ -86,7 +86,8 @@ def parse_model_table(text: str, source: str) -> ModelTable:
     """
     document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
     entries = {
-        name: convert_table(entry, _Source, f"{source}: sources.{name}") for name, entry in document.sources.items()
+        name: convert_table(entry, _SourceEntry, f"{source}: sources.{name}")
+        for name, entry in document.sources.items()
     }
     reader = _ModelReader(source, entries)
     defaults = reader.read_model("", document.defaults, "defaults", Model(id="", known=False))
@@ -102,7 +103,7 @@ class _ModelReader:
     """Reads the models of one table. `sources` holds the sources of figures by name."""
 
     file: str
-    sources: Mapping[str, _Source]
+    sources: Mapping[str, _SourceEntry]
 
     def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
         """Read one model. Figures that its `table` lacks come from the model `base`.

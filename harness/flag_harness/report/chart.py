@@ -64,7 +64,7 @@ def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> Effect
     is_ratio = effects[0].figure.is_ratio
     bars = (ChartBar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
     return EffectChart(
-        page, name, _scale_label(low, is_ratio), _scale_label(high, is_ratio), percent_of_width(0.0), tuple(bars)
+        page, name, _label_on_scale(low, is_ratio), _label_on_scale(high, is_ratio), percent_of_width(0.0), tuple(bars)
     )
 
 
@@ -79,5 +79,5 @@ def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
     return (low - 1, mean - 1, high - 1) if effect.figure.is_ratio else (low, mean, high)
 
 
-def _scale_label(value: float, is_ratio: bool) -> str:
+def _label_on_scale(value: float, is_ratio: bool) -> str:
     return f"{100 * value:+,.0f} %" if is_ratio else f"{value:+,.4g}"

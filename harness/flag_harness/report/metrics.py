@@ -46,7 +46,7 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 
 def effects_in_record(record: RunRecord) -> tuple[MetricEffect, ...]:
     """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
-    return metric_effects(record.rows, _flag_defaults(record), _value_labels(record), _flag_groups(record))
+    return metric_effects(record.rows, _flag_defaults(record), _labels_of_flag_values(record), _flag_groups(record))
 
 
 def _flag_defaults(record: RunRecord) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _flag_groups(record: RunRecord) -> dict[str, tuple[str, ...]]:
     return {name: tuple(flag["group"]) for name, flag in record.header.flags.items() if flag.get("group")}
 
 
-def _value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
+def _labels_of_flag_values(record: RunRecord) -> dict[tuple[str, str], str]:
     """Return the label that each flag value has in combination ids.
 
     The keys are pairs of a flag's name and the text of a value.

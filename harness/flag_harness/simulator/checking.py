@@ -12,7 +12,7 @@ from flag_harness.simulator.rules import (
     IncomingRequest,
     ParsedRequest,
     RefusedRequest,
-    Signatures,
+    SignatureChecker,
     find_refusal,
 )
 from flag_harness.simulator.rules.shape.bodies import MessagesBody
@@ -37,7 +37,7 @@ class ModelListRequest:
 CheckedRequest: TypeAlias = ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest
 
 
-def check_request(request: Request, signatures: Signatures, scenario: Scenario) -> CheckedRequest:
+def check_request(request: Request, signatures: SignatureChecker, scenario: Scenario) -> CheckedRequest:
     """Return the parsed request if all rules accept it, else the error that the API would send.
 
     The rules are checked in the order of the API. A request about batches or files is returned unparsed, because its
@@ -55,7 +55,7 @@ def check_request(request: Request, signatures: Signatures, scenario: Scenario) 
     return find_refusal(incoming, BODY_RULES) or _parse_messages_request(incoming, signatures)
 
 
-def _parse_messages_request(incoming: IncomingRequest, signatures: Signatures) -> ParsedRequest | RefusedRequest:
+def _parse_messages_request(incoming: IncomingRequest, signatures: SignatureChecker) -> ParsedRequest | RefusedRequest:
     """Return a Messages request with its parsed body, or the error of the first rule that it breaks."""
     body = incoming.decoded_body.value
     model = catalogue.find_served_model(body["model"])

@@ -36,10 +36,10 @@ from flag_harness.simulator.endpoints.threads import MessageThreads
 from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
+    blocks_of_prefilled_answer,
     is_model_thinking,
     is_thinking_requested,
     make_request_view,
-    prefilled_blocks,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
@@ -234,7 +234,7 @@ class Simulator:
         model, body, profile = request.model, request.body, self._settings.profile
         content = answer_content(turn, body, thinking=is_model_thinking(body, model))
         omitted = is_thinking_omitted(body, model)
-        continued = prefilled_blocks(body)
+        continued = blocks_of_prefilled_answer(body)
         builder = BlockBuilder(
             random,
             self.signatures,

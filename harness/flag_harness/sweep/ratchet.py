@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flag_harness.errors import HarnessError
-from flag_harness.sweep.judge import Finding, TroubleResult
+from flag_harness.sweep.judge import OracleFinding, TroubleResult
 
 VERSION = 2
 _IGNORED = "does not apply"
@@ -29,7 +29,7 @@ class EarlierOutcomes:
         if result.findings and before == now:
             return replace(result, outcome="known", findings=())
         if before == "recovered" and not result.findings and now not in ("recovered", _IGNORED):
-            worse = Finding("regression", f"the agent recovered before; now: {now}")
+            worse = OracleFinding("regression", f"the agent recovered before; now: {now}")
             return replace(result, outcome="failed", findings=(worse,))
         return result
 

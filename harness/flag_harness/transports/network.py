@@ -55,7 +55,7 @@ class _NetworkGuard:
         self._allowed_addresses: set[str] = set()
         self._resolved: set[str] = set()
         self._children = ChildProcessGuard(
-            self._check_host, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_host_names())))
+            self._check_host, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_names_of_this_machine())))
         )
         self.refused: list[NetworkRefused] = []
 
@@ -144,7 +144,7 @@ def _addresses_in(found: Any) -> Iterator[str]:
 def is_loopback(host: Any) -> bool:
     """Return whether a host is this machine: a loopback address, the machine's name, or one of its addresses."""
     name = _decode_host(host)
-    return name in (None, "") or _is_own_host(str(name).lower().rstrip("."))
+    return name in (None, "") or _is_name_of_this_machine(str(name).lower().rstrip("."))
 
 
 def _decode_host(host: Any) -> Any:
@@ -153,24 +153,24 @@ def _decode_host(host: Any) -> Any:
 
 
 @lru_cache(1024)
-def _is_own_host(name: str) -> bool:
+def _is_name_of_this_machine(name: str) -> bool:
     """Return whether a host name or address belongs to this machine."""
-    if name in _own_host_names() or name.endswith(".localhost"):
+    if name in _names_of_this_machine() or name.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or address.is_unspecified or _is_own_address(str(address), address.version)
+    return address.is_loopback or address.is_unspecified or _is_address_of_this_machine(str(address), address.version)
 
 
 @lru_cache(1)
-def _own_host_names() -> tuple[str, ...]:
+def _names_of_this_machine() -> tuple[str, ...]:
     return (*_LOCAL_NAMES, socket.gethostname().lower())
 
 
-def _is_own_address(address: str, version: int) -> bool:
+def _is_address_of_this_machine(address: str, version: int) -> bool:
     """Return whether the address belongs to this machine.
 
     The system uses such an address as the source of packets to itself. Connecting a datagram socket sends nothing.

@@ -38,7 +38,7 @@ class _UpstreamTransport:
         """Answer a request of a sync client."""
         request = read_request(http_request, http_request.read())
         exchange = OpenExchange(request, self._layers, self._clock)
-        content = self._play_pieces(exchange, self._edited_pieces(exchange, request, http_request), http_request)
+        content = self._play_pieces(exchange, self._pieces_after_layers(exchange, request, http_request), http_request)
         return self._library.make_response(next(content), content, http_request)  # type: ignore[arg-type]
 
     async def handle_async_request(self, http_request: Any) -> Any:
@@ -46,7 +46,7 @@ class _UpstreamTransport:
         request = read_request(http_request, await http_request.aread())
         exchange = OpenExchange(request, self._layers, self._clock)
         content = self._async_play_pieces(
-            exchange, self._async_edited_pieces(exchange, request, http_request), http_request
+            exchange, self._async_pieces_after_layers(exchange, request, http_request), http_request
         )
         return self._library.make_response(await anext(content), content, http_request)
 
@@ -113,7 +113,7 @@ class _UpstreamTransport:
         if last.make_refusal is not None:
             raise last.make_refusal()
 
-    def _edited_pieces(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
+    def _pieces_after_layers(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
         """Return the edited pieces of the answer from a layer, the upstream or the live API."""
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
             return exchange.apply_layers(self._live_pieces(exchange, http_request))
@@ -122,7 +122,7 @@ class _UpstreamTransport:
         answer: Response = self._upstream(request) if exchange.answer is None else exchange.answer
         return answer  # not from a generator: nested generators would cost 2 µs more
 
-    def _async_edited_pieces(
+    def _async_pieces_after_layers(
         self, exchange: OpenExchange, request: Request, http_request: Any
     ) -> AsyncGenerator[Piece]:
         if exchange.answer is None and isinstance(self._upstream, self._library.async_transport):

@@ -17,7 +17,7 @@ from flag_harness.analysis.effects.attribution import (
     generalize_path,
     is_path_at_or_below,
 )
-from flag_harness.analysis.effects.flag_runs import effect_lines
+from flag_harness.analysis.effects.flag_runs import flag_effect_lines
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.matrix import FlagSpace, MatrixFlag
@@ -67,7 +67,7 @@ def test_a_run_with_a_problem_is_in_no_pair() -> None:
     assert ["n: 0 → 1 (1 of 1 pairs)"] == [str(effect) for effect in attribution.effects]
     assert {"sent no request": 1, "with a failed run": 1} == attribution.left_out
     assert ("streaming", "model") == attribution.unpaired
-    lines = effect_lines(attribution)
+    lines = flag_effect_lines(attribution)
     assert "not compared: 2 pairs of runs (1 sent no request, 1 with a failed run)" == lines[-1]
 
 

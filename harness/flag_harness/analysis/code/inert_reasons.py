@@ -23,7 +23,7 @@ def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> di
     A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each
     Python file of the project, by path.
     """
-    modules = [_Module(path, tree) for path, text in sources.items() if (tree := parse_code(text)) is not None]
+    modules = [_ParsedModule(path, tree) for path, text in sources.items() if (tree := parse_code(text)) is not None]
     import_calls = {name for module in modules for name in module.import_calls}
     kept_calls = {name for module in modules for name in module.kept_calls}
     reasons = {}
@@ -71,7 +71,7 @@ def _explain_inert_flag(flag: Flag, reads: list[_EnvironmentRead], import_calls:
     return ""
 
 
-class _Module:
+class _ParsedModule:
     """The parsed code of a file."""
 
     def __init__(self, path: str, tree: ast.Module) -> None:

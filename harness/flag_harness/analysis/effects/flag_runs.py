@@ -53,7 +53,9 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
     return attribute_effects(space, tests)
 
 
-def effect_lines(attribution: FlagEffectAttribution, reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+def flag_effect_lines(
+    attribution: FlagEffectAttribution, reasons: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """Return lines about the effects of flags, the flags that changed nothing, and the runs that were left out.
 
     Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`. The

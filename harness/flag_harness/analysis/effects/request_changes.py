@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from flag_harness.analysis.alignment import align_items
+from flag_harness.analysis.alignment import align_sequences
 from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.record.outline import API_ID
@@ -200,7 +200,7 @@ def _pair_list_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any,
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         yield from zip_longest(before, after, fillvalue=ABSENT)
         return
-    for old, new in align_items([*map(_alignment_key, before)], [*map(_alignment_key, after)]):
+    for old, new in align_sequences([*map(_alignment_key, before)], [*map(_alignment_key, after)]):
         yield ABSENT if old is None else before[old], ABSENT if new is None else after[new]
 
 

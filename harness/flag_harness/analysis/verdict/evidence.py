@@ -261,7 +261,7 @@ def _build_strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Ite
     rounds = {cell: one.differences_by_repetition(pass_or_fail_score) for cell, one in arms.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
-        name = _stratum_name(test, others, settings)
+        name = _name_of_stratum(test, others, settings)
         yield Stratum(name, tuple(gains.values()))
         own = arms[test, others]
         for score in own.score_names:
@@ -283,11 +283,11 @@ def _group_strata(
             members = [rounds[cell] for cell, one in arms.items() if cell[1] == others and group in one.groups]
             if len(members) > 1:
                 yield Stratum(
-                    _stratum_name(f"group {group}", others, settings), tuple(_mean_gain_of_each_round(members))
+                    _name_of_stratum(f"group {group}", others, settings), tuple(_mean_gain_of_each_round(members))
                 )
 
 
-def _stratum_name(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
+def _name_of_stratum(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
     """Return the name of a test or group, with the setting of the other flags if there are several settings."""
     return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
 

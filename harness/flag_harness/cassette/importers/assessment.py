@@ -51,13 +51,13 @@ def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, d
     `find_retirement` returns whether a model is known, and the announced date of its end or None.
     """
 
-    def model_problem(model: str) -> str | None:
+    def reason_why_model_is_outdated(model: str) -> str | None:
         known, end = find_retirement(model)
         if not known:
             return f"model {model} is not in the table of models"
         return f"model {model} ended on {end}" if end and end <= today else None
 
-    return model_problem
+    return reason_why_model_is_outdated
 
 
 def _collect_reasons(

@@ -181,22 +181,22 @@ def _block_differences(
     """
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
-    def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
+    def differences_between_items(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
         """Yield the differences if the elements at `start` and `sent_start` are the first pair that is compared."""
         for index in range(block.start, start):
-            yield from item_differences(index, block.sent_start, recorded[index], ABSENT)
+            yield from differences_between_items(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):
-            yield from item_differences(block.start, other, ABSENT, sent[other])
+            yield from differences_between_items(block.start, other, ABSENT, sent[other])
         for shift in range(common):
             index, other = start + shift, sent_start + shift
-            yield from item_differences(index, other, recorded[index], sent[other])
+            yield from differences_between_items(index, other, recorded[index], sent[other])
         for index in range(start + common, block.stop):
-            yield from item_differences(index, block.sent_stop, recorded[index], ABSENT)
+            yield from differences_between_items(index, block.sent_stop, recorded[index], ABSENT)
         for other in range(sent_start + common, block.sent_stop):
-            yield from item_differences(block.stop, other, ABSENT, sent[other])
+            yield from differences_between_items(block.stop, other, ABSENT, sent[other])
 
     starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
     found: list[list[Difference]] = [list(align_and_compare(*start)) for start in sorted(starts)]

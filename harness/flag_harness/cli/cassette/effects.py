@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, effect_lines
+from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, flag_effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.config import read_project_config
@@ -46,7 +46,7 @@ def _run_effects(arguments: argparse.Namespace) -> int:
         effects = [asdict(effect) for effect in attribution.effects]
         print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))
     else:
-        lines = map(escape_to_one_line, effect_lines(attribution))
+        lines = map(escape_to_one_line, flag_effect_lines(attribution))
         print("\n".join(lines) or "No recordings of a test under two combinations were found.")
         for name in attribution.unpaired:
             print(f"{name}: not shown; no two recordings of a test differ in this flag alone")

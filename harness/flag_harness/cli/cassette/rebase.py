@@ -162,7 +162,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
         try:
             plan.new.save(plan.path)
         except OSError as error:
-            done = _shorten_list([one.name for one in plans[:number]])
+            done = _shorten_list_of_lines([one.name for one in plans[:number]])
             lines = (
                 f"{plan.name}: cannot be written: {error.strerror}",
                 f"{_count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
@@ -194,21 +194,21 @@ def _report_lines(
 ) -> Iterator[str]:
     if refusals:
         yield "Nothing is written, because an answer would no longer belong to its request:"
-        yield from _shorten_list(refusals)
+        yield from _shorten_list_of_lines(refusals)
     by_changes: dict[tuple[str, ...], list[RebasePlan]] = {}
     for plan in plans:
         by_changes.setdefault(plan.changes, []).append(plan)
     for changes, members in by_changes.items():
         yield f"{_count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
-        yield from _shorten_list([plan.name for plan in members])
+        yield from _shorten_list_of_lines([plan.name for plan in members])
     refused = [row for row in left if row.get("api_refusal")]
     if refused:
         count = _count_with_noun(len(refused), "miss", "misses")
         yield f"{count} that {_API_REFUSES}; change what the code sends:"
-        yield from _shorten_list([f"{row['test']}: {row['api_refusal']}" for row in refused])
+        yield from _shorten_list_of_lines([f"{row['test']}: {row['api_refusal']}" for row in refused])
     if recordable := [row for row in left if not row.get("api_refusal")]:
         yield f"{_count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
-        yield from _shorten_list([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
+        yield from _shorten_list_of_lines([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
     yield _conclusion_text(plans, refusals, arguments, written=written)
 
 
@@ -233,7 +233,7 @@ def _conclusion_text(
     return f"{result}\nNothing is written yet: review this with --dry-run, or say --yes."
 
 
-def _shorten_list(lines: Sequence[str]) -> Iterator[str]:
+def _shorten_list_of_lines(lines: Sequence[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES])
     if (more := len(lines) - MAX_LISTED_LINES) > 0:
         yield f"  ... and {more} more"

@@ -145,9 +145,9 @@ def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Ite
     for label, text in (*request_texts(step), *answer_texts(step)):
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
-        content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
+        content = wrap_text(text, _style_for_label(label), width=width, max_lines=most, console=screen)
         yield from _lines_beside_label(make_styled_text(label, style), content)
-    figures = [make_styled_text(line, "dim") for line in _wrap_texts(_statistics_texts(step), width)]
+    figures = [make_styled_text(line, "dim") for line in _wrap_texts(_token_time_and_cost_texts(step), width)]
     yield from _lines_beside_label(make_styled_text(_status_text(step), _status_style(step)), figures)
 
 
@@ -157,7 +157,7 @@ def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["T
         yield joined.append(" " * max(_LABEL_WIDTH + 1 - joined.cell_len, 1)).append_text(line)
 
 
-def _content_style(label: str) -> str:
+def _style_for_label(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
 
 
@@ -173,7 +173,7 @@ def _status_style(step: ConversationStep) -> str:
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _statistics_texts(step: ConversationStep) -> list[str]:
+def _token_time_and_cost_texts(step: ConversationStep) -> list[str]:
     parts = [str(reason)] if (reason := step.answer.message.get("stop_reason")) else []
     if usage := step.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))

@@ -18,11 +18,11 @@ def format_scenario(scenario: Scenario) -> str:
     """Return the TOML text of a scenario. Leave out keys whose value is null or the default."""
     document = _non_default_fields(scenario)
     turns = document.pop("turn", [])
-    tables = [_key_lines(document), *(["[[turn]]", *_key_lines(turn)] for turn in turns)]
+    tables = [_toml_key_lines(document), *(["[[turn]]", *_toml_key_lines(turn)] for turn in turns)]
     return "\n".join("".join(f"{line}\n" for line in lines) for lines in tables if lines)
 
 
-def _key_lines(table: Mapping[str, Any]) -> list[str]:
+def _toml_key_lines(table: Mapping[str, Any]) -> list[str]:
     lines = []
     for key, value in table.items():
         is_long = isinstance(value, str) and _LINE_END in value

@@ -43,10 +43,10 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     def make_answer_edit(due: DueRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
-        def add_mark(chunk: Chunk) -> list[Chunk]:
+        def add_byte_order_mark(chunk: Chunk) -> list[Chunk]:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
-        edit = ChunkEdit(due, add_mark, "first byte")
+        edit = ChunkEdit(due, add_byte_order_mark, "first byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
     return make_answer_edit

@@ -36,13 +36,13 @@ _POINTS_IN_BLOCKS = tuple(
 def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point has only half of its JSON; with `at=inside_body`, the body does."""
 
-    def halve_data(event: bytes) -> bytes:
+    def halve_event_data(event: bytes) -> bytes:
         return _DATA.sub(lambda found: b"data: " + found[1][: len(found[1]) // 2], event)
 
     def halve_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), End(moment))
 
-    return make_point_effect(at, occurrence, _make_event_replacer(halve_data), halve_body)
+    return make_point_effect(at, occurrence, _make_event_replacer(halve_event_data), halve_body)
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
@@ -100,11 +100,11 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
     """A delta of an unknown type arrives inside an open content block."""
     checks.require_one_of("at", at, _POINTS_IN_BLOCKS)
 
-    def unknown_delta_data(gap: StreamGap) -> dict[str, Any]:
+    def make_unknown_delta(gap: StreamGap) -> dict[str, Any]:
         change = {"type": "novelty_delta", "novelty": 1}
         return {"type": "content_block_delta", "index": gap.index, "delta": change}
 
-    return make_point_effect(at, occurrence, _make_event_inserter(unknown_delta_data))
+    return make_point_effect(at, occurrence, _make_event_inserter(make_unknown_delta))
 
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")

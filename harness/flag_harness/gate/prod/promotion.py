@@ -16,7 +16,7 @@ from flag_harness.gate.prod.journalled_change import (
     finish_or_undo_interrupted_change,
 )
 from flag_harness.gate.rules.approval_rules import judge_approval_rules
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, do_all_rules_pass
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.gate.settings import Gate
 from flag_harness.wording import join_names
@@ -124,7 +124,7 @@ def roll_back(
 
 def find_approval(
     prod: ProductionFolder, source: Path, files: Manifest, evidence: Sequence[Path]
-) -> tuple[ApprovalFile, Candidate, tuple[RuleResult, ...]]:
+) -> tuple[ApprovalFile, ReleaseCandidate, tuple[RuleResult, ...]]:
     """Return the approval of the `files` in `source`, the candidate it covers, and the results of all rules.
 
     If there are several approvals, the newest that passes is returned, or the newest if none passes. Raise

@@ -5,11 +5,11 @@ from pathlib import Path
 from flag_harness.gate import git
 from flag_harness.gate.approval import ApprovalFile, approval_problem
 from flag_harness.gate.declared.manifest import paths_that_differ, read_manifest
-from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.wording import join_names
 
 
-def judge_approval(file: ApprovalFile, candidate: Candidate) -> RuleResult:
+def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether an approval covers the candidate."""
     if problem := approval_problem(file, candidate):
         return RuleResult("approval", "fail", problem)
@@ -17,7 +17,7 @@ def judge_approval(file: ApprovalFile, candidate: Candidate) -> RuleResult:
     return RuleResult("approval", "pass", f"{approval.name}, {approval.time}: {approval.reason}")
 
 
-def judge_approver(file: ApprovalFile, candidate: Candidate, prod: Path) -> RuleResult | None:
+def judge_approver(file: ApprovalFile, candidate: ReleaseCandidate, prod: Path) -> RuleResult | None:
     """Judge whether the approval was committed by somebody who did not write the change."""
     if not candidate.gate.policy.other_person:
         return None
@@ -33,7 +33,7 @@ def judge_approver(file: ApprovalFile, candidate: Candidate, prod: Path) -> Rule
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
 
 
-def judge_signature(file: ApprovalFile, candidate: Candidate) -> RuleResult | None:
+def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the commit of the approval has a signature that git verifies."""
     if not candidate.gate.policy.signed:
         return None
@@ -46,7 +46,7 @@ def judge_signature(file: ApprovalFile, candidate: Candidate) -> RuleResult | No
     return RuleResult("signature", "pass", f"git verify-commit accepts {commit[:12]}")
 
 
-def judge_approval_rules(file: ApprovalFile, candidate: Candidate, prod: Path) -> tuple[RuleResult, ...]:
+def judge_approval_rules(file: ApprovalFile, candidate: ReleaseCandidate, prod: Path) -> tuple[RuleResult, ...]:
     """Return the results of the rules about an approval."""
     results = (judge_approval(file, candidate), judge_approver(file, candidate, prod), judge_signature(file, candidate))
     return tuple(result for result in results if result is not None)

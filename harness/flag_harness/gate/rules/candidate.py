@@ -26,7 +26,7 @@ class RuleResult:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ReleaseCandidate:
     """What a rule judges: files that may go to PROD, and the evidence for them.
 
     Attributes:

@@ -7,11 +7,11 @@ from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
 from flag_harness.gate.declared.patterns import matches_file
-from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.wording import join_names, quantity
 
 
-def judge_records(candidate: Candidate) -> RuleResult:
+def judge_records(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each record is complete and unedited."""
     for one in candidate.evidence:
         if problem := one.problem or one.record.problem:
@@ -27,7 +27,7 @@ def judge_records(candidate: Candidate) -> RuleResult:
     )
 
 
-def judge_patterns(candidate: Candidate) -> RuleResult:
+def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each declared pattern matches a file."""
     unused = [
         pattern
@@ -39,7 +39,7 @@ def judge_patterns(candidate: Candidate) -> RuleResult:
     return RuleResult("declared files", "pass", quantity(len(candidate.files), "file"))
 
 
-def judge_file_digests(candidate: Candidate) -> RuleResult:
+def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the runs had exactly the files that may go to PROD."""
     digests = file_digests(candidate.files)
     for one in candidate.evidence:
@@ -57,7 +57,7 @@ def judge_file_digests(candidate: Candidate) -> RuleResult:
     return RuleResult("tested files", "pass", f"the hashes of {quantity(len(digests), 'file')} match the evidence")
 
 
-def judge_test_files(candidate: Candidate) -> RuleResult:
+def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the project's other files are those of the runs: the tests, what they import, and the settings."""
     gate = candidate.gate
     folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
@@ -80,7 +80,7 @@ def _digest_or_empty(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def judge_imports(candidate: Candidate) -> RuleResult:
+def judge_imports(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether everything that declared files import from their folder is declared too."""
     try:
         found = find_undeclared_imports(candidate.source, candidate.files)
@@ -94,7 +94,7 @@ def judge_imports(candidate: Candidate) -> RuleResult:
     return RuleResult("imports", "pass", "everything that declared files import from their folder is declared")
 
 
-def judge_imported_files(candidate: Candidate) -> RuleResult | None:
+def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the runs imported the declared files, and from TEST."""
     patterns = candidate.gate.policy.imported
     wanted = {path for path in candidate.files if matches_file(path, patterns)}

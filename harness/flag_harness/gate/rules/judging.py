@@ -7,7 +7,7 @@ from pathlib import Path
 from flag_harness.gate.declared.manifest import Manifest, read_manifest
 from flag_harness.gate.evidence import load_evidence
 from flag_harness.gate.rules import file_rules, run_rules, verdict_rules
-from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.gate.settings import Gate
 
 RULES = (
@@ -34,16 +34,18 @@ RULES = (
 """The rules in the order in which they are shown. Each returns None if the policy does not contain it."""
 
 
-def read_candidate(gate: Gate, source: Path, evidence: Sequence[Path], files: Manifest | None = None) -> Candidate:
+def read_candidate(
+    gate: Gate, source: Path, evidence: Sequence[Path], files: Manifest | None = None
+) -> ReleaseCandidate:
     """Read the evidence for the declared files of a folder, and the files too unless `files` has their states.
 
     Raise `GateError` if one cannot be read.
     """
     files = read_manifest(source, gate.files) if files is None else files
-    return Candidate(gate, source, files, load_evidence(evidence), datetime.now(UTC))
+    return ReleaseCandidate(gate, source, files, load_evidence(evidence), datetime.now(UTC))
 
 
-def judge_candidate(candidate: Candidate) -> tuple[RuleResult, ...]:
+def judge_candidate(candidate: ReleaseCandidate) -> tuple[RuleResult, ...]:
     """Return the result of each rule that the policy contains."""
     results = (rule(candidate) for rule in RULES)
     return tuple(result for result in results if result is not None)

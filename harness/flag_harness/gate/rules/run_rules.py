@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from flag_harness.durations import age_of, duration_text, is_in_future
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import is_sweep, missing_tests_reason
-from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.matrix import name_of_test, select_combinations
 from flag_harness.record import RunRow, flag_declaration
 from flag_harness.wording import join_names, quantity
@@ -16,7 +16,7 @@ _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 
-def judge_tests(candidate: Candidate) -> RuleResult:
+def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each required test ran and passed."""
     patterns = candidate.gate.policy.tests
     rows = _remove_rows(candidate.required_rows, candidate.failed_trials)
@@ -30,7 +30,7 @@ def judge_tests(candidate: Candidate) -> RuleResult:
     return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
 
 
-def judge_left_out_tests(candidate: Candidate) -> RuleResult:
+def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each test that the policy requires was run by one of the records, whatever options left out."""
     runs = [one for one in candidate.evidence if not is_sweep(one)]
     headers = [one.record.header for one in runs]
@@ -51,7 +51,7 @@ def judge_left_out_tests(candidate: Candidate) -> RuleResult:
     return RuleResult("whole run", "pass", "no required test was left out")
 
 
-def judge_outcomes(candidate: Candidate) -> RuleResult:
+def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether no other test failed."""
     rows = _remove_rows(candidate.rows, candidate.failed_trials)
     if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
@@ -63,7 +63,7 @@ def judge_outcomes(candidate: Candidate) -> RuleResult:
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
 
 
-def judge_declared_flags(candidate: Candidate) -> RuleResult:
+def judge_declared_flags(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the runs had the flags that are declared now."""
     declared = {flag.name: flag_declaration(flag) for flag in candidate.gate.flags}
     for one in candidate.evidence:
@@ -74,7 +74,7 @@ def judge_declared_flags(candidate: Candidate) -> RuleResult:
     return RuleResult("flags", "pass", f"declared as they are now: {join_names(declared)}")
 
 
-def judge_combinations(candidate: Candidate) -> RuleResult | None:
+def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether each required test passed under each required combination."""
     wanted = _combinations_required_by_policy(candidate)
     if not wanted:
@@ -95,7 +95,7 @@ def judge_combinations(candidate: Candidate) -> RuleResult | None:
     )
 
 
-def judge_upstream(candidate: Candidate) -> RuleResult:
+def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the policy accepts the upstream that answered. Always name simulated answers in the result."""
     rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
     if not rows:
@@ -114,7 +114,7 @@ def judge_upstream(candidate: Candidate) -> RuleResult:
     return RuleResult("upstream", "pass", f"{text}, which the policy accepts: they show nothing about a real model")
 
 
-def judge_rebased_recordings(candidate: Candidate) -> RuleResult | None:
+def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether no played recording was rebased, unless the policy accepts rebased ones."""
     if candidate.gate.policy.rebased:
         return None
@@ -124,7 +124,7 @@ def judge_rebased_recordings(candidate: Candidate) -> RuleResult | None:
     return RuleResult("rebased recordings", "pass", "no recording was rebased")
 
 
-def judge_evidence_age(candidate: Candidate) -> RuleResult | None:
+def judge_evidence_age(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the evidence is recent enough."""
     limit = candidate.gate.policy.max_age
     if limit is None:
@@ -133,7 +133,7 @@ def judge_evidence_age(candidate: Candidate) -> RuleResult | None:
     return _judge_times("age of evidence", times, limit, candidate.now, "run the tests again")
 
 
-def judge_recording_age(candidate: Candidate) -> RuleResult | None:
+def judge_recording_age(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the played recordings are recent enough."""
     limit = candidate.gate.policy.max_recording_age
     if limit is None:
@@ -142,7 +142,7 @@ def judge_recording_age(candidate: Candidate) -> RuleResult | None:
     return _judge_times("age of recordings", times, limit, candidate.now, "record them again")
 
 
-def judge_budget(candidate: Candidate) -> RuleResult | None:
+def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether each run of a required test stayed within the budget."""
     budget, rows = candidate.gate.policy.budget, candidate.required_rows
     if not budget:
@@ -158,7 +158,7 @@ def judge_budget(candidate: Candidate) -> RuleResult | None:
     return RuleResult("budget", "pass", f"{quantity(len(rows), 'run')} within {', '.join(budget)}")
 
 
-def judge_log_errors(candidate: Candidate) -> RuleResult | None:
+def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the tests logged no more errors than the policy allows."""
     most = candidate.gate.policy.log_errors
     if most is None:
@@ -171,7 +171,7 @@ def judge_log_errors(candidate: Candidate) -> RuleResult | None:
     return RuleResult("log errors", "pass", f"{quantity(total, 'error')} logged")
 
 
-def _combinations_required_by_policy(candidate: Candidate) -> tuple[str, ...]:
+def _combinations_required_by_policy(candidate: ReleaseCandidate) -> tuple[str, ...]:
     wanted = candidate.gate.policy.combinations
     if not isinstance(wanted, str):
         return wanted

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Sequence
 
 from flag_harness.gate.evidence import SWEEP_BASELINE, command_line_option_of_run, is_sweep
-from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.gate.rules.verdict_evidence import JudgedChange, judge_again
 from flag_harness.matrix import name_of_test
 from flag_harness.wording import join_names, quantity
@@ -17,7 +17,7 @@ _NARROWING = frozenset(
 """The options that limit a sweep to some of the troubles."""
 
 
-def judge_verdicts(candidate: Candidate) -> RuleResult | None:
+def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether each flag that the policy names has the verdict PASS, and no other verdict, in the evidence.
 
     The rows must show it, too, and it must be about each required test that varies the flag.
@@ -55,7 +55,7 @@ def _describe_other_decision(one: JudgedChange) -> str:
     return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
 
 
-def _missing_tests_text(candidate: Candidate, judged: Sequence[JudgedChange]) -> str:
+def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[JudgedChange]) -> str:
     """Return which required tests vary a flag, but are in no verdict on it, or an empty string."""
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
@@ -71,7 +71,7 @@ def _missing_tests_text(candidate: Candidate, judged: Sequence[JudgedChange]) ->
     return ""
 
 
-def judge_sweep(candidate: Candidate) -> RuleResult | None:
+def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether a complete sweep ran against the policy's baseline. Other rules judge whether it passed."""
     baseline = candidate.gate.policy.sweep
     if not baseline:

@@ -66,7 +66,7 @@ class CostLimit:
         """
         from flag_harness.analysis.spending import estimate_input_cost, highest_possible_cost
 
-        def refuse_or_count_cost(request: Request) -> Edit:
+        def refuse_request_or_count_cost(request: Request) -> Edit:
             expected = estimate_input_cost(request)
             with self._lock:
                 if reason := self._refusal_reason(expected):
@@ -83,7 +83,7 @@ class CostLimit:
                 self._under_way += 1
             return self._make_cost_counter(request, expected or 0.0, pending)
 
-        return refuse_or_count_cost
+        return refuse_request_or_count_cost
 
     def _refusal_reason(self, expected: float | None) -> str:
         """Return why a request must not be sent, or an empty string."""

@@ -81,7 +81,7 @@ class PaidAnswers:
 
         filters = evidence_filters(plan.filters, self._content)
 
-        def answer_or_keep(request: Request) -> Response | Edit:
+        def answer_or_store_answer(request: Request) -> Response | Edit:
             key = Interaction(storable_request(request), ()).key.hex()
             with self._lock:
                 known = self._unused.get((plan.case, key))
@@ -92,7 +92,7 @@ class PaidAnswers:
                 recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
             )
 
-        return answer_or_keep
+        return answer_or_store_answer
 
     def _store_answer(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
         """Append an answer to the file, unless it is or contains an error, or the filters hide a part of it.
@@ -122,10 +122,10 @@ class PaidAnswers:
 def _make_edit_that_stores_answer(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
     """Return an edit that changes nothing, but calls `keep` just before a complete answer ends."""
 
-    def pass_on_and_keep(piece: Piece) -> Iterable[Piece]:
+    def pass_on_and_store_answer(piece: Piece) -> Iterable[Piece]:
         edit(piece)
         if isinstance(piece, End) and not piece.abandoned:
             keep()
         return (piece,)
 
-    return pass_on_and_keep
+    return pass_on_and_store_answer

@@ -10,7 +10,13 @@ from flag_harness.flag import OFF
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
-from flag_harness.plugin.run.names import cassette_name, name_without_combination, shorten_vcr_name, slug, vcr_name
+from flag_harness.plugin.run.names import (
+    cassette_name,
+    name_without_combination,
+    safe_file_name,
+    shorten_vcr_name,
+    vcr_name,
+)
 from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
@@ -37,7 +43,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     name = cassette_name(classes, function, parameters, indices, _make_secret_check(config, item))
     if number := repetition_index(item):
         name = f"{name}.repeat{number + 1}"
-    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
+    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(safe_file_name, parts))
     own = folder / f"{name}.json"
     if own.exists():
         return own
@@ -65,8 +71,8 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
     name = cassette_name(
         [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _make_secret_check(config)
     )
-    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, module.parts))
-    return folder / f"{'.'.join([*map(slug, classes), name])}.json"
+    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(safe_file_name, module.parts))
+    return folder / f"{'.'.join([*map(safe_file_name, classes), name])}.json"
 
 
 def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:

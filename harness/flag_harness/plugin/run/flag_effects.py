@@ -73,12 +73,12 @@ class FlagEffects:
         """Print what each flag changed (not under `-q`), the flags that changed nothing, and those that broke tests."""
         if not self._runs:
             return
-        from flag_harness.analysis.effects.flag_runs import effect_lines, inert_flag_lines
+        from flag_harness.analysis.effects.flag_runs import flag_effect_lines, inert_flag_lines
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         reasons = self._reasons_of_inert_flags()
-        lines = inert_flag_lines(attribution.inert, reasons) if is_quiet else effect_lines(attribution, reasons)
+        lines = inert_flag_lines(attribution.inert, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
         if self._config.get_verbosity() > 0:
             lines += [
                 f"{run['nodeid']} is left out: {run['left_out']}" for run in self._runs_in_order() if run["left_out"]

@@ -32,7 +32,7 @@ _LOOKS_LIKE_LITERAL = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def slug(text: str) -> str:
+def safe_file_name(text: str) -> str:
     """Return a file name for a text: the text itself, or a shortened form with a hash if it is long or illegal.
 
     >>> slug("test_matrix[streaming+prompt_cache]")
@@ -63,7 +63,7 @@ def cassette_name(
     """
     values = ",".join(_parameter_value_texts(parameters, indices, is_secret))
     name = function if function == function.lower() else f"{function}-{short_hash(function)}"
-    return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
+    return safe_file_name(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
 
 def vcr_name(cls: type | None, name: str) -> str:

@@ -24,23 +24,25 @@ def load_certificates_late() -> Iterator[None]:
     waiting: WeakKeyDictionary[ssl.SSLContext, list[str]] = WeakKeyDictionary()
     load, lock = ssl.SSLContext.load_verify_locations, threading.RLock()
 
-    def postpone_loading(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+    def postpone_loading_certificates(
+        context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None
+    ) -> None:
         if isinstance(cafile, str) and os.path.isfile(cafile) and capath is None and cadata is None:
             waiting.setdefault(context, []).append(cafile)
         else:
             load(context, cafile, capath, cadata)
 
     def wrap_method(method: Any) -> Any:
-        def load_and_call(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
+        def load_certificates_and_call(context: ssl.SSLContext, *args: Any, **options: Any) -> Any:
             with lock:  # another thread that uses the context waits until it is complete
                 for cafile in waiting.pop(context, ()):
                     load(context, cafile)
             return method(context, *args, **options)
 
-        return load_and_call
+        return load_certificates_and_call
 
     with ExitStack() as patches:
-        patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", postpone_loading))
+        patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", postpone_loading_certificates))
         for name in _READERS:
             patches.enter_context(replace_attribute(ssl.SSLContext, name, wrap_method(getattr(ssl.SSLContext, name))))
         try:

@@ -38,7 +38,7 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
     traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
     if traffic is None or combination is None:
         return None
-    from flag_harness.analysis.metrics import find_dropped_betas
+    from flag_harness.analysis.metrics import find_betas_dropped_after_refusal
 
     return make_traffic_row(
         item,
@@ -50,7 +50,7 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         budget=dict(budget_of_test(item)),
         excluded_from_effects=traffic.excluded_from_effects,
         cache=cache_use_of_traffic(traffic),
-        dropped_betas=find_dropped_betas(traffic.exchanges, traffic.request_metrics),
+        dropped_betas=find_betas_dropped_after_refusal(traffic.exchanges, traffic.request_metrics),
         misses=tuple(map(_describe_miss_without_content, traffic.misses)),
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),

@@ -16,7 +16,7 @@ class ToolCallState:
     outcome: ToolOutcome | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def is_tool_finished(self) -> bool:
         """True if the tool has finished, so that it must not run again."""
         return self.outcome is not None
 

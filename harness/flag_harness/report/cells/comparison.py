@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from flag_harness.analysis.alignment import align_items
+from flag_harness.analysis.alignment import align_sequences
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.report.diff.requests import outline_changes
 
@@ -26,7 +26,7 @@ def comparison_details(
     theirs, ours = turns
     if theirs is None or ours is None:
         theirs, ours = [one.outline for one in neighbour.requests], [one.outline for one in row.requests]
-    pairs = align_items(theirs, ours)
+    pairs = align_sequences(theirs, ours)
     found = [
         [changes.setdefault(change, len(changes)) for change in _pair_changes(neighbour, row, *pair)] for pair in pairs
     ]

@@ -53,7 +53,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     indices = {row.key: index for index, row in enumerate(report.rows)}
     neighbours, scales = nearest_passing_runs(report.rows), _stream_scales(report.rows)
 
-    def neighbour_details(row: RunRow) -> dict[str, Any]:
+    def details_of_nearest_run(row: RunRow) -> dict[str, Any]:
         if (neighbour := neighbours.get(row.key)) is None:
             return {}
         turns = (conversations.passages_by_request(neighbour), conversations.passages_by_request(row))
@@ -65,7 +65,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
             "command": _command_to_repeat(row, report.record.header.options),
             "conversation": conversations.conversation_index(row),
             "scale": scales.get(name_of_test(row.case, row.combination)),
-            **neighbour_details(row),
+            **details_of_nearest_run(row),
         }
         for row in report.rows
     ]
@@ -85,7 +85,7 @@ def _stream_scales(rows: Sequence[RunRow]) -> Mapping[str, int]:
         name = name_of_test(row.case, row.combination)
         for request in row.requests:
             if request.rhythm:
-                scales[name] = max(scales.get(name, 1), _milliseconds(request.seconds))
+                scales[name] = max(scales.get(name, 1), _to_milliseconds(request.seconds))
     return scales
 
 
@@ -96,15 +96,15 @@ def _stream_details(request: RequestRecord) -> dict[str, Any]:
     """
     if not request.rhythm:
         return {}
-    times = [_milliseconds(moment) for moment in request.rhythm]
+    times = [_to_milliseconds(moment) for moment in request.rhythm]
     return {
         "rhythm": [times[0], *(after - before for before, after in pairwise(times))],
-        "gap": [_milliseconds(request.longest_gap_start), _milliseconds(request.longest_gap)],
+        "gap": [_to_milliseconds(request.longest_gap_start), _to_milliseconds(request.longest_gap)],
         "chunks": request.chunks,
     }
 
 
-def _milliseconds(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return round(1000 * seconds)
 
 

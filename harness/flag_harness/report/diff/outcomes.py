@@ -47,11 +47,15 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
     }
     both = {key: sides for key, sides in outcomes.items() if all(sides)}
     return OutcomeChanges(
-        newly_failing=_node_ids(key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}),
-        newly_flaky=_node_ids(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
-        failing_additions=_node_ids(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
-        newly_passing=_node_ids(key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}),
-        missing=_node_ids(key for key, (old, new) in outcomes.items() if old and not new),
+        newly_failing=_node_ids_of_runs(
+            key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}
+        ),
+        newly_flaky=_node_ids_of_runs(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
+        failing_additions=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
+        newly_passing=_node_ids_of_runs(
+            key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}
+        ),
+        missing=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if old and not new),
         new_misses={
             key[0]: misses
             for key in sorted(after)
@@ -75,5 +79,5 @@ def _distinct_misses(rows: Sequence[RunRow]) -> set[str]:
     return {miss for row in rows for miss in row.misses}
 
 
-def _node_ids(keys: Iterable[RunKey]) -> tuple[str, ...]:
+def _node_ids_of_runs(keys: Iterable[RunKey]) -> tuple[str, ...]:
     return tuple(sorted(case for case, _ in keys))

@@ -97,7 +97,9 @@ def _find_changed_effects(
     base: RunRecord, head: RunRecord, keys: set[RowKey]
 ) -> tuple[tuple[MetricEffect, MetricEffect], ...]:
     """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
-    before, after = ({_effect_key(one): one for one in _single_flag_effects(record, keys)} for record in (base, head))
+    before, after = (
+        {_key_of_effect(one): one for one in _single_flag_effects(record, keys)} for record in (base, head)
+    )
     pairs = ((before[key], effect) for key, effect in after.items() if key in before)
     return tuple((old, new) for old, new in pairs if _intervals_are_apart(old, new))
 
@@ -108,7 +110,7 @@ def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[Metri
     return (effect for effect in found if len(effect.settings) == 1)
 
 
-def _effect_key(effect: MetricEffect) -> tuple[object, str]:
+def _key_of_effect(effect: MetricEffect) -> tuple[object, str]:
     return msgspec.json.encode(effect.settings), effect.figure.name
 
 

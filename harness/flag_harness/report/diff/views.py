@@ -30,7 +30,7 @@ class DiffSection:
 
 def diff_lines(diff: RunDiff) -> Iterator[str]:
     """Yield the comparison as lines for a terminal."""
-    yield headline(diff)
+    yield diff_headline(diff)
     yield from (f"  {line}" for line in (*diff.violations, *diff.problems))
     for section in diff_sections(diff):
         yield ""
@@ -45,7 +45,7 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
 
 def diff_markdown(diff: RunDiff) -> Iterator[str]:
     """Yield the comparison as lines of Markdown."""
-    yield f"## {'✅' if diff.is_acceptable else '❌'} {escape_markdown(headline(diff))}"
+    yield f"## {'✅' if diff.is_acceptable else '❌'} {escape_markdown(diff_headline(diff))}"
     if diff.violations or diff.problems:
         yield ""
     yield from (f"- {escape_markdown(line)}" for line in (*diff.violations, *diff.problems))
@@ -96,7 +96,7 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
     }
 
 
-def headline(diff: RunDiff) -> str:
+def diff_headline(diff: RunDiff) -> str:
     """Return one sentence: whether the second run is within the thresholds."""
     if diff.problems:
         return "A record is incomplete"

@@ -29,7 +29,7 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, response_header
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
     kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return Head(at, 200, response_headers.to_headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
+    return Head(at, 200, response_headers.to_headers(kind, _to_milliseconds(at))), *chunks, End(chunks[-1].at)
 
 
 def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, events_count: int) -> Response:
@@ -41,7 +41,7 @@ def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, e
 def body_response(kind: str, body: bytes, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200 and a body of the content type `kind`, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
-    head = Head(at, 200, response_headers.to_headers((("content-type", kind),), _milliseconds(at)))
+    head = Head(at, 200, response_headers.to_headers((("content-type", kind),), _to_milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 
@@ -59,7 +59,7 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
 
 def json_response(value: Mapping[str, Any], at: float, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200 and a JSON body. `at` is its time in seconds."""
-    head = Head(at, 200, response_headers.to_headers((("content-type", "application/json"),), _milliseconds(at)))
+    head = Head(at, 200, response_headers.to_headers((("content-type", "application/json"),), _to_milliseconds(at)))
     return head, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
@@ -78,7 +78,7 @@ def error_response(
         {"type": "error", "error": error, "request_id": response_headers.request_id}, profile
     )
     kind = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
-    own = response_headers.to_headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
+    own = response_headers.to_headers(kind, _to_milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
     body = msgspec.json.encode({"error": error} if status == _TOO_LARGE else value)
@@ -93,5 +93,5 @@ def _should_retry_header_value(status: int) -> str:
     return "true" if status in (408, 409, 429) or status >= 500 else "false"
 
 
-def _milliseconds(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

@@ -23,14 +23,14 @@ _ROUNDING = 1e-9
 
 
 @dataclass(slots=True)
-class _Bucket:
+class _RateLimitBucket:
     """The remaining requests or tokens of a rate limit, which is refilled steadily."""
 
     size: int
     left: float
     filled: float
 
-    def refill(self, now: float) -> "_Bucket":
+    def refill(self, now: float) -> "_RateLimitBucket":
         """Add the amount that has become available since the last refill, and return the bucket."""
         self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _MINUTE)
         self.filled = now
@@ -58,7 +58,7 @@ class RateLimiter:
 
     def __init__(self, limits: RateLimits | None, start: float) -> None:
         self._limits, self._start = limits, start
-        self._buckets: dict[str, dict[str, _Bucket]] = {}
+        self._buckets: dict[str, dict[str, _RateLimitBucket]] = {}
 
     def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
         """Count a request and its input tokens, and return None; or return the limit that they exceed.
@@ -87,7 +87,7 @@ class RateLimiter:
         """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
         tokens = [buckets[kind] for kind in _KINDS[1:]]
-        both = _Bucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
+        both = _RateLimitBucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
@@ -95,7 +95,7 @@ class RateLimiter:
         """Return the date that belongs to a time of the simulator's clock."""
         return EPOCH + timedelta(seconds=now - self._start)
 
-    def _limit_headers(self, name: str, bucket: _Bucket, now: float) -> Iterator[tuple[str, str]]:
+    def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
         """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
         left = max(0, int(bucket.left + _ROUNDING))
         rounded = left if name == "requests" else left // _ROUNDED * _ROUNDED
@@ -104,10 +104,10 @@ class RateLimiter:
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
         yield f"anthropic-ratelimit-{name}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _model_buckets(self, model: str, now: float) -> Mapping[str, _Bucket]:
+    def _model_buckets(self, model: str, now: float) -> Mapping[str, _RateLimitBucket]:
         """Return the buckets of a model by the kind of limit, refilled up to now."""
         limits = self._limits or RECORDED_LIMITS
         if model not in self._buckets:
             sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _KINDS}
-            self._buckets[model] = {kind: _Bucket(size, float(size), now) for kind, size in sizes.items()}
+            self._buckets[model] = {kind: _RateLimitBucket(size, float(size), now) for kind, size in sizes.items()}
         return {kind: bucket.refill(now) for kind, bucket in self._buckets[model].items()}

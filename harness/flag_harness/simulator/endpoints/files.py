@@ -79,7 +79,7 @@ class FileStore:
 
     def _upload_file(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
         """Store the uploaded file and return its metadata, or an error if the form is invalid."""
-        parts = _form_parts(request)
+        parts = _parts_of_multipart_form(request)
         part = parts.get("file")
         if part is None:
             return RefusedRequest("file", 400, "invalid_request_error", "file: Field required")
@@ -106,7 +106,7 @@ class FileStore:
         return _JSON, msgspec.json.encode({**page, "next_page": next_page})
 
 
-def _form_parts(request: Request) -> dict[str, Message]:
+def _parts_of_multipart_form(request: Request) -> dict[str, Message]:
     """Return the parts of a multipart form by name, or an empty dict if the body is no such form."""
     head = f"content-type: {header_value(request.headers, 'content-type')}\r\n\r\n".encode()
     form = BytesParser().parsebytes(head + request.body)

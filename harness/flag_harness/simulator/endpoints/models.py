@@ -40,7 +40,7 @@ def _model_entry(model: Model) -> dict[str, Any]:
     return {
         "type": "model",
         "id": name,
-        "display_name": _display_name(model.id),
+        "display_name": _display_name_of_model(model.id),
         "created_at": _UNKNOWN_DATE,
         "lifecycle": "active",
         "max_input_tokens": model.context_window,
@@ -48,7 +48,7 @@ def _model_entry(model: Model) -> dict[str, Any]:
     }
 
 
-def _display_name(name: str) -> str:
+def _display_name_of_model(name: str) -> str:
     """Return the display name of a model, such as `Claude Opus 4.8` for `claude-opus-4-8`."""
     words = [part for part in name.split("-") if len(part) < 8]
     numbers = ".".join(word for word in words if word.isdigit())

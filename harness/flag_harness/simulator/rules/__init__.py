@@ -19,7 +19,7 @@ from flag_harness.simulator.rules.request import (
     IncomingRequest,
     ParsedRequest,
     RefusedRequest,
-    Signatures,
+    SignatureChecker,
     api_key,
 )
 from flag_harness.simulator.rules.table import BODY_RULES, HTTP_RULES, PARSED_RULES, RULES, find_refusal
@@ -33,7 +33,7 @@ __all__ = [
     "IncomingRequest",
     "ParsedRequest",
     "RefusedRequest",
-    "Signatures",
+    "SignatureChecker",
     "api_key",
     "find_refusal",
 ]

@@ -33,7 +33,7 @@ _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
 }
 
 
-class Signatures(Protocol):
+class SignatureChecker(Protocol):
     """The interface through which rules check thinking signatures. `SeededSignatures` implements it."""
 
     def is_valid(self, signature: str, thinking: str) -> bool:
@@ -145,7 +145,7 @@ class ParsedRequest:
     headers: Headers
     body: Mapping[str, Any]
     model: Model
-    signatures: Signatures
+    signatures: SignatureChecker
     counting: bool = False
 
     @property

@@ -81,7 +81,7 @@ def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return content_blocks(message.get("content"))
 
 
-def prefilled_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def blocks_of_prefilled_answer(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the blocks of the final message if it is the assistant's, else an empty list.
 
     The answer then continues this message.

@@ -72,11 +72,14 @@ def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mappin
     """
     if view.results:
         texts = " | ".join(result.text for result in view.results)
-        request, hint = f"tool results {_quote(texts)}", f"when = {{ result_contains = {_quote(texts, 30)} }}"
+        request, hint = (
+            f"tool results {_quote_shortened_text(texts)}",
+            f"when = {{ result_contains = {_quote_shortened_text(texts, 30)} }}",
+        )
     else:
         request, hint = (
-            f"the user text {_quote(view.user)}",
-            f"when = {{ user_contains = {_quote(view.user, 30)} }}",
+            f"the user text {_quote_shortened_text(view.user)}",
+            f"when = {{ user_contains = {_quote_shortened_text(view.user, 30)} }}",
         )
     turns = "; ".join(
         f"{turn.name or f'turn[{index}]'} when {format_turn_conditions(turn.when)}"
@@ -104,11 +107,11 @@ def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return _quote(value)
+        return _quote_shortened_text(value)
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _quote(text: str, limit: int = _MAX_LENGTH) -> str:
+def _quote_shortened_text(text: str, limit: int = _MAX_LENGTH) -> str:
     shown = text if len(text) <= limit else f"{text[:limit]}..."
     quoted = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{quoted}"'

@@ -132,7 +132,14 @@ _PLACEHOLDERS: Mapping[type, str] = {str: '"..."', dict: "{...}"}
 def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     calls = any(block.call is not None or (block.raw or {}).get("type") == "tool_use" for block in turn.content)
     reason = turn.final_stop_reason
-    meant = next((name for name in STOP_REASONS if _comparable_name(name) == _comparable_name(reason)), reason)
+    meant = next(
+        (
+            name
+            for name in STOP_REASONS
+            if _lower_case_name_without_separators(name) == _lower_case_name_without_separators(reason)
+        ),
+        reason,
+    )
     if not reason or meant != reason:
         return ScenarioProblem("stop_reason", f"stop_reason = {reason!r} is none of the API's; write {meant!r}")
     if reason == "tool_use" and not calls:
@@ -147,7 +154,7 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     return None
 
 
-def _comparable_name(name: str) -> str:
+def _lower_case_name_without_separators(name: str) -> str:
     """Return a name in lower case without separators.
 
     So `endTurn` and `end-turn`, as other languages write them, equal `end_turn`.

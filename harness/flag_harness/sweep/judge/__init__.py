@@ -12,7 +12,7 @@ from flag_harness.sweep.judge.observation import (
     TestObservation,
     ignore_assertion_failures,
 )
-from flag_harness.sweep.judge.oracles import ORACLES, Finding, find_failures
+from flag_harness.sweep.judge.oracles import ORACLES, OracleFinding, find_failures
 from flag_harness.sweep.judge.verdict import (
     GARBLING_KINDS,
     TroubleResult,
@@ -27,9 +27,9 @@ __all__ = [
     "ORACLES",
     "CallEnding",
     "CallResult",
-    "Finding",
     "ObservedExchange",
     "ObservedToolCall",
+    "OracleFinding",
     "TestObservation",
     "TroubleResult",
     "find_failures",

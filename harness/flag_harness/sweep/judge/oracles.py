@@ -34,7 +34,7 @@ Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OracleFinding:
     """A failure of a test under a trouble: the oracle that found it, the reason, and the place of the exception.
 
     An oracle is a function that checks one rule. `place` is empty without an exception.
@@ -45,7 +45,7 @@ class Finding:
     place: str = ""
 
 
-def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[Finding, ...]:
+def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[OracleFinding, ...]:
     """Return what the oracles (checks) find wrong with a run, the most likely cause first.
 
     Each compares the run with `baseline`, the same test's run without a trouble.
@@ -54,7 +54,7 @@ def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple
     if observed.second_call is not None:
         places["next prompt"] = observed.second_call.place
     found = ((name, oracle(observed, baseline)) for name, oracle in ORACLES.items())
-    return tuple(Finding(name, reason, places.get(name, "")) for name, reason in found if reason)
+    return tuple(OracleFinding(name, reason, places.get(name, "")) for name, reason in found if reason)
 
 
 def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from flag_harness.sweep.judge.observation import TestObservation
-from flag_harness.sweep.judge.oracles import Finding, find_failures, has_recovered
+from flag_harness.sweep.judge.oracles import OracleFinding, find_failures, has_recovered
 
 TroubleOutcome: TypeAlias = Literal[
     "does not apply", "recovered", "reported", "accepted", "not shown", "known", "failed"
@@ -32,7 +32,7 @@ class TroubleResult:
     kind: str
     trouble: str
     outcome: TroubleOutcome
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[OracleFinding, ...] = ()
     requests: int = 0
     seconds: float = 0.0
 
@@ -63,10 +63,10 @@ def judge_run_under_trouble(
 
 def _outcome_and_findings(
     observed: TestObservation, baseline: TestObservation, ignored: frozenset[str]
-) -> tuple[TroubleOutcome, tuple[Finding, ...]]:
+) -> tuple[TroubleOutcome, tuple[OracleFinding, ...]]:
     """Return the outcome of a run, and what the oracles that are not `ignored` find."""
     if observed.problem:
-        return "failed", (Finding("fixture", observed.problem),)
+        return "failed", (OracleFinding("fixture", observed.problem),)
     if not observed.fired:
         return "does not apply", ()
     if observed.first_call.ending == "refused":
@@ -86,9 +86,9 @@ def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
     found = find_failures(observed, observed) if call else ()
     findings = tuple(one for one in found if one.oracle not in _ENDING_ORACLES)
     if not findings and call is None:
-        findings = (Finding("without any trouble", observed.problem),)
+        findings = (OracleFinding("without any trouble", observed.problem),)
     elif not findings and call and call.ending != "returned":
-        findings = (Finding("without any trouble", call.message, call.place),)
+        findings = (OracleFinding("without any trouble", call.message, call.place),)
     seconds = call.seconds if call else 0.0
     outcome: TroubleOutcome = "failed" if findings else "recovered"
     return TroubleResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
@@ -103,4 +103,6 @@ def trouble_result_to_json(result: TroubleResult) -> list[Any]:
 def trouble_result_from_json(value: list[Any]) -> TroubleResult:
     """Return the result that `trouble_result_to_json` encoded."""
     nodeid, kind, trouble, outcome, findings, requests, seconds = value
-    return TroubleResult(nodeid, kind, trouble, outcome, tuple(Finding(*one) for one in findings), requests, seconds)
+    return TroubleResult(
+        nodeid, kind, trouble, outcome, tuple(OracleFinding(*one) for one in findings), requests, seconds
+    )

@@ -53,12 +53,12 @@ class CheckingProxy:
             target = _host_to_check(head) if is_question else target_of_proxy_request(head)
             if target is None:
                 client.sendall(
-                    _plain_text_answer("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP")
+                    _plain_text_response("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP")
                 )
             elif refusal := self._refusal_reason(*target):
-                client.sendall(_plain_text_answer("403 Forbidden", refusal))
+                client.sendall(_plain_text_response("403 Forbidden", refusal))
             elif is_question:
-                client.sendall(_plain_text_answer("200 OK", ""))
+                client.sendall(_plain_text_response("200 OK", ""))
             else:
                 _forward_request(client, head, *target)
 
@@ -78,11 +78,11 @@ def _start_thread(function: Callable[..., None], *arguments: Any) -> None:
     Debuggers and coverage trace it all the same.
     """
 
-    def run_traced() -> None:
+    def run_function_traced() -> None:
         sys.settrace(threading.gettrace())
         function(*arguments)
 
-    _thread.start_new_thread(run_traced, ())
+    _thread.start_new_thread(run_function_traced, ())
 
 
 @cache
@@ -122,7 +122,7 @@ def _read_head(client: socket.socket) -> bytes:
     return head
 
 
-def _plain_text_answer(status: str, text: str) -> bytes:
+def _plain_text_response(status: str, text: str) -> bytes:
     """Return the bytes of an HTTP response with a plain text body."""
     body = text.encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\n"

@@ -25,15 +25,15 @@ _LONGEST_REQUEST_LINE = 8192
 def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
-    def check_target(sock: Any, address: Any = None) -> None:
+    def check_target_address(sock: Any, address: Any = None) -> None:
         """Refuse the address that a socket connects or sends to, unless the test may reach it."""
         if sock.family in _INTERNET and isinstance(address, tuple):
             check(*address[:2])
 
     return {
-        "socket.connect": check_target,
-        "socket.sendto": check_target,
-        "socket.sendmsg": check_target,
+        "socket.connect": check_target_address,
+        "socket.sendto": check_target_address,
+        "socket.sendmsg": check_target_address,
         "socket.getaddrinfo": lambda host, port, *options: look_up(host, port),
         "socket.gethostbyname": look_up,
         "socket.gethostbyaddr": look_up,
@@ -75,7 +75,11 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
         def check_and_send(self: Any, *arguments: Any, **options: Any) -> Any:
             if self.family in _INTERNET and not audit_hook().is_paused:
                 _check_peer(self, check)
-                if examines_data and arguments and (target := target_of_proxy_request(_first_bytes(arguments[0]))):
+                if (
+                    examines_data
+                    and arguments
+                    and (target := target_of_proxy_request(_first_bytes_to_send(arguments[0])))
+                ):
                     check(*target, f" through a proxy at {_peer_name(self)}")
             return original(self, *arguments, **options)
 
@@ -112,7 +116,7 @@ def _peer_name(sock: Any) -> str:
     return f"{host}:{port}"
 
 
-def _first_bytes(data: Any) -> bytes:
+def _first_bytes_to_send(data: Any) -> bytes:
     """Return the first bytes of the data that a socket is to send."""
     try:
         first = data if isinstance(data, (bytes, bytearray, memoryview)) else next(iter(data), b"")

@@ -39,7 +39,7 @@ def _answers_in_process(transport: Any, http: Any) -> bool:
 
 def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
     """Yield the transports in a transport's attributes, also in lists, mappings and clients."""
-    names = [name for kind in type(transport).__mro__ for name in _slot_names(kind)]
+    names = [name for kind in type(transport).__mro__ for name in _names_of_slots(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]
     for value in values:
         held = value if isinstance(value, (list, tuple)) else value.values() if isinstance(value, Mapping) else (value,)
@@ -50,6 +50,6 @@ def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
                 yield inner
 
 
-def _slot_names(kind: type) -> tuple[str, ...]:
+def _names_of_slots(kind: type) -> tuple[str, ...]:
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else tuple(slots)

@@ -98,7 +98,7 @@ class UpstreamApplication:
             if isinstance(piece, End) and piece.make_refusal is not None:
                 await self._wait_for_disconnect(piece.make_refusal, scope, receive)
                 return
-            await send(self._head_message(piece) if isinstance(piece, Head) else _body_message(piece))
+            await send(self._head_message(piece) if isinstance(piece, Head) else _asgi_body_message(piece))
 
     async def _wait_for_disconnect(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
@@ -197,7 +197,7 @@ def _head_message(head: Head) -> dict[str, Any]:
     return {"type": "http.response.start", "status": head.status, "headers": headers}
 
 
-def _body_message(piece: Piece) -> dict[str, Any]:
+def _asgi_body_message(piece: Piece) -> dict[str, Any]:
     """Return the ASGI message for a chunk of a body, or for its end."""
     data = piece.data if isinstance(piece, Chunk) else b""
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}

@@ -95,7 +95,7 @@ class LoopbackServer:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = socket.create_server(self._address, family=family, backlog=512)
         self.port = listener.getsockname()[1]
-        server = _Server(self._application, listener, self._limits)
+        server = _ThreadedServer(self._application, listener, self._limits)
         thread = threading.Thread(target=server.run_until_stopped, name="loopback-server", daemon=True)
         thread.start()
         with contextlib.ExitStack() as running:
@@ -112,7 +112,7 @@ class LoopbackServer:
         self._running.close()
 
 
-class _Server(uvicorn.Server):
+class _ThreadedServer(uvicorn.Server):
     """A uvicorn server that runs in a thread of its own, without signal handlers or logs."""
 
     def __init__(self, application: UpstreamApplication, listener: socket.socket, limits: ServerLimits) -> None:

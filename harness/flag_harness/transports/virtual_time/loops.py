@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.transports.virtual_time.pending_work import real_time
-from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait, watches_other_sockets
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait, watches_other_sockets
 
 _IDLE_ROUNDS = 1000
 """The most rounds of an event loop, without a wait, in which virtual time stands still."""
@@ -80,14 +80,16 @@ class _VirtualSelect:
             self._clock.count_real_wait(started)
             self._last_wait = real_time()
 
-    def _make_wait(self, timeout: float) -> Wait:
+    def _make_wait(self, timeout: float) -> ThreadWait:
         """Return the wait of the loop for its next timer, `timeout` seconds from now."""
         loop, clock = self._loop, self._clock
         timer = min(
             (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
         )
         is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _wake_sleeper
-        return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop))
+        return ThreadWait(
+            clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop)
+        )
 
     def _count_round(self, found_work: bool) -> None:
         """Count a round in which the loop did not wait. After too many, count the time they took on the clock."""

@@ -21,7 +21,7 @@ _SLICE_SECONDS = 0.005
 
 
 @dataclass(eq=False, slots=True)
-class Wait:
+class ThreadWait:
     """A wait of one thread until `deadline` on the clock.
 
     Attributes:
@@ -52,7 +52,7 @@ class SharedClock(VirtualClock):
         self.pending = PendingWork()
         self.loops: WeakSet[Any] = WeakSet()
         self._members = threading.local()
-        self._waits: list[Wait] = []
+        self._waits: list[ThreadWait] = []
         self._open_answers = 0
         self._really_waited = 0.0
         self._counted_until = 0.0
@@ -75,7 +75,7 @@ class SharedClock(VirtualClock):
         if not self.is_virtual_in_current_thread():
             super().sleep(seconds)
         elif seconds > 0:
-            self.wait_until(Wait(self._now + seconds, is_sleep=True), _sleep_really)
+            self.wait_until(ThreadWait(self._now + seconds, is_sleep=True), _sleep_really)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait on the running event loop until the clock has advanced by `seconds`."""
@@ -103,11 +103,11 @@ class SharedClock(VirtualClock):
         ):
             return False
         if self._waits or not self.pending.is_empty():
-            return self._jump_to_deadline(Wait(moment, is_sleep=True))
+            return self._jump_to_deadline(ThreadWait(moment, is_sleep=True))
         self._now = moment  # called for each chunk
         return True
 
-    def wait_until(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
+    def wait_until(self, wait: ThreadWait, pause: Callable[[float], Any]) -> Any:
         """Wait until the deadline, or until `pause` returns a true value. Return that value, or None.
 
         `pause(seconds)` may wait that many real seconds at most.
@@ -142,7 +142,7 @@ class SharedClock(VirtualClock):
         return None if loop in self.loops else loop
 
     @contextmanager
-    def register_wait(self, wait: Wait) -> Iterator[None]:
+    def register_wait(self, wait: ThreadWait) -> Iterator[None]:
         """Show other threads that this thread waits, inside the context."""
         with self._lock:
             self._waits.append(wait)
@@ -152,7 +152,7 @@ class SharedClock(VirtualClock):
             with self._lock:
                 self._waits.remove(wait)
 
-    def _jump_to_deadline(self, wait: Wait) -> bool:
+    def _jump_to_deadline(self, wait: ThreadWait) -> bool:
         """Advance the clock to the deadline if it is next and no real work is pending. Return whether it is reached."""
         with self._lock:
             if wait.deadline <= self._now:
@@ -166,7 +166,7 @@ class SharedClock(VirtualClock):
             self.pending.restart()
             return True
 
-    def _can_jump(self, wait: Wait, others: list[Wait]) -> bool:
+    def _can_jump(self, wait: ThreadWait, others: list[ThreadWait]) -> bool:
         """Return whether the clock may jump, because no real work is pending.
 
         If a thread or an open socket may still be working, it must have been still for a short time, and some thread

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from flag_harness.transports.virtual_time.pending_work import real_time
-from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait
 
 _MOMENT = 0.02
 """The real seconds that a wait lasts at least, since a thread outside of Python may end it."""
@@ -45,7 +45,7 @@ def _wait_for_lock(
     acquired = waiter.acquire(True, _MOMENT)
     clock.count_real_wait(started)
     if not acquired:
-        wait = Wait(deadline, can_run=lambda: waiter not in waiters)
+        wait = ThreadWait(deadline, can_run=lambda: waiter not in waiters)
         clock.wait_until(wait, lambda seconds: waiter.acquire(True, seconds))
 
 
@@ -63,7 +63,7 @@ def make_virtual_thread_join(clock: SharedClock) -> Callable[..., None]:
         ):
             real_function(self, timeout)
         elif self.is_alive():
-            deadline = Wait(clock.now() + timeout, can_run=lambda: not self.is_alive())
+            deadline = ThreadWait(clock.now() + timeout, can_run=lambda: not self.is_alive())
             clock.wait_until(deadline, lambda seconds: real_function(self, seconds) or not self.is_alive())
 
     return join

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, effect_lines
+from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, flag_effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.config import read_config
 from flag_harness.errors import FlagError
@@ -54,7 +54,7 @@ def find_flag_changes_in_recordings(pyproject: Path) -> list[str]:
     config = read_config(pyproject)
     folder = pyproject.parent / config.recordings
     files = [path for path in sorted(folder.rglob("*.json")) if "blobs" not in path.parts]
-    lines = effect_lines(attribute_effects_from_cassettes(map(Cassette.load, files), config.flags))
+    lines = flag_effect_lines(attribute_effects_from_cassettes(map(Cassette.load, files), config.flags))
     return lines or [f"{folder} holds no recordings of one test under two combinations."]
 
 

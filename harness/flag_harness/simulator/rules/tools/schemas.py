@@ -39,7 +39,7 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
 def check_schemas(request: ParsedRequest) -> str | None:
     """Refuse an input schema with a keyword whose value has a wrong type."""
     for index, tool in enumerate(request.body.get("tools") or ()):
-        if not all(map(_has_valid_keywords, _subschemas(tool.get("input_schema")))):
+        if not all(map(_has_valid_keywords, _walk_subschemas(tool.get("input_schema")))):
             return (
                 f"tools.{index}.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
                 "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
@@ -78,7 +78,7 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
                 f"{path}: Invalid schema: Circular reference detected in schema definitions: {' -> '.join(circle)}. "
                 "Self-referencing or mutually-referencing definitions are not supported."
             )
-        words = next((words for part in _subschemas(schema) if (words := _subschema_problem(part))), None)
+        words = next((words for part in _walk_subschemas(schema) if (words := _subschema_problem(part))), None)
         if words is not None:
             return f"{path}: {words}"
     return None
@@ -131,7 +131,7 @@ def _schemas_that_are_compiled(request: ParsedRequest) -> Iterator[tuple[str, Ma
         yield "output_config.format.schema", request.body["output_config"]["format"]["schema"]
 
 
-def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+def _walk_subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
     """Yield a schema and all schemas inside it.
 
     The values of `const`, `enum`, `examples` and `default` are data, not schemas.
@@ -144,7 +144,7 @@ def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
             value = list(value.values())
         if key in _SCHEMA_MAPPINGS or key in _SCHEMA_LISTS:
             for part in value if isinstance(value, list) else [value]:
-                yield from _subschemas(part)
+                yield from _walk_subschemas(part)
 
 
 def _has_valid_keywords(part: Mapping[str, Any]) -> bool:
@@ -180,7 +180,7 @@ allow it.
 
 def _properties_with_required(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
     """Yield each property of a schema as a pair: whether it is required, and its schema."""
-    for part in _subschemas(schema):
+    for part in _walk_subschemas(schema):
         properties = part.get("properties")
         required = part.get("required")
         for name, value in properties.items() if isinstance(properties, dict) else ():
@@ -227,10 +227,10 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
 
     `#` stands for the whole schema.
     """
-    if any(part.get("$ref") == "#" for part in _subschemas(schema)):
+    if any(part.get("$ref") == "#" for part in _walk_subschemas(schema)):
         return ("#", "#")
     edges = {
-        name: [ref for part in _subschemas(value) if (ref := _name_of_referenced_definition(part))]
+        name: [ref for part in _walk_subschemas(value) if (ref := _name_of_referenced_definition(part))]
         for key in _DEFINITIONS
         if isinstance(schema.get(key), dict)
         for name, value in schema[key].items()
