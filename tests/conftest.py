@@ -23,7 +23,7 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.load_profile("deep" if DEEP else "normal")
 
 pytest_plugins = ["pytester", "tests.loopback", "tests.unmeasured", "tests.warm_python", "tests.chromium"]
-collect_ignore = ["agents", "pins", "streamlit_agent", "warm"]
+collect_ignore = ["agents", "docs_project", "pins", "streamlit_agent", "warm"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

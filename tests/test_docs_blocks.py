@@ -1,5 +1,7 @@
 """Every block of code in the README and the docs is true: commands, settings, scenarios and programs.
 
+test_docs_run.py runs them.
+
 A block that shows output, or a file of another tool, is on a page that a test runs as a whole, or is listed in `SHOWN`.
 """
 
@@ -18,16 +20,8 @@ import yaml
 from flag_harness.cli.main import make_parser
 from flag_harness.config import Config, read_config
 from flag_harness.simulator.scenario.loading import parse_scenario
+from tests.docs_blocks import PAGES, ROOT, RUN_PAGES, page_blocks
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-RUN_PAGES = {
-    "tutorial": "tests/test_tutorial.py",
-    "monorepos": "tests/test_tutorial.py",
-    "gate": "tests/gate/test_walk_through.py",
-}
-"""Pages whose blocks with a language are all run, in their order, with the tests that do so."""
 _OTHER_AGENT = "what is said of an agent that the page does not hold"
 SHOWN = {
     "cache": _OTHER_AGENT,
@@ -38,12 +32,10 @@ SHOWN = {
     "verdict": "the figures of a run of hundreds of rounds",
 }
 """Pages with blocks that are neither code nor commands, and why no test runs them."""
-_OTHER_PROGRAMS = frozenset({"pip", "python3", ".venv/bin/pip", "cat", "exit", "cd", "for", "do", "done", "failed=1"})
+_OTHER_PROGRAMS = frozenset(
+    {"pip", "python3", ".venv/bin/pip", "cat", "exit", "cd", "for", "do", "done", "export", "failed=1"}
+)
 """Programs that are not of this project: they would need the network, or are part of a shell script."""
-
-
-def _blocks(page: Path) -> Iterator[tuple[str, str]]:
-    yield from _BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
 def _commands(text: str) -> list[list[str]]:
@@ -51,10 +43,6 @@ def _commands(text: str) -> list[list[str]]:
     lines = (re.sub(r"  #.*| >>? \S+|[()]", " ", line) for line in text.splitlines())
     parts = (part for line in lines for part in re.split(r"&&|\|\||;", line) if part.strip())
     return [shlex.split(part) for part in parts]
-
-
-def _is_shell(language: str, text: str) -> bool:
-    return language == "sh" or (not language and text.split(maxsplit=1)[0] in {"pytest", "flag-harness", "pip", "for"})
 
 
 _command_parser = cache(make_parser)
@@ -104,8 +92,9 @@ def test_every_block_is_true(page: Path, tmp_path: Path, pytestconfig: pytest.Co
     marks = {re.split(r"[:(]", line)[0] for line in pytestconfig.getini("markers")}
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE))
     unknown = []
-    for number, (language, text) in enumerate(_blocks(page)):
-        folder = tmp_path / str(number)
+    for block in page_blocks(page):
+        language, text = block.language, block.text
+        folder = tmp_path / str(block.index)
         folder.mkdir()
         if language and page.stem in RUN_PAGES:
             continue
@@ -120,14 +109,13 @@ def test_every_block_is_true(page: Path, tmp_path: Path, pytestconfig: pytest.Co
             _check_settings(text, "pytest.ini", folder)
         elif language == "yaml":
             assert yaml.safe_load(text)
-        elif _is_shell(language, text):
+        elif language == "sh":
             assert [] == [*_wrong_commands(text, options, sessions)]
         elif page.stem not in SHOWN:
             unknown.append(f"{page.name}: {text[:60]}")
     assert [] == unknown, "run it in a test of its page, or say in SHOWN why that cannot be"
 
 
-def test_pages_that_are_excused_or_run_elsewhere_are_there() -> None:
-    """No page is excused that is gone, and no test is named that does not exist."""
+def test_pages_that_are_excused_or_run_as_a_whole_are_there() -> None:
+    """No page is excused that is gone."""
     assert {*SHOWN, *RUN_PAGES} <= {page.stem for page in PAGES}
-    assert [] == [path for path in RUN_PAGES.values() if not (ROOT / path).is_file()]

@@ -289,6 +289,18 @@ def test_cassettes_of_files_that_were_not_collected_are_nobodys_orphans(orphaned
     )
 
 
+def test_a_combination_that_the_command_line_leaves_out_keeps_its_cassette(repository: pytest.Pytester) -> None:
+    """A run with flags pinned is no whole one."""
+    repository.makepyprojecttoml('[tool.flag-harness.flags]\nfast = "FAST"\n')
+    matrix = "@pytest.mark.flag_matrix\ndef test_ask(cassette): ask()\n"
+    repository.makepyfile(test_ask=ASK + matrix)
+    repository.runpytest_inprocess(*RECORD).assert_outcomes(passed=2)
+    run = repository.runpytest_inprocess("--harness-flags=fast")
+    run.assert_outcomes(passed=1)
+    run.stdout.no_fnmatch_line("*belongs to no test*")
+    assert "it ran with --harness-flags" == json.loads((repository.path / CLAIMS).read_bytes())["partial_reason"]
+
+
 def test_without_a_cache_orphans_are_named_all_the_same(orphaned: pytest.Pytester) -> None:
     """But there is no advice that would not work."""
     run = orphaned.runpytest_subprocess("-p", "no:cacheprovider")

@@ -233,6 +233,10 @@ CASSETTE_USE_TRACKER = pytest.StashKey[CassetteUseTracker]()
 """The stash key of the run's `CassetteUseTracker`."""
 
 
+_OPTIONS_THAT_CHOOSE_COMBINATIONS = ("--harness-flags", "--harness-baseline", "--harness-matrix", "--harness-verdict")
+"""Options under which a test may leave out combinations that have cassettes."""
+
+
 def _partial_run_reason(config: pytest.Config) -> str:
     """Return why the command line selects only some of the tests, or an empty string.
 
@@ -242,6 +246,9 @@ def _partial_run_reason(config: pytest.Config) -> str:
         return ""
     if option := option_that_leaves_out_tests(config) or ("--ignore" if config.getoption("ignore") else ""):
         return f"it ran with {option}"
+    for option in _OPTIONS_THAT_CHOOSE_COMBINATIONS:
+        if config.getoption(option):
+            return f"it ran with {option}"
     testpaths = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     here = config.invocation_params.dir
     if not testpaths and any(Path(here, argument) != config.rootpath for argument in config.args):
