@@ -55,7 +55,7 @@ class VirtualClock:
     def sleep(self, seconds: float) -> None:
         """Move the clock forward by `seconds`; a negative number does nothing."""
         with self._lock:
-            self._move_to(self._now + seconds, self._running_loop())
+            self._move_clock_to(self._now + seconds, self._running_loop())
 
     def has_reached(self, moment: float) -> bool:
         """Move to `moment` and return True; or return False if a task or timer waits for an earlier moment."""
@@ -64,9 +64,9 @@ class VirtualClock:
                 return moment <= self._now
             if moment > self._now:
                 loop = self._running_loop()
-                if loop is not None and self._next_timer(loop) < moment:
+                if loop is not None and self._time_of_next_timer(loop) < moment:
                     return False
-                self._move_to(moment, loop)
+                self._move_clock_to(moment, loop)
             return True
 
     async def async_sleep(self, seconds: float) -> None:
@@ -80,7 +80,7 @@ class VirtualClock:
                 if self._sleepers[0] != sleeper:
                     await self._wait_for_turn(sleeper)
             with self._lock:
-                self._move_to(sleeper[0], self._running_loop())
+                self._move_clock_to(sleeper[0], self._running_loop())
         finally:
             self._remove_sleeper(sleeper)
 
@@ -89,7 +89,7 @@ class VirtualClock:
         loop = _get_running_loop() if self._moves_loop else None
         return loop if hasattr(loop, "_scheduled") else None
 
-    def _next_timer(self, loop: Any) -> float:
+    def _time_of_next_timer(self, loop: Any) -> float:
         """Return the time on this clock at which the loop's next timer is due, or infinity if there is none."""
         timers = loop._scheduled
         if not timers:
@@ -99,7 +99,7 @@ class VirtualClock:
             due = min((timer._when for timer in timers if not timer._cancelled), default=math.inf)
         return float(self._now + due - loop.time())
 
-    def _move_to(self, moment: float, loop: Any) -> None:
+    def _move_clock_to(self, moment: float, loop: Any) -> None:
         """Move the clock to `moment`, and the time of the loop with it. A moment in the past changes nothing."""
         if moment > self._now:
             if loop is not None:
@@ -113,10 +113,10 @@ class VirtualClock:
         """
         with self._lock:
             loop = self._running_loop()
-            due = math.inf if loop is None else self._next_timer(loop)
+            due = math.inf if loop is None else self._time_of_next_timer(loop)
             if due >= moment:
                 return False
-            self._move_to(due, loop)
+            self._move_clock_to(due, loop)
         for _ in range(_MAX_ROUNDS):
             await asyncio.sleep(0)
             if not loop._ready:
@@ -131,7 +131,7 @@ class VirtualClock:
         wait, wake = _make_wakeup_event()
         with self._lock:
             self._wakers[sleeper] = wake
-        self._wake_first()
+        self._wake_first_sleeper()
         return wait()
 
     def _remove_sleeper(self, sleeper: tuple[float, int]) -> None:
@@ -143,9 +143,9 @@ class VirtualClock:
             else:  # it was cancelled
                 self._sleepers.remove(sleeper)
                 heapq.heapify(self._sleepers)
-        self._wake_first()
+        self._wake_first_sleeper()
 
-    def _wake_first(self) -> None:
+    def _wake_first_sleeper(self) -> None:
         """Wake the first sleeper if its task is waiting."""
         with self._lock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None

@@ -104,20 +104,20 @@ def require_known_names(names: Iterable[str], known: Iterable[str], where: str, 
 def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
     """Return the error message for a table that msgspec refuses: the key, its value, and what the value must be."""
     if missing := _MISSING_FIELD_ERROR.match(error):
-        return f"lacks {missing['key']}, which must be {_type_description(_type_at(kind, [(missing['key'], '')]))}"
+        return f"lacks {missing['key']}, which must be {_type_description(_type_at_path(kind, [(missing['key'], '')]))}"
     found = _ERROR_PATH.search(error)
     steps = _PATH_STEP.findall(found["path"]) if found else []
-    while steps and not _type_description(_type_at(kind, steps)):
+    while steps and not _type_description(_type_at_path(kind, steps)):
         steps.pop()
     key = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)[1:]
-    value, rule = _value_at(table, steps), _type_description(_type_at(kind, steps))
-    choices = get_args(_type_at(kind, steps))
+    value, rule = _value_at_path(table, steps), _type_description(_type_at_path(kind, steps))
+    choices = get_args(_type_at_path(kind, steps))
     if isinstance(value, str) and all(isinstance(choice, str) for choice in choices):
         rule += f"; the nearest is {difflib.get_close_matches(value, choices, n=1, cutoff=0.0)[0]!r}"
     return f"{key} = {value!r} must be {rule}"
 
 
-def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
+def _type_at_path(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     """Return the type of the value at a path inside a type.
 
     Each step of the path is a pair: the name of a field and an empty string, or an empty string and an index.
@@ -155,8 +155,8 @@ def _type_description(hint: Any) -> str:
     return next(str(part.description) for part in hint.__metadata__ if isinstance(part, msgspec.Meta))
 
 
-def _value_at(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
-    """Return the value at a path inside a table. Each step is a pair, as in `_type_at`."""
+def _value_at_path(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
+    """Return the value at a path inside a table. Each step is a pair, as in `_type_at_path`."""
     for name, index in steps:
         table = table[name] if name else table[int(index)]
     return table

@@ -45,8 +45,8 @@ def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tu
     for position, index in enumerate(tail):
         earlier = order[: strength + position]
         missing = _UncoveredTuples(space, index, earlier, strength)
-        _extend_rows(space, rows, index, missing)
-        _add_rows(space, rows, missing)
+        _extend_rows_by_flag(space, rows, index, missing)
+        _add_rows_for_missing_tuples(space, rows, missing)
     return _drop_redundant_rows([_complete_row(space, row) for row in rows], strength)
 
 
@@ -91,7 +91,7 @@ class _UncoveredTuples:
                     yield {self.index: value, **dict(zip(chosen, values, strict=True))}
 
 
-def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
+def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
     """Give the new flag a value in every row: the allowed value that covers most uncovered tuples."""
     missing.remove_tuples_of(rows[0])
     uses: dict[int, int] = defaultdict(int)
@@ -103,7 +103,7 @@ def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: 
         missing.remove_tuples_of(row)
 
 
-def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
+def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
     """Cover each remaining possible tuple, in the free flags of an existing row or else in a new row."""
     added = [row for row in rows if FREE in row]
     for fixed in missing:

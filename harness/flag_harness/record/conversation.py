@@ -71,10 +71,15 @@ def load_conversations(*records: Path) -> Mapping[str, Conversation]:
 
     Raise `RecordError` if a file cannot be read.
     """
-    return {one.case: one for path in map(conversations_path, records) if path.exists() for one in _load_file(path)}
+    return {
+        one.case: one
+        for path in map(conversations_path, records)
+        if path.exists()
+        for one in _load_conversation_file(path)
+    }
 
 
-def _load_file(path: Path) -> list[Conversation]:
+def _load_conversation_file(path: Path) -> list[Conversation]:
     try:
         lines = read_regular_file(path, _MAX_BYTES).splitlines()
         return [msgspec.json.decode(line, type=Conversation) for line in lines if line]

@@ -35,7 +35,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if cause.reason:
             yield f"  - Why: {_inline_code(cause.reason)}"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
-    yield from _refusal_lines(report)
+    yield from _api_refusal_lines(report)
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
@@ -45,8 +45,8 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _request_effect_lines(report)
-    yield from _effect_lines(report)
-    yield from _cache_lines(report)
+    yield from _metric_effect_lines(report)
+    yield from _prompt_cache_lines(report)
     yield ""
     yield escape_markdown(report.recordings)
     if report.record.problem:
@@ -54,7 +54,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
 
 
-def _refusal_lines(report: RunReport) -> Iterator[str]:
+def _api_refusal_lines(report: RunReport) -> Iterator[str]:
     if report.refusals:
         yield ""
     for refusal in report.refusals:
@@ -110,7 +110,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     rows = [
         [
             code_cell(one.setting),
-            escape_markdown("; ".join(map(_breakage_text, one.breaks)) or "nothing"),
+            escape_markdown("; ".join(map(_broken_tests_text, one.breaks)) or "nothing"),
             escape_markdown("; ".join(map(_short_effect_text, one.effects))),
             escape_markdown(", ".join(one.unchanged)),
             escape_markdown(", ".join(one.untold)),
@@ -124,7 +124,7 @@ def _short_effect_text(effect: MetricEffect) -> str:
     return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
 
 
-def _breakage_text(cause: FailureCause) -> str:
+def _broken_tests_text(cause: FailureCause) -> str:
     return f"{'' if cause.is_certain else 'perhaps '}{quantity(len(cause.tests), 'test')}: {cause.text}"
 
 
@@ -181,7 +181,7 @@ def _request_effect_lines(report: RunReport) -> Iterator[str]:
     yield from table_lines(["flag", "change", "pairs of runs"], rows)
 
 
-def _effect_lines(report: RunReport) -> Iterator[str]:
+def _metric_effect_lines(report: RunReport) -> Iterator[str]:
     rows = [
         [
             escape_markdown(effect.figure.name),
@@ -205,7 +205,7 @@ def _effect_lines(report: RunReport) -> Iterator[str]:
         yield f"{SIMULATED[0].upper()}{SIMULATED[1:]}."
 
 
-def _cache_lines(report: RunReport) -> Iterator[str]:
+def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
     places = group_broken_prefixes(report.rows)
     tests = [test for test in cache_use_by_test(report.rows) if test.use.breaks or test.use.costs_more]
     if not tests:

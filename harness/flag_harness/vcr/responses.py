@@ -19,14 +19,14 @@ ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 def vcr_response_from_source(row: SourceInteraction) -> VcrResponse:
     """Convert an imported response to vcrpy's format, with the standard reason phrase if it has none."""
     message = _standard_reason_phrase(row.status) if row.message is None else row.message
-    return _vcr_response(row.status, message, row.response_headers, row.response_body)
+    return _make_vcr_response(row.status, message, row.response_headers, row.response_body)
 
 
 def vcr_response_from_timeline(response: Response) -> VcrResponse:
     """Convert a complete response of the harness to vcrpy's format, with the standard reason phrase."""
     head = response[0]
     assert isinstance(head, Head), "a response that vcrpy's format can hold has a head"
-    return _vcr_response(head.status, _standard_reason_phrase(head.status), head.headers, body(response))
+    return _make_vcr_response(head.status, _standard_reason_phrase(head.status), head.headers, body(response))
 
 
 def response_from_vcr(response: VcrResponse) -> Response:
@@ -60,7 +60,7 @@ def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
     return {**response, "headers": kept, "body": {"string": data}}
 
 
-def _vcr_response(status: int, message: str, headers: Headers, data: bytes) -> VcrResponse:
+def _make_vcr_response(status: int, message: str, headers: Headers, data: bytes) -> VcrResponse:
     lists: dict[str, list[str]] = {}
     for name, value in headers:
         lists.setdefault(name, []).append(value)

@@ -171,10 +171,10 @@ def sse_from_frame(frame: AwsFrame) -> bytes:
 
 def _parse_frame(raw: bytes, header_length: int) -> AwsFrame:
     end = _PRELUDE + header_length
-    return AwsFrame(raw, dict(_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
+    return AwsFrame(raw, dict(_decode_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
 
 
-def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
+def _decode_text_headers(data: bytes) -> Iterator[tuple[str, str]]:
     """Yield names and values of headers, up to the first value that is not text (Bedrock sends only text)."""
     position = 0
     while position < len(data):

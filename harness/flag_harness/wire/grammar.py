@@ -149,10 +149,10 @@ class StreamGapTracker:
 
     def advance(self, event: bytes) -> StreamGap:
         """Return the gap before `event`, and move past the event. `event` holds its bytes, as from `EventSplitter`."""
-        data = _event_data(event)
+        data = _json_data_of_event(event)
         name = event_kind(data)
         gap = replace(self._gap, next=name)
-        self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after(self._gap, name, data)
+        self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after_event(self._gap, name, data)
         return gap
 
     def gap_after_last_event(self) -> StreamGap:
@@ -192,7 +192,7 @@ def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(name for name in POINTS if name in reached)
 
 
-def _event_data(event: bytes) -> dict[str, Any]:
+def _json_data_of_event(event: bytes) -> dict[str, Any]:
     """Return the JSON object in an event, or an empty one if there is none.
 
     An SSE comment counts as a ping.
@@ -203,7 +203,7 @@ def _event_data(event: bytes) -> dict[str, Any]:
     return decode_json_object(decoded[0].data)
 
 
-def _gap_after(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
+def _gap_after_event(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
     """Return the gap after an event, given the gap before it."""
     gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
     if name == _START:

@@ -49,7 +49,7 @@ def json_path_pattern(path: str) -> re.Pattern[str]:
 
     The paths of values inside these values match too. Raise `ValueError` if the JSON path is malformed.
     """
-    steps = "".join(map(_step_pattern, parse_json_path(path)))
+    steps = "".join(map(_pattern_of_path_step, parse_json_path(path)))
     return re.compile(rf"{steps}(?![^.\[])", re.DOTALL)
 
 
@@ -93,7 +93,7 @@ def _parse_step(step: re.Match[str]) -> JsonStep:
     return int(step["index"]) if step["index"] else step["name"]
 
 
-def _step_pattern(step: JsonStep) -> str:
+def _pattern_of_path_step(step: JsonStep) -> str:
     """Return a regular expression for one step of a path."""
     match step:
         case Wildcard.ANY_DEPTH:

@@ -72,10 +72,12 @@ def parse_response(response: Response) -> ParsedResponse:
         raw = tuple(json_events(decode(piece.data for piece in response if isinstance(piece, Chunk))))
         events = tuple(map(join_all_surrogates, raw))
         kinds = [event.get("type") for event in events]
-        error = next((_object_or_none(event.get("error")) for event in events if event.get("type") == "error"), None)
+        error = next(
+            (_json_object_or_none(event.get("error")) for event in events if event.get("type") == "error"), None
+        )
         return ParsedResponse(head.status, True, assemble_message(raw), "message_stop" in kinds, error, events)
     value = decode_json(body(response))
-    error = _object_or_none(value.get("error")) if isinstance(value, dict) else None
+    error = _json_object_or_none(value.get("error")) if isinstance(value, dict) else None
     return ParsedResponse(head.status, False, value, ended or value is not None, error)
 
 
@@ -109,7 +111,7 @@ def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             case {"type": "message_delta"}:
                 _update_message(message, event)
     for (index, key), parts in texts.items():
-        blocks[index][key] = _join_text(blocks[index].get(key), key, "".join(parts))
+        blocks[index][key] = _join_delta_texts(blocks[index].get(key), key, "".join(parts))
     if blocks:
         message = {**message, "content": [blocks[index] for index in sorted(blocks)]}
     elif message:
@@ -132,13 +134,13 @@ def _add_delta(
 def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
     """Update a message by a `message_delta` event."""
     changes = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
-    message.update(changes | (_object_or_none(event.get("delta")) or {}))
-    if usage := _object_or_none(event.get("usage")):
+    message.update(changes | (_json_object_or_none(event.get("delta")) or {}))
+    if usage := _json_object_or_none(event.get("usage")):
         counts = {key: value for key, value in usage.items() if value is not None}
-        message["usage"] = {**(_object_or_none(message.get("usage")) or {}), **counts}
+        message["usage"] = {**(_json_object_or_none(message.get("usage")) or {}), **counts}
 
 
-def _join_text(before: Any, key: str, text: str) -> Any:
+def _join_delta_texts(before: Any, key: str, text: str) -> Any:
     """Return the value of a block's member after its deltas; the input of a tool is parsed as JSON."""
     if key != "input":
         return (before if isinstance(before, str) else "") + text
@@ -148,5 +150,5 @@ def _join_text(before: Any, key: str, text: str) -> Any:
     return value if value is not None else text
 
 
-def _object_or_none(value: Any) -> dict[str, Any] | None:
+def _json_object_or_none(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None

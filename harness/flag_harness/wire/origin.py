@@ -16,17 +16,17 @@ _LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
 def add_origin(response: Response, origin: UpstreamName) -> Response:
     """Add the header that names the upstream `origin` to a response, unless the response names one already."""
     head = response[0]
-    if not isinstance(head, Head) or _origin_of_head(head):
+    if not isinstance(head, Head) or _upstream_in_head(head):
         return response
     return replace(head, headers=(*head.headers, (ORIGIN_HEADER, origin))), *response[1:]
 
 
 def origin_of_answers(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
     """Return the upstream that the answers' headers name, or None. Of several, return one that is not live."""
-    origins = {_origin_of_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
+    origins = {_upstream_in_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
     return next((one for one in _LEAST_LIVE_FIRST if one in origins), None)
 
 
-def _origin_of_head(head: Head) -> UpstreamName | None:
+def _upstream_in_head(head: Head) -> UpstreamName | None:
     values = [value for name, value in head.headers if name.lower() == ORIGIN_HEADER]
     return next((one for one in _LEAST_LIVE_FIRST if values[:1] == [one]), None)

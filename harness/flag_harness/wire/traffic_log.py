@@ -33,7 +33,7 @@ class TrafficLog:
 
         A response that is still arriving ends with an `End` marked as abandoned.
         """
-        return tuple((request, _response_with_end(pieces)) for request, pieces in self.entries())
+        return tuple((request, _make_response_with_end(pieces)) for request, pieces in self.entries())
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -47,7 +47,7 @@ class TrafficLog:
             return self._entries[start:]
 
 
-def _response_with_end(pieces: list[Piece]) -> Response:
+def _make_response_with_end(pieces: list[Piece]) -> Response:
     """Return the pieces as a response; without an end, an abandoned `End` is added."""
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)

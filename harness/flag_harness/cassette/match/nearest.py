@@ -22,11 +22,11 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
     Requests are compared by parts: method, path, beta features, and each member and message of a JSON body. Ties are
     decided by how much of the body's start and end is equal, then by its length, then by order.
     """
-    parts, body = _request_parts(sent), sent.body
+    parts, body = _comparable_request_parts(sent), sent.body
 
     def distance_to_sent(row: tuple[int, Request]) -> tuple[int, int, int]:
         """Return a sort key for an index and its recorded request: the smaller, the more it is like the sent one."""
-        other, its = _request_parts(row[1]), row[1].body
+        other, its = _comparable_request_parts(row[1]), row[1].body
         longest = max(len(body), len(its))
         unlike = longest - _common_prefix_length(body, its) - _common_prefix_length(body[::-1], its[::-1])
         return max(len(parts), len(other)) - len(parts & other), unlike, longest - min(len(body), len(its))
@@ -40,7 +40,7 @@ def _common_prefix_length(one: bytes, other: bytes) -> int:
     return bisect_left(range(1, longest + 1), True, key=lambda length: one[:length] != other[:length])
 
 
-def _request_parts(request: Request) -> set[RequestPart]:
+def _comparable_request_parts(request: Request) -> set[RequestPart]:
     """Return the parts of a request by which two requests are compared, such as its path and body members."""
     parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in betas(request.headers))}
     parts.update(enumerate(request.path.split("/")))

@@ -73,7 +73,7 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
     if difference.is_reordered:
         return _variable_part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
     if isinstance(recorded, str) and isinstance(sent, str):
-        found = _text_patterns(recorded, sent)
+        found = _patterns_of_differing_texts(recorded, sent)
         kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
         return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
     return (
@@ -108,15 +108,15 @@ def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
         "patterns": dict.fromkeys(one for part in parts for one in part.patterns),
         "json": dict.fromkeys(one for part in parts for one in part.json),
     }
-    lines = [f"{name} = [{', '.join(map(_toml_string, values))}]" for name, values in lists.items() if values]
+    lines = [f"{name} = [{', '.join(map(_quote_as_toml_string, values))}]" for name, values in lists.items() if values]
     return ("[tool.flag-harness.normalise]", *lines) if lines else ()
 
 
-def _toml_string(text: str) -> str:
+def _quote_as_toml_string(text: str) -> str:
     return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
 
 
-def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
+def _patterns_of_differing_texts(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
     """Return (kind, pattern) pairs that make two texts equal if all matches are masked, or an empty tuple."""
     found: list[tuple[str, str]] = []
     ours, theirs = recorded, sent
@@ -125,13 +125,13 @@ def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
             if re.findall(pattern, ours) != re.findall(pattern, theirs):
                 found.append((kind, pattern))
                 ours, theirs = re.sub(pattern, "\0", ours), re.sub(pattern, "\0", theirs)
-    found += _token_patterns(_TOKEN.findall(ours), _TOKEN.findall(theirs))
+    found += _patterns_of_differing_words(_TOKEN.findall(ours), _TOKEN.findall(theirs))
     normalisers = Normalisers(tuple(dict.fromkeys(pattern for _, pattern in found)))
     is_enough = normalisers.normalise_value(recorded) == normalisers.normalise_value(sent)
     return tuple(found) if found and is_enough else ()
 
 
-def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
+def _patterns_of_differing_words(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
     """Return (kind, pattern) pairs for the words that differ; empty if the texts have different numbers of words."""
     if len(recorded) != len(sent):
         return []

@@ -109,7 +109,7 @@ def body_texts(body: str) -> list[BodyText]:
     """Return every text of a body: JSON, an event stream, or anything else."""
     if (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
-    if any(_event_parts(body, line) is not None for line in _STREAM_LINE.finditer(body)):
+    if any(_json_parts_of_event(body, line) is not None for line in _STREAM_LINE.finditer(body)):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
 
@@ -156,9 +156,9 @@ class _PathTracker:
             return BodyPart(
                 *token.span("number"), token["number"], "number", self._current_path(), self._current_key() == "index"
             )
-        return self._string_part(token) if kind == "string" else None
+        return self._body_part_of_string(token) if kind == "string" else None
 
-    def _string_part(self, token: re.Match[str]) -> BodyPart:
+    def _body_part_of_string(self, token: re.Match[str]) -> BodyPart:
         value = json.loads(f'"{token["string"]}"', strict=False)
         fixed = value in _API_WORDS and (self._is_key or self._current_key() in _API_WORD_MEMBERS)
         if self._is_key:
@@ -192,7 +192,7 @@ def _format_step(step: str | int) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
-def _event_parts(body: str, line: re.Match[str]) -> list[BodyPart] | None:
+def _json_parts_of_event(body: str, line: re.Match[str]) -> list[BodyPart] | None:
     """Return the JSON parts of a stream's line `data: {...}`, or None for any other line."""
     if not line[0].startswith("data:"):
         return None
@@ -205,8 +205,8 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
     counts: dict[int, int] = {}
     number = -1
     for line in _STREAM_LINE.finditer(body):
-        if (parts := _event_parts(body, line)) is None:
-            yield from _line_texts(line)
+        if (parts := _json_parts_of_event(body, line)) is None:
+            yield from _texts_of_line(line)
             continue
         number += 1
         event: dict[str, Any] = {part.path: part.value for part in parts if part.kind != "key"}
@@ -233,7 +233,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
         )
 
 
-def _line_texts(line: re.Match[str]) -> Iterator[BodyText]:
+def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
     """Yield the text of a stream's line that holds no JSON: a comment, an id, or anything unexpected."""
     field = _STREAM_FIELD.match(line[0])
     start = line.start() + (field.end() if field else 0)

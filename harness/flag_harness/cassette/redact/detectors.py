@@ -42,7 +42,7 @@ class Detector:
             found = list(self.find(text))
         except Exception as error:  # whatever a function of the project raises; its message may quote the text
             raise ConfigError(
-                f"{self._function_label()} raised {type(error).__name__}{_error_location(error)}"
+                f"{self._name_of_detector_function()} raised {type(error).__name__}{_error_location(error)}"
             ) from None
         for one in found:
             if isinstance(one, str):
@@ -63,11 +63,11 @@ class Detector:
             if 0 <= start <= stop <= length:
                 return start, stop
         raise ConfigError(
-            f"{self._function_label()} must return (start, end) positions in the text, or matched strings; "
+            f"{self._name_of_detector_function()} must return (start, end) positions in the text, or matched strings; "
             f"it returned {'a position outside of the text' if isinstance(found, tuple) else type(found).__name__}"
         )
 
-    def _function_label(self) -> str:
+    def _name_of_detector_function(self) -> str:
         return f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find, '__qualname__', 'find')}"
 
 

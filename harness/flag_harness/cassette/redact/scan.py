@@ -86,12 +86,12 @@ def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Inter
     """Raise `CassetteError` if a cassette contains text that looks like a key, or a body that cannot be searched."""
     found = scan_cassette(envelope, interactions)
     if keys := [one for one in found if one.kind != UNSEARCHABLE]:
-        raise CassetteError("\n".join(_key_error_lines(path, keys)))
+        raise CassetteError("\n".join(_api_key_error_lines(path, keys)))
     if found:
         raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
 
 
-def _key_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
+def _api_key_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
     yield from finding_lines(found)
     patterns = ", ".join(f"'{KEY_SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
@@ -125,12 +125,12 @@ def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[st
     request = interaction.request
     yield from _find_api_keys_in_named_values("", (("case", interaction.case),))
     yield from dict.fromkeys(
-        _find_api_keys_in_named_values("request ", (("url", text) for text in _url_texts(request.url)))
+        _find_api_keys_in_named_values("request ", (("url", text) for text in _texts_of_url(request.url)))
     )
-    yield from _find_api_keys_in_named_values("request ", _header_values(request.headers))
+    yield from _find_api_keys_in_named_values("request ", _header_locations_and_values(request.headers))
     yield from _find_api_keys_in_body(request.body, "request ")
     if response and isinstance(response[0], Head):
-        yield from _find_api_keys_in_named_values("response ", _header_values(response[0].headers))
+        yield from _find_api_keys_in_named_values("response ", _header_locations_and_values(response[0].headers))
     found = list(_find_api_keys_in_body(body(response), "response "))
     if not found and response is not interaction.response:  # the compressed bytes are searched too
         found += _find_api_keys_in_body(body(interaction.response), "response ")
@@ -140,10 +140,10 @@ def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[st
 def _interaction_texts(interaction: Interaction, response: Response) -> Iterator[str]:
     """Yield every text of an interaction; `response` is its response after decompression."""
     yield interaction.case
-    yield from _url_texts(interaction.request.url)
+    yield from _texts_of_url(interaction.request.url)
     heads = (response[0].headers,) if response and isinstance(response[0], Head) else ()
     for headers in (interaction.request.headers, *heads):
-        yield from (value for _, value in _header_values(headers))
+        yield from (value for _, value in _header_locations_and_values(headers))
     bodies = [interaction.request.body, body(response)]
     if response is not interaction.response:
         bodies.append(body(interaction.response))
@@ -151,7 +151,7 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
         yield from body_strings(searchable_body(data))
 
 
-def _url_texts(url: str) -> Iterator[str]:
+def _texts_of_url(url: str) -> Iterator[str]:
     """Yield the texts of a URL without percent-encoding: the whole URL, and each long segment of its path.
 
     A long segment may be base64.
@@ -179,7 +179,7 @@ def _has_api_key(texts: Iterable[str]) -> bool:
     return any(has_finding(window, find_api_keys) for window in search_windows(texts))
 
 
-def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
+def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...]:
     """Return the location and value of each header."""
     return tuple(
         (f"header {name}", unquote_plus(value) if name == LOCATION_HEADER else value) for name, value in headers

@@ -191,7 +191,7 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
         yield f"  {REFUSAL_ADVICE}"
         return
     if any(row["is_recorded"] for row in rows):
-        yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
+        yield f"  recording anew: {_describe_price_of_recording_again(list(cassettes.values()))}"
     else:
         yield f"  To record them: pytest --record-mode=once --harness-upstream={rows[0]['upstream']}"
     if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
@@ -200,7 +200,7 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
         yield f"  no rebase: {reason}"
 
 
-def _describe_price(rows: list[MissRow]) -> str:
+def _describe_price_of_recording_again(rows: list[MissRow]) -> str:
     count = f"{len(rows)} cassette{'s' if len(rows) != 1 else ''}"
     paid = [row for row in rows if row["upstream"] != "simulator"]
     if not paid:

@@ -46,7 +46,7 @@ class RecordedFiles:
         """Yield a line for the files that were written, one for those that did not change, and one for the others."""
         if verbosity < 0:
             return
-        unwritten, unchanged, written = map(self._files_in_state, (_FAILED, _UNCHANGED, _WRITTEN))
+        unwritten, unchanged, written = map(self._files_with_state, (_FAILED, _UNCHANGED, _WRITTEN))
         if written:
             yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_file_list(written, verbosity))}"
         if unchanged:
@@ -62,7 +62,7 @@ class RecordedFiles:
                 + (f": {', '.join(unwritten)}" if verbosity > 0 else "")
             )
 
-    def _files_in_state(self, state: int) -> list[str]:
+    def _files_with_state(self, state: int) -> list[str]:
         return sorted(path for path, own in self._states.items() if own == state)
 
 

@@ -39,7 +39,7 @@ class RunSummary:
         if (row := row_of_report(report)) is None:
             return
         if row.phase == "teardown":
-            self.rows = [other for other in self.rows if _sort_key(other) != _sort_key(row)]
+            self.rows = [other for other in self.rows if _sort_key_of_row(other) != _sort_key_of_row(row)]
         self.rows.append(row)
 
     @pytest.hookimpl(trylast=True)
@@ -64,7 +64,7 @@ class RunSummary:
 
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_cache_lines(rows), *files):
+        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_prompt_cache_lines(rows), *files):
             terminalreporter.write_line(line)
         for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():
             terminalreporter.write_line(line)
@@ -76,11 +76,11 @@ class RunSummary:
             terminalreporter.write_line(NO_DETECTORS)
 
 
-def _sort_key(row: "RunRow") -> tuple[str, int]:
+def _sort_key_of_row(row: "RunRow") -> tuple[str, int]:
     return row.case, row.repetition
 
 
-def _cache_lines(rows: "Sequence[RunRow]") -> "Iterator[str]":
+def _prompt_cache_lines(rows: "Sequence[RunRow]") -> "Iterator[str]":
     if all(row.cache is None for row in rows):
         return
     from flag_harness.report.cache_map import cache_lines  # imported here: a run without cache marks does not need it

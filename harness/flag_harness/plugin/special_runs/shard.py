@@ -68,7 +68,7 @@ def configure_shard(config: pytest.Config) -> None:
     if config.getoption("--harness-verdict"):
         raise ConfigError("--harness-verdict needs all tests in one run; remove it or --harness-shard")
     shard = config.stash[SHARD] = Shard(int(parts[1]), int(parts[2]))
-    durations = _load_durations(config.invocation_params.dir / record) if record else {}
+    durations = _load_test_durations(config.invocation_params.dir / record) if record else {}
     config.pluginmanager.register(ShardSelector(shard, durations), "flag-harness-shard")
 
 
@@ -141,7 +141,7 @@ def _test_name(item: pytest.Item) -> str:
     return name_of_test(nodeid_of_first_repetition(item), combination.id if combination is not None else "")
 
 
-def _load_durations(path: Path) -> dict[str, float]:
+def _load_test_durations(path: Path) -> dict[str, float]:
     from flag_harness.matrix import name_of_test
     from flag_harness.record import load_record
 

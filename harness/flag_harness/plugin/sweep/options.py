@@ -29,7 +29,7 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         nargs="?",
         const=",".join(SWEEPS),
         default=None,
-        type=_parse_sweeps,
+        type=_parse_sweep_names,
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
         f"stream: {', '.join(SWEEPS)} (default: all), or under schedules of several troubles; with --harness-fault, "
@@ -99,7 +99,7 @@ def _parse_time_budget(text: str) -> float:
     return seconds
 
 
-def _parse_sweeps(text: str) -> str:
+def _parse_sweep_names(text: str) -> str:
     wrong = [name for name in text.split(",") if name not in (*SWEEPS, SCHEDULES)]
     if wrong:
         known = ", ".join((*SWEEPS, SCHEDULES))

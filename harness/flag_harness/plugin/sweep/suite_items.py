@@ -112,13 +112,13 @@ class SuiteSweep:
     def baseline_run_and_result(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
-            observed = self._trouble_runner.run_test(test, tools=self._tool_mode(test))
+            observed = self._trouble_runner.run_test(test, tools=self._tool_mode_of_test(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
     def run_under_trouble(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> TroubleResult:
         """Run a test under a trouble, and judge it."""
-        observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode(test))
+        observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test))
         if not self._sweep_option(test, "assertions", self._settings.assertions):
             observed = ignore_assertion_failures(observed)
         return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
@@ -149,12 +149,12 @@ class SuiteSweep:
         """Return what to write instead if `-k` selects no item of the sweep."""
         return keyword_help_lines(config, items, self._names)
 
-    def _tool_mode(self, test: pytest.Function) -> str:
+    def _tool_mode_of_test(self, test: pytest.Function) -> str:
         return str(self._sweep_option(test, "tools", self._settings.tools))
 
     def _check_tools(self, test: pytest.Function) -> None:
         """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
-        tools = self._tool_mode(test)
+        tools = self._tool_mode_of_test(test)
         if tools not in ("real", RECORD, STUB):
             raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
         if tools != "real" and not self._has_functions and not (tools == RECORD and self._settings.functions == ()):

@@ -19,9 +19,9 @@ def with_user_turn(messages: Messages, text: str | None, transition: str | None 
         earlier, pending = messages[:-1], block_list(messages[-1]["content"])
     else:
         earlier, pending = messages, []
-    said = [] if text is None or (pending and pending[-1] == _text_block(text)) else [_text_block(text)]
+    said = [] if text is None or (pending and pending[-1] == _make_text_block(text)) else [_make_text_block(text)]
     results = sum(block["type"] == "tool_result" for block in pending)
-    note = [_text_block(transition)] if transition else []
+    note = [_make_text_block(transition)] if transition else []
     return (*earlier, {"role": "user", "content": [*pending[:results], *note, *pending[results:], *said]})
 
 
@@ -66,8 +66,8 @@ def ends_with_user_turn(messages: Messages) -> bool:
 
 def block_list(content: Any) -> list[dict[str, Any]]:
     """Return the content of a message as a list of blocks. A string becomes one text block."""
-    return [_text_block(content)] if isinstance(content, str) else list(content)
+    return [_make_text_block(content)] if isinstance(content, str) else list(content)
 
 
-def _text_block(text: str) -> dict[str, Any]:
+def _make_text_block(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}

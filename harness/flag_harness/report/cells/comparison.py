@@ -28,7 +28,8 @@ def comparison_details(
         theirs, ours = [one.outline for one in neighbour.requests], [one.outline for one in row.requests]
     pairs = align_sequences(theirs, ours)
     found = [
-        [changes.setdefault(change, len(changes)) for change in _pair_changes(neighbour, row, *pair)] for pair in pairs
+        [changes.setdefault(change, len(changes)) for change in _find_changes_in_pair(neighbour, row, *pair)]
+        for pair in pairs
     ]
     details: dict[str, Any] = {}
     if any(left != right for left, right in pairs):
@@ -38,7 +39,7 @@ def comparison_details(
     return details
 
 
-def _pair_changes(neighbour: RunRow, row: RunRow, left: int | None, right: int | None) -> Iterator[Change]:
+def _find_changes_in_pair(neighbour: RunRow, row: RunRow, left: int | None, right: int | None) -> Iterator[Change]:
     """Yield what differs between two requests and their answers. Indices beyond the known requests have no changes."""
     if left is None or right is None or left >= len(neighbour.requests) or right >= len(row.requests):
         return

@@ -62,10 +62,10 @@ class MetricChange:
             return f"{share}; how sure this is cannot be told from one pair"
         if not self.is_significant:
             return f"{share}, which may be chance"
-        return share if self.low == self.high else f"{share} ({self._interval_text})"
+        return share if self.low == self.high else f"{share} ({self._confidence_interval_text})"
 
     @property
-    def _interval_text(self) -> str:
+    def _confidence_interval_text(self) -> str:
         low, high = self.low or 0.0, self.high or 0.0
         if self.base:
             return f"{100 * low / self.base:+.1f} to {100 * high / self.base:+.1f} %"

@@ -39,7 +39,7 @@ class PathChange:
 
 def find_changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
     """Compare the requests of two runs, for each test with one outcome in each run."""
-    found = ((new.case, tuple(_request_changes(old, new))) for old, new in _pair_comparable_rows(base, head))
+    found = ((new.case, tuple(_find_request_changes(old, new))) for old, new in _pair_comparable_rows(base, head))
     return tuple(ChangedRequests(case, changes) for case, changes in found if changes)
 
 
@@ -59,7 +59,7 @@ def _pair_comparable_rows(base: Iterable[RunRow], head: Iterable[RunRow]) -> Ite
     return ((before[row.key], row) for row in head if row.key in before)
 
 
-def _request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
+def _find_request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
     for number, (before, after) in enumerate(zip(old.requests, new.requests, strict=False), start=1):
         if (before.method, before.path) != (after.method, after.path):
             yield f"request {number}: {before.method} {before.path} is now {after.method} {after.path}"

@@ -66,7 +66,7 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
     both = keys & {row.key for row in head.rows}
     figures = metric_changes(pairs)
     return RunDiff(
-        code=tuple(_header_changes(base, head)),
+        code=tuple(_find_header_changes(base, head)),
         outcomes=outcomes,
         requests=requests,
         paths=find_path_changes(base.rows, head.rows),
@@ -80,7 +80,7 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
     )
 
 
-def _header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
+def _find_header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
     for name in _HEADER_FIELDS:
         before, after = getattr(base.header, name), getattr(head.header, name)
         if before != after:

@@ -102,7 +102,7 @@ def truncate_text(text: str, count: int) -> str:
     """Return the longest beginning of a text that has at most `count` tokens."""
     end, left = 0, count
     for piece in _PIECE.finditer(text):
-        left -= _piece_tokens(piece[0])
+        left -= _estimate_tokens_of_word(piece[0])
         if left < 0:
             break
         end = piece.end()
@@ -195,15 +195,15 @@ def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
         return 0
     kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")
     own = next((cost for name, cost in _SERVER_TOOL_TOKENS.items() if kind.startswith(name)), None)
-    return _tool_tokens(canonical_json(_remove_cache_mark(tool))) if own is None else own
+    return _estimate_tokens_of_tool(canonical_json(_remove_cache_mark(tool))) if own is None else own
 
 
 @lru_cache(maxsize=4096)
-def _tool_tokens(tool: str) -> int:
+def _estimate_tokens_of_tool(tool: str) -> int:
     return _TOOL_TOKENS + text_tokens(tool)
 
 
-def _piece_tokens(piece: str) -> int:
+def _estimate_tokens_of_word(piece: str) -> int:
     """Return the estimated tokens of a word, number or punctuation mark."""
     if piece[0].isascii() and piece[0].isalpha():
         return 1 + (len(piece) - 1) // _LETTERS_PER_TOKEN

@@ -80,7 +80,7 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
                     and arguments
                     and (target := target_of_proxy_request(_first_bytes_to_send(arguments[0])))
                 ):
-                    check(*target, f" through a proxy at {_peer_name(self)}")
+                    check(*target, f" through a proxy at {_name_of_peer(self)}")
             return original(self, *arguments, **options)
 
         return check_and_send
@@ -111,7 +111,7 @@ def _check_peer(sock: Any, check: Callable[..., None]) -> None:
         check(host, port, " over a connection that was open before")
 
 
-def _peer_name(sock: Any) -> str:
+def _name_of_peer(sock: Any) -> str:
     host, port = sock.getpeername()[:2]
     return f"{host}:{port}"
 
@@ -128,7 +128,7 @@ def _first_bytes_to_send(data: Any) -> bytes:
 def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
     if data[:1] == b"\x05":
-        return _socks_target(data)
+        return _target_of_socks_request(data)
     if found := _CONNECT.match(data):
         return _decode_host_name(found[1]), int(found[2])
     if found := _ABSOLUTE_URL.match(data):
@@ -136,7 +136,7 @@ def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
     return None
 
 
-def _socks_target(data: bytes) -> tuple[str, int] | None:
+def _target_of_socks_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port in a SOCKS 5 request, or None if the data is not one."""
     if (found := _SOCKS_NAME.fullmatch(data)) and found[1][0] == len(found[2]):
         return _decode_host_name(found[2]), int.from_bytes(found[3], "big")

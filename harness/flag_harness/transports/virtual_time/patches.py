@@ -37,8 +37,10 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
         yield
         return
     functions: dict[str, Callable[..., Any]] = {"sleep": _make_virtual_sleep(clock)}
-    functions |= {name: _make_clock(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()}
-    monotonic = _make_clock(clock, _REAL_MONOTONIC, 1)
+    functions |= {
+        name: _make_virtual_clock_function(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()
+    }
+    monotonic = _make_virtual_clock_function(clock, _REAL_MONOTONIC, 1)
     functions = {
         name: function for name, function in functions.items() if not _is_replaced_by_other_code(getattr(time, name))
     }
@@ -105,7 +107,7 @@ def _caller_module() -> str:
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
-def _make_clock(clock: SharedClock, real_function: Callable[[], Any], unit: int) -> Callable[[], Any]:
+def _make_virtual_clock_function(clock: SharedClock, real_function: Callable[[], Any], unit: int) -> Callable[[], Any]:
     """Return a clock function that adds the skipped time to the real time."""
 
     def now() -> Any:

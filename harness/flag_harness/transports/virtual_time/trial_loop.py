@@ -216,13 +216,17 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(patch.object(time, "sleep", loop.advance_for_blocking_call))
         for name in _CLOCKS:
-            patches.enter_context(patch.object(time, name, _make_clock(loop, getattr(time, name)(), 1)))
             patches.enter_context(
-                patch.object(time, f"{name}_ns", _make_clock(loop, getattr(time, f"{name}_ns")(), 10**9))
+                patch.object(time, name, _make_virtual_clock_function(loop, getattr(time, name)(), 1))
+            )
+            patches.enter_context(
+                patch.object(
+                    time, f"{name}_ns", _make_virtual_clock_function(loop, getattr(time, f"{name}_ns")(), 10**9)
+                )
             )
         yield
 
 
-def _make_clock(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
+def _make_virtual_clock_function(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
     """Return a clock that starts at the real time `start` and counts `unit` units per second."""
     return lambda: start + type(start)(loop.time() * unit)

@@ -32,13 +32,13 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
     if exchange is None:
         st.warning(f"This session has no request {number}. It has {exchanges.last}.")
     else:
-        _show_parts(exchange)
+        _show_request_and_response(exchange)
         name = f"{session}-request-{number}.txt"
         st.download_button("Download", make_text_safe_to_show(exchange.text), name, "text/plain", key="download")
     st.link_button("Open the chat", f"?{SESSION}={session}")
 
 
-def _show_parts(exchange: RawExchange) -> None:
+def _show_request_and_response(exchange: RawExchange) -> None:
     head, _, body = exchange.request.partition("\n\n")
     st.text(f"Sent at {exchange.sent_at}")
     _show_code([head, _indent_json(body)])

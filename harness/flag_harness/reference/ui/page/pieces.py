@@ -95,13 +95,13 @@ def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
 
 def _tool_piece(part: ToolPart, turn: TurnTranscript, now: float) -> ToolPiece:
     shown_input = make_text_safe_to_show(json.dumps(part.input, indent=2, ensure_ascii=False, default=str))
-    state = "" if part.result is not None else _tool_state(part, turn, now)
+    state = "" if part.result is not None else _tool_state_text(part, turn, now)
     return ToolPiece(
         make_text_safe_to_show(part.name), shown_input, state, make_text_safe_to_show(part.result or ""), part.is_error
     )
 
 
-def _tool_state(part: ToolPart, turn: TurnTranscript, now: float) -> str:
+def _tool_state_text(part: ToolPart, turn: TurnTranscript, now: float) -> str:
     if turn.has_ended or part.called_at is None:
         return "It has no result: the turn ended before."
     waited = now - part.called_at

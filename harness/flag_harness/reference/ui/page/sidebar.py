@@ -51,7 +51,7 @@ def _show_switches(chat: Chat) -> dict[str, str]:
             wrap_lines=True,
         )
     numbers = {
-        setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
+        setting.env: _show_number_input(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
     has_tools = st.toggle("tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES)
     return environ_with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
@@ -67,7 +67,7 @@ def _show_switch(switch: FlagSwitch, environ: Mapping[str, str]) -> Any:
     return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=f"flag-{flag.name}")
 
 
-def _show_number(name: str, default: int, chat: Chat) -> str:
+def _show_number_input(name: str, default: int, chat: Chat) -> str:
     return st.text_input(name, value=chat.environ.get(name, ""), placeholder=f"{default} (the default)", key=name)
 
 
