@@ -16,9 +16,9 @@ def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     finished = started.with_call_outcome(ToolOutcome("toolu_1", "done"))
     assert {} == empty.ledger
     assert {"toolu_1": ToolCallState()} == started.ledger
-    assert not started.ledger["toolu_1"].is_finished
+    assert not started.ledger["toolu_1"].is_tool_finished
     assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done"))} == finished.ledger
-    assert finished.ledger["toolu_1"].is_finished
+    assert finished.ledger["toolu_1"].is_tool_finished
 
 
 def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() -> None:

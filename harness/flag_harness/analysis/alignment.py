@@ -9,7 +9,7 @@ AlignedIndices = tuple[tuple[int | None, int | None], ...]
 
 
 def align_sequences(left: Sequence[Hashable], right: Sequence[Hashable]) -> AlignedIndices:
-    """Pair the items of two sequences: equal ones in the same order, and what is between them by its position."""
+    """Pair equal items of two sequences in order, and pair the items between them by position."""
     if left == right:
         return tuple((index, index) for index in range(len(left)))
     pairs: list[tuple[int | None, int | None]] = []

@@ -161,7 +161,7 @@ class ConjunctionSearch:
         return None, is_complete
 
     def _row_that_breaks_one_literal(self, excluded: int, bit: int) -> tuple[int | None, bool]:
-        """Return a row to run that violates only one literal of a conjunction, or None.
+        """Return a row to run in which all literals of a conjunction but one hold, or None; and whether none is needed.
 
         The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.
         If there is no such row, also return whether the rows that ran are enough for a proof.

@@ -73,7 +73,7 @@ class FlagEncoding:
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
     def allowed_values_by_flag(self, excluded: int) -> dict[int, int]:
-        """Return the values that a conjunction allows for each flag that it is about.
+        """Return the values that a conjunction allows for each flag in it.
 
         The keys are flag indices, the values are bit masks of value indices. `excluded` is the mask of the values that
         the conjunction excludes.

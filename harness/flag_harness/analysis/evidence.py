@@ -71,7 +71,7 @@ class RowEvidence:
         return bits not in self._outcomes and bits not in self.blocked
 
     def values_without_proof(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
-        """Yield the values that a conjunction excludes without proof that it must, each as a bit.
+        """Yield, as bits, the values that a conjunction excludes although no runs prove that it must exclude them.
 
         The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
         that fail without an explanation, one more must pass.
@@ -105,7 +105,7 @@ class RowEvidence:
     def rows_that_break_one_literal(
         self, excluded: int, bit: int, unexplained: Sequence[int]
     ) -> tuple[list[int], list[int]]:
-        """Return the passing rows, and those of `unexplained`, that violate a conjunction by one value alone.
+        """Return the passing rows, and the rows of `unexplained`, in which only the value `bit` breaks a conjunction.
 
         They have the value `bit`, and no other value of `excluded`, the mask of the values that the conjunction
         excludes.

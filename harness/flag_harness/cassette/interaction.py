@@ -56,7 +56,7 @@ class Interaction:
 
     @cached_property
     def value(self) -> Any:
-        """The decoded JSON body of the request, or its bytes if it is not JSON."""
+        """The request's body, decoded from JSON, or its bytes if it is not JSON."""
         return decode_comparable_body(self.request.body)
 
     @cached_property

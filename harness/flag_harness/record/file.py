@@ -193,7 +193,7 @@ def _merge_exit_statuses(statuses: Sequence[int]) -> int:
 
 
 def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
-    """Merge what the shards say of the gate's files, or return None if a shard says nothing."""
+    """Merge the shards' states of the gate's files, or return None if a shard has none."""
     known = [shard for shard in shards if shard is not None]
     if not known or len(known) < len(shards):
         return None

@@ -57,7 +57,7 @@ class ObservedToolRun:
 
 
 class Probe:
-    """Observes one run of a test, and applies the trouble to it.
+    """Observes one run of a test in a sweep, and applies the trouble (such as a fault) to it.
 
     `call` is the number of the current call of the test function: 0 before the first. The trouble is applied during the
     first call only; `is_interrupted` is true if the trouble is an interrupt. `simulator` and `clock` are those of the

@@ -141,7 +141,7 @@ class _ResultsWithoutAndWith:
 
 
 class EvidenceTable:
-    """The results of runs, by test, flag values and repetition. Rows can be added between two looks.
+    """The results of runs by test, flag values and repetition. Rows can be added between two evaluations.
 
     Two rows make a round if they belong to the same test and repetition, and differ in the judged flag alone. The
     strata are the tests and the groups of tests, each under each setting of the other flags, and all of them together.

@@ -189,7 +189,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
 
 
 class SequentialJudge:
-    """Says after each round which flags need no further ones. It keeps its tests, and adds only new rounds to them."""
+    """Decides after each round which flags need no further rounds. It keeps its statistical tests between rounds."""
 
     def __init__(self, alpha: float = DEFAULT_ALPHA) -> None:
         self._alpha = alpha

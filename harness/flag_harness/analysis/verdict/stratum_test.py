@@ -45,7 +45,7 @@ class StratumTest:
 
 
 def safety_p_value(strata: Sequence[StratumTest]) -> float:
-    """Return the p-value of SAFE, which is valid at every look: that of the weakest stratum at the best look.
+    """Return the p-value for the decision SAFE: that of the weakest stratum, after the round in which it is lowest.
 
     It is 1 if there are no strata, or one has no rounds. A stratum with fewer rounds than others keeps its last wealth.
     """

@@ -97,7 +97,7 @@ def _messages_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | S
 
 
 def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str, bytes]) -> dict[str, Any]:
-    """Move the values that other cassettes may contain, too, to `parts`, and replace them by references.
+    """Move values that other cassettes may share to `parts`, and put references in their place.
 
     An interaction with the simulator is moved as a whole, because equal requests have equal answers. Of an interaction
     with the live API, only the request body is searched, because no two answers are equal.

@@ -25,7 +25,7 @@ class ModuleImports:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlace:
-    """How to import a module of a repository.
+    """The folder and module name by which a module of a repository can be imported.
 
     Attributes:
         folder: the folder that must be on `sys.path`, relative to the repository; `..` if the repository is a package.

@@ -96,7 +96,7 @@ def read_repository(root: Path) -> Repository:
 
 
 def _place_agent(agent: FoundAgent, root: Path, modules: Mapping[str, ModuleImports]) -> FoundAgent:
-    """Return an agent with how to import its module, and a lower rank if something that it imports is missing."""
+    """Return an agent with its folder and module name, and a lower rank if something that it imports is missing."""
     if agent.path not in modules:
         return agent
     place = find_import_place(agent.path, root, modules)

@@ -32,7 +32,7 @@ _RECORD_SUFFIX = ".jsonl"
 
 @dataclass(slots=True)
 class _UpgradePlan:
-    """The files to write by kind, why, and the number of files that are up to date."""
+    """The files to write, by kind; the reasons to write them; and the number of files that are up to date."""
 
     settings: dict[Path, bytes] = field(default_factory=dict)
     shared: dict[Path, bytes] = field(default_factory=dict)

@@ -206,7 +206,7 @@ class NetworkBorder:
         return message
 
     def refuse_request_if_late(self, request: Any) -> None:
-        """Raise `LateRequest` if the owner of a request has ended. Clients that a fixture makes use this as a layer."""
+        """Raise `LateRequest` if the owner of a request has ended. This is a layer of clients that fixtures make."""
         self.owner_of_request(request)
 
     def request_belongs_to(self, owner: CodeOwner, request: Any) -> bool:

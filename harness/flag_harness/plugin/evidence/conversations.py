@@ -80,7 +80,7 @@ class ConversationStore:
         self.by_case[conversation.case] = replace(conversation, turns=tuple(turns))
 
     def conversations_to_keep(self, rows: "Sequence[RunRow]") -> "Iterator[Conversation]":
-        """Yield the conversations of failed runs, and of the passing runs beside which a report shows them."""
+        """Yield the conversations of failed runs, and of the passing runs that a report compares with them."""
         from flag_harness.report.cells.neighbours import nearest_passing_runs
 
         failed = [row for row in rows if row.outcome == "failed"]

@@ -71,7 +71,7 @@ def blame_lines(
 
 
 def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
-    """Yield lines that name the flags under which the API would refuse a request of tests that also fail otherwise."""
+    """Yield lines about tests with two kinds of failures: the flags under which the API would refuse a request."""
     refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
     if not refused:
         return
@@ -96,7 +96,7 @@ def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
 
 
 def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
-    """Yield a line for each reason why runs are not blamed on flags. `runs` has the runs by the reason."""
+    """Yield a line for each reason why runs are not blamed on flags. `runs` maps each reason to its runs."""
     for cause, group in runs.items():
         yield f"not blamed on flags: {cause}: {_join_first_few_names([run['nodeid'] for run in group])}"
 

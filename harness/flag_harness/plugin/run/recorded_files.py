@@ -43,7 +43,7 @@ class RecordedFiles:
             self._states[path] = max(state, self._states.get(path, state))
 
     def summary_lines(self, verbosity: int) -> Iterator[str]:
-        """Yield a line for the files that were written, one for those that did not change, and one for the others."""
+        """Yield a line each about the files that were written, were unchanged, or belong to tests that failed."""
         if verbosity < 0:
             return
         unwritten, unchanged, written = map(self._files_with_state, (_FAILED, _UNCHANGED, _WRITTEN))

@@ -120,7 +120,7 @@ class AgentSweep:
         self._names = [item.name for item in items]
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-        """Return what to write instead if `-k` selects no item of the sweep."""
+        """Return lines that suggest another `-k` if it selects no item of the sweep."""
         return keyword_help_lines(config, items, self._names)
 
     @pytest.hookimpl(wrapper=True)

@@ -174,7 +174,7 @@ def refuse_fault_as_keyword(expression: str) -> None:
 
 
 def keyword_help_lines(config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]) -> list[str]:
-    """Return what to write instead if `-k` selects no item of a sweep. `names` are the names of all its items."""
+    """Return lines that suggest another `-k` if it selects no item of a sweep. `names` has the names of all items."""
     expression = config.getoption("keyword")
     return [] if items or not expression or not names else [keyword_help_line(expression, names)]
 

@@ -15,7 +15,7 @@ _KEY = "[tool.flag-harness.sweep] usage"
 
 
 def make_usage_reader(name: str, root: Path) -> UsageReader:
-    """Return a function that reads the tokens that the agent reports; it returns none if `name` is empty.
+    """Return a function that reads the token counts that the agent reports; they are empty if `name` is empty.
 
     Raise `ConfigError` if the project's function cannot be found. The reader raises it if that function fails.
     """

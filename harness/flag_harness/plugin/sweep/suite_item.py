@@ -41,7 +41,7 @@ class TroubleNotSurvivedError(Exception):
 
 
 class SuiteSweepItem(pytest.Item):
-    """One test under one combination, run under all troubles of one kind."""
+    """One test and combination, which is run under all troubles (such as faults or interrupts) of one kind."""
 
     def __init__(
         self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, part: str = ALL, **options: Any

@@ -146,7 +146,7 @@ class SuiteSweep:
         self._names = [item.name for item in items]
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-        """Return what to write instead if `-k` selects no item of the sweep."""
+        """Return lines that suggest another `-k` if it selects no item of the sweep."""
         return keyword_help_lines(config, items, self._names)
 
     def _tool_mode_of_test(self, test: pytest.Function) -> str:

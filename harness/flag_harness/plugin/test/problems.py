@@ -48,7 +48,7 @@ def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") ->
 
 
 def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
-    """Return why a request is not sent whose answer would mix two upstreams in one cassette."""
+    """Return why a request is not sent: its answer would mix two upstreams in one cassette."""
     assert plan.cassette is not None
     return (
         f"{request.method} {request.path} was not sent: {display_path(plan.path)} was recorded from: "

@@ -43,7 +43,7 @@ def add_verdict_option(group: pytest.OptionGroup) -> None:
 
 
 def register_flag_verdicts(config: pytest.Config) -> None:
-    """Register the judge if the command line has `--harness-verdict`. Raise `HarnessError` if there is no limit."""
+    """Judge flags if the command line has `--harness-verdict`. Raise `HarnessError` without `--harness-repeat`."""
     names = config.getoption("--harness-verdict")
     if not names:
         return
@@ -56,7 +56,7 @@ def register_flag_verdicts(config: pytest.Config) -> None:
 
 
 class FlagVerdictPlugin:
-    """Runs the arms of each comparison round by round, stops flags that are decided, and prints the verdicts."""
+    """Runs the combinations to compare in rounds, stops flags that are decided, and prints the verdicts."""
 
     def __init__(self, config: pytest.Config) -> None:
         from flag_harness.analysis.verdict.evidence import EvidenceTable

@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 
 @dataclass(slots=True)
 class _RateLimitBucket:
-    """The remaining requests or tokens of a rate limit, which is refilled steadily."""
+    """The requests or tokens that a rate limit still allows. They are refilled steadily."""
 
     size: int
     left: float

@@ -34,7 +34,7 @@ class SurprisingAnswerKind:
 
 @dataclass(frozen=True, slots=True)
 class SurprisingAnswer:
-    """A surprising answer to the prompt with the number `on`, counted from 1, or the first one after it that fits."""
+    """A surprising answer to prompt number `on`, counted from 1, or to the first later prompt that it fits."""
 
     kind: SurprisingAnswerKind
     on: int

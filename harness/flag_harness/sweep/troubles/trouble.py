@@ -18,7 +18,7 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something to try on a test: a fault, a surprise or a tool trouble. `kind` is its name in counts.
+    """A fault, a surprising answer or a tool trouble to try on a test. `kind` is its name in counts.
 
     `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
     """

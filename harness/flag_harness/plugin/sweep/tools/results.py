@@ -66,6 +66,7 @@ class BaselineToolResults:
 
 
 def _copy_or_share_tool_value(value: Any) -> Any:
+    """Return a deep copy of a value, or the value itself if it cannot be copied, such as a connection."""
     try:
         return copy.deepcopy(value)
     except Exception:  # a connection, for example: it can only be returned as it is
