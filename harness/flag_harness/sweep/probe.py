@@ -9,9 +9,9 @@ from typing import Any
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, ObservedToolCall, TestObservation
-from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, current_task
+from flag_harness.sweep.troubles.interrupts import Interruption, current_task
 from flag_harness.sweep.troubles.signals import SIGNALS
-from flag_harness.sweep.troubles.tools import CANCELLED_IN_TOOL, ActiveToolTrouble, ToolTroubleKind
+from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import names_of_points_in_stream
 from flag_harness.wire.json import decode_json_object
@@ -68,7 +68,7 @@ class Probe:
         self._armed = trouble.activate() if trouble else None
         self._is_off_script = False
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
-        self.is_interrupted = trouble is not None and trouble.kind in (INTERRUPT, CANCELLED_IN_TOOL)
+        self.is_interrupted = trouble is not None and trouble.is_interrupt
         self.call = self.processes = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None

@@ -13,7 +13,7 @@ from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, TestObservation, TroubleResult
 from flag_harness.sweep.troubles import (
-    CANCELLED_IN_TOOL,
+    CANCELLING_TOOL_TROUBLES,
     FAULT_BUCKETS,
     INTERRUPT,
     SCHEDULE,
@@ -99,7 +99,7 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
-        left_out = (*GARBLING_KINDS, CANCELLED_IN_TOOL)
+        left_out = (*GARBLING_KINDS, *CANCELLING_TOOL_TROUBLES)
         kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
         schedule = join_random_troubles(troubles, f"{self.test.nodeid} {self.kind}")

@@ -41,7 +41,7 @@ from flag_harness.sweep.judge import (
 )
 from flag_harness.sweep.ratchet import load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.troubles import (
-    CANCELLED_IN_TOOL,
+    CANCELLING_TOOL_TROUBLES,
     FAULT_BUCKETS,
     INTERRUPT,
     SCHEDULE,
@@ -60,9 +60,9 @@ if TYPE_CHECKING:
 BUCKETS: Mapping[str, Sequence[str]] = {
     "faults": FAULT_BUCKETS,
     "surprises": tuple(SURPRISES),
-    "interrupts": (INTERRUPT, CANCELLED_IN_TOOL, "sigint", "sigterm"),
+    "interrupts": (INTERRUPT, *CANCELLING_TOOL_TROUBLES, "sigint", "sigterm"),
     "kills": ("sigkill",),
-    "tools": tuple(name for name in TOOL_TROUBLES if name != CANCELLED_IN_TOOL),
+    "tools": tuple(name for name in TOOL_TROUBLES if name not in CANCELLING_TOOL_TROUBLES),
 }
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"
@@ -169,7 +169,7 @@ class SuiteSweep:
         if self.chosen:
             return tuple(dict.fromkeys(one.kind for one in self.chosen))
         kinds = [kind for sweep in self._sweeps for kind in BUCKETS.get(sweep, ())]
-        kinds = [kind for kind in kinds if kind != CANCELLED_IN_TOOL or self._has_functions]
+        kinds = [kind for kind in kinds if kind not in TOOL_TROUBLES or self._has_functions]
         return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
 
     def _make_item(self, test: pytest.Function, kind: str, part: str) -> SuiteSweepItem:

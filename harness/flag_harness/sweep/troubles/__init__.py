@@ -18,7 +18,7 @@ from flag_harness.sweep.troubles.surprises import (
     parse_surprising_answer,
 )
 from flag_harness.sweep.troubles.tools import (
-    CANCELLED_IN_TOOL,
+    CANCELLING_TOOL_TROUBLES,
     TOOL_TROUBLES,
     ToolTrouble,
     ToolTroubleError,
@@ -27,7 +27,7 @@ from flag_harness.sweep.troubles.tools import (
 from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
-    "CANCELLED_IN_TOOL",
+    "CANCELLING_TOOL_TROUBLES",
     "FAULT_BUCKETS",
     "INTERRUPT",
     "SCHEDULE",

@@ -14,8 +14,6 @@ SLOW_SECONDS = 1200.0
 """How long a slow tool takes."""
 LATE_SECONDS = 1.0
 """How much later a tool answers than the other tools of the same answer."""
-CANCELLED_IN_TOOL = "cancelled_in_tool"
-"""The tool trouble that is an interrupt."""
 LONG_RESULT = "All of it, word for word. " * 200_000
 """About five million characters, which fit into no context window."""
 
@@ -171,7 +169,9 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
         ),
         ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", seconds=SLOW_SECONDS),
         ToolTroubleKind("tool_answers_late", "the first of several parallel calls ends last", seconds=LATE_SECONDS),
-        ToolTroubleKind(CANCELLED_IN_TOOL, "the user cancels the turn while the tool runs", cancels=True),
+        ToolTroubleKind("cancelled_in_tool", "the user cancels the turn while the tool runs", cancels=True),
     )
 }
 """All tool troubles by name."""
+CANCELLING_TOOL_TROUBLES = tuple(name for name, kind in TOOL_TROUBLES.items() if kind.cancels)
+"""The tool troubles that are interrupts."""

@@ -8,6 +8,7 @@ import msgspec
 
 from flag_harness.faults import Fault
 from flag_harness.simulator import Call, ScenarioTurn, Simulator
+from flag_harness.sweep.troubles.interrupts import INTERRUPT
 from flag_harness.sweep.troubles.surprises import SurprisingAnswer
 from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.json import decode_json_object
@@ -37,6 +38,11 @@ class Trouble:
     def point(self) -> object:
         """The point of a stream at which the trouble happens, or None."""
         return dict(self.cause.arguments).get("at") if isinstance(self.cause, Fault) else None
+
+    @property
+    def is_interrupt(self) -> bool:
+        """True if the user cancels the turn, while an answer arrives or a tool runs."""
+        return self.kind == INTERRUPT or (isinstance(self.cause, ToolTrouble) and self.cause.kind.cancels)
 
     @property
     def parts(self) -> "tuple[Trouble, ...]":
