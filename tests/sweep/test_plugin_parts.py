@@ -20,9 +20,10 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
-from flag_harness.plugin.sweep.budget import FIRST, REST, order_items_by_informativeness
+from flag_harness.plugin.sweep.budget import FIRST, REST, SweepTimeBudget, order_items_by_informativeness
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
+from flag_harness.plugin.sweep.options import seconds_since_start
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
@@ -323,7 +324,7 @@ ANSWERS = iter([False] * {runs})
 def pytest_configure(config):
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    patch.setattr("flag_harness.plugin.sweep.budget.SweepTimeBudget.is_used_up", lambda self: next(ANSWERS, True))
+    patch.setattr("flag_harness.plugin.sweep.budget.SweepTimeBudget.is_used_up", lambda self, test: next(ANSWERS, True))
 """
 
 
@@ -345,6 +346,24 @@ def test_a_budget_that_is_used_up_says_what_was_not_tried(pytester: pytest.Pytes
     test = "@pytest.mark.scenario('hi')\ndef test_it(cassette):\n    assert ask() == 'Hello.'\n"
     options = ("--harness-sweep=faults", "--harness-sweep-budget=9m", "-k", "baseline or overloaded")
     _sweep(pytester, test, *options).stdout.fnmatch_lines([f"not tried within 540 s: {words}"])
+
+
+def test_a_run_that_would_end_too_late_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its longest run so far is what counts, each test has its own, and a worker's time began with the main process."""
+    now = [0.0]
+    monkeypatch.setattr("flag_harness.plugin.sweep.budget.monotonic", lambda: now[0])
+    monkeypatch.setattr("flag_harness.plugin.sweep.options.time", lambda: 1010.0)
+    worker: Any = SimpleNamespace(workerinput={"flag_harness_sweep_started": 1000.0})
+    budget = SweepTimeBudget(60.0, seconds_since_start(worker))
+    for seconds in (8.0, 2.0):
+        with budget.measure_run("slow"):
+            now[0] += seconds
+    assert not budget.is_used_up("slow")
+    now[0] = 42.0
+    assert budget.is_used_up("slow")
+    assert not budget.is_used_up("quick")
+    now[0] = 50.0
+    assert budget.is_used_up("quick")
 
 
 TAKES_TESTS = """

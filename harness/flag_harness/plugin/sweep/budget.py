@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 
 import pytest
@@ -16,20 +17,33 @@ _MOST_KINDS = 8
 
 
 class SweepTimeBudget:
-    """The real seconds that a sweep may take from the creation of this object; None means no limit."""
+    """The real seconds that a sweep may take, `age` of which have passed already; None means no limit."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, age: float = 0.0) -> None:
         self.seconds = seconds
-        self._started = monotonic()
+        self._started = monotonic() - age
+        self._longest_runs: dict[str, float] = {}
 
     @property
     def is_limited(self) -> bool:
         """True if there is a limit."""
         return self.seconds is not None
 
-    def is_used_up(self) -> bool:
-        """Return whether no further run may begin."""
-        return self.seconds is not None and monotonic() - self._started >= self.seconds
+    def is_used_up(self, test: str) -> bool:
+        """Return whether no further run of a test may begin: if it took its longest time, it would end too late."""
+        return self.seconds is not None and self._elapsed() + self._longest_runs.get(test, 0.0) >= self.seconds
+
+    @contextmanager
+    def measure_run(self, test: str) -> Iterator[None]:
+        """Measure a run of a test, so that later ones begin only if they will probably end in time."""
+        started = monotonic()
+        try:
+            yield
+        finally:
+            self._longest_runs[test] = max(self._longest_runs.get(test, 0.0), monotonic() - started)
+
+    def _elapsed(self) -> float:
+        return monotonic() - self._started
 
 
 def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:

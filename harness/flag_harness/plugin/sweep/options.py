@@ -4,6 +4,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
+from time import time
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _OPERATORS = frozenset({"and", "or", "not"})
 _WORD = re.compile(r"[\w:+\-.\[\]/\\]+")
 """A word of `-k`, as pytest reads it."""
-_RUNS_AGENT = "flag_harness_sweep_runs_agent"
+_RUNS_AGENT, _STARTED = "flag_harness_sweep_runs_agent", "flag_harness_sweep_started"
 
 
 def add_sweep_options(group: pytest.OptionGroup) -> None:
@@ -79,7 +80,7 @@ def _add_extent_options(group: pytest.OptionGroup) -> None:
         default=None,
         type=_parse_time_budget,
         help="the time that a sweep over tests may take, such as 60s or 5m: it tries the most informative troubles "
-        "first, starts no run after that time, and says what it has not tried",
+        "first, starts no run that would probably end after that time, and says what it has not tried",
     )
     group.addoption(
         "--harness-sweep-baseline",
@@ -152,15 +153,20 @@ def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
 
 
 class _WorkerNotifier:
-    """Tells pytest-xdist workers whether the sweep runs one agent."""
+    """Tells pytest-xdist workers whether the sweep runs one agent, and when the run has started."""
 
     def __init__(self, runs_agent: bool) -> None:
-        self._runs_agent = runs_agent
+        self._runs_agent, self._started = runs_agent, time()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Add the decision to the input of a worker."""
-        node.workerinput[_RUNS_AGENT] = self._runs_agent
+        """Add the decision and the time to the input of a worker."""
+        node.workerinput.update({_RUNS_AGENT: self._runs_agent, _STARTED: self._started})
+
+
+def seconds_since_start(config: pytest.Config) -> float:
+    """Return the seconds since the main process has started a run with workers, or 0 without workers."""
+    return max(0.0, time() - config.workerinput[_STARTED]) if hasattr(config, "workerinput") else 0.0
 
 
 def refuse_fault_as_keyword(expression: str) -> None:

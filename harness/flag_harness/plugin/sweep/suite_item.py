@@ -54,7 +54,7 @@ class SuiteSweepItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
-        if self.sweep.budget.is_used_up():
+        if self.sweep.budget.is_used_up(self.test.nodeid):
             self.not_tried = self._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET)
         baseline, result = self.sweep.baseline_run_and_result(self.test)
@@ -72,7 +72,7 @@ class SuiteSweepItem(pytest.Item):
         """Run the test under each trouble of this item, until the budget is used up."""
         troubles = select_troubles(self.part, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
-            if self.sweep.budget.is_used_up():
+            if self.sweep.budget.is_used_up(self.test.nodeid):
                 self.not_tried = len(troubles) - number
                 return
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
@@ -117,7 +117,7 @@ class SuiteSweepItem(pytest.Item):
         oracle = found.findings[0].oracle
 
         def is_failing(smaller: Trouble) -> bool:
-            is_over = self.sweep.budget.is_used_up()
+            is_over = self.sweep.budget.is_used_up(self.test.nodeid)
             return not is_over and any(oracle == one.oracle for one in run_trouble(smaller).findings[:1])
 
         smallest = shrink_schedule(schedule, is_failing)

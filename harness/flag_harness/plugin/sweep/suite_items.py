@@ -22,7 +22,14 @@ from flag_harness.plugin.sweep.budget import (
     order_items_by_test,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS, keyword_help_lines, refuse_fault_as_keyword
+from flag_harness.plugin.sweep.options import (
+    SCHEDULES,
+    SWEEPS,
+    TOOLS,
+    keyword_help_lines,
+    refuse_fault_as_keyword,
+    seconds_since_start,
+)
 from flag_harness.plugin.sweep.rows import make_sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
@@ -97,7 +104,7 @@ class SuiteSweep:
         self._ratchet = load_earlier_outcomes(self._ratchet_path) if self._ratchet_path else None
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
-        self.budget = SweepTimeBudget(config.getoption("--harness-sweep-budget"))
+        self.budget = SweepTimeBudget(config.getoption("--harness-sweep-budget"), seconds_since_start(config))
         certificates = ExitStack()
         certificates.enter_context(load_certificates_late())
         config.add_cleanup(certificates.close)
@@ -112,13 +119,17 @@ class SuiteSweep:
     def baseline_run_and_result(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
-            observed = self._trouble_runner.run_test(test, tools=self._tool_mode_of_test(test))
+            with self.budget.measure_run(test.nodeid):
+                observed = self._trouble_runner.run_test(test, tools=self._tool_mode_of_test(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
     def run_under_trouble(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> TroubleResult:
         """Run a test under a trouble, and judge it."""
-        observed = self._trouble_runner.run_test(test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test))
+        with self.budget.measure_run(test.nodeid):
+            observed = self._trouble_runner.run_test(
+                test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test)
+            )
         if not self._sweep_option(test, "assertions", self._settings.assertions):
             observed = ignore_assertion_failures(observed)
         return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
@@ -190,7 +201,7 @@ class SuiteSweep:
         if not isinstance(item, SuiteSweepItem):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for when, function in _PHASES[1:2] if self.budget.is_used_up() else _PHASES:
+        for when, function in _PHASES[1:2] if self.budget.is_used_up(item.test.nodeid) else _PHASES:
             call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_ENDS_THE_RUN)
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
