@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -220,14 +221,16 @@ def test_a_slow_tool_takes_virtual_time(shop: ModuleType, name: str) -> None:
     assert (1200, 1) == (probe.clock.now(), probe.changed_answer_count)
 
 
-def test_a_thread_that_answers_late_ends_last(shop: ModuleType) -> None:
+def test_a_thread_that_answers_late_ends_last(shop: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits in real time, as the other threads do not wait for its clock."""
-    tools, probe = _make_tools(shop, "count"), _troubled("tool_answers_late:on=1")
+    tools, probe, is_over = _make_tools(shop, "count"), _troubled("tool_answers_late:on=1"), threading.Event()
+    monkeypatch.setattr("flag_harness.plugin.sweep.tools.tools.sleep_really", lambda seconds: is_over.wait(60))
     with tools.replace_tools("test", "real", is_baseline=False, probe=probe), ThreadPoolExecutor(2) as pool:
         first = pool.submit(shop.count, "late")
         while not probe.changed_answer_count:
             pass
         assert [1] == pool.submit(shop.count, "soon").result()
+        is_over.set()
         assert [2] == first.result()
     assert 0 == probe.clock.now()
 
