@@ -121,16 +121,23 @@ def test_a_killed_run_of_two_workers_pays_for_no_completed_request_twice(pyteste
 
 
 @pytest.mark.parametrize(
-    "options", [("--disable-recording",), ("--record-mode=once",), ("--harness-verdict=streaming",)]
+    ("options", "finished"), [(("--disable-recording",), 2), ((), 2), (("--harness-verdict=streaming",), 3)]
 )
-def test_no_completed_request_is_sent_twice(pytester: pytest.Pytester, api: Api, options: tuple[str, ...]) -> None:
-    """Finished runs are taken from the record, and a test that was interrupted gets back the answers that arrived."""
+def test_no_completed_request_is_sent_twice(
+    pytester: pytest.Pytester, api: Api, options: tuple[str, ...], finished: int
+) -> None:
+    """Finished runs are taken from the record, and a test that was interrupted gets back the answers that arrived.
+
+    A verdict runs the arms of the second round in the opposite order.
+    """
     options = (*options, "--record-mode=once")
     _interrupt(pytester, *options)
     begun = _header(pytester)["started_at"]
     run = pytester.runpytest_inprocess(*OPTIONS, *options, "--harness-resume=run.jsonl")
     assert begun == _header(pytester)["started_at"]  # rows must not look younger than they are
-    run.stdout.fnmatch_lines(["resumed: 2 runs of run.jsonl, begun 20*", "*4 passed, 2 resumed*"])
+    run.stdout.fnmatch_lines(
+        [f"resumed: {finished} runs of run.jsonl*", f"*{6 - finished} passed, {finished} resumed*"]
+    )
     assert sorted(set(api.texts)) == sorted(api.texts)
     assert 12 == len(api.texts)
     lines = (pytester.path / "run.jsonl").read_text().splitlines()[1:]

@@ -4,6 +4,7 @@ A test that fails in such a run is a failed trial, not a failed test: only a ver
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -83,7 +84,7 @@ class FlagVerdictPlugin:
         for item in kept:
             verdict_groups_of_item(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
-        items[:] = kept
+        items[:] = _alternate_arms(kept)
         self._served = _changes_by_combination(filter(None, map(_matrix_combination, kept)), self._changes)
 
     @pytest.hookimpl(tryfirst=True)
@@ -172,6 +173,20 @@ class FlagVerdictPlugin:
 
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             yield verdict_record(change, verdict, self._evidence.rows_of_change(change))
+
+
+def _alternate_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the items, but reverse the arms of each test in every second round.
+
+    Neither arm may always be the second one, which may find a warm prompt cache.
+    """
+    for (number, _), group in groupby(items, key=lambda item: (repetition_index(item), _nodeid_without_id(item))):
+        arms = list(group)
+        yield from reversed(arms) if number % 2 else arms
+
+
+def _nodeid_without_id(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 def _changes_by_combination(
