@@ -1,7 +1,7 @@
 """Records of runs that never happened, for the tests of reports."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -49,19 +49,30 @@ def make_conversations() -> Callable[[RunRecord], dict[str, Conversation]]:
 
 
 def _conversation(case: str) -> Conversation:
-    common, test, run = Random(1), Random(case.partition("[")[0]), Random(case)
-    system = _passage("system", "text", common, 600)
-    tools = [_passage("tools", "tool", common, 120) for _ in range(6)]
-    question, *results = (_passage("user", kind, test, 60) for kind in ("text", "tool_result", "tool_result"))
-    calls = [(_passage("assistant", "text", test, 25), _passage("assistant", "tool_use", test, 12)) for _ in range(2)]
+    question, calls, results = _passages_of_test(case.partition("[")[0])
     return Conversation(
         case,
         (
-            ConversationTurn((system, *tools, question), calls[0]),
+            ConversationTurn((*_instructions(), question), calls[0]),
             ConversationTurn((results[0],), calls[1]),
-            ConversationTurn((results[1],), (_passage("assistant", "text", run, 60),)),
+            ConversationTurn((results[1],), (_passage("assistant", "text", Random(case), 60),)),
         ),
     )
+
+
+@cache
+def _instructions() -> tuple[Passage, ...]:
+    random = Random(1)
+    return (_passage("system", "text", random, 600), *(_passage("tools", "tool", random, 120) for _ in range(6)))
+
+
+@lru_cache(maxsize=1)
+def _passages_of_test(test: str) -> tuple[Passage, list[tuple[Passage, Passage]], list[Passage]]:
+    """Return the question of a test, its calls and their results."""
+    random = Random(test)
+    question, *results = (_passage("user", kind, random, 60) for kind in ("text", "tool_result", "tool_result"))
+    calls = [(_passage("assistant", "text", random, 25), _passage("assistant", "tool_use", random, 12)) for _ in "12"]
+    return question, calls, results
 
 
 def _passage(role: str, kind: str, random: Random, words: int) -> Passage:
