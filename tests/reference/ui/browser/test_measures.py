@@ -8,7 +8,15 @@ from itertools import pairwise
 
 import pytest
 
-from tests.reference.ui.browser.chat_page import OpenPage, StartServer, seen_texts, send, wait_for_text, wait_until_idle
+from tests.reference.ui.browser.chat_page import (
+    OpenPage,
+    StartServer,
+    seen_texts,
+    send,
+    wait_for_text,
+    wait_until_connected,
+    wait_until_idle,
+)
 from tests.reference.ui.browser.ui_server import SLOW_SCENARIO, WORDS, UiServer
 
 pytest.importorskip("playwright.sync_api")
@@ -72,7 +80,7 @@ def _first_token_time(server: UiServer, number: int) -> float:
 def test_the_page_answers_clicks_during_a_long_answer(start_server: StartServer, open_page: OpenPage) -> None:
     """An answer of 64,000 tokens comes in whole, and a switch moves at once at any time of it."""
     text = "\n".join(f"Line {number} of a long answer, with a few more words." for number in range(5_000))
-    turn = f"[timing]\nfirst_token = 0.1\nper_event = 0.001\n[[turn]]\noutput_tokens = 64000\ntext = '''{text}'''\n"
+    turn = f"[timing]\nfirst_token = 0.1\nper_event = 0.0005\n[[turn]]\noutput_tokens = 64000\ntext = '''{text}'''\n"
     server = start_server(scenario=turn, ENABLE_EXTENDED_OUTPUT="true", MAX_TOKENS="64000")
     page = open_page(server.url, reduced_motion="no-preference")
     send(page, "Write.")
@@ -80,14 +88,16 @@ def test_the_page_answers_clicks_during_a_long_answer(start_server: StartServer,
     box = page.locator("label").filter(has_text=re.compile("^prompt_cache$")).first.bounding_box()
     page.evaluate(_TIME_CLICKS)
     clicks = 0
-    while not page.get_by_text("Line 4999 ").count() and clicks < 60:
+    while not page.get_by_text("Line 4999 ").count() and clicks < 120:
         page.mouse.click(box["x"] + 10, box["y"] + box["height"] / 2)
         clicks += 1
-        time.sleep(0.5)
+        time.sleep(0.25)
     slow = sorted(page.evaluate("window.clicks"))
     print(f"{clicks} clicks; {len(slow)} took more than 16 ms, the worst {slow[-1:]} s")
     assert 5 < clicks
     assert not slow[clicks // 2 :] or slow[len(slow) - clicks // 2] < 0.2
     wait_for_text(page, "Line 4999 ")
+    wait_until_idle(page)
+    wait_until_connected(page)
     shown = page.get_by_test_id("stChatMessage").last.get_by_test_id("stText").all_text_contents()
     assert text == "\n".join(shown)
