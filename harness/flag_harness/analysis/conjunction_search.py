@@ -214,7 +214,7 @@ class ConjunctionSearch:
         return row
 
     def _row_that_splits_candidates(self) -> int | None:
-        """Return an untried row in which candidates with about half of the total weight hold, or None."""
+        """Return an untried row that satisfies candidates with about half of the total weight, or None."""
         total = sum(self._candidate_weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITTING_ROW_COUNT):

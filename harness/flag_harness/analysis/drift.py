@@ -82,7 +82,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
 
 
 def _missing_information_text(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
-    """Return what is missing in an imported interaction that a comparison needs, or an empty string.
+    """Return what a comparison needs but an imported interaction lacks, or an empty string.
 
     `fidelity` lists what the import could not restore.
     """
@@ -136,7 +136,7 @@ def _values_directly_inside(value: Any) -> Sequence[Any]:
 
 
 def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
-    """Yield the differences between two answers; those of the content only if status and kind are equal."""
+    """Yield the differences between two answers. Compare their content only if status and kind are equal."""
     if before.status != after.status:
         yield AnswerDrift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
@@ -212,7 +212,7 @@ def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> 
 
 
 def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the object that a value is, or those in a list, each with a path that names the object's type."""
+    """Yield the value if it is an object, or the objects in a list, each with a path that names its type."""
     if isinstance(value, dict):
         kind = value.get("type")
         yield value, f"{path}({kind})" if isinstance(kind, str) and kind != "message" else path

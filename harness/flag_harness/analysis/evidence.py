@@ -139,7 +139,7 @@ class RowEvidence:
     def row_within_limits(
         self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
     ) -> int | None:
-        """Return an allowed row within the limits in which no conjunction of `avoided` holds, or None.
+        """Return an allowed row within the limits that satisfies no conjunction of `avoided`, or None.
 
         The row is as similar to `preferred` as possible. With `random`, its values are random instead.
         """
@@ -160,7 +160,7 @@ class RowEvidence:
         return None
 
     def largest_excluded_size(self, named: Sequence[int]) -> int:
-        """Return the largest size, at most 3, up to which no other conjunction can be a cause of failures.
+        """Return the largest size, at most 3, such that no other conjunction up to this size can cause failures.
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """

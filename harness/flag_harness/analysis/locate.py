@@ -127,7 +127,7 @@ class CauseSearch:
         return (self._encoding.decode_row(bits),)
 
     def result(self) -> CauseSearchResult:
-        """Return what the search has found so far."""
+        """Return the result of the search up to now."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
         if self._reason and self._search is not None:
             suspects = [*self._search.likeliest_candidates(MOST_SUSPECTS), *suspects]

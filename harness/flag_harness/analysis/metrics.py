@@ -110,7 +110,7 @@ def _longest_gap_between_pieces(times: Sequence[float]) -> tuple[float, int]:
 
 
 def arrival_times_of_pieces(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
-    """Return the seconds after which selected pieces of a stream arrived, rounded to milliseconds.
+    """Return when selected pieces of a stream arrived, in seconds rounded to milliseconds.
 
     `times` are those of all pieces. The first and the last one are selected, the one at the index `gap_start` and the
     one after it, and others at even distances.

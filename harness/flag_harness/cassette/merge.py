@@ -99,5 +99,5 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
 
 
 def _clear_redundant_cases(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
-    """Yield the interactions; `case` is emptied in those of the test that the envelope already names."""
+    """Yield the interactions, with an empty `case` if the envelope already names their test."""
     return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)

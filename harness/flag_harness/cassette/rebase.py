@@ -26,7 +26,7 @@ FIXED_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class RequestChange:
-    """One change to a recorded request: the old and the new value, of which one is `ABSENT` if only the other exists.
+    """One change to a recorded request: the old and the new value, or `ABSENT` for a value that does not exist.
 
     `path`, `at` and `to` are those of the `Difference`.
     """

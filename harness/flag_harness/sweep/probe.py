@@ -48,7 +48,7 @@ class ObservedToolRun:
     armed: ActiveToolTrouble | None = None
 
     def edit_result(self, value: Any) -> Any:
-        """Return the result that the tool shall return: `value`, or what the trouble makes of it."""
+        """Return the result for the agent: `value`, or the result to which the trouble changes it."""
         return self.armed.edit_result(value) if self.armed and self.trouble else value
 
     def record_exception(self, error: BaseException) -> None:

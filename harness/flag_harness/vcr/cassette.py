@@ -212,14 +212,14 @@ class VcrCassette:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
 
     def _load_files(self, extra: Iterable[Path]) -> bool:
-        """Load this cassette (unless the mode is `rewrite`) and the extra ones; return whether any exists."""
+        """Load this cassette (unless the mode is `rewrite`) and the extra ones. Return whether any file exists."""
         paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
         self.data = [pair for one in stored for pair in self._filter_loaded_interactions(one)]
         return bool(stored)
 
     def _filter_loaded_interactions(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
-        """Yield the stored interactions after hooks and filters, without those that one of these drops."""
+        """Yield the stored interactions after hooks and filters, except those that a hook or filter drops."""
         for pair in stored.interactions:
             hooked = apply_hooks(self.settings.load_hooks, *pair, self) if self.settings.load_hooks else pair
             if hooked is None:

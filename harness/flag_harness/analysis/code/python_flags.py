@@ -79,7 +79,7 @@ def find_flags(tree: ast.Module, path: str) -> Iterator[DetectedFlag]:
 
 
 def names_of_flag_helpers(tree: ast.Module) -> set[str]:
-    """Return the names of the functions that read the environment variable which their first parameter names."""
+    """Return the names of functions whose first parameter names an environment variable that the function reads."""
     return {
         node.name
         for node in ast.walk(tree)

@@ -176,7 +176,7 @@ def _runs_to_compare(
 def _reset_to_defaults(
     values: Settings, defaults: Mapping[str, Any], groups: FlagGroups, *settings: tuple[str, Any]
 ) -> Settings:
-    """Return values with the defaults of the flags in `settings`, and of those that are in a group with them."""
+    """Return values in which the flags in `settings`, and all flags in a group with them, have their defaults."""
     names = {member for name, _ in settings for member in groups.get(name, (name,))}
     return tuple((name, defaults.get(name, value) if name in names else value) for name, value in values)
 

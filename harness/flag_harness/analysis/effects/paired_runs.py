@@ -275,7 +275,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 
 def _recurrence_key(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
-    """Return the key under which equal changes by the same flag value are counted."""
+    """Return a key that is the same for equal changes by the same flag value, to count them."""
     return pair.flag, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
 
 

@@ -50,7 +50,7 @@ class RequestDifference:
 
 
 def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
-    """Return the requests without what the API wrote, so that only the agent's own content is compared.
+    """Return the requests without text that the API wrote, so that only the agent's own content is compared.
 
     `answers[i]` has the content blocks of the answer to `requests[i]`; it is empty if they are unknown. An assistant
     message that repeats an answer is replaced by a short mark. Ids that the API generated become numbers in their
@@ -269,7 +269,7 @@ def _block_identity(block: Any) -> tuple[str, str]:
 
 
 def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
-    """Return a value with each id of the API replaced by its number in `numbers`, which new ids are added to."""
+    """Return a value with each API id replaced by its number in `numbers`. Add new ids to `numbers`."""
     if isinstance(value, str):
         return API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
     if isinstance(value, Mapping):

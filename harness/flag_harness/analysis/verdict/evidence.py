@@ -32,7 +32,7 @@ _TestAndSetting: TypeAlias = tuple[str, _Setting]
 
 @dataclass(frozen=True, slots=True)
 class FlagChange:
-    """A change of one flag, from `base` to `value`, on which a verdict is made.
+    """A change of one flag from `base` to `value`, which is judged by a verdict.
 
     Attributes:
         flag: the name of the flag.
@@ -180,12 +180,12 @@ class EvidenceTable:
         return FlagEvidence(change.label, tuple(_build_strata(arms)), change.margin, tuple(obstacles), expectations)
 
     def rows_of_change(self, change: FlagChange) -> "list[RunRow]":
-        """Return all rows with the flag's new value, and those that differ from them in the flag alone."""
+        """Return all rows with the flag's new value, and the rows that differ from them only in this flag."""
         cells = [cell for pair in self._find_pairs(change).values() for cell in pair]
         return [row for cell in cells for row in cell.rows]
 
     def _find_runs_of_row(self, row: "RunRow") -> _TestRunsUnderSetting:
-        """Return the runs that a row belongs to. Sorting its flags takes long, so that is done for new ones only."""
+        """Return the runs that a row belongs to. Sort the row's flags only if they are new, since that is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
             key = name_of_test(row.case, row.combination), _to_sorted_setting(row.values)
@@ -212,7 +212,7 @@ class EvidenceTable:
     def _find_runs_without_change(
         self, test: str, on: _TestRunsUnderSetting, change: FlagChange
     ) -> _TestRunsUnderSetting:
-        """Return the runs that differ from `on` in the flag alone, which are empty if there are none."""
+        """Return the runs that differ from `on` only in the changed flag. They are empty if none were added."""
         setting = _to_sorted_setting({**on.values, change.flag: change.base})
         return self._cells.get((test, setting)) or _TestRunsUnderSetting({})
 
@@ -293,6 +293,6 @@ def _name_of_stratum(name: str, others: _Setting, settings: Collection[_Setting]
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:
-    """Return the values in `others` of those flags whose values differ between `settings`, as a text."""
+    """Return as text the values in `others` of the flags whose values differ between `settings`."""
     same = set.intersection(*(set(one) for one in settings))
     return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"

@@ -82,7 +82,7 @@ class Stratum:
         return test
 
     def smallest_excluded_loss(self, level: float) -> float | None:
-        """Return the smallest loss that the rounds exclude, with all larger ones, or None if they exclude none.
+        """Return the smallest loss that the rounds rule out together with all larger losses, or None.
 
         `level` is the error rate.
         """

@@ -26,7 +26,7 @@ _Results: TypeAlias = Mapping[int, float]
 
 
 class _ChangedTest(NamedTuple):
-    """A test, and the changes from production (labels) under which it ran."""
+    """A test, and the changes from production (as labels) in the combination under which it ran."""
 
     test: str
     labels: Labels

@@ -14,7 +14,7 @@ _CAUTION = 0.8
 
 
 class StratumTest:
-    """The tests of one stratum, which may be looked at after every round.
+    """The statistical tests of one stratum, whose results are valid after every round.
 
     Attributes:
         harm: the test of the hypothesis "the flag loses nothing".

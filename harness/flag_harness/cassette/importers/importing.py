@@ -167,7 +167,7 @@ def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
 
 
 def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
-    """Yield the words for the envelope's `fidelity`: what of an imported interaction did not come from the API."""
+    """Yield the words for the envelope's `fidelity`: the parts of an imported interaction that are not the API's."""
     yield fidelity.TIMING_INVENTED
     if chunked:
         yield fidelity.CHUNKS_INVENTED

@@ -68,7 +68,7 @@ def find_changed_words(recorded: str, sent: str) -> ChangedWords:
 
 
 def _text_parts_that_differ(recorded: str, sent: str) -> tuple[str, str]:
-    """Return two texts without the words that both begin with, and without those that both end with."""
+    """Return two texts without their common words at the beginning and at the end."""
     start = _common_prefix_length(recorded, sent)
     while start and not recorded[start - 1].isspace():
         start -= 1
@@ -98,7 +98,7 @@ def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
 
 
 def _first_elements(value: Any) -> Any:
-    """Return the first elements of a long list, which are more than an excerpt shows."""
+    """Return the first elements of a long list. They are more than an excerpt shows."""
     return value[:_MAX_LISTED] if isinstance(value, list) else value
 
 

@@ -141,7 +141,7 @@ def _map_ids_to_names(
 
 
 def _common_prefix(members: Sequence[bytes]) -> bytes:
-    """Return the common prefix of sorted byte strings, which the first and the last share."""
+    """Return the common prefix of sorted byte strings."""
     first, last = members[0], members[-1]
     different = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return first[: next(different, len(first))]

@@ -23,7 +23,7 @@ def betas(headers: Headers) -> tuple[str, ...]:
 
 
 def canonical_path(path: str) -> str:
-    """Return the path with its query sorted, without `beta=true`, which older SDKs send beside the header.
+    """Return the path with its query sorted, and without `beta=true`, which older SDKs send.
 
     >>> canonical_path("/v1/models?limit=2&after_id=x&beta=true")
     '/v1/models?after_id=x&limit=2'

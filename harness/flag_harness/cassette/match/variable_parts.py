@@ -84,7 +84,7 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return the variable part at a body path with the rule that ignores it, in which each index is `[*]`.
+    """Return the variable part at a body path, with the rule that ignores it. The rule has `[*]` for each index.
 
     Return None if no rule can name the path.
     """

@@ -52,7 +52,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: PartsEditor) -> list[bytes]:
-    """Edit the events of an AWS stream. Each edited frame goes to the chunk in which the frame ended."""
+    """Edit the events of an AWS stream. Put each edited frame into the chunk in which the original frame ended."""
     lines = list(map(event_line, frames))
     ends = list(accumulate(map(len, chunks)))
     result, position = [b""] * len(chunks), 0

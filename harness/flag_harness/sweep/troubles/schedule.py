@@ -37,7 +37,7 @@ def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble |
 
 
 def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
-    """Return whether a trouble can be added to those that are drawn already."""
+    """Return whether a trouble can be combined with the troubles in `drawn`."""
     if _ends_agent_turn(trouble):
         return not any(map(_ends_agent_turn, drawn))
     if isinstance(trouble.cause, ToolTrouble):
@@ -69,7 +69,7 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
 
 
 def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:
-    """Return as few of a schedule's troubles as possible under which the test still fails.
+    """Return a schedule of as few of these troubles as possible under which the test still fails.
 
     Leave out one trouble after the other, then try the smaller parts of what is left. `is_failing` runs the test under
     a trouble.

@@ -25,7 +25,7 @@ def _make_silence_effect(at: str) -> Effect:
 
 
 def _make_signal_kind(name: str) -> Callable[..., Fault]:
-    """Return the function that makes the fault in which the process gets this signal."""
+    """Return the function that makes a fault which sends this signal to the process."""
 
     def signal(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
         return _make_silence_effect(at)

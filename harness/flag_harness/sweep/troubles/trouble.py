@@ -61,7 +61,7 @@ class Trouble:
         )
 
     def _arm_without_further_troubles(self) -> "ActiveTrouble":
-        """Return the trouble, without the further ones, with a new counter."""
+        """Return this trouble with a new counter, and without the further troubles of the run."""
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
             return ActiveTrouble(lambda: fault.fired, (fault,))

@@ -99,7 +99,7 @@ def _size_after_decompression(response: Response, limit: int) -> int:
 
 
 def _encodings_of_body(response: Response) -> list[str]:
-    """Return the content encodings of the body, in the order in which they were applied."""
+    """Return the content encodings of a response's body, the first one applied first."""
     head = response[0] if response else None
     named = header_value(head.headers, "content-encoding") if isinstance(head, Head) else ""
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]

@@ -18,7 +18,7 @@ _BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0
 
 
 def letter_classes_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
-    """Yield, for each bit, a regular expression for the letters of an alphabet whose index lacks this bit."""
+    """Yield, for each bit, a regular expression for the letters whose index in the alphabet lacks this bit."""
     for bit in bits:
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 

@@ -52,7 +52,7 @@ def find_redaction_edits(
 
 
 def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int, int, str]]) -> Iterator[EncodedSpan]:
-    """Yield the words, which are in order, that no finding overlaps."""
+    """Yield the words that no finding overlaps. `words` must be sorted by position."""
     spans = deque(sorted((start, stop) for start, stop, _ in found))
     for word in words:
         while spans and spans[0][1] <= word.start:

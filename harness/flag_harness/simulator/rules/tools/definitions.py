@@ -103,7 +103,7 @@ def check_choice_has_tools(request: ParsedRequest) -> str | None:
 
 
 def check_forced_tool(request: ParsedRequest) -> str | None:
-    """Refuse a tool choice that names a tool which the request does not have."""
+    """Refuse a tool choice that names a tool that the request does not have."""
     choice = request.body.get("tool_choice") or {}
     names = [tool.get("name") for tool in request.body.get("tools") or ()]
     if choice.get("type") == "tool" and choice["name"] not in names:
