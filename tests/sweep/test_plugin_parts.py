@@ -348,6 +348,16 @@ def test_a_budget_that_is_used_up_says_what_was_not_tried(pytester: pytest.Pytes
     _sweep(pytester, test, *options).stdout.fnmatch_lines([f"not tried within 540 s: {words}"])
 
 
+def test_a_budget_that_is_used_up_skips_a_test_once(pytester: pytest.Pytester) -> None:
+    """One report stands for all items of the test, and counts the troubles of each kind."""
+    pytester.makeconftest(SHORT_BUDGET.format(runs=0))
+    test = "@pytest.mark.scenario('hi')\ndef test_it(cassette):\n    assert ask() == 'Hello.'\n"
+    options = ("--harness-sweep=faults", "--harness-sweep-budget=9m", "-k", "baseline or overloaded or unauthorized")
+    run = _sweep(pytester, f"{test}\n\n{test.replace('test_it', 'test_other')}", *options)
+    run.assert_outcomes(skipped=2)
+    run.stdout.fnmatch_lines(["not tried within 540 s: at least 10 troubles (*overloaded 4*)"])
+
+
 def test_a_run_that_would_end_too_late_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its longest run so far is what counts, each test has its own, and a worker's time began with the main process."""
     now = [0.0]

@@ -44,7 +44,7 @@ def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "S
 
     counts = Counter[str](one.outcome for one in item.results if one.outcome != "does not apply")
     if item.not_tried:
-        counts[_NOT_TRIED] = item.not_tried
+        counts[_NOT_TRIED] = item.not_tried.total()
     causes = []
     for group in group_failures_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]

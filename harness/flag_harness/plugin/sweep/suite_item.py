@@ -1,5 +1,6 @@
 """An item of a sweep over tests: one test under one combination, run under all troubles of one kind."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,13 +50,16 @@ class SuiteSweepItem(pytest.Item):
         super().__init__(**options)
         self.sweep, self.test, self.kind, self.part = sweep, test, kind, part
         self.results: list[TroubleResult] = []
-        self.not_tried = 0
-        """The number of troubles for which the budget of the sweep was too small."""
+        self.not_tried = Counter[str]()
+        """The number of troubles of each kind for which the budget of the sweep was too small."""
+        self.is_left_out = False
+        """True if an earlier item of the same test was skipped for want of time, and speaks for this one."""
 
     def runtest(self) -> None:
         """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
         if self.sweep.budget.is_used_up(self.test.nodeid):
-            self.not_tried = self._count_untried_troubles()
+            for item in self._items_without_time():
+                self.not_tried[item.kind] += item._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET)
         baseline, result = self.sweep.baseline_run_and_result(self.test)
         if self.kind == BASELINE:
@@ -73,9 +77,22 @@ class SuiteSweepItem(pytest.Item):
         troubles = select_troubles(self.part, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up(self.test.nodeid):
-                self.not_tried = len(troubles) - number
+                self.not_tried[self.kind] = len(troubles) - number
                 return
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
+
+    def _items_without_time(self) -> "Sequence[SuiteSweepItem]":
+        """Return this item and the later ones of its test, which are left out then.
+
+        In a worker, return this item only, since a worker does not know which of the others it will get.
+        """
+        if hasattr(self.config, "workerinput"):
+            return [self]
+        later = self.session.items[self.session.items.index(self) + 1 :]
+        left_out = [one for one in later if isinstance(one, SuiteSweepItem) and one.test is self.test]
+        for item in left_out:
+            item.is_left_out = True
+        return [self, *left_out]
 
     def _count_untried_troubles(self) -> int:
         """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""

@@ -196,10 +196,12 @@ class SuiteSweep:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run an item of the sweep. Each run of its test sets up and tears down the test's fixtures.
 
-        Once the budget is used up, thousands of items can be left, so each gets only the report that it was skipped.
+        Once the budget is used up, thousands of items can be left, so each test gets one report that it was skipped.
         """
         if not isinstance(item, SuiteSweepItem):
             return None
+        if item.is_left_out:
+            return True
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for when, function in _PHASES[1:2] if self.budget.is_used_up(item.test.nodeid) else _PHASES:
             call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_ENDS_THE_RUN)
@@ -214,7 +216,7 @@ class SuiteSweep:
         report = yield
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [trouble_result_to_json(one) for one in item.results]  # type: ignore[attr-defined]
-            report.flag_harness_not_tried = {item.kind: item.not_tried}  # type: ignore[attr-defined]
+            report.flag_harness_not_tried = dict(item.not_tried)  # type: ignore[attr-defined]
             attach_row(report, make_sweep_row(item, report, redact_api_keys))
         return report
 
