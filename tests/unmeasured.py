@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,30 @@ ENVIRON = {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Stop coverage while tests are collected: the warm Python measures what runs when a module is imported."""
+    with _without_coverage():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Stop coverage while a listed test runs, in this process and in those that it starts."""
+    with _without_coverage() if item.nodeid.partition("[")[0] in TESTS else nullcontext():
+        return (yield)
+
+
+@contextmanager
+def _without_coverage() -> Iterator[None]:
     coverage = sys.modules.get("coverage")
     running = coverage.Coverage.current() if coverage else None
-    if running is None or item.nodeid.partition("[")[0] not in TESTS:
-        return (yield)
+    if running is None:
+        yield
+        return
     running.stop()
     os.environ.pop(VARIABLE, None)
     try:
-        return (yield)
+        yield
     finally:
         os.environ.update(ENVIRON)
         running.start()
