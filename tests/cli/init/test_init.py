@@ -87,7 +87,8 @@ def test_a_program_gets_its_prompt_as_an_argument(repository: Path, capsys: pyte
     assert 'cache = "USE_CACHE" ' in shown
     assert "MODEL" not in shown
     assert 'command = [sys.executable, "agent.py", "Hello."]' in shown
-    assert "def test_the_agent_answers(cassette_server):" in shown
+    assert "def test_the_agent_answers(cassette, cassette_server):" in shown
+    assert 'assert "Hello." in str(cassette.bodies)' in shown
 
 
 def test_a_suite_of_vcr_keeps_running(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.python_flags import (
+    find_flag_helpers,
     flags_in_settings_class,
-    names_of_flag_helpers,
     parse_code,
     parse_variable_read,
     words_compared_with,
@@ -77,7 +77,7 @@ class _ParsedModule:
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._path, self._nodes = path, list(ast.walk(tree))
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
-        self._helpers = names_of_flag_helpers(tree)
+        self._helpers = find_flag_helpers(tree)
         calls = [(node, _name_of_called_function(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}

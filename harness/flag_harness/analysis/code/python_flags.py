@@ -3,7 +3,7 @@
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 _ON_WORDS = ("true", "1", "yes", "on", "t", "y", "enabled")
@@ -16,6 +16,27 @@ _NO_FLAG = re.compile(
     r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
 )
 _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
+
+
+_COMMON_METHODS = frozenset({"get", "pop", "setdefault", "getenv"})
+"""Names that a helper may have, and that calls of something else have too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagHelper:
+    """A function of the project that reads the flag which its first parameter names.
+
+    Attributes:
+        source: where it reads the flag: `env`, `openfeature` or `set`.
+        words: the texts that it compares an environment variable with.
+        is_negated: whether the comparison is `!=` or `not in`.
+        default: whether the flag service's flag is on if nobody sets it.
+    """
+
+    source: str
+    words: tuple[str, ...] = ()
+    is_negated: bool = False
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +83,90 @@ def parse_code(text: str) -> ast.Module | None:
             return None
 
 
-def find_flags(tree: ast.Module, path: str) -> Iterator[DetectedFlag]:
-    """Yield the flags that a module reads. A flag that is read twice is yielded twice."""
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    helpers = names_of_flag_helpers(tree)
+def find_flags(
+    tree: ast.Module, path: str, other_helpers: Mapping[str, FlagHelper] | None = None
+) -> Iterator[DetectedFlag]:
+    """Yield the flags that a module reads, also by `other_helpers`, the helpers of other modules.
+
+    A flag that is read twice is yielded twice.
+    """
+    parents = _parents(tree)
+    helpers = {**(other_helpers or {}), **find_flag_helpers(tree)}
+    in_environment = {name: helper for name, helper in helpers.items() if helper.source == "env"}
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.ClassDef):
             yield from flags_in_settings_class(node, path)
-        elif (read := parse_variable_read(node, helpers)) is not None:
-            flag = _flag_from_variable_read(node, *read, parents, place)
+        elif (read := parse_variable_read(node, in_environment)) is not None:
+            name, default, is_helper = read
+            helper = in_environment[_function_name(node)] if is_helper else None
+            flag = _flag_from_variable_read(node, name, default, helper, parents, place)
             if flag is not None:
                 yield flag
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from _flags_in_service_call(node, node.func.attr, place)
+        elif isinstance(node, ast.Call):
+            yield from _flags_in_service_call(node, helpers.get(_function_name(node)), place)
 
 
-def names_of_flag_helpers(tree: ast.Module) -> set[str]:
-    """Return the names of functions whose first parameter names an environment variable that the function reads."""
-    return {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and _reads_variable_named_by_parameter(node)
-    }
+def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
-def parse_variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
+def find_flag_helpers(tree: ast.Module) -> dict[str, FlagHelper]:
+    """Return the functions of a module that read the flag which their first parameter names, by their names."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    found = ((node.name, _parse_helper(node)) for node in functions if node.name not in _COMMON_METHODS)
+    return {name: helper for name, helper in found if helper is not None}
+
+
+def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
+    """Return what a function reads if its first parameter is the name of a variable or the key of a flag."""
+    arguments = function.args.args
+    names = [one.arg for one in arguments if one.arg not in ("self", "cls")]
+    with_default = arguments[len(arguments) - len(function.args.defaults) :]
+    defaults = {one.arg: value for one, value in zip(with_default, function.args.defaults, strict=True)}
+    for node in ast.walk(function):
+        key: ast.expr | None = None
+        if isinstance(node, ast.Subscript) and _is_environ(node.value):
+            key = node.slice
+        elif isinstance(node, ast.Call) and node.args:
+            key = node.args[0]
+        if not names or not isinstance(key, ast.Name) or key.id != names[0]:
+            continue
+        if not isinstance(node, ast.Call) or _reads_environ(node.func):
+            return FlagHelper("env", *_words_in_function(function, node))
+        last = node.args[-1]
+        value = defaults.get(last.id) if isinstance(last, ast.Name) else last
+        source = _service(_function_name(node))
+        if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
+            return FlagHelper(source, default=value.value)
+    return None
+
+
+def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
+    """Return the words that a function compares the variable with that it reads, at once or after an assignment."""
+    parents = _parents(function)
+    words, is_negated = words_compared_with(read, parents)
+    if not words:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Compare):
+                words, is_negated = words_compared_with(node.left, parents)
+    return tuple(words), is_negated
+
+
+def _function_name(node: ast.AST) -> str:
+    """Return the last name of the function that is called; empty if the node is no call of a name."""
+    function = getattr(node, "func", None)
+    return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
+def _service(method: str) -> str:
+    """Return the source of the flags that a method of a flag service reads, or an empty string."""
+    if _OPENFEATURE_METHODS.match(method):
+        return "openfeature"
+    return "set" if method in ("variation", "variation_detail", "bool_variation") else ""
+
+
+def parse_variable_read(node: ast.AST, helpers: Collection[str]) -> tuple[str, ast.expr | None, bool] | None:
     """Return the environment variable that an expression reads, or None if it reads none.
 
     Also return the default, and whether the expression calls one of the `helpers`, functions of the project that read a
@@ -99,24 +178,29 @@ def parse_variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr
     if not isinstance(node, ast.Call) or not node.args or (variable := string_literal(node.args[0])) is None:
         return None
     function = node.func
-    is_helper = (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in helpers
+    is_helper = _function_name(node) in helpers
     if not is_helper and not _reads_environ(function):
         return None
     return variable, node.args[1] if len(node.args) > 1 else None, is_helper
 
 
 def _flag_from_variable_read(
-    node: ast.AST, name: str, default: ast.expr | None, is_helper: bool, parents: dict[ast.AST, ast.AST], place: str
+    node: ast.AST,
+    name: str,
+    default: ast.expr | None,
+    helper: FlagHelper | None,
+    parents: dict[ast.AST, ast.AST],
+    place: str,
 ) -> DetectedFlag | None:
     """Return the flag for a variable, or None if the code does not read it as a switch."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
     words, is_negated = words_compared_with(node, parents)
+    if helper and not words:
+        words, is_negated = [*helper.words], helper.is_negated
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
-    if not is_switch and not (
-        _FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_on_or_off_word(text))
-    ):
+    if not is_switch and not (_FLAG_NAME.search(name.upper()) and (helper or text is None or _is_on_or_off_word(text))):
         return None
     on, off = "true", "false"
     if words and not is_negated:
@@ -170,31 +254,17 @@ def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedF
             yield DetectedFlag(field.target.id.lower(), "env", key, "true", off, is_on, place)
 
 
-def _flags_in_service_call(call: ast.Call, method: str, place: str) -> Iterator[DetectedFlag]:
-    """Yield the flag that a call of OpenFeature or LaunchDarkly reads."""
+def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:
+    """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
     key = string_literal(call.args[0]) if call.args else None
-    if key is None:
+    source = helper.source if helper else _service(_function_name(call))
+    if key is None or not source:
         return
     default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
-    if _OPENFEATURE_METHODS.match(method):
-        yield DetectedFlag(short_flag_name(key), "openfeature", key, "true", None, default is True, place)
-    elif method in ("variation", "variation_detail", "bool_variation") and isinstance(default, bool):
-        yield DetectedFlag(short_flag_name(key), "set", key, "true", None, default, place)
-
-
-def _reads_variable_named_by_parameter(function: ast.FunctionDef) -> bool:
-    """Return whether a function reads the environment variable that its first parameter names."""
-    names = [one.arg for one in function.args.args]
-    for node in ast.walk(function):
-        if isinstance(node, ast.Subscript) and _is_environ(node.value):
-            argument: ast.expr | None = node.slice
-        elif isinstance(node, ast.Call) and node.args and _reads_environ(node.func):
-            argument = node.args[0]
-        else:
-            continue
-        if names and getattr(argument, "id", None) == names[0]:
-            return True
-    return False
+    if helper and not isinstance(default, bool):
+        default = helper.default
+    if source == "openfeature" or isinstance(default, bool):
+        yield DetectedFlag(short_flag_name(key), source, key, "true", None, default is True, place)
 
 
 def _reads_environ(function: ast.expr) -> bool:

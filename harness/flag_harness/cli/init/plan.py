@@ -168,7 +168,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
     is_program = agent.kind in ("program", "node")
     imports, body = _program_test_parts(agent, test, is_weak) if is_program else _function_test_parts(agent, is_weak)
     services = _flags_of_services(repository) if (repository.root / _conftest_path(test)).exists() else []
-    fixture = "cassette_server" if is_program else "cassette"
+    fixture = "cassette, cassette_server" if is_program else "cassette"
     matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
     marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
     parts = [
@@ -227,7 +227,7 @@ def _program_test_parts(agent: FoundAgent, test: str, is_weak: bool) -> tuple[li
         f'typed = "{PROMPT}\\nexit\\n"',
         "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
         "assert run.returncode == 0, run.stderr",
-        *([] if is_weak else [f'assert "{ANSWER}" in run.stdout']),
+        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _SENT]),
     ]
 
 

@@ -1,5 +1,6 @@
 """Read a repository: its flags, its agents, its vcrpy cassettes and its tests."""
 
+import ast
 import json
 import re
 import tomllib
@@ -10,6 +11,7 @@ from typing import Any
 
 from flag_harness.analysis.code.python_flags import (
     DetectedFlag,
+    find_flag_helpers,
     find_flags,
     full_flag_name,
     parse_code,
@@ -23,7 +25,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.source_files import source_texts
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
-_NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b")
+_NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b|/v1/messages\b")
 _NODE_FLAG = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?")
 _SCRIPTS = (".js", ".mjs", ".cjs")
 
@@ -62,6 +64,7 @@ def read_repository(root: Path) -> Repository:
     flags: list[DetectedFlag] = []
     found: list[FoundAgent | UncallableFunction] = []
     modules: dict[str, ModuleImports] = {}
+    trees: dict[str, ast.Module] = {}
     unreadable: dict[str, str] = {}
     has_vcr_marks = False
     for path, text in source_texts(root, (".py", *_SCRIPTS)):
@@ -74,12 +77,14 @@ def read_repository(root: Path) -> Repository:
             if (tree := parse_code(text)) is None:
                 unreadable[name] = "is not valid Python"
                 continue
-            flags += find_flags(tree, name)
+            trees[name] = tree
             found += find_agents(tree, name)
             modules[name] = read_imports(tree)
         elif _NODE_CALL.search(text):
             flags += _flags_in_node_script(text, name)
             found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
+    helpers = {name: helper for tree in trees.values() for name, helper in find_flag_helpers(tree).items()}
+    flags += [flag for name, tree in trees.items() for flag in find_flags(tree, name, helpers)]
     pyproject = _read_toml(root / PYPROJECT)
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
     agents = [_place_agent(one, root, modules) for one in found if isinstance(one, FoundAgent)]
