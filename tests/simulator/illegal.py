@@ -19,6 +19,11 @@ IMPORTANT = (
 )
 
 
+MCP = "mcp-client-2025-11-20"
+SERVER = {"type": "url", "url": "https://mcp.example.com", "name": "m"}
+CALLED: list[dict[str, Any]] = [{"role": "user", "content": [TEXT]}]
+
+
 def png(width: int = 20, height: int = 20, length: int = 100) -> bytes:
     """Return the start of a PNG of this size, filled up to `length` bytes."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -199,12 +204,51 @@ TOOLS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "tool_choice.tool: Tool 'bash' can only be called by code execution.",
     ),
+    **{
+        f"a property called {name[:9]!r}": (
+            {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {name: {"type": "string"}}}}]},
+            "tools.0.custom.input_schema.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'",
+        )
+        for name in ("filter[id]", "$top", "", "a" * 65)
+    },
+    "a type that does not exist, in an inner schema": (
+        {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"b": {"type": ["date", "null"]}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+        "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+        "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview.",
+    ),
+    **{
+        f"{kind} without a call": (
+            {"messages": [*CALLED[:1], {"role": "assistant", "content": [orphan, TEXT]}, *CALLED[:1]]},
+            f"messages.1.content.0: unexpected `tool_use_id` found in `{kind}` blocks: srvtoolu_1. Each `{kind}` block "
+            f"must have a corresponding `{call}` block before it.",
+        )
+        for kind, call in (("advisor_tool_result", "server_tool_use"), ("mcp_tool_result", "mcp_tool_use"))
+        for orphan in [{"type": kind, "tool_use_id": "srvtoolu_1", "content": []}]
+    },
+    "an MCP server without a toolset": (
+        {"headers": {"anthropic-beta": MCP}, "mcp_servers": [SERVER], "tools": [TOOL]},
+        "MCP server 'm' is defined but not referenced by any `mcp_toolset` in `tools`.",
+    ),
+    "a toolset without its MCP server": (
+        {
+            "headers": {"anthropic-beta": MCP},
+            "mcp_servers": [SERVER],
+            "tools": [{"type": "mcp_toolset", "mcp_server_name": name} for name in "mn"],
+        },
+        "MCP server 'n' of an `mcp_toolset` is not defined in `mcp_servers`.",
+    ),
     "a reference to a tool that is missing": (
         {**result(content=[{"type": "tool_reference", "tool_name": "moon"}]), "tools": [TOOL]},
         "Tool reference 'moon' not found in available tools",
     ),
 }
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "a top_k below zero": ({"top_k": -1}, "top_k: Input should be greater than or equal to 0"),
+    "a search result without content": (
+        said({"type": "search_result", "source": "s", "title": "t", "content": []}),
+        "messages.0.content.0.search_result.content: List should have at least 1 item after validation, not 0",
+    ),
     "top_k while thinking": (
         {"thinking": BUDGET, "top_k": 5},
         f"`top_k` must be unset when thinking is enabled. {IMPORTANT}",

@@ -58,6 +58,7 @@ def assistant(blocks: Blocks) -> dict[str, Any]:
         '{ call = { name = "bash", input = {} } }]',
         'block = [{ raw = { type = "redacted_thinking", data = "own" } }, { call = { name = "bash", input = {} } }]',
         'block = [{ raw = { type = "tool_use", id = "toolu_own", name = "bash", input = {} } }]',
+        'block = [{ raw = { type = "web_search_tool_result", tool_use_id = "srvtoolu_own", content = [] } }]',
         'block = [{ raw = { type = "of_tomorrow", depth = 3 } }, { call = { name = "bash", input = {} } }]',
         'block = [{ raw = { type = "text", text = "a", novelty = true } }, { call = { name = "bash", input = {} } }]',
         'thinking = ""\nstop_reason = "max_tokens"',

@@ -671,6 +671,29 @@ def test_a_scenario_may_refuse_betas_and_parameters(request_for: Any, read: Any)
 
 
 LEGAL = {
+    "properties of inner objects may have any name": {
+        "tools": [
+            {
+                "name": "a",
+                "input_schema": {"type": "object", "properties": {"b.c": {"properties": {"$top": {"type": "null"}}}}},
+            }
+        ]
+    },
+    "an MCP server has one toolset": {
+        "headers": {"anthropic-beta": illegal.MCP},
+        "mcp_servers": [illegal.SERVER],
+        "tools": [{"type": "mcp_toolset", "mcp_server_name": "m"}],
+    },
+    "a recorder may have removed the ids of results": {
+        "messages": [
+            user(TEXT),
+            assistant(
+                {"type": "server_tool_use", "id": "srvtoolu_1", "name": "advisor", "input": {}},
+                {"type": "advisor_tool_result", "tool_use_id": "REDACTED", "content": []},
+            ),
+            user(TEXT),
+        ]
+    },
     "a beta opens its tool": {
         "headers": {"anthropic-beta": "computer-use-2025-01-24"},
         "tools": [{"type": "computer_20250124", "name": "computer", "display_width_px": 1, "display_height_px": 1}],

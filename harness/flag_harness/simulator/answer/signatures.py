@@ -49,10 +49,14 @@ class SeededSignatures:
         self._key = hashlib.sha256(f"signatures\0{seed}".encode()).digest()
         self._trusted = set(trusted)
         self._trusted_calls: set[str] = set()
+        self._raw_calls: set[str] = set()
+        self._raw_results: set[str] = set()
         self._paused: dict[tuple[str, ...], None] = {}
 
     def accept_raw_block(self, block: Mapping[str, Any]) -> None:
         """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""
+        self._raw_calls.add(str(block.get("id")))
+        self._raw_results.add(str(block.get("tool_use_id")))
         if block.get("type") == "tool_use":
             self._trusted_calls.add(str(block.get("id")))
         self._trusted.update(str(block[key]) for key in ("signature", "data") if isinstance(block.get(key), str))
@@ -112,6 +116,10 @@ class SeededSignatures:
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
         """Return whether the call was issued in an answer that does not begin with thinking."""
         return identifier in self._trusted_calls or identifier == self.add_no_thinking_mark_to_call_id(identifier)
+
+    def is_result_without_call(self, identifier: str) -> bool:
+        """Return whether the scenario gives the result of a server tool with this id, but no call with it."""
+        return identifier in self._raw_results - self._raw_calls
 
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Remember an answer that paused. The client may send it back as its last message, to continue it."""

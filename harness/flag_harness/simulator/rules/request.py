@@ -60,6 +60,10 @@ class SignatureChecker(Protocol):
         """Return whether the tool call with this id was issued in an answer that does not begin with thinking."""
         ...
 
+    def is_result_without_call(self, identifier: str) -> bool:
+        """Return whether the scenario gives the result of a server tool with this id, but no call with it."""
+        ...
+
     def is_paused(self, message: Mapping[str, Any]) -> bool:
         """Return whether the message is an answer issued with the stop reason `pause_turn`, which may be continued."""
         ...

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from flag_harness.simulator.rules import body, context_edits, http_request, parameters
 from flag_harness.simulator.rules.content import cache_marks, citations, media, messages, thinking
 from flag_harness.simulator.rules.request import ApiRule, IncomingRequest, ParsedRequest, RefusedRequest
-from flag_harness.simulator.rules.tools import calls, definitions, options, schemas
+from flag_harness.simulator.rules.tools import calls, definitions, options, schemas, server_calls
 
 _AUTHENTICATION, _NOT_FOUND = "authentication_error", "not_found_error"
 HTTP_RULES: tuple[ApiRule[IncomingRequest], ...] = (
@@ -51,9 +51,11 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
     ApiRule("domains are allowed or blocked, not both", options.check_domain_lists, "documented", "2026-11"),
     ApiRule("a tool is loaded at once", options.check_deferred_tools, "documented", "2026-11"),
     ApiRule("tools that code calls have no options against it", options.check_tool_callers, "documented", "2026-11"),
+    ApiRule("MCP servers have a toolset", options.check_mcp_servers, "quoted by users", "2026-09"),
     ApiRule("context edits exist", context_edits.check_context_edits, "quoted by users", "2026-02"),
     ApiRule("tool names are unique", definitions.check_unique_tool_names, "quoted by users", "2024-11"),
     ApiRule("input schemas are valid", schemas.check_schemas, "quoted by users", "2026-08"),
+    ApiRule("property names are short and plain", schemas.check_property_keys, "quoted by users", "2025-05"),
     ApiRule("input schemas have no union at the top", schemas.check_schema_roots, "quoted by users", "2025-09"),
     ApiRule("temperature from 0 to 1", parameters.check_temperature, "recorded", "2025-11"),
     ApiRule("top_p from 0 to 1", parameters.check_top_p, "quoted by users", "2026-11"),
@@ -96,7 +98,12 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
     ApiRule("every tool result has a call", calls.check_results_have_calls, "quoted by users", "2024-06"),
     ApiRule("every tool call has a single result", calls.check_single_result_per_call, "quoted by users", "2026-06"),
     ApiRule("every tool call has a result", calls.check_calls_have_results, "quoted by users", "2024-06"),
-    ApiRule("every server tool call has a result", calls.check_server_calls_have_results, "documented", "2026-11"),
+    ApiRule(
+        "server tool results have a call", server_calls.check_server_results_have_calls, "quoted by users", "2026-07"
+    ),
+    ApiRule(
+        "every server tool call has a result", server_calls.check_server_calls_have_results, "documented", "2026-11"
+    ),
     ApiRule("tool loops start with thinking", thinking.check_thinking_before_tools, "quoted by users", "2025-02"),
     ApiRule("thinking needs to be enabled", thinking.check_prefilled_thinking, "quoted by users", "2025-07"),
     ApiRule("the latest thinking is unchanged", thinking.check_latest_thinking, "quoted by users", "2026-01"),

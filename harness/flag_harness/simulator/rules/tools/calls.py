@@ -15,9 +15,6 @@ _ROLES = {
 }
 _RESULT_CONTENT = frozenset({"document", "image", "search_result", "text", "tool_reference"})
 """The types of blocks that are allowed in a tool_result (types of anthropic 2.14)."""
-_SERVER_TOOL_USE = "server_tool_use"
-_SEARCH_TOOLS = "tool_search_tool"
-"""The beginning of the names of tool-search tools. All their results have the same type."""
 
 
 def check_block_roles(request: ParsedRequest) -> str | None:
@@ -114,34 +111,6 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
                     return "messages: `tool_use` ids must be unique"
                 seen.add(block["id"])
     return None
-
-
-def check_server_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a server tool call without a result, if the user's next message has more than tool results.
-
-    Some recorders remove ids. A message with at least as many results as server calls is therefore accepted, even if
-    their ids do not match.
-    """
-    messages = request.body["messages"]
-    answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]
-    for number, message in enumerate(messages[:-1]):
-        blocks = message_blocks(message)
-        calls = [block for block in blocks if block["type"] == _SERVER_TOOL_USE]
-        results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT}")]
-        open_calls = [call for call in calls if call["id"] not in answered]
-        if open_calls and len(results) < len(calls) and _has_other_content(messages[number + 1]):
-            name = open_calls[0]["name"]
-            result = _SEARCH_TOOLS if name.startswith(_SEARCH_TOOLS) else f"{name}_tool"
-            return (
-                f"messages.{number}: `{name}` tool use with id `{open_calls[0]['id']}` was found without a "
-                f"corresponding `{result}_result` block"
-            )
-    return None
-
-
-def _has_other_content(message: Mapping[str, Any]) -> bool:
-    """Return whether a user message has content other than tool results."""
-    return message["role"] == "user" and any(block["type"] != _TOOL_RESULT for block in message_blocks(message))
 
 
 def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:

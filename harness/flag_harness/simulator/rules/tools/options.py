@@ -9,6 +9,7 @@ from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
+_TOOLSETS_BETA = "mcp-client-2025-11-20"
 _SEARCH_TOOLS = "tool_search_tool"
 _CODE_CALLERS = "code_execution_"
 _Generation = tuple[int, int]
@@ -111,6 +112,23 @@ def check_tool_callers(request: ParsedRequest) -> str | None:
     if forced is not None and "direct" not in forced["allowed_callers"]:
         return f"tool_choice.tool: Tool '{choice['name']}' can only be called by code execution."
     return None
+
+
+def check_mcp_servers(request: ParsedRequest) -> str | None:
+    """Refuse an MCP server without a toolset, and a toolset without its server.
+
+    The first beta of MCP has no toolsets: its servers hold their own settings.
+    """
+    if _TOOLSETS_BETA not in request.betas:
+        return None
+    servers = [str(server.get("name")) for server in request.body.get("mcp_servers") or ()]
+    toolsets = [tool for tool in request.body.get("tools") or () if tool.get("type") == "mcp_toolset"]
+    names = [str(tool.get("mcp_server_name")) for tool in toolsets]
+    for server in servers:
+        if server not in names:
+            return f"MCP server '{server}' is defined but not referenced by any `mcp_toolset` in `tools`."
+    unknown = next((name for name in names if name not in servers), None)
+    return None if unknown is None else f"MCP server '{unknown}' of an `mcp_toolset` is not defined in `mcp_servers`."
 
 
 def check_tool_references(request: ParsedRequest) -> str | None:

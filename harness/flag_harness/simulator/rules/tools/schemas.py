@@ -3,6 +3,7 @@
 The limits are those in error messages of 2026-07. They apply to all schemas of a request together.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ _SCHEMA_LISTS = frozenset(
     """.split()  # noqa: SIM905 - names in columns
 )
 """The keywords whose value is a schema or a list of schemas."""
+_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_PROPERTY_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
@@ -37,7 +40,7 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
 
 
 def check_schemas(request: ParsedRequest) -> str | None:
-    """Refuse an input schema with a keyword whose value has a wrong type."""
+    """Refuse an input schema with a keyword whose value has a wrong type, or with a type that does not exist."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if not all(map(_has_valid_keywords, _walk_subschemas(tool.get("input_schema")))):
             return (
@@ -55,6 +58,21 @@ def check_schema_roots(request: ParsedRequest) -> str | None:
         if isinstance(schema, dict) and any(schema.get(key) is not None for key in ("oneOf", "allOf", "anyOf")):
             words = "input_schema does not support oneOf, allOf, or anyOf at the top level"
             return f"tools.{index}.custom.input_schema: {words}"
+    return None
+
+
+def check_property_keys(request: ParsedRequest) -> str | None:
+    """Refuse a property at the top of an input schema whose name has other characters than the API takes, or over 64.
+
+    Properties of inner objects may have any name (quoted by users, 2026-08).
+    """
+    for index, tool in enumerate(request.body.get("tools") or ()):
+        properties = (tool.get("input_schema") or {}).get("properties") or ()
+        if not all(map(_PROPERTY_KEY.fullmatch, properties)):
+            return (
+                f"tools.{index}.custom.input_schema.properties: Property keys should match pattern "
+                "'^[a-zA-Z0-9_.-]{1,64}$'"
+            )
     return None
 
 
@@ -171,7 +189,9 @@ _KEYWORD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), _is_schema_list),
     "enum": lambda value: isinstance(value, list),
     "required": _is_string_list,
-    "type": lambda value: isinstance(value, str) or _is_string_list(value),
+    "type": lambda value: (
+        _is_string_list(names := value if isinstance(value, list) else [value]) and _TYPES.issuperset(names)
+    ),
 }
 """For each keyword, a function that checks its value. Null counts as a missing keyword, because the types of the SDKs
 allow it.
