@@ -174,6 +174,10 @@ RARER_EXAMPLES = {
     "Unleash": "*:development." + _hex(56),
     "Yandex": f"t1.{_letters(20)}.{_letters(86)}",
     "Zapier": f"https://hooks.zapier.com/hooks/catch/1234567/{_LOWER[:7]}/",
+    ".netrc": f"machine example.org\nlogin me\npassword {_letters(20)}",
+    "HMAC": "hmac_key=" + _letters(32),
+    "Rails": "SECRET_KEY_BASE=" + _hex(128),
+    "variable of a tool's token": "GH_TOKEN: " + _letters(40),
     "variable of a token": "UPSTASH_REDIS_REST_TOKEN=" + _letters(56),
     "variable of a key": "ALGOLIA_ADMIN_KEY=" + _hex(32),
 }
@@ -217,6 +221,7 @@ def test_at_least_fifty_six_shapes_are_known() -> None:
         "max_tokens: 1024, next_page_token, csrf_token",
         "api_key = os.environ['ANTHROPIC_API_KEY']",
         '{"api_key": "your-api-key-goes-here-123"}',
+        "after the login it shows the password field of the form",
         "the password must have 8 characters and 1 digit",
         "password: ${DB_PASSWORD1}",
         "toolu_01A09q90qw90lq917835lq9 and msg_01XFDUDYJgAACzvnptvVoYEL",

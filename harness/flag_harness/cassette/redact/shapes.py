@@ -9,10 +9,12 @@ from flag_harness.cassette.redact.hints import ApiKeyHints
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 _KEY_NAME = (
-    r"(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage|license)"
-    r"[_-]?(?:access[_-]?)?key|(?:client|app|consumer|webhook|jwt)[_-]?secret|secret(?:[_-]?token)?|credentials?"
+    r"(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage|license"
+    r"|hmac|ssh)[_-]?(?:access[_-]?)?key|(?:client|app|consumer|webhook|jwt)[_-]?secret|secret(?:[_-]?token)?|credentials?"
     r"|(?:access|auth|refresh|id|session|security|bearer|bot|api|private|personal[_-]access|deploy|oauth)[_-]?token"
-    r"|(?:sas|x-vault|x-auth|codecov|snyk|travis|server|source|rest|pagerduty|npm|sonar|bitly|circle|ci)[_-]token"
+    r"|(?:sas|x-vault|x-auth|codecov|snyk|travis|server|source|rest|pagerduty|npm|sonar|bitly|circle|ci|github|gh|gitlab"
+    r"|slack|discord|telegram|hf|hugging[_-]?face|notion|sentry|cloudflare|digitalocean|heroku|netlify|railway|pypi|twine"
+    r"|docker|terraform|consul|nomad|grafana|datadog)[_-]token|secret[_-]key[_-]base"
     r"|(?:write|admin|server|deploy|adafruit)[_-]key|connection[_-]?string|sessionid"
 )
 """The names of fields, variables and parameters that hold a credential."""
@@ -194,6 +196,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
         "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGNMENT}{_HAS_LETTER_AND_DIGIT}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
+        "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
         "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_PASSWORD_NAME})){_ASSIGNMENT}"
         rf"{_HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
@@ -209,6 +212,7 @@ _MULTI_WORD_KINDS = NAMED_KINDS | {
     "a basic authorization",
     "a token in a wrapped string",
     "a password in a URL",
+    "a password of .netrc",
     "an AWS secret key",
     "an AWS session token",
     "an Okta token",
