@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flag_harness.cassette.cassette import Cassette
-from flag_harness.cassette.interaction import Interaction, storable_request
+from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.index import InteractionQueues, RequestIndex
 from flag_harness.cassette.match.miss import Miss, MissReporter
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
@@ -98,7 +98,7 @@ class Replay:
 
     def _to_filtered_interaction(self, request: Request) -> Interaction:
         """Return a sent request in the form that a cassette keeps, filtered, as an interaction without a response."""
-        return Interaction(self._filters.filter_request(storable_request(request)), ())
+        return Interaction(self._filters.filter_sent_request(request), ())
 
     def _response_to_play(self, index: int, sent: Interaction) -> Response:
         """Return the recorded response. If its client stopped reading, a client that reads on is refused."""

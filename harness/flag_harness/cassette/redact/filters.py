@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from flag_harness.cassette.interaction import Interaction
+from flag_harness.cassette.interaction import Interaction, storable_request
 from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
 from flag_harness.cassette.redact.body_texts import UTF8
@@ -63,6 +63,10 @@ class Filters:
         return replace(
             request, url=self._filter_url(request.url), headers=self._filter_headers(request.headers), body=body
         )
+
+    def filter_sent_request(self, request: Request) -> Request:
+        """Return a sent request as a cassette keeps it: with the headers that are stored, and without secrets."""
+        return self.filter_request(storable_request(request))
 
     def filter_response(self, response: Response) -> Response:
         """Return the response without secrets, in as many chunks; it is decompressed if its body changes."""

@@ -20,8 +20,17 @@ class RerunFilters(Filters):
         """Return rerun filters with the rules of `filters`."""
         return cls(**{one.name: getattr(filters, one.name) for one in fields(filters)})
 
+    def filter_sent_request(self, request: Request) -> Request:
+        """Return the request as a kept cassette has it. Values of headers that are not stored are hidden, too."""
+        self._add_removed_values(request)
+        return Filters.filter_sent_request(self, request)
+
     def filter_request(self, request: Request) -> Request:
         """Return the request without its secrets and without those of earlier requests."""
-        self.removed.update(find_values_to_remove(self, [(request, ())]))
+        self._add_removed_values(request)
         patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
-        return Filters(patterns=patterns).filter_request(Filters.filter_request(self, request))
+        rules = Filters(*(getattr(self, one.name) for one in fields(Filters)))
+        return (rules + Filters(patterns=patterns)).filter_request(request)
+
+    def _add_removed_values(self, request: Request) -> None:
+        self.removed.update(find_values_to_remove(self, [(request, ())]))
