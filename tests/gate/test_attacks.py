@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flag_harness.cli import main
 from flag_harness.gate.declared.bytecode import has_foreign_bytecode
 from flag_harness.gate.prod import journalled_change
-from tests.gate.conftest import Project
+from flag_harness.record import find_record_problem
+from tests.gate.conftest import Project, row
 
 
 def _approve(project: Project, text: str = "two") -> Path:
@@ -18,6 +20,35 @@ def _approve(project: Project, text: str = "two") -> Path:
     project.write("test/prompts/support.md", text)
     printed = project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
     return project.root / printed.partition(":")[0]
+
+
+def test_no_field_of_a_record_can_be_edited(project: Project) -> None:
+    """Neither in the header nor in a row, and no line can be added, removed or moved."""
+    project.record(row(), row("tests/test_agent.py::test_b"))
+    data = (project.root / "run.jsonl").read_bytes()
+    assert "" == find_record_problem(data)
+    lines = data.splitlines()
+    edited = [[*lines, lines[-1]], lines[:-1], [lines[0], lines[2], lines[1]]]
+    for number, line in enumerate(lines):
+        for key in (fields := json.loads(line)):
+            changed = json.dumps({**fields, key: "edited"}).encode()
+            edited.append([*lines[:number], changed, *lines[number + 1 :]])
+    assert len(edited) > 60
+    assert [] == [one for one in edited if not find_record_problem(b"\n".join(one) + b"\n")]
+
+
+@pytest.mark.parametrize("is_digest_removed", [False, True])
+def test_merging_does_not_hide_that_a_record_was_edited(project: Project, is_digest_removed: bool) -> None:
+    """The merged record has a digest of its own, so it says that one of its parts is not as its run wrote it."""
+    path = project.root / project.record(row(outcome="failed"))
+    header, rest = path.read_bytes().replace(b'"failed"', b'"passed"').split(b"\n", 1)
+    fields = json.loads(header)
+    kept = {name: value for name, value in fields.items() if name != "digest" or not is_digest_removed}
+    path.write_bytes(json.dumps(kept).encode() + b"\n" + rest)
+    assert 1 == main(["report", "merge", "run.jsonl", "-o", "merged.jsonl"])
+    reason = "it has no digest" if is_digest_removed else "it was changed after it was written"
+    assert f"run.jsonl: {reason}" in project.capsys.readouterr().out
+    assert "fail" == project.rule("evidence", "merged.jsonl")[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems cannot hold both names")

@@ -25,7 +25,15 @@ from flag_harness.config import find_root
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.matrix.baseline import read_baseline
-from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
+from flag_harness.record import (
+    CACHE_FOLDER,
+    LAST_RUN,
+    RunRecord,
+    encode_record,
+    load_checked_record,
+    load_record,
+    merge_records,
+)
 from flag_harness.record.conversation import load_conversations, save_conversations
 from flag_harness.record.kept import copy_failed_test_cassettes
 from flag_harness.report.failures.causes import flags_in_header
@@ -264,7 +272,7 @@ def _run_logs(arguments: argparse.Namespace) -> int:
 
 def _run_merge(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
-    merged = merge_records([load_record(path) for path in paths])
+    merged = merge_records([load_checked_record(path) for path in paths])
     conversations = load_conversations(*paths)
     try:
         write_atomically(arguments.output, encode_record(merged.header, merged.rows))

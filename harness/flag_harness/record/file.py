@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,13 @@ def load_record(path: Path) -> RunRecord:
     Raise `RecordError` if the file cannot be read, or as `decode_record` does.
     """
     return decode_record(path, read_record_bytes(path))
+
+
+def load_checked_record(path: Path) -> RunRecord:
+    """Load a run record whose `problem` also says if the file is not as its run wrote it. Raise as `load_record`."""
+    data = read_record_bytes(path)
+    record, problem = decode_record(path, data), find_record_problem(data)
+    return replace(record, problem=record.problem or (f"{path}: {problem}" if problem else ""))
 
 
 def read_record_bytes(path: Path) -> bytes:
