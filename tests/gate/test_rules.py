@@ -12,6 +12,7 @@ from flag_harness.wire.usage import Usage
 from tests.gate.conftest import FILES, Project, row, trials
 
 OTHER = "tests/test_other.py::test_b"
+RERUN = "run the tests again: pytest --harness-record=run.jsonl"
 
 
 def _ago(**age: float) -> str:
@@ -266,7 +267,7 @@ def test_a_combination_that_did_not_pass_is_not_shown(project: Project, combinat
     project.record(row("tests/test_agent.py::test_a[off]"), _streamed(outcome="failed"))
     assert ("not shown", True) == _says(project.rule("combinations"), "tests/test_agent.py::test_a[*] under planner")
     project.record(row(OTHER))
-    assert ("not shown", "no required test ran") == project.rule("combinations")
+    assert ("not shown", f"no required test ran; {RERUN}") == project.rule("combinations")
 
 
 def test_simulated_answers_fail_unless_the_policy_takes_them(project: Project) -> None:
@@ -284,7 +285,9 @@ def test_answers_of_unknown_origin_are_not_shown(project: Project) -> None:
     project.record(row(answered_by=None, recorded_from="imported"))
     assert ("not shown", True) == _says(project.rule("upstream"), "not known who answered tests/test_agent.py::test_a")
     project.record(row(requests=()))
-    assert ("not shown", "no required test sent a request") == project.rule("upstream")
+    assert ("not shown", True) == _says(
+        project.rule("upstream"), "no required test sent a request; let `policy.tests` name"
+    )
 
 
 def test_a_rebased_recording_fails_unless_the_policy_takes_it(project: Project) -> None:
@@ -335,7 +338,8 @@ def test_a_run_over_its_budget_fails(project: Project, name: str, used: dict[str
     """Each limit of the budget."""
     project.configure(budget={name: 1})
     project.record(row(**used))
-    assert ("fail", f"tests/test_agent.py::test_a: {name} 2 > 1") == project.rule("budget")
+    words = f"tests/test_agent.py::test_a: {name} 2 > 1; spend less, or raise"
+    assert ("fail", True) == _says(project.rule("budget"), words)
     project.record(row(cost=0.5))
     assert ("pass", f"1 run within {name}") == project.rule("budget")
 
@@ -344,9 +348,11 @@ def test_an_unknown_cost_is_not_shown(project: Project) -> None:
     """A model without a list price may cost anything."""
     project.configure(budget={"cost": 1})
     project.record(row(cost=None))
-    assert ("not shown", "unknown: tests/test_agent.py::test_a: cost") == project.rule("budget")
+    assert ("not shown", True) == _says(
+        project.rule("budget"), "unknown: tests/test_agent.py::test_a: cost; leave that"
+    )
     project.record(row(OTHER))
-    assert ("not shown", "no required test ran") == project.rule("budget")
+    assert ("not shown", f"no required test ran; {RERUN}") == project.rule("budget")
 
 
 def test_logged_errors_fail(project: Project) -> None:
@@ -354,7 +360,9 @@ def test_logged_errors_fail(project: Project) -> None:
     project.configure(log_errors=1)
     logs = (LogCount("ERROR", "agent", "no answer", 2), LogCount("WARNING", "agent", "slow", 9))
     project.record(row(logs=logs))
-    assert ("fail", "2 errors logged, at most 1 allowed: agent: no answer") == project.rule("log errors")
+    assert ("fail", True) == _says(
+        project.rule("log errors"), "2 errors logged, at most 1 allowed: agent: no answer; run"
+    )
     project.record(row(logs=logs[1:]))
     assert ("pass", "0 errors logged") == project.rule("log errors")
 
@@ -364,7 +372,9 @@ def test_a_verdict_other_than_pass_fails(project: Project, word: Any) -> None:
     """Also beside a PASS of the same flag."""
     project.configure(verdicts=["planner"])
     project.record(verdicts=(VerdictRecord("planner", "pass"), VerdictRecord("planner", word)))
-    assert ("fail", f"planner: {word}") == project.rule("verdicts")
+    assert ("fail", True) == _says(
+        project.rule("verdicts"), f"planner: {word}; to see why: flag-harness report verdict run"
+    )
 
 
 @pytest.mark.parametrize("wanted", [["planner"], ["all"]])
@@ -447,7 +457,10 @@ def test_markdown_is_for_the_summary_of_a_ci_job(project: Project, make_row: Cal
     project.record(make_row("tests/test_agent.py::test_a[<b>|x]", outcome="failed"))
     printed = project.run("check", "run.jsonl", "--markdown", code=1)
     assert printed.startswith("## ❌ Gate: 2 of 12 rules do not pass\n\n| result | rule | reason |\n")
-    assert r"| ❌ fail | required tests | not passed: tests/test\_agent.py::test\_a\[\<b\>\|x\] failed |" in printed
+    assert (
+        r"| ❌ fail | required tests | not passed: tests/test\_agent.py::test\_a\[\<b\>\|x\] failed; mend it, and run"
+        in printed
+    )
 
 
 def _says(result: tuple[str, str], words: str) -> tuple[str, bool]:

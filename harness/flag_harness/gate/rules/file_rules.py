@@ -35,7 +35,9 @@ def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
         if not any(matches_file(path, [pattern]) for path in candidate.files)
     ]
     if unused:
-        return RuleResult("declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}")
+        return RuleResult(
+            "declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}; correct `files`"
+        )
     return RuleResult("declared files", "pass", quantity(len(candidate.files), "file"))
 
 

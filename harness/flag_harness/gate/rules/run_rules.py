@@ -13,6 +13,7 @@ from flag_harness.record import RunRow, flag_declaration
 from flag_harness.wording import join_names, quantity
 
 _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
+_RERUN = "run the tests again: pytest --harness-record=run.jsonl"
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 
@@ -22,10 +23,14 @@ def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
     rows = _remove_rows(candidate.required_rows, candidate.failed_trials)
     trials = len(candidate.required_rows) - len(rows)
     if bad := [row for row in rows if row.outcome != "passed"]:
-        return RuleResult("required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}")
+        return RuleResult(
+            "required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}; mend it, and {_RERUN}"
+        )
     missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
     if missing:
-        return RuleResult("required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}")
+        return RuleResult(
+            "required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}; {_RERUN}"
+        )
     note = f"; {quantity(trials, 'failed trial')}, which the verdicts judge" if trials else ""
     return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
 
@@ -55,10 +60,10 @@ def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether no other test failed."""
     rows = _remove_rows(candidate.rows, candidate.failed_trials)
     if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
-        return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
+        return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}; {_RERUN}")
     for one in candidate.evidence:
         if status := one.record.header.exit_status:
-            reason = f"{one.path}: pytest ended with exit status {status}, for a reason that no row of the record shows"
+            reason = f"{one.path}: pytest ended with exit status {status}, for a reason that no row shows; {_RERUN}"
             return RuleResult("outcomes", "fail", reason)
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
 
@@ -87,6 +92,7 @@ def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
     missing = [f"{name} under {one}" for name, ran in sorted(passed.items()) for one in wanted if one not in ran]
     if missing or not passed:
         reason = f"no passed run of {join_names(missing)}" if missing else "no required test ran"
+        reason = f"{reason}; {_RERUN}"
         return RuleResult("combinations", "not shown", reason)
     return RuleResult(
         "combinations",
@@ -99,11 +105,15 @@ def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the policy accepts the upstream that answered. Always name simulated answers in the result."""
     rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
     if not rows:
-        return RuleResult("upstream", "not shown", "no required test sent a request")
+        return RuleResult(
+            "upstream", "not shown", "no required test sent a request; let `policy.tests` name one that does"
+        )
     upstreams = Counter(row.answered_by or row.recorded_from or "nobody known" for row in rows)
     unknown = [row.case for row in rows if (row.answered_by or row.recorded_from) not in ("live", "simulator")]
     if unknown:
-        return RuleResult("upstream", "not shown", f"it is not known who answered {join_names(unknown)}")
+        return RuleResult(
+            "upstream", "not shown", f"it is not known who answered {join_names(unknown)}; record them again"
+        )
     simulated = upstreams["simulator"]
     text = f"{simulated} of {quantity(len(rows), 'run')} had SIMULATED answers"
     if not simulated:
@@ -148,13 +158,13 @@ def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
     if not budget:
         return None
     if not rows:
-        return RuleResult("budget", "not shown", "no required test ran")
+        return RuleResult("budget", "not shown", f"no required test ran; {_RERUN}")
     used = [(row, name, _budget_amount_used(row, name), limit) for row in rows for name, limit in budget.items()]
     over = [f"{row.case}: {name} {amount:g} > {limit:g}" for row, name, amount, limit in used if (amount or 0) > limit]
     if over:
-        return RuleResult("budget", "fail", join_names(over))
+        return RuleResult("budget", "fail", f"{join_names(over)}; spend less, or raise `policy.budget`")
     if unknown := [f"{row.case}: {name}" for row, name, amount, _ in used if amount is None]:
-        return RuleResult("budget", "not shown", f"unknown: {join_names(unknown)}")
+        return RuleResult("budget", "not shown", f"unknown: {join_names(unknown)}; leave that limit out, or {_RERUN}")
     return RuleResult("budget", "pass", f"{quantity(len(rows), 'run')} within {', '.join(budget)}")
 
 
@@ -167,7 +177,9 @@ def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
     total = sum(log.count for log in logs)
     if total > most:
         names = join_names(f"{log.logger}: {log.message}" for log in logs)
-        return RuleResult("log errors", "fail", f"{quantity(total, 'error')} logged, at most {most} allowed: {names}")
+        return RuleResult(
+            "log errors", "fail", f"{quantity(total, 'error')} logged, at most {most} allowed: {names}; {_RERUN}"
+        )
     return RuleResult("log errors", "pass", f"{quantity(total, 'error')} logged")
 
 

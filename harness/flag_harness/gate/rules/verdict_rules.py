@@ -29,7 +29,8 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     hint = f"run `pytest --harness-verdict={','.join(names)} --harness-repeat=200 --harness-record=run.jsonl`"
     verdicts = [one for each in candidate.evidence for one in each.record.header.verdicts if one.flag in names]
     if bad := [f"{one.flag}: {one.verdict}" for one in verdicts if one.verdict != "pass"]:
-        return RuleResult("verdicts", "fail", join_names(bad))
+        path = next(each.path for each in candidate.evidence if each.record.header.verdicts)
+        return RuleResult("verdicts", "fail", f"{join_names(bad)}; to see why: flag-harness report verdict {path}")
     if missing := [name for name in names if name not in {one.flag for one in verdicts}]:
         return RuleResult("verdicts", "not shown", f"the evidence has no verdict on {join_names(missing)}; {hint}")
     judged = [
