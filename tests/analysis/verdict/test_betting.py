@@ -78,6 +78,8 @@ def test_the_chance_that_the_wealth_ever_reaches_four_is_at_most_a_quarter() -> 
     """Ville's inequality holds with a look after each round, over all sequences."""
     chance = _expectation(make_harm_process, HARMLESS, lambda process: float(process.largest_wealth >= 4))
     assert 0 < chance <= 0.25
+    assert chance == _expectation(make_harm_process, HARMLESS, lambda process: float(process.p_value <= 0.25))
+    assert 1.0 == make_harm_process().p_value
 
 
 def test_wealth_stays_finite_after_endless_evidence() -> None:
