@@ -61,6 +61,29 @@ def test_a_test_that_did_not_fail_is_not_shown(tmp_path: Path, capsys: pytest.Ca
     assert f"test_a.py::test_other did not fail in this run; failed: {CASE}" in capsys.readouterr().err
 
 
+def test_the_flags_that_break_a_test_are_named_before_its_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run with the fewest flags comes first."""
+    flags = {name: {"default": False, "values": [False, True], "env": name.upper()} for name in ("cache", "fast")}
+    rows = [
+        RunRow(
+            case=f"test_a.py::test_a[{'+'.join(on) or 'off'}]",
+            combination="+".join(on) or "off",
+            outcome="failed" if "fast" in on else "passed",
+            values={name: name in on for name in flags},
+        )
+        for on in ((), ("cache",), ("cache", "fast"), ("fast",))
+    ]
+    (tmp_path / "run.jsonl").write_bytes(encode_record(RunHeader(flags=flags), rows))
+    assert 0 == main(["report", "open", str(tmp_path / "run.jsonl")])
+    headline, cause, *shown = capsys.readouterr().out.splitlines()
+    assert "2 of 4 runs failed" in headline
+    assert "  test_a fails when fast" == cause
+    expected = ["FAILED test_a.py::test_a[fast]", "FAILED test_a.py::test_a[cache+fast]"]
+    assert expected == [line for line in shown if line.startswith("FAILED")]
+
+
 def test_texts_cannot_control_the_terminal_and_are_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A record of somebody else is not trusted; how much is left out is said."""
     record = _write(tmp_path / "run.jsonl", CASE, text="\x1b[2J" + "x" * 5_000)

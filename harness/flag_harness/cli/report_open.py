@@ -10,11 +10,13 @@ from pathlib import Path
 
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import RecordError
+from flag_harness.matrix import name_of_test
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
 from flag_harness.record.kept import find_records, path_of_failed_test_cassette
-from flag_harness.report.failures.causes import select_options
+from flag_harness.report.failures.causes import analyse_failures, select_options
 from flag_harness.report.output import write_report
+from flag_harness.report.overview import failure_text
 from flag_harness.wording import quantity
 
 _MOST_LINES, _MOST_CHARACTERS = 20, 2_000
@@ -41,9 +43,12 @@ class OpenedRun:
         return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
     def rows_of_failed_tests(self, case: str | None) -> Sequence[RunRow]:
-        """Return the rows of all failed tests, or only of `case`. Raise `RecordError` if `case` did not fail."""
+        """Return the rows of all failed tests, or only of `case`; of each test, those with the fewest flags come first.
+
+        Raise `RecordError` if `case` did not fail.
+        """
         rows = [row for row in self.record.rows if row.outcome == "failed"]
-        chosen = [row for row in rows if case in (None, row.case)]
+        chosen = sorted((row for row in rows if case in (None, row.case)), key=_fewest_changed_flags_first)
         if case is not None and not chosen:
             failed = ", ".join(dict.fromkeys(row.case for row in rows)) or "none"
             raise RecordError(f"{self.path}: {case} did not fail in this run; failed: {failed}")
@@ -98,6 +103,8 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code_version(opened.record.header)}"
     if opened.record.problem:
         yield opened.record.problem
+    if case is None:
+        yield from (f"  {escape_to_one_line(failure_text(cause))}" for cause in analyse_failures(opened.record).causes)
     for row in rows:
         yield ""
         yield from _failed_run_lines(opened, row)
@@ -106,6 +113,10 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         yield ""
         yield f"To run {what} again, from what the run kept, at the root of the project:"
         yield from (f"  {command}" for command in opened.rerun_commands(case))
+
+
+def _fewest_changed_flags_first(row: RunRow) -> tuple[str, int]:
+    return name_of_test(row.case, row.combination), row.combination.count("+")
 
 
 def _code_version(header: RunHeader) -> str:
