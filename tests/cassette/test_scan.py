@@ -213,6 +213,7 @@ def test_what_cannot_be_searched_is_not_written(tmp_path: Path) -> None:
         "Bearer authentication is used, with a bearer token-of-some-kind-of-length",
         "a PRIVATE KEY begins with BEGIN",
         "eyJhbGciOiJIUzI1NiJ9",
+        "iVBORw0KGgo+" + "cio" + "a1B2" * 8 + "/x9+",
     ],
 )
 def test_what_is_no_key_raises_no_alarm(text: str) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cli import main
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,3 +49,19 @@ def test_a_path_that_does_not_exist_is_named(
     monkeypatch.chdir(tmp_path)
     assert 2 == main(["cassette", "effects", "absent"])
     assert "absent does not exist; name a cassette, or a folder of them" in capsys.readouterr().err
+
+
+def test_a_change_at_the_end_of_a_very_long_text_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Long texts are kept in part only, with a hash of the whole."""
+    monkeypatch.chdir(ROOT)
+    for combination, end in (("off", "a"), ("streaming", "b")):
+        body = {"model": "m", "messages": [{"role": "user", "content": "long " * 50_000 + end}]}
+        request = Request("POST", "https://api.anthropic.com/v1/messages", (), json.dumps(body).encode())
+        envelope = Envelope("2026-11-26T00:07:27Z", "simulator", "anthropic 2.14.0", combination, "t.py::test_a")
+        answer = (Head(0.0, 200, ()), Chunk(0.1, b"{}"), End(0.2))
+        Cassette(envelope, (Interaction(request, answer),)).save(tmp_path / f"{combination}.json")
+    _, out = _run(capsys, "--json", str(tmp_path))
+    (effect,) = json.loads(out)["effects"]
+    assert ("streaming", "messages[*].content[*].text") == (effect["flag"], effect["path"])

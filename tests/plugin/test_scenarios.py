@@ -45,6 +45,12 @@ def test_a_folder_without_scenarios_is_said_to_hold_none(repository: pytest.Pyte
     )
 
 
+def test_a_scenario_may_be_named_with_its_suffix(repository: pytest.Pytester) -> None:
+    """No file `refunds.toml.toml` is looked for."""
+    said = _failure(repository, "scenario('refunds.toml')")
+    assert said.endswith("fixtures/scenarios/refunds.toml.")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

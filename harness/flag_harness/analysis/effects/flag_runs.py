@@ -1,6 +1,9 @@
 """Runs of tests under their flag combinations, from traffic or cassettes, and what each flag changed in them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +20,8 @@ from flag_harness.wire.timeline import Request, Response
 from flag_harness.wording import quantity
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
+_LONGEST_TEXT = 100_000
+"""The longest text of a recorded request that is compared as a whole, in characters."""
 
 
 def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
@@ -39,18 +44,37 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
     The recordings of one test under several combinations are compared. Cassettes are skipped if they do not say under
     which combination of these flags they were recorded.
     """
-    space = flag_space(tuple(flags))
     tests: dict[str, list[ObservedRun]] = {}
-    for cassette in cassettes:
-        envelope = cassette.envelope
-        combination = parse_combination(flags, envelope.combination)
-        if combination is None or envelope.excluded_from_effects:
-            continue
-        own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
-        requests = list_sent_requests((one.request, one.response) for one in own)
-        row = combination.row
-        tests.setdefault(name_of_test(envelope.case, envelope.combination), []).append(ObservedRun(row, requests))
-    return attribute_effects(space, tests)
+    for name, run in filter(None, map(partial(_named_run, flags), cassettes)):
+        tests.setdefault(name, []).append(run)
+    return attribute_effects(flag_space(tuple(flags)), tests)
+
+
+def _named_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, ObservedRun] | None:
+    """Return the name of a recorded test and its requests, or None if its combination is not of these flags.
+
+    Very long texts are cut, so that the runs of a project need less memory than its cassettes.
+    """
+    envelope = cassette.envelope
+    combination = parse_combination(flags, envelope.combination)
+    if combination is None or envelope.excluded_from_effects:
+        return None
+    own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
+    requests = list_sent_requests((one.request, one.response) for one in own)
+    cut = tuple(replace(request, body=_cut_long_texts(request.body)) for request in requests)
+    return name_of_test(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
+
+
+def _cut_long_texts(value: Any) -> Any:
+    """Return a JSON value in which the end of each very long text is replaced by a hash of the text."""
+    if isinstance(value, dict):
+        return {key: _cut_long_texts(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_cut_long_texts(part) for part in value]
+    if not isinstance(value, str) or len(value) <= _LONGEST_TEXT:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{value[:_LONGEST_TEXT]}... ({len(value)} characters, {digest})"
 
 
 def flag_effect_lines(

@@ -102,7 +102,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an npm token": r"npm_[A-Za-z0-9]{36}",
         "a PyPI token": r"pypi-[A-Za-z0-9_-]{50,}",
         "a RubyGems key": r"rubygems_[0-9a-f]{40,}",
-        "a crates.io token": r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
+        "a crates.io token": r"(?<!\+)cio[A-Za-z0-9]{32}(?![A-Za-z0-9+/])",
         "a Docker token": r"dckr_[op]at_[A-Za-z0-9_-]{20,}",
         "an Artifactory key": r"AKCp[A-Za-z0-9]{60,}",
         "a SendGrid key": r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",

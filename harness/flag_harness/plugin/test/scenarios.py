@@ -28,7 +28,7 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
             f"{folder / f'{example}.toml'}",
             pytrace=False,
         )
-    return folder / f"{mark.args[0]}.toml"
+    return folder / f"{mark.args[0].removesuffix('.toml')}.toml"
 
 
 def make_simulator(
