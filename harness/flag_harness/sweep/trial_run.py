@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from flag_harness.errors import FlagError
 from flag_harness.faults import Fault, patch_refused_keywords
@@ -236,10 +235,20 @@ def seed_random() -> Iterator[None]:
 @contextmanager
 def _set_environment_variables(values: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables while the `with` block runs; unset those whose value is None."""
-    with patch.dict(os.environ):
-        for name, value in values.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    before = os.environ.copy()
+    _change_variables(values)
+    try:
         yield
+    finally:  # `patch.dict` would set each variable again, at a tenth of the cost of a trial
+        after = os.environ.copy()
+        changed = {name: before.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
+        _change_variables(changed)
+
+
+def _change_variables(values: Mapping[str, str | None]) -> None:
+    """Set environment variables, and unset those whose value is None."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
