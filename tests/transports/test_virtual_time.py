@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -218,17 +218,39 @@ def test_a_loop_is_abandoned_as_it_stands() -> None:
 
 
 def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
-    """Sleeping either way moves it; a moment is reached once it has come, never before."""
+    """Sleeping either way moves it, and so does a moment before which the loop has nothing to do."""
     clock = LoopClock(_loop(runner))
 
     async def slept() -> list[object]:
         clock.sleep(2)
         await clock.async_sleep(3)
         await clock.async_sleep(-1)
-        return [clock.now(), clock.has_reached(5), clock.has_reached(5.1)]
+        return [clock.now(), clock.has_reached(5), clock.has_reached(5.1), clock.now()]
 
     coroutine: Coroutine[Any, Any, list[object]] = slept()
-    assert [5.0, True, False] == runner.run(coroutine)
+    assert [5.0, True, True, 5.1] == runner.run(coroutine)
+
+
+@pytest.mark.parametrize("other", ["timer", "task", "thread", "deadline", "timeout"])
+def test_a_moment_is_not_reached_before_other_work(runner: asyncio.Runner, other: str) -> None:
+    """The loop stays where it is until that is done, or until the code has ended."""
+    loop, is_over = _loop(runner), threading.Event()
+    clock = LoopClock(loop)
+    begin: dict[str, Callable[[], object]] = {
+        "timer": lambda: loop.call_later(1, is_over.set),
+        "task": lambda: loop.call_soon(is_over.set),
+        "thread": lambda: loop.run_in_executor(None, is_over.wait),
+        "deadline": lambda: setattr(loop, "deadline", 1),
+        "timeout": lambda: loop.make_timeout("its time is up"),
+    }
+
+    async def reach() -> tuple[bool, float]:
+        begin[other]()
+        found = clock.has_reached(2), clock.now()
+        is_over.set()
+        return found
+
+    assert (False, 0.0) == runner.run(reach())
 
 
 def test_blocking_for_no_time_does_not_move_the_loop(runner: asyncio.Runner) -> None:
