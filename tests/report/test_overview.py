@@ -94,7 +94,7 @@ def test_what_no_flag_explains_is_found_too() -> None:
     broken = CacheBreak(1, "system[0]", 31, "12:03", "12:04", 900, 0.0031)
     use = CacheUse((CacheTurn(0, 0, 900, 5), CacheTurn(1, 0, 900, 5, 900)), (broken,), 900, -0.1)
     reason = "Failed: The test's number of requests is 3, over its budget of 2."
-    logs = (LogCount("ERROR", "agent", "lost", 2), LogCount("WARNING", "agent", "slow", 1))
+    logs = (LogCount("CRITICAL", "agent", "lost", 2), LogCount("WARNING", "agent", "slow", 1))
     refused = {"misses": ("POST /v1/messages",), "api_refusals": ("Found 5.",)}
     rows = [
         _row(
@@ -120,11 +120,11 @@ def test_what_no_flag_explains_is_found_too() -> None:
         ("failures", "over budget in 2 runs: test_a"),
         ("sweep", "the sweep found 1 cause of failures"),
         ("cache", "a cached prefix is not read in 2 runs, because system[0] changes: $3.10 more per 1,000 runs"),
-        ("logs", "4 errors and 2 warnings logged in 1 test: lost"),
+        ("logs", "4 errors and 2 warnings logged in 1 test, most often “lost”"),
     ]
     assert expected == [(notice.section, notice.text) for notice in make_overview(report).notices]
     markdown = "\n".join(markdown_lines(report))
-    assert "- Also found: 4 errors and 2 warnings logged in 1 test: lost" in markdown
+    assert "- Also found: 4 errors and 2 warnings logged in 1 test, most often “lost”" in markdown
 
 
 def test_a_run_without_failures_says_how_to_learn_more() -> None:

@@ -129,12 +129,12 @@ def _notices(report: RunReport) -> Iterator[Notice]:
         yield Notice("sweep", f"the sweep found {quantity(len(report.sweep.causes), 'cause')} of failures")
     yield from _cache_notices(report)
     if report.logs:
-        counts = {level: sum(one.count for one in report.logs if one.level == level) for level in ("ERROR", "WARNING")}
+        warnings = sum(one.count for one in report.logs if one.level == "WARNING")
+        errors = sum(one.count for one in report.logs) - warnings
+        found = [quantity(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
         tests = dict.fromkeys(test for entry in report.logs for test in entry.tests)
-        found = [quantity(count, level.lower()) for level, count in counts.items() if count]
-        yield Notice(
-            "logs", f"{' and '.join(found)} logged in {quantity(len(tests), 'test')}: {report.logs[0].message}"
-        )
+        where = f"logged in {quantity(len(tests), 'test')}"
+        yield Notice("logs", f"{' and '.join(found)} {where}, most often “{report.logs[0].message}”")
 
 
 def _cache_notices(report: RunReport) -> Iterator[Notice]:
