@@ -32,7 +32,7 @@ class VirtualClock:
     """A clock that does not wait in real time: sleeping moves it forward.
 
     Of several sleepers, the earliest wakes first. The time of the asyncio loop moves with the clock, so that deadlines
-    such as `asyncio.timeout` are met. Pass `moves_loop=False` for a server, whose loop has real connections. The loops
+    such as `asyncio.timeout` expire. Pass `moves_loop=False` for a server, whose loop has real connections. The loops
     of uvloop and trio keep real time.
 
     >>> clock = VirtualClock()

@@ -226,12 +226,12 @@ class ConjunctionSearch:
                 best, best_distance = row, abs(share - 0.5)
         return best
 
-    def _nearest_row(self, target: int, excluded: int, required: int = 0) -> int | None:
-        """Return the allowed row that is most similar to `target`, or None.
+    def _nearest_row(self, target: int, excluded_values: int, required_values: int = 0) -> int | None:
+        """Return the allowed row that is most similar to the row `target`, or None. All arguments are bit masks.
 
         The row has all required values and no excluded value, and satisfies no conjunction in `named`.
         """
-        limits = self._evidence.value_limits(excluded, required)
+        limits = self._evidence.value_limits(excluded_values, required_values)
         preferred = list(self._encoding.decode_row(target))
         for index, mask in limits.items():
             if not mask >> preferred[index] & 1:

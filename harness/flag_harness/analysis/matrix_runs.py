@@ -137,7 +137,7 @@ def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
 
 
 def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
-    """Group the runs of a test by the cause, other than flags, of their outcome; it is empty if there is none."""
+    """Group the runs of a test by what caused their outcome besides flags. The key is an empty text if nothing did."""
     shared, found = faults_of_all_runs(runs), dict[str, list[MatrixRun]]()
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]

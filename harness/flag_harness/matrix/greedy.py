@@ -123,7 +123,7 @@ def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missi
 
 
 def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
-    """Return whether an allowed row has the values of `row` and those in `fixed`."""
+    """Return whether at least one allowed row has the values of `row` and those in `fixed`."""
     if not any(space.has_constraint(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)

@@ -165,7 +165,7 @@ class FlagSpace:
         return None
 
     def is_possible(self, fixed: Mapping[int, int]) -> bool:
-        """Return whether an allowed row has the `fixed` values, given as {index of flag: index of value}."""
+        """Return whether at least one allowed row has the `fixed` values, given as {index of flag: index of value}."""
         if not any(self._clauses_by_flag[index] for index in fixed):
             return True
         return self.complete_row(fixed) is not None

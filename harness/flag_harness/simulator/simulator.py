@@ -150,7 +150,7 @@ class Simulator:
             found = self._batches.answer_request(incoming, now, random.make_api_id("msgbatch_"))
         if isinstance(found, RefusedRequest):
             return self._error_response(found, incoming.request, request_id)
-        return responses.body_response(*found, self._response_headers(incoming.request, request_id))
+        return responses.response_with_body(*found, self._response_headers(incoming.request, request_id))
 
     def warm_prompt_cache(self, request: Request) -> int:
         """Write the marked prefixes of a request to the cache, and return the number of cached tokens.

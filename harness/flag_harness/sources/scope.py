@@ -20,7 +20,7 @@ class FlagRead:
         key: the key that was evaluated.
         kind: what the code asked for: `boolean`, `string`, `integer`, `float` or `object`.
         is_declared: True if a flag of the project has this key.
-        error: what OpenFeature hid from the code that read the flag; empty if the read succeeded.
+        error: what OpenFeature swallowed when it gave the code a default; empty if the flag was read.
     """
 
     key: str

@@ -96,10 +96,10 @@ class Probe:
             surprise.simulator = simulator
 
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
-        """Return the turn that answers a request, given the scenario's turn or None.
+        """Return the turn to answer a request with: `turn` of the scenario, changed by a surprise if one is due.
 
-        Under a trouble the agent may send a request that the scenario does not know. The answer is then the turn that a
-        surprise has replaced, or a turn that only fills the gap.
+        `turn` is None if the scenario has no answer to the request, since a trouble led the agent to send it. The
+        answer is then a turn that a surprise replaced earlier, or else a turn that says "Understood.".
         """
         self._legal_bodies.append(body)
         if self._armed is None:

@@ -114,7 +114,7 @@ class _UpstreamTransport:
             raise last.make_refusal()
 
     def _pieces_after_layers(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
-        """Return the edited pieces of the answer from a layer, the upstream or the live API."""
+        """Return what the layers make of the answer: a layer's own, else the upstream's, else the live API's."""
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
             return exchange.apply_layers(self._live_pieces(exchange, http_request))
         if exchange.edits:

@@ -112,7 +112,7 @@ class FileStorage:
 
 @dataclass(frozen=True, slots=True)
 class PersisterStorage:
-    """Keeps cassettes with a test suite's persister, which must itself replace a cassette completely or not at all."""
+    """Stores cassettes through the persister of a test suite, which must replace a cassette atomically."""
 
     persister: Persister
     serializer: Serializer = SERIALIZERS["yaml"]

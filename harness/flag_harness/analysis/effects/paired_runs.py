@@ -200,7 +200,7 @@ class PairedRuns:
         )
 
     def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[RequestDifference, ...]]:
-        """Return the changes between two sequences of requests, given by their numbers, by path."""
+        """Return how the requests of run `after` differ from those of run `before`, by path in the body."""
         if before == after:
             return {}
         if (before, after) not in self._cache:

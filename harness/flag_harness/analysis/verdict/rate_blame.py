@@ -25,7 +25,7 @@ Labels: TypeAlias = frozenset[str]
 _Results: TypeAlias = Mapping[int, float]
 
 
-class _ChangedTest(NamedTuple):
+class _TestUnderChanges(NamedTuple):
     """A test, and the changes from production (as labels) in the combination under which it ran."""
 
     test: str
@@ -62,25 +62,27 @@ def rate_blame_lines(
 
 def _results_by_test_and_changes(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
-) -> Mapping[_ChangedTest, _Results]:
+) -> Mapping[_TestUnderChanges, _Results]:
     """Return the results of each test under each combination, by repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
-    found: dict[_ChangedTest, dict[int, float]] = {}
+    found: dict[_TestUnderChanges, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
-        key = _ChangedTest(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
+        key = _TestUnderChanges(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
         if row.values and (result := pass_or_fail_score(row)) is not None:
             found.setdefault(key, {})[row.repetition] = result
     return found
 
 
 def _compare_with_production(
-    results: Mapping[_ChangedTest, _Results], changes: Sequence[FlagChange], alpha: float
-) -> Mapping[_ChangedTest, _PassRateComparison]:
+    results: Mapping[_TestUnderChanges, _Results], changes: Sequence[FlagChange], alpha: float
+) -> Mapping[_TestUnderChanges, _PassRateComparison]:
     """Return the comparison of each test and combination with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
     pairs = {
-        key: (results.get(_ChangedTest(key.test, frozenset()), {}), on) for key, on in results.items() if key.labels
+        key: (results.get(_TestUnderChanges(key.test, frozenset()), {}), on)
+        for key, on in results.items()
+        if key.labels
     }
     tests = {}
     for key, (off, on) in pairs.items():
@@ -101,7 +103,7 @@ def _pass_rate(results: _Results) -> float:
     return sum(results.values()) / len(results) if results else 0.0
 
 
-def _blame_line(key: _ChangedTest, compared: Mapping[_ChangedTest, _PassRateComparison], alpha: float) -> str:
+def _blame_line(key: _TestUnderChanges, compared: Mapping[_TestUnderChanges, _PassRateComparison], alpha: float) -> str:
     """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"
@@ -118,8 +120,8 @@ def _blame_line(key: _ChangedTest, compared: Mapping[_ChangedTest, _PassRateComp
     return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
 
 
-def _smaller_combinations(key: _ChangedTest) -> Iterator[_ChangedTest]:
+def _smaller_combinations(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:
     """Yield the combinations that make some, but not all, of the changes of a combination."""
     labels = sorted(key.labels)
     for size in range(1, len(labels)):
-        yield from (_ChangedTest(key.test, frozenset(part)) for part in combinations(labels, size))
+        yield from (_TestUnderChanges(key.test, frozenset(part)) for part in combinations(labels, size))

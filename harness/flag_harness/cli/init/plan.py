@@ -35,8 +35,8 @@ class InitPlan:
         weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
         extras: the harness's extras that the test needs and that are not installed.
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
-        existing_conftest: the path of a conftest.py that would hold the fixture of the flags if it did not exist;
-            the fixture is in the test then. Empty if there is no such file, or no such fixture.
+        existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the fixture
+            of the flags is written into the test file. Empty if there is no such file, or no such fixture.
     """
 
     files: tuple[PlannedFile, ...]
@@ -166,7 +166,11 @@ def _flags_of_services(repository: Repository) -> list[DetectedFlag]:
 def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, is_weak: bool = False) -> str:
     """Return the text of the first test. A weak one passes whatever the agent returns or prints."""
     is_program = agent.kind in ("program", "node")
-    imports, body = _program_test_parts(agent, test, is_weak) if is_program else _function_test_parts(agent, is_weak)
+    imports, body = (
+        _parts_of_test_that_runs_program(agent, test, is_weak)
+        if is_program
+        else _parts_of_test_that_calls_function(agent, is_weak)
+    )
     services = _flags_of_services(repository) if (repository.root / _conftest_path(test)).exists() else []
     fixture = "cassette, cassette_server" if is_program else "cassette"
     matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
@@ -186,7 +190,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
     return "\n".join(parts) + "\n"
 
 
-def _function_test_parts(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
+def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that calls a function of the project."""
     is_async = agent.kind.startswith("async")
     imports = ["import asyncio", ""] if is_async else []
@@ -211,7 +215,7 @@ def _function_test_parts(agent: FoundAgent, is_weak: bool) -> tuple[list[str], l
     return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _SENT]
 
 
-def _program_test_parts(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
+def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
     """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
     up = len(PurePosixPath(test).parts) - 1
     interpreter = '"node"' if agent.kind == "node" else "sys.executable"

@@ -206,7 +206,10 @@ class NetworkBorder:
         return message
 
     def refuse_request_if_late(self, request: Any) -> None:
-        """Raise `LateRequest` if the owner of a request has ended. This is a layer of clients that fixtures make."""
+        """Raise `LateRequest` if the test or fixture that sent a request has ended.
+
+        Each client that a fixture makes calls this before it sends a request.
+        """
         self.owner_of_request(request)
 
     def request_belongs_to(self, owner: CodeOwner, request: Any) -> bool:

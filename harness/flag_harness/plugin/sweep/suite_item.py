@@ -38,7 +38,7 @@ _OUT_OF_BUDGET = "not tried within --harness-sweep-budget"
 
 
 class TroubleNotSurvivedError(Exception):
-    """Raised if a test fails under some trouble, or without one."""
+    """Raised by an item of a sweep if its test fails under a trouble, or already fails in the run without any."""
 
 
 class SuiteSweepItem(pytest.Item):

@@ -27,7 +27,7 @@ def find_path_without_combination(node: pytest.Item, path: Path) -> Path | None:
 
 
 def plain_cassette_advice(node: pytest.Item, path: Path) -> str:
-    """Return a line about the existing cassette without a combination, if `path` does not exist, or an empty string."""
+    """Return a hint that the test has a cassette, but only for the combination `off`. It is empty if `path` exists."""
     if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return ""
     name = os.path.relpath(plain, node.config.rootpath)

@@ -38,10 +38,10 @@ def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, e
     return json_response(answer.complete_message(), at, response_headers)
 
 
-def body_response(kind: str, body: bytes, response_headers: ResponseHeaders) -> Response:
-    """Return a response with status 200 and a body of the content type `kind`, sent as quickly as an error."""
+def response_with_body(content_type: str, body: bytes, response_headers: ResponseHeaders) -> Response:
+    """Return a response with status 200, a content type and a body, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
-    head = Head(at, 200, response_headers.to_headers((("content-type", kind),), _to_milliseconds(at)))
+    head = Head(at, 200, response_headers.to_headers((("content-type", content_type),), _to_milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 

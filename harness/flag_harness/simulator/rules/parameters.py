@@ -55,7 +55,7 @@ def check_top_p(request: ParsedRequest) -> str | None:
     return None if top_p is None or 0 <= top_p <= 1 else "top_p: range: 0..1"
 
 
-def check_temperature_without_top_p(request: ParsedRequest) -> str | None:
+def check_temperature_and_top_p_not_combined(request: ParsedRequest) -> str | None:
     """Refuse temperature together with top_p on the models from Opus 4.1 to Claude 4.6."""
     both = request.body.get("temperature") is not None and request.body.get("top_p") is not None
     if not both or not catalogue.refuses_temperature_with_top_p(request.model):

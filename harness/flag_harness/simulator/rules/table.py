@@ -59,7 +59,12 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
     ApiRule("input schemas have no union at the top", schemas.check_schema_roots, "quoted by users", "2025-09"),
     ApiRule("temperature from 0 to 1", parameters.check_temperature, "recorded", "2025-11"),
     ApiRule("top_p from 0 to 1", parameters.check_top_p, "quoted by users", "2026-11"),
-    ApiRule("temperature or top_p, not both", parameters.check_temperature_without_top_p, "quoted by users", "2025-10"),
+    ApiRule(
+        "temperature or top_p, not both",
+        parameters.check_temperature_and_top_p_not_combined,
+        "quoted by users",
+        "2025-10",
+    ),
     ApiRule("stop sequences have words", parameters.check_stop_sequences, "quoted by users", "2024-05"),
     ApiRule("max_tokens is within the model's limit", parameters.check_max_tokens, "quoted by users", "2025-02"),
     ApiRule("the model supports the type of thinking", parameters.check_thinking_type, "quoted by users", "2026-04"),

@@ -84,7 +84,7 @@ def _last_tool_call(turn: ScenarioTurn) -> Call:
     return next(block.call for block in reversed(turn.content) if block.call is not None)
 
 
-def _cut_last_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _truncate_last_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` in the middle of its last call's input."""
     blocks, call = _visible_blocks(turn), _last_tool_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
@@ -93,7 +93,7 @@ def _cut_last_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTu
     return _replace_content(turn, [*kept, Block(call=cut)], "max_tokens")
 
 
-def _cut_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _truncate_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` before the input of its last call."""
     blocks, call = (
         _visible_blocks(turn),
@@ -182,12 +182,12 @@ SURPRISES: Mapping[str, SurprisingAnswerKind] = {
     kind.name: kind
     for kind in (
         SurprisingAnswerKind(
-            "cut_call", "`max_tokens` cuts the answer off inside a call's input", _cut_last_tool_call, "call"
+            "cut_call", "`max_tokens` cuts the answer off inside a call's input", _truncate_last_tool_call, "call"
         ),
         SurprisingAnswerKind(
             "cut_call_before_input",
             "`max_tokens` cuts the answer off before a call's input, which is then `{}`",
-            _cut_before_call_input,
+            _truncate_before_call_input,
             "call",
         ),
         SurprisingAnswerKind(

@@ -126,7 +126,7 @@ def _return_empty(value: Any) -> Any:
     """Return an empty value of the same type, or the object with empty `content`."""
     if isinstance(value, (str, bytes, list, tuple, dict)):
         return type(value)() if value else value
-    return _copy_with_replacement(value, "content", []) if getattr(value, "content", None) else value
+    return _copy_with_attribute(value, "content", []) if getattr(value, "content", None) else value
 
 
 def _return_long_text(value: Any) -> Any:
@@ -141,7 +141,7 @@ def _return_long_text(value: Any) -> Any:
     for name in ("text", "content"):
         part = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
         if part is not None and (changed := _return_long_text(part)) is not part:
-            return {**value, name: changed} if isinstance(value, dict) else _copy_with_replacement(value, name, changed)
+            return {**value, name: changed} if isinstance(value, dict) else _copy_with_attribute(value, name, changed)
     return value
 
 
@@ -152,10 +152,10 @@ def _lengthen_one_item(values: Sequence[Any]) -> Iterator[list[Any]]:
             yield [*values[:index], changed, *values[index + 1 :]]
 
 
-def _copy_with_replacement(value: Any, name: str, part: Any) -> Any:
+def _copy_with_attribute(value: Any, name: str, attribute: Any) -> Any:
     """Return a copy of a pydantic model with one attribute changed, or the value itself if it is no model."""
     copy = getattr(value, "model_copy", None)
-    return copy(update={name: part}) if copy else value
+    return copy(update={name: attribute}) if copy else value
 
 
 TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {

@@ -42,7 +42,7 @@ LEAVING_SECONDS = 0.5
 
 
 class UpstreamApplication:
-    """An ASGI application that answers requests from an upstream.
+    """An ASGI application that serves the answers of an upstream.
 
     With `joined`, each body is sent as one chunk. With `threaded`, each request has a thread of its own, so that a slow
     answer delays no other. `refusals` are the errors with which the upstream refused requests. `connections_of` maps

@@ -109,7 +109,7 @@ class PendingWork:
             self._jobs -= 1
 
 
-def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread]) -> bool:
+def _is_idle(frame: FrameType, is_older_than_test: bool, waiting: set[threading.Thread]) -> bool:
     """Return whether a thread waits for other threads: for a job, on a condition, or for one of `waiting` to end.
 
     A thread of the test that waits with a timeout is not idle, since it will continue by itself. An older thread, such
@@ -119,7 +119,7 @@ def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread])
         names = frame.f_locals
         if "waiter" not in names or names["waiter"] not in names["self"]._waiters:
             return False  # it has not begun to wait, or it was notified
-        return is_earlier or names.get("timeout") is None
+        return is_older_than_test or names.get("timeout") is None
     if frame.f_code in _JOINS:
         return frame.f_locals.get("self") in waiting and frame.f_locals.get("timeout") in (None, -1)
     return frame.f_code is _POOL_WORKER

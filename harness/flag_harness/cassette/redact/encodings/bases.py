@@ -69,7 +69,7 @@ def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
 
 
 def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
-    """Decode and yield a word as base85, without up to five characters at its end that do not belong to it."""
+    """Yield a word decoded as base85. Up to five characters at its end, such as punctuation, may be left out for it."""
     for stop in range(len(word), len(word) - 6, -1) if _ONLY_IN_BASE85.search(word) else ():
         with suppress(ValueError):
             text = base64.b85decode(word[:stop]).decode(*UTF8)
