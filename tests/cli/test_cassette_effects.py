@@ -57,9 +57,9 @@ def test_a_change_at_the_end_of_a_very_long_text_is_found(
     """Long texts are kept in part only, with a hash of the whole."""
     monkeypatch.chdir(ROOT)
     for combination, end in (("off", "a"), ("streaming", "b")):
-        body = {"model": "m", "messages": [{"role": "user", "content": "long " * 50_000 + end}]}
+        body = {"model": "m", "messages": [{"role": "user", "content": "long " * 210_000 + end}]}
         request = Request("POST", "https://api.anthropic.com/v1/messages", (), json.dumps(body).encode())
-        envelope = Envelope("2026-11-26T00:07:27Z", "simulator", "anthropic 2.14.0", combination, "t.py::test_a")
+        envelope = Envelope("simulator", "2026-11-26T00:07:27Z", "anthropic 2.14.0", "t.py::test_a", combination)
         answer = (Head(0.0, 200, ()), Chunk(0.1, b"{}"), End(0.2))
         Cassette(envelope, (Interaction(request, answer),)).save(tmp_path / f"{combination}.json")
     _, out = _run(capsys, "--json", str(tmp_path))

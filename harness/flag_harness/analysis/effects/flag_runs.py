@@ -20,7 +20,8 @@ from flag_harness.wire.timeline import Request, Response
 from flag_harness.wording import quantity
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
-_LONGEST_TEXT = 100_000
+_DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_LONGEST_TEXT = 1_000_000
 """The longest text of a recorded request that is compared as a whole, in characters."""
 
 
@@ -74,7 +75,8 @@ def _cut_long_texts(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= _LONGEST_TEXT:
         return value
     digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{value[:_LONGEST_TEXT]}... ({len(value)} characters, {digest})"
+    letters = digest.translate(_DIGITS_TO_LETTERS)  # hexadecimal digits would pass for an id, whose changes are ignored
+    return f"{value[:_LONGEST_TEXT]}... {letters}"
 
 
 def flag_effect_lines(
