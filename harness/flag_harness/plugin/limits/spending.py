@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 def register_cost_preview(config: pytest.Config) -> None:
-    """If the run may send requests to the live API, register the line about its cost."""
+    """If the run may send requests to the live API, register the lines about its cost."""
     is_sending = is_recording_disabled(config) or record_mode_of_run(config) != "none"
     if is_sending and config.getoption("--harness-upstream") == "live" and not hasattr(config, "workerinput"):
+        from flag_harness.plugin.limits.live_progress import LiveProgress  # imported here: it imports this module
+
         config.pluginmanager.register(CostPreview(config), "flag-harness-cost-preview")
+        config.pluginmanager.register(LiveProgress(config), "flag-harness-live-progress")
 
 
 @dataclass(frozen=True, slots=True)
