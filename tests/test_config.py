@@ -158,6 +158,15 @@ def test_a_default_may_be_the_short_name_of_a_value(tmp_path: Path) -> None:
     assert ("claude-opus-4-7", ("fast", "good")) == (flag.default, flag.labels)
 
 
+@pytest.mark.parametrize("name", ["flag_harness", "flagharness", "Flag-Harness"])
+def test_another_spelling_of_the_table_is_an_error(tmp_path: Path, name: str) -> None:
+    """Or the settings would be ignored without a word."""
+    path = _written(tmp_path, f"[tool.{name}]\nmodel = 'x'")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: [tool.{name}] is not read; write [tool.flag-harness]" == str(caught.value)
+
+
 def test_the_old_name_of_the_table_is_an_error_that_says_the_new_one(tmp_path: Path) -> None:
     """Nothing of it is read."""
     path = _written(tmp_path, "[tool.harness]\nmodel = 'x'")

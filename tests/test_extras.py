@@ -61,10 +61,13 @@ def test_a_suite_is_recorded_and_played_without_any_extra(pytester: pytest.Pytes
 
 
 def test_a_server_without_its_extra_is_one_line(pytester: pytest.Pytester) -> None:
-    """`cassette_server` says what to install."""
-    _suite(pytester, "def test_ask(cassette_server):\n    pass\n")
+    """`cassette_server` says what to install, and no flag is blamed for it."""
+    matrix = "import pytest\n@pytest.mark.flag_matrix('streaming')\ndef test_ask(cassette_server): pass\n"
+    _suite(pytester, matrix)
     run = _run(pytester)
-    run.assert_outcomes(errors=1)
+    run.assert_outcomes(errors=2)
+    run.stdout.fnmatch_lines(["not blamed on flags: a library is not installed: test_ask.py::*"])
+    run.stdout.no_fnmatch_line("always fails*")
     run.stdout.fnmatch_lines(["cassette_server: uvicorn is not installed: pip install 'flag-harness[[]serve]'"])
 
 

@@ -178,8 +178,12 @@ def test_a_key_in_what_differs_is_masked(pytester: pytest.Pytester, monkeypatch:
     assert "system[0].text" in kept
 
 
-def test_what_was_never_recorded_can_be_recorded_with_one_command(pytester: pytest.Pytester) -> None:
+def test_what_was_never_recorded_can_be_recorded_with_one_command(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is named once for all tests; a price is only known of what was recorded before."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     _asking(pytester, SYSTEM, tests=3)
     run = pytester.runpytest_inprocess("-q")
     run.assert_outcomes(failed=3)
@@ -187,7 +191,16 @@ def test_what_was_never_recorded_can_be_recorded_with_one_command(pytester: pyte
         "3 tests: nothing is recorded",
         "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
         "  To record them: pytest --record-mode=once --harness-upstream=live",
+        "  Without a key: pytest --record-mode=once --harness-upstream=simulator",
     ] == _summary(run)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key")
+    assert "Without a key" not in pytester.runpytest_inprocess("-q").stdout.str()
+
+
+def test_a_change_of_white_space_is_shown() -> None:
+    """No word differs."""
+    (difference,) = find_differences({"text": "Sure:"}, {"text": "Sure: "}, lambda one, other: False)
+    assert "`text`, white space: 'Sure:' → 'Sure: '" == describe_difference(difference)
 
 
 def test_a_part_that_only_moved_is_called_reordered() -> None:

@@ -202,3 +202,15 @@ def test_pairs_of_runs_without_a_request_show_nothing_about_a_flag(repository: p
     expected = "not compared: 4 pairs of runs (2 sent no request, 2 with a run that its test excludes)"
     assert expected in lines
     assert not [line for line in lines if "changed no request" in line]
+
+
+def test_a_missing_key_is_no_fault_of_a_flag(repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the test always fail."""
+    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    lines = _lines(repository, "--record-mode=once")
+    assert not [line for line in lines if line.startswith("always fails")]
+    assert [
+        "not blamed on flags: no key for the live API: test_ask.py::test_ask[concise], test_ask.py::test_ask[off], "
+        "test_ask.py::test_ask[streaming+concise] and 1 more"
+    ] == _blame(lines)

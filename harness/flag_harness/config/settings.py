@@ -1,5 +1,6 @@
 """The settings of a project, read from its `pyproject.toml` or pytest.ini."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from flag_harness.config.ini import read_ini_table
 from flag_harness.config.root import find_root
 from flag_harness.errors import ConfigError
 from flag_harness.flag import SHIPPED, Flag
+
+_TABLE = "flag-harness"
+"""The table of `pyproject.toml` under `tool`."""
 
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
 FILTERS = ("headers", "query", "json", "patterns")
@@ -192,4 +196,7 @@ def _read_pyproject_table(pyproject: Path) -> Any:
         return None
     if "harness" in tool:
         raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; type: flag-harness upgrade")
-    return tool.get("flag-harness")
+    for name in tool:
+        if name != _TABLE and re.sub(r"[-_ ]", "", name.lower()) == "flagharness":
+            raise ConfigError(f"{pyproject}: [tool.{name}] is not read; write [tool.{_TABLE}]")
+    return tool.get(_TABLE)

@@ -41,6 +41,10 @@ class ScenarioFailure(_FailureWithoutTraceback):
     """The scenario of the test does not exist or cannot be read, so that the test did not run."""
 
 
+class MissingExtraFailure(_FailureWithoutTraceback):
+    """A library that the test needs is not installed."""
+
+
 class FixtureFailure(Refusal, _FailureWithoutTraceback):
     """The requests of a wide-scope fixture have problems, which its setup or teardown reports."""
 

@@ -31,8 +31,8 @@ def is_offline(config: pytest.Config) -> bool:
 
 
 def has_api_key() -> bool:
-    """Return True if the environment has a key for the live API."""
-    return any(os.environ.get(name) for name in KEYS)
+    """Return True if the environment has a key for the live API, other than the fake one."""
+    return any(os.environ.get(name, OFFLINE_KEY) not in ("", OFFLINE_KEY) for name in KEYS)
 
 
 def set_offline_api_key(config: pytest.Config) -> None:

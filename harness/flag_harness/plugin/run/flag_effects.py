@@ -7,7 +7,9 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
+    MISSING_EXTRA,
     NO_CASSETTE,
+    NO_KEY,
     NO_SCENARIO,
     NOT_SET,
     SKIPPED,
@@ -19,10 +21,11 @@ from flag_harness.analysis.matrix_runs import (
     runs_by_cause_other_than_flags,
 )
 from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import INERT_FLAG
-from flag_harness.plugin.refusals import FlagSetupFailure, ScenarioFailure
+from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
 from flag_harness.plugin.run.blame import ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, VCR_CASSETTE, repetition_index
 from flag_harness.plugin.test.faults import active_faults
@@ -181,13 +184,16 @@ def _make_matrix_run(
             for request in list_sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
-        "other_cause": _cause_other_than_flags(report, error, _has_no_recording(item)),
+        "other_cause": _cause_other_than_flags(report, error, item),
         "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }
 
 
+_CAUSES_BY_FAILURE = {FlagSetupFailure: NOT_SET, ScenarioFailure: NO_SCENARIO, MissingExtraFailure: MISSING_EXTRA}
+
+
 def _cause_other_than_flags(
-    report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None, is_unrecorded: bool
+    report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None, item: pytest.Item
 ) -> str:
     """Return what other than the flags explains the outcome of a run, or an empty string."""
     if hasattr(report, "wasxfail"):
@@ -196,11 +202,12 @@ def _cause_other_than_flags(
         return SKIPPED
     if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
-    if error is not None and isinstance(error.value, FlagSetupFailure):
-        return NOT_SET
-    if error is not None and isinstance(error.value, ScenarioFailure):
-        return NO_SCENARIO
-    return UNRECORDED if report.failed and is_unrecorded else ""
+    for failure, cause in _CAUSES_BY_FAILURE.items():
+        if error is not None and isinstance(error.value, failure):
+            return cause
+    if error is not None and is_missing_api_key_error(error.value) and missing_api_key_message(item):
+        return NO_KEY
+    return UNRECORDED if report.failed and _has_no_recording(item) else ""
 
 
 def _has_no_recording(item: pytest.Item) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.border.offline import has_api_key
 from flag_harness.plugin.test.rows import has_record_row
 
 if TYPE_CHECKING:
@@ -83,13 +84,15 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
 
 def describe_difference(difference: Any) -> str:
     """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
-    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, find_changed_words, truncate
+    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, find_changed_words, make_excerpts, truncate
 
     path = difference.path or "body"
     if difference.is_reordered:
         return f"`{path}`, reordered"
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
         words = find_changed_words(difference.recorded, difference.sent)
+        if not words.recorded and not words.sent:
+            return f"`{path}`, white space: {' → '.join(make_excerpts(difference.recorded, difference.sent))}"
         return f"`{path}`, {words}: {' → '.join(words.short_quotes)}"
     recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
     return f"`{path}`: {recorded} → {sent}"
@@ -193,7 +196,10 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     if any(row["is_recorded"] for row in rows):
         yield f"  recording anew: {_describe_price_of_recording_again(list(cassettes.values()))}"
     else:
-        yield f"  To record them: pytest --record-mode=once --harness-upstream={rows[0]['upstream']}"
+        record = "pytest --record-mode=once --harness-upstream="
+        yield f"  To record them: {record}{rows[0]['upstream']}"
+        if rows[0]["upstream"] == "live" and not has_api_key():
+            yield f"  Without a key: {record}simulator"
     if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
         yield f"  if it differs at every run, in pyproject.toml: {' '.join(normalise)}"
     if reason := next((row["refusal"] for row in rows if row["refusal"]), ""):

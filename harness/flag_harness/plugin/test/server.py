@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import MissingExtraError
+from flag_harness.plugin.refusals import MissingExtraFailure
 from flag_harness.plugin.stash import FLAG_SCOPE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def harness_cassette_server(
     try:
         from flag_harness.transports.serve.server import LoopbackServer
     except MissingExtraError as error:
-        raise pytest.fail.Exception(f"cassette_server: {error}", pytrace=False) from None
+        raise MissingExtraFailure(f"cassette_server: {error}") from None
 
     keep_time_real(harness_cassette.clock)  # other processes live in real time
     upstream, layers = harness_cassette.upstream_and_layers
