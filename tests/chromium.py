@@ -57,13 +57,16 @@ class Tabs:
         self.browser = browser
         self.idle: dict[str, list[Any]] = {}
 
-    def open(self, **options: Any) -> Any:
-        """Return a tab, whose lists `requested` and `troubles` hold addresses, and errors and messages on the console.
+    def open(self, *, records_requests: bool = False, **options: Any) -> Any:
+        """Return a tab, whose list `troubles` holds errors and messages on the console.
 
-        `options` are those of the context.
+        `options` are those of the context. If `records_requests` is true, the list `requested` holds addresses; a page
+        of Streamlit makes 120 requests.
         """
-        key = json.dumps(options, sort_keys=True)
+        key = json.dumps([records_requests, options], sort_keys=True)
         tab = idle.pop() if (idle := self.idle.get(key)) else self._make_tab(key, options)
+        if records_requests and tab.requested is None:
+            tab.on("request", lambda request: tab.requested.append(request.url))
         tab.requested, tab.troubles = [], []
         return tab
 
@@ -71,10 +74,9 @@ class Tabs:
         context = self.browser.new_context(**{"reduced_motion": "reduce", **options})
         context.set_default_timeout(TIMEOUT_SECONDS * 1000)
         tab = context.new_page()
-        tab.key = key
+        tab.key, tab.requested = key, None
         tab.on("console", lambda message: tab.troubles.append(message.text))
         tab.on("pageerror", lambda error: tab.troubles.append(str(error)))
-        tab.on("request", lambda request: tab.requested.append(request.url))
         return tab
 
     def give_back(self, tab: Any) -> None:
@@ -96,7 +98,7 @@ def tabs() -> Iterator[Tabs]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: apt install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--disable-gpu"])
         yield Tabs(browser)
         browser.close()
 

@@ -36,7 +36,7 @@ def open_report(
         path = tmp_path / "report.html"
         record = make_record(tests)
         write_report(path, record, datetime.now(UTC), make_conversations(record))
-        page = open_tab(**options)
+        page = open_tab(records_requests=True, **options)
         page.goto(path.as_uri())
         return page, lambda: [*page.troubles, *(url for url in page.requested if url != path.as_uri())]
 

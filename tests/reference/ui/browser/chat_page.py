@@ -9,7 +9,7 @@ from tests.reference.ui.browser.ui_server import UiServer
 StartServer: TypeAlias = Callable[..., UiServer]
 OpenPage: TypeAlias = Callable[..., Any]
 
-RECORD_TEXTS = """() => {
+_RECORD_TEXTS = """() => {
   window.seen = [[0, '']];
   new MutationObserver(() => {
     const messages = document.querySelectorAll('[data-testid=stChatMessage]');
@@ -43,6 +43,10 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def wait_for_text(page: Any, text: str) -> None:
     page.get_by_test_id("stText").filter(has_text=text).last.wait_for()
+
+
+def record_texts(page: Any) -> None:
+    page.evaluate(_RECORD_TEXTS)
 
 
 def seen_texts(page: Any) -> list[tuple[float, str]]:

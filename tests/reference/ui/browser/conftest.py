@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference.ui.browser.chat_page import RECORD_TEXTS, OpenPage, StartServer, wait_until_idle
+from tests.reference.ui.browser.chat_page import OpenPage, StartServer, wait_until_idle
 from tests.reference.ui.browser.ui_server import SCENARIO, UiServer, free_port
 
 
@@ -39,7 +39,6 @@ def open_page(open_tab: Callable[..., Any]) -> OpenPage:
         page = open_tab(**options)
         page.goto(url)
         wait_until_idle(page)
-        page.evaluate(RECORD_TEXTS)
         return page
 
     return open_one

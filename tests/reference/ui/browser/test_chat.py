@@ -47,7 +47,7 @@ def test_a_discarded_text_is_struck_out_and_then_replaced(start_server: StartSer
 def test_a_hostile_answer_is_text(start_server: StartServer, open_page: OpenPage) -> None:
     """Nothing of it runs, is loaded from elsewhere, or becomes an element."""
     server = start_server("--no-ask")
-    page = open_page(server.url)
+    page = open_page(server.url, records_requests=True)
     send(page, "Be hostile: <b>bold</b> ![x](http://127.0.0.1:9/y.png)")
     wait_for_text(page, "That is the result.")
     wait_until_idle(page)

@@ -11,6 +11,7 @@ import pytest
 from tests.reference.ui.browser.chat_page import (
     OpenPage,
     StartServer,
+    record_texts,
     seen_texts,
     send,
     wait_for_text,
@@ -34,6 +35,7 @@ _TIME_CLICKS = """() => {
 def test_tokens_appear_in_order_before_the_answer_ends(start_server: StartServer, open_page: OpenPage) -> None:
     """Each text that is seen continues the one before, in the rhythm of the simulator."""
     page = open_page(start_server(scenario=SLOW_SCENARIO).url)
+    record_texts(page)
     send(page, "Count")
     wait_for_text(page, "word39")
     seen = [(at, text) for at, text in seen_texts(page) if text.startswith("w")]
@@ -54,6 +56,7 @@ def test_a_first_token_is_on_the_screen_soon_after_it_has_arrived(
     """
     server = start_server("--no-ask", scenario=SLOW_SCENARIO)
     page = open_page(server.url + "?session=one", reduced_motion="no-preference")
+    record_texts(page)
     turns = int(os.environ.get("HARNESS_TESTS_TURNS", "5"))
     delays = []
     for number in range(1, turns + 1):
