@@ -117,6 +117,11 @@ def open_tab(tabs: Tabs) -> Iterator[Callable[..., Any]]:
         tabs.give_back(tab)
 
 
+def load_factor() -> float:
+    """Return by which factor a measured time may grow, since other processes wait for the cores as well."""
+    return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def load_axe(page: Any) -> None:
     """Load axe-core into a page, or skip the test if it is not installed."""
     if not AXE.exists():

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.chromium import load_factor
 from tests.reference.ui.browser.chat_page import (
     OpenPage,
     StartServer,
@@ -43,7 +44,7 @@ def test_tokens_appear_in_order_before_the_answer_ends(start_server: StartServer
     assert all(WORDS.startswith(text) for _, text in seen)
     assert [len(text) for _, text in seen] == sorted({len(text) for _, text in seen})
     gaps = [later - earlier for (earlier, _), (later, _) in pairwise(seen)]
-    assert 0.05 < sorted(gaps)[len(gaps) // 2] < 0.25
+    assert 0.05 < sorted(gaps)[len(gaps) // 2] < 0.25 * load_factor()
 
 
 def test_a_first_token_is_on_the_screen_soon_after_it_has_arrived(
@@ -70,7 +71,7 @@ def test_a_first_token_is_on_the_screen_soon_after_it_has_arrived(
     delays.sort()
     median, high = delays[turns // 2], delays[turns * 19 // 20]
     print(f"first token: median {median * 1000:.0f} ms, 95th percentile {high * 1000:.0f} ms of {turns} turns")
-    assert 0 < median < 0.1 * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert 0 < median < 0.1 * load_factor()
 
 
 def _first_token_time(server: UiServer, number: int) -> float:
@@ -83,7 +84,7 @@ def _first_token_time(server: UiServer, number: int) -> float:
 def test_the_page_answers_clicks_during_a_long_answer(start_server: StartServer, open_page: OpenPage) -> None:
     """An answer of 64,000 tokens comes in whole, and a switch moves at once at any time of it."""
     text = "\n".join(f"Line {number} of a long answer, with a few more words." for number in range(5_000))
-    turn = f"[timing]\nfirst_token = 0.1\nper_event = 0.0005\n[[turn]]\noutput_tokens = 64000\ntext = '''{text}'''\n"
+    turn = f"[timing]\nfirst_token = 0.1\nper_event = 0.001\n[[turn]]\noutput_tokens = 64000\ntext = '''{text}'''\n"
     server = start_server(scenario=turn, ENABLE_EXTENDED_OUTPUT="true", MAX_TOKENS="64000")
     page = open_page(server.url, reduced_motion="no-preference")
     send(page, "Write.")
@@ -98,7 +99,7 @@ def test_the_page_answers_clicks_during_a_long_answer(start_server: StartServer,
     slow = sorted(page.evaluate("window.clicks"))
     print(f"{clicks} clicks; {len(slow)} took more than 16 ms, the worst {slow[-1:]} s")
     assert 5 < clicks
-    assert not slow[clicks // 2 :] or slow[len(slow) - clicks // 2] < 0.2
+    assert not slow[clicks // 2 :] or slow[len(slow) - clicks // 2] < 0.2 * load_factor()
     wait_for_text(page, "Line 4999 ")
     wait_until_idle(page)
     wait_until_connected(page)
