@@ -185,8 +185,11 @@ def test_a_required_test_that_failed_in_one_of_two_records_fails(project: Projec
         ({"selected": ("tests/test_agent.py::test_a",)}, "it ran only tests/test_agent.py::test_a; run it without"),
         ({"selected": ("tests/test_agent.py", "docs"), "deselected": ("tests/other.py::test_b",)}, ""),
         ({"selected": ("tests",)}, ""),
-        ({"ignored": ("tests/test_agent.py",)}, "it ran with --ignore=tests/test_agent.py; run it without that"),
-        ({"ignored": ("tests",)}, "it ran with --ignore=tests;"),
+        (
+            {"ignored": ("tests/test_agent.py",)},
+            "it left out tests/test_agent.py, by --ignore or because that skips",
+        ),
+        ({"ignored": ("tests",)}, "it left out tests, by --ignore"),
         ({"ignored": ("tests/test_agent", "docs")}, ""),
     ],
 )

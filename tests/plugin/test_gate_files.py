@@ -201,9 +201,14 @@ def test_settings_from_outside_of_the_project_may_leave_out_tests(
 
 
 def test_a_run_that_stopped_at_a_failure_has_failed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `-x`, what comes after the failure does not run, but the exit status tells the gate."""
+    """With `-x`, what comes after the failure does not run, but the exit status tells the gate.
+
+    A module that skips itself is named, too.
+    """
     monkeypatch.setenv("PYTEST_ADDOPTS", "-x")
     pytester.makepyprojecttoml("[tool.flag-harness]\n")
-    pytester.makepyfile("def test_a(): assert False\ndef test_b(): pass")
+    skipping = 'import pytest\npytest.importorskip("no_such_module")\ndef test_c(): pass'
+    pytester.makepyfile(test_it="def test_a(): assert False\ndef test_b(): pass", test_gone=skipping)
     pytester.runpytest_inprocess("--harness-record=run.jsonl", "-q")
-    assert 1 == load_record(pytester.path / "run.jsonl").header.exit_status
+    header = load_record(pytester.path / "run.jsonl").header
+    assert (1, ("test_gone.py",)) == (header.exit_status, header.ignored)

@@ -69,7 +69,7 @@ def missing_tests_reason(header: RunHeader, start: str) -> str:
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
     if ignored := [path for path in header.ignored if path.startswith(start) or _is_in(start, path)]:
-        return f"it ran with --ignore={ignored[0]}"
+        return f"it left out {ignored[0]}, by --ignore or because that skips itself"
     if header.selected and not any(_is_in(start, one) for one in header.selected):
         return f"it ran only {join_names(header.selected)}"
     return ""

@@ -41,7 +41,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
         left_out_by: the option in effect that left out whole files of tests, such as `--lf`, or empty.
-        ignored: the paths that `--ignore` left out, relative to pytest's root.
+        ignored: the paths that `--ignore` left out, and the modules that skipped themselves, relative to pytest's root.
         selected: the paths and node ids that the command line named, relative to pytest's root; empty for all tests.
         deselected: the node ids of the tests that were deselected, as by `-k`.
         flags: the declared flags by name, each with its source, its values and its default.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin.evidence.selected_tests import option_that_leaves_out_tests
+from flag_harness.plugin.evidence.selected_tests import ignored_paths, option_that_leaves_out_tests
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
 from flag_harness.plugin.run.names import find_duplicate_names
@@ -43,11 +43,17 @@ class CassetteUseTracker:
         self._replaced: set[str] = set()
         self._every_item: list[pytest.Item] = []
         self._deselected: set[str] = set()
+        self._skipped_modules: set[str] = set()
 
     @property
     def deselected_node_ids(self) -> tuple[str, ...]:
         """The sorted node ids of the tests that were deselected, each without its repetitions."""
         return tuple(sorted(self._deselected))
+
+    @property
+    def left_out_paths(self) -> tuple[str, ...]:
+        """The sorted paths that `--ignore` left out, and the modules that skipped themselves, relative to the root."""
+        return tuple(sorted({*ignored_paths(self._config), *self._skipped_modules}))
 
     def register_cassette(self, item: pytest.Item, path: Path) -> None:
         """Register `path` as the cassette of the test `item`."""
@@ -124,7 +130,9 @@ class CassetteUseTracker:
         self.pytest_deselected(removed)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that the run is partial, because a file could not be collected."""
+        """Note that the run is partial, because a file could not be collected, or that a module skipped itself."""
+        if report.skipped:
+            self._skipped_modules.add(report.nodeid)
         if report.failed:
             self._partial_reason = self._partial_reason or f"{report.nodeid or 'something'} could not be collected"
 

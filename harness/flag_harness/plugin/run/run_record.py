@@ -19,7 +19,6 @@ from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.evidence.selected_tests import (
     harness_arguments_for_header,
-    ignored_paths,
     option_that_leaves_out_tests,
     tests_named_on_command_line,
 )
@@ -241,7 +240,7 @@ class RunRecorder:
             is_dirty=is_dirty,
             options=tuple(harness_arguments_for_header(self._config)),
             left_out_by=option_that_leaves_out_tests(self._config),
-            ignored=ignored_paths(self._config),
+            ignored=self._config.stash[CASSETTE_USE_TRACKER].left_out_paths,
             selected=tests_named_on_command_line(self._config),
             deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
