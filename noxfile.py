@@ -23,6 +23,8 @@ PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
 WORKERS = ("-n", str((os.cpu_count() or 1) + 1), "--dist=worksteal")
 """One worker more than there are cores: some tests wait for processes, sockets and signals."""
+VENDORS = ("launchdarkly-server-sdk", "UnleashClient", "growthbook")
+"""The packages of flag services that examples of docs/flags.md use."""
 WORKFLOWS = {
     "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml"],
     "github-actions": [".github/actions/flag-harness/action.yml"],
@@ -174,7 +176,7 @@ def beside(session: nox.Session, plugin: str) -> None:
 @nox.session(venv_backend="virtualenv")
 def flag_sources(session: nox.Session) -> None:
     """The examples of docs/flags.md with the packages of LaunchDarkly, Unleash, GrowthBook and OpenFeature, offline."""
-    session.install("-e", ".[all]", "pytest-xdist", "launchdarkly-server-sdk", "UnleashClient", "growthbook")
+    session.install("-e", ".[all]", "pytest-xdist", *VENDORS)
     session.run("pytest", "tests/sources", *session.posargs)
 
 
@@ -262,12 +264,21 @@ def _install_axe(session: nox.Session) -> str:
     return str(modules)
 
 
+DOCS_TESTS = (
+    *("tests/test_docs.py", "tests/test_docs_blocks.py", "tests/test_docs_run.py", "tests/test_readme.py"),
+    *("tests/test_tutorial.py", "tests/gate/test_walk_through.py", "tests/sources/test_vendors.py"),
+    *("tests/plugin/test_api.py", "tests/plugin/test_settings_sources.py", "tests/analysis/test_locate.py"),
+)
+"""The tests that run the code of the README and the docs."""
+
+
 @nox.session(venv_backend="venv")
 def docs(session: nox.Session) -> None:
-    """Check the workflows, and build the documentation site in build/docs/site. A warning is an error."""
-    session.install("-e", ".[docs]")
+    """Check the workflows, run the code of the pages, and build the site in build/docs/site. A warning is an error."""
+    session.install("-e", ".[dev,docs]", *VENDORS)
     for schema, files in WORKFLOWS.items():
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    session.run("pytest", *WORKERS, *DOCS_TESTS)
     session.run("python", "docs/site/build.py", "build/docs", env={"NO_MKDOCS_2_WARNING": "1"})
 
 

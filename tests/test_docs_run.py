@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import anthropic  # noqa: F401 - imported once, not anew by each run of pytest in this process
 import pytest
 
 from tests.docs_blocks import (
@@ -99,7 +98,7 @@ def test_every_test_and_program_of_the_docs_runs(recorded_project: Path, pyteste
         run = "" if "def test_" in block.text else "def test_program():\n    pass\n"
         path.write_text(f"{IMPORTS}\n{block.text}\n{run}", encoding="utf-8")
     (pytester.path / "tests" / "test_agent.py").unlink()
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--disable-recording", RECORD[1])
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--disable-recording", RECORD[1])
     outcomes = result.parseoutcomes()
     assert {*outcomes} <= {"passed", "warnings"}, result.stdout.str()
     assert len(blocks) <= outcomes["passed"]

@@ -42,3 +42,22 @@ def test_without_a_command_the_commands_are_shown(
     output = capsys.readouterr()
     assert "" == output.out
     assert [command] == [line.split()[0] for line in output.err.splitlines() if line.startswith(f"    {command} ")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["dmo"], "did you mean 'demo'?"),
+        (["cassette", "chek"], "did you mean 'check'?"),
+        (["matrix", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["xyzzy"], "'completion')"),
+    ],
+)
+def test_a_misspelt_command_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
+) -> None:
+    """If one is similar."""
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert 2 == exited.value.code
+    assert capsys.readouterr().err.rstrip().endswith(hint)

@@ -1,9 +1,12 @@
 """The `flag-harness` command. Exit codes: 0 for success, 1 if a problem was found, 2 for wrong usage."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
+from typing import NoReturn
 
 from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.completion import add_completion_command
@@ -39,9 +42,20 @@ Each sets `run`, a function that takes the parsed arguments and returns the exit
 """
 
 
+class CommandParser(argparse.ArgumentParser):
+    """A parser that names the most similar command if a command is misspelt."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message, and exit with 2."""
+        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            near = get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
+            message += f"; did you mean {near[0]!r}?" if near else ""
+        super().error(message)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with all commands."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="flag-harness", description="Work with flag combinations, cassettes and contexts of agents."
     )
     parser.add_argument("--version", action="version", version=f"flag-harness {version('flag-harness')}")
