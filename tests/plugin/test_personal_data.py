@@ -85,7 +85,7 @@ def test_ask(cassette, flags, who, tmp_path, record_property, capsys):
     body = dict(
         model="claude-sonnet-4-5", max_tokens=3000, tools=TOOLS, metadata={{"user_id": DATA["customer"]}},
         thinking={{"type": "enabled", "budget_tokens": 1024}},
-        system=[{{"type": "text", "text": f"You talk to {{who}}. " * 60, "cache_control": {{"type": "ephemeral"}}}}],
+        system=[{{"type": "text", "text": f"You talk to {{who}}. " * 20, "cache_control": {{"type": "ephemeral"}}}}],
     )
     messages = [{{"role": "user", "content": f"Where is my refund? {{who}}"}}]
     while True:
@@ -99,7 +99,7 @@ def test_ask(cassette, flags, who, tmp_path, record_property, capsys):
         call = answer.content[-1]
         result = {{"type": "tool_result", "tool_use_id": call.id, "content": f"{{who}}; password={KEYS["named"]}"}}
         messages += [{{"role": "assistant", "content": answer.content}}, {{"role": "user", "content": [result]}}]
-        body["system"][0]["text"] = f"You still talk to {{who}}. " * 60
+        body["system"][0]["text"] = f"You still talk to {{who}}. " * 20
     text = answer.content[-1].text
     assert "STREAMING" not in os.environ or text == "nothing", f"{{who}} got {{text}}"
 """
