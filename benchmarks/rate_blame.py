@@ -13,7 +13,7 @@ from itertools import product
 
 from flag_harness.analysis.verdict.evidence import collect_evidence
 from flag_harness.analysis.verdict.judgment import judge_flags
-from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
+from flag_harness.analysis.verdict.rate_blame import harmful_combination_lines
 from flag_harness.analysis.verdict.recorded import all_flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
@@ -45,7 +45,7 @@ def judge_seed(flags: int, harmful: tuple[str, ...], loss: float, rounds: int, s
     names = [f"f{number}" for number in range(flags)]
     changes = all_flag_changes([Flag(name, env=name.upper()) for name in names], {})
     rows = list(draw_rows(names, harmful, loss, rounds, seed))
-    lines = list(rate_blame_lines(rows, changes))
+    lines = list(harmful_combination_lines(rows, changes))
     failed = {one.flag for one in judge_flags(collect_evidence(rows, changes)) if one.harmed}
     blamed = [set(re.findall(r"f\d", line.partition(" together")[0])) for line in lines]
     is_wrong = any(not one >= set(harmful) or not harmful for one in blamed) or bool(failed - set(harmful))

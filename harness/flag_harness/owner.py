@@ -1,6 +1,6 @@
 """The owner of the running code: the test or fixture that started it.
 
-Use `current_owner()` to find out whose code is running, and `current_flag_scope()` for the flags that it runs under.
+Use `current_code_owner()` to find out whose code is running, and `current_flag_scope()` for its flag values.
 Both are context variables, so a task inherits them when it is created. Threads and pool jobs get them from
 `transports.interception.submitted_work` when they are submitted.
 """
@@ -73,7 +73,7 @@ class CodeOwner:
 _OWNER: ContextVar[CodeOwner | None] = ContextVar("flag_harness_owner", default=None)
 
 
-def current_owner() -> CodeOwner | None:
+def current_code_owner() -> CodeOwner | None:
     """Return the test or fixture that the running code belongs to, or None if it is unknown."""
     return _OWNER.get()
 

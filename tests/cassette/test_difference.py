@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, find_differences, format_steps
+from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, find_differences, format_json_path
 from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts
 
 JSON = st.recursive(
@@ -32,7 +32,7 @@ def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) ->
     for difference in found:
         if difference.recorded is not ABSENT:
             assert _repr(difference.recorded) == _repr(_followed(recorded, difference.at))
-            assert format_steps(difference.at) == difference.path
+            assert format_json_path(difference.at) == difference.path
         if difference.sent is not ABSENT:
             assert _repr(difference.sent) == _repr(_followed(sent, difference.to))
         assert _repr(difference.recorded) != _repr(difference.sent)
@@ -170,8 +170,8 @@ def test_excerpts_of_long_texts_begin_where_these_differ() -> None:
 
 def test_a_key_that_is_no_name_stands_in_brackets() -> None:
     """Its path can be read back."""
-    assert "a['b c'][0].d" == format_steps(("a", "b c", 0, "d"))
-    assert "['']" == format_steps(("",))
+    assert "a['b c'][0].d" == format_json_path(("a", "b c", 0, "d"))
+    assert "['']" == format_json_path(("",))
 
 
 def test_no_key_is_shown_however_it_is_cut() -> None:

@@ -106,9 +106,8 @@ class Replay:
         last = response[-1]
         if not (isinstance(last, End) and last.abandoned):
             return response
-        refuse = replace(
-            last, make_refusal=lambda: self._remember_miss(self._reporter.report_read_past_end(sent, index))
-        )
+        report = self._reporter.report_read_past_end_of_recording
+        refuse = replace(last, make_refusal=lambda: self._remember_miss(report(sent, index)))
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:

@@ -43,7 +43,7 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
     holds what looks like a key.
     """
     cassette = Cassette.load(path)
-    if cassette.has_parts or not _is_matrix_cassette(cassette):
+    if cassette.has_parts or not _is_recorded_by_matrix_item(cassette):
         return None
     folder = recordings / BLOB_FOLDER if path.is_relative_to(recordings) else path.parent / BLOB_FOLDER
     names = relative_folder(cassette.blobs or folder, path.parent)
@@ -55,8 +55,11 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
     return CassetteUpgrade(path, encoded.data, shared)
 
 
-def _is_matrix_cassette(cassette: Cassette) -> bool:
-    """Return whether a cassette was recorded by one item of a test with `flag_matrix`, whose id has its combination."""
+def _is_recorded_by_matrix_item(cassette: Cassette) -> bool:
+    """Return whether one item of a test with `flag_matrix` recorded the whole cassette.
+
+    The id of such an item contains the combination. `UNSHARED_COMBINATIONS` do not count.
+    """
     combination = cassette.envelope.combination
     if combination in UNSHARED_COMBINATIONS or any(one.case for one in cassette.interactions):
         return False

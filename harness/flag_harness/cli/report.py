@@ -11,7 +11,7 @@ import msgspec
 from flag_harness.analysis.verdict.evidence import EvidenceTable, FlagChange
 from flag_harness.analysis.verdict.judgment import judge_flags
 from flag_harness.analysis.verdict.lines import verdict_lines, verdict_record
-from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
+from flag_harness.analysis.verdict.rate_blame import harmful_combination_lines
 from flag_harness.analysis.verdict.recorded import (
     all_flag_changes,
     flag_changes_with_both_values,
@@ -237,7 +237,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))
-        print(*rate_blame_lines(pooled.rows, known), *pooling_summary_lines(pooled, len(records)), sep="\n")
+        print(*harmful_combination_lines(pooled.rows, known), *pooling_summary_lines(pooled, len(records)), sep="\n")
         _print_record_problem(merged)
     return 0 if verdicts and all(verdict.decision == "PASS" for verdict in verdicts) else 1
 

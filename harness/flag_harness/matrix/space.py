@@ -190,9 +190,9 @@ class FlagSpace:
 
         `allowed` restricts flags, by index, to the values of a bit mask.
         """
-        if self._possible_values is None:
+        if self._possible_value_masks is None:
             return None
-        domains, clauses = self._possible_values.copy(), list[Clause]()
+        domains, clauses = self._possible_value_masks.copy(), list[Clause]()
         for index, mask in allowed.items():
             if domains[index] & ~mask:
                 domains[index] &= mask
@@ -200,7 +200,7 @@ class FlagSpace:
         return domains if all(domains) and self._remove_forbidden_values(domains, clauses) else None
 
     @cached_property
-    def _possible_values(self) -> list[int] | None:
+    def _possible_value_masks(self) -> list[int] | None:
         """A bit mask of the values that the constraints allow each flag, or None if a flag has no value left."""
         domains = [(1 << size) - 1 for size in self.sizes]
         return domains if self._remove_forbidden_values(domains, self.clauses) else None

@@ -43,7 +43,9 @@ class _ModelFile(msgspec.Struct):
     sources: AnyTable
 
 
-class _SourceEntry(msgspec.Struct):
+class _FigureSource(msgspec.Struct):
+    """The document that figures come from, and the day on which it was read."""
+
     where: Text
     read: Day
 
@@ -86,7 +88,7 @@ def parse_model_table(text: str, source: str) -> ModelTable:
     """
     document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
     entries = {
-        name: convert_table(entry, _SourceEntry, f"{source}: sources.{name}")
+        name: convert_table(entry, _FigureSource, f"{source}: sources.{name}")
         for name, entry in document.sources.items()
     }
     reader = _ModelReader(source, entries)
@@ -103,7 +105,7 @@ class _ModelReader:
     """Reads the models of one table. `sources` holds the sources of figures by name."""
 
     file: str
-    sources: Mapping[str, _SourceEntry]
+    sources: Mapping[str, _FigureSource]
 
     def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
         """Read one model. Figures that its `table` lacks come from the model `base`.

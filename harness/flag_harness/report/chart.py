@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.report.metrics import PAGES
+from flag_harness.report.metrics import FIGURES_BY_METRIC
 
 _MARGIN = 0.04
 """The part of the chart's width that stays empty at each end."""
@@ -25,17 +25,17 @@ class ChartBar:
 
 @dataclass(frozen=True, slots=True)
 class EffectChart:
-    """The effects on one figure.
+    """The effects on one figure, which is a measured number, such as `total time`.
 
     Attributes:
-        page: the success metric that the figure belongs to, such as `performance`.
-        name: the figure.
+        metric: the success metric that the figure belongs to, such as `performance`.
+        name: the name of the figure.
         start, end: what the ends of the scale mean, such as `-40 %`.
         zero: where "no change" is on the scale, from 0 to 100.
         bars: the effects.
     """
 
-    page: str
+    metric: str
     name: str
     start: str
     end: str
@@ -45,14 +45,14 @@ class EffectChart:
 
 def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[EffectChart]:
     """Yield a chart for each figure, in the order of the metrics. Figures that no flag changes have none."""
-    for page, names in PAGES.items():
+    for metric, names in FIGURES_BY_METRIC.items():
         for name in names:
             own = [effect for effect in effects if effect.figure.name == name]
             if any(not effect.is_unchanged for effect in own):
-                yield _make_chart(page, name, own)
+                yield _make_chart(metric, name, own)
 
 
-def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> EffectChart:
+def _make_chart(metric: str, name: str, effects: Sequence[MetricEffect]) -> EffectChart:
     ends = [_bounds_and_mean(effect) for effect in effects]
     low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
     span = (high - low) or 1.0
@@ -63,9 +63,8 @@ def _make_chart(page: str, name: str, effects: Sequence[MetricEffect]) -> Effect
 
     is_ratio = effects[0].figure.is_ratio
     bars = (ChartBar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
-    return EffectChart(
-        page, name, _label_on_scale(low, is_ratio), _label_on_scale(high, is_ratio), percent_of_width(0.0), tuple(bars)
-    )
+    start, end = _label_on_scale(low, is_ratio), _label_on_scale(high, is_ratio)
+    return EffectChart(metric, name, start, end, percent_of_width(0.0), tuple(bars))
 
 
 def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:

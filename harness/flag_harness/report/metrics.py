@@ -8,7 +8,7 @@ from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
 from flag_harness.report.table import align_columns_to_the_left
 
-PAGES = {
+FIGURES_BY_METRIC = {
     "performance": ("total time", "requests"),
     "experience": ("first token", "longest gap"),
     "tokens and cost": ("input tokens", "output tokens", "cached tokens", "cost"),
@@ -28,7 +28,7 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
         yield f"Runs of one test that differ in one flag; the intervals ({CONFIDENCE:.0%}) take pairs as independent."
         if any(effect.is_simulated for effect in alone):
             yield "Simulated: tokens are the simulator's estimate and times its settings, not the API's."
-    for title, names in PAGES.items():
+    for title, names in FIGURES_BY_METRIC.items():
         rows = [(effect.figure.name, effect.name, str(effect)) for effect in alone if effect.figure.name in names]
         if rows:
             yield ""

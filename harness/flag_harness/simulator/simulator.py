@@ -162,7 +162,7 @@ class Simulator:
             if not isinstance(checked, ParsedRequest):
                 message = checked.message if isinstance(checked, RefusedRequest) else "it has no prompt"
                 raise ScenarioError(f"this request cannot warm the cache: {message}")
-            usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.key))
+            usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.api_key))
             return usage.read + usage.tokens_written
 
     def _random_of_request(self, request: Request) -> SeededRandom:
@@ -180,7 +180,7 @@ class Simulator:
     ) -> Response:
         """Return the answer that the scenario gives to a valid request for a message, or an error response."""
         model, now = parsed.model.id, self._clock.now()
-        prefix = prompt_segments(parsed.body, parsed.model.id, parsed.key)
+        prefix = prompt_segments(parsed.body, parsed.model.id, parsed.api_key)
         uncached = prefix[-1].tokens - self._cache.count_readable_tokens(
             prefix, parsed.model.smallest_cacheable_prefix, now
         )
@@ -205,7 +205,8 @@ class Simulator:
             return self._error_response(refusal, request, request_id, tuple(error.headers.items()))
         answer = self._build_answer(turn, parsed, prefix, random)
         if answer.stop_reason != "refusal":
-            self._threads.store_answer(parsed.key, parsed.body, answer.id, [written.block for written in answer.blocks])
+            blocks = [written.block for written in answer.blocks]
+            self._threads.store_answer(parsed.api_key, parsed.body, answer.id, blocks)
         self._rate_limiter.charge_output(model, answer.output_tokens, now)
         headers = self._response_headers(request, request_id, limits)
         if view.streaming:
@@ -267,7 +268,7 @@ class Simulator:
         """Update the prompt cache for a request and return its input tokens. Log a broken cached prefix."""
         now = self._clock.now()
         usage = self._cache.read_and_write(prefix, request.model.smallest_cacheable_prefix, now)
-        broken = self._broken_prefixes.find_broken_prefix(request.key, request.model, prefix, usage, now)
+        broken = self._broken_prefixes.find_broken_prefix(request.api_key, request.model, prefix, usage, now)
         if broken is not None:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)

@@ -36,8 +36,8 @@ def flags(**pins: object) -> Iterator[Combination]:
     is_settable = not any(flag.set == SET_FLAGS and flag.name in pins for flag in declared)
     with set_environment(scope), enter_scope(scope, _keep_flag_values if is_settable else None, folder=folder):
         yield combination
-    if outer is None and scope.hidden_errors:
-        raise FlagError("\n".join(scope.hidden_errors))
+    if outer is None and scope.swallowed_errors:
+        raise FlagError("\n".join(scope.swallowed_errors))
 
 
 def _keep_flag_values(combination: Combination) -> None:

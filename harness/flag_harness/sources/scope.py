@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flag_harness.flag import Flag
 from flag_harness.matrix import Combination
-from flag_harness.owner import current_flag_scope, current_owner, use_flag_scope
+from flag_harness.owner import current_code_owner, current_flag_scope, use_flag_scope
 
 ACTIVE_SCOPES: "list[FlagScope]" = []
 """The scopes whose code runs now. They belong to the process, as its environment does."""
@@ -56,8 +56,8 @@ class FlagScope:
         return [flag.openfeature for flag in self.combination.flags if flag.openfeature]
 
     @property
-    def hidden_errors(self) -> list[str]:
-        """The errors that OpenFeature hid from the code that read flags, each once."""
+    def swallowed_errors(self) -> list[str]:
+        """The errors that OpenFeature swallowed when it gave the code a default, each once."""
         return list(dict.fromkeys(read.error for read in self.reads if read.error))
 
     @property
@@ -92,7 +92,7 @@ def running_scope() -> FlagScope | None:
 
 def enclosing_scope() -> FlagScope | None:
     """Return the scope in which the running code was started, else that of its test or fixture, else None."""
-    owner = current_owner()
+    owner = current_code_owner()
     for scope in (current_flag_scope(), owner.scope if owner is not None else None):
         if isinstance(scope, FlagScope):
             return scope
@@ -116,7 +116,7 @@ def use_scope_for_current_owner(scope: FlagScope) -> Iterator[None]:
 
     Do nothing if the test or fixture is unknown, or if several tests share the fixture.
     """
-    owner = current_owner()
+    owner = current_code_owner()
     if owner is None or owner.is_shared:
         yield
         return

@@ -48,7 +48,7 @@ class ObservedToolRun:
     armed: ActiveToolTrouble | None = None
 
     def edit_result(self, value: Any) -> Any:
-        """Return the result for the agent: `value`, or the result to which the trouble changes it."""
+        """Return the result that the agent gets: `value`, changed if the trouble changes results."""
         return self.armed.edit_result(value) if self.armed and self.trouble else value
 
     def record_exception(self, error: BaseException) -> None:

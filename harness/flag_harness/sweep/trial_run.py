@@ -75,8 +75,8 @@ class TrialRun:
             if self._turns[-1][1] != "returned":
                 self._send_prompt(GO_ON)
             self._send_prompt(NEXT)
-        if self._scope.hidden_errors:
-            raise FlagError("\n".join(self._scope.hidden_errors))
+        if self._scope.swallowed_errors:
+            raise FlagError("\n".join(self._scope.swallowed_errors))
         return self._make_observation()
 
     @contextmanager

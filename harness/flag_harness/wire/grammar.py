@@ -142,7 +142,7 @@ POINTS: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for poin
 
 
 class StreamGapTracker:
-    """Reads a stream event by event, and tracks the gap, the place between two events, at the current position."""
+    """Reads a stream event by event, and describes the gaps before, between and after the events (see `StreamGap`)."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()
@@ -156,7 +156,7 @@ class StreamGapTracker:
         return gap
 
     def gap_after_last_event(self) -> StreamGap:
-        """Return the gap after the last event that was read."""
+        """Return the position in the stream after the last event that was read, as a `StreamGap`."""
         return self._gap
 
 

@@ -1,6 +1,6 @@
 """Blame on rates: combinations that fail more often though their flags alone do not, and what the data cannot tell."""
 
-from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
+from flag_harness.analysis.verdict.rate_blame import harmful_combination_lines
 from flag_harness.analysis.verdict.recorded import all_flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRow
@@ -22,7 +22,7 @@ def _lines(losses: dict[str, int], rounds: int, names: tuple[str, ...] = NAMES) 
         for number in range(rounds)
         for name in names
     ]
-    return list(rate_blame_lines(rows, CHANGES))
+    return list(harmful_combination_lines(rows, CHANGES))
 
 
 def test_flags_that_fail_only_together_are_blamed_together() -> None:

@@ -143,10 +143,10 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
 
 
 def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
-    """Return the words that a function compares the variable with that it reads, at once or after an assignment."""
+    """Return the words with which a function compares an environment variable, and whether by `!=` or `not in`."""
     parents = _parents(function)
     words, is_negated = words_compared_with(read, parents)
-    if not words:
+    if not words:  # perhaps the function assigns the value first, and compares it later
         for node in ast.walk(function):
             if isinstance(node, ast.Compare):
                 words, is_negated = words_compared_with(node.left, parents)

@@ -167,7 +167,10 @@ class PairedRuns:
         return self._request_ids[key][0]
 
     def _count_uncompared_pairs(self, runs: Sequence[ObservedRun], comparable: Collection[Row]) -> Counter[str]:
-        """Return how many pairs of runs are not compared, by the problem of one of the two runs."""
+        """Return how many pairs of runs are not compared because of each problem.
+
+        If both runs of a pair have a problem, the one of the run without the flag's default counts.
+        """
         problems = {run.row: run.problem for run in runs if run.row not in comparable}
         rows = {*problems, *comparable}
         pairs = (problems.get(row) or problems.get(base) for _, base, row in self._pair_rows(rows) if problems)

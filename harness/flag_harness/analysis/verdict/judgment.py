@@ -200,15 +200,15 @@ class SequentialJudge:
 
         It needs none if it is harmful, or if it is safe and no expectation is open.
         """
-        findings = find_harm_and_safety([self._tests_of_flag(flag) for flag in flags], self._alpha)
+        findings = find_harm_and_safety([self._statistical_tests_of_flag(flag) for flag in flags], self._alpha)
         level = _error_rate_per_expectation(flags, self._alpha)
         return [
             bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
             for flag, finding in zip(flags, findings, strict=True)
         ]
 
-    def _tests_of_flag(self, flag: FlagEvidence) -> list[StratumTest]:
-        """Return the test of each stratum after all its rounds."""
+    def _statistical_tests_of_flag(self, flag: FlagEvidence) -> list[StratumTest]:
+        """Return the statistical test of each stratum of a flag, with the results of all rounds so far."""
         tests = []
         for index, stratum in enumerate(flag.strata):
             gains, test = self._tests.get((flag.flag, index), ((), StratumTest(flag.margin)))

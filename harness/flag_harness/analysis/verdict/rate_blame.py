@@ -44,7 +44,7 @@ class _PassRateComparison:
     is_safe: bool
 
 
-def rate_blame_lines(
+def harmful_combination_lines(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange], alpha: float = DEFAULT_ALPHA
 ) -> Iterator[str]:
     """Yield a line for each smallest combination of several flags that makes a test fail more often.
@@ -57,7 +57,7 @@ def rate_blame_lines(
     for key in sorted(harmful, key=lambda key: (key.test, len(key.labels), sorted(key.labels))):
         is_explained = any(other.test == key.test and other.labels < key.labels for other in harmful)
         if len(key.labels) > 1 and not is_explained:
-            yield _blame_line(key, compared, alpha)
+            yield _harmful_combination_line(key, compared, alpha)
 
 
 def _results_by_test_and_changes(
@@ -103,7 +103,9 @@ def _pass_rate(results: _Results) -> float:
     return sum(results.values()) / len(results) if results else 0.0
 
 
-def _blame_line(key: _TestUnderChanges, compared: Mapping[_TestUnderChanges, _PassRateComparison], alpha: float) -> str:
+def _harmful_combination_line(
+    key: _TestUnderChanges, compared: Mapping[_TestUnderChanges, _PassRateComparison], alpha: float
+) -> str:
     """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"

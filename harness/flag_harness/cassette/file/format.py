@@ -28,7 +28,7 @@ from flag_harness.cassette.file.parts import (
     extract_large_value,
     sha256_of_interaction_reference,
 )
-from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFiles, insert_referenced_files
+from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFileReader, insert_referenced_files
 from flag_harness.cassette.file.rows import (
     CassetteFile,
     EncodedBytes,
@@ -163,7 +163,7 @@ def decode_interactions(
 ) -> DecodedCassette:
     """Decode the interactions. Each comes in a list of one item, which is removed from it to save memory."""
     envelope = envelope_from_stored(stored)
-    store = ReferencedFiles(stored, read_blob)
+    store = ReferencedFileReader(stored, read_blob)
     interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
     check_decompressed_sizes([one.response for one in interactions])
     return DecodedCassette(envelope, interactions, store.has_parts)
@@ -226,7 +226,7 @@ def _encode_response_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def decode_interaction(number: int, only: list[bytes], store: ReferencedFiles) -> Interaction:
+def decode_interaction(number: int, only: list[bytes], store: ReferencedFileReader) -> Interaction:
     """Remove the only item from the list `only`, and decode it. Raise `ValueError` if it is invalid."""
     raw = only.pop()
     try:

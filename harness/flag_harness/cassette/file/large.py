@@ -13,7 +13,7 @@ from flag_harness.cassette.file.format import (
     envelope_from_stored,
     refuse_deep_nesting,
 )
-from flag_harness.cassette.file.references import ReferencedFiles
+from flag_harness.cassette.file.references import ReferencedFileReader
 from flag_harness.cassette.file.rows import StoredEnvelope
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.errors import CassetteError
@@ -32,7 +32,8 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
 class InteractionsOnDisk(Sequence[Interaction]):
     """The interactions of a large cassette file, each of which is read and decoded whenever it is needed.
 
-    Raise `CassetteError` if an interaction is invalid or can no longer be read; `ValueError` or `OSError` at first.
+    Access to an interaction raises `CassetteError` if it is invalid, or if the file can no longer be read. The
+    constructor raises `ValueError` if the file is not a valid cassette, and `OSError` if it cannot be read.
     """
 
     def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
@@ -40,7 +41,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         with path.open("rb") as file, refuse_deep_nesting():
             envelope, self._spans = _find_interaction_spans(file.read())
         envelope_from_stored(envelope)
-        self._store = ReferencedFiles(envelope, read_blob)
+        self._store = ReferencedFileReader(envelope, read_blob)
 
     def __len__(self) -> int:
         return len(self._spans)

@@ -13,8 +13,8 @@ FORMAT_WITH_PARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class ReferencedFiles:
-    """The files to which a cassette refers; `read_blob` reads one of them."""
+class ReferencedFileReader:
+    """Reads the files to which a cassette refers. `read_blob` reads one of them."""
 
     envelope: StoredEnvelope
     read_blob: BlobReader | None
@@ -37,7 +37,7 @@ class ReferencedFiles:
         return self.read_blob(folder, name)
 
 
-def insert_referenced_files(row: StoredInteraction, store: ReferencedFiles) -> None:
+def insert_referenced_files(row: StoredInteraction, store: ReferencedFileReader) -> None:
     """Replace each reference in an interaction by the content of its file."""
     if store.has_parts and row.request.json is not UNSET:
         row.request.json = insert_body_parts(row.request.json, store.read_file_content)

@@ -79,8 +79,8 @@ def find_differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one,
         return _member_differences(recorded, sent)
 
 
-def format_steps(steps: Steps) -> str:
-    """Format steps as a path such as `messages[0].content`; unusual keys are put in brackets."""
+def format_json_path(steps: Steps) -> str:
+    """Return the path of a value in JSON, such as `messages[0].content`. Unusual keys are put in brackets."""
     path = ""
     for step in steps:
         if isinstance(step, str) and _PLAIN_KEY.fullmatch(step):
@@ -114,7 +114,7 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
         for key in recorded | sent:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
             if ours is ABSENT or theirs is ABSENT or _canonical_bytes(ours) != _canonical_bytes(theirs):
-                yield Difference(format_steps((key,)), ours, theirs, (key,), (key,))
+                yield Difference(format_json_path((key,)), ours, theirs, (key,), (key,))
     else:
         yield Difference("", recorded, sent)
 
@@ -135,10 +135,10 @@ def _differences(
         if is_short := max(len(recorded), len(sent)) <= _MAX_LIST_LENGTH:
             found = list(_list_differences(recorded, sent, (at, to), comparison))
         if not is_short or (found and _has_same_elements(recorded, sent)):
-            found = [Difference(format_steps(at), recorded, sent, at, to)]
+            found = [Difference(format_json_path(at), recorded, sent, at, to)]
         yield from found
     elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.equal(recorded, sent):
-        yield Difference(format_steps(to if recorded is ABSENT else at), recorded, sent, at, to)
+        yield Difference(format_json_path(to if recorded is ABSENT else at), recorded, sent, at, to)
 
 
 def _list_differences(
@@ -185,7 +185,7 @@ def _block_differences(
         return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
-        """Yield the differences if the elements at `start` and `sent_start` are the first pair that is compared."""
+        """Yield the differences that result from aligning `recorded[start]` with `sent[sent_start]`."""
         for index in range(block.start, start):
             yield from differences_between_items(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):

@@ -90,8 +90,8 @@ class MissReporter:
         index = min(candidates, key=lambda index: _count_changed_characters(found[index]))
         return self._build_miss(sent, index, found[index], self._nearest_interaction_lines(index, found[index]))
 
-    def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
-        """Report that the client reads past the point at which the recorded client stopped reading."""
+    def report_read_past_end_of_recording(self, sent: Interaction, index: int) -> Miss:
+        """Report that the client reads past the end of a recorded body, whose client stopped reading there."""
         location = (
             f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._cassette_name}"
         )

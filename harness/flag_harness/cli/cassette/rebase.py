@@ -83,7 +83,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     reviewed = source.with_name(REVIEWED_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plan_rebases(root, changed)
-        digest = _requests_digest(plans)
+        digest = _digest_of_new_requests(plans)
         does = not refusals and not arguments.dry_run and (arguments.yes or _read_reviewed_digest(reviewed) == digest)
         if does:
             _write_cassettes(plans)
@@ -172,8 +172,8 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
             raise CassetteError("\n".join(filter(None, lines))) from None
 
 
-def _requests_digest(plans: Sequence[RebasePlan]) -> str:
-    """Return a hash of all requests as they would be after the rebase."""
+def _digest_of_new_requests(plans: Sequence[RebasePlan]) -> str:
+    """Return a hash of all requests as they will be after the rebase."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
         digest.update(repr((str(plan.path), [one.request for one in plan.new.interactions])).encode())

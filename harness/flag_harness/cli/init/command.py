@@ -97,7 +97,7 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
         print_at_once(_plan_lines(plan))
         return 0
     if plan.agent is not None and not plan.extras:
-        return _test_an_agent(plan, repository)
+        return _run_first_test_of_agent(plan, repository)
     print_at_once([*write_plan(plan, repository.root).lines, "", *_conftest_lines(plan)])
     if plan.agent is None:
         vcr = ["Your tests with vcr marks play their cassettes: pytest", ""] if plan.has_vcr_marks else []
@@ -109,8 +109,11 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
     return 0
 
 
-def _test_an_agent(plan: InitPlan, repository: Repository) -> int:
-    """Write and run the first test of the most likely agent; of the next ones if that one cannot be called."""
+def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
+    """Write, record and play the first test of the most likely agent. If it cannot be called, try the next ones.
+
+    Return the exit code.
+    """
     failures = []
     for choice in _plans_of_agents(plan, repository):
         written = write_plan(choice, repository.root)

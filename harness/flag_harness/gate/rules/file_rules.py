@@ -60,7 +60,10 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether the project's other files are those of the runs: the tests, what they import, and the settings."""
+    """Judge whether the files that are not promoted are unchanged since the runs in evidence.
+
+    These are the tests, the modules that they import, and the settings.
+    """
     gate = candidate.gate
     folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
     known: dict[str, str] = {}

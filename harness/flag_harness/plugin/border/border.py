@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import LateRequest
-from flag_harness.owner import CodeOwner, attribute_thread_to_owner, current_owner
+from flag_harness.owner import CodeOwner, attribute_thread_to_owner, current_code_owner
 from flag_harness.plugin.border.async_functions import set_request_owner_in_async_test
 from flag_harness.plugin.border.late_work import LateWorkMessages, make_late_request_message, make_running_work_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
@@ -178,7 +178,7 @@ class NetworkBorder:
 
         Threads and tasks that a fixture of a wide scope keeps running work for the current test.
         """
-        owner = current_owner()
+        owner = current_code_owner()
         if owner is not None and owner.is_shared and not owner.is_active and self._active_owners:
             return self._active_owners[-1]
         return owner

@@ -56,7 +56,10 @@ class LateWorkReporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the late-work messages of a report. Reports of workers arrive in the main process."""
+        """Collect the late-work messages of a test, which the report carries.
+
+        Reports of workers arrive in the main process.
+        """
         if not hasattr(self._config, "workerinput"):
             if has_record_row(report):
                 self._row_reports[report.nodeid] = report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError
-from flag_harness.owner import CodeOwner, attribute_code_to_owner, current_owner
+from flag_harness.owner import CodeOwner, attribute_code_to_owner, current_code_owner
 from flag_harness.plugin.border.async_functions import set_request_owner_in_async_fixture
 from flag_harness.plugin.border.border import NetworkBorder, uses_harness
 from flag_harness.plugin.border.offline import is_offline, offline_environment
@@ -43,8 +43,8 @@ class WideScopeFixtureHooks:
     ) -> Generator[None, object, object]:
         """Let the requests of a fixture's setup belong to the test, or to the fixture itself if its scope is wider."""
         if fixturedef.scope == "function" or not self._must_answer_requests(fixturedef, request):
-            owner = current_owner() if fixturedef.scope == "function" else None
-            if owner is current_owner() is None:
+            owner = current_code_owner() if fixturedef.scope == "function" else None
+            if owner is current_code_owner() is None:
                 return (yield)
             with attribute_code_to_owner(owner), set_request_owner_in_async_fixture(owner, fixturedef):
                 return (yield)

@@ -27,8 +27,8 @@ class MaxRecordingAge(NamedTuple):
     limit: timedelta
     fails: bool
 
-    def excess_age(self, recorded_at: str | None, now: datetime) -> timedelta | None:
-        """Return the age of a recording if it is over the limit, or None if it is younger or of unknown age."""
+    def age_if_over_limit(self, recorded_at: str | None, now: datetime) -> timedelta | None:
+        """Return the age of a recording if it is over the limit, or None if it is not, or is unknown."""
         age = age_of(recorded_at, now)
         return age if age is not None and age > self.limit else None
 
@@ -37,7 +37,7 @@ def add_age_option(group: pytest.OptionGroup) -> None:
     """Add `--harness-max-age`."""
     group.addoption(
         OPTION,
-        type=_check_max_age_text,
+        type=_require_valid_max_age,
         metavar="AGE[:fail]",
         help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
     )
@@ -54,7 +54,7 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
     limit, cassette = max_recording_age(config), traffic.cassette
     if limit is None or not limit.fails or not traffic.plan.is_playing or cassette is None:
         return
-    if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
+    if age := limit.age_if_over_limit(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
             f"{traffic.plan.path} was recorded {duration_text(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
             f"To record it anew: {traffic.plan.recording_command}"
@@ -63,7 +63,7 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
 
 def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
     """Yield the summary line that names the tests with recordings that are too old."""
-    ages = {row.case: age for row in rows if (age := limit.excess_age(row.recorded_at, now))}
+    ages = {row.case: age for row in rows if (age := limit.age_if_over_limit(row.recorded_at, now))}
     if not ages:
         return
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
@@ -72,8 +72,8 @@ def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: d
     yield f"{plays} recordings older than {OPTION}={limit.text}: {named}"
 
 
-def _check_max_age_text(text: str) -> str:
-    """Return the option's text unchanged if it is an age. Raise `ArgumentTypeError` if it is not."""
+def _require_valid_max_age(text: str) -> str:
+    """Return the value of the option unchanged. Raise `ArgumentTypeError` if it is not a valid age."""
     if _parse_max_age(text) is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "

@@ -134,7 +134,7 @@ class AgentSweep:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the result of a report."""
+        """Collect the sweep's result for a fault, which the report carries."""
         from flag_harness.sweep import trial_result_from_json
 
         if (value := getattr(report, "flag_harness_sweep", None)) is not None:

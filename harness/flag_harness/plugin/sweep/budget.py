@@ -11,7 +11,7 @@ from flag_harness.plugin.sweep.summary import BASELINE
 from flag_harness.sweep.troubles import SCHEDULE, Trouble
 
 ALL, FIRST, REST = "all", "first", "rest"
-"""The parts of an item: all troubles of its kind, one for each point, and the others."""
+"""The shares of the troubles of a kind that an item can have: all, the first at each point, and the others."""
 Order = Iterator[tuple[pytest.Function, str, str]]
 _MOST_KINDS = 8
 
@@ -47,12 +47,12 @@ class SweepTimeBudget:
 
 
 def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
-    """Yield (test, kind of trouble, part of its troubles) for each item of the sweep, test by test."""
+    """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, test by test."""
     return ((test, kind, ALL) for test in tests for kind in kinds)
 
 
 def order_items_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
-    """Yield each item of the sweep as a test, a kind of trouble and a part (`ALL`, `FIRST` or `REST`).
+    """Yield each item of the sweep as a test, a kind of trouble, and the share of these troubles that it has.
 
     The most informative items come first:
 
@@ -81,12 +81,12 @@ def _rotate_left(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest
     return [*runs[start:], *runs[:start]]
 
 
-def select_troubles(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
-    """Return the troubles of a part: all, the first at each point, or the others."""
-    if part == ALL:
+def select_share_of_troubles(share: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
+    """Return a share of the troubles: all (`ALL`), the first at each point (`FIRST`), or the others (`REST`)."""
+    if share == ALL:
         return troubles
     first = {one.point: one for one in reversed(troubles)}
-    return [one for one in troubles if (first[one.point] is one) == (part == FIRST)]
+    return [one for one in troubles if (first[one.point] is one) == (share == FIRST)]
 
 
 def lines_about_untried_troubles(counts: Counter[str], seconds: float | None) -> Iterator[str]:

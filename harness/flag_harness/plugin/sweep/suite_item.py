@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled
-from flag_harness.plugin.sweep.budget import ALL, select_troubles
+from flag_harness.plugin.sweep.budget import ALL, select_share_of_troubles
 from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, TestObservation, TroubleResult
@@ -45,10 +45,10 @@ class SuiteSweepItem(pytest.Item):
     """One test and combination, which is run under all troubles (such as faults or interrupts) of one kind."""
 
     def __init__(
-        self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, part: str = ALL, **options: Any
+        self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, share: str = ALL, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.sweep, self.test, self.kind, self.part = sweep, test, kind, part
+        self.sweep, self.test, self.kind, self.share = sweep, test, kind, share
         self.results: list[TroubleResult] = []
         self.not_tried = Counter[str]()
         """The number of troubles of each kind for which the budget of the sweep was too small."""
@@ -74,7 +74,7 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
-        troubles = select_troubles(self.part, self._troubles_of_kind(self.kind, baseline))
+        troubles = select_share_of_troubles(self.share, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up(self.test.nodeid):
                 self.not_tried[self.kind] = len(troubles) - number
@@ -99,7 +99,7 @@ class SuiteSweepItem(pytest.Item):
         baseline = self.sweep.baseline_run_if_passed(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
             return 1
-        return len(select_troubles(self.part, self._troubles_of_kind(self.kind, baseline)))
+        return len(select_share_of_troubles(self.share, self._troubles_of_kind(self.kind, baseline)))
 
     def _troubles_of_kind(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:

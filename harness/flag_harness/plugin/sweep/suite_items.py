@@ -183,11 +183,11 @@ class SuiteSweep:
         kinds = [kind for kind in kinds if kind not in TOOL_TROUBLES or self._has_functions]
         return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
 
-    def _make_item(self, test: pytest.Function, kind: str, part: str) -> SuiteSweepItem:
+    def _make_item(self, test: pytest.Function, kind: str, share: str) -> SuiteSweepItem:
         assert test.parent is not None
-        name = f"{test.name}::{kind}" + (f"::{part}" if part == REST else "")
+        name = f"{test.name}::{kind}" + (f"::{share}" if share == REST else "")
         item: SuiteSweepItem = SuiteSweepItem.from_parent(
-            test.parent, name=name, sweep=self, test=test, kind=kind, part=part
+            test.parent, name=name, sweep=self, test=test, kind=kind, share=share
         )
         copy_marks(test, item)
         return item
@@ -221,7 +221,7 @@ class SuiteSweep:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the results of a report."""
+        """Collect the results of the troubles that a test ran under, which the report carries."""
         self._results += map(trouble_result_from_json, getattr(report, "flag_harness_plays", ()))
         self._not_tried.update(getattr(report, "flag_harness_not_tried", {}))
 

@@ -49,7 +49,11 @@ class TroubleRunner:
         baseline: TestObservation | None = None,
         tools: str = "real",
     ) -> TestObservation:
-        """Run a test under a trouble, and call its function twice, unless the second call fails in the baseline too.
+        """Run a test under a trouble, and observe what it does.
+
+        The test function is called a second time, to see whether the agent still works after the trouble. There is no
+        second call if it also fails without a trouble, or if the first call hung, sent too many requests, or did
+        something that the harness refused.
 
         `baseline` is the test's run without a trouble; None if this run is to become it. `tools` is the mode of the
         tools: `real`, `record` or `stub`.

@@ -188,7 +188,7 @@ class FaultTotals:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the counts in a report to the totals."""
+        """Add the counts of a test's faults, which the report carries, to the totals."""
         counts = () if is_subtest_report(report) else getattr(report, "flag_harness_faults", ())
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]

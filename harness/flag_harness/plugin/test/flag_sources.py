@@ -68,4 +68,4 @@ def _find_flag_setter_fixture(item: pytest.Item) -> Any:
 def flag_errors_hidden_by_openfeature(item: pytest.Item) -> list[BaseException]:
     """Return the errors that OpenFeature hid from the test's code by giving it a default in place of the flag."""
     scope = item.stash.get(FLAG_SCOPE, None)
-    return [HarnessError(error) for error in scope.hidden_errors] if scope is not None else []
+    return [HarnessError(error) for error in scope.swallowed_errors] if scope is not None else []

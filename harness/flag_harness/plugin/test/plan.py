@@ -135,7 +135,7 @@ class TrafficPlan:
 
     @property
     def rewrite_command(self) -> str:
-        """The command that records the cassette anew from the upstream of this run."""
+        """The shell command that records the test again, from the upstream of this run."""
         return f"{self.command} --harness-upstream={self.upstream}"
 
     @property
@@ -150,7 +150,7 @@ class TrafficPlan:
 
     @property
     def recording_command(self) -> str:
-        """The command that records what the test does now, from the upstream of the recording that it plays."""
+        """The shell command that records the test again, from the same upstream as its current recording."""
         return f"{self.command} --harness-upstream={self.recording_upstream}"
 
     def make_cost_layers(self, refusals: list[Refusal]) -> "tuple[Layer, ...]":

@@ -52,7 +52,10 @@ def vcr(
 
 @pytest.fixture(autouse=True)
 def _vcr_marker() -> None:
-    """Replace the fixture of pytest-vcr that would play the mark `vcr` too. Do nothing."""
+    """Do nothing.
+
+    This overrides pytest-vcr's fixture of the same name, which would also play a cassette for tests marked `vcr`.
+    """
 
 
 def _is_network_blocked(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> bool:

@@ -104,7 +104,7 @@ class VcrSummary:
         self._loose_tests: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the played and recorded answers in a report."""
+        """Count the answers that a test played or recorded, which the report carries."""
         if (recorded := getattr(report, "flag_harness_vcr_file", None)) is not None:
             self._recorded[recorded[0]] += recorded[1]
         if (count := getattr(report, "flag_harness_vcr", None)) is not None and not is_subtest_report(report):

@@ -124,7 +124,7 @@ class FlagVerdictPlugin:
         return "failed trials", "f", ("FAILED TRIAL", {"yellow": True})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row in a report."""
+        """Collect the run record's row of a test, which the report carries."""
         if not self._is_worker and (row := row_of_report(report)) is not None:
             self._rows.append(row)
             self._evidence.add_row(row)
@@ -146,14 +146,14 @@ class FlagVerdictPlugin:
         if not self._verdicts:
             return
         from flag_harness.analysis.verdict.lines import LEGEND, verdict_lines
-        from flag_harness.analysis.verdict.rate_blame import rate_blame_lines
+        from flag_harness.analysis.verdict.rate_blame import harmful_combination_lines
 
         terminalreporter.section("verdicts", sep="-")
         terminalreporter.write_line(LEGEND)
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             for line in verdict_lines(verdict, self._evidence.rows_of_change(change)):
                 terminalreporter.write_line(line)
-        for line in rate_blame_lines(self._rows, self._all_changes):
+        for line in harmful_combination_lines(self._rows, self._all_changes):
             terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:

@@ -43,13 +43,13 @@ def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool)
     with require_extra("ui"):
         from streamlit.web.cli import main
     check_upstream(options)
-    _import_page()
+    _preload_page_modules()
     arguments: Sequence[str] = server_arguments(options, host=host, port=port, opens_browser=opens_browser)
     result = main(args=list(arguments), prog_name="flag-harness ui", standalone_mode=False)
     return int(result or 0)
 
 
-def _import_page() -> None:
+def _preload_page_modules() -> None:
     """Import what the first page needs, and exclude it from garbage collection.
 
     Streamlit collects garbage after each run of the script, which would take 150 ms with all these modules.

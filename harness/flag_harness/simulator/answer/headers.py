@@ -22,22 +22,22 @@ class ResponseHeaders:
     trace: str
     limits: Headers = ()
 
-    def to_headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
+    def to_headers(self, content_headers: Headers, service_milliseconds: int, *, organization: bool = True) -> Headers:
         """Return all headers in the order of the API.
 
-        `kind` holds the headers that depend on the kind of answer, the content type first. `milliseconds` is the time
-        that the answer took.
+        `content_headers` are those that depend on the kind of answer, the content type first. `service_milliseconds` is
+        the time that the API took to answer.
         """
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
-            *kind,
+            *content_headers,
             *self.limits,
             ("request-id", self.request_id),
             ("strict-transport-security", _STRICT_TRANSPORT_SECURITY),
             *((("anthropic-organization-id", self.organization),) if organization else ()),
             ("traceresponse", self.trace),
             ("server", "cloudflare"),
-            ("x-envoy-upstream-service-time", str(milliseconds)),
+            ("x-envoy-upstream-service-time", str(service_milliseconds)),
             ("vary", "Accept-Encoding"),
             ("cf-cache-status", "DYNAMIC"),
             ("content-security-policy", _CONTENT_SECURITY_POLICY),

@@ -52,7 +52,7 @@ class AnswerMessage:
     profile: str = LATEST
 
     def message_at_start(self) -> dict[str, Any]:
-        """Return the message that the event `message_start` contains. Its keys have the order of 2026."""
+        """Return the message in the event `message_start`, which has no content and no stop reason yet."""
         return self._message_object([], None, None, self._usage_object(min(1, self.output_tokens), {}))
 
     def complete_message(self) -> dict[str, Any]:

@@ -28,8 +28,9 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, response_header
     """
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
-    kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return Head(at, 200, response_headers.to_headers(kind, _to_milliseconds(at))), *chunks, End(chunks[-1].at)
+    content_headers = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+    head = Head(at, 200, response_headers.to_headers(content_headers, _to_milliseconds(at)))
+    return head, *chunks, End(chunks[-1].at)
 
 
 def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, events_count: int) -> Response:
@@ -77,8 +78,8 @@ def error_response(
     value = remove_keys_newer_than_profile(
         {"type": "error", "error": error, "request_id": response_headers.request_id}, profile
     )
-    kind = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
-    own = response_headers.to_headers(kind, _to_milliseconds(at), organization=status != _UNAUTHORIZED)
+    content_headers = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
+    own = response_headers.to_headers(content_headers, _to_milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
     body = msgspec.json.encode({"error": error} if status == _TOO_LARGE else value)

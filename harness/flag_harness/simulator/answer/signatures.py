@@ -63,7 +63,7 @@ class SeededSignatures:
 
     def sign(self, thinking: str, position: str = "") -> str:
         """Return a signature for a thinking text at a position of an answer (see `position_after_blocks`)."""
-        return self._encrypt_with_checksum(b"thinking", _prepend_position(thinking, position))
+        return self._encrypt_with_checksum(b"thinking", _prepend_position_in_answer(thinking, position))
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether the signature was issued for this thinking text.
@@ -73,7 +73,7 @@ class SeededSignatures:
         if signature in self._trusted:
             return True
         sealed = self._decrypt_and_verify(b"thinking", signature)
-        return sealed is not None and thinking in (_remove_position(sealed), "")
+        return sealed is not None and thinking in (_remove_position_in_answer(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
         """Return whether the signature was issued, for any thinking text."""
@@ -81,7 +81,7 @@ class SeededSignatures:
 
     def encrypt(self, thinking: str, position: str = "") -> str:
         """Return the `data` of a redacted thinking block. It can be verified like a signature."""
-        return self._encrypt_with_checksum(b"redacted", _prepend_position(thinking, position))
+        return self._encrypt_with_checksum(b"redacted", _prepend_position_in_answer(thinking, position))
 
     def is_issued_redacted_data(self, data: str) -> bool:
         """Return whether `data` is from a redacted thinking block that was issued."""
@@ -154,13 +154,13 @@ class SeededSignatures:
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 
 
-def _prepend_position(thinking: str, position: str) -> str:
-    """Return a thinking text with its position before it, or the text alone if the position is empty."""
+def _prepend_position_in_answer(thinking: str, position: str) -> str:
+    """Return a thinking text after its position in the answer, or the text alone if the position is empty."""
     return f"{position}\0{thinking}" if position else thinking
 
 
-def _remove_position(sealed: str) -> str:
-    """Return a thinking text without the position before it."""
+def _remove_position_in_answer(sealed: str) -> str:
+    """Return a thinking text without the position in the answer before it."""
     return _POSITION.sub("", sealed, count=1) if _POSITION.match(sealed) else sealed
 
 

@@ -31,13 +31,13 @@ def check_body_size(incoming: IncomingRequest) -> str | None:
 
 def check_api_key(incoming: IncomingRequest) -> str | None:
     """Refuse an API key that the scenario does not list, if the scenario lists keys."""
-    wrong = incoming.scenario.keys and incoming.key and incoming.key not in incoming.scenario.keys
+    wrong = incoming.scenario.keys and incoming.api_key and incoming.api_key not in incoming.scenario.keys
     return "invalid x-api-key" if wrong else None
 
 
 def check_key_present(incoming: IncomingRequest) -> str | None:
     """Refuse a request without an API key."""
-    return None if incoming.key else "x-api-key header is required"
+    return None if incoming.api_key else "x-api-key header is required"
 
 
 def check_api_version(incoming: IncomingRequest) -> str | None:

@@ -118,7 +118,7 @@ class IncomingRequest:
         return next((methods for path, methods in _SERVICE_METHODS if path.fullmatch(self.path)), frozenset())
 
     @property
-    def key(self) -> str:
+    def api_key(self) -> str:
         """The API key, or an empty string if there is none."""
         return api_key(self.request.headers)
 
@@ -153,7 +153,7 @@ class ParsedRequest:
     counting: bool = False
 
     @property
-    def key(self) -> str:
+    def api_key(self) -> str:
         """The API key, or an empty string. Clients with different keys share no prompt cache."""
         return api_key(self.headers)
 

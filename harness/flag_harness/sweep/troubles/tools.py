@@ -82,7 +82,7 @@ class ActiveToolTrouble:
         return self._trouble.kind
 
     def edit_result(self, value: Any) -> Any:
-        """Return a tool's result `value` as the trouble changes it."""
+        """Return a tool's result, changed if this kind of trouble changes results. Count the changes in `fired`."""
         edit = self._trouble.kind.edit
         changed = value if edit is None else edit(value)
         self.fired += changed is not value

@@ -108,7 +108,7 @@ def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
 
 
 def _host_to_check(head: bytes) -> tuple[Any, ...] | None:
-    """Return the host and, if given, the port that a child process asks about, or None if the question is invalid."""
+    """Return the host in a `CHECK` request, and its port if it has one, or None if the request is invalid."""
     words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
     if len(words) != 4:
         return None

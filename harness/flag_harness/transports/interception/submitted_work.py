@@ -12,8 +12,8 @@ from flag_harness.owner import (
     CodeOwner,
     SubmittedWork,
     attribute_code_to_owner,
+    current_code_owner,
     current_flag_scope,
-    current_owner,
     use_flag_scope,
 )
 from flag_harness.transports.patch import replace_attribute
@@ -57,7 +57,7 @@ def _wrap_thread_start(original: Any) -> Any:
     """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it."""
 
     def start_for_owner(thread: threading.Thread) -> Any:
-        owner, scope = current_owner(), current_flag_scope()
+        owner, scope = current_code_owner(), current_flag_scope()
         if (owner is None and scope is None) or thread.ident is not None or _is_pool_thread(thread):
             return original(thread)
         owner = owner.jobs if owner is not None and isinstance(thread, threading.Timer) else owner
@@ -87,7 +87,7 @@ def _wrap_submit(original: Any) -> Any:
     """Wrap a pool's method so that a job runs for the owner, and under the flags, of the code that submits it."""
 
     def submit_for_owner(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
-        owner, scope = current_owner(), current_flag_scope()
+        owner, scope = current_code_owner(), current_flag_scope()
         if (owner is None and scope is None) or _is_interpreter_pool(pool):
             return original(pool, function, *arguments, **options)
         owner = owner.jobs if owner is not None else None

@@ -55,7 +55,8 @@ def missing_package(response: Response) -> str:
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
     """Raise `ValueError` if the responses of a cassette together are too large after decompression.
 
-    The limit is `max_decompressed_size` of the sum of their compressed sizes. The error names the index of a response.
+    The limit is `max_decompressed_size` of the sum of their compressed sizes. The error has the index of the response
+    that exceeds it.
     """
     compressed = [number for number, response in enumerate(responses) if _encodings_of_body(response)]
     size = sum(len(body(responses[number])) for number in compressed)

@@ -54,7 +54,7 @@ class _ToolCall:
         return bool(self.run and self.run.trouble and self.run.trouble.cancels)
 
     def edit_result(self, value: Any) -> Any:
-        """Return the result of the tool, which a trouble may change."""
+        """Return the result that the agent gets: `value`, changed if the trouble of this call changes results."""
         return self.run.edit_result(value) if self.run else value
 
 

@@ -86,7 +86,7 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
         return None
     number = _tool_loop_start(messages)
     blocks = message_blocks(messages[number])
-    if not blocks or blocks[0]["type"] in _THINKING or _is_issued_without_thinking(request, messages[number]):
+    if not blocks or blocks[0]["type"] in _THINKING or _is_api_answer_without_thinking(request, messages[number]):
         return None
     first = blocks[0]["type"]
     return (
@@ -98,8 +98,8 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
     )
 
 
-def _is_issued_without_thinking(request: ParsedRequest, message: Mapping[str, Any]) -> bool:
-    """Return whether this message is an answer that the API issued without thinking at its beginning.
+def _is_api_answer_without_thinking(request: ParsedRequest, message: Mapping[str, Any]) -> bool:
+    """Return whether the API itself issued this message as an answer that does not begin with thinking.
 
     The API must accept such an answer when a client sends it back.
     """

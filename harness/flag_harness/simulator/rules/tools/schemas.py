@@ -1,4 +1,6 @@
-"""Rules for JSON schemas, especially those that the API compiles: the schemas of strict tools and structured outputs.
+"""Rules for JSON schemas, most of them for the schemas of strict tools and of structured outputs.
+
+The API compiles the schemas of these two kinds.
 
 The limits are those in error messages of 2026-07. They apply to all schemas of a request together.
 """
@@ -139,7 +141,7 @@ def check_schema_complexity(request: ParsedRequest) -> str | None:
 
 
 def _schemas_that_are_compiled(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the schemas that the API compiles, each with its path."""
+    """Yield the schemas of strict tools and of structured outputs, which the API compiles, each with its path."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if tool.get("strict") and isinstance(tool.get("input_schema"), dict):
             yield f"tools.{index}.custom", tool["input_schema"]

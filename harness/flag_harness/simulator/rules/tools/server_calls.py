@@ -50,7 +50,7 @@ def check_server_calls_have_results(request: ParsedRequest) -> str | None:
         calls = [block for block in blocks if block["type"] == _SERVER_TOOL_USE]
         results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT}")]
         open_calls = [call for call in calls if call["id"] not in answered]
-        if open_calls and len(results) < len(calls) and _has_other_content(messages[number + 1]):
+        if open_calls and len(results) < len(calls) and _has_user_content_besides_tool_results(messages[number + 1]):
             name = open_calls[0]["name"]
             result = _SEARCH_TOOLS if name.startswith(_SEARCH_TOOLS) else f"{name}_tool"
             return (
@@ -60,6 +60,6 @@ def check_server_calls_have_results(request: ParsedRequest) -> str | None:
     return None
 
 
-def _has_other_content(message: Mapping[str, Any]) -> bool:
+def _has_user_content_besides_tool_results(message: Mapping[str, Any]) -> bool:
     """Return whether a user message has content other than tool results."""
     return message["role"] == "user" and any(block["type"] != _TOOL_RESULT for block in message_blocks(message))
