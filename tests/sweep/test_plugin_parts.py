@@ -430,4 +430,4 @@ def test_an_error_of_a_sweep_of_an_agent_keeps_its_traceback(request: pytest.Fix
     item: Any = AgentSweepItem.from_parent(request.session, name="reset", sweep=None, trial=None, must_fire=False)
     with pytest.raises(AttributeError) as raised:
         item.runtest()
-    assert "'NoneType' object has no attribute 'result'" in str(item.repr_failure(raised))
+    assert "'NoneType' object has no attribute 'run_trial_under_all_combinations'" in str(item.repr_failure(raised))
