@@ -47,3 +47,10 @@ def test_every_file_that_is_linked_exists() -> None:
     linked = re.findall(r"\]\(([^)#:]+)\)", README)
     assert linked
     assert [] == [path for path in linked if not (ROOT / path).exists()]
+
+
+def test_ci_runs_the_last_command_of_the_readme() -> None:
+    """It looks the command up, wherever it stands."""
+    [search] = re.findall(r"^command=\$\((.*)\)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    found = subprocess.run(search, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert _block("sh", "'.[dev]'") == found.stdout
