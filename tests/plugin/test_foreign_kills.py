@@ -45,7 +45,7 @@ def test_an_agent_in_a_process_survives_kills(project: pytest.Pytester) -> None:
     kills = [f"--harness-interrupt=sigkill/{point}:on={number}" for number in (1, 2) for point in points]
     run = _run_test(project, "--harness-sweep", *kills)
     assert pytest.ExitCode.OK == run.ret
-    run.stdout.fnmatch_lines(["sigkill * - * 9 * - * - * - * -"])
+    run.stdout.fnmatch_lines(["9 troubles in 1 test"])
 
 
 def test_a_kill_shows_a_call_without_a_result(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def the_broken_half_kept(patch: Patch) -> None:
         return replace(answer, content=({"type": "text", "text": "".join(said)},))
 
     patch.setattr(stream.AnswerAssembler, "_add_text", noting)
-    patch.setattr(stream.AnswerAssembler, "finish", both)
+    patch.setattr(stream.AnswerAssembler, "finish_answer", both)
 
 
 def half_an_answer_taken_for_one(patch: Patch) -> None:
@@ -142,7 +142,7 @@ def half_an_answer_taken_for_one(patch: Patch) -> None:
             self._open[key] = "".join(parts)
         return stream.ModelAnswer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
 
-    patch.setattr(stream.AnswerAssembler, "finish", whatever)
+    patch.setattr(stream.AnswerAssembler, "finish_answer", whatever)
 
 
 def cuts_retried_like_any_error(patch: Patch) -> None:
