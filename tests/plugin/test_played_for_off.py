@@ -1,6 +1,6 @@
 """A cassette that a test had before it got `flag_matrix` is played by the fixture `cassette` for `off`."""
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,15 +34,19 @@ def test_get(cassette):
 def test_it_is_played_and_not_pruned(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After a whole run that has played it, prune has nothing to remove."""
+    """Neither does `once` add to it; after a whole run that has played it, prune has nothing to remove."""
     monkeypatch.chdir(pytester.path)
     pytester.makepyprojecttoml("[tool.flag-harness.flags]\nshort = 'SHORT'\n")
     pytester.makepyfile(test_it=TEST)
     answer = (Head(0.0, 200, (("content-type", "application/json"),)), Chunk(0.0, b"{}"), End(0.0))
-    asked = Interaction(Request("GET", "/v1/models", (), b""), answer)
+    asked = Interaction(Request("GET", "/v1/models", (), b""), answer, case="test_it.py::test_get")
     folder = pytester.path / "recordings" / "test_it"
     Cassette(Envelope("live", "2026-01-01T00:00:00Z"), (asked,)).save(folder / "test_get.json")
-    shutil.copy(folder / "test_get.json", folder / "test_get[short].json")
+    short = replace(asked, case="test_it.py::test_get[short]")
+    Cassette(Envelope("live", "2026-01-01T00:00:00Z"), (short,)).save(folder / "test_get[short].json")
+    before = [path.read_bytes() for path in sorted(folder.iterdir())]
+    pytester.runpytest_inprocess(*OTHERS, "--record-mode=once").assert_outcomes(passed=2)
+    assert before == [path.read_bytes() for path in sorted(folder.iterdir())]
     pytester.runpytest_inprocess(*OTHERS).assert_outcomes(passed=2)
     assert 0 == main(["cassette", "prune", "--dry-run"])
 

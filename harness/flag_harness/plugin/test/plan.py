@@ -29,6 +29,7 @@ from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS, PaidAnswers
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
 from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.names import name_without_combination
 from flag_harness.plugin.run.recorded_effects import load_flag_effects
 from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, repetition_index
 from flag_harness.plugin.test.scenarios import scenario_path
@@ -104,13 +105,18 @@ class TrafficPlan:
 
     @property
     def is_recording(self) -> bool:
-        """True if a request that the cassette cannot answer is recorded.
-
-        In the mode `once`, this is so only if the test has no recording yet.
-        """
+        """True if requests without a recorded answer are recorded: in the mode `once`, if the test has no recording."""
         if self.disabled or self.mode == "none":
             return False
-        return self.mode != "once" or self.cassette is None or not has_recording_of(self.cassette, self.case)
+        return self.mode != "once" or not self._has_recording
+
+    @property
+    def _has_recording(self) -> bool:
+        """True if the cassette holds a recording of this test, under its own node id or one from before its flags."""
+        if self.cassette is None:
+            return False
+        cases = {self.case, name_without_combination(self.case, OFF, "-") if self.combination == OFF else self.case}
+        return any(has_recording_of(self.cassette, case) for case in cases)
 
     @property
     def is_playing(self) -> bool:
