@@ -11,6 +11,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.match.difference import find_differences
+from flag_harness.flag import Flag
 from flag_harness.plugin.run.misses import MissCollector, describe_difference
 from flag_harness.plugin.run.recorded_effects import FlagEffectsInRecordings
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -101,7 +102,8 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     _asking(pytester, SYSTEM.replace("careful", "helpful"))
     run = pytester.runpytest_subprocess("-q", *workers)
     run.assert_outcomes(failed=TESTS)
-    first, hit, price, advice = _summary(run)
+    mend, first, hit, price, advice = _summary(run)
+    assert "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:" == mend
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
     assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 9 more", hit)
     assert "  recording anew: 12 cassettes, about $0.0240 at list prices" == price
@@ -140,7 +142,7 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
         "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
         "  recording anew: 3 cassettes, about $0.0060 at list prices",
         "  no rebase: tools[0].name changed, and with it what the model can answer",
-    ] == _summary(run)[:4]
+    ] == _summary(run)[1:5]
     for arguments in ((), ("--yes",), ("--dry-run",)):
         refused = _rebase(pytester, *arguments)
         assert 1 == refused.returncode
@@ -215,6 +217,21 @@ def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
     collector = MissCollector(SimpleNamespace(cache=object(), getini=lambda name: "elsewhere"))  # type: ignore[arg-type]
     advice = "If the answers still hold: flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
     assert advice == collector._rebase_advice()
+
+
+@pytest.mark.parametrize(
+    ("combination", "flag"),
+    [("", "concise"), ("off", None), ("streaming", None), ("streaming+concise", "concise"), ("model=b", None)],
+)
+def test_a_flag_at_its_default_explains_no_change(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, combination: str, flag: str | None
+) -> None:
+    """Only a combination in which the flag has another value can owe a change to it."""
+    monkeypatch.setattr(FlagEffectsInRecordings, "flag_that_changes", lambda effects, path: "concise")
+    effects = FlagEffectsInRecordings(
+        tmp_path, [Flag("concise"), Flag("streaming"), Flag("model", values=("a", "b"), default="a")]
+    )
+    assert flag == effects.explain_in(combination)("max_tokens")
 
 
 def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CACHE_KEY = "flag-harness/misses"
 """The key in pytest's cache for the misses of the last run, which `flag-harness cassette rebase` reads."""
+MEND_FIRST = "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:"
 TESTS_SHOWN = 3
 CHANGES_SHOWN = 3
 
@@ -139,6 +140,8 @@ class MissCollector:
         if not self._causes:
             return
         terminalreporter.section("missed requests")
+        if any(is_changed_request(row) for group in self._causes.values() for row in group):
+            terminalreporter.write_line(MEND_FIRST)
         for group in sorted(self._causes.values(), key=len, reverse=True):
             for line in miss_lines(group):
                 terminalreporter.write_line(line)
@@ -170,6 +173,11 @@ class MissCollector:
 def miss_cause(row: MissRow) -> tuple[str, ...]:
     """Return the key of a miss's cause: why the API would refuse the request, or empty; and the sorted differences."""
     return row["api_refusal"], *sorted(row["differences"])
+
+
+def is_changed_request(row: MissRow) -> bool:
+    """Return whether a miss differs from a recorded request in a way that the API would accept."""
+    return row["is_recorded"] and row["index"] is not None and not row["api_refusal"]
 
 
 def describe_changes_of_miss(row: MissRow) -> str:

@@ -1,6 +1,6 @@
 """Find the flag that explains a changed request, from the recordings in the same folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import pytest
 from flag_harness.cassette import Cassette
 from flag_harness.errors import CassetteError
 from flag_harness.flag import Flag
+from flag_harness.matrix.combination import settings_by_id_part
 from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:
@@ -33,11 +34,22 @@ class FlagEffectsInRecordings:
     """What each flag changes in a folder's recordings. They are read when the first difference is explained."""
 
     def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:
-        self._folder, self._flags = folder, flags
+        self._folder, self._flags = folder, tuple(flags)
 
     def flag_that_changes(self, path: str) -> str | None:
         """Return the flag that changes a path of a request body, or None if the recordings show none."""
         return self._attribution.flag_that_changes(path)
+
+    def explain_in(self, combination: str) -> Callable[[str], str | None]:
+        """Return `flag_that_changes` for the requests of a combination: a flag at its default explains none of them.
+
+        If the combination's id is empty, the values of the flags are unknown, and any flag may explain a change.
+        """
+        if not combination:
+            return self.flag_that_changes
+        parts = settings_by_id_part(self._flags)
+        changed = {self._flags[parts[part][0]].name for part in combination.split("+") if part in parts}
+        return lambda path: flag if changed and (flag := self.flag_that_changes(path)) in changed else None
 
     @cached_property
     def _attribution(self) -> "FlagEffectAttribution":

@@ -259,7 +259,7 @@ def _make_plan_from_marks(
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT],
         paid_answers=config.stash[PAID_ANSWERS],
-        explain=load_flag_effects(config, folder).flag_that_changes,
+        explain=load_flag_effects(config, folder).explain_in(combination),
         disabled=disabled,
         upstream=upstream,
         scenario=scenario_path(scope, scenarios),
