@@ -99,7 +99,7 @@ def table(output: str) -> list[str]:
 
 EDITED = "recordings/matrix/off.json"
 REPORT = """\
-  max_tokens: recorded 4097, sent 4096   [the flag extended_output changes this]
+  max_tokens: recorded 4097, sent 4096
 To record it: pytest 'cases/test_matrix.py::test_matrix[off]' --record-mode=rewrite --harness-upstream=simulator
 """
 

@@ -126,11 +126,17 @@ def test_a_run_that_the_test_excludes_is_compared_with_no_other(repository: pyte
 
 
 def test_a_miss_names_the_flag_that_the_recordings_beside_it_show(repository: pytest.Pytester) -> None:
-    """Learnt from the recordings of the other combinations: a flag of the project, by its own name."""
+    """Learnt from the recordings of the other combinations: a flag of the project, if it is on in the test."""
     repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
-    repository.makepyfile(test_ask=_test().replace("else 200", "else 300"))
-    run = repository.runpytest_subprocess("-k", "test_ask[off]", "-q")
-    run.stdout.fnmatch_lines(["  max_tokens: recorded 200, sent 300   [[]the flag concise changes this[]]"])
+    repository.makepyfile(test_ask=_test().replace("else 200", "else 300").replace("100 if", "150 if"))
+    run = repository.runpytest_subprocess("-k", "test_ask[off] or test_ask[concise]", "-q")
+    run.assert_outcomes(failed=2)
+    run.stdout.fnmatch_lines(
+        [
+            "  max_tokens: recorded 200, sent 300",
+            "  max_tokens: recorded 100, sent 150   [[]the flag concise changes this[]]",
+        ]
+    )
 
 
 def test_the_recordings_are_read_once_however_many_tests_miss(repository: pytest.Pytester) -> None:
