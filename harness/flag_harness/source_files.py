@@ -10,11 +10,19 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "b
 
 
 def source_texts(root: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePath, str | None]]:
-    """Yield the path below `root` and the text of each file with one of these suffixes.
+    """Yield the path below `root` and the text of each file that `source_paths` yields.
 
-    The text is None if the file cannot be read. The files are sorted by folder and name. Hidden folders, virtual
-    environments, and folders of dependencies, builds and documentation are left out, as are folders that cannot be
-    opened.
+    The text is None if the file cannot be read.
+    """
+    for path in source_paths(root, suffixes):
+        yield path, _read_text(root / path)
+
+
+def source_paths(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """Yield the path below `root` of each file with one of these suffixes.
+
+    The files are sorted by folder and name. Hidden folders, virtual environments, and folders of dependencies, builds
+    and documentation are left out, as are folders that cannot be opened.
     """
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
@@ -27,7 +35,7 @@ def source_texts(root: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePa
         for name in sorted(names):
             path = Path(folder, name)
             if path.suffix in suffixes and os.path.isfile(path) and path.stat().st_size <= _MAX_BYTES:
-                yield path.relative_to(root), _read_text(path)
+                yield path.relative_to(root)
 
 
 def _read_text(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cli import main
 from flag_harness.wire.timeline import End, Head, Request
 
+FROM_RUN = "From the pytest run that ended 0 minutes ago:\n"
 RESPONSE = (Head(0.0, 200, ()), End(0.0))
 
 
@@ -54,7 +56,7 @@ def misses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     code = main(["cassette", "rebase", *arguments])
-    return code, capsys.readouterr().out
+    return code, capsys.readouterr().out.removeprefix(FROM_RUN)
 
 
 def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
@@ -80,6 +82,24 @@ def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
     assert (0, shown + done) == _run(capsys)
     after = Cassette.load(one)
     assert (True, [{"system": "new"}]) == (after.envelope.rebased, [one.value for one in after.interactions])
+
+
+def test_it_names_the_run_and_the_files_that_are_newer(
+    tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The misses of an old run say nothing about code that has changed since."""
+    agent, old = tmp_path / "agent.py", tmp_path / "old.py"
+    agent.touch()
+    old.touch()
+    source = misses()
+    run_end = agent.stat().st_mtime - 7 * 60 - 5
+    os.utime(source, (run_end, run_end))
+    os.utime(old, (run_end - 1, run_end - 1))
+    assert [
+        "From the pytest run that ended 7 minutes ago:",
+        "Files have changed since, so run pytest again first: agent.py",
+        "There is nothing to rebase.",
+    ] == _run(capsys)[1].splitlines()
 
 
 def test_scripts_say_yes_and_read_json(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,7 +127,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     green = pytester.runpytest_subprocess(*workers)
     green.assert_outcomes(passed=TESTS)
     green.stdout.fnmatch_lines(["rebased, not verified: 12 cassettes, until they are recorded again"])
-    assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
+    assert ["There is nothing to rebase."] == _rebase(pytester).stdout.splitlines()[1:]
 
 
 def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
@@ -154,7 +154,7 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
                 for number in range(3)
             )
             + "Record them anew, or name the PATHs of the others.\n"
-            == refused.stdout
+            == refused.stdout.partition("\n")[2]
         )
     assert before == [path.read_bytes() for path in paths]
 

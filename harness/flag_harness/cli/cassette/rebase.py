@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.source_files import source_paths
+from flag_harness.wording import join_names, quantity
 
 _API_REFUSES = "the API would refuse"
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
@@ -92,6 +95,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_json_report(plans, refusals, left, written=does))
     else:
+        print("\n".join(_run_lines(source, root, datetime.now(UTC))))
         print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
@@ -109,6 +113,15 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
+
+
+def _run_lines(source: Path, root: Path, now: datetime) -> Iterator[str]:
+    """Yield when the run ended whose misses are used, and which Python files of the project are newer."""
+    end = source.stat().st_mtime
+    minutes = max(0, int(now.timestamp() - end) // 60)
+    yield f"From the pytest run that ended {quantity(minutes, 'minute')} ago:"
+    if newer := [one.as_posix() for one in source_paths(root, (".py",)) if (root / one).stat().st_mtime > end]:
+        yield f"Files have changed since, so run pytest again first: {join_names(newer)}"
 
 
 def _is_selected_by_paths(path: Path, paths: Sequence[Path]) -> bool:
