@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from flag_harness.analysis.code.python_flags import DetectedFlag, find_flag_helpers, find_flags
+from flag_harness.analysis.code.detected_flag import DetectedFlag
+from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags
 
 HELPERS = """
 import os
@@ -25,6 +26,9 @@ class Flags:
 
 def beta(key):
     return api.get_client().get_boolean_value(key, False)
+
+def is_on_for(key, default):
+    return client.variation(key, user, default)
 
 def get(name):
     return os.environ.get(name)
@@ -47,6 +51,8 @@ def without_parameters():
         ("x = flags.has('new-planner', user)", [("set", "new-planner", "true", True)]),
         ("x = flags.has('new-planner', user, False)", [("set", "new-planner", "true", False)]),
         ("x = beta('new-planner')", [("openfeature", "new-planner", "true", False)]),
+        ("x = is_on_for('new-planner', True)", [("set", "new-planner", "true", True)]),
+        ("x = client.variation('new-planner', user, default=True)", [("set", "new-planner", "true", True)]),
         ("x = beta(key)", []),
         ("x = {}.get('ENABLE_PLANNER')", []),
         ("x = unrelated('ENABLE_PLANNER')", []),

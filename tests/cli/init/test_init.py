@@ -558,3 +558,33 @@ def test_a_test_that_is_recorded_and_cannot_be_played_fails(
     _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
     assert 1 == main(["init"])
     assert "The first test fails." in capsys.readouterr().out
+
+
+def test_flags_are_found_through_constants(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the same module and of others: the words that switch a variable, and the keys of a flag service."""
+    flags = """
+import os
+KEY, TRUTHY = "unused", ()
+BRIEF = "brief-summaries"
+POLITE = "polite-tone"
+ON_WORDS = frozenset({"1", "true", "yes"})
+def is_on(name):
+    return os.getenv(name, "").strip().lower() in ON_WORDS
+def is_served(key, default):
+    return client.variation(key, context, default)
+"""
+    reads = "flag = flags.is_on('FAST'), client.variation(flags.BRIEF, ctx, False), flags.is_served(POLITE, True)"
+    reads += "\n    other = os.getenv('PLANNER', '').strip().lower() in flags.ON_WORDS"
+    code = "from . import flags\nfrom .flags import POLITE\n" + AGENT.format(read=reads)
+    _lay_out(repository, {"bot/__init__.py": "", "bot/flags.py": flags, "bot/agent.py": code})
+    shown = _proposal(capsys)
+    assert [] == [
+        line
+        for line in (
+            'fast = "FAST" ',
+            'planner = "PLANNER" ',
+            'brief_summaries = { set = "harness_set_flags" } ',
+            'polite_tone = { set = "harness_set_flags", default = true } ',
+        )
+        if line not in shown
+    ]

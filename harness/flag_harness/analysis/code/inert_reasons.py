@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.python_flags import (
     find_flag_helpers,
     flags_in_settings_class,
@@ -23,7 +24,9 @@ def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> di
     A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each
     Python file of the project, by path.
     """
-    modules = [_ParsedModule(path, tree) for path, text in sources.items() if (tree := parse_code(text)) is not None]
+    trees = {path: tree for path, text in sources.items() if (tree := parse_code(text)) is not None}
+    inline_constants(trees)
+    modules = [_ParsedModule(path, tree) for path, tree in trees.items()]
     import_calls = {name for module in modules for name in module.import_calls}
     kept_calls = {name for module in modules for name in module.kept_calls}
     reasons = {}

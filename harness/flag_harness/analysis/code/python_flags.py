@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from flag_harness.analysis.code.detected_flag import DetectedFlag, short_flag_name
+
 _ON_WORDS = ("true", "1", "yes", "on", "t", "y", "enabled")
 _OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
 _FLAG_NAME = re.compile(
@@ -30,47 +32,13 @@ class FlagHelper:
         source: where it reads the flag: `env`, `openfeature` or `set`.
         words: the texts that it compares an environment variable with.
         is_negated: whether the comparison is `!=` or `not in`.
-        default: whether the flag service's flag is on if nobody sets it.
+        default: whether the flag service's flag is on if nobody sets it; None if each call of the helper says so.
     """
 
     source: str
     words: tuple[str, ...] = ()
     is_negated: bool = False
-    default: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedFlag:
-    """A flag that was found in the project's code.
-
-    Attributes:
-        name: the suggested name of the flag, such as `planner_v2`.
-        source: where the code reads the flag: `env`, `openfeature` or `set`.
-        key: the environment variable, or the key of the flag service.
-        on, off: the texts of the variable that turn the flag on and off; `off` is None if it must be unset instead.
-        default: whether the flag is on if nobody sets it.
-        place: the file and line of the first read.
-    """
-
-    name: str
-    source: str
-    key: str
-    on: str
-    off: str | None
-    default: bool
-    place: str
-
-    @property
-    def toml_declaration(self) -> str:
-        """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
-        if self.source == "env" and self.on == "true" and self.off is None and not self.default:
-            return f'"{self.key}"'
-        parts = ['set = "harness_set_flags"' if self.source == "set" else f'{self.source} = "{self.key}"']
-        if self.source == "env":
-            parts += [f'on = "{self.on}"'] if self.on != "true" else []
-            parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
-        parts += ["default = true"] if self.default else []
-        return f"{{ {', '.join(parts)} }}"
+    default: bool | None = False
 
 
 def parse_code(text: str) -> ast.Module | None:
@@ -134,11 +102,13 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
             continue
         if not isinstance(node, ast.Call) or _reads_environ(node.func):
             return FlagHelper("env", *_words_in_function(function, node))
-        last = node.args[-1]
+        last = service_default(node)
         value = defaults.get(last.id) if isinstance(last, ast.Name) else last
         source = _service(_function_name(node))
         if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
             return FlagHelper(source, default=value.value)
+        if source and value is None and getattr(last, "id", "") in names:
+            return FlagHelper(source, default=None)
     return None
 
 
@@ -164,6 +134,12 @@ def _service(method: str) -> str:
     if _OPENFEATURE_METHODS.match(method):
         return "openfeature"
     return "set" if method in ("variation", "variation_detail", "bool_variation") else ""
+
+
+def service_default(call: ast.Call) -> ast.expr:
+    """Return the argument with the default of a flag service's call: the one named `default…`, or the last one."""
+    named = (one.value for one in call.keywords if (one.arg or "").startswith("default"))
+    return next(named, call.args[-1])
 
 
 def parse_variable_read(node: ast.AST, helpers: Collection[str]) -> tuple[str, ast.expr | None, bool] | None:
@@ -260,7 +236,7 @@ def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str
     source = helper.source if helper else _service(_function_name(call))
     if key is None or not source:
         return
-    default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
+    default = getattr(service_default(call), "value", None)
     if helper and not isinstance(default, bool):
         default = helper.default
     if source == "openfeature" or isinstance(default, bool):
@@ -287,14 +263,3 @@ def string_literal(node: ast.AST | None) -> str | None:
 def _is_on_or_off_word(text: str) -> bool:
     """Return whether a text is one that turns a flag on or off, such as `true` or `0`."""
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)
-
-
-def short_flag_name(key: str) -> str:
-    """Return a short name for a flag: `ENABLE_STREAMING` is `streaming`, `new-planner` is `new_planner`."""
-    name = full_flag_name(key)
-    return re.sub(r"^(enable|use|feature|ff)_", "", name) or name
-
-
-def full_flag_name(key: str) -> str:
-    """Return the whole key as a flag name: `ENABLE_STREAMING` is `enable_streaming`."""
-    return re.sub(r"\W+", "_", key).strip("_").lower()

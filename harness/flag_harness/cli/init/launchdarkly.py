@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flag_harness.analysis.code.python_flags import DetectedFlag
+from flag_harness.analysis.code.detected_flag import DetectedFlag
 
 _IMPORTS = """
 import ldclient

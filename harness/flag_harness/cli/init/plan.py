@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from flag_harness.analysis.code.python_flags import DetectedFlag
+from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository

@@ -9,14 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.code.python_flags import (
-    DetectedFlag,
-    find_flag_helpers,
-    find_flags,
-    full_flag_name,
-    parse_code,
-    short_flag_name,
-)
+from flag_harness.analysis.code.constants import inline_constants
+from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
+from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
 from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents
 from flag_harness.cli.init.imports import ModuleImports, find_import_place, read_imports
 from flag_harness.config.root import PYPROJECT
@@ -83,6 +78,7 @@ def read_repository(root: Path) -> Repository:
         elif _NODE_CALL.search(text):
             flags += _flags_in_node_script(text, name)
             found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
+    inline_constants(trees)
     helpers = {name: helper for tree in trees.values() for name, helper in find_flag_helpers(tree).items()}
     flags += [flag for name, tree in trees.items() for flag in find_flags(tree, name, helpers)]
     pyproject = _read_toml(root / PYPROJECT)

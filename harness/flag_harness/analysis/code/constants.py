@@ -1,0 +1,149 @@
+"""Replace the constants of a project's modules by their values, so that other code reads literals only."""
+
+import ast
+import copy
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+_COLLECTIONS = ("frozenset", "set", "tuple", "list")
+_REEXPORTS = 3
+"""Through how many modules a constant is followed, such as from `flags.py` through `__init__.py`."""
+
+
+def inline_constants(trees: Mapping[str, ast.Module]) -> None:
+    """Replace the names of constants by their values in the modules of a project, in place.
+
+    A constant is a text, a boolean or a collection of texts that is assigned once, in a module or in a class. It is
+    also followed into the modules that import it. `trees` has the parsed modules, by path.
+    """
+    own = {path: dict(_constants(tree.body)) for path, tree in trees.items()}
+    bound = {path: _count_bindings(tree) for path, tree in trees.items()}
+    for path, constants in own.items():
+        own[path] = {name: value for name, value in constants.items() if bound[path][name.partition(".")[0]] == 1}
+    known = own
+    for _ in range(_REEXPORTS):
+        known = {
+            path: {**_imported_constants(tree, path, known, bound[path]), **own[path]} for path, tree in trees.items()
+        }
+    for path, tree in trees.items():
+        if known[path]:
+            _Inliner(known[path]).visit(tree)
+
+
+def _constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr]]:
+    """Yield the constants that statements assign, those of a class as `Class.NAME`."""
+    for statement in body:
+        if isinstance(statement, ast.ClassDef) and not prefix:
+            yield from _constants(statement.body, f"{statement.name}.")
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = _constant_value(getattr(statement, "value", None))
+        if value is not None and len(targets) == 1 and isinstance(targets[0], ast.Name):
+            yield f"{prefix}{targets[0].id}", value
+
+
+def _constant_value(node: ast.expr | None) -> ast.expr | None:
+    """Return a literal with the value of a constant, or None if the expression is not constant."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _COLLECTIONS and len(node.args) == 1:
+        node = node.args[0]
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return node if node.elts and all(isinstance(getattr(one, "value", None), str) for one in node.elts) else None
+    return node if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)) else None
+
+
+def _count_bindings(tree: ast.Module) -> Counter[str]:
+    """Return how often each name is assigned, or is a parameter or a class, anywhere in a module."""
+    counts: Counter[str] = Counter()
+    fields = {id(target) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for target in _fields(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in fields:
+            counts[node.id] += 1
+        elif isinstance(node, ast.arg):
+            counts[node.arg] += 1
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            counts[node.name] += 1
+    return counts
+
+
+def _fields(node: ast.ClassDef) -> Iterator[ast.expr]:
+    """Yield the targets of the assignments in the body of a class."""
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            yield from statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            yield statement.target
+
+
+def _imported_constants(
+    tree: ast.Module, path: str, known: Mapping[str, Mapping[str, ast.expr]], bound: Mapping[str, int]
+) -> dict[str, ast.expr]:
+    """Return the constants of other modules, by the dotted names under which a module can use them."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if isinstance(node, ast.Import):
+                module, member = alias.name, ""
+            else:
+                module, member = _absolute_module(node, path), alias.name
+            for constant, value in _constants_of_import(module, member, known):
+                if not bound.get(name.partition(".")[0]):
+                    found[name + constant] = value
+    return found
+
+
+def _absolute_module(node: ast.ImportFrom, path: str) -> str:
+    """Return the dotted name of the module that `from ... import` names, with its folders if it is relative."""
+    folders = PurePosixPath(path).parts[: -node.level] if node.level else ()
+    return ".".join([*folders, *([node.module] if node.module else [])])
+
+
+def _constants_of_import(
+    module: str, member: str, known: Mapping[str, Mapping[str, ast.expr]]
+) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the constants below an imported name: an empty text for the name itself, `.KEY` for a member of it."""
+    whole = f"{module}.{member}".strip(".") if member else module
+    for path, constants in known.items():
+        dotted = f".{path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}"
+        if dotted.endswith(f".{whole}"):
+            yield from ((f".{name}", value) for name, value in constants.items())
+        elif member and dotted.endswith(f".{module}"):
+            for name, value in constants.items():
+                if name == member or name.startswith(f"{member}."):
+                    yield name.removeprefix(member), value
+
+
+class _Inliner(ast.NodeTransformer):
+    """Replaces the names of constants by their values."""
+
+    def __init__(self, constants: Mapping[str, ast.expr]) -> None:
+        self._constants = constants
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._inline(node, node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        dotted = _dotted_name(node)
+        base, _, last = dotted.rpartition(".")
+        if last == "value" and base in self._constants:  # of a member of an enumeration
+            dotted = base
+        inlined = self._inline(node, dotted)
+        return inlined if inlined is not node else self._visit_children(node)
+
+    def _visit_children(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        return node
+
+    def _inline(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.expr:
+        value = self._constants.get(dotted) if isinstance(node.ctx, ast.Load) else None
+        return node if value is None else ast.copy_location(copy.deepcopy(value), node)
+
+
+def _dotted_name(node: ast.expr) -> str:
+    """Return the dotted name that an expression is, or an empty string."""
+    if isinstance(node, ast.Attribute):
+        base = _dotted_name(node.value)
+        return f"{base}.{node.attr}" if base else ""
+    return node.id if isinstance(node, ast.Name) else ""

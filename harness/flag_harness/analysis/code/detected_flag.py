@@ -1,0 +1,49 @@
+"""A flag that was found in the code of a project, and its names."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFlag:
+    """A flag that was found in the project's code.
+
+    Attributes:
+        name: the suggested name of the flag, such as `planner_v2`.
+        source: where the code reads the flag: `env`, `openfeature` or `set`.
+        key: the environment variable, or the key of the flag service.
+        on, off: the texts of the variable that turn the flag on and off; `off` is None if it must be unset instead.
+        default: whether the flag is on if nobody sets it.
+        place: the file and line of the first read.
+    """
+
+    name: str
+    source: str
+    key: str
+    on: str
+    off: str | None
+    default: bool
+    place: str
+
+    @property
+    def toml_declaration(self) -> str:
+        """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
+        if self.source == "env" and self.on == "true" and self.off is None and not self.default:
+            return f'"{self.key}"'
+        parts = ['set = "harness_set_flags"' if self.source == "set" else f'{self.source} = "{self.key}"']
+        if self.source == "env":
+            parts += [f'on = "{self.on}"'] if self.on != "true" else []
+            parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
+        parts += ["default = true"] if self.default else []
+        return f"{{ {', '.join(parts)} }}"
+
+
+def short_flag_name(key: str) -> str:
+    """Return a short name for a flag: `ENABLE_STREAMING` is `streaming`, `new-planner` is `new_planner`."""
+    name = full_flag_name(key)
+    return re.sub(r"^(enable|use|feature|ff)_", "", name) or name
+
+
+def full_flag_name(key: str) -> str:
+    """Return the whole key as a flag name: `ENABLE_STREAMING` is `enable_streaming`."""
+    return re.sub(r"\W+", "_", key).strip("_").lower()
