@@ -304,6 +304,7 @@ def test_flags_that_change_nothing_in_the_first_test_are_shown(
     shown = capsys.readouterr().out
     assert f"  2 passed in 1.00s\n  {inert}\n" in shown
     assert "  0. Have the code read these flags when it runs" in shown
+    assert "Or the test does not reach the code that reads them: pass what it needs." in shown
 
 
 def test_a_file_that_cannot_be_read_is_named(
@@ -588,3 +589,33 @@ def is_served(key, default):
         )
         if line not in shown
     ]
+
+
+def test_a_project_without_flags_is_told_to_declare_one(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first step shows the line to write, also in a dry run; the test does not speak of combinations."""
+    output = subprocess.CompletedProcess([], 0, "1 passed in 1.00s\n", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
+    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    step = "Next\n  0. Declare a flag in pyproject.toml: there is none, so nothing is tested under flags yet."
+    assert step in _proposal(capsys)
+    assert 0 == main(["init"])
+    assert step in capsys.readouterr().out
+    assert (repository / "test_flag_matrix.py").read_text().startswith('"""The agent answers."""')
+
+
+@pytest.mark.parametrize("has_conftest", [True, False])
+def test_the_fixture_of_launchdarkly_is_given_without_a_test(
+    repository: Path, capsys: pytest.CaptureFixture[str], has_conftest: bool
+) -> None:
+    """It is written, or shown if there is a conftest.py. A dry run says as well that there is no test yet."""
+    code = samples.LAUNCHDARKLY_PACKAGE["assist/agent.py"].replace("text: str", "text: str, store: Store")
+    conftest = {"tests/conftest.py": "# mine\n"} if has_conftest else {}
+    _lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "assist/agent.py": code, **conftest})
+    shown = _proposal(capsys)
+    assert "So there is no test yet." in shown
+    assert "def harness_set_flags():" in shown
+    assert 0 == main(["init"])
+    assert has_conftest == ("def harness_set_flags():" in capsys.readouterr().out)
+    assert has_conftest != ("def harness_set_flags():" in (repository / "tests/conftest.py").read_text())

@@ -9,6 +9,7 @@ from typing import Any
 from flag_harness.cli.init.example import EXAMPLE_AGENT
 from flag_harness.cli.init.first_test import (
     agent_name_and_location,
+    missing_flag_lines,
     next_step_lines,
     play_test,
     print_at_once,
@@ -94,7 +95,7 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
     if existing := conflicting_files(plan, repository.root):
         raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
     if is_dry_run:
-        print_at_once(_plan_lines(plan))
+        print_at_once(_plan_lines(plan, repository))
         return 0
     if plan.agent is not None and not plan.extras:
         return _run_first_test_of_agent(plan, repository)
@@ -144,6 +145,8 @@ def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPla
 def _conftest_lines(plan: InitPlan) -> list[str]:
     if not plan.existing_conftest:
         return []
+    if not plan.test:
+        return [f"{plan.existing_conftest} exists. Add the fixture of the flags to it:", "", plan.fixture_text]
     place = f"{plan.existing_conftest} exists, so the fixture harness_set_flags is in {plan.test}, for that file only."
     return [place, "Move the fixture there to use the flags in other test files.", ""]
 
@@ -184,10 +187,15 @@ def _already_configured_lines(repository: Repository, settings: Mapping[str, Any
     yield "To run the tests: pytest"
 
 
-def _plan_lines(plan: InitPlan) -> Iterator[str]:
+def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
     for file in plan.files:
         yield f"--- {file.path}"
         yield file.text
+    yield from _conftest_lines(plan)
+    if plan.agent is None:
+        yield from [*_missing_agent_lines(repository), ""]
+    elif not plan.has_flags:
+        yield from ["Next", *missing_flag_lines(), ""]
     yield "Nothing was written. To write these files: flag-harness init"
 
 

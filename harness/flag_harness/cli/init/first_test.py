@@ -118,15 +118,25 @@ def _pytest_summary_line(output: str) -> str:
 
 def next_step_lines(plan: InitPlan, *, is_recorded: bool, has_inert: bool = False) -> Iterator[str]:
     yield "Next"
+    if not plan.has_flags:
+        yield from missing_flag_lines()
     if has_inert:
         yield "  0. Have the code read these flags when it runs, or set them as docs/flags.md says under"
         yield '     "Settings that are read once, files and arguments": so far, no combination differs in them.'
+        yield "     Or the test does not reach the code that reads them: pass what it needs."
     if not is_recorded:
         yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
     yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."
     yield "  2. In fixtures/scenarios/hello.toml, answer it: tool calls, refusals, long answers."
     yield "  3. Record it again, then run pytest: --record-mode=rewrite --harness-upstream=simulator"
     yield "  4. Break a flag on purpose, and read which one the end of the run names."
+
+
+def missing_flag_lines() -> Iterator[str]:
+    """Yield how to declare the first flag, for a project in which no flag was found."""
+    yield "  0. Declare a flag in pyproject.toml: there is none, so nothing is tested under flags yet. Such as, below"
+    yield '     [tool.flag-harness.flags]: streaming = "ENABLE_STREAMING"'
+    yield "     and put @pytest.mark.flag_matrix above the test."
 
 
 def agent_name_and_location(agent: FoundAgent) -> str:

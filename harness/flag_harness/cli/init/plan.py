@@ -37,6 +37,8 @@ class InitPlan:
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
         existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the fixture
             of the flags is written into the test file. Empty if there is no such file, or no such fixture.
+        fixture_text: the fixture of the flags, as a conftest.py; empty if no flag needs one.
+        has_flags: True if flags are declared.
     """
 
     files: tuple[PlannedFile, ...]
@@ -46,27 +48,34 @@ class InitPlan:
     extras: tuple[str, ...]
     has_vcr_marks: bool
     existing_conftest: str = ""
+    fixture_text: str = ""
+    has_flags: bool = True
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
     files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
-    test = weaker_test = existing_conftest = ""
+    test = weaker_test = existing_conftest = fixture_text = ""
     if agent is not None:
         test = _test_path(repository, agent)
-        conftest = _conftest_path(test)
-        if services := _flags_of_services(repository):
-            if (repository.root / conftest).exists():
-                existing_conftest = conftest
-            else:
-                files.append(PlannedFile(conftest, launchdarkly_conftest_text(services)))
+    if services := _flags_of_services(repository):
+        conftest = _conftest_path(test or _join_path(repository.tests, TEST_NAME))
+        fixture_text = launchdarkly_conftest_text(services)
+        if (repository.root / conftest).exists():
+            existing_conftest = conftest
+        else:
+            files.append(PlannedFile(conftest, fixture_text))
+    if agent is not None:
         weaker_test = _test_module_text(repository, agent, test, is_weak=True)
         text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
         files.append(PlannedFile(test, text))
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
     extras = tuple(_missing_extras(repository, agent))
-    return InitPlan(tuple(files), agent, test, weaker_test, extras, bool(repository.vcr), existing_conftest)
+    has_vcr_marks, has_flags = bool(repository.vcr), bool(repository.flags)
+    return InitPlan(
+        tuple(files), agent, test, weaker_test, extras, has_vcr_marks, existing_conftest, fixture_text, has_flags
+    )
 
 
 PROMPT, ANSWER = "Hello.", "How can I help?"
@@ -176,7 +185,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
     matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
     marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
     parts = [
-        '"""The agent answers under every combination of its flags."""',
+        f'"""The agent answers{" under every combination of its flags" if repository.flags else ""}."""',
         "",
         *imports,
         *launchdarkly_lines(services),
