@@ -92,24 +92,26 @@ def test_a_wrong_upstream_is_an_error_before_anything_starts(
     assert [] == started
 
 
-def test_the_page_is_served_until_sigterm(tmp_path: Path, warm_python: Callable[[], str]) -> None:
-    """A real server answers, and ends with exit code 0."""
+def test_the_page_is_served_and_opened_until_sigterm(tmp_path: Path, warm_python: Callable[[], str]) -> None:
+    """A real server asks for nothing in the terminal, opens the page in the browser, and ends with exit code 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [warm_python(), "-m", "flag_harness.cli", "ui", "--no-browser", f"--port={port}"]
-    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    opened, browser = tmp_path / "opened.txt", tmp_path / "xdg-open"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened}\n')
+    browser.chmod(0o755)
+    environ = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = [warm_python(), "-m", "flag_harness.cli", "ui", f"--port={url.rpartition(':')[2]}"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ)
     try:
         until = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
-                    assert b"ok" == answer.read()
-                break
-            except OSError:
-                assert time.monotonic() < until, "the server did not start within a minute"
-                assert server.poll() is None
-                time.sleep(0.1)
+        while not (opened.exists() and opened.read_text()):
+            assert time.monotonic() < until, "the page was not opened within a minute"
+            assert server.poll() is None
+            time.sleep(0.1)
+        assert f"{url}\n" == opened.read_text()
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+            assert b"ok" == answer.read()
         server.send_signal(signal.SIGTERM)
         assert 0 == server.wait(20)
     finally:

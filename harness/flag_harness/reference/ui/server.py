@@ -21,8 +21,9 @@ SETTINGS = {
     "logger.level": "error",
     "server.fileWatcherType": "none",
     "server.runOnSave": "false",
+    "server.showEmailPrompt": "false",
 }
-"""Streamlit sends no statistics, shows no traceback on the page, and does not watch files."""
+"""Streamlit sends no statistics, asks for no e-mail address, shows no traceback, and does not watch files."""
 
 
 def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> list[str]:
