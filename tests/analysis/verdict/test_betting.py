@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from flag_harness.analysis.verdict.betting import BettingProcess, make_harm_process, make_safety_process
 
@@ -101,3 +103,21 @@ def test_a_margin_outside_its_range_is_refused(margin: float) -> None:
     """A margin of 0 could never be shown."""
     with pytest.raises(ValueError, match="above 0 and at most 1"):
         make_safety_process(margin)
+
+
+@given(margin=st.floats(0.01, 0.9), gains=st.lists(st.sampled_from([-1.0, -0.5, 0.0, 1.0]), max_size=40))
+def test_the_wealth_of_safety_is_that_of_the_published_stakes(margin: float, gains: list[float]) -> None:
+    """Two strategies stake 0.8 and 0.3 of margin / (mean square + margin^2), and hold 90 % and 10 % of the wealth.
+
+    The mean square is that of all earlier rounds and of 35 further ones with 0.15 each.
+    """
+    wealth = 0.0
+    for share, factor in ((0.9, 0.8), (0.1, 0.3)):
+        own = share
+        for count, gain in enumerate(gains):
+            square = (35 * 0.15 + sum(earlier**2 for earlier in gains[:count])) / (35 + count)
+            own *= 1 + factor * margin / (square + margin**2) * (gain + margin)
+        wealth += own
+    largest_share_at_risk = 0.8 * margin / (5.25 / 75 + margin**2) * (1 - margin)
+    assume(largest_share_at_risk < 0.9)
+    assert wealth == pytest.approx(_wealth_after(make_safety_process(margin), tuple(gains)).wealth)
