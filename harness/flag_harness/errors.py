@@ -83,7 +83,11 @@ class CassetteMiss(Refusal):
 
 
 class ScenarioMiss(Refusal):
-    """No turn of the scenario answers a request."""
+    """No turn of the scenario answers a request. `turn` is one that would, as TOML."""
+
+    def __init__(self, message: str, turn: str) -> None:
+        super().__init__(message)
+        self.turn = turn
 
 
 class NetworkRefused(Refusal):

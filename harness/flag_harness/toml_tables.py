@@ -1,6 +1,7 @@
 """Conversion of TOML tables to msgspec structs. Errors name the key, its value, and the nearest valid key or word."""
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,12 @@ TextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of string
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 Day = Annotated[date, msgspec.Meta(description="a date (2026-11-22)")]
 AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
+
+
+def toml_string(text: str) -> str:
+    """Return a TOML string. Halves of surrogate pairs, which TOML cannot hold, become the replacement character."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def parse_toml(text: str, source: object) -> dict[str, Any]:

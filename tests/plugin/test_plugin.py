@@ -434,5 +434,13 @@ def test_ask(cassette):
     repository.makepyfile(test_ask=test)
     run = repository.runpytest_subprocess(*RECORD)
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*only.toml: no turn answers: *"])
+    run.stdout.fnmatch_lines(
+        [
+            "*only.toml: no turn answers: *",
+            "-* to answer the request, add to fixtures/scenarios/only.toml -*",
+            "[[][[]turn]]",
+            'when = { user_contains = "*" }',
+            'text = "..."',
+        ]
+    )
     run.stdout.no_fnmatch_line("*UnmatchedRequest(*")

@@ -17,15 +17,16 @@ def repository(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def _failure(repository: pytest.Pytester, mark: str) -> str:
-    """Record a test with that mark, and return what pytest says of its setup, in one line."""
+    """Record a test with that mark, and return what pytest says of its setup: one line, and perhaps a proposed turn."""
     repository.makepyfile(test_ask=f"import pytest\n@pytest.mark.{mark}\ndef test_ask(cassette): pass\n")
     run = repository.runpytest_inprocess(*RECORD)
     run.assert_outcomes(errors=1)
     lines = run.outlines
     start = next(index for index, line in enumerate(lines) if "ERROR at setup of test_ask" in line) + 1
     end = next(index for index, line in enumerate(lines) if "short test summary info" in line)
-    (line,) = lines[start:end]  # a traceback would be more than one
-    return line
+    said = "\n".join(lines[start:end])
+    assert "\n" not in said.partition("\n\n[[turn]]")[0]  # a traceback would be more than one line
+    return said
 
 
 def test_a_missing_scenario_is_one_line_that_names_the_nearest(repository: pytest.Pytester) -> None:
@@ -41,7 +42,7 @@ def test_a_folder_without_scenarios_is_said_to_hold_none(repository: pytest.Pyte
     said = _failure(repository, "scenario('billing/refund')")
     path = repository.path / "fixtures/scenarios/billing/refund.toml"
     assert said.endswith(
-        f'holds none. Write {path}, such as with the lines [[turn]] and text = "Hello." (docs/scenarios.md).'
+        f'holds none. Write {path}, such as with these lines (docs/scenarios.md):\n\n[[turn]]\ntext = "Hello."'
     )
 
 
@@ -57,7 +58,7 @@ def test_a_scenario_may_be_named_with_its_suffix(repository: pytest.Pytester) ->
         (b"[[turn]\n", "/refund.toml: not TOML: "),
         (b"\xff\xfe", "/refund.toml: not UTF-8 text: "),
         (b"[[turn]]\nsays = 1\n", "/refund.toml:2: turn[0] has no key 'says'; the nearest is "),
-        (b"title = 'x'\n", "/refund.toml: a scenario needs at least one turn"),
+        (b"title = 'x'\n", "/refund.toml: a scenario needs at least one turn, such as:\n\n[[turn]]\nwhen = "),
         (None, "/refund.toml: cannot be read: is not a regular file"),
     ],
 )

@@ -74,7 +74,7 @@ MISTAKES = {
     ),
     "no turns": (
         'title = "x"',
-        's.toml: a scenario needs at least one turn, such as: [[turn]] when = { user_contains = "hello" } '
+        's.toml: a scenario needs at least one turn, such as:\n\n[[turn]]\nwhen = { user_contains = "hello" }\n'
         'text = "Hello!"',
     ),
     "a turn without an answer": (

@@ -209,10 +209,11 @@ def test_a_request_without_a_turn_is_told_and_kept(request_for: Any, read: Any) 
     message = (
         'The simulated API\'s scenario has no turn for message 1, the user text "Who said\\n\\"hi\\"?". '
         f"The turns of 'Which kernel?' are: {turns}. "
-        'Add one: [[turn]] when = { user_contains = "Who said\\n\\"hi\\"?" } text = "..."'
+        "Add one that matches this request."
     )
     assert (400, {"type": "scenario_has_no_turn", "message": message}) == (status, error["error"])
     assert [(asked, message)] == [(unmatched.request, unmatched.message) for unmatched in simulator.unmatched]
+    assert '[[turn]]\nwhen = { user_contains = "Who said\\n\\"hi\\"?" }\ntext = "..."' == simulator.unmatched[0].turn
 
 
 def test_tool_results_without_a_turn_are_told(request_for: Any, read: Any) -> None:
@@ -229,8 +230,29 @@ def test_tool_results_without_a_turn_are_told(request_for: Any, read: Any) -> No
     assert (
         f'The simulated API\'s scenario has no turn for message 3, tool results "{"x" * 120}...". The turns are: '
         'turn[0] when { streaming = true, nth = [1, 2] }; turn[1] when { user = "x" }. '
-        f'Add one: [[turn]] when = {{ result_contains = "{"x" * 30}..." }} text = "..."'
+        "Add one that matches this request."
     ) == error["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "A long text, with tabs\t, \x7f and \\ in it, that the user typed",
+        [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "x" * 200}],
+    ],
+)
+def test_the_proposed_turn_answers_the_request(request_for: Any, read: Any, content: Any) -> None:
+    """Pasted into the scenario as it is."""
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}]},
+        {"role": "user", "content": content},
+    ]
+    asked = request_for(messages=messages if isinstance(content, list) else messages[2:])
+    simulator = simulate(parse_scenario(KERNEL))
+    assert 400 == read(simulator(asked))[0]
+    repaired = simulate(parse_scenario(f"{KERNEL}\n\n{simulator.unmatched[0].turn}\n"))
+    assert "..." == read(repaired(asked))[1]["content"][0]["text"]
 
 
 def test_without_a_scenario_the_user_is_echoed(request_for: Any, read: Any) -> None:

@@ -148,7 +148,7 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
         response = simulator(request)
         with lock:
             for unmatched in simulator.unmatched[printed:]:
-                print(redact_api_keys(unmatched.message), file=sys.stderr, flush=True)
+                print(redact_api_keys(f"{unmatched.message}\n\n{unmatched.turn}\n"), file=sys.stderr, flush=True)
                 printed += 1
         return response
 

@@ -43,7 +43,7 @@ from flag_harness.simulator.scenario.matching import (
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
-from flag_harness.simulator.scenario.turn_selector import no_matching_turn_message
+from flag_harness.simulator.scenario.turn_selector import missing_turn_toml, no_matching_turn_message
 from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class Simulator:
         turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose_turn(parsed.body, view)
         if turn is None:
             message = no_matching_turn_message(view, self._settings, parsed.body)
-            self.unmatched.append(UnmatchedRequest(request, message))
+            self.unmatched.append(UnmatchedRequest(request, message, missing_turn_toml(view)))
             return self._error_response(
                 RefusedRequest("turn", 400, "scenario_has_no_turn", message), request, request_id
             )

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from flag_harness.simulator import Scenario
+from flag_harness.toml_tables import toml_string
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_DELETE, _LINE_END = "\x7f", "\n"
+_LINE_END = "\n"
 
 
 def format_scenario(scenario: Scenario) -> str:
@@ -53,20 +54,14 @@ def _toml_value(value: Any) -> str:
         return f"{{ {', '.join(parts)} }}" if parts else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(one) for one in value if one is not None)}]"
-    return _toml_string(value) if isinstance(value, str) else json.dumps(value)
+    return toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _toml_key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _toml_string(key)
+    return key if _BARE_KEY.fullmatch(key) else toml_string(key)
 
 
 def _multiline_string(text: str) -> str:
     """Return a TOML string in triple quotes that keeps the line breaks of the text."""
-    lines = [_toml_string(line)[1:-1] for line in text.split("\n")]
+    lines = [toml_string(line)[1:-1] for line in text.split("\n")]
     return '"""\n' + "\n".join(lines) + '"""'
-
-
-def _toml_string(text: str) -> str:
-    """Return a TOML string. Halves of surrogate pairs, which TOML cannot hold, become the replacement character."""
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return json.dumps(whole, ensure_ascii=False).replace(_DELETE, "\\u007f")

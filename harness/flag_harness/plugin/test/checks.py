@@ -5,13 +5,15 @@ the phase in which it happened: setup, call or teardown. A recording is saved af
 they may send requests too, and only if the test passed.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.errors import CassetteError, Refusal
+from flag_harness.errors import CassetteError, Refusal, ScenarioMiss
+from flag_harness.files import display_path
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
 from flag_harness.plugin.border.tracebacks import remove_sdk_frames
 from flag_harness.plugin.evidence.content import make_evidence_mask
@@ -139,6 +141,8 @@ def complete_report(
             report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
+        if report.failed and traffic.plan.scenario:
+            _add_missing_turns(report, traffic.plan.scenario, refusals_of_item(item))
         if report.when == "teardown" and PROBE not in item.stash:
             attach_recorded_file(report, item.config, traffic, _has_failed(item) or report.failed)
             add_properties(item, report, traffic)
@@ -148,6 +152,13 @@ def complete_report(
         attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
     return report
+
+
+def _add_missing_turns(report: pytest.TestReport, scenario: Path, refused: Sequence[Refusal]) -> None:
+    """Add the turns that a scenario lacks to the report, as TOML to paste into the scenario."""
+    turns = dict.fromkeys(one.turn for one in refused if isinstance(one, ScenarioMiss))
+    if turns:
+        report.sections.append((f"to answer the request, add to {display_path(scenario)}", "\n\n".join(turns)))
 
 
 @contextmanager

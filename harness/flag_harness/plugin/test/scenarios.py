@@ -60,12 +60,13 @@ def find_api_refusal(request: Request) -> str | None:
 def _scenario_error_message(scenario: Path | None, error: ScenarioError) -> str:
     """Return a message with the reason why a scenario cannot be used, the nearest name, and what to type next."""
     if scenario is None or scenario.exists():
-        return f"The scenario cannot be simulated: {error}. Mend that file, and run the test again."
+        separator = "\n\n" if "\n" in str(error) else ". "
+        return f"The scenario cannot be simulated: {error}{separator}Mend that file, and run the test again."
     names = _scenario_names(scenario.parent, scenario.stem)
     if not names:
         return (
-            f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}, such as with the"
-            ' lines [[turn]] and text = "Hello." (docs/scenarios.md).'
+            f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}, such as with "
+            'these lines (docs/scenarios.md):\n\n[[turn]]\ntext = "Hello."'
         )
     return (
         f"There is no scenario {scenario.stem!r} in {scenario.parent}; the nearest is {names[0]!r}: "

@@ -260,7 +260,7 @@ class CassetteTraffic:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
         unmatched = self._simulator.unmatched if self._simulator else []
-        missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {request.message}") for request in unmatched]
+        missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {one.message}", one.turn) for one in unmatched]
         return [*misses, *missing, *self._unsent_refusals, *refusals_of_running_test(self._network_refusals)]
 
     def problems(self) -> list[str]:

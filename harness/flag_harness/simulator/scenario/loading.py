@@ -20,7 +20,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
 """Matches strings and comments. Only multi-line strings could contain lines that look like a table."""
-_EXAMPLE = '[[turn]] when = { user_contains = "hello" } text = "Hello!"'
+_EXAMPLE = '[[turn]]\nwhen = { user_contains = "hello" }\ntext = "Hello!"'
 
 
 def load_scenario(path: Path | str) -> Scenario:
@@ -53,7 +53,7 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
     except msgspec.ValidationError as error:
         raise ScenarioError(_error_message(str(error), text, source)) from None
     if not scenario.turns:
-        raise ScenarioError(f"{source}: a scenario needs at least one turn, such as: {_EXAMPLE}")
+        raise ScenarioError(f"{source}: a scenario needs at least one turn, such as:\n\n{_EXAMPLE}")
     problem = settings_problem(scenario)
     if problem is not None:
         raise ScenarioError(f"{source}{_line_number_suffix(text, '', problem.key)}: {problem.message}")

@@ -26,10 +26,16 @@ It returns the turn to answer with instead, or None if the request has no answer
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedRequest:
-    """A valid request that no turn of the scenario matches, and the error message that it got."""
+    """A valid request that no turn of the scenario matches.
+
+    Attributes:
+        message: the error message that it got.
+        turn: a turn that matches it, as TOML, to add to the scenario.
+    """
 
     request: Request
     message: str
+    turn: str
 
 
 class TurnChooser:

@@ -6,8 +6,11 @@ from typing import Any, TypeAlias
 
 from flag_harness.simulator.scenario.matching import RequestView, request_meets_conditions
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, TurnConditions
+from flag_harness.toml_tables import toml_string
 
 _MAX_LENGTH = 120
+_MAX_CONDITION = 40
+"""How many characters of a text the condition of a proposed turn has."""
 
 
 Draw: TypeAlias = Callable[[int], float]
@@ -66,21 +69,12 @@ def make_echo_turn(view: RequestView) -> ScenarioTurn:
 
 
 def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
-    """Return the error message for a request that no turn matches.
-
-    It describes the request, lists the turns, and suggests a turn to add.
-    """
+    """Return the error message for a request that no turn matches. It describes the request, and lists the turns."""
     if view.results:
         texts = " | ".join(result.text for result in view.results)
-        request, hint = (
-            f"tool results {_quote_shortened_text(texts)}",
-            f"when = {{ result_contains = {_quote_shortened_text(texts, 30)} }}",
-        )
+        request = f"tool results {_quote_shortened_text(texts)}"
     else:
-        request, hint = (
-            f"the user text {_quote_shortened_text(view.user)}",
-            f"when = {{ user_contains = {_quote_shortened_text(view.user, 30)} }}",
-        )
+        request = f"the user text {_quote_shortened_text(view.user)}"
     turns = "; ".join(
         f"{turn.name or f'turn[{index}]'} when {format_turn_conditions(turn.when)}"
         for index, turn in enumerate(scenario.turns)
@@ -88,8 +82,17 @@ def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mappin
     title = f" of {scenario.title!r}" if scenario.title else ""
     return (
         f"The simulated API's scenario has no turn for message {len(body['messages'])}, {request}. "
-        f'The turns{title} are: {turns}. Add one: [[turn]] {hint} text = "..."'
+        f"The turns{title} are: {turns}. Add one that matches this request."
     )
+
+
+def missing_turn_toml(view: RequestView) -> str:
+    """Return a turn that matches a request, as lines of TOML to paste into a scenario."""
+    if view.results:
+        key, text = "result_contains", next((one.text for one in view.results if one.text), "")
+    else:
+        key, text = "user_contains", view.user
+    return f'[[turn]]\nwhen = {{ {key} = {toml_string(text[:_MAX_CONDITION])} }}\ntext = "..."'
 
 
 def format_turn_conditions(when: TurnConditions) -> str:
@@ -111,7 +114,5 @@ def _toml_value(value: object) -> str:
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _quote_shortened_text(text: str, limit: int = _MAX_LENGTH) -> str:
-    shown = text if len(text) <= limit else f"{text[:limit]}..."
-    quoted = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{quoted}"'
+def _quote_shortened_text(text: str) -> str:
+    return toml_string(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}...")
