@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.record import LogCount, RequestRecord, RunRow
+from flag_harness.record.cache import CacheTurn, CacheUse
 from flag_harness.report.table import align_columns, group_by_combination, log_lines, recordings_line, summary_lines
 from flag_harness.wire.usage import Usage
 
@@ -44,6 +45,7 @@ def test_the_table_sums_up_each_combination() -> None:
         "streaming              3 passed         6       0  3,600      90            0       0.50 s        -",
         "",
         "-: not measured (nothing was streamed, or no price is known). first token: median seconds.",
+        "cache reads 0 in 5 cases: no request has a cache_control mark",
         "recordings: 0 simulated, 5 live; oldest 2 days old",
     ] == list(summary_lines(rows, NOW))
 
@@ -63,6 +65,28 @@ def test_sums_stand_beside_each_other_only_if_they_are_of_the_same_tests() -> No
         "2 cases under one combination: 1 failed, 1 passed; requests: 4, errors: 0; tokens: 2,400 in, 60 out; "
         "cost: $0.0200" in lines
     )
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        (
+            (CacheTurn(0, 0, 5_000, 10),),
+            ["in 1 case: only one request, which wrote the cache; a second would read it"],
+        ),
+        (
+            2 * (CacheTurn(0, 0, 0, 900, why="the marked prefix has fewer than 4,096 tokens, too few to cache"),),
+            ["in 1 case: the marked prefix has fewer than 4,096 tokens, too few to cache"],
+        ),
+        (2 * (CacheTurn(0, 0, 0, 900),), []),
+    ],
+)
+def test_no_cache_reads_are_explained(turns: tuple[CacheTurn, ...], expected: list[str]) -> None:
+    """Only of tests that have a cache mark, if there are any; a test that reads from the cache needs no reason."""
+    read = _row(combination="tools", cache=CacheUse(), usage=Usage(cache_read_input_tokens=3))
+    rows = [_row(), _row(combination="prompt_cache", cache=CacheUse(turns)), read]
+    lines = [line for line in summary_lines(rows, NOW) if line.startswith("cache reads")]
+    assert [f"cache reads 0 {one}" for one in expected] == lines
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     one combination only share the line. No table is shown if `is_quiet`.
     """
     others: list[RunRow] = []
+    in_tables: list[RunRow] = []
     for combinations, members in _group_tests_by_combinations(rows):
         if len(combinations) == 1:
             others += members
@@ -33,6 +34,8 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
         yield from align_columns([HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))])
         yield ""
         yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
+        in_tables += members
+    yield from _no_cache_read_lines(in_tables)
     if others:
         yield _totals_line(others)
     if any(map(is_simulated, rows)):
@@ -40,6 +43,28 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     yield recordings_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
+
+
+def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
+    """Yield why the tests of a table read nothing from the cache, for each reason.
+
+    Tests without a cache mark are not counted if others have one.
+    """
+    sent = [row for row in rows if row.requests]
+    has_marks = any(row.cache for row in sent)
+    unread = [row for row in sent if not row.usage.cache_read_input_tokens and bool(row.cache) is has_marks]
+    for reason, count in Counter(map(_reason_for_no_cache_read, unread)).items():
+        if reason:
+            yield f"cache reads 0 in {quantity(count, 'case')}: {reason}"
+
+
+def _reason_for_no_cache_read(row: "RunRow") -> str:
+    """Return why no request of a test read anything from the cache, or an empty string if that is not known."""
+    if row.cache is None:
+        return "no request has a cache_control mark"
+    if len(row.cache.turns) == 1 and row.cache.turns[0].written:
+        return "only one request, which wrote the cache; a second would read it"
+    return next((turn.why for turn in reversed(row.cache.turns) if turn.why), "")
 
 
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
