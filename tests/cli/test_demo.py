@@ -1,9 +1,11 @@
 """`flag-harness demo`: the table, the pair that broke it, and a project that works on."""
 
 import html
+import io
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,10 +180,29 @@ def test_a_run_that_ends_otherwise_is_an_error_with_the_output_of_pytest(
     """Such as a plugin that cannot be loaded."""
     monkeypatch.setattr(sys, "executable", "/bin/echo")
     assert 2 == main(["demo", "--keep", str(tmp_path / "new")])
-    error = capsys.readouterr().err.splitlines()
+    error = [line for line in capsys.readouterr().err.splitlines() if "so far" not in line]
     assert error[0].startswith("-m pytest -pno:")
     assert "should end with exit code 1, and ended with 0" in error[-1]
     assert f"cd {tmp_path}/new && /bin/echo -m pytest" in error[-1]
+
+
+def test_a_demo_that_takes_long_says_what_it_is_doing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And again later; what the demo finds is printed after that as ever."""
+    shown = io.StringIO()
+
+    def run_slowly(*command: Any, **options: Any) -> "subprocess.CompletedProcess[str]":
+        while shown.getvalue().count("running the tests: ") < 2:
+            time.sleep(0.001)
+        return subprocess.CompletedProcess([], 0, "no tests ran", "")
+
+    monkeypatch.setattr("flag_harness.cli.terminal.SECONDS_OF_SILENCE", 0.001)
+    monkeypatch.setattr(subprocess, "run", run_slowly)
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert 2 == main(["demo", "--keep", str(tmp_path / "new")])
+    assert shown.getvalue().startswith("  running the tests: 0 s so far ...\n")
+    assert "no tests ran" in shown.getvalue()
 
 
 def test_commands_are_named_as_the_shell_finds_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from shutil import which
 
 from flag_harness.analysis.blame import explain_failures
+from flag_harness.cli.terminal import show_progress
 from flag_harness.config import read_config
 from flag_harness.errors import DemoError
 from flag_harness.flag import Flag
@@ -87,17 +88,18 @@ def _run_tests(project: Path) -> str:
     environ = {**inherited, "PYTHONIOENCODING": "utf-8"}
     others = sorted({entry.name for entry in entry_points(group="pytest11")} - {"flag_harness"})
     options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD}"]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=project,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    with show_progress("running the tests"):
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *options],
+            cwd=project,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     if run.returncode != 1:
         raise DemoError(
             f"{run.stdout}\nthe tests of the demo should end with exit code 1, and ended with {run.returncode}; to run "

@@ -5,8 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from itertools import islice
+from threading import Event, Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from flag_harness.cli.files import escape_to_one_line
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS_WITHOUT_TERMINAL = 110
 """The width of the output, in columns, if it is not a terminal."""
+SECONDS_OF_SILENCE = 2.0
+"""How long a command may take before it says what it is doing."""
 _PIECES_AT_ONCE = 1000
 
 
@@ -49,6 +53,29 @@ def console(*, no_color: bool = False) -> "Console":
         result.width = COLUMNS_WITHOUT_TERMINAL
     result.size = result.size  # measured once: the library would measure it for each line
     return result
+
+
+@contextmanager
+def show_progress(task: str) -> Iterator[None]:
+    """Print a line on standard error if the code inside takes longer than `SECONDS_OF_SILENCE`.
+
+    Print another one whenever the time since the start has doubled.
+    """
+    done = Event()
+
+    def print_elapsed_time() -> None:
+        wait = elapsed = SECONDS_OF_SILENCE
+        while not done.wait(wait):
+            print(f"  {task}: {elapsed:.0f} s so far ...", file=sys.stderr, flush=True)
+            wait, elapsed = elapsed, 2 * elapsed
+
+    thread = Thread(target=print_elapsed_time, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def print_json(report: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.plan import ANSWER, PROMPT, InitPlan
+from flag_harness.cli.terminal import show_progress
 
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
 _REQUESTS = re.compile(r"; requests: [1-9]")
@@ -79,7 +80,8 @@ def _run_first_test(
 
 def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    with show_progress("running the first test"):
+        return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
 def _fails_on_expectations_only(output: str) -> bool:
