@@ -5,6 +5,8 @@ from collections.abc import Iterable
 MOST_NAMES = 5
 """The most names that a list shows by default; the others are counted."""
 
+_MULTIPLE_FROM = 2
+
 
 def quantity(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural if needed.
@@ -23,6 +25,30 @@ def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
     """
     every = list(dict.fromkeys(names))
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def ratio_text(ratio: float) -> str:
+    """Return how one number compares to another: from twice as much on as a multiple, else as the change in percent.
+
+    >>> ratio_text(0.732), ratio_text(1.015), ratio_text(25.3)
+    ('-26.8 %', '+1.5 %', '25.3 times')
+    """
+    return f"{ratio:,.1f} times" if is_multiple(ratio) else f"{100 * (ratio - 1):+.1f} %"
+
+
+def ratio_range_text(low: float, high: float) -> str:
+    """Return a range of ratios, each as `ratio_text` writes it.
+
+    >>> ratio_range_text(0.9, 1.3), ratio_range_text(1.5, 2.5), ratio_range_text(3, 4)
+    ('-10.0 % to +30.0 %', '+50.0 % to 2.5 times', '3.0 to 4.0 times')
+    """
+    first, last = ratio_text(low), ratio_text(high)
+    return f"{first.removesuffix(' times') if is_multiple(high) else first} to {last}"
+
+
+def is_multiple(ratio: float) -> bool:
+    """Return whether a ratio is written as a multiple, and not in percent."""
+    return round(ratio, 3) >= _MULTIPLE_FROM
 
 
 def printable_text(text: str) -> str:

@@ -231,7 +231,7 @@ def test_a_growth_that_is_no_chance_has_an_interval(diff: Diff) -> None:
         for name, cost, cached in zip("abc", (0.55, 0.56, 0.57), (100, 110, 120), strict=True)
     ]
     output = diff(base, head)[1]
-    assert "+12.0 % (+7.0 to +17.0 %)" in output
+    assert "+12.0 % (+7.0 % to +17.0 %)" in output
     assert "+110 (+85.16 to +134.8)" in output
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.metrics import FIGURES_BY_METRIC
+from flag_harness.wording import ratio_text
 
 _MARGIN = 0.04
 """The part of the chart's width that stays empty at each end."""
@@ -79,4 +80,4 @@ def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
 
 
 def _label_on_scale(value: float, is_ratio: bool) -> str:
-    return f"{100 * value:+,.0f} %" if is_ratio else f"{value:+,.4g}"
+    return ratio_text(1 + value) if is_ratio else f"{value:+,.4g}"

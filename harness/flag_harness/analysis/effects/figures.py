@@ -11,6 +11,7 @@ from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.flag import value_label, value_text
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
+from flag_harness.wording import ratio_range_text, ratio_text
 
 CONFIDENCE = 0.95
 
@@ -96,7 +97,7 @@ class MetricEffect:
             return f"unchanged ({_pair_count_text(self.pairs)})"
         if self.low is None or self.high is None:
             return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
-        interval = f"{self._format_value(self.low)} to {self._format_value(self.high)}"
+        interval = self._format_range(self.low, self.high)
         if not self.is_significant:
             return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
         if self.low == self.high:
@@ -108,9 +109,14 @@ class MetricEffect:
         """The mean change, without its interval."""
         return self._format_value(self.mean)
 
+    def _format_range(self, low: float, high: float) -> str:
+        if self.figure.is_ratio:
+            return ratio_range_text(low, high)
+        return f"{self._format_value(low)} to {self._format_value(high)}"
+
     def _format_value(self, value: float) -> str:
         if self.figure.is_ratio:
-            return f"{100 * (value - 1):+.1f} %"
+            return ratio_text(value)
         return f"{value:+,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:+,.3g}"
 
 

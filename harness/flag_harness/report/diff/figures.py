@@ -8,6 +8,7 @@ from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.config import DIFF_FIGURES, GrowthLimit
 from flag_harness.record import RunRow
 from flag_harness.report.table import is_simulated
+from flag_harness.wording import ratio_range_text, ratio_text
 
 _NAMES = {"total time": "seconds"}
 """The configuration keys of the figures that have another name there."""
@@ -57,7 +58,7 @@ class MetricChange:
     def __str__(self) -> str:
         if not self.growth and not self.is_significant:
             return "unchanged" if (self.low, self.high) in ((0, 0), (None, None)) else "cannot be told from these runs"
-        share = f"{100 * self.growth / self.base:+.1f} %" if self.base else f"{self.growth:+,.4g}"
+        share = ratio_text(self.head / self.base) if self.base else f"{self.growth:+,.4g}"
         if self.low is None or self.high is None:
             return f"{share}; how sure this is cannot be told from one pair"
         if not self.is_significant:
@@ -68,7 +69,7 @@ class MetricChange:
     def _confidence_interval_text(self) -> str:
         low, high = self.low or 0.0, self.high or 0.0
         if self.base:
-            return f"{100 * low / self.base:+.1f} to {100 * high / self.base:+.1f} %"
+            return ratio_range_text(1 + low / self.base, 1 + high / self.base)
         return f"{low:+,.4g} to {high:+,.4g}"
 
 
