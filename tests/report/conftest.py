@@ -1,6 +1,6 @@
 """Records of runs that never happened, for the tests of reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from flag_harness.flag import Flag
+from flag_harness.matrix import Combination
 from flag_harness.record import (
     CacheBreak,
     CacheTurn,
@@ -19,6 +21,7 @@ from flag_harness.record import (
     RunRecord,
     RunRow,
     body_hash,
+    flag_declaration,
 )
 from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
 from flag_harness.record.outline import Outline, body_outline
@@ -36,6 +39,44 @@ def make_record() -> Callable[[int], RunRecord]:
     Every fourth test fails if `streaming` is on and `prompt_cache` is off. All figures of a test differ a little.
     """
     return _make_record
+
+
+@pytest.fixture(scope="session")
+def make_matrix_record() -> Callable[..., RunRecord]:
+    """Return a function that builds the record of tests under all combinations of flags.
+
+    `flags` has the values of each flag, the default first. `reasons` has the name of each test, with a function that
+    returns why it fails with these flags; empty if it passes.
+    """
+    return _make_matrix_record
+
+
+def _make_matrix_record(
+    flags: Mapping[str, Sequence[object]], reasons: Mapping[str, Callable[..., str]], **row: Any
+) -> RunRecord:
+    rows = []
+    for test, values in product(reasons, product(*flags.values())):
+        named = dict(zip(flags, values, strict=True))
+        combination = Combination(_declare_flags(flags), tuple(map(list.index, map(list, flags.values()), values))).id
+        reason = reasons[test](**named)
+        rows.append(
+            RunRow(
+                case=f"test_a.py::{test}[{combination}]",
+                combination=combination,
+                outcome="failed" if reason else "passed",
+                reason=reason,
+                values=named,
+                **row,
+            )
+        )
+    declared = {flag.name: flag_declaration(flag) for flag in _declare_flags(flags)}
+    return RunRecord(RunHeader(flags=declared, flag_order=tuple(flags)), tuple(sorted(rows, key=lambda row: row.key)))
+
+
+def _declare_flags(flags: Mapping[str, Sequence[object]]) -> tuple[Flag, ...]:
+    return tuple(
+        Flag(name, env=name.upper(), default=values[0], values=tuple(values)) for name, values in flags.items()
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What a report says of each flag: what it breaks, changes, costs and saves."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import product
@@ -11,13 +12,13 @@ from msgspec.structs import replace
 from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.outline import body_outline
-from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.overview import make_overview
 from flag_harness.report.plain import report_to_json
-from flag_harness.report.run_report import build_report
+from flag_harness.report.run_report import RunReport, build_report
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 MODELS = ("haiku", "sonnet")
@@ -99,8 +100,10 @@ def test_rows_without_outlines_or_with_unknown_values_are_left_out() -> None:
     )
 
 
-def _cause(text: str, tests: int = 1, ran: int = 4) -> FailureCause:
-    return FailureCause(text, tuple(f"test_{number}" for number in range(tests)), "pytest", ran, 4)
+def _report(*others: str) -> RunReport:
+    """Return the report of a run without tests that declares the flag `fast`, and others."""
+    flags = {name: {"default": False, "values": [False, True], "env": name} for name in ("fast", *others)}
+    return build_report(RunRecord(RunHeader(flags=flags), ()), NOW)
 
 
 def _effect(name: str, mean: float, low: float, high: float) -> MetricEffect:
@@ -108,14 +111,94 @@ def _effect(name: str, mean: float, low: float, high: float) -> MetricEffect:
     return MetricEffect((("fast", True),), figure, mean, low, high, 9, False, "fast")
 
 
-def test_a_flag_that_breaks_tests_comes_first() -> None:
+def test_a_flag_that_breaks_tests_comes_first(make_matrix_record: Callable[..., RunRecord]) -> None:
     """One that must be on for tests to pass prevents failures; a name within another name is not meant."""
-    cause = _cause("fails when fast and not cache")
-    changes = [RequestEffect("cached", "stream: false → true", 1, 1), RequestEffect("cache", "nothing", 0, 4)]
-    fast, cached, cache = flag_summaries(["cache", "fast"], [cause], changes, [])
+    flags = dict.fromkeys(("cached", "cache", "fast"), (False, True))
+    record = make_matrix_record(flags, {"test_a": lambda cached, cache, fast: "no" if fast and not cache else ""})
+    changes = (RequestEffect("cached", "stream: false → true", 1, 1), RequestEffect("cache", "nothing", 0, 4))
+    report = dataclasses.replace(build_report(record, NOW), request_effects=changes)
+    (cause,) = report.causes
+    fast, cached, cache = flag_summaries(report)
     assert ("fast", (cause,), ()) == (fast.setting, fast.breaks, fast.prevents)
     assert ("cached", (), ()) == (cached.setting, cached.breaks, cached.prevents)
     assert ("cache", (), (cause,), True) == (cache.setting, cache.breaks, cache.prevents, cache.is_inert)
+
+
+def test_a_flag_is_told_only_what_its_own_values_break(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """Of a test with two causes, each flag has its own; a flag that is on by default breaks what fails without it."""
+    flags = {"fast": (False, True), "concise": (True, False), "model": MODELS, "tools": (False, True)}
+
+    def reason(fast: bool, concise: bool, model: str, tools: bool) -> str:
+        return "two" if fast and model == "sonnet" else "" if concise else "one"
+
+    report = build_report(make_matrix_record(flags, {"test_a": reason}), NOW)
+    breaks = {one.setting: [cause.text for cause in one.breaks] for one in flag_summaries(report)}
+    together = "fails when fast and model=sonnet"
+    assert {"fast": [together], "no-concise": ["fails when not concise"], "model=sonnet": [together]} == {
+        name: texts for name, texts in breaks.items() if texts
+    }
+
+
+def test_further_causes_of_a_flag_are_counted(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """Two are on the first screen, and ten among the failures, each with its command."""
+    flags = {"fast": (False, True), "model": tuple(f"m{number}" for number in range(25))}
+    reasons = {
+        f"test_{number}": lambda fast, model, number=number: "no" if fast and model == f"m{number}" else ""
+        for number in range(1, 13)
+    }
+    report = build_report(make_matrix_record(flags, reasons), NOW)
+    fast, *others = make_overview(report).flags
+    assert fast.breaks.endswith("; and 10 more causes")
+    assert [1] * 7 == [one.breaks.count("fail") for one in others]
+    page, lines = render_html(report, NOW), list(markdown_lines(report))
+    assert "2 further causes" in page
+    assert page.index("model=m7</strong>") < page.index("2 further causes") < page.index("model=m9</strong>")
+    assert 10 == sum(line.startswith("  - To reproduce: ") for line in lines)
+    assert "- and 2 more causes" in lines
+
+
+def test_a_value_that_fails_as_the_default_does_breaks_nothing(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """Only the third value of the model passes, so it prevents the failure, and the second one does not cause it."""
+    flags = {"model": ("haiku", "sonnet", "opus")}
+    report = build_report(make_matrix_record(flags, {"test_a": lambda model: "" if model == "opus" else "no"}), NOW)
+    assert ["fails when not model=opus"] == [cause.text for cause in report.causes]
+    found = {one.setting: (one.breaks, one.prevents) for one in flag_summaries(report)}
+    assert {"model=sonnet": ((), ()), "model=opus": ((), report.causes)} == found
+
+
+def test_that_a_flag_breaks_nothing_is_said_with_the_tests_that_show_it(
+    make_matrix_record: Callable[..., RunRecord],
+) -> None:
+    """The tests that ran with and without it and passed, and how many there are; of no such test, nothing is known."""
+    flags = {"fast": (False, True), "other": (False, True)}
+    record = make_matrix_record(flags, {"test_a": lambda fast, other: ""})
+    plain = tuple(RunRow(case=f"test_b.py::test_{n}", combination="off", outcome="passed") for n in range(17))
+    broken = tuple(
+        replace(row, case=row.case.replace("test_a[", "test_c["), outcome="failed", reason="no") for row in record.rows
+    )
+    expected = {
+        "breaks nothing in 1 test of 1 (4 combinations)": record.rows,
+        "breaks nothing in 1 test of 18 (4 combinations); 17 did not run with and without it": (*record.rows, *plain),
+        "breaks nothing in 1 test of 2 (4 combinations); 1 did not pass with and without it": (*record.rows, *broken),
+        "what it breaks is unknown: no test passed with and without it": broken,
+    }
+    for text, rows in expected.items():
+        report = build_report(RunRecord(record.header, rows), NOW)
+        assert [text, text] == [line.breaks for line in make_overview(report).flags]
+        assert text.removeprefix("breaks ").removeprefix("what it breaks is ") in render_html(report, NOW)
+        assert text.removeprefix("breaks ").removeprefix("what it breaks is ") in "\n".join(markdown_lines(report))
+
+
+def test_a_flag_that_no_test_varies_is_named(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """Nothing is known of it, so it is not among those that break nothing."""
+    record = make_matrix_record(dict.fromkeys(("fast", "other"), (False, True)), {"test_a": lambda fast, other: ""})
+    overview = make_overview(
+        build_report(RunRecord(record.header, tuple(row for row in record.rows if not row.values["fast"])), NOW)
+    )
+    assert ["other"] == [line.setting for line in overview.flags]
+    assert [("matrix-title", "no test ran with and without fast")] == [
+        (notice.section, notice.text) for notice in overview.notices
+    ]
 
 
 def test_figures_are_told_apart_by_whether_these_runs_can_tell() -> None:
@@ -127,15 +210,15 @@ def test_figures_are_told_apart_by_whether_these_runs_can_tell() -> None:
         _effect("errors", 0.0, 0.0, 0.0),
         _effect("cached tokens", 5.0, 4.0, 6.0),
     ]
-    (summary,) = flag_summaries(["fast"], [], [], effects)
+    (summary,) = flag_summaries(dataclasses.replace(_report(), effects=tuple(effects)))
     assert ["cost", "requests"] == [effect.figure.name for effect in summary.effects]
     assert (("input tokens",), ("errors",)) == (summary.untold, summary.unchanged)
 
 
 def test_many_changes_are_counted() -> None:
     """Four are named."""
-    changes = [RequestEffect("fast", f"x{number}: 1 → 2", 1, 1) for number in range(6)]
-    (summary,) = flag_summaries(["fast", "unknown"], [], changes, [])
+    changes = tuple(RequestEffect("fast", f"x{number}: 1 → 2", 1, 1) for number in range(6))
+    (summary,) = flag_summaries(dataclasses.replace(_report("unknown"), request_effects=changes))
     assert ("x0: 1 → 2", "x3: 1 → 2", "and 2 more changes") == (
         summary.changes[0],
         summary.changes[3],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flag_harness.analysis.conjunctions import Literal
 from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, LogCount, RunHeader, RunRecord, RunRow
 from flag_harness.record.sweep import SweepCause, SweepRecord
@@ -39,12 +40,13 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     assert ("streaming", "prompt_cache", "extended_output") == (streaming.setting, cache.setting, extended.setting)
     failure = "test_agent_answers_question_0 and test_agent_answers_question_4 fail when streaming and not prompt_cache"
     assert failure == streaming.breaks
-    assert f"breaks nothing; prevents a failure: {failure}" == cache.breaks
-    assert "breaks nothing" == extended.breaks
+    shown = "breaks nothing in 8 tests of 8 (8 combinations)"
+    assert f"{shown}; prevents a failure: {failure}" == cache.breaks
+    assert shown == extended.breaks
     assert "costs 42.8 % less; input tokens -2,700" == cache.costs
     assert ("costs the same", True) == (extended.costs, extended.is_simulated)
     [step] = overview.next_steps
-    assert "run test_agent_answers_question_0 again" == step.purpose
+    assert "see test_agent_answers_question_0 fail when streaming and not prompt_cache" == step.purpose
     page = render_html(report, NOW)
     start = page.index('class="overview"')
     assert start < page.index(failure) < page.index("Type next") < page.index("Also found") < page.index("<nav ")
@@ -62,16 +64,34 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
 )
 def test_costs_are_said_in_words(mean: float | None, low: float | None, high: float | None, text: str) -> None:
     """With the interval if the runs do not tell."""
-    cause = FailureCause("fails when fast", ("test_a.py::test_a",), "pytest 'test_a.py::test_a[fast]'", 2, 2)
     effects = () if mean is None else (MetricEffect((("fast", True),), COST, mean, low, high, 9, False, "fast"),)
-    [line] = make_overview(replace(_report(), causes=(cause,), effects=effects)).flags
-    assert (text, "test_a fails when fast") == (line.costs, line.breaks)
+    [line] = make_overview(replace(_report(), causes=(_cause("fast", 2),), effects=effects)).flags
+    assert (text, "test_0 fails when fast") == (line.costs, line.breaks)
+
+
+def test_a_number_has_one_notation() -> None:
+    """From twice as much on it is a multiple, below a change in percent: in words, tables and scales."""
+    effect = MetricEffect((("fast", True),), COST, 25.33, 1.5, 29.52, 9, False, "fast")
+    report = replace(_report(), effects=(effect,))
+    [line] = make_overview(report).flags
+    assert "costs 25.3 times as much" == line.costs
+    page, markdown = render_html(report, NOW), "\n".join(markdown_lines(report))
+    for text in (page, markdown, str(effect)):
+        assert "25.3 times (+50.0 % to 29.5 times, 9 pairs)" in text
+    assert "<span>to 29.5 times</span>" in page
+    assert "2433" not in page + markdown + str(effect)
+
+
+def _cause(flag: str, ran: int = 2, tests: int = 1, command: str = "pytest") -> FailureCause:
+    """Return the cause of tests that fail when a flag is on, of which `ran` of two combinations ran."""
+    names = tuple(f"t.py::test_{number}[*]" for number in range(tests))
+    literals = (Literal(flag, (True,), (False,)),)
+    return FailureCause(f"fails when {flag}", names, command, ran, 2, case=f"t.py::test_0[{flag}]", literals=literals)
 
 
 def test_a_guess_says_perhaps_and_how_to_make_sure() -> None:
     """Many tests are counted, and the commands of three failures are shown."""
-    tests = tuple(f"t.py::test_{number}[*]" for number in range(3))
-    causes = [FailureCause("fails when fast", tests, f"pytest {number}", 1, 2) for number in range(4)]
+    causes = [_cause("fast", 1, 3, f"pytest {number}") for number in range(4)]
     overview = make_overview(replace(_report(), causes=tuple(causes)))
     assert overview.flags[0].breaks.startswith("perhaps 3 tests fail when fast; ")
     commands = [step.command for step in overview.next_steps]
@@ -82,7 +102,7 @@ def test_flags_beyond_eight_are_counted() -> None:
     """Those that break tests are among the eight."""
     names = [f"flag{number}" for number in range(11)]
     flags = {name: {"default": False, "values": [False, True], "env": name} for name in names}
-    causes = tuple(FailureCause(f"fails when {name}", ("t.py::test_a",), "pytest", 2, 2) for name in names[::-1])
+    causes = tuple(map(_cause, names[::-1]))
     report = replace(build_report(RunRecord(RunHeader(flags=flags), ()), NOW), causes=causes)
     overview = make_overview(report)
     assert (8, 3) == (len(overview.flags), overview.more_flags)
@@ -132,7 +152,7 @@ def test_a_run_without_failures_says_how_to_learn_more() -> None:
     waste = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), saved=-0.5)
     report = _report(_row("t.py::test_a", cache=waste))
     overview = make_overview(report)
-    assert ["cache marks cost more than they save in 1 run"] == [notice.text for notice in overview.notices]
+    assert "cache marks cost more than they save in 1 run" == overview.notices[0].text
     commands = ["flag-harness report metrics", "pytest --harness-verdict=fast --harness-repeat=200"]
     assert commands == [step.command for step in overview.next_steps]
     assert "- To see every figure with its interval: `flag-harness report metrics`" in markdown_lines(report)

@@ -408,13 +408,46 @@ def test_failures_that_differ_in_ids_of_the_api_are_one_group(make_record: Calla
     assert (2, group.rows[0].reason) == (len(group.rows), group.reason)
 
 
+def test_each_cause_of_a_test_has_its_own_command(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """It runs a combination in which no other cause holds, and shows why that one fails; tests share a cause."""
+    flags = dict.fromkeys(("fast", "cached", "tools"), (False, True))
+
+    def fail_twice(fast: bool, cached: bool, tools: bool) -> str:
+        return "KeyError: 'tool'" if tools else "TimeoutError" if fast and cached else ""
+
+    def fail_once(fast: bool, cached: bool, tools: bool) -> str:
+        return "KeyError: 'call'" if tools else ""
+
+    report = build_report(make_matrix_record(flags, {"test_b": fail_twice, "test_a": fail_once}), NOW)
+    assert [
+        ("fails when tools", 2, "pytest 'test_a.py::test_a[tools]'", "KeyError: 'call'"),
+        ("fails when fast and cached", 1, "pytest 'test_a.py::test_b[fast+cached]'", "TimeoutError"),
+    ] == [(one.text, len(one.tests), one.command, one.reason) for one in report.causes]
+    page, lines = Page(render_html(report, NOW)), list(markdown_lines(report))
+    shown = [text for tag, text in page.elements if tag == "strong"]
+    assert 2 == len(shown)
+    for cause in report.causes:
+        assert f"To reproduce: {cause.command}" in page.text
+        assert f"  - To reproduce: `{cause.command}`" in lines
+
+
+def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """If all runs that fail for a cause have the other one too, the smallest of them is named."""
+    flags = dict.fromkeys(("fast", "cached"), (False, True))
+    record = make_matrix_record(flags, {"test_a": lambda fast, cached: "no" if fast or cached else ""})
+    rows = tuple(row for row in record.rows if row.combination != "cached")
+    rows += (msgspec.structs.replace(rows[0], case="test_a.py::test_b[off]"),)
+    [cause] = build_report(replace(record, rows=rows), NOW).causes
+    assert ("pytest 'test_a.py::test_a[fast]'", False) == (cause.command, cause.is_certain)
+
+
 def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callable[[int], RunRecord]) -> None:
     """Its table comes before the details, and marks simulated figures."""
     lines = _markdown(make_record(8))
     start = lines.index("### Flags: what each breaks and costs")
     assert start < lines.index("### Failing tests")
     text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` |"))
-    assert "| nothing | cost -" in text
+    assert "| nothing in 8 tests of 8 (8 combinations) | cost -" in text
     assert "(simulated); input tokens -" in text
     assert "2 tests: fails when streaming and not prompt\\_cache" in " ".join(lines[start : start + 8])
 

@@ -59,6 +59,14 @@ class SharedExplanation:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedConjunction:
+    """A conjunction that explains failures of several tests, alone or beside others, with the names of these tests."""
+
+    conjunction: Conjunction
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A conjunction that holds in no passing row, and the number of failing rows that it would explain."""
 
@@ -95,6 +103,19 @@ def explain_failures_of_tests(
         for group in groups.values()
     ]
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
+
+
+def split_into_conjunctions(findings: Iterable[SharedExplanation]) -> tuple[SharedConjunction, ...]:
+    """Return each conjunction of these explanations once, with all tests that it makes fail.
+
+    The one with the most tests comes first.
+    """
+    tests: dict[Conjunction, list[str]] = {}
+    for finding in findings:
+        for conjunction in finding.explanation.conjunctions:
+            tests.setdefault(conjunction, []).extend(finding.tests)
+    found = (SharedConjunction(conjunction, tuple(names)) for conjunction, names in tests.items())
+    return tuple(sorted(found, key=lambda one: -len(one.tests)))
 
 
 def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[Suspect, ...]:

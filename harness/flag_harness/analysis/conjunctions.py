@@ -5,11 +5,12 @@ is the mask of the values that it excludes, so it holds in a row if the two mask
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
 from flag_harness.matrix import FlagSpace, Row
+from flag_harness.matrix.matrix_flag import HasValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,18 @@ class Conjunction:
 
     literals: tuple[Literal, ...]
 
+    def holds(self, values: Mapping[str, object]) -> bool:
+        """Return whether it holds under these values (True and False, or labels), by the names of flags."""
+        return all(values[literal.flag] in literal.values for literal in self.literals)
+
     def __str__(self) -> str:
         return " and ".join(str(literal) for literal in self.literals) or "always"
+
+
+def values_in_literals(flag: HasValues) -> tuple[object, ...]:
+    """Return the values of a flag as literals have them: True and False, or labels."""
+    is_boolean = all(isinstance(value, bool) for value in flag.values)
+    return flag.values if is_boolean else flag.labels
 
 
 class FlagEncoding:
@@ -93,8 +104,7 @@ class FlagEncoding:
         literals = []
         for index, allowed in self.allowed_values_by_flag(excluded).items():
             flag = self.space.flags[index]
-            is_boolean = all(isinstance(value, bool) for value in flag.values)
-            names: tuple[object, ...] = flag.values if is_boolean else flag.labels
+            names = values_in_literals(flag)
             kept = tuple(name for position, name in enumerate(names) if allowed >> position & 1)
             others = tuple(name for position, name in enumerate(names) if not allowed >> position & 1)
             literals.append(Literal(flag.name, kept, others))

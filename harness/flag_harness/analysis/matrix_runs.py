@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from operator import ne
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from flag_harness.analysis.conjunctions import Conjunction, values_in_literals
 from flag_harness.matrix import FlagSpace, flag_space
 from flag_harness.matrix.combination import default_row
 
@@ -82,8 +83,28 @@ class FailingTest:
     @property
     def smallest_failure(self) -> MatrixRun:
         """The failing run with the fewest flags that are not at their default."""
-        failing = [run for run in self.runs if not run["passed"]]
-        return min(failing, key=lambda run: (self.count_changed_flags(run), run["nodeid"]))
+        return self.failures_when(Conjunction(()))[0]
+
+    def failures_when(self, conjunction: Conjunction) -> list[MatrixRun]:
+        """Return the failing runs in which a conjunction holds, those with the fewest changed flags first.
+
+        A run whose combination also passed comes after the others.
+        """
+        passing, space = {row for row, passed in self.row_outcomes if passed}, self.space
+        failing = [run for run in self.runs if not run["passed"] and conjunction.holds(self.literal_values(run))]
+
+        def sort_key(run: MatrixRun) -> tuple[bool, int, str]:
+            row = matrix_row(run, self.flags)
+            return row in passing, count_changed_flags(row, space), run["nodeid"]
+
+        return sorted(failing, key=sort_key)
+
+    def literal_values(self, run: MatrixRun) -> dict[str, object]:
+        """Return the value of each flag in a run, as literals have it."""
+        return {
+            flag.name: values_in_literals(flag)[index]
+            for flag, index in zip(self.flags, matrix_row(run, self.flags), strict=True)
+        }
 
     def count_changed_flags(self, run: MatrixRun) -> int:
         """Return how many flags are not at their default in a run."""

@@ -14,6 +14,7 @@ from flag_harness.errors import require_extra
 from flag_harness.report.cache_page import MOST_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
+from flag_harness.report.failures.causes import MOST_CAUSES
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
 from flag_harness.report.run_report import SIMULATED, RunReport
@@ -39,7 +40,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         report=report,
         overview=make_overview(report),
         cells={row.case: cell for line in report.lines for cell in line.cells if cell for row in cell.rows},
-        summaries=flag_summaries(flags, report.causes, report.request_effects, alone),
+        summaries=flag_summaries(report),
         charts=list(effect_charts(alone)),
         together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],
         symbols=SYMBOLS,
@@ -54,6 +55,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         sweep_outcomes=OUTCOMES,
         most=MOST_TESTS,
         few=FEW_REASONS,
+        most_causes=MOST_CAUSES,
         refusal_advice=REFUSAL_ADVICE,
     )
 

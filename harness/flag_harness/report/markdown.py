@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
-from flag_harness.report.failures.causes import FailureCause
+from flag_harness.report.failures.causes import MOST_CAUSES, FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
 from flag_harness.report.run_report import SIMULATED, RunReport
@@ -27,7 +27,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
     if report.causes:
         yield ""
-    for cause in report.causes:
+    for cause in report.causes[:MOST_CAUSES]:
         certainty = "" if cause.is_certain else "perhaps "
         yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_test_names(cause.tests)}"
         if not cause.is_certain:
@@ -35,6 +35,8 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if cause.reason:
             yield f"  - Why: {_inline_code(cause.reason)}"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
+    if (more := len(report.causes) - MOST_CAUSES) > 0:
+        yield f"- and {quantity(more, 'more cause')}"
     yield from _api_refusal_lines(report)
     if report.unblamed:
         yield ""
@@ -101,7 +103,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
 
 def _summary_lines(report: RunReport) -> Iterator[str]:
     """Yield what each flag breaks and costs, in one table."""
-    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, report.effects)
+    summaries = flag_summaries(report)
     if not summaries:
         return
     yield ""
@@ -110,7 +112,7 @@ def _summary_lines(report: RunReport) -> Iterator[str]:
     rows = [
         [
             code_cell(one.setting),
-            escape_markdown("; ".join(map(_broken_tests_text, one.breaks)) or "nothing"),
+            escape_markdown("; ".join(map(_broken_tests_text, one.breaks)) or one.support.text),
             escape_markdown("; ".join(map(_short_effect_text, one.effects))),
             escape_markdown(", ".join(one.unchanged)),
             escape_markdown(", ".join(one.untold)),

@@ -1,22 +1,23 @@
 """The first screen of a report: what each flag breaks and costs, what else was found, and what to type next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes
-from flag_harness.report.failures.causes import FailureCause, rerun_command
+from flag_harness.report.failures.causes import FailureCause, flags_in_header, rerun_command
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
+from flag_harness.report.flags.support import flags_of_no_test
 from flag_harness.report.run_report import RunReport
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import is_multiple, join_names, quantity, ratio_text
 
 MOST_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
 _MOST_NAMES = 2
+"""The most causes of a flag, and the most tests of a cause, that a line names."""
 MOST_STEPS = 3
 """The most failures whose command the first screen shows."""
-_TIMES_FROM = 2.0
 _OVER_BUDGET = "over its budget of"
 
 
@@ -59,7 +60,7 @@ class Overview:
 
 def make_overview(report: RunReport) -> Overview:
     """Return the first screen of a report."""
-    summaries = flag_summaries(report.record.header.flags, report.causes, report.request_effects, report.effects)
+    summaries = flag_summaries(report)
     ordered = sorted(summaries, key=lambda one: (not one.breaks, not one.effects))
     lines = tuple(_flag_line(one, report) for one in ordered[:MOST_FLAGS])
     return Overview(lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(_next_steps(report)))
@@ -81,12 +82,18 @@ def _short_name(test: str) -> str:
 
 def _flag_line(summary: FlagSummary, report: RunReport) -> FlagLine:
     own = {one.figure.name: one for one in report.effects if one.name == summary.setting and len(one.settings) == 1}
-    failures = [failure_text(cause) for cause in summary.breaks] or ["breaks nothing"]
-    failures += [f"prevents a failure: {failure_text(cause)}" for cause in summary.prevents]
+    failures = list(_first_failures(summary.breaks)) or [summary.support.sentence]
+    failures += [f"prevents a failure: {text}" for text in _first_failures(summary.prevents)]
     others = [f"{one.figure.name} {one.short_text}" for one in summary.effects if one.figure.name != "cost"]
     costs = "; ".join([_cost_text(own.get("cost")), *others])
     is_simulated = any(one.is_simulated for one in own.values())
     return FlagLine(summary.setting, bool(summary.breaks), "; ".join(failures), costs, is_simulated)
+
+
+def _first_failures(causes: Sequence[FailureCause]) -> Iterator[str]:
+    yield from map(failure_text, causes[:_MOST_NAMES])
+    if len(causes) > _MOST_NAMES:
+        yield f"and {quantity(len(causes) - _MOST_NAMES, 'more cause')}"
 
 
 def _cost_text(effect: MetricEffect | None) -> str:
@@ -108,9 +115,9 @@ def _ratio_text(ratio: float) -> str:
     >>> _ratio_text(0.732), _ratio_text(1.015), _ratio_text(25.3)
     ('26.8 % less', '1.5 % more', '25.3 times as much')
     """
-    if ratio >= _TIMES_FROM:
-        return f"{ratio:,.1f} times as much"
-    return f"{abs(100 * (ratio - 1)):.1f} % {'more' if ratio >= 1 else 'less'}"
+    if is_multiple(ratio):
+        return f"{ratio_text(ratio)} as much"
+    return f"{ratio_text(ratio).lstrip('+-')} {'more' if ratio >= 1 else 'less'}"
 
 
 def _notices(report: RunReport) -> Iterator[Notice]:
@@ -128,6 +135,9 @@ def _notices(report: RunReport) -> Iterator[Notice]:
     if report.sweep.causes:
         yield Notice("sweep", f"the sweep found {quantity(len(report.sweep.causes), 'cause')} of failures")
     yield from _cache_notices(report)
+    untested = flags_of_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
+    if untested:
+        yield Notice("matrix-title", f"no test ran with and without {join_names(untested)}")
     if report.logs:
         warnings = sum(one.count for one in report.logs if one.level == "WARNING")
         errors = sum(one.count for one in report.logs) - warnings
@@ -151,7 +161,8 @@ def _next_steps(report: RunReport) -> Iterator[NextStep]:
     """Yield what to type next: to run a failure again, or to learn more about flags that break nothing."""
     options, failed = report.record.header.options, [row for row in report.rows if row.outcome == "failed"]
     for cause in report.causes[:MOST_STEPS]:
-        yield NextStep(f"run {_short_name(cause.tests[0])} again", cause.command)
+        when = cause.text.removeprefix("fails") if cause.is_certain and cause.literals else ""
+        yield NextStep(f"see {_short_name(cause.case.partition('[')[0])} fail{when}", cause.command)
     if guesses := [cause for cause in report.causes if not cause.is_certain]:
         yield NextStep("find out which flags break it", f"{guesses[0].command} --harness-locate")
     if failed and not report.causes:

@@ -3,11 +3,19 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from flag_harness.analysis.blame import SharedExplanation, explain_failures_of_tests, find_suspects
+from flag_harness.analysis.blame import (
+    Explanation,
+    SharedConjunction,
+    explain_failures_of_tests,
+    find_suspects,
+    split_into_conjunctions,
+)
+from flag_harness.analysis.conjunctions import Conjunction, Literal
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     NO_CASSETTE,
@@ -32,6 +40,8 @@ from flag_harness.report.failures.reasons import shorten_failure_reason
 FLAKY = "passed in some repetitions and failed in others, under the same flags"
 SINGLE = "the test ran under one combination only"
 """Values of `ExcludedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
+MOST_CAUSES = 10
+"""The most causes that a report shows at once. The others are folded or counted."""
 _SUSPECT_SIZE = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 _UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
@@ -40,18 +50,20 @@ _UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream
 
 @dataclass(frozen=True, slots=True)
 class FailureCause:
-    """What explains the failures of tests that ran under several combinations.
+    """One condition under which tests fail that ran under several combinations. A test may have several causes.
 
     Attributes:
         text: `fails when streaming and not prompt_cache`.
         tests: the tests that fail so, without their combination.
-        command: runs the failing combination again that differs least from the defaults.
+        command: runs the failing combination again that differs least from the defaults, if possible one in which no
+            other cause of the test holds.
         ran: how many combinations of the first test ran.
         allowed: how many combinations its flags allow. The cause is certain only if all of them ran.
-        others: other conjunctions of flags that explain the failures of the first test as well, if it is not certain.
+        others: other conjunctions of flags that explain these failures of the first test as well, if it is not certain.
         case: the node id of the run that `command` repeats.
         reason: why that run failed, shortened by `shorten_failure_reason`.
         has_flaky: True if a combination both passed and failed; such combinations are left out.
+        literals: the flag values of `text`; empty if the tests always fail.
     """
 
     text: str
@@ -63,6 +75,7 @@ class FailureCause:
     has_flaky: bool = False
     case: str = ""
     reason: str = ""
+    literals: tuple[Literal, ...] = ()
 
     @property
     def is_certain(self) -> bool:
@@ -201,30 +214,59 @@ def _explain_tests(
         chosen = {
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
         }
-        for finding in explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags)):
-            yield _make_failure_cause(finding, chosen, options, reasons)
+        findings = explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags))
+        explanations = {name: finding.explanation for finding in findings for name in finding.tests}
+        for one in split_into_conjunctions(findings):
+            yield _make_failure_cause(one, chosen, explanations, options, reasons)
 
 
 def _make_failure_cause(
-    finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str], reasons: Mapping[str, str]
+    shared: SharedConjunction,
+    tests: Mapping[str, FailingTest],
+    explanations: Mapping[str, Explanation],
+    options: Sequence[str],
+    reasons: Mapping[str, str],
 ) -> FailureCause:
-    first = tests[finding.tests[0]]
+    first, conjunction = tests[shared.tests[0]], shared.conjunction
     ran = len({row for row, _ in first.row_outcomes})
-    others: tuple[str, ...] = ()
-    if not first.has_run_every_combination and not finding.explanation.always_fails:
-        suspects = find_suspects(first.space, first.row_outcomes, _SUSPECT_SIZE)
-        texts = [str(suspect.conjunction) for suspect in suspects]
-        others = tuple(text for text in texts if not str(finding.explanation).endswith(f"when {text}"))
-    failures = [(test.smallest_failure, test) for test in map(tests.__getitem__, finding.tests)]
-    _, case = min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)
+    has_run_all = first.has_run_every_combination
+    case = _smallest_failing_run(shared, tests, explanations)
     return FailureCause(
-        str(finding.explanation),
-        finding.tests,
+        f"fails when {conjunction}" if conjunction.literals else "always fails",
+        shared.tests,
         rerun_command(options, case),
         ran,
-        ran if first.has_run_every_combination else first.space.count,
-        others,
-        bool(finding.explanation.flaky),
+        ran if has_run_all else first.space.count,
+        () if has_run_all else tuple(_other_suspects(first, conjunction, explanations[first.name])),
+        any(explanations[name].flaky for name in shared.tests),
         case,
         shorten_failure_reason(reasons.get(case, "")),
+        conjunction.literals,
     )
+
+
+def _smallest_failing_run(
+    shared: SharedConjunction, tests: Mapping[str, FailingTest], explanations: Mapping[str, Explanation]
+) -> str:
+    """Return the node id of the failing run with the fewest changed flags, if possible one that has no other cause."""
+    found = []
+    for test in map(tests.__getitem__, shared.tests):
+        others = [one for one in explanations[test.name].conjunctions if one != shared.conjunction]
+        runs = [
+            (sum(one.holds(test.literal_values(run)) for one in others), run)
+            for run in test.failures_when(shared.conjunction)
+        ]
+        count, run = min(runs, key=itemgetter(0))
+        found.append((count, test.count_changed_flags(run), run["nodeid"]))
+    return min(found)[2]
+
+
+def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: Explanation) -> Iterator[str]:
+    """Yield other conjunctions that hold in all runs that failed under this one, and in no run that passed."""
+    if explanation.always_fails:
+        return
+    failures = [test.literal_values(run) for run in test.failures_when(conjunction)]
+    for suspect in find_suspects(test.space, test.row_outcomes, _SUSPECT_SIZE):
+        other = suspect.conjunction
+        if other not in explanation.conjunctions and all(map(other.holds, failures)):
+            yield str(other)

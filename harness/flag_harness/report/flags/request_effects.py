@@ -8,6 +8,7 @@ from flag_harness.analysis.effects.attribution import FlagEffect, attribute_effe
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import ABSENT, TEXT, SentRequest
 from flag_harness.errors import FlagError
+from flag_harness.flag import NO_PREFIX
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
@@ -27,7 +28,8 @@ class RequestEffect:
     """A change that a flag makes to requests, or the finding that it changes no request.
 
     Attributes:
-        setting: the flag, with its value if it is not boolean: `model=haiku`.
+        setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`; the name of the
+            flag if none of its values changes a request.
         change: what changes, such as `max_tokens: 4096 → 8192`, or `nothing`.
         changed_pairs, pairs: in how many pairs of runs it changes, and how many there are.
     """
@@ -62,7 +64,9 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         requests = tuple(map(_comparable_request, row.requests))
         tests.setdefault(name_of_test(row.case, row.combination), []).append(ObservedRun(tuple(indices), requests))
     attribution = attribute_effects(space, tests)
-    found = [RequestEffect(one.setting, _change_text(one), one.changed_pairs, one.pairs) for one in attribution.effects]
+    found = [
+        RequestEffect(_setting(one), _change_text(one), one.changed_pairs, one.pairs) for one in attribution.effects
+    ]
     return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert.items()))
 
 
@@ -87,6 +91,10 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
             blocks.extend({} for _ in range(int(item[2]) + 1 - len(blocks)))
             blocks[int(item[2])][item[3]] = value
     return body
+
+
+def _setting(effect: FlagEffect) -> str:
+    return f"{NO_PREFIX}{effect.flag}" if effect.value is False else effect.setting
 
 
 def _change_text(effect: FlagEffect) -> str:

@@ -1,12 +1,15 @@
 """What a reader wants to know of each flag first: what it breaks, what it changes, and what it costs or saves."""
 
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flag_harness.analysis.conjunctions import values_in_literals
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.report.failures.causes import FailureCause
-from flag_harness.report.flags.request_effects import RequestEffect
+from flag_harness.flag import Flag
+from flag_harness.matrix.combination import settings_by_id_part
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.report.failures.causes import FailureCause, flags_in_header
+from flag_harness.report.flags.support import FlagSupport, flag_support
+from flag_harness.report.run_report import RunReport
 
 SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")
 """The figures of a summary, in their order."""
@@ -19,9 +22,10 @@ class FlagSummary:
     """The main findings on a flag.
 
     Attributes:
-        setting: the flag, with its value if it is not boolean: `model=haiku`.
-        breaks: what explains failures that need the flag.
-        prevents: what explains failures that need the flag to be off.
+        setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`.
+        breaks: the causes of failures that need the changed flag.
+        prevents: the causes of failures that need the flag at its default.
+        support: the tests on which it stands that the flag breaks nothing else.
         changes: what the flag changes in requests; empty if that is nothing, or unknown.
         is_inert: whether the flag changed no request of the run.
         effects: what the flag changes in figures, as far as these runs can tell, in the order of `SUMMARY_FIGURES`.
@@ -32,6 +36,7 @@ class FlagSummary:
     setting: str
     breaks: tuple[FailureCause, ...]
     prevents: tuple[FailureCause, ...]
+    support: FlagSupport
     changes: tuple[str, ...]
     is_inert: bool
     effects: tuple[MetricEffect, ...]
@@ -39,34 +44,35 @@ class FlagSummary:
     unchanged: tuple[str, ...]
 
 
-def flag_summaries(
-    flags: Iterable[str],
-    causes: Sequence[FailureCause],
-    changes: Sequence[RequestEffect],
-    effects: Sequence[MetricEffect],
-) -> tuple[FlagSummary, ...]:
-    """Return a summary for each flag of which anything is known; those that break tests come first."""
-    alone = [effect for effect in effects if len(effect.settings) == 1 and effect.figure.name in SUMMARY_FIGURES]
-    settings = dict.fromkeys([*(one.setting for one in changes), *(effect.name for effect in alone), *flags])
-    known = {name.partition("=")[0] for name in settings if "=" in name}
-    found = [_make_summary(one, causes, changes, alone) for one in settings if one not in known]
-    return tuple(sorted((one for one in found if _has_findings(one)), key=lambda one: not one.breaks))
+def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
+    """Return a summary for each flag of which anything is known; those that break tests come first.
+
+    A flag with several values has one for each value that is not its default.
+    """
+    flags = flags_in_header(report.record.header)
+    found = [_make_summary(report, setting, flags[index], value) for setting, (index, value) in _settings(flags)]
+    return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.breaks))
 
 
-def _make_summary(
-    setting: str, causes: Sequence[FailureCause], changes: Sequence[RequestEffect], effects: Sequence[MetricEffect]
-) -> FlagSummary:
+def _settings(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
+    """Return each change of a flag from its default, such as `no-concise`, with the indices of the flag and value."""
+    return sorted(settings_by_id_part(flags).items(), key=lambda setting: setting[1])
+
+
+def _make_summary(report: RunReport, setting: str, flag: Flag, value: int) -> FlagSummary:
     own = sorted(
-        (effect for effect in effects if effect.name == setting),
+        (one for one in report.effects if one.name == setting and one.figure.name in SUMMARY_FIGURES),
         key=lambda effect: SUMMARY_FIGURES.index(effect.figure.name),
     )
-    requests = [one for one in changes if one.setting in (setting, setting.partition("=")[0])]
+    requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change for one in requests if not one.is_inert]
     rest = len(shown) - MOST_CHANGES
+    default = value_index(flag, flag.default)
     return FlagSummary(
         setting,
-        tuple(cause for cause in causes if _mentions_setting(cause.text, setting)),
-        tuple(cause for cause in causes if _mentions_setting(cause.text, f"not {setting}")),
+        tuple(cause for cause in report.causes if _needs_value(cause, flag, value, default)),
+        tuple(cause for cause in report.causes if _needs_value(cause, flag, default, value)),
+        flag_support(report.rows, flag, flag.values[value]),
         (*shown[:MOST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
@@ -75,12 +81,17 @@ def _make_summary(
     )
 
 
-def _mentions_setting(text: str, setting: str) -> bool:
-    return re.search(rf"(?<!not )(?<![\w=-]){re.escape(setting)}(?![\w=-])", text) is not None
+def _needs_value(cause: FailureCause, flag: Flag, value: int, other: int) -> bool:
+    """Return whether a condition of a cause holds with one value of a flag, and not with another one."""
+    names = values_in_literals(flag)
+    return any(
+        one.flag == flag.name and names[value] in one.values and names[other] not in one.values
+        for one in cause.literals
+    )
 
 
 def _has_findings(summary: FlagSummary) -> bool:
     """Return whether a summary contains any finding about its flag."""
     causes = summary.breaks or summary.prevents
     figures = summary.effects or summary.untold or summary.unchanged
-    return bool(causes or summary.changes or summary.is_inert or figures)
+    return bool(causes or summary.changes or summary.is_inert or figures or summary.support.ran)

@@ -1,0 +1,76 @@
+"""On how many tests and combinations a statement about a flag stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flag_harness.flag import Flag
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RunRow
+from flag_harness.wording import quantity
+
+_PASSED = ("passed", "xpassed")
+_JUDGED = (*_PASSED, "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSupport:
+    """The tests that show whether a flag breaks anything: those that passed with it and without it.
+
+    Attributes:
+        tests: how many such tests there are.
+        ran: how many tests ran with it and without it.
+        total: how many tests the report is about.
+        combinations: the number of combinations under which the tests that passed ran.
+    """
+
+    tests: int
+    ran: int
+    total: int
+    combinations: int
+
+    @property
+    def text(self) -> str:
+        """What the flag breaks if no failure needs it, such as `nothing in 1 test of 18 (8 combinations)`."""
+        failed, absent = self.ran - self.tests, self.total - self.ran
+        others = [f"{absent:,} did not run with and without it"] if absent else []
+        others += [f"{failed:,} did not pass with and without it"] if failed else []
+        if not self.tests:
+            return f"unknown: no test {'passed' if self.ran else 'ran'} with and without it"
+        combinations = quantity(self.combinations, "combination")
+        return "; ".join([f"nothing in {quantity(self.tests, 'test')} of {self.total:,} ({combinations})", *others])
+
+    @property
+    def sentence(self) -> str:
+        """The same, as a statement on the flag."""
+        return f"breaks {self.text}" if self.tests else f"what it breaks is {self.text}"
+
+
+def flag_support(rows: Sequence[RunRow], flag: Flag, value: object) -> FlagSupport:
+    """Return which tests ran and passed both with `value` and with the default of a flag. A sweep does not count."""
+    tests, both = _group_by_test(rows), (value, flag.default)
+    ran = [own for own in tests.values() if all(one in _values(own, flag, _JUDGED) for one in both)]
+    passed = [own for own in ran if all(one in _values(own, flag, _PASSED) for one in both)]
+    combinations = {row.combination for own in passed for row in own if row.outcome in _JUDGED}
+    return FlagSupport(len(passed), len(ran), len(tests), len(combinations))
+
+
+def flags_of_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tuple[str, ...]:
+    """Return the names of the flags that no test ran with and without."""
+    return tuple(
+        flag.name
+        for flag in flags
+        if not any(flag_support(rows, flag, value).ran for value in flag.values if value != flag.default)
+    )
+
+
+def _group_by_test(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
+    tests: dict[str, list[RunRow]] = {}
+    for row in rows:
+        if row.sweep is None:
+            tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
+    return tests
+
+
+def _values(rows: Sequence[RunRow], flag: Flag, outcomes: Sequence[str]) -> list[object]:
+    """Return the values of a flag in the runs with one of these outcomes."""
+    return [row.values[flag.name] for row in rows if row.outcome in outcomes and flag.name in row.values]
