@@ -23,7 +23,7 @@ from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.output import write_report
 from flag_harness.report.plain import report_to_json
-from flag_harness.report.run_report import build_report
+from flag_harness.report.run_report import RunReport, build_report
 
 FLAGS = ("streaming", "prompt_cache", "extended_output")
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -397,15 +397,74 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
     assert line.endswith(": `test_ask.py::test_ask[streaming]`")
 
 
-def test_failures_that_differ_in_ids_of_the_api_are_one_group(make_record: Callable[[int], RunRecord]) -> None:
-    """The reason of the first run is shown."""
-    record = make_record(1)
+def _report_of_two_failures(reasons: Sequence[str], files: Sequence[str] = ("a.py", "a.py")) -> RunReport:
+    """Return the report of two runs that failed for these reasons, on different lines."""
     rows = [
-        msgspec.structs.replace(row, reason=f"400: too many marks (req_01{number:010})") if row.reason else row
-        for number, row in enumerate(record.rows)
+        RunRow(
+            case=f"test_{number}",
+            combination="off",
+            outcome="failed",
+            reason=reason,
+            place=f"{file}:{number}",
+        )
+        for number, (reason, file) in enumerate(zip(reasons, files, strict=True))
     ]
-    (group,) = build_report(replace(record, rows=tuple(rows)), NOW).failures
-    assert (2, group.rows[0].reason) == (len(group.rows), group.reason)
+    return build_report(RunRecord(RunHeader(), tuple(rows)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("AssertionError: no", "AssertionError: no"),
+        ("400: too many marks (req_0112345678)", "400: too many marks (req_01pDBT5fbgGyv)"),
+        ("assert <Agent object at 0x7f11c0524b90>", "assert <Agent object at 0x7f11c0524c10>"),
+        ("no file /tmp/pytest-of-ann/pytest-3/test_a0/x.txt", "no file /tmp/pytest-of-ann/pytest-4/test_a1/x.txt"),
+        ("no file /work/tmp/pytest-of-ann/pytest-3/x", "no file /work/tmp/pytest-of-ann/pytest-12/x"),
+        (r"no file C:\Users\ann\AppData\Local\Temp\tmpab\x", r"no file C:\Users\ann\AppData\Local\Temp\tmpcd\x"),
+        ("late: 2026-11-28T09:00:00Z", "late: 2026-11-28T10:30:01.5Z"),
+        ("late: 09:00:00", "late: 10:30:01"),
+        ("late: 1795935232.3050897", "late: 1795935299.31"),
+        ("took 1.25 s", "took 13 s"),
+        ("SyntaxError: agent.py, line 12", "SyntaxError: agent.py, line 13"),
+        ("error at agent.py:12", "error at agent.py:9"),
+        ("refused: http://127.0.0.1:40123/v1", "refused: http://127.0.0.1:39999/v1"),
+        ("job 6f1c9a52-0a7e-4c39-9f0e-1b2c3d4e5f60", "job 0f1c9a52-0a7e-4c39-9f0e-1b2c3d4e5f61"),
+    ],
+)
+def test_failures_that_differ_in_what_each_run_has_of_its_own_are_one_group(first: str, second: str) -> None:
+    """Ids, times, addresses, lines and temporary files. The reason of the first run is shown, and both lines."""
+    report = _report_of_two_failures((first, second))
+    (group,) = report.failures
+    assert (first, ("a.py:0", "a.py:1"), 2) == (group.reason, group.places, len(group.rows))
+    page = Page(render_html(report, NOW))
+    assert ["2", first, "a.py:0, a.py:1", "test_0"] in page.cells
+    assert any(line.startswith("| 2 | ") and line.endswith("| `a.py:0`, `a.py:1` |") for line in markdown_lines(report))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "files"),
+    [
+        (("KeyError: 'claude-haiku-4-5-20251001'", "KeyError: 'claude-sonnet-4-5-20250929'"), ("a.py", "a.py")),
+        (("assert 1 == 2", "assert 1 == 3"), ("a.py", "a.py")),
+        (("assert 1000000 == 2", "assert 2000000 == 2"), ("a.py", "a.py")),
+        (("assert 1 == 2", "assert 1 == 2"), ("a.py", "b.py")),
+    ],
+)
+def test_failures_that_differ_otherwise_are_listed_each(reasons: Sequence[str], files: Sequence[str]) -> None:
+    """In names of models, numbers, or the file that they come from."""
+    assert list(reasons) == [group.reason for group in _report_of_two_failures(reasons, files).failures]
+
+
+def test_what_fails_comes_first_in_the_matrix(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """After the combination with all defaults: failing combinations and tests, then those that pass."""
+    flags = dict.fromkeys(("fast", "cached", "tools"), (False, True))
+    reasons = {"test_a": lambda **values: "", "test_b": lambda fast, cached, tools: "no" if cached and tools else ""}
+    report = build_report(make_matrix_record(flags, reasons), NOW)
+    first = ["off", "cached+tools", "fast+cached+tools", "cached", "fast", "tools", "fast+cached", "fast+tools"]
+    page, lines = Page(render_html(report, NOW)), list(markdown_lines(report))
+    heading = page.cells.index(["Test", *first])
+    assert ["test_a.py::test_b", "test_a.py::test_a"] == [row[0] for row in page.cells[heading + 1 : heading + 3]]
+    assert f"| test | {' | '.join(first)} |" in lines
 
 
 def test_each_cause_of_a_test_has_its_own_command(make_matrix_record: Callable[..., RunRecord]) -> None:

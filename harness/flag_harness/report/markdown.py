@@ -29,7 +29,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for cause in report.causes[:MOST_CAUSES]:
         certainty = "" if cause.is_certain else "perhaps "
-        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_test_names(cause.tests)}"
+        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         if cause.reason:
@@ -41,7 +41,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
-        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_test_names(unblamed.cases)}"
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_names(unblamed.cases)}"
     yield from _overview_lines(report)
     yield from _summary_lines(report)
     yield from _sweep_lines(report)
@@ -61,7 +61,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for refusal in report.refusals:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
-        names = _join_first_test_names(refusal.cases)
+        names = _join_first_names(refusal.cases)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
         yield f"  - {code_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
@@ -158,7 +158,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [str(len(group.rows)), code_cell(group.reason or "no reason"), code_cell(group.place) if group.place else ""]
+        [str(len(group.rows)), code_cell(group.reason or "no reason"), _names_cell(group.places)]
         for group in report.failures
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
@@ -223,7 +223,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
                 code_cell(place.text_change) if place.text_change else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
-                _join_first_test_names(place.tests, 1),
+                _names_cell(place.tests, 1),
             ]
             for place in places
         ]
@@ -260,9 +260,14 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Itera
         yield f"and {len(rows) - MOST_ROWS:,} more"
 
 
-def _join_first_test_names(tests: Sequence[str], most: int = 3) -> str:
-    more = len(tests) - most
-    return ", ".join(map(_inline_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
+def _join_first_names(names: Sequence[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(map(_inline_code, names[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+def _names_cell(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names as code for a table cell."""
+    return _join_first_names(names, most).replace("|", "\\|")
 
 
 def code_cell(text: str) -> str:

@@ -30,7 +30,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "unblamed": [asdict(one) for one in report.unblamed],
         "api_refusals": [asdict(one) for one in report.refusals],
         "failures": [
-            {"reason": group.reason, "place": group.place, "cases": [row.case for row in group.rows]}
+            {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
         "request_effects": [asdict(one) for one in report.request_effects],

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flag_harness.analysis.effects.figures import MetricEffect
+from flag_harness.flag import OFF
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
-from flag_harness.record.outline import mask_api_ids
 from flag_harness.report.failures.api_refusals import ApiRefusal
 from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, analyse_failures
+from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
@@ -62,13 +63,16 @@ class MatrixLine:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """The runs that failed for the same reason at the same place. `reason` is that of the first run.
+    """The runs that failed for the same reason in the same file. Reasons are the same if `comparable_reason` says so.
 
-    Reasons that differ only in ids that the API generated are the same.
+    Attributes:
+        reason: the reason of the first run, shortened.
+        places: the lines at which the runs failed.
+        rows: the runs.
     """
 
     reason: str
-    place: str
+    places: tuple[str, ...]
     rows: tuple[RunRow, ...]
 
 
@@ -90,7 +94,8 @@ class RunReport:
     Attributes:
         record: the record that it was made from.
         outcomes: how many runs had each outcome.
-        combinations: the combinations of the matrix, those with the fewest flags first.
+        combinations: the combinations of the matrix: all defaults first, then those with failures; of these and of the
+            others, those with the fewest flags first.
         lines: the tests of the matrix, those with a failure first.
         rows: the rows in the order of the matrix, to which `MatrixCell.index` refers.
         causes: which flags explain the failures.
@@ -150,7 +155,7 @@ def build_report(
 
     `conversations` holds what tests sent and received, by node id.
     """
-    combinations = tuple(name for name, _ in group_by_combination(record.rows))
+    combinations = tuple(_order_combinations(record.rows))
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
         name = name_of_test(row.case, row.combination)
@@ -185,6 +190,12 @@ def build_report(
     )
 
 
+def _order_combinations(rows: Iterable[RunRow]) -> list[str]:
+    """Return the ids of combinations, with all defaults first, and then those under which a test failed."""
+    failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(rows)}
+    return sorted(failed, key=lambda name: (name != OFF, not failed[name]))
+
+
 def node_id_of_repetition(case: str, repetition: int) -> str:
     """Return the node id of a repetition, counted from 0, of the test with the node id `case`.
 
@@ -201,8 +212,15 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
         if row.outcome == "failed":
-            groups.setdefault((mask_api_ids(row.reason), row.place), []).append(row)
-    found = [FailureGroup(members[0].reason, place, tuple(members)) for (_, place), members in groups.items()]
+            groups.setdefault((comparable_reason(row.reason), row.place.rpartition(":")[0]), []).append(row)
+    found = [
+        FailureGroup(
+            shorten_failure_reason(members[0].reason),
+            tuple(dict.fromkeys(row.place for row in members if row.place)),
+            tuple(members),
+        )
+        for members in groups.values()
+    ]
     return tuple(sorted(found, key=lambda group: -len(group.rows)))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flag_harness.record import RunRow
+from flag_harness.report.failures.reasons import comparable_reason
 
 OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
 """The outcomes of a trouble, in the order of the table's columns. `not tried` is what the budget was too small for."""
@@ -46,7 +47,7 @@ def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
         if found.kind != "baseline":
             counts.setdefault(found.kind, Counter()).update(found.outcomes)
         for one in found.causes:
-            key = (one.oracle, one.place or one.reason, one.place and one.reason.partition(":")[0])
+            key = (one.oracle, one.place or comparable_reason(one.reason), one.place and one.reason.partition(":")[0])
             before = causes.get(key)
             causes[key] = CauseCount(
                 before.oracle if before else one.oracle,

@@ -6,14 +6,16 @@ from typing import Any
 
 from flag_harness.analysis.effects.request_changes import RequestDifference
 
+UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+MOMENT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d\b"
+"""A date or a time, as in ISO 8601."""
+TEMPORARY_FILE = r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s\"']+"
 _VOLATILE_TOKEN = re.compile(
-    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
-    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"  # a date or time, ISO 8601
-    r"|\b\d\d:\d\d:\d\d\b"
+    rf"{UUID}|{MOMENT}"
     r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"  # a hash, or a number in hexadecimal
     r"|\b\d{6,}\b"
     r"|\b(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}\b"  # a random token
-    r"|/(?:tmp|var/folders|private/tmp)/[^\s\"']+"  # a temporary file
+    rf"|{TEMPORARY_FILE}"
 )
 
 

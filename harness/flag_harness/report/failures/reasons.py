@@ -1,9 +1,31 @@
-"""Shorten the reasons of failures, so that they can be read at a glance."""
+"""Shorten the reasons of failures, so that they can be read at a glance, and recognise those that are the same."""
 
 import re
 
+from flag_harness.analysis.effects.volatile import MOMENT, TEMPORARY_FILE, UUID
+from flag_harness.record.outline import API_ID
+
 _API_ERROR = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['\"])(.*?)\3[,}]", re.DOTALL)
 """An exception of the SDK, whose text is the whole body of the answer."""
+
+_PART_OF_ONE_RUN = re.compile(
+    rf"{API_ID.pattern}|{UUID}|{MOMENT}|{TEMPORARY_FILE}"
+    r"|[^\s\"']*[/\\]pytest-of-[^\s\"']+"  # a temporary folder of pytest, wherever it is
+    r"|[A-Za-z]:\\[^\s\"']*\\Temp\\[^\s\"']+"
+    r"|\b0x[0-9a-fA-F]+"  # an address in memory
+    r"|(?<=\bline )\d+|(?<=\.py:)\d+"
+    r"|(?:(?<=127\.0\.0\.1:)|(?<=localhost:))\d+"  # a port that the system chose
+    r"|\b\d{9,}\.\d+|\b\d+(?:\.\d+)? ?m?s\b"  # seconds since 1970; a duration
+)
+
+
+def comparable_reason(reason: str) -> str:
+    """Return a reason without what differs from run to run: ids of the API, times, addresses, lines, temporary paths.
+
+    >>> comparable_reason("<Agent at 0x7f11c05> took 0.31 s in /tmp/x1/log.txt, line 12 (req_0123456)")
+    '<Agent at …> took … in … line … (…)'
+    """
+    return _PART_OF_ONE_RUN.sub("…", shorten_failure_reason(reason))
 
 
 def shorten_failure_reason(reason: str) -> str:
