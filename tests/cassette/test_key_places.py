@@ -147,6 +147,14 @@ MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
     "a word broken over lines, on lines of its own": lambda key: f"\r\n\r\n{key[:9]}\r\n{key[9:]}\r\n\r\n",
     "a word broken over lines": lambda key: f"It is {key[:9]}\n{key[9:15]}\r\n{key[15:]} then",
     "a sum of strings": lambda key: f'"{key[:12]}" + "{key[12:]}"',
+    "a sum of strings over lines": lambda key: f'"{key[:12]}" +\n  "{key[12:]}"',
+    "a sum of strings in PHP": lambda key: f"'{key[:12]}' . '{key[12:]}'",
+    "strings beside each other": lambda key: f'"{key[:12]}" "{key[12:]}"',
+    "characters that are printed over": lambda key: "".join(f"{letter}\b{letter}" for letter in key),
+    "tags within a word": lambda key: f'<span class="s1">{key[:7]}</span><span>{key[7:]}</span>',
+    "a place to break a word": lambda key: f"{key[:7]}<wbr>{key[7:]}",
+    "%u escapes": lambda key: "".join(f"%u{ord(letter):04X}" for letter in key),
+    "hexadecimal of gzip": lambda key: gzip.compress(f"it is {key}".encode()).hex(),
 }
 MORE_PLACES: dict[str, Callable[[str], Interaction]] = {
     "stream of Bedrock": _aws_stream,

@@ -17,6 +17,8 @@ _KEY_NAME_STEMS = tuple(
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
 """Every name that announces a key contains one of these."""
+_RARE_NAMES = (b"authorization", b"auth=", b"auth:", b'auth"', b"cookie", b"curl ", b"certificate", b"putty-user-key")
+"""Names that announce a key of any form; they are too rare to look at what follows."""
 _VALUE_AFTER_NAME = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
@@ -94,6 +96,8 @@ class ApiKeyHints:
         lowered = ascii_bytes(text).lower()
         for stem in _KEY_NAME_STEMS:
             yield from (position for position in _find_all(lowered, stem) if _VALUE_AFTER_NAME.match(text, position))
+        for name in _RARE_NAMES:
+            yield from _find_all(lowered, name)
         for literal in _KEY_LITERALS:
             yield from _find_all(text, literal)
         if "@" in text:

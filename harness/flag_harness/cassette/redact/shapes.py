@@ -18,8 +18,16 @@ _KEY_NAME = (
     r"|(?:write|admin|server|deploy|adafruit)[_-]key|connection[_-]?string|sessionid"
 )
 """The names of fields, variables and parameters that hold a credential."""
+_TOOL_KEY_NAME = (
+    r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
+    r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
+    r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
+    r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
+)
+"""Other names that end like one, such as `FASTLY_KEY`, except those of pages, caches and databases."""
 _PASSWORD_NAME = r"pass(?:word|wd|phrase)|pwd|PGPASSWORD"
 _ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
+_HAS_TWO_DIGITS = r"(?=(?:[A-Za-z_-]*[0-9]){2})(?=[0-9_-]*[A-Za-z])"
 _HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
 _PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
@@ -36,19 +44,27 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
         r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
+        "an authorization": r"(?i:authorization)\W{1,6}(?!(?i:bearer|basic)\s)[A-Za-z][A-Za-z0-9-]{1,24}\s+"
+        r"(?:(?i:username=)[^\r\n]{16,}|(?=[^\s\x22\x27\\]*[0-9])[^\s\x22\x27\\]{16,})",
+        "a cookie": rf"(?i:cookie){_ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,2000}}=(?=[A-Za-z%._~+/-]*[0-9])"
+        r"[A-Za-z0-9%._~+/-]{20})[^\r\n\x22\x27\\]{20,4000}",
+        "a password of curl": r"curl\s(?:[^\n]{0,300}\s)?(?:-u|--user)[ =]?[\x22\x27]?[^\s:\x22\x27$]+:"
+        r"(?=[^\s\x22\x27]*[0-9])[^\s\x22\x27$\\]{6,}",
         "an Anthropic key": r"sk-ant-[A-Za-z0-9_-]{12,}",
         "a Langfuse key": rf"[sp]k-lf-{_UUID}",
         "a Helicone key": r"sk-helicone-[A-Za-z0-9-]{16,}",
-        "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1|or)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})",
+        "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1|or)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})"
+        r"|sess-[A-Za-z0-9]{40}",
         "an AWS access key id": r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9_-])",
         "an AWS secret key": r'(?i:(?:aws_?)?secret_?access_?key|aws_?secret(?:_?key)?)[\s"=:\\]{1,8}'
         r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
         "an AWS session token": r"(?i:x-amz-security-token|(?:aws_?)?session_?token|<sessiontoken>)"
         r"[\s\x22\x27=:\\]{0,8}"
         r"[A-Za-z0-9/+=%]{60,}",
-        "an AWS signature": r"(?i:(?:x-amz-)?signature)=[0-9a-f]{64}",
+        "an AWS signature": r"(?i:(?:x-(?:amz|goog)-)?signature)=(?:[0-9a-f]{64,}|[A-Za-z0-9~_-]{150,})",
         "a Bedrock key": r"ABSK[A-Za-z0-9+/]{60,}=*|bedrock-api-key-[A-Za-z0-9+/=]{40,}",
-        "a Google API key": r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9])",
+        "a Google API key": r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9])|AQ\.Ab[A-Za-z0-9_-]{40,}"
+        r"|AAAA[A-Za-z0-9_-]{7}:APA91b[A-Za-z0-9_-]{100,}",
         "a Google access token": r"ya29\.[A-Za-z0-9_-]{20,}",
         "a Google OAuth secret": r"GOCSPX-[A-Za-z0-9_-]{20,}",
         "a Google refresh token": r"1//0[A-Za-z0-9_-]{30,}",
@@ -57,7 +73,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|GR1348941[A-Za-z0-9_-]{20}|_gitlab_session=[0-9a-f]{32}",
         "a Bitbucket token": r"ATBB[A-Za-z0-9_=-]{20,}",
         "an Atlassian token": r"AT(?:ATT|CTT)3[A-Za-z0-9_=-]{20,}",
-        "a Slack token": r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xoxd-[A-Za-z0-9%/+=_-]{20,}"
+        "a Slack token": r"xox[abceoprs]-[A-Za-z0-9-]{10,}|xoxd-[A-Za-z0-9%/+=_-]{20,}"
         r"|xox[ep]\.xox[bp]-[A-Za-z0-9-]{20,}|xapp-[A-Za-z0-9-]{20,}",
         "a Slack webhook": r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9_/]{18,}",
         "a Discord webhook": r"discord(?:app)?\.com/api/webhooks/[0-9]{15,}/[A-Za-z0-9_-]{40,}",
@@ -67,7 +83,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Stripe key": r"[rs]k_(?:org_)?(?:live|test|prod)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/]{24,}=*",
         "a Clerk or ElevenLabs key": r"sk_[0-9a-f]{48}",
         "a Square token": r"sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{60}",
-        "a Shopify token": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+        "a Shopify token": r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}",
         "a Plaid token": rf"access-(?:sandbox|development|production)-{_UUID}",
         "a Razorpay key": r"rzp_(?:live|test)_[A-Za-z0-9]{14,}",
         "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}",
@@ -110,8 +126,9 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Mailgun key": r"key-[0-9a-f]{32}|[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![0-9A-Za-z-])",
         "a Mailchimp key": r"[0-9a-f]{32}-us[0-9]{1,2}(?![A-Za-z0-9])",
         "a Resend key": r"re_[A-Za-z0-9]{8,}_[A-Za-z0-9]{20,}",
-        "a Brevo key": r"xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}",
-        "a Postmark, Postman or New Relic key": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}|NR(?:AK|JS|II|RA)-[A-Za-z0-9_-]{19,}",
+        "a Brevo key": r"x(?:key|smtp)sib-[0-9a-f]{64}-[A-Za-z0-9]{16}",
+        "a Postmark, Postman or New Relic key": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}|NR(?:AK|JS|II|RA)-[A-Za-z0-9_-]{19,}"
+        r"|[0-9a-fA-F]{36}NRAL",
         "a Datadog key": r"(?i:(?:dd|datadog)[_-](?:api|app|application)[_-]key)\W{1,6}[0-9a-f]{32,40}",
         "a Sentry token": r"sntry[su]_[A-Za-z0-9+/_=-]{30,}",
         "a PostHog key": r"phx_[A-Za-z0-9]{30,}",
@@ -188,12 +205,34 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an Azure key": r"(?i:accountkey|sharedaccesskey)=[A-Za-z0-9+/%]{40,}={0,2}"
         r"|[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"
         r"|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,26}"
+        r"|[A-Za-z0-9]{42}(?:AzSe|[+]ACR)[A-Za-z0-9]{6}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/]{76}(?:ACDb|[+]ASt)[A-Za-z0-9]{6}=="
         r"|(?i:ocp-apim-subscription-key|azure[a-z_]*key)\W{1,6}[0-9a-f]{32}",
         "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
         "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         r"|eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        "a key of a tool": r"(?:dbt[cu]_|os_v2_app_|rnd_|dd[op]_|nyk_v0_|tpuf_|mxb_|ydc-sk-|hb_|dtn_|pl_|lsk_|KGAT_|cu_"
+        r"|nsct_|xau_|CCDB1_|mzp_|essu_|kit_|vtwn_|unkey_|depot_(?:org|project)_|m0-|nk-|ck-|mlsn\.|apify_api_)"
+        r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{28,}|AVNS_[A-Za-z0-9_-]{16,}|chpt_[0-9a-f]{12,}"
+        r"|essu_[A-Za-z0-9+/]{40,}|unkey_[A-Za-z0-9]{20,}|(?<![+/])fnA[A-Za-z0-9_-]{37}(?![A-Za-z0-9+/=_-])"
+        rf"|dub_{_HAS_TWO_DIGITS}[A-Za-z0-9]{{24}}|luma-{_UUID}(?:-{_UUID})?",
+        "a key of a service": rf"KEY0[0-9A-Z]{{31}}_[A-Za-z0-9]{{22}}|1000\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
+        rf"|ATTA[0-9a-fA-F]{{60,}}|[0-9a-f]{{24}}:[0-9a-f]{{64}}|{_UUID}:[0-9a-f]{{32}}(?![0-9a-f])"
+        rf"|0\.{_UUID}\.[A-Za-z0-9]{{30}}:[A-Za-z0-9+/]{{22}}==|st\.[0-9a-f-]{{24,36}}\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
+        r"|eyJ2MiI6[A-Za-z0-9+/=]{16,}|(?:user|agent):[0-9a-f]{32}(?![0-9a-f])"
+        r"|pk_[0-9]{5,}_[A-Z0-9]{32}|pk_[0-9a-f]{34}|AQE[A-Za-z0-9]{40,}-[A-Za-z0-9+/=]{20,}-|dG9rO[A-Za-z0-9+/]{20,}={0,2}"
+        r"|[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{6}:[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])|sk[A-Za-z0-9]{150,}"
+        r"|secret-(?:live|test)-[A-Za-z0-9_-]{30,}=?|b_[a-z0-9=_-]{44}(?![a-z0-9=_-])|bb_(?:live|test)_[A-Za-z0-9_-]{20,}",
+        "a key, by its prefix": r"(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key|testsk)"
+        rf"_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,}}(?:\.[a-z]{{2}}(?![a-z]))?",
+        "a TeamCity token": r"eyJ0eXAiOiAiVENWMiJ9\.[A-Za-z0-9._-]{40,}",
+        "a PuTTY key": r"PuTTY-User-Key-File-[23]:(?:[\s\S]*?Private-MAC: [0-9a-f]+|[\s\S]*)",
+        "a Kaggle key": r"key\\*\x22\s*:\s*\\*\x22[0-9a-f]{32}\\*\x22\s*\}",
+        "an authentication of a registry": rf"(?i:_?auth){_ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
+        r"(?![A-Za-z0-9+/._-])",
         "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_KEY_NAME})){_ASSIGNMENT}"
         rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
+        "a credential of a tool, by its name": rf"(?i:{_TOOL_KEY_NAME}){_ASSIGNMENT}"
+        rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
         "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGNMENT}{_HAS_LETTER_AND_DIGIT}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
         "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
@@ -203,7 +242,10 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
 )
 """The regular expression of each kind of key. Each can also be used as a pattern in a filter."""
 
-NAMED_KINDS = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
+NAMED_KINDS = frozenset(
+    {"a credential, by its name", "a credential of a tool, by its name", "a token, by its name"}
+    | {"a password, by its name", "a password of curl", "an authorization", "a cookie"}
+)
 """The kinds of keys that are recognised by the name before them, not by their form."""
 
 _MULTI_WORD_KINDS = NAMED_KINDS | {
@@ -216,6 +258,9 @@ _MULTI_WORD_KINDS = NAMED_KINDS | {
     "an AWS secret key",
     "an AWS session token",
     "an Okta token",
+    "a PuTTY key",
+    "a Kaggle key",
+    "an authentication of a registry",
 }
 """The kinds of keys that are not a single word: they contain a name, a space or a quote."""
 _AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))

@@ -13,19 +13,23 @@ MAX_ENCODING_DEPTH = 4
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width: spaces, joiners and the soft hyphen."""
 _ESCAPES = (
-    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%[0-9A-Fa-f]{2}|\0|=\r?\n|=[0-9A-Fa-f]{2}"
+    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|\0|[^\n\x08]\x08|=\r?\n|=[0-9A-Fa-f]{2}"
     r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|N\{[A-Za-z0-9 -]{1,40}\}"
     r"|[0-7]{1,3}|[^0-9\0])"
     r"|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
+    r"|</?(?:wbr|span|mark|em|b)(?: [^<>]{0,200})?/?>"
     f"|[{_INVISIBLE}]"
 )
 _ESCAPE = re.compile(_ESCAPES)
-"""One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one."""
-_BREAK = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*\+\s*)"
+"""One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one.
+
+A character and a backspace are none either, since what follows is printed over it, nor are tags of HTML within a word.
+"""
+_BREAK = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
 _ESCAPE_OR_BREAK = re.compile(f"{_ESCAPES}|\"{_BREAK}\"|'{_BREAK}'")
 """The same, or the quotes between the parts of a string that `pprint` or a program splits."""
-_ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "=", *_INVISIBLE)
-_BREAK_MARKS = ("'\n", '"\n', "' + '", '" + "')
+_ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "\b", "=", "<wbr", "<span", "<mark", "<em", "<b>", *_INVISIBLE)
+_BREAK_MARKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
 _CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
 
 
@@ -71,7 +75,7 @@ def _decode_escape(unit: re.Match[str]) -> str:
     text = unit[0]
     match text[0]:
         case "%":
-            return chr(int(text[1:], 16))
+            return chr(int(text[1:].removeprefix("u"), 16))
         case "=":
             return chr(int(text[1:], 16)) if text[1] not in "\r\n" else ""
         case "&":

@@ -25,8 +25,8 @@ _BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 
 _BASE64_OF_ZLIB_OR_ZSTD = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/")
 _HEX = re.compile("[0-9A-Fa-f]{24,}")
-_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}")
-"""Hexadecimal digits of twelve printable characters."""
+_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08")
+"""Hexadecimal digits of twelve printable characters, or of the first bytes of gzip."""
 _SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _SHORTEST_SPACED_HEX = 35
