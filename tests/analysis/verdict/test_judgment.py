@@ -4,9 +4,17 @@ import random
 
 import pytest
 
-from flag_harness.analysis.verdict.judgment import LOSSES, FlagEvidence, Stratum, find_harm_and_safety, judge_flags
+from flag_harness.analysis.verdict.judgment import (
+    LOSSES,
+    Expectation,
+    FlagEvidence,
+    SequentialJudge,
+    Stratum,
+    find_harm_and_safety,
+    judge_flags,
+)
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
-from flag_harness.analysis.verdict.stratum_test import rounds_to_pass
+from flag_harness.analysis.verdict.stratum_test import rounds_to_pass, safety_p_value
 
 TRIALS = 150
 
@@ -115,6 +123,7 @@ def test_holm_rejects_step_by_step() -> None:
     assert [True, True, True] == holm_rejections([0.04, 0.01, 0.02], 0.05)
     assert [False, True, False] == holm_rejections([0.04, 0.01, 0.03], 0.05)
     assert [False, False] == holm_rejections([0.03, 0.04], 0.05)
+    assert [True] == holm_rejections([0.05], 0.05)
     assert [] == holm_rejections([], 0.05)
 
 
@@ -167,3 +176,21 @@ def test_a_pass_needs_evidence_at_half_of_alpha() -> None:
     assert first.safety.p_value > 0.025
     assert not find_harm_and_safety([[first]])[0].is_safe
     assert find_harm_and_safety([[tests[-1]]])[0].is_safe
+
+
+def test_a_stratum_that_ran_less_often_keeps_its_last_evidence() -> None:
+    """Ten rounds of one test and sixty of another: the weaker evidence at the end counts."""
+    short, long = Stratum("short", (0.0,) * 10).make_test(0.1), Stratum("long", (0.0,) * 60).make_test(0.1)
+    assert short.safe_wealths[-1] < long.safe_wealths[-1]
+    assert 1 / max(1.0, short.safe_wealths[-1]) == safety_p_value([short, long]) == safety_p_value([long, short])
+    longer = Stratum("longer", (0.0,) * 59).make_test(0.1)
+    assert 1 / longer.safe_wealths[-1] == safety_p_value([longer, long])
+
+
+def test_a_safe_flag_runs_on_until_its_improvement_is_shown() -> None:
+    """It needs no further rounds if the improvement is shown, or if the opposite is."""
+    safe = Stratum("test", (0.0,) * 300)
+    for gain, is_decided in ((0.0, False), (1.0, True), (-1.0, True)):
+        expected = Expectation("cost", "lower", (gain,) * 300)
+        evidence = FlagEvidence("flag", (safe,), expectations=(expected,))
+        assert [is_decided] == SequentialJudge().are_flags_decided([evidence])
