@@ -14,7 +14,7 @@ from statistics import median
 from measuring import markdown_table, publish_section
 
 from flag_harness.analysis.conjunctions import Conjunction
-from flag_harness.analysis.locate import BUDGET, CauseSearchResult, locate
+from flag_harness.analysis.locate import DEFAULT_RUN_BUDGET, CauseSearchResult, find_failure_causes
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array
 
 Fault = dict[int, bool]
@@ -29,8 +29,8 @@ DESCRIPTION = f"""## How surely it is located
 
 Measured by `python benchmarks/blame.py --write docs/blame.md`: {FLAGS} flags, 2^{FLAGS} programs, faults planted at
 random, each literal on or off. The locator gets the outcomes of the {len(ARRAY)} rows of the covering array of
-strength 2, asks for further rows one by one, and may spend {BUDGET} runs, the array's included. It is told neither how
-many faults there are nor how large they are.
+strength 2, asks for further rows one by one, and may spend {DEFAULT_RUN_BUDGET} runs, the array's included. It is told
+neither how many faults there are nor how large they are.
 
 - **exact**: what is named fails in the same programs as what was planted.
 - **named, and undecided**: all that was planted is named, but some failing rows are not explained (flaky ones, or the
@@ -79,7 +79,9 @@ class Group:
             random = Random(seed)
             faults = [plant(size, random) for size in self.sizes(seed, random)]
             oracle = flaky_oracle(faults, self.flakiness, Random(seed + 1_000_000))
-            location = locate(SPACE, oracle, [(row, oracle(row)) for row in ARRAY], repeat=self.repeat, seed=seed)
+            location = find_failure_causes(
+                SPACE, oracle, [(row, oracle(row)) for row in ARRAY], repeat=self.repeat, seed=seed
+            )
             self.runs.append(location.runs)
             self.kinds[judge(location, faults)] += 1
 

@@ -13,7 +13,7 @@ from recorded_grammar import WrongStreamError, message
 
 from flag_harness.clock import VirtualClock
 from flag_harness.simulator import Scenario, ScenarioTurn, simulate
-from flag_harness.simulator.answer.profiles import LATEST
+from flag_harness.simulator.answer.profiles import LATEST_MONTH
 from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
 from flag_harness.simulator.scenario.scenario import Block, Call
@@ -102,7 +102,7 @@ def _simulator(
 ) -> Simulator:
     """Return a simulated API that accepts the recorded signatures."""
     simulator = simulate(
-        Scenario(profile=profile or LATEST), hook=hook or (lambda body: ScenarioTurn(text="ok")), clock=clock
+        Scenario(profile=profile or LATEST_MONTH), hook=hook or (lambda body: ScenarioTurn(text="ok")), clock=clock
     )
     simulator.signatures = SeededSignatures(0, trusted)
     return simulator

@@ -38,7 +38,7 @@ SLOWEST, SLOW_ROUNDS = "vcrpy", 2
 DISTINCT = (1000, 5000)
 SCANNED = {"vcrpy": (50, 150), "cassetter": (150, 450), "respx": (250, 1000), "pytest-httpx2": (250, 1000)}
 """For peers that compare a request with all recorded ones: two numbers of distinct requests to extrapolate from."""
-MOST_SCANNED = 100
+MAX_SCANNED = 100
 LOADED, LOADED_SLOWLY, MANY_SLOWLY = 1000, 400, 1500
 FLOOR = """The floor: of a bare request, httpx2 spends a quarter on building the request and a seventh on the response;
 a streamed response costs no more than a complete one. About half of what replay adds at 6 KB is the transport (the
@@ -105,7 +105,7 @@ def measure_overheads(tapes: RecordingCache, peers: Sequence[Peer], count: int, 
     bodies = [request_body(number, size) for number in range(0, count, max(count // SAMPLE, 1))]
     subjects, fewer, bare = {}, {}, {}
     for peer in (*BARE.values(), *peers):
-        if (peer.scans and count > MOST_SCANNED) or (peer.patches and count == 1):
+        if (peer.scans and count > MAX_SCANNED) or (peer.patches and count == 1):
             continue
         sent = bodies
         if peer.name == SLOWEST:

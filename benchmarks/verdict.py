@@ -22,7 +22,12 @@ from flag_harness.analysis.verdict import betting
 from flag_harness.analysis.verdict.betting import HarmBettingStrategies, SafetyBettingStrategies
 from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
-from flag_harness.analysis.verdict.stratum_test import FAR, FAR_SHARE, StratumTest, safety_p_value
+from flag_harness.analysis.verdict.stratum_test import (
+    FAR_LOSS_ALPHA_SHARE,
+    FAR_LOSS_IN_MARGINS,
+    StratumTest,
+    safety_p_value,
+)
 
 SAFE_ALPHA = DEFAULT_ALPHA / 2
 DOLLARS_PER_TRIAL = 0.01
@@ -104,7 +109,7 @@ class Wealth:
         if isinstance(self._strategies, HarmBettingStrategies):
             return self._strategies.stakes(self._rounds, 0.0)
         square, margin = betting.estimate_mean_square(self._rounds, self._squares), self._strategies.margin
-        largest = betting._LARGEST_SHARE / (1 - margin)
+        largest = betting._MAX_STAKE_SHARE / (1 - margin)
         return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
 
 
@@ -114,7 +119,7 @@ class Safety:
     def __init__(self, margin: float, shape: tuple[int, ...]) -> None:
         self._near, self._far = (
             Wealth(SafetyBettingStrategies(margin), shape),
-            Wealth(SafetyBettingStrategies(FAR * margin), shape),
+            Wealth(SafetyBettingStrategies(FAR_LOSS_IN_MARGINS * margin), shape),
         )
         self._best = np.ones((*shape[:-2], shape[-1]))
 
@@ -122,7 +127,7 @@ class Safety:
         """Add one round of each trial."""
         self._near.add(gains)
         self._far.add(gains)
-        weaker = np.minimum(self._near.now, self._far.now * FAR_SHARE)
+        weaker = np.minimum(self._near.now, self._far.now * FAR_LOSS_ALPHA_SHARE)
         np.maximum(self._best, weaker.min(axis=-2), out=self._best)
 
     @property

@@ -16,10 +16,10 @@ from flag_harness.conformance.invariants import check_conversation
 from flag_harness.conformance.support import Conversation, make_agent, make_bash, restore_agent, suite_root
 from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.run.names import safe_file_name
-from flag_harness.reference.logs import ROOT, json_lines_handler
-from flag_harness.reference.settings import VARIABLES, read_settings
+from flag_harness.reference.logs import ROOT_LOGGER, json_lines_handler
+from flag_harness.reference.settings import AGENT_VARIABLES, read_settings
 
 try:
     from pytest_asyncio import fixture as async_fixture
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.getoption("--feature", default=None):
             read_settings(os.environ)
     except (FlagError, pytest.UsageError) as error:
-        if config.stash.get(CONFIG, None) is None:
+        if config.stash.get(CONFIG_KEY, None) is None:
             raise pytest.UsageError(str(error)) from None
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
@@ -71,7 +71,7 @@ def _check_libraries() -> None:
 @pytest.fixture(autouse=True)
 def _unset_settings(harness_combination: Combination, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unset the reference agent's variables, except those that the case's combination has set."""
-    for variable in VARIABLES:
+    for variable in AGENT_VARIABLES:
         if harness_combination.environ.get(variable) is None:
             monkeypatch.delenv(variable, raising=False)
 
@@ -84,8 +84,13 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     own = SUITE == request.config.rootpath
-    directory = request.config.rootpath / request.config.stash[CONFIG].logs if own else tmp_path_factory.mktemp("logs")
-    logger, handler = logging.getLogger(ROOT), json_lines_handler(directory / f"cases{worker and '-' + worker}.jsonl")
+    directory = (
+        request.config.rootpath / request.config.stash[CONFIG_KEY].logs if own else tmp_path_factory.mktemp("logs")
+    )
+    logger, handler = (
+        logging.getLogger(ROOT_LOGGER),
+        json_lines_handler(directory / f"cases{worker and '-' + worker}.jsonl"),
+    )
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -170,7 +175,7 @@ def start(
     tmp_path: Path,
 ) -> Callable[..., Conversation]:
     """Return a function that starts a conversation with a new agent: `start(tools=[...], model="...")`."""
-    project = {"model": request.config.stash[CONFIG].model}
+    project = {"model": request.config.stash[CONFIG_KEY].model}
 
     def start_new(**options: Any) -> Conversation:
         bash, path = make_bash(commands), tmp_path / f"session-{len(conversations)}.json"

@@ -30,7 +30,7 @@ ANSWER = {"role": "assistant", "content": [*THOUGHT, {"type": "text", "text": "I
 MARK = {"cache_control": {"type": "ephemeral"}}
 RUNS = """kill -0 $pid 2>/dev/null && case $(cat /proc/$pid/stat 2>/dev/null) in *') Z '*) false ;; esac"""
 """A command that fails unless the process `$pid` runs."""
-MOST_REQUESTS = 300
+MAX_REQUESTS = 300
 """More requests than the agent sends before it gives a turn up."""
 OVERLOADED = Failure("overloaded", "Overloaded", "policy", 529)
 
@@ -161,7 +161,7 @@ class EndlessClient:
     async def create(self, **arguments: Any) -> Any:
         """Return an answer with another call."""
         self.requests += 1
-        assert self.requests <= MOST_REQUESTS, "a turn without an end is given up"
+        assert self.requests <= MAX_REQUESTS, "a turn without an end is given up"
         call = {"type": "tool_use", "id": f"toolu_{self.requests}", "name": "look", "input": {}}
         return SimpleNamespace(content=[call], stop_reason="tool_use", usage={})
 

@@ -18,13 +18,13 @@ from flag_harness.reference import (
     TurnDiscarded,
     Waiting,
 )
-from flag_harness.reference.logs import HIDDEN, JsonLinesFormatter
+from flag_harness.reference.logs import HIDDEN_TEXT, JsonLinesFormatter
 from flag_harness.wire.timeline import header_value
 from flag_harness.wire.usage import Usage
 
 TOOL_DELAY = 0.5
 LONGEST_WAIT = 60.0
-MOST_ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 SLACK = 0.05
 """Seconds between an event of the agent and what it tells of, on the virtual clock."""
 
@@ -106,7 +106,7 @@ def check_secrets() -> None:
     record = logging.LogRecord("flag_harness", logging.INFO, "", 0, "key", None, None)
     record.fields = {"api_key": "x-y-z", "words": ["say sk-ant-api03-secret"], "sum": 3}
     line = json.loads(JsonLinesFormatter().format(record))
-    assert {"api_key": HIDDEN, "words": [f"say {HIDDEN}"], "sum": 3} == line["fields"], "no secret is logged"
+    assert {"api_key": HIDDEN_TEXT, "words": [f"say {HIDDEN_TEXT}"], "sum": 3} == line["fields"], "no secret is logged"
     assert ["time", "level", "logger", "event", "fields"] == [*line], "a line has its time, level, logger and event"
 
 
@@ -128,7 +128,7 @@ def check_times(send: Send, exchanges: Sequence[Exchange]) -> None:
         status = exchanges[-1].answer.status or 500
         retried = status in RETRIED or status >= 500
         header = header_value(exchanges[-1].answer_headers, "x-should-retry")
-        assert MOST_ATTEMPTS == len(exchanges) or not retried or header == "false", "a passing failure is retried"
+        assert MAX_ATTEMPTS == len(exchanges) or not retried or header == "false", "a passing failure is retried"
 
 
 def _expected_waits(exchanges: Iterable[Exchange]) -> Iterator[float]:

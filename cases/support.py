@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flag_harness.clock import Clock
 from flag_harness.reference import Agent, Bash, Context, Event, Tool, load_context
-from flag_harness.reference.logs import ROOT
-from flag_harness.reference.settings import VARIABLES
+from flag_harness.reference.logs import ROOT_LOGGER
+from flag_harness.reference.settings import AGENT_VARIABLES
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Request, Response
@@ -34,7 +34,7 @@ TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache
 BUDGET_MODEL = "claude-haiku-4-5"
 """A current model whose thinking takes a token budget."""
 
-MOST_REQUESTS = 20
+MAX_REQUESTS = 20
 """More requests than any turn of a case takes: an agent that sends more is in a loop."""
 
 E = TypeVar("E")
@@ -144,18 +144,18 @@ class Conversation:
         Raise `CommandRefused` for a command that the scenario does not declare, even if the agent has caught it.
         """
         send = Send(
-            {name: os.environ[name] for name in VARIABLES if name in os.environ},
+            {name: os.environ[name] for name in AGENT_VARIABLES if name in os.environ},
             self.agent.context,
             self._request_count(),
         )
         self.sends.append(send)
-        handler, logger = _Records(send.records), logging.getLogger(ROOT)
+        handler, logger = _Records(send.records), logging.getLogger(ROOT_LOGGER)
         logger.addHandler(handler)
         try:
             async for event in self.agent.send(text):
                 saved = load_context(self.path) if self.path is not None and self.path.exists() else None
                 send.steps.append(Step(event, self.agent.context, saved))
-                assert self._request_count() - send.first_request <= MOST_REQUESTS, "one send takes a few requests"
+                assert self._request_count() - send.first_request <= MAX_REQUESTS, "one send takes a few requests"
         finally:
             logger.removeHandler(handler)
         send.after, send.requests = self.agent.context, slice(send.first_request, self._request_count())

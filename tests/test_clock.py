@@ -36,14 +36,14 @@ def test_time_never_goes_back(seconds: float) -> None:
     clock = VirtualClock(5.0)
     clock.sleep(seconds)
     asyncio.run(nap())
-    assert clock.has_reached(seconds)
+    assert clock.reach_without_waiting(seconds)
     assert 5.0 == clock.now()
 
 
 def test_a_moment_is_reached_at_once_where_nobody_waits() -> None:
     """The clock stands there then."""
     clock = VirtualClock()
-    assert clock.has_reached(3600.0)
+    assert clock.reach_without_waiting(3600.0)
     assert 3600.0 == clock.now()
 
 
@@ -53,13 +53,13 @@ async def test_a_moment_is_not_reached_while_somebody_waits_for_an_earlier_one()
     clock = VirtualClock(1.0)
     sleeper = asyncio.create_task(clock.async_sleep(10.0))
     await asyncio.sleep(0)
-    assert not clock.has_reached(12.0)
+    assert not clock.reach_without_waiting(12.0)
     assert 1.0 == clock.now()
-    assert clock.has_reached(1.0)
-    assert clock.has_reached(10.5)
+    assert clock.reach_without_waiting(1.0)
+    assert clock.reach_without_waiting(10.5)
     await sleeper
     assert 11.0 == clock.now()
-    assert clock.has_reached(12.0)
+    assert clock.reach_without_waiting(12.0)
 
 
 @pytest.mark.asyncio
@@ -69,8 +69,8 @@ async def test_a_past_moment_is_reached_though_a_sleeper_is_late() -> None:
     sleeper = asyncio.create_task(clock.async_sleep(1.0))
     await asyncio.sleep(0)
     clock.sleep(5.0)
-    assert clock.has_reached(4.0)
-    assert not clock.has_reached(6.0)
+    assert clock.reach_without_waiting(4.0)
+    assert not clock.reach_without_waiting(6.0)
     await sleeper
     assert 5.0 == clock.now()
 
@@ -132,7 +132,7 @@ async def test_a_sleeper_that_is_cancelled_before_its_turn_wakes_nobody() -> Non
     sleepers[0].cancel()
     await sleepers[2]
     assert (9.0, [True, False, False, False]) == (clock.now(), [one.cancelled() for one in sleepers])
-    assert clock.has_reached(10.0)
+    assert clock.reach_without_waiting(10.0)
 
 
 def test_tasks_of_several_threads_sleep_on_one_clock() -> None:
@@ -250,7 +250,7 @@ def test_what_a_timer_sets_off_happens_before_a_later_wake() -> None:
         cancelled = asyncio.create_task(asyncio.sleep(1))
         await asyncio.sleep(0)
         cancelled.cancel()
-        assert not clock.has_reached(60)
+        assert not clock.reach_without_waiting(60)
         await clock.async_sleep(60)
         order.append("answer")
         await task

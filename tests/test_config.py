@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.config import Config, read_config
 from flag_harness.errors import ConfigError
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SHIPPED_FLAGS, Flag
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -20,7 +20,7 @@ def _written(folder: Path, text: str) -> Path:
 def test_a_project_that_says_nothing_has_the_defaults(tmp_path: Path, text: str) -> None:
     """The shipped agent and flags, and the folders of the layout."""
     expected = Config(
-        "flag_harness.reference.sweep_agent:ReferenceAgent", "", "recordings", "fixtures", "logs", SHIPPED
+        "flag_harness.reference.sweep_agent:ReferenceAgent", "", "recordings", "fixtures", "logs", SHIPPED_FLAGS
     )
     assert expected == read_config(_written(tmp_path, text))
 

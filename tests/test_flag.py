@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
 from flag_harness.flag import (
-    SHIPPED,
+    SHIPPED_FLAGS,
     STREAMING,
     TRUE_VALUES,
     Flag,
@@ -122,7 +122,7 @@ def test_flags_whose_combinations_would_have_no_ids_of_their_own_are_refused(fla
     assert message == str(caught.value)
 
 
-@pytest.mark.parametrize("flags", [[], SHIPPED, [Flag("new-planner_2", "app.PLANNER"), Flag("b", "B", ("b",))]])
+@pytest.mark.parametrize("flags", [[], SHIPPED_FLAGS, [Flag("new-planner_2", "app.PLANNER"), Flag("b", "B", ("b",))]])
 def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
     """Any variable that a process can be given will do."""
     check_flags(flags)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import SHIPPED, STREAMING, Flag
+from flag_harness.flag import SHIPPED_FLAGS, STREAMING, Flag
 from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags, read_combination
-from flag_harness.matrix.arms import combinations_to_compare
+from flag_harness.matrix.compared_combinations import combinations_to_compare
 
 
 @st.composite
@@ -33,12 +33,12 @@ def test_the_shipped_flags_make_eight_combinations_fewest_first() -> None:
         "streaming+extended_output",
         "prompt_cache+extended_output",
         "streaming+prompt_cache+extended_output",
-    ) == tuple(combination.id for combination in all_combinations(SHIPPED))
+    ) == tuple(combination.id for combination in all_combinations(SHIPPED_FLAGS))
 
 
 def test_a_combination_says_what_the_environment_must_hold() -> None:
     """A variable for each flag: `true`, or unset."""
-    combination = Combination(SHIPPED, (1, 0, 0))
+    combination = Combination(SHIPPED_FLAGS, (1, 0, 0))
     assert {
         "ENABLE_STREAMING": "true",
         "ENABLE_PROMPT_CACHE": None,
@@ -105,7 +105,7 @@ def test_a_pin_without_the_flag_that_it_requires_is_an_error() -> None:
 def test_a_pin_is_true_or_false_and_nothing_that_only_looks_like_it(pin: Any) -> None:
     """`streaming="false"` would be on."""
     with pytest.raises(FlagError) as caught:
-        pin_flags(SHIPPED, {"streaming": pin})
+        pin_flags(SHIPPED_FLAGS, {"streaming": pin})
     assert f"streaming={pin!r} must be True or False" == str(caught.value)
 
 
@@ -119,14 +119,14 @@ def test_flags_that_cannot_be_told_apart_have_no_combinations() -> None:
 
 def test_pins_turn_on_what_they_say_and_nothing_else() -> None:
     """The others stay off."""
-    assert "prompt_cache" == pin_flags(SHIPPED, {"prompt_cache": True, "streaming": False}).id
-    assert "off" == pin_flags(SHIPPED, {}).id
+    assert "prompt_cache" == pin_flags(SHIPPED_FLAGS, {"prompt_cache": True, "streaming": False}).id
+    assert "off" == pin_flags(SHIPPED_FLAGS, {}).id
 
 
 def test_a_pin_that_is_no_flag_is_an_error_that_lists_them() -> None:
     """The first in alphabetical order is named."""
     with pytest.raises(FlagError) as caught:
-        pin_flags(SHIPPED, {"streeming": True, "streaming": True})
+        pin_flags(SHIPPED_FLAGS, {"streeming": True, "streaming": True})
     expected = (
         "no flag is called 'streeming'; the nearest is 'streaming'; known: streaming, prompt_cache, extended_output"
     )

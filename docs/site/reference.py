@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import flag_harness
 from flag_harness.cli.main import make_parser
-from flag_harness.fault_arguments import CONDITIONS, EFFECTS
+from flag_harness.fault_arguments import ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS
 from flag_harness.faults import fault_kinds
 from flag_harness.plugin.marks import MARKS
 
@@ -51,7 +51,7 @@ def faults_page() -> str:
     kinds = _table(("fault", "what happens"), [(kind.name, kind.description) for kind in fault_kinds()])
     conditions, effects = (
         _table(("argument", "values", "meaning"), [tuple(argument) for argument in arguments])
-        for arguments in (CONDITIONS, EFFECTS)
+        for arguments in (ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS)
     )
     intro = "Written as `NAME:ARGUMENT=VALUE,...` on the command line, and as `NAME(ARGUMENT=VALUE)` in Python."
     return _page("Faults", intro, f"{kinds}\n## Which requests\n\n{conditions}\n## What happens to them\n\n{effects}")

@@ -20,8 +20,8 @@ class Clock(Protocol):
 
     async def async_sleep(self, seconds: float) -> None: ...
 
-    def has_reached(self, moment: float) -> bool:
-        """Return whether the clock is at `moment` or later, or can be moved there.
+    def reach_without_waiting(self, moment: float) -> bool:
+        """Move the clock to `moment` if nothing has to be waited for. Return whether it is there, or later.
 
         A virtual clock can be moved there if no task waits for an earlier moment.
         """
@@ -57,7 +57,7 @@ class VirtualClock:
         with self._lock:
             self._move_clock_to(self._now + seconds, self._running_loop())
 
-    def has_reached(self, moment: float) -> bool:
+    def reach_without_waiting(self, moment: float) -> bool:
         """Move to `moment` and return True; or return False if a task or timer waits for an earlier moment."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
@@ -117,7 +117,7 @@ class VirtualClock:
             if due >= moment:
                 return False
             self._move_clock_to(due, loop)
-        for _ in range(_MAX_ROUNDS):
+        for _ in range(_MAX_ROUNDS_AFTER_TIMER):
             await asyncio.sleep(0)
             if not loop._ready:
                 break
@@ -154,7 +154,7 @@ class VirtualClock:
 
 
 _get_running_loop = asyncio._get_running_loop
-_MAX_ROUNDS = 100
+_MAX_ROUNDS_AFTER_TIMER = 100
 """After a timer has fired, its callbacks may run for this many rounds of the loop before the clock moves on."""
 
 

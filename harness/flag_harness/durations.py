@@ -3,10 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-_UNITS = {"w": "weeks", "d": "days", "h": "hours"}
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([wdh])")
+_UNIT_NAMES = {"w": "weeks", "d": "days", "h": "hours"}
+_DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,5})([wdh])")
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clocks of two computers may differ."""
 
@@ -17,15 +17,19 @@ def duration_text(duration: timedelta) -> str:
     >>> duration_text(timedelta(days=30, hours=5)), duration_text(timedelta(hours=1))
     ('30 days', '1 hour')
     """
-    return quantity(duration.days, "day") if duration.days else quantity(int(duration.total_seconds() // 3600), "hour")
+    return (
+        count_with_noun(duration.days, "day")
+        if duration.days
+        else count_with_noun(int(duration.total_seconds() // 3600), "hour")
+    )
 
 
-def age_of(moment: str | None, now: datetime) -> timedelta | None:
+def time_since(moment: str | None, now: datetime) -> timedelta | None:
     """Return the time from an ISO 8601 `moment` to `now`, or None if `moment` is not valid.
 
     A moment without an offset is in UTC.
 
-    >>> age_of("2026-11-28T10:00:00+02:00", datetime(2026, 11, 28, 9, tzinfo=UTC))
+    >>> time_since("2026-11-28T10:00:00+02:00", datetime(2026, 11, 28, 9, tzinfo=UTC))
     datetime.timedelta(seconds=3600)
     """
     try:
@@ -50,5 +54,5 @@ def parse_duration(text: str) -> timedelta | None:
     >>> parse_duration("12h")
     datetime.timedelta(seconds=43200)
     """
-    found = _DURATION.fullmatch(text)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    found = _DURATION_PATTERN.fullmatch(text)
+    return timedelta(**{_UNIT_NAMES[found[2]]: int(found[1])}) if found else None

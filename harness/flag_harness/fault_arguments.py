@@ -12,7 +12,7 @@ class FaultArgument(NamedTuple):
     meaning: str
 
 
-CONDITIONS = (
+ARGUMENTS_OF_EVERY_FAULT = (
     FaultArgument("path", "/v1/messages", "only requests to this path; * stands for any characters"),
     FaultArgument("when", "a function, in Python only", "only requests for which it returns True"),
     FaultArgument("on", "2 or 1|3", "only these requests, counted from 1 among those that path and when let through"),
@@ -24,7 +24,7 @@ CONDITIONS = (
 )
 """The arguments that every fault takes. A fault acts on the requests that meet all of them."""
 
-EFFECTS = (
+ARGUMENTS_OF_SOME_FAULTS = (
     FaultArgument("at", "inside_text", "the point of the answer; a wrong one is answered with all points"),
     FaultArgument("occurrence", "2", "the second time that the answer reaches the point"),
     FaultArgument("torn", "true", "cut in the middle of the next event"),
@@ -52,6 +52,6 @@ EFFECTS = (
 def fault_argument_help_lines() -> Iterator[str]:
     """Yield one line of `--help` for each argument."""
     yield "Arguments of every fault:"
-    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in CONDITIONS)
+    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in ARGUMENTS_OF_EVERY_FAULT)
     yield "Arguments of some faults (docs/faults.md lists them by fault):"
-    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in EFFECTS)
+    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in ARGUMENTS_OF_SOME_FAULTS)

@@ -101,13 +101,13 @@ def remove_abandoned_temporary_files(path: Path, *, of_any_age: bool = False) ->
 def _is_abandoned(path: Path, now: float) -> bool:
     """Return whether a file has a temporary file's name and did not change lately."""
     try:
-        return bool(_PART_NAME.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
+        return bool(_TEMPORARY_NAME_PATTERN.fullmatch(path.name)) and now - path.stat().st_mtime > _MAX_WRITING_SECONDS
     except FileNotFoundError:  # its writer was still running, and has finished
         return False
 
 
-_PART_NAME = re.compile(r"\..*\.[0-9a-f]{16}\.part")
-_WRITING_SECONDS = 60.0
+_TEMPORARY_NAME_PATTERN = re.compile(r"\..*\.[0-9a-f]{16}\.part")
+_MAX_WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """A part file repeats so many characters of the file's name. At 4 bytes each they fit into the limit of 255 bytes."""

@@ -13,28 +13,28 @@ from flag_harness.errors import FlagError
 TRUE_VALUES = frozenset({"true", "t", "yes", "y", "1"})
 """The texts that turn a flag on, in upper or lower case. All others turn it off."""
 
-OFF = "off"
+OFF_COMBINATION = "off"
 """The id of the combination in which every flag is at its default."""
 
-NO_PREFIX = "no-"
+SWITCHED_OFF_PREFIX = "no-"
 """The prefix of a flag's name in a combination id that switches off a flag which is on by default."""
 
-MAX_LABEL = 40
+MAX_LABEL_LENGTH = 40
 """The most characters of a label, the short text for a value in ids."""
 
 _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
-_VALID_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
-_FLAG_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_VARIABLE_NAME = re.compile(r"[^\s=\0]+")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_VALID_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL_LENGTH}}}")
+_FLAG_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
+_VARIABLE_NAME_PATTERN = re.compile(r"[^\s=\0]+")
+_SET_TARGET_PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
-SET_FLAGS = "harness_set_flags"
+SET_FLAGS_FIXTURE = "harness_set_flags"
 """The fixture that sets the flags that are declared with its name: `set = "harness_set_flags"`."""
 
 EXPECTED_FIGURES = ("cost", "first_token", "input_tokens", "output_tokens", "requests", "seconds")
 """The figures of a run that `expect` can name."""
 
-SOURCES = ("env", "openfeature", "set")
+SOURCE_KINDS = ("env", "openfeature", "set")
 """Where an agent can read a flag; each flag has one of them."""
 
 SOURCE_EXAMPLES = 'env = "NAME", openfeature = "key" or set = "module:function"'
@@ -136,7 +136,7 @@ class Flag:
     @property
     def source_kind(self) -> str:
         """The kind of the source: `env`, `openfeature` or `set`."""
-        return next((kind for kind in SOURCES if getattr(self, kind)), "env")
+        return next((kind for kind in SOURCE_KINDS if getattr(self, kind)), "env")
 
     @property
     def is_boolean(self) -> bool:
@@ -180,7 +180,7 @@ class Flag:
 STREAMING = Flag("streaming", "ENABLE_STREAMING")
 PROMPT_CACHE = Flag("prompt_cache", "ENABLE_PROMPT_CACHE")
 EXTENDED_OUTPUT = Flag("extended_output", "ENABLE_EXTENDED_OUTPUT")
-SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
+SHIPPED_FLAGS = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
 """The flags of the reference agent, in order. A project that declares no flags has these."""
 
 
@@ -192,7 +192,7 @@ def combination_id(names: Iterable[str]) -> str:
     >>> combination_id(["streaming", "prompt_cache"])
     'streaming+prompt_cache'
     """
-    return "+".join(names) or OFF
+    return "+".join(names) or OFF_COMBINATION
 
 
 def check_flags(flags: Sequence[Flag]) -> None:
@@ -202,10 +202,10 @@ def check_flags(flags: Sequence[Flag]) -> None:
     """
     names = [flag.name for flag in flags]
     for index, flag in enumerate(flags):
-        if not _FLAG_NAME.fullmatch(flag.name) or flag.name.lower() == OFF:
+        if not _FLAG_NAME_PATTERN.fullmatch(flag.name) or flag.name.lower() == OFF_COMBINATION:
             raise FlagError(
                 f"no flag can be called {flag.name!r}: ids of combinations consist of names; "
-                f"use letters, digits, _ and -, and a word other than {OFF!r}"
+                f"use letters, digits, _ and -, and a word other than {OFF_COMBINATION!r}"
             )
         _check_source(flag)
         if flag.name in names[:index]:
@@ -213,33 +213,33 @@ def check_flags(flags: Sequence[Flag]) -> None:
         if other := next((one.name for one in flags[:index] if _have_same_source(one, flag)), None):
             noun = {"env": "variable", "openfeature": "OpenFeature key", "set": "target"}[flag.source_kind]
             raise FlagError(f"flags {other!r} and {flag.name!r} share the {noun} {flag.source}; give each its own")
-        if f"{NO_PREFIX}{flag.name}" in names:
+        if f"{SWITCHED_OFF_PREFIX}{flag.name}" in names:
             raise FlagError(
-                f"a flag cannot be called {NO_PREFIX + flag.name!r} beside {flag.name!r}: that is how ids say that "
-                f"{flag.name!r} is switched off; give it another name"
+                f"a flag cannot be called {SWITCHED_OFF_PREFIX + flag.name!r} beside {flag.name!r}: that is how ids "
+                f"say that {flag.name!r} is switched off; give it another name"
             )
         _check_values(flag)
 
 
 def _have_same_source(one: Flag, other: Flag) -> bool:
     """Return whether two flags are read from the same variable, key or target. `harness_set_flags` may be shared."""
-    return (one.source_kind, one.source) == (other.source_kind, other.source) and one.set != SET_FLAGS
+    return (one.source_kind, one.source) == (other.source_kind, other.source) and one.set != SET_FLAGS_FIXTURE
 
 
 def _check_source(flag: Flag) -> None:
     """Raise `FlagError` unless a flag has exactly one valid source that can have all of its values."""
-    kinds = [kind for kind in SOURCES if getattr(flag, kind)]
+    kinds = [kind for kind in SOURCE_KINDS if getattr(flag, kind)]
     if len(kinds) > 1:
         raise FlagError(f"flag {flag.name!r} has several sources, {' and '.join(kinds)}; keep one of them")
-    if flag.source_kind == "env" and not _VARIABLE_NAME.fullmatch(flag.env):
+    if flag.source_kind == "env" and not _VARIABLE_NAME_PATTERN.fullmatch(flag.env):
         raise FlagError(
             f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
             "use a name without spaces and without ="
         )
-    if flag.set and flag.set != SET_FLAGS and not _TARGET.fullmatch(flag.set):
+    if flag.set and flag.set != SET_FLAGS_FIXTURE and not _SET_TARGET_PATTERN.fullmatch(flag.set):
         raise FlagError(
             f"flag {flag.name!r} is set by {flag.set!r}, which is neither module:function, such as "
-            f"myapp.settings:override, nor the fixture {SET_FLAGS}; write one of them"
+            f"myapp.settings:override, nor the fixture {SET_FLAGS_FIXTURE}; write one of them"
         )
     for value in flag.values if flag.openfeature else ():
         if not isinstance(value, (bool, str, int, float, list, tuple, dict)):
@@ -268,7 +268,7 @@ def _check_values(flag: Flag) -> None:
         if not _VALID_LABEL.fullmatch(label):
             raise FlagError(
                 f"flag {flag.name!r} cannot call its value {value!r} {label!r}: ids of combinations consist of names; "
-                f"use up to {MAX_LABEL} letters, digits, _, . and -: values = {{ short = {_toml_text(value)} }}"
+                f"use up to {MAX_LABEL_LENGTH} letters, digits, _, . and -: values = {{ short = {_toml_text(value)} }}"
             )
         if label.casefold() in labels:
             raise FlagError(

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterable
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 """The most names that a list shows by default; the others are counted."""
 
 _MULTIPLE_FROM = 2
 
 
-def quantity(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural if needed.
+def count_with_noun(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the plural if needed, which by default ends in `s`.
 
-    >>> quantity(1, "file"), quantity(1200, "file")
+    >>> count_with_noun(1, "file"), count_with_noun(1200, "file")
     ('1 file', '1,200 files')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
+def join_names(names: Iterable[str], most: int = MAX_NAMES) -> str:
     """Return the first names as a list in words, and how many more there are.
 
     >>> join_names(["a", "b", "a", "c"], most=2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.cache_use import CachedRequest, measure_cache_use
+from flag_harness.analysis.cache_use import AnsweredRequest, measure_cache_use
 from flag_harness.analysis.metrics import find_betas_dropped_after_refusal, measure_request
 from flag_harness.cassette import Cassette
 from flag_harness.record import CacheTurn, CacheUse
@@ -20,13 +20,13 @@ RECORDINGS = Path(__file__).parents[2] / "recordings"
 URL = "https://api.anthropic.com/v1/messages"
 
 
-def sent(index: int, usage: tuple[int, int, int], at: float = 0.0, model: str = SONNET, **body: Any) -> CachedRequest:
+def sent(index: int, usage: tuple[int, int, int], at: float = 0.0, model: str = SONNET, **body: Any) -> AnsweredRequest:
     """A request whose answer reports these tokens: not cached, written and read."""
     value = {"model": model, "messages": [{"role": "user", "content": "hi"}], **body}
     uncached, written, read = usage
     tokens = Usage(uncached, 5, cache_creation_input_tokens=written, cache_read_input_tokens=read)
     request = Request("POST", URL, (("x-api-key", "k"),), json.dumps(value).encode())
-    return CachedRequest(index, request, model, tokens, at)
+    return AnsweredRequest(index, request, model, tokens, at)
 
 
 def system(text: str = PROMPT) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def system(text: str = PROMPT) -> list[dict[str, Any]]:
     return [{"type": "text", "text": text, **MARK}]
 
 
-def use_of(*requests: CachedRequest) -> CacheUse:
+def use_of(*requests: AnsweredRequest) -> CacheUse:
     """What the cache did for these requests, unfiltered."""
     found = measure_cache_use(requests, lambda request: request, lambda text: text)
     assert found is not None
@@ -128,7 +128,7 @@ def test_the_recorded_cases_break_no_prefix_and_waste_no_mark() -> None:
         for index, one in enumerate(Cassette.load(path).interactions):
             measured = measure_request(one.request, one.response)
             if measured.status == 200 and measured.usage is not None:
-                requests.append(CachedRequest(index, one.request, measured.model, measured.usage))
+                requests.append(AnsweredRequest(index, one.request, measured.model, measured.usage))
         use = measure_cache_use(requests, lambda request: request, lambda text: text)
         if use is not None:
             marked += 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.analysis.conjunctions import Conjunction
-from flag_harness.analysis.locate import BUDGET, CauseSearch, CauseSearchResult, locate
+from flag_harness.analysis.locate import DEFAULT_RUN_BUDGET, CauseSearch, CauseSearchResult, find_failure_causes
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array, full_matrix
 
 Fault = dict[int, int]
@@ -24,9 +24,13 @@ def passes(row: Row, faults: Sequence[Fault]) -> bool:
     return not any(all(row[index] == value for index, value in fault.items()) for fault in faults)
 
 
-def search(space: FlagSpace, oracle: Callable[[Row], bool], seed: int = 0, budget: int = BUDGET) -> CauseSearchResult:
+def search(
+    space: FlagSpace, oracle: Callable[[Row], bool], seed: int = 0, budget: int = DEFAULT_RUN_BUDGET
+) -> CauseSearchResult:
     """Run an array of strength 2, and then what the locator asks for."""
-    return locate(space, oracle, [(row, oracle(row)) for row in covering_array(space, 2)], seed=seed, budget=budget)
+    return find_failure_causes(
+        space, oracle, [(row, oracle(row)) for row in covering_array(space, 2)], seed=seed, budget=budget
+    )
 
 
 def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
@@ -62,7 +66,7 @@ def test_an_interaction_of_twenty_flags_is_named(fault: Fault, text: str) -> Non
     location = search(TWENTY, lambda row: passes(row, [fault]), seed=1)
     assert f"fails when {text}" == str(location)
     assert location.is_decided
-    assert BUDGET >= location.runs
+    assert DEFAULT_RUN_BUDGET >= location.runs
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_an_interaction_of_twenty_flags_is_named(fault: Fault, text: str) -> Non
 )
 def test_what_no_two_conjunctions_explain_is_said(count: int, oracle: Callable[[Row], bool], text: str) -> None:
     """Nothing is named that does not explain every failure; what was near is a suspect."""
-    assert text == str(locate(FlagSpace([MatrixFlag(f"f{index}") for index in range(count)]), oracle))
+    assert text == str(find_failure_causes(FlagSpace([MatrixFlag(f"f{index}") for index in range(count)]), oracle))
 
 
 def test_two_interactions_at_once_are_named() -> None:
@@ -125,7 +129,7 @@ def test_a_budget_that_is_spent_is_said() -> None:
 def test_rows_that_cannot_be_run_leave_it_undecided() -> None:
     """Only the array was recorded: the locator asks for other rows, gives up, and says why."""
     rows = [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)]
-    location = locate(TWENTY, lambda _: None, rows)
+    location = find_failure_causes(TWENTY, lambda _: None, rows)
     assert (8, ()) == (location.runs, location.named)
     assert "rows could not be run" in location.reason
 
@@ -207,7 +211,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     ]
     location = search(space, lambda row: passes(row, faults), seed=seed)
     assert [] == wrong_names(space, location, faults)
-    assert BUDGET >= location.runs
+    assert DEFAULT_RUN_BUDGET >= location.runs
     if location.is_decided and location.excluded_size >= max(map(len, faults)):
         named = [row for row in full_matrix(space) if any(holds(c, space.values_by_name(row)) for c in location.named)]
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
@@ -239,7 +243,7 @@ def test_a_row_that_is_flaky_proves_nothing() -> None:
     def oracle(row: Row) -> bool:
         return outcomes[row].pop(0) if len(outcomes[row]) > 1 else outcomes[row][0]
 
-    location = locate(space, oracle, [(row, oracle(row)) for row in full_matrix(space)])
+    location = find_failure_causes(space, oracle, [(row, oracle(row)) for row in full_matrix(space)])
     assert ((), ((1, 1),)) == (location.named, location.flaky)
     assert ["streaming and not concise", "streaming"] == list(map(str, location.suspects))
 

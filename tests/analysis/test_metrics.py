@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from flag_harness.analysis.metrics import (
-    arrival_times_of_pieces,
     is_successful,
     measure_request,
     measure_traffic,
     model_of_request,
     seconds_to_first_token,
+    selected_arrival_times,
     usage_of_answer,
 )
 from flag_harness.wire.message import parse_response
@@ -130,7 +130,7 @@ def test_a_stream_that_goes_on_states_its_usage_so_far() -> None:
 )
 def test_the_rhythm_of_a_stream_is_short(times: tuple[float, ...], gap_start: int, rhythm: tuple[float, ...]) -> None:
     """It has the first and the last piece, and both ends of the longest gap."""
-    assert rhythm == arrival_times_of_pieces(times, gap_start)
+    assert rhythm == selected_arrival_times(times, gap_start)
 
 
 def test_the_longest_gap_of_a_stream_has_a_start() -> None:

@@ -27,7 +27,7 @@ def test_a_cassette_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
 
 def test_a_large_file_is_read_in_parts_to_the_same_cassette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal interactions too; what is wrong in it is named as in a small one."""
-    monkeypatch.setattr("flag_harness.cassette.cassette._LARGE_BYTES", 0)
+    monkeypatch.setattr("flag_harness.cassette.cassette._MIN_BYTES_OF_LARGE_FILE", 0)
     cassette = replace(CASSETTE, interactions=CASSETTE.interactions * 3, path=tmp_path / "x.json")
     cassette.save(tmp_path / "x.json")
     assert cassette == Cassette.load(tmp_path / "x.json")

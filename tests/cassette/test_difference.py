@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, find_differences, format_json_path
+from flag_harness.cassette.match.difference import ABSENT, Difference, PathSteps, find_differences, format_json_path
 from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts
 
 JSON = st.recursive(
@@ -39,7 +39,7 @@ def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) ->
     assert bool(found) == (repr(_sorted(recorded)) != repr(_sorted(sent)))
 
 
-def _followed(value: Any, steps: Steps) -> Any:
+def _followed(value: Any, steps: PathSteps) -> Any:
     for step in steps:
         value = value[step]
     return value

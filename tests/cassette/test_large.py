@@ -18,12 +18,12 @@ ANSWER = (Head(0.1, 200, (("content-type", "text/plain"),)), Chunk(0.1, b"yes"),
 @pytest.fixture(autouse=True)
 def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte is large, and texts are searched 256 characters at a time."""
-    monkeypatch.setattr(cassette, "_LARGE_BYTES", 1024)
-    monkeypatch.setattr(body_strings, "LARGE_BODY", 1024)
-    monkeypatch.setattr(scan, "LARGE_BODY", 1024)
+    monkeypatch.setattr(cassette, "_MIN_BYTES_OF_LARGE_FILE", 1024)
+    monkeypatch.setattr(body_strings, "MIN_LARGE_BODY_BYTES", 1024)
+    monkeypatch.setattr(scan, "MIN_LARGE_BODY_BYTES", 1024)
     monkeypatch.setattr(body_strings, "_WINDOW", 256)
     monkeypatch.setattr(body_strings, "_OVERLAP", 100)
-    monkeypatch.setattr(bodies, "_STEP", 3)
+    monkeypatch.setattr(bodies, "_BYTES_DECODED_AT_ONCE", 3)
 
 
 @pytest.mark.parametrize("before", range(150, 360, 7))

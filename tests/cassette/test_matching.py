@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.matching import betas, canonical_path, decode_comparable_body, matching_key
+from flag_harness.cassette.match.matching import beta_features, canonical_path, decode_comparable_body, matching_key
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
@@ -59,7 +59,7 @@ def test_betas_are_a_set(order: list[str]) -> None:
 
 def test_an_empty_beta_header_asks_for_nothing() -> None:
     """`betas=[]` sends one."""
-    assert () == betas((("anthropic-beta", ""),))
+    assert () == beta_features((("anthropic-beta", ""),))
     assert _key() == _key(headers=(("anthropic-beta", " , "),))
 
 

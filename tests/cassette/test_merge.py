@@ -18,7 +18,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_parent_folder
-from flag_harness.cassette.merge import can_add_answers_of, has_recording_of, indices_recorded_by, merge_recordings
+from flag_harness.cassette.merge import can_add_answers_from, indices_recorded_by, is_recorded_by, merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
 from flag_harness.wire.timeline import Chunk, End, Head, Request, body
@@ -90,7 +90,7 @@ def test_what_nobody_is_known_to_have_recorded_counts_as_the_tests_own() -> None
         added.envelope.recorded_at,
     )
     assert [("a", "2")] == _asked(merge_recordings(imported, _recorded("a", "2")))
-    assert has_recording_of(imported, "a")
+    assert is_recorded_by(imported, "a")
 
 
 def test_another_upstreams_answers_and_those_of_lost_tests_are_not_kept() -> None:
@@ -115,7 +115,7 @@ def test_nothing_is_added_to_what_another_upstream_answered() -> None:
     imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
     assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_own=True).envelope.upstream
     empty = replace(simulated, interactions=())
-    assert [can_add_answers_of(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
+    assert [can_add_answers_from(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
     assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_own=True).envelope.upstream
 
 
@@ -139,7 +139,7 @@ def test_a_test_is_played_what_it_recorded_itself_first() -> None:
         assert own == replay.own
     assert (0, 1, 2, 3) == indices_recorded_by(_recorded("a", *"1234"), "renamed")
     assert () == indices_recorded_by(shared, "c")
-    assert [True, False] == [has_recording_of(shared, case) for case in "bc"]
+    assert [True, False] == [is_recorded_by(shared, case) for case in "bc"]
     assert b"only a for a" == body(Replay(shared, case="b")(_one("only a", "").request))
 
 

@@ -340,5 +340,5 @@ def test_escapes_are_removed_a_limited_number_of_times() -> None:
     """Text that was escaped more often is searched as it then is."""
     text = "%" + "25" * 99 + "41"
     assert [text[: -2 * level - 2] + "41" for level in range(escapes.MAX_ENCODING_DEPTH + 1)] == [
-        level.text for level in escapes.decode_escapes_in_rounds(text)
+        level.text for level in escapes.unescape_in_rounds(text)
     ]

@@ -14,10 +14,10 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.cli.demo import (
-    BUG,
-    FIX,
+    BUGGY_LINE,
+    FIXED_LINE,
     PROJECT_FILES,
-    RECORD,
+    RECORD_FILE,
     _api_error_message,
     _console_command,
     _outcome_grid_lines,
@@ -86,9 +86,9 @@ def test_output_in_a_file_has_no_colours_and_is_short(demo: tuple[Path, str]) ->
 
 def test_the_record_of_the_run_stays(demo: tuple[Path, str]) -> None:
     """The last step reads it."""
-    assert 16 == len(load_record(demo[0] / RECORD).rows)
-    assert f"report metrics {RECORD}`" in demo[1].splitlines()[-2]
-    assert f"report build {RECORD} -o report.html`" in demo[1].splitlines()[-1]
+    assert 16 == len(load_record(demo[0] / RECORD_FILE).rows)
+    assert f"report metrics {RECORD_FILE}`" in demo[1].splitlines()[-2]
+    assert f"report build {RECORD_FILE} -o report.html`" in demo[1].splitlines()[-1]
 
 
 def test_the_smallest_failing_run_fails_as_the_demo_says(
@@ -113,8 +113,8 @@ def test_the_fix_that_the_demo_names_makes_all_combinations_pass(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((demo[0] / name).read_bytes())
     lines = (demo[0] / "agent.py").read_text().splitlines()
-    assert [BUG, FIX] == [lines[int(number[1]) - 1].strip(), number[2]]
-    lines[int(number[1]) - 1] = f"        {FIX}"
+    assert [BUGGY_LINE, FIXED_LINE] == [lines[int(number[1]) - 1].strip(), number[2]]
+    lines[int(number[1]) - 1] = f"        {FIXED_LINE}"
     (pytester.path / "agent.py").write_text("\n".join(lines))
     run = pytester.runpytest_subprocess()
     run.assert_outcomes(passed=16)
@@ -232,7 +232,7 @@ def test_a_terminal_has_colours_unless_they_are_declined(
     """Failed cells are red, passed ones green."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    flags, rows = read_config(demo[0] / "pyproject.toml").flags, load_record(demo[0] / RECORD).rows
+    flags, rows = read_config(demo[0] / "pyproject.toml").flags, load_record(demo[0] / RECORD_FILE).rows
     coloured = "\n".join(_outcome_grid_lines(flags, rows))
     assert [4, 12] == [coloured.count("\033[31mfailed\033[0m"), coloured.count("\033[32mpassed\033[0m")]
     monkeypatch.setenv("NO_COLOR", "1")

@@ -9,7 +9,7 @@ from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
 from flag_harness.record.conversation import Conversation, ConversationTurn, Passage, save_conversations
-from flag_harness.record.kept import path_of_failed_test_cassette
+from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
 
 CASE = "test_a.py::test_refund[streaming]"
 

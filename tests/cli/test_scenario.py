@@ -15,7 +15,7 @@ from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import make_request_view
 from flag_harness.simulator.scenario.scenario import TurnConditions
-from flag_harness.simulator.scenario.turn_selector import TurnMatcher
+from flag_harness.simulator.scenario.turn_selector import TurnSelector
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, End, Head
@@ -94,7 +94,7 @@ def test_the_scenario_of_a_cassette_of_the_cases_gives_each_answer(
     """In the order of the recording; exit code 1 says that an answer broke off and is left out."""
     status = main(["scenario", "from", str(path)])
     printed = capsys.readouterr()
-    selector = TurnMatcher(parse_scenario(printed.out).turns)
+    selector = TurnSelector(parse_scenario(printed.out).turns)
     left_out = 0
     for interaction in Cassette.load(path).interactions:
         parsed = parse_response(decompress_response(interaction.response))
@@ -148,7 +148,7 @@ def test_conditions_are_the_simplest_that_tell_requests_apart(contents: tuple[An
     """Texts if they differ; else all that a request has, or its number."""
     answers = _answers(*contents)
     turns = make_scenario(answers, "title").turns
-    selector = TurnMatcher(turns)
+    selector = TurnSelector(turns)
     assert [str(number) for number in range(len(contents))] == [
         turn.text for answer in answers if (turn := selector.choose_turn(answer.view))
     ]

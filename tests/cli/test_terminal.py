@@ -2,7 +2,7 @@
 
 import pytest
 
-from flag_harness.cli.terminal import COLUMNS_WITHOUT_TERMINAL, console
+from flag_harness.cli.terminal import COLUMNS_WITHOUT_TERMINAL, make_console
 
 
 @pytest.mark.parametrize(("columns", "width"), [(None, COLUMNS_WITHOUT_TERMINAL), ("60", 60)])
@@ -13,4 +13,4 @@ def test_output_that_is_no_terminal_has_a_width_of_its_own(
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
-    assert width == console().width
+    assert width == make_console().width

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli.main import main
-from flag_harness.fault_arguments import CONDITIONS, EFFECTS, FaultArgument
+from flag_harness.fault_arguments import ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS, FaultArgument
 from flag_harness.faults import fault_kinds
-from flag_harness.faults.when import CONDITION_ARGUMENTS
+from flag_harness.faults.condition import CONDITION_ARGUMENTS
 
 DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -26,15 +26,15 @@ def _table() -> Iterator[str]:
     def row(one: FaultArgument, faults: str) -> str:
         return f"| `{one.name}` | {one.values.replace('|', chr(92) + '|')} | {faults} | {one.meaning} |"
 
-    yield from (row(one, "all") for one in CONDITIONS)
+    yield from (row(one, "all") for one in ARGUMENTS_OF_EVERY_FAULT)
     takers = _own_arguments()
-    yield from (row(one, ", ".join(f"`{name}`" for name in takers[one.name])) for one in EFFECTS)
+    yield from (row(one, ", ".join(f"`{name}`" for name in takers[one.name])) for one in ARGUMENTS_OF_SOME_FAULTS)
 
 
 def test_every_argument_is_described_once() -> None:
     """A new argument cannot be forgotten."""
-    assert sorted(CONDITION_ARGUMENTS) == sorted(one.name for one in CONDITIONS)
-    assert sorted(_own_arguments()) == sorted(one.name for one in EFFECTS)
+    assert sorted(CONDITION_ARGUMENTS) == sorted(one.name for one in ARGUMENTS_OF_EVERY_FAULT)
+    assert sorted(_own_arguments()) == sorted(one.name for one in ARGUMENTS_OF_SOME_FAULTS)
 
 
 def test_the_docs_have_one_table_of_all_arguments() -> None:
@@ -47,4 +47,6 @@ def test_the_help_of_serve_lists_the_arguments(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         main(["serve", "simulator", "--help"])
     printed = capsys.readouterr().out
-    assert [] == [one.name for one in (*CONDITIONS, *EFFECTS) if f"  {one.name} (" not in printed]
+    assert [] == [
+        one.name for one in (*ARGUMENTS_OF_EVERY_FAULT, *ARGUMENTS_OF_SOME_FAULTS) if f"  {one.name} (" not in printed
+    ]

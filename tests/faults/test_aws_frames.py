@@ -9,7 +9,7 @@ import pytest
 from flag_harness import faults
 from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.faults.edits import STREAM_POINTS
-from flag_harness.wire.aws_frames import CONTENT_TYPE, FrameSplitter, frame_from_sse, sse_from_frame
+from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE, FrameSplitter, frame_from_sse, sse_from_frame
 from flag_harness.wire.grammar import EventSplitter
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import parse_response
@@ -26,7 +26,7 @@ def framed(stream: Response) -> Response:
     """The stream of these tests as Bedrock would send it, an event in a chunk."""
     frames = [frame_from_sse(event) for event in EventSplitter().feed(body(stream))]
     chunks = [Chunk(0.1 * number, frame) for number, frame in enumerate(frames, 1)]
-    return Head(0.1, 200, (("content-type", CONTENT_TYPE),)), *chunks, End(chunks[-1].at)
+    return Head(0.1, 200, (("content-type", AWS_STREAM_CONTENT_TYPE),)), *chunks, End(chunks[-1].at)
 
 
 def play(fault: Fault, response: Response) -> Response:
@@ -104,4 +104,4 @@ def test_an_empty_answer_has_bedrocks_content_type() -> None:
     """To a request for a stream."""
     head = play(faults.empty_response(), ())[0]
     assert isinstance(head, Head)
-    assert (("content-type", CONTENT_TYPE),) == head.headers
+    assert (("content-type", AWS_STREAM_CONTENT_TYPE),) == head.headers

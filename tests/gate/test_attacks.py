@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.gate.declared.bytecode import has_foreign_bytecode
+from flag_harness.gate.declared.bytecode import has_bytecode_of_other_source
 from flag_harness.gate.prod import journalled_change
 from flag_harness.record import find_record_problem
 from tests.gate.conftest import Project, row
@@ -153,14 +153,14 @@ def test_bytecode_of_another_source_is_found_if_python_would_run_it(
     """Python runs it if its time and size match, or if it says that it needs no check."""
     source = tmp_path / "agent.py"
     source.write_text("X = 1\n", encoding="utf-8")
-    assert not has_foreign_bytecode(source)
+    assert not has_bytecode_of_other_source(source)
     py_compile.compile(str(source), invalidation_mode=mode)
-    assert not has_foreign_bytecode(source)
+    assert not has_bytecode_of_other_source(source)
     before = source.stat()
     source.write_text(code, encoding="utf-8")
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
     is_trusted = {"TIMESTAMP": len(code) == 6, "CHECKED_HASH": False, "UNCHECKED_HASH": True}[mode.name]
-    assert (is_trusted and code != "X = 1\n") == has_foreign_bytecode(source)
+    assert (is_trusted and code != "X = 1\n") == has_bytecode_of_other_source(source)
 
 
 def test_a_run_names_a_file_whose_bytecode_it_ran_in_place_of_the_source(project: Project) -> None:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from flag_harness.analysis.locate import BUDGET, CauseSearchResult, locate
+from flag_harness.analysis.locate import DEFAULT_RUN_BUDGET, CauseSearchResult, find_failure_causes
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
@@ -33,7 +33,7 @@ def _lines(faults: Sequence[Fault], seed: int) -> list[str]:
         return not any(all(row[index] == value for index, value in fault.items()) for fault in faults)
 
     array = [(row, passes(row)) for row in covering_array(SPACE, 2)]
-    location = locate(SPACE, passes, array, budget=len(array) + BUDGET, seed=seed)
+    location = find_failure_causes(SPACE, passes, array, budget=len(array) + DEFAULT_RUN_BUDGET, seed=seed)
     test = FailingTest("test_ask[*]", FLAGS, ())
     return list(
         flag_search_lines(FlagSearchResult(test, location, location.runs - len(array), "pytest 'test_ask[f1]'"))

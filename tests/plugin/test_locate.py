@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
-from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner, _has_passed, finish_fixtures
+from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner, _has_passed, tear_down_fixtures
 from flag_harness.plugin.special_runs.locate import FlagSearch, FlagSearchPass
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
@@ -297,5 +297,5 @@ def test_fixtures_are_torn_down_if_no_output_is_captured() -> None:
     ended: list[object] = []
     config = SimpleNamespace(pluginmanager=SimpleNamespace(getplugin=lambda name: None))
     session = SimpleNamespace(_setupstate=SimpleNamespace(teardown_exact=ended.append), config=config)
-    finish_fixtures(session)  # type: ignore[arg-type]
+    tear_down_fixtures(session)  # type: ignore[arg-type]
     assert [None] == ended

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from flag_harness.flag import Flag
-from flag_harness.plugin.requested_rows import combinations_in_node_ids
+from flag_harness.plugin.requested_combinations import combinations_in_node_ids
 
 FLAGS = "[tool.flag-harness.flags]\n" + "".join(f'f{index} = "F{index}"\n' for index in range(7))
 TEST = """

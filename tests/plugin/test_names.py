@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.config import Config
-from flag_harness.flag import SHIPPED
+from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.matrix import Combination
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, find_duplicate_names, safe_file_name
 
@@ -80,7 +80,7 @@ def test_what_nothing_tells_from_others_is_named_by_its_place(value: Any) -> Non
 
 def test_parameters_are_sorted_by_name_and_flags_come_first() -> None:
     """A matrix alone keeps its id; order in the source does not matter."""
-    flags = Combination(SHIPPED, (1, 1, 0))
+    flags = Combination(SHIPPED_FLAGS, (1, 1, 0))
     assert "test_ask[streaming+prompt_cache]" == cassette_name([], "test_ask", {"harness_combination": flags}, {})
     parameters = {"turns": 3, "harness_combination": flags, "model": "haiku"}
     assert "test_ask[streaming+prompt_cache,model=haiku,turns=3]" == cassette_name([], "test_ask", parameters, {})
@@ -150,7 +150,9 @@ def test_nothing_of_a_secret_value_is_in_the_name() -> None:
 @pytest.mark.parametrize("key", ["sk-ant-api03-0123456789abcdefghij", "corp-12345678"])
 def test_no_path_shows_a_key_or_what_a_filter_matches(key: str, tmp_path: Path) -> None:
     """A parameter may hold one whose id hides it; the path has a hash of it."""
-    config: Any = SimpleNamespace(rootpath=tmp_path, stash={CONFIG: Config(filters={"patterns": ("corp-[0-9]{8}",)})})
+    config: Any = SimpleNamespace(
+        rootpath=tmp_path, stash={CONFIG_KEY: Config(filters={"patterns": ("corp-[0-9]{8}",)})}
+    )
     spec = SimpleNamespace(params={"key": key, "model": "haiku"}, indices={})
     node: Any = SimpleNamespace(
         config=config,

@@ -16,7 +16,7 @@ from flag_harness.cli import main
 from flag_harness.config import Config
 from flag_harness.flag import Flag
 from flag_harness.matrix import Combination
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -65,7 +65,7 @@ def test_only_a_run_that_plays_off_uses_it(mode: str, combination: str, name: st
     (tmp_path / "recordings" / "test_a").mkdir(parents=True)
     (tmp_path / "recordings" / "test_a" / "test_ask.json").touch()
     config: Any = SimpleNamespace(
-        rootpath=tmp_path, stash={CONFIG: Config()}, getoption=lambda option, default=None: mode
+        rootpath=tmp_path, stash={CONFIG_KEY: Config()}, getoption=lambda option, default=None: mode
     )
     node: Any = SimpleNamespace(
         config=config,

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from flag_harness import load_record
-from flag_harness.plugin.sweep.options import keyword_help_line
+from flag_harness.plugin.sweep.options import suggest_other_keyword
 
 REAL = '[tool.flag-harness.sweep]\ntools = "real"\n'
 SCENARIO = """
@@ -179,7 +179,7 @@ def test_words_that_no_item_has_together_are_answered_with_the_nearest_item() ->
     assert (
         "-k 'test_a and reset and not cut' selects none of the 3 items of the sweep: no item has all of it; the "
         "nearest is test_a[off]::reset. Write -k with fewer words."
-    ) == keyword_help_line("test_a and reset and not cut", names)
+    ) == suggest_other_keyword("test_a and reset and not cut", names)
 
 
 def test_one_surprise_is_named_on_the_command_line(project: pytest.Pytester) -> None:

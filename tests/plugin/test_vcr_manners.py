@@ -7,9 +7,9 @@ import pytest
 from pluggy import PluginManager
 
 from flag_harness.config import Config
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.vcr import options
-from flag_harness.plugin.vcr.config import adopt_vcr
+from flag_harness.plugin.vcr.config import convert_to_harness_vcr
 from tests.loopback import LoopbackServer
 
 OTHERS = ("-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
@@ -322,9 +322,9 @@ def test_an_object_of_vcrpy_keeps_the_persister_of_its_suite() -> None:
         pass
 
     theirs = SimpleNamespace(matchers={}, serializers={}, persister=Persister)
-    assert Persister is adopt_vcr(theirs).settings["persister"]
+    assert Persister is convert_to_harness_vcr(theirs).settings["persister"]
     Persister.__module__ = "vcr.persisters.filesystem"
-    assert "persister" not in adopt_vcr(theirs).settings
+    assert "persister" not in convert_to_harness_vcr(theirs).settings
 
 
 def test_the_other_plugin_of_the_mark_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +335,7 @@ def test_the_other_plugin_of_the_mark_is_taken_out(monkeypatch: pytest.MonkeyPat
     manager.register(object(), "vcr")
     options.unregister_other_plugin(manager)  # type: ignore[arg-type]
     assert not manager.has_plugin("vcr")
-    stash[CONFIG] = Config(vcr_marks=RECORDING)
+    stash[CONFIG_KEY] = Config(vcr_marks=RECORDING)
     header = options.VcrHeader().pytest_report_header(SimpleNamespace(pluginmanager=manager, stash=stash))  # type: ignore[arg-type]
     assert header is not None
     assert header.endswith("in the manner of pytest-recording, and not pytest-vcr; -p no:flag_harness gives it back")

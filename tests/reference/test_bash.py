@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CommandRefused
-from flag_harness.reference.tools.bash import COMMAND_LIMIT, Bash
+from flag_harness.reference.tools.bash import MAX_COMMAND_BYTES, Bash
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 ENVIRON = {
@@ -223,7 +223,7 @@ async def test_a_command_ends_also_where_processes_have_no_descriptors(
 @pytest.mark.asyncio
 async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: Bash) -> None:
     """In bytes, and with what to do instead; the longest one that Linux passes on runs."""
-    box, characters = Toolbox([bash], clock=VirtualClock()), COMMAND_LIMIT - len("# ")
+    box, characters = Toolbox([bash], clock=VirtualClock()), MAX_COMMAND_BYTES - len("# ")
     assert ToolOutcome("t", "(no output)") == await box.run(ToolCall("t", "bash", {"command": "# " + characters * "x"}))
     outcome = await box.run(ToolCall("t", "bash", {"command": "# " + characters * "é"}))
     assert outcome.is_error

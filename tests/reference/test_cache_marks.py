@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.request.cache_marks import (
-    MARK,
+    CACHE_MARK,
     add_cache_mark_to_last_block,
     add_cache_marks_to_latest_turns,
 )
@@ -41,10 +41,10 @@ def test_the_latest_turns_of_the_user_are_marked_at_their_end() -> None:
     ]
     assert add_cache_marks_to_latest_turns(messages, 2) == [
         *messages[:2],
-        {"role": "user", "content": [{"type": "text", "text": "Second", "cache_control": MARK}]},
+        {"role": "user", "content": [{"type": "text", "text": "Second", "cache_control": CACHE_MARK}]},
         {
             "role": "user",
-            "content": [{"type": "text", "text": "Third", "cache_control": MARK}, {"type": "text", "text": ""}],
+            "content": [{"type": "text", "text": "Third", "cache_control": CACHE_MARK}, {"type": "text", "text": ""}],
         },
     ]
 
@@ -88,5 +88,5 @@ def test_thinking_cannot_be_marked(kind: str) -> None:
 def test_a_tail_is_marked_once() -> None:
     """The last tool or system block, in place of any other mark; nothing where there is none."""
     tools = [{"name": "a", "cache_control": {"type": "ephemeral"}}, {"name": "b"}]
-    assert [{"name": "a"}, {"name": "b", "cache_control": MARK}] == add_cache_mark_to_last_block(tools)
+    assert [{"name": "a"}, {"name": "b", "cache_control": CACHE_MARK}] == add_cache_mark_to_last_block(tools)
     assert [] == add_cache_mark_to_last_block([])

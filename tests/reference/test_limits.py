@@ -3,7 +3,7 @@
 import pytest
 
 from flag_harness.models import Model, find_model
-from flag_harness.reference.request.limits import limit_problem
+from flag_harness.reference.request.limits import broken_limit_message
 from flag_harness.reference.settings import Settings
 
 HAIKU = find_model("claude-haiku-4-5")
@@ -23,7 +23,7 @@ EXTENDED = Settings(extended_output=True, max_tokens=8000)
 )
 def test_what_fits_passes(settings: Settings) -> None:
     """Up to the very limit; without extended output MAX_TOKENS takes no part."""
-    assert limit_problem(settings, HAIKU) is None
+    assert broken_limit_message(settings, HAIKU) is None
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_what_fits_passes(settings: Settings) -> None:
 )
 def test_a_budget_that_is_not_sent_limits_nothing(settings: Settings, model: Model) -> None:
     """Nobody set it: it is 12000 where it is unset."""
-    assert limit_problem(settings, model) is None
+    assert broken_limit_message(settings, model) is None
 
 
 def test_a_model_that_is_not_in_the_table_is_said_to_be_none() -> None:
     """What it can give is a default, and no fact."""
-    assert limit_problem(Settings(extended_output=True, streaming=True, max_tokens=64_001), UNKNOWN) == (
+    assert broken_limit_message(Settings(extended_output=True, streaming=True, max_tokens=64_001), UNKNOWN) == (
         "MAX_TOKENS=64001 is more than the 64000 tokens assumed for claude-next, which is not in the table of "
         "models; set MAX_TOKENS to at most 64000"
     )
@@ -84,4 +84,4 @@ def test_a_model_that_is_not_in_the_table_is_said_to_be_none() -> None:
 )
 def test_what_does_not_fit_is_told_with_the_number_to_use(settings: Settings, words: str) -> None:
     """One line: the variable, its value, why, and what to set."""
-    assert words == limit_problem(settings, HAIKU)
+    assert words == broken_limit_message(settings, HAIKU)

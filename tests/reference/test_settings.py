@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import SHIPPED, TRUE_VALUES, Flag, combination_id
-from flag_harness.reference.settings import MAX_TOKENS, VARIABLES, Settings, budget_problem, read_settings
+from flag_harness.flag import SHIPPED_FLAGS, TRUE_VALUES, Flag, combination_id
+from flag_harness.reference.settings import (
+    AGENT_VARIABLES,
+    MAX_TOKENS,
+    Settings,
+    read_settings,
+    thinking_budget_message,
+)
 
 
 @pytest.mark.parametrize("text", ["Yes", "T", "1", "true", "TRUE", "y", " yes\n"])
@@ -23,12 +29,12 @@ def test_anything_else_leaves_a_flag_off(environ: dict[str, str]) -> None:
     assert not read_settings(environ).streaming
 
 
-@given(st.sets(st.sampled_from(SHIPPED)), st.sampled_from(sorted(TRUE_VALUES)))
+@given(st.sets(st.sampled_from(SHIPPED_FLAGS)), st.sampled_from(sorted(TRUE_VALUES)))
 def test_each_flag_is_read_from_its_own_variable(on: set[Flag], value: str) -> None:
     """The settings hold what the environment says, and their combination names it in declared order."""
     settings = read_settings({flag.env: value for flag in on})
-    assert [flag in on for flag in SHIPPED] == [getattr(settings, flag.name) for flag in SHIPPED]
-    assert combination_id(flag.name for flag in SHIPPED if flag in on) == settings.combination
+    assert [flag in on for flag in SHIPPED_FLAGS] == [getattr(settings, flag.name) for flag in SHIPPED_FLAGS]
+    assert combination_id(flag.name for flag in SHIPPED_FLAGS if flag in on) == settings.combination
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -117,7 +123,7 @@ def test_a_number_is_read_or_refused_in_one_line(text: str) -> None:
 @given(st.integers(1, 3000), st.integers(1024, 3000))
 def test_the_advice_in_the_budget_message_works(max_tokens: int, budget: int) -> None:
     """Each number that it names is taken."""
-    problem = budget_problem(max_tokens, budget) or ""
+    problem = thinking_budget_message(max_tokens, budget) or ""
     for variable, number in re.findall("(MAX_TOKENS|THINKING_BUDGET) to at (?:most|least) ([0-9]+)", problem):
         read_settings({"MAX_TOKENS": str(max_tokens), "THINKING_BUDGET": str(budget), variable: number})
     assert bool(problem) == (budget >= max_tokens)
@@ -140,4 +146,4 @@ def test_every_variable_is_declared() -> None:
         "THINKING_BUDGET",
         "ENABLE_TOOLS",
         "PROMPT_CACHE_BETA",
-    ) == VARIABLES
+    ) == AGENT_VARIABLES

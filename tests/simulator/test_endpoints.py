@@ -10,7 +10,7 @@ import pytest
 from flag_harness.simulator import Simulator, parse_scenario, simulate
 from flag_harness.simulator.endpoints import threads
 from flag_harness.transports import async_http_client, http_client
-from flag_harness.wire.aws_frames import CONTENT_TYPE
+from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Head, Request, Response, body
 
@@ -226,7 +226,7 @@ def test_the_paths_of_other_clouds_are_answered(url: str, on_cloud: Callable[...
     assert ("Linux \U0001f427", True) == (answer.blocks[0]["text"], answer.complete)
     assert "claude-haiku-4-5-20251001" == answer.message["model"]
     assert ("tream" in url) == answer.streamed
-    framed = ("content-type", CONTENT_TYPE) in response[0].headers  # type: ignore[union-attr]
+    framed = ("content-type", AWS_STREAM_CONTENT_TYPE) in response[0].headers  # type: ignore[union-attr]
     assert ("with-response-stream" in url) == framed
 
 

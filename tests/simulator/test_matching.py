@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.simulator import parse_scenario
 from flag_harness.simulator.scenario.matching import make_request_view, request_meets_conditions
-from flag_harness.simulator.scenario.turn_selector import TurnMatcher
+from flag_harness.simulator.scenario.turn_selector import TurnSelector
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "Linux 6"}]}
@@ -86,7 +86,7 @@ def test_turns_answer_in_order_and_count_for_themselves() -> None:
         '[[turn]]\nwhen = { nth = [3, 4] }\ntext = "third, fourth"\n'
         '[[turn]]\ntext = "else"'
     ).turns
-    selection = TurnMatcher(turns)
+    selection = TurnSelector(turns)
     chosen = [selection.choose_turn(make_request_view(ASKED)) for _ in range(5)]
     expected = ["else", "second", "third, fourth", "third, fourth", "else"]
     assert expected == [turn.text for turn in chosen if turn is not None]
@@ -101,5 +101,5 @@ def test_a_request_without_a_user_says_nothing() -> None:
 def test_the_first_turn_with_a_weight_answers_if_none_is_drawn() -> None:
     """Whoever checks a scenario needs the same answer each time."""
     turns = parse_scenario('[[turn]]\ntext = "a"\nweight = 0.1\n[[turn]]\ntext = "b"\nweight = 0.9\n').turns
-    selector = TurnMatcher(turns)
+    selector = TurnSelector(turns)
     assert [turns[0], turns[0]] == [selector.choose_turn(make_request_view(ASKED)) for _ in range(2)]

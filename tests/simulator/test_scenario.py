@@ -8,7 +8,7 @@ import pytest
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import load_scenario, parse_scenario, simulate
 from flag_harness.simulator.scenario import scenario
-from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
+from flag_harness.simulator.scenario.scenario import Block, Call, ErrorAnswer, Timing
 from flag_harness.wire.timeline import body
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing, weight"
@@ -38,7 +38,7 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
         next(name for name in Block.__struct_fields__ if getattr(block, name) is not None) for block in blocks.content
     ]
     assert ((), "end_turn") == (silent.content, silent.final_stop_reason)
-    expected = Error(status=429, type="rate_limit_error", message="Slow down.", headers={"retry-after": "2"})
+    expected = ErrorAnswer(status=429, type="rate_limit_error", message="Slow down.", headers={"retry-after": "2"})
     assert expected == error.error
 
 

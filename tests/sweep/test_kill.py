@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from flag_harness.reference import Context, load_context, save_context
-from flag_harness.reference.context.heal import INTERRUPTED, NOT_RUN
+from flag_harness.reference.context.repair import CALL_NOT_RUN_MESSAGE, INTERRUPTED_CALL_MESSAGE
 from flag_harness.reference.settings import read_settings
 from flag_harness.simulator import ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Call
@@ -57,7 +57,7 @@ def model(body: Mapping[str, Any]) -> ScenarioTurn:
     content = body["messages"][-1]["content"]
     results = [block for block in content if block["type"] == "tool_result"]
     said = str(results[-1]["content"]) if results else ""
-    if said == INTERRUPTED:
+    if said == INTERRUPTED_CALL_MESSAGE:
         return ScenarioTurn(thinking="Did it run?", text="Let me look first.", calls=(Call(name="look", input={}),))
     if said == "noted" or STEP in said:
         return ScenarioTurn(text="It is noted.")
@@ -196,10 +196,10 @@ def _result(body: Mapping[str, Any]) -> tuple[str, bool]:
     [
         ("request:1", 0, None),
         ("first_delta", 0, None),
-        ("call_saved", 1, (NOT_RUN, True)),
-        ("tool_begun", 1, (INTERRUPTED, True)),
-        ("tool_running", 1, (INTERRUPTED, True)),
-        ("result_not_saved", 1, (INTERRUPTED, True)),
+        ("call_saved", 1, (CALL_NOT_RUN_MESSAGE, True)),
+        ("tool_begun", 1, (INTERRUPTED_CALL_MESSAGE, True)),
+        ("tool_running", 1, (INTERRUPTED_CALL_MESSAGE, True)),
+        ("result_not_saved", 1, (INTERRUPTED_CALL_MESSAGE, True)),
         ("result_saved", 1, ("noted", False)),
         ("request:2", 1, ("noted", False)),
     ],

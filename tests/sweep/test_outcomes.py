@@ -6,37 +6,52 @@ from typing import Any
 import pytest
 
 from flag_harness.sweep import TrialOutcome, judge_trial
-from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, answer_request
+from flag_harness.sweep.model import (
+    CONTINUE_PROMPT,
+    FIRST_PROMPT,
+    SECOND_PROMPT,
+    TOOL_INPUT,
+    TOOL_RESULT,
+    answer_request,
+)
 from flag_harness.sweep.outcomes import TrialObservation
 from flag_harness.sweep.sweep import TrialResult, TrialVerdict, trial_result_from_json, trial_result_to_json
 from flag_harness.sweep.table import markdown_lines_by_fault, markdown_lines_by_kind, outcome_table_lines, summary_line
-from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
+from flag_harness.sweep.transcript import ConversationLine, conversation_lines, response_lines
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
-CALL: Line = ("assistant", "tool_use", "note", "{}")
-DONE: Line = ("assistant", "text", "Done.")
-CONVERSATION: tuple[Line, ...] = (("user", "text", ASK), CALL, ("user", "tool_result", NOTED, ""), DONE)
+CALL: ConversationLine = ("assistant", "tool_use", "note", "{}")
+DONE: ConversationLine = ("assistant", "text", "Done.")
+CONVERSATION: tuple[ConversationLine, ...] = (
+    ("user", "text", FIRST_PROMPT),
+    CALL,
+    ("user", "tool_result", TOOL_RESULT, ""),
+    DONE,
+)
 R = TrialOutcome.RECOVERED
 BASELINE = TrialObservation(
     fired=0,
-    prompts=(ASK, NEXT),
+    prompts=(FIRST_PROMPT, SECOND_PROMPT),
     endings=("returned", "returned"),
     messages=("", ""),
     requests=3,
-    effects=(STEP,),
-    conversation=(*CONVERSATION, ("user", "text", NEXT)),
+    effects=(TOOL_INPUT,),
+    conversation=(*CONVERSATION, ("user", "text", SECOND_PROMPT)),
     answers=((CALL,), (DONE,)),
     streamed=True,
     seconds=3.0,
 )
 FIRED = replace(BASELINE, fired=1)
 FAILED = replace(
-    FIRED, prompts=(ASK, GO_ON, NEXT), endings=("gave up", "returned", "returned"), messages=("529", "", "")
+    FIRED,
+    prompts=(FIRST_PROMPT, CONTINUE_PROMPT, SECOND_PROMPT),
+    endings=("gave up", "returned", "returned"),
+    messages=("529", "", ""),
 )
 TOOL_RAN_TWICE = (("assistant", "text", "Done. Done."),)
 
 
-def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
+def changed(*added: ConversationLine, without: ConversationLine | None = None) -> tuple[ConversationLine, ...]:
     """The conversation of the baseline run with one line less and some more."""
     return (*(line for line in BASELINE.conversation if line != without), *added)
 
@@ -47,9 +62,9 @@ def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
         (BASELINE, TrialOutcome.DOES_NOT_APPLY, ""),
         (FIRED, TrialOutcome.RECOVERED, ""),
         (FAILED, TrialOutcome.REPORTED, "529"),
-        (replace(FAILED, conversation=changed(("user", "text", GO_ON))), TrialOutcome.REPORTED, "529"),
+        (replace(FAILED, conversation=changed(("user", "text", CONTINUE_PROMPT))), TrialOutcome.REPORTED, "529"),
         (replace(FIRED, endings=("hung",), messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
-        (replace(FAILED, effects=(STEP, STEP)), TrialOutcome.TOOL_RAN_TWICE, "2 side effects of one call"),
+        (replace(FAILED, effects=(TOOL_INPUT, TOOL_INPUT)), TrialOutcome.TOOL_RAN_TWICE, "2 side effects of one call"),
         (
             replace(FAILED, endings=("raised", "returned", "returned"), messages=("ReadError", "", "")),
             TrialOutcome.LEAKED,
@@ -61,14 +76,14 @@ def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
             "the next prompt failed too: 400",
         ),
         (
-            replace(FAILED, conversation=changed(without=("user", "text", ASK))),
+            replace(FAILED, conversation=changed(without=("user", "text", FIRST_PROMPT))),
             TrialOutcome.LOST,
             "the next request does not hold the prompt",
         ),
         (
-            replace(FIRED, conversation=changed(("user", "text", ASK))),
+            replace(FIRED, conversation=changed(("user", "text", FIRST_PROMPT))),
             TrialOutcome.LOST,
-            f"the conversation holds the user's turn more than once: {ASK!r}",
+            f"the conversation holds the user's turn more than once: {FIRST_PROMPT!r}",
         ),
         (replace(FIRED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
         (replace(FIRED, conversation=changed(*TOOL_RAN_TWICE)), TrialOutcome.LOST, "added: assistant text"),
@@ -156,10 +171,10 @@ def test_the_model_knows_only_what_it_is_sent() -> None:
     def request(*content: Any) -> dict[str, Any]:
         return {"messages": [{"role": "user", "content": list(content) if len(content) > 1 else content[0]}]}
 
-    ask, go_on = {"type": "text", "text": ASK}, {"type": "text", "text": GO_ON}
-    noted = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": NOTED}]}
-    assert "Go on with what?" == answer_request(request(GO_ON)).text
-    assert [STEP] == [call.input["step"] for call in answer_request(request(ask, go_on)).calls if call.input]
+    ask, go_on = {"type": "text", "text": FIRST_PROMPT}, {"type": "text", "text": CONTINUE_PROMPT}
+    noted = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": TOOL_RESULT}]}
+    assert "Go on with what?" == answer_request(request(CONTINUE_PROMPT)).text
+    assert [TOOL_INPUT] == [call.input["step"] for call in answer_request(request(ask, go_on)).calls if call.input]
     assert () == answer_request(request(ask, noted)).calls
 
 

@@ -17,17 +17,17 @@ import certifi
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner
+from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
-from flag_harness.plugin.sweep.budget import FIRST, REST, SweepTimeBudget, order_items_by_informativeness
+from flag_harness.plugin.sweep.budget import FIRST, REST, SweepTimeBudget, order_items_most_informative_first
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
 from flag_harness.plugin.sweep.options import seconds_since_start
-from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
 from flag_harness.plugin.sweep.summary import cause_lines
+from flag_harness.plugin.sweep.time_limit import limit_real_time
 from flag_harness.sweep.judge import OracleFinding, TroubleResult
 
 pytestmark = pytest.mark.usefixtures("imported_sweep")
@@ -414,7 +414,7 @@ def test_items_of_others_run_as_usual() -> None:
 def test_kinds_without_a_baseline_are_ordered_too() -> None:
     """The first combination of a test comes before the second one."""
     tests = [SimpleNamespace(parent=None, originalname="test_it", name=name) for name in "ab"]
-    order = order_items_by_informativeness(tests, ["stall"])  # type: ignore[arg-type]
+    order = order_items_most_informative_first(tests, ["stall"])  # type: ignore[arg-type]
     assert [("a", FIRST), ("b", FIRST), ("a", REST), ("b", REST)] == [(test.name, part) for test, _, part in order]
 
 

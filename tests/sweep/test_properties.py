@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flag_harness.faults import FAULT_KINDS, Fault
-from flag_harness.flag import SHIPPED
+from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.matrix import Combination, all_combinations
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import Trial, TrialOutcome, judge_trial, run_trial
 from flag_harness.sweep.outcomes import TrialObservation
 
-COMBINATIONS = all_combinations(SHIPPED)
+COMBINATIONS = all_combinations(SHIPPED_FLAGS)
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 

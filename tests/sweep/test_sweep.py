@@ -14,7 +14,7 @@ import pytest
 from flag_harness import faults
 from flag_harness.errors import HarnessError
 from flag_harness.faults import FAULT_KINDS, Fault
-from flag_harness.flag import SHIPPED
+from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.matrix import Combination, all_combinations, pin_flags
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import (
@@ -29,9 +29,9 @@ from flag_harness.sweep import (
 )
 from flag_harness.sweep.agents import _FunctionAgent
 
-ALL = all_combinations(SHIPPED)
-OFF, STREAMING = pin_flags(SHIPPED, {}), pin_flags(SHIPPED, {"streaming": True})
-EVERYTHING = pin_flags(SHIPPED, dict.fromkeys((flag.name for flag in SHIPPED), True))
+ALL = all_combinations(SHIPPED_FLAGS)
+OFF, STREAMING = pin_flags(SHIPPED_FLAGS, {}), pin_flags(SHIPPED_FLAGS, {"streaming": True})
+EVERYTHING = pin_flags(SHIPPED_FLAGS, dict.fromkeys((flag.name for flag in SHIPPED_FLAGS), True))
 R, T, K, N = TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED, TrialOutcome.DOES_NOT_APPLY
 LOST, LEAKED, TWICE, HUNG = TrialOutcome.LOST, TrialOutcome.LEAKED, TrialOutcome.TOOL_RAN_TWICE, TrialOutcome.HUNG
 

@@ -15,7 +15,7 @@ import pytest
 
 from flag_harness.config import SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, NotRecordedError, StoredToolResult
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, NotRecordedError, StoredToolResult
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.probe import Probe
 from flag_harness.sweep.troubles import Interruption, ToolTroubleError, Trouble, parse_tool_trouble
@@ -114,10 +114,10 @@ def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: s
     assert ["a", "a", "none"] == shop.RUNS
 
 
-class SlowCounter(Counter[Key]):
+class SlowCounter(Counter[CallKey]):
     """Lets other threads run after each count that it returns."""
 
-    def __getitem__(self, key: Key) -> int:
+    def __getitem__(self, key: CallKey) -> int:
         count = super().__getitem__(key)
         time.sleep(0.002)
         return count

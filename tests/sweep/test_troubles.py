@@ -14,10 +14,10 @@ from flag_harness.clock import VirtualClock
 from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
-from flag_harness.simulator.scenario.scenario import Error
+from flag_harness.simulator.scenario.scenario import ErrorAnswer
 from flag_harness.sweep.judge import ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles import (
-    FAULT_BUCKETS,
+    FAULT_KINDS_TO_TRY,
     SIGNALS,
     SURPRISES,
     TOOL_TROUBLES,
@@ -156,7 +156,7 @@ def test_calls_are_parallel_only_if_the_test_has_another() -> None:
 
 def test_an_error_turn_is_not_surprising() -> None:
     """The scenario's own error stays."""
-    turn = ScenarioTurn(error=Error(status=529, type="overloaded_error", message="Overloaded"))
+    turn = ScenarioTurn(error=ErrorAnswer(status=529, type="overloaded_error", message="Overloaded"))
     assert (turn, 0) == _edited("empty_answer", turn)
 
 
@@ -334,7 +334,7 @@ def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much:
 def _many_troubles() -> list[Trouble]:
     """Return troubles of all kinds that a schedule can hold, many of some kinds and few of others."""
     baseline = _baseline(ANSWER, CALLS, ANSWER)
-    faults = [one for kind in FAULT_BUCKETS for one in derive_faults(kind, baseline)]
+    faults = [one for kind in FAULT_KINDS_TO_TRY for one in derive_faults(kind, baseline)]
     calls = _tool_calls("buy+sell", "buy", "count")
     tools = [one for kind in TOOL_TROUBLES for one in derive_tool_troubles(kind, calls)]
     return [*faults, *(one for kind in SURPRISES for one in derive_surprising_answers(kind, baseline)), *tools]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import HarnessError
+from flag_harness.sweep.earlier_outcomes import EarlierOutcomes, load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.judge import (
     CallResult,
     ObservedExchange,
@@ -19,7 +20,6 @@ from flag_harness.sweep.judge import (
 from flag_harness.sweep.judge.turns import answer_lines, request_lines
 from flag_harness.sweep.judge.usage import find_wrong_usage
 from flag_harness.sweep.probe import FloodError, Probe
-from flag_harness.sweep.ratchet import EarlierOutcomes, load_earlier_outcomes, save_outcomes
 from flag_harness.wire.message import ParsedResponse
 from flag_harness.wire.timeline import Request
 
@@ -157,14 +157,14 @@ def test_a_malformed_answer_has_no_lines() -> None:
     assert () == answer_lines(_exchange([ASK], {"text": "It is 5."}))
 
 
-def test_a_new_failure_fails_beside_a_ratchet() -> None:
+def test_a_new_failure_fails_beside_known_ones() -> None:
     """The file knows another trouble of the test only."""
     result = TroubleResult("test_sum", "stall", "stall:on=1", "failed", (OracleFinding("hang", "it waits"),))
     assert result == EarlierOutcomes({"test_sum": {"overloaded:on=1": "failed: hang"}}).compare_result(result)
     assert "known" == EarlierOutcomes({"test_sum": {"stall:on=1": "failed: hang"}}).compare_result(result).outcome
 
 
-def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:
+def test_a_file_of_outcomes_of_another_version_is_an_error(tmp_path: Path) -> None:
     """The message says what to do."""
     path = tmp_path / "seen.json"
     path.write_text('{"version": 99, "outcomes": {}}')

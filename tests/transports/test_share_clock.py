@@ -506,21 +506,21 @@ def test_the_harness_waits_on_the_same_clock(clock: SharedClock) -> None:
 
     async def run() -> None:
         await asyncio.gather(wait("answer", clock.async_sleep(60)), wait("task", asyncio.sleep(5)))
-        assert clock.has_reached(61)
-        assert clock.has_reached(60.5)
+        assert clock.reach_without_waiting(61)
+        assert clock.reach_without_waiting(60.5)
 
     asyncio.run(run())
     assert [("task", 5.0), ("answer", 60.0)] == order
     assert 61 == clock.now()
     clock.sleep(1)
     clock.sleep(-1)
-    assert clock.has_reached(70)
+    assert clock.reach_without_waiting(70)
     assert 70 == clock.now()
 
 
 def test_an_event_that_is_set_at_once_takes_no_time(clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait ends before anybody asks whether time may jump."""
-    monkeypatch.setattr(thread_waits, "_MOMENT", 10)
+    monkeypatch.setattr(thread_waits, "_MIN_REAL_WAIT_SECONDS", 10)
     event = threading.Event()
 
     def set_event() -> None:

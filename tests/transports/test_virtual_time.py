@@ -225,7 +225,7 @@ def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
         clock.sleep(2)
         await clock.async_sleep(3)
         await clock.async_sleep(-1)
-        return [clock.now(), clock.has_reached(5), clock.has_reached(5.1), clock.now()]
+        return [clock.now(), clock.reach_without_waiting(5), clock.reach_without_waiting(5.1), clock.now()]
 
     coroutine: Coroutine[Any, Any, list[object]] = slept()
     assert [5.0, True, True, 5.1] == runner.run(coroutine)
@@ -246,7 +246,7 @@ def test_a_moment_is_not_reached_before_other_work(runner: asyncio.Runner, other
 
     async def reach() -> tuple[bool, float]:
         begin[other]()
-        found = clock.has_reached(2), clock.now()
+        found = clock.reach_without_waiting(2), clock.now()
         is_over.set()
         return found
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.wire.aws_frames import (
-    CONTENT_TYPE,
+    AWS_STREAM_CONTENT_TYPE,
     FrameSplitter,
     decode_frames,
     encode_exception,
@@ -32,7 +32,7 @@ EVENTS = (
 )
 SSE = [encode_event(str(event["type"]), json.dumps(event)) for event in EVENTS]
 STREAM = b"".join(map(frame_from_sse, SSE))
-HEAD = Head(0.0, 200, (("content-type", CONTENT_TYPE),))
+HEAD = Head(0.0, 200, (("content-type", AWS_STREAM_CONTENT_TYPE),))
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.wire.compression import (
-    DECOMPRESSED_BYTES,
+    MIN_DECOMPRESSED_LIMIT,
     check_decompressed_sizes,
     decompress_response,
     unreadable_encodings,
@@ -123,7 +123,7 @@ BOMBS = {
 def test_a_small_body_that_becomes_large_is_not_decompressed(how: str) -> None:
     """The response stays as it is, its encoding is named as unreadable, and a cassette with it is refused."""
     encoding, pack = BOMBS[how]
-    bomb = _answer(encoding, pack(bytes(DECOMPRESSED_BYTES + 1)))
+    bomb = _answer(encoding, pack(bytes(MIN_DECOMPRESSED_LIMIT + 1)))
     assert bomb is decompress_response(bomb)
     assert encoding == unreadable_encodings(bomb)
     with pytest.raises(ValueError, match=r"^interaction 1: .* more than 8,388,608 bytes once decompressed"):
@@ -132,7 +132,7 @@ def test_a_small_body_that_becomes_large_is_not_decompressed(how: str) -> None:
 
 def test_many_bodies_share_one_limit() -> None:
     """A cassette of many compressed bodies, each within the limit, costs no more than one."""
-    half = _answer("gzip", gzip.compress(bytes(DECOMPRESSED_BYTES // 2), 9))
+    half = _answer("gzip", gzip.compress(bytes(MIN_DECOMPRESSED_LIMIT // 2), 9))
     check_decompressed_sizes([half, half])
     with pytest.raises(ValueError, match=r"^interaction 2: "):
         check_decompressed_sizes([half, half, half])

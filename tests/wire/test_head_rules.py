@@ -2,7 +2,7 @@
 
 import pytest
 
-from flag_harness.wire.head_rules import head_problem, headers_problem
+from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_are_invalid
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ def test_a_head_is_told_from_what_no_server_could_send(
     status: int, headers: tuple[tuple[str, str], ...], why: str
 ) -> None:
     """With the status, the name or the value that is wrong."""
-    assert why == head_problem(status, headers)
+    assert why == reason_head_is_invalid(status, headers)
 
 
 def test_headers_are_judged_without_a_status() -> None:
     """A request has none."""
-    assert "'a b' is not a valid header name" == headers_problem((("a b", ""),))
+    assert "'a b' is not a valid header name" == reason_headers_are_invalid((("a b", ""),))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.layers import apply_edits, ask_layers, faulty
+from flag_harness.wire.layers import apply_edits, faulty, pass_request_to_layers
 from flag_harness.wire.timeline import Chunk, Edit, End, Head, Layer, Piece, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (), b"{}")
@@ -66,10 +66,10 @@ def test_the_first_layer_that_answers_wins_and_nothing_below_it_is_asked() -> No
 
 def test_opening_gives_the_answer_and_the_edits_innermost_first() -> None:
     """So that a live response can go through the same edits."""
-    ready, edits = ask_layers(REQUEST, [_marking(b"outer"), _passing, _marking(b"inner")])
+    ready, edits = pass_request_to_layers(REQUEST, [_marking(b"outer"), _passing, _marking(b"inner")])
     assert ready is None
     assert [Chunk(0.0, b"-innerouter")] == list(apply_edits(Chunk(0.0, b"-"), edits))
-    ready, edits = ask_layers(REQUEST, [_marking(b"outer"), _answering, _marking(b"inner")])
+    ready, edits = pass_request_to_layers(REQUEST, [_marking(b"outer"), _answering, _marking(b"inner")])
     assert REFUSAL == ready
     assert [Chunk(0.0, b"-outer")] == list(apply_edits(Chunk(0.0, b"-"), edits))
 
@@ -96,7 +96,7 @@ def test_every_request_gets_edits_of_its_own() -> None:
 
         return count
 
-    _, first = ask_layers(REQUEST, [counting])
-    _, second = ask_layers(REQUEST, [counting])
+    _, first = pass_request_to_layers(REQUEST, [counting])
+    _, second = pass_request_to_layers(REQUEST, [counting])
     numbers = [next(iter(apply_edits(End(0.0), edits))) for edits in (first, second, first, second)]
     assert [b"1", b"1", b"2", b"2"] == [piece.data for piece in numbers if isinstance(piece, Chunk)]

@@ -10,14 +10,14 @@ from functools import reduce
 from itertools import combinations
 from operator import or_
 
-from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, find_minimal_hitting_sets, single_bits
+from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, find_minimal_hitting_sets, split_into_bits
 from flag_harness.matrix import FlagSpace, Row
 
 RowOutcome = tuple[Row, bool]
 """A row, and whether the test passed under it. The same row may be run several times."""
 
-MOST_IMPLICANTS = 2_000
-MOST_STEPS = 20_000
+MAX_CANDIDATES = 2_000
+MAX_SEARCH_STEPS = 20_000
 """The limits of the search. If they are reached, the explanation is correct but may not be the smallest."""
 
 
@@ -185,7 +185,7 @@ class _FailureExplainer:
 
         A conjunction may exclude only values in the bit mask `allowed`.
         """
-        return find_minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
+        return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATES)
 
     def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         """Return the fewest conjunctions that together hold in all failing rows, but in no passing row.
@@ -203,7 +203,7 @@ class _FailureExplainer:
                 left = [other for other in left if other & found[0]]
             primes.update(found)
         covers = {
-            prime: _bit_mask(not row & prime for row in left)
+            prime: _mask_of_true_conditions(not row & prime for row in left)
             for prime in sorted(primes, key=self._conjunction_sort_key)
         }
         chosen, is_smallest = find_smallest_set_cover(covers, (1 << len(left)) - 1, self._conjunction_sort_key)
@@ -232,15 +232,15 @@ def find_smallest_set_cover(
         steps += 1
         if not left and (len(chosen), spent) < best_cost:
             best, best_cost = chosen, (len(chosen), spent)
-        if not left or len(chosen) + 1 > best_cost[0] or steps > MOST_STEPS:
+        if not left or len(chosen) + 1 > best_cost[0] or steps > MAX_SEARCH_STEPS:
             return
-        bit = min(single_bits(left), key=lambda bit: sum(1 for mask in covers.values() if mask & bit))
+        bit = min(split_into_bits(left), key=lambda bit: sum(1 for mask in covers.values() if mask & bit))
         for key, mask in covers.items():
             if mask & bit:
                 search_covers([*chosen, key], left & ~mask, spent + cost(key)[0])
 
     search_covers([], everything, 0)
-    return best, steps <= MOST_STEPS
+    return best, steps <= MAX_SEARCH_STEPS
 
 
 def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
@@ -249,7 +249,7 @@ def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: li
     All literals of a conjunction are about different flags.
     """
     everything = (1 << len(passing)) - 1
-    refuted = {excluded: _bit_mask(bool(row & excluded) for row in passing) for _, excluded in literals}
+    refuted = {excluded: _mask_of_true_conditions(bool(row & excluded) for row in passing) for _, excluded in literals}
     for count in range(size + 1):
         for chosen in combinations(literals, count):
             if len({index for index, _ in chosen}) == count:
@@ -268,7 +268,7 @@ def _merge_explanations(explanations: Sequence[Explanation]) -> Explanation:
     return Explanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 
-def _bit_mask(conditions: Iterable[bool]) -> int:
+def _mask_of_true_conditions(conditions: Iterable[bool]) -> int:
     """Return a number whose bit `i` is set if condition `i` is true."""
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 

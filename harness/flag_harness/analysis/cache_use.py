@@ -18,15 +18,15 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Request
 from flag_harness.wire.usage import Usage
 
-MARK = b'"cache_control"'
+CACHE_MARK_KEY = b'"cache_control"'
 _SERVER_TOOLS = ("advisor", "code_execution", "tool_search", "web_fetch", "web_search")
 """Tools that the API runs itself, by the start of their type. One answer then sums up several uses of the cache."""
-_TOLERANCE = 0.05
+_IGNORED_SHARE_OF_TOKENS = 0.05
 """Differences below this share are taken as errors of the token estimate."""
 
 
 @dataclass(frozen=True, slots=True)
-class CachedRequest:
+class AnsweredRequest:
     """A request whose answer reports its token usage.
 
     Attributes:
@@ -51,7 +51,7 @@ class _RequestWithBlocks:
     The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
     """
 
-    sent: CachedRequest
+    sent: AnsweredRequest
     model: Model
     segments: tuple[PromptSegment, ...]
 
@@ -70,26 +70,26 @@ class _RequestWithBlocks:
 
 
 def measure_cache_use(
-    requests: Sequence[CachedRequest], filter_request: Callable[[Request], Request], mask: Callable[[str], str]
+    requests: Sequence[AnsweredRequest], filter_request: Callable[[Request], Request], mask: Callable[[str], str]
 ) -> CacheUse | None:
     """Return how a test's requests used the prompt cache, or None if no request has a cache mark.
 
     `filter_request` removes secrets and personal data from a request; `mask` does so in a text that will be shown.
     """
-    if not any(MARK in one.request.body for one in requests):
+    if not any(CACHE_MARK_KEY in one.request.body for one in requests):
         return None
-    turns = [turn for one in requests if (turn := _build_turn(one)) is not None]
+    turns = [turn for one in requests if (turn := _add_blocks_to_request(one)) is not None]
     breaks: dict[int, CacheBreak] = {}
     for index, broken in _find_broken_prefixes(turns):
         pair = [filter_request(turns[number].sent.request) for number in (broken.earlier, index)]
         words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
         request_index = turns[index].sent.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
-    told = tuple(_describe_turn(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
+    told = tuple(_cache_turn_of_last_request(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
     return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
 
 
-def _build_turn(sent: CachedRequest) -> _RequestWithBlocks | None:
+def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithBlocks | None:
     """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
     body = decode_json_object(sent.request.body)
     try:
@@ -109,7 +109,7 @@ def _find_broken_prefixes(turns: Sequence[_RequestWithBlocks]) -> Iterator[tuple
     for index, turn in enumerate(turns):
         owner = api_key(turn.sent.request.headers)
         broken = detector.find_broken_prefix(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
-        if broken is not None and broken.tokens > _TOLERANCE * turn.segments[-1].tokens:
+        if broken is not None and broken.tokens > _IGNORED_SHARE_OF_TOKENS * turn.segments[-1].tokens:
             yield index, broken
 
 
@@ -119,8 +119,8 @@ def _block_text(request: Request, path: str) -> str:
     return next((segment.text for segment in segments if segment.path == path), "")
 
 
-def _describe_turn(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> CacheTurn:
-    """Return how the last of `turns` used the cache.
+def _cache_turn_of_last_request(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> CacheTurn:
+    """Return what the last request of `turns` read from the prompt cache, wrote to it and missed.
 
     `broken` describes the change that broke its cached prefix, or is None.
     """
@@ -163,7 +163,7 @@ def _count_missed_tokens_with_reason(turns: Sequence[_RequestWithBlocks], broken
     }
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
     missed = expected - turn.token_counts.read
-    if missed > _TOLERANCE * turn.segments[-1].tokens:
+    if missed > _IGNORED_SHARE_OF_TOKENS * turn.segments[-1].tokens:
         if any(_has_server_tools(one.sent.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"

@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from math import comb
 from random import Random
 
-from flag_harness.analysis.conjunctions import single_bits
+from flag_harness.analysis.conjunctions import split_into_bits
 from flag_harness.analysis.evidence import (
-    MOST_CONTRADICTIONS,
+    MAX_CONTRADICTING_ROWS,
     RowEvidence,
     candidate_conjunctions,
     find_uncovered_pairs,
 )
 
-SIZES = range(4)
-LARGEST_SIZE = 4
-MAX_LARGE_CANDIDATES = 300_000
+CANDIDATE_SIZES = range(4)
+MAX_CANDIDATE_SIZE = 4
+MAX_CANDIDATES_OF_MAX_SIZE = 300_000
 """If no candidate of up to three literals fits, those of four are tried, unless there are more than this."""
 
-PROVABLE_SHARE = 0.5
+MIN_WEIGHT_SHARE_TO_PROVE = 0.5
 """The search tries to prove the likeliest candidate if it has this share of the total weight. Below that, it runs rows
 that halve the weight.
 """
@@ -44,7 +44,7 @@ class ConjunctionSearch:
     """
 
     def __init__(
-        self, evidence: RowEvidence, row: int, named: Sequence[int], random: Random, sizes: range = SIZES
+        self, evidence: RowEvidence, row: int, named: Sequence[int], random: Random, sizes: range = CANDIDATE_SIZES
     ) -> None:
         self.row = row
         self.proven: int | None = None
@@ -80,11 +80,11 @@ class ConjunctionSearch:
         """
         while self._candidate_weights or self._add_larger_candidates():
             best = max(self._candidate_weights, key=lambda excluded: self._candidate_weights[excluded])
-            if self._candidate_weights[best] < PROVABLE_SHARE * sum(self._candidate_weights.values()) and (
+            if self._candidate_weights[best] < MIN_WEIGHT_SHARE_TO_PROVE * sum(self._candidate_weights.values()) and (
                 row := self._row_that_splits_candidates()
             ):
                 return row
-            row, can_prove = self._row_that_tests_candidate(best)
+            row, can_prove = self._row_to_prove_candidate(best)
             if row is not None:
                 return row
             if can_prove:
@@ -95,7 +95,7 @@ class ConjunctionSearch:
         return None
 
     def _weigh_candidates(self, sizes: range) -> None:
-        """Give each candidate with a number of literals in `sizes` the probability that it makes the row fail."""
+        """Store how probably each candidate of these sizes (numbers of literals) makes the row fail."""
         flags = len(self._encoding.flag_masks)
         failing = self._evidence.failing_rows_without_cause(self._named)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
@@ -108,14 +108,14 @@ class ConjunctionSearch:
         if (
             not self._has_larger_candidates
             and not self.unproven
-            and comb(literals, LARGEST_SIZE) <= MAX_LARGE_CANDIDATES
+            and comb(literals, MAX_CANDIDATE_SIZE) <= MAX_CANDIDATES_OF_MAX_SIZE
         ):
-            self._weigh_candidates(range(LARGEST_SIZE, LARGEST_SIZE + 1))
+            self._weigh_candidates(range(MAX_CANDIDATE_SIZE, MAX_CANDIDATE_SIZE + 1))
         self._has_larger_candidates = True
         return bool(self._candidate_weights)
 
-    def _row_that_tests_candidate(self, excluded: int) -> tuple[int | None, bool]:
-        """Return a row to run for the proof of a conjunction, or None; and whether the proof is complete.
+    def _row_to_prove_candidate(self, excluded: int) -> tuple[int | None, bool]:
+        """Return a row to run to prove or refute a conjunction, or None; and whether it is proven.
 
         A proof needs failing rows in which the conjunction holds and which together have all pairs of other values;
         otherwise two other conjunctions could explain them. And for each literal it needs passing rows that violate
@@ -127,9 +127,7 @@ class ConjunctionSearch:
         row, is_complete = self.row_with_untried_pairs(excluded, rows)
         if row is not None or not is_complete:
             return row, False
-        for bit in self._evidence.values_without_proof(
-            excluded, self._evidence.failing_rows_without_cause(self._named)
-        ):
+        for bit in self._evidence.unproven_values(excluded, self._evidence.failing_rows_without_cause(self._named)):
             row, is_enough = self._row_that_breaks_one_literal(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
@@ -153,7 +151,7 @@ class ConjunctionSearch:
         if best is not None:
             return best, False
         is_complete = True
-        for pair in _pairs_in_gaps(gaps):
+        for pair in _missing_pairs_of_values(gaps):
             for row in self._random_rows(excluded, pair):
                 if self._evidence.is_untried(row):
                     return row, False
@@ -169,12 +167,12 @@ class ConjunctionSearch:
         passing, failing = self._evidence.rows_that_break_one_literal(
             excluded, bit, self._evidence.failing_rows_without_cause(self._named)
         )
-        if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):
+        if len(failing) > max(MAX_CONTRADICTING_ROWS, 2 * len(passing)):
             return None, False
-        if (again := next((row for row in passing if self._evidence.is_doubtful(row, failing)), None)) is not None:
+        if (again := next((row for row in passing if self._evidence.must_run_again(row, failing)), None)) is not None:
             return again, False
         for _ in range(RANDOM_ROW_COUNT):
-            row = self._nearest_row(self._vary_failing_row(self._random.random()), excluded & ~bit, bit)
+            row = self._nearest_row(self._change_failing_row_at_random(self._random.random()), excluded & ~bit, bit)
             if row is not None and self._evidence.is_untried(row):
                 return row, False
         for found in self._random_rows(excluded & ~bit, bit):
@@ -184,9 +182,11 @@ class ConjunctionSearch:
 
     def _random_rows(self, excluded: int, required: int) -> Iterator[int]:
         """Yield a few random allowed rows that have the required values and no excluded value. May repeat rows."""
-        limits = self._evidence.value_limits(excluded, required)
+        limits = self._evidence.allowed_values_of_restricted_flags(excluded, required)
         for _ in range(RANDOM_ROW_COUNT):
-            row = self._evidence.row_within_limits(limits, self._evidence.space.default_row, self._named, self._random)
+            row = self._evidence.find_row_within_limits(
+                limits, self._evidence.space.default_row, self._named, self._random
+            )
             if row is None:
                 return
             yield row
@@ -200,16 +200,16 @@ class ConjunctionSearch:
         self._random.shuffle(masks)
         row = 0
         for mask in masks:
-            values = list(single_bits(mask & ~excluded))
+            values = list(split_into_bits(mask & ~excluded))
             self._random.shuffle(values)
             row |= max(values, key=lambda bit: ((gaps.get(bit, 0) & row).bit_count(), gaps.get(bit, 0).bit_count()))
         return row
 
-    def _vary_failing_row(self, share: float) -> int:
+    def _change_failing_row_at_random(self, share: float) -> int:
         """Return the failing row with some values changed at random; each is kept with probability `share`."""
         row = 0
         for mask in self._encoding.flag_masks:
-            others = list(single_bits(mask & ~self.row))
+            others = list(split_into_bits(mask & ~self.row))
             row |= mask & self.row if self._random.random() < share or not others else self._random.choice(others)
         return row
 
@@ -218,7 +218,7 @@ class ConjunctionSearch:
         total = sum(self._candidate_weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITTING_ROW_COUNT):
-            row = self._nearest_row(self._vary_failing_row(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
+            row = self._nearest_row(self._change_failing_row_at_random(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
             if row is None or not self._evidence.is_untried(row):
                 continue
             share = sum(weight for excluded, weight in self._candidate_weights.items() if not row & excluded) / total
@@ -231,14 +231,14 @@ class ConjunctionSearch:
 
         The row has all required values and no excluded value, and satisfies no conjunction in `named`.
         """
-        limits = self._evidence.value_limits(excluded_values, required_values)
+        limits = self._evidence.allowed_values_of_restricted_flags(excluded_values, required_values)
         preferred = list(self._encoding.decode_row(target))
         for index, mask in limits.items():
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
         for named in self._named:
             self._change_row_to_avoid_conjunction(named, preferred, limits)
-        return self._evidence.row_within_limits(limits, tuple(preferred), self._named)
+        return self._evidence.find_row_within_limits(limits, tuple(preferred), self._named)
 
     def _change_row_to_avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
         """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.
@@ -249,16 +249,16 @@ class ConjunctionSearch:
         offsets = self._encoding.offsets
         if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
             return
-        changes = [(self._encoding.flag_index(bit), bit) for bit in single_bits(named)]
+        changes = [(self._encoding.flag_index(bit), bit) for bit in split_into_bits(named)]
         changes = [(index, bit >> offsets[index]) for index, bit in changes]
         if options := [(index, bit) for index, bit in changes if limits.get(index, -1) & bit]:
             index, bit = self._random.choice(options)
             preferred[index] = bit.bit_length() - 1
 
 
-def _pairs_in_gaps(gaps: dict[int, int]) -> Iterator[int]:
+def _missing_pairs_of_values(gaps: dict[int, int]) -> Iterator[int]:
     """Yield each pair of values in `gaps` once, as a mask of two bits."""
     for first, others in gaps.items():
-        for second in single_bits(others):
+        for second in split_into_bits(others):
             if first < second:
                 yield first | second

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from flag_harness.matrix import FlagSpace, Row
-from flag_harness.matrix.matrix_flag import HasValues
+from flag_harness.matrix.matrix_flag import FlagLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Conjunction:
         return " and ".join(str(literal) for literal in self.literals) or "always"
 
 
-def values_in_literals(flag: HasValues) -> tuple[object, ...]:
+def values_in_literals(flag: FlagLike) -> tuple[object, ...]:
     """Return the values of a flag as literals have them: True and False, or labels."""
     is_boolean = all(isinstance(value, bool) for value in flag.values)
     return flag.values if is_boolean else flag.labels
@@ -84,7 +84,7 @@ class FlagEncoding:
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
     def allowed_values_by_flag(self, excluded: int) -> dict[int, int]:
-        """Return the values that a conjunction allows for each flag in it.
+        """Return the mask of the values that a conjunction allows, by the index of each flag in it.
 
         The keys are flag indices, the values are bit masks of value indices. `excluded` is the mask of the values that
         the conjunction excludes.
@@ -96,7 +96,7 @@ class FlagEncoding:
         }
 
     def count_literals(self, excluded: int) -> int:
-        """Return the number of literals in the conjunction that excludes these values."""
+        """Return how many literals (conditions on one flag) the conjunction has that excludes these values."""
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
     def make_conjunction(self, excluded: int) -> Conjunction:
@@ -120,11 +120,11 @@ class FlagEncoding:
             others = mask & ~row_bits
             yield index, others
             if others & (others - 1):
-                for bit in single_bits(others):
+                for bit in split_into_bits(others):
                     yield index, bit
 
 
-def single_bits(bits: int) -> Iterator[int]:
+def split_into_bits(bits: int) -> Iterator[int]:
     """Yield each bit of a mask as a mask of its own, lowest bit first: 1 and 4 for 5."""
     while bits:
         low = bits & -bits
@@ -143,7 +143,7 @@ def find_minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int
         extended = []
         for mask in found:
             if not mask & bits:
-                for bit in single_bits(bits):
+                for bit in split_into_bits(bits):
                     candidate = mask | bit
                     if not any(other & candidate == other for other in hitting):
                         extended.append(candidate)

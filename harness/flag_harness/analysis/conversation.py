@@ -14,7 +14,7 @@ import msgspec
 from flag_harness import models
 from flag_harness.analysis.metrics import seconds_to_first_token, usage_of_answer
 from flag_harness.cassette import Cassette, Interaction
-from flag_harness.cassette.match.matching import BETA_HEADER, betas, decode_comparable_body
+from flag_harness.cassette.match.matching import BETA_HEADER, beta_features, decode_comparable_body
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, End
@@ -22,10 +22,10 @@ from flag_harness.wire.usage import Usage
 
 _CONTENT_KEYS = ("messages", "system", "tools")
 """Keys of a request that are shown as content. All others are shown as parameters."""
-_CACHE_MARK = "cache_control"
+_CACHE_MARK_KEY = "cache_control"
 """This key is ignored in comparisons, because cache marks move as a conversation grows."""
 _HASH_BYTES = 16
-_HUGE_TEXT = 1 << 20
+_MAX_COMPARED_TEXT = 1 << 20
 """The longest text that is compared as a whole, in characters; of a longer one the hash is compared."""
 
 
@@ -173,11 +173,11 @@ def _message_hash(before: bytes, message: Any) -> bytes:
 def _normalize_message(value: Any) -> Any:
     """Return a message without cache marks, with texts in the form of content blocks, and with hashes of huge texts."""
     if isinstance(value, dict):
-        members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK}
+        members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK_KEY}
         if isinstance(members.get("content"), str):
             members["content"] = [{"type": "text", "text": members["content"]}]
         return members
-    if isinstance(value, str) and len(value) > _HUGE_TEXT:
+    if isinstance(value, str) and len(value) > _MAX_COMPARED_TEXT:
         return _text_hash(value)
     return [_normalize_message(member) for member in value] if isinstance(value, list) else value
 
@@ -185,8 +185,8 @@ def _normalize_message(value: Any) -> Any:
 def _text_hash(text: str) -> str:
     """Return a hash of a text. A huge text is encoded piece by piece to save memory."""
     total = blake2b(digest_size=_HASH_BYTES)
-    for start in range(0, len(text), _HUGE_TEXT):
-        total.update(text[start : start + _HUGE_TEXT].encode("utf-8", "surrogatepass"))
+    for start in range(0, len(text), _MAX_COMPARED_TEXT):
+        total.update(text[start : start + _MAX_COMPARED_TEXT].encode("utf-8", "surrogatepass"))
     return total.hexdigest()
 
 
@@ -197,11 +197,11 @@ def _is_repeat_of_answer(message: Any, answer: ParsedResponse) -> bool:
     """
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
-    sent = [_identity_of_block(block) for _, block in _blocks_with_roles([message])]
-    return sent == [_identity_of_block(block) for block in answer.blocks]
+    sent = [_comparable_block_values(block) for _, block in _blocks_with_roles([message])]
+    return sent == [_comparable_block_values(block) for block in answer.blocks]
 
 
-def _identity_of_block(block: Mapping[str, Any]) -> tuple[Any, ...]:
+def _comparable_block_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the values by which two content blocks are compared."""
     return tuple(block.get(key) for key in ("type", "text", "thinking", "name", "id", "input", "tool_use_id"))
 
@@ -247,6 +247,6 @@ def _text_block_of_invalid_body(
 
 def _find_beta_changes(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
     """Return the `anthropic-beta` header as a dictionary if it changed since the earlier request, else an empty one."""
-    asked = betas(interaction.request.headers)
-    before = betas(earlier.request.headers) if earlier else ()
+    asked = beta_features(interaction.request.headers)
+    before = beta_features(earlier.request.headers) if earlier else ()
     return {} if asked == before else {BETA_HEADER: ",".join(asked) or None}

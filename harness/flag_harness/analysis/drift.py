@@ -1,11 +1,11 @@
 """Drift: a change in how an upstream answers a recorded request. This module only compares; it sends nothing.
 
 It compares what should not vary: the status, the shape (the keys of each object and their JSON types, for streams event
-by event), the types of content blocks, and the values of the keys in `COMPARED_VALUES`. Texts, token counts, ids and
+by event), the types of content blocks, and the values of the keys in `COMPARED_KEYS`. Texts, token counts, ids and
 tool inputs may vary and are ignored.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,17 @@ from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
 from flag_harness.wire.compression import decompress_response
+from flag_harness.wire.json import values_inside
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Response
 
-COMPARED_VALUES = ("type", "role", "model", "stop_reason")
+COMPARED_KEYS = ("type", "role", "model", "stop_reason")
 """The keys of a message whose values should not change."""
 TEMPORARY_STATUSES = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
 """Statuses that are caused by the API key, the account or the current load, not by the request."""
 TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
 """Types of errors inside a stream that have the same causes as `TEMPORARY_STATUSES`."""
-NO_TURN = "scenario_has_no_turn"
+NO_MATCHING_TURN_ERROR = "scenario_has_no_turn"
 """The simulator's error type for a request that no turn of its scenario matches."""
 
 _MODEL_CHOSEN_KEYS = frozenset({"input"})
@@ -57,7 +58,7 @@ class DriftResult:
     is_final: bool = False
 
 
-def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
+def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream: str) -> str:
     """Return why a recorded request cannot be sent again to verify its answer, or an empty string.
 
     `upstream` names what would answer now: `live` or `simulator`.
@@ -75,7 +76,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
     if reason := _missing_information_text(interaction, answer, recording.fidelity):
         return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
-    if maker != upstream and (signed := next(_types_of_signed_blocks(interaction.value), None)):
+    if maker != upstream and (signed := next(_signed_block_types(interaction.value), None)):
         maker_name = "the simulator" if maker == "simulator" else "the live API"
         return f"it contains a {signed} block signed by {maker_name}, which the {upstream} upstream would refuse"
     return ""
@@ -104,7 +105,7 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
         return DriftResult(inconclusive=f"it was answered with {_describe_status(after)}", is_final=True)
     if after.status == before.status and not after.complete:
         return DriftResult(inconclusive=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
-    if _error_type(after) == NO_TURN and _error_type(before) != NO_TURN:
+    if _error_type(after) == NO_MATCHING_TURN_ERROR and _error_type(before) != NO_MATCHING_TURN_ERROR:
         return DriftResult(inconclusive="the simulator's scenario has no turn for it")
     return DriftResult(tuple(_find_drifts(before, after)))
 
@@ -121,18 +122,13 @@ def _describe_status(answer: ParsedResponse) -> str:
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"
 
 
-def _types_of_signed_blocks(value: Any) -> Iterator[str]:
+def _signed_block_types(value: Any) -> Iterator[str]:
     """Yield the type of each block in a request that has a signature."""
-    for member in _values_directly_inside(value):
+    for member in values_inside(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
             yield kind
-        yield from _types_of_signed_blocks(member)
-
-
-def _values_directly_inside(value: Any) -> Sequence[Any]:
-    """Return the values directly inside a JSON object or list; empty for any other value."""
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
+        yield from _signed_block_types(member)
 
 
 def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
@@ -152,7 +148,7 @@ def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Ans
 
     If the recording is incomplete, only the part that it contains is compared.
     """
-    for name in COMPARED_VALUES:
+    for name in COMPARED_KEYS:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
         if ours != theirs and (before.complete or ours not in (ABSENT, None)):
             yield AnswerDrift(name, ours, theirs)

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from random import Random
 
-from flag_harness.analysis.conjunctions import FlagEncoding, single_bits
+from flag_harness.analysis.conjunctions import FlagEncoding, split_into_bits
 from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import find_uncovered_tuples
 
-MIN_SUPPORTING_ROWS = 3
+MIN_ROWS_FOR_PROOF = 3
 """A part (literal) of a conjunction is believed to be necessary once this many rows passed that fulfil all other parts
 but not this one.
 """
 
-MOST_CONTRADICTIONS = 6
+MAX_CONTRADICTING_ROWS = 6
 """If more rows than this fail although they break one part of a conjunction, at least half as many must pass."""
 
 
@@ -70,17 +70,17 @@ class RowEvidence:
         """Return whether a row has never run and is not blocked."""
         return bits not in self._outcomes and bits not in self.blocked
 
-    def values_without_proof(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
+    def unproven_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
         """Yield, as bits, the values that a conjunction excludes although no runs prove that it must exclude them.
 
         The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
         that fail without an explanation, one more must pass.
         """
-        for bit in single_bits(excluded):
+        for bit in split_into_bits(excluded):
             passing, failing = self.rows_that_break_one_literal(excluded, bit, unexplained)
-            needed = MIN_SUPPORTING_ROWS + len(failing) // 2
-            is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
-            if not is_proven and self._can_hold_in_allowed_row(excluded & ~bit, bit):
+            needed = MIN_ROWS_FOR_PROOF + len(failing) // 2
+            is_proven = len(passing) >= needed and not any(self.must_run_again(row, failing) for row in passing)
+            if not is_proven and self._exists_allowed_row(excluded & ~bit, bit):
                 yield bit
 
     def drop_implied_literals(self, excluded: int) -> int:
@@ -90,17 +90,18 @@ class RowEvidence:
         """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
-            if (
-                self.space.clauses
-                and shorter != excluded
-                and not self._can_hold_in_allowed_row(shorter, excluded & mask)
-            ):
+            if self.space.clauses and shorter != excluded and not self._exists_allowed_row(shorter, excluded & mask):
                 excluded = shorter
         return excluded
 
-    def _can_hold_in_allowed_row(self, excluded: int, required: int) -> bool:
+    def _exists_allowed_row(self, excluded: int, required: int) -> bool:
         """Return whether an allowed row has the required values and no excluded value."""
-        return self.row_within_limits(self.value_limits(excluded, required), self.space.default_row) is not None
+        return (
+            self.find_row_within_limits(
+                self.allowed_values_of_restricted_flags(excluded, required), self.space.default_row
+            )
+            is not None
+        )
 
     def rows_that_break_one_literal(
         self, excluded: int, bit: int, unexplained: Sequence[int]
@@ -113,7 +114,7 @@ class RowEvidence:
         passing = [row for row in self.passing_rows if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
-    def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
+    def must_run_again(self, row: int, contradictions: Sequence[int] = ()) -> bool:
         """Return whether a row that passed once should run again.
 
         It should if `contradictions` (failing rows) speak against it, if any row is flaky, or if `repeat` is set.
@@ -125,7 +126,7 @@ class RowEvidence:
         """Return whether any row both passed and failed."""
         return 3 in self._outcomes.values()
 
-    def value_limits(self, excluded: int, required: int = 0) -> dict[int, int]:
+    def allowed_values_of_restricted_flags(self, excluded: int, required: int = 0) -> dict[int, int]:
         """Return the values that each restricted flag may have, as bit masks by index of the flag.
 
         A row within these limits has all required values and no excluded value.
@@ -136,7 +137,7 @@ class RowEvidence:
                 limits[index] = (mask & required) >> offset
         return limits
 
-    def row_within_limits(
+    def find_row_within_limits(
         self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
     ) -> int | None:
         """Return an allowed row within the limits that satisfies no conjunction of `avoided`, or None.
@@ -150,16 +151,16 @@ class RowEvidence:
         broken = next((excluded for excluded in avoided if not bits & excluded), None)
         if broken is None:
             return bits
-        for bit in single_bits(broken):
+        for bit in split_into_bits(broken):
             index = self.encoding.flag_index(bit)
             narrowed = limits.get(index, -1) & bit >> self.encoding.offsets[index]
             if narrowed:
-                found = self.row_within_limits(limits | {index: narrowed}, preferred, avoided, random)
+                found = self.find_row_within_limits(limits | {index: narrowed}, preferred, avoided, random)
                 if found is not None:
                     return found
         return None
 
-    def largest_excluded_size(self, named: Sequence[int]) -> int:
+    def max_size_ruled_out(self, named: Sequence[int]) -> int:
         """Return the largest size, at most 3, such that no other conjunction up to this size can cause failures.
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
@@ -183,13 +184,13 @@ def find_uncovered_pairs(encoding: FlagEncoding, rows: Iterable[int], excluded: 
     The result maps each value that is not excluded to the mask of the values that it never occurs with.
     """
     allowed = encoding.all_bits & ~excluded
-    beside: dict[int, int] = dict.fromkeys(single_bits(allowed), 0)
+    beside: dict[int, int] = dict.fromkeys(split_into_bits(allowed), 0)
     for row in rows:
-        for bit in single_bits(row):
+        for bit in split_into_bits(row):
             beside[bit] |= row
     gaps = {}
     for mask in encoding.flag_masks:
-        for bit in single_bits(mask & allowed):
+        for bit in split_into_bits(mask & allowed):
             if gap := allowed & ~beside[bit] & ~mask:
                 gaps[bit] = gap
     return gaps

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from random import Random
 
 from flag_harness.analysis.conjunction_search import ConjunctionSearch
-from flag_harness.analysis.conjunctions import Conjunction, single_bits
+from flag_harness.analysis.conjunctions import Conjunction, split_into_bits
 from flag_harness.analysis.evidence import RowEvidence
 from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import find_uncovered_tuples
 
-BUDGET = 45
+DEFAULT_RUN_BUDGET = 45
 """The most runs of the test."""
-THOROUGH_UNTIL = 20
+DEFAULT_MIN_RUNS = 20
 """If all failures are explained earlier, rows are still run up to this number, to rule out other conjunctions."""
 
 RANDOM_ROW_COUNT = 40
 """The number of random rows of which the one with the most new triples of values is run."""
-MOST_SUSPECTS = 5
+MAX_SUSPECTS = 5
 """The most suspects that a result lists."""
 
-Oracle = Callable[[Row], bool | None]
+RunTestUnderRow = Callable[[Row], bool | None]
 """A function that runs a row. It returns whether the test passed, or None if the row cannot be run."""
 
 
@@ -81,14 +81,14 @@ class CauseSearch:
         space: FlagSpace,
         runs: Iterable[tuple[Row, bool]] = (),
         *,
-        budget: int = BUDGET,
-        thorough_until: int = THOROUGH_UNTIL,
+        budget: int = DEFAULT_RUN_BUDGET,
+        min_runs: int = DEFAULT_MIN_RUNS,
         repeat: bool = False,
         seed: int = 0,
     ) -> None:
         self._space = space
         self._budget = budget
-        self._thorough_until = min(thorough_until, budget)
+        self._min_runs = min(min_runs, budget)
         self._evidence = RowEvidence(space, repeat=repeat)
         self._encoding = self._evidence.encoding
         self._random = Random(seed)
@@ -130,14 +130,14 @@ class CauseSearch:
         """Return the result of the search up to now."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
         if self._reason and self._search is not None:
-            suspects = [*self._search.likeliest_candidates(MOST_SUSPECTS), *suspects]
+            suspects = [*self._search.likeliest_candidates(MAX_SUSPECTS), *suspects]
         named = self._named
         if len(named) > 1 and self._reason and self._evidence.failing_rows_without_cause(named):
             named, suspects = [], [*named, *suspects]
         return CauseSearchResult(
             tuple(self._encoding.make_conjunction(excluded) for excluded in named),
-            self._evidence.largest_excluded_size(named),
-            tuple(self._encoding.make_conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
+            self._evidence.max_size_ruled_out(named),
+            tuple(self._encoding.make_conjunction(excluded) for excluded in suspects[:MAX_SUSPECTS]),
             self._reason,
             self._evidence.runs,
             self._evidence.flaky_rows,
@@ -175,13 +175,13 @@ class CauseSearch:
         elif self._evidence.count_runs_of_row(row) < 2:
             return row
         else:
-            self._given_up[row] = self._search.likeliest_candidates(MOST_SUSPECTS)
+            self._given_up[row] = self._search.likeliest_candidates(MAX_SUSPECTS)
         self._search = None
         return None
 
     def _row_with_unseen_pairs(self) -> int | None:
-        """Return a row that rules out more pairs of values as causes, or None after `thorough_until` runs."""
-        if self._evidence.runs >= self._thorough_until:
+        """Return a row that rules out more pairs of values as causes, or None after `min_runs` runs."""
+        if self._evidence.runs >= self._min_runs:
             return None
         search = ConjunctionSearch(
             self._evidence, self._evidence.failing_rows[0], self._named, self._random, sizes=range(0)
@@ -197,13 +197,13 @@ class CauseSearch:
         gap = next(find_uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
-        beside = self._values_beside_each_pair()
+        beside = self._values_seen_with_each_pair()
         drawn = [self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
         candidates = [self._encoding.encode_row(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)
 
-    def _values_beside_each_pair(self) -> dict[int, int]:
+    def _values_seen_with_each_pair(self) -> dict[int, int]:
         """Return, for each pair of values, the mask of all values that occur with the pair in a passing row."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing_rows:
@@ -212,18 +212,18 @@ class CauseSearch:
         return beside
 
 
-def locate(
+def find_failure_causes(
     space: FlagSpace,
-    oracle: Oracle,
+    oracle: RunTestUnderRow,
     runs: Iterable[tuple[Row, bool]] = (),
     *,
-    budget: int = BUDGET,
-    thorough_until: int = THOROUGH_UNTIL,
+    budget: int = DEFAULT_RUN_BUDGET,
+    min_runs: int = DEFAULT_MIN_RUNS,
     repeat: bool = False,
     seed: int = 0,
 ) -> CauseSearchResult:
     """Run a test under more rows until the causes of its failures are found or the budget is spent."""
-    locator = CauseSearch(space, runs, budget=budget, thorough_until=thorough_until, repeat=repeat, seed=seed)
+    locator = CauseSearch(space, runs, budget=budget, min_runs=min_runs, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
         locator.add_outcomes([(row, oracle(row)) for row in rows])
     return locator.result()
@@ -239,5 +239,5 @@ def _count_new_triples(row: int, beside: dict[int, int]) -> int:
 
 def _value_pair_ids(row: int) -> list[int]:
     """Return each pair of a row's values, as a mask of two bits."""
-    bits = list(single_bits(row))
+    bits = list(split_into_bits(row))
     return [first | second for number, first in enumerate(bits) for second in bits[number + 1 :]]

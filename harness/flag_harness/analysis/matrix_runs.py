@@ -40,7 +40,7 @@ UNRECORDED = "not recorded"
 NO_SCENARIO = "no usable scenario"
 NO_KEY = "no key for the live API"
 MISSING_EXTRA = "a library is not installed"
-NOT_SET = "the flags could not be set"
+FLAGS_NOT_SET = "the flags could not be set"
 SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
@@ -73,7 +73,7 @@ class FailingTest:
     @property
     def row_outcomes(self) -> "list[tuple[Row, bool]]":
         """The row of each run, and whether it passed."""
-        return [(matrix_row(run, self.flags), run["passed"]) for run in self.runs]
+        return [(row_of_run(run, self.flags), run["passed"]) for run in self.runs]
 
     @property
     def has_run_every_combination(self) -> bool:
@@ -94,7 +94,7 @@ class FailingTest:
         failing = [run for run in self.runs if not run["passed"] and conjunction.holds(self.literal_values(run))]
 
         def sort_key(run: MatrixRun) -> tuple[bool, int, str]:
-            row = matrix_row(run, self.flags)
+            row = row_of_run(run, self.flags)
             return row in passing, count_changed_flags(row, space), run["nodeid"]
 
         return sorted(failing, key=sort_key)
@@ -103,12 +103,12 @@ class FailingTest:
         """Return the value of each flag in a run, as literals have it."""
         return {
             flag.name: values_in_literals(flag)[index]
-            for flag, index in zip(self.flags, matrix_row(run, self.flags), strict=True)
+            for flag, index in zip(self.flags, row_of_run(run, self.flags), strict=True)
         }
 
     def count_changed_flags(self, run: MatrixRun) -> int:
         """Return how many flags are not at their default in a run."""
-        return count_changed_flags(matrix_row(run, self.flags), self.space)
+        return count_changed_flags(row_of_run(run, self.flags), self.space)
 
 
 def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
@@ -122,8 +122,8 @@ def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: 
         judged = by_cause.get("", ())
         if len(judged) > 1 and not all(run["passed"] for run in judged):
             used = tuple(flag for flag in flags if flag.name in own[0]["row"])
-            pins = _constant_values(used, own) if has_pins else {}
-            found.append(FailingTest(name, used, tuple(judged), pins, faults_of_all_runs(own)))
+            pins = _values_shared_by_all_runs(used, own) if has_pins else {}
+            found.append(FailingTest(name, used, tuple(judged), pins, faults_in_every_run(own)))
     return found
 
 
@@ -142,7 +142,7 @@ def runs_by_cause_other_than_flags(
     return found
 
 
-def faults_of_all_runs(runs: Sequence[MatrixRun]) -> frozenset[str]:
+def faults_in_every_run(runs: Sequence[MatrixRun]) -> frozenset[str]:
     """Return the faults that could fire in every run of a test.
 
     Runs that ended before they opened their cassette are ignored, because faults are armed at that point.
@@ -161,7 +161,7 @@ def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
 
 def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
     """Group the runs of a test by what caused their outcome besides flags. The key is an empty text if nothing did."""
-    shared, found = faults_of_all_runs(runs), dict[str, list[MatrixRun]]()
+    shared, found = faults_in_every_run(runs), dict[str, list[MatrixRun]]()
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]
         cause = run["other_cause"]
@@ -171,20 +171,20 @@ def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
     return found
 
 
-def _constant_values(flags: "Iterable[Flag]", runs: Sequence[MatrixRun]) -> dict[str, object]:
+def _values_shared_by_all_runs(flags: "Iterable[Flag]", runs: Sequence[MatrixRun]) -> dict[str, object]:
     """Return the value of each flag that has the same value in all runs, by the flag's name."""
     values = {flag.name: {run["row"][flag.name] for run in runs} for flag in flags}
     return {flag.name: flag.values[min(values[flag.name])] for flag in flags if len(values[flag.name]) == 1}
 
 
-def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
+def row_of_run(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
     """Return the row of a run in the space of `flags`. Flags that the test does not use have their default."""
     return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
 
 
 def outcomes_by_test(tests: Mapping[str, FailingTest], flags: "Sequence[Flag]") -> "dict[str, list[tuple[Row, bool]]]":
     """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
-    return {name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
+    return {name: [(row_of_run(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
 
 
 def count_changed_flags(row: "Row", space: FlagSpace) -> int:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flag_harness import models
-from flag_harness.cassette.match.matching import betas, canonical_path
+from flag_harness.cassette.match.matching import beta_features, canonical_path
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Chunk, Cut, Request, Response
 from flag_harness.wire.usage import Usage
 
-_DELTA = b"content_block_delta"
-_REFUSED = 400
-_RHYTHM_STEPS = 10
+_CONTENT_DELTA_NAME = b"content_block_delta"
+_REFUSED_STATUS = 400
+_MAX_RHYTHM_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class RequestMetrics:
         chunks: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
         longest_gap_start: the seconds after which the longest gap began; 0 for any other answer.
-        rhythm: the result of `arrival_times_of_pieces` for a stream; empty for any other answer.
+        rhythm: the result of `selected_arrival_times` for a stream; empty for any other answer.
     """
 
     model: str
@@ -98,7 +98,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         chunks=sum(isinstance(piece, Chunk) for piece in response),
         longest_gap=gap,
         longest_gap_start=round(times[gap_start], 3) if answer.streamed else 0.0,
-        rhythm=arrival_times_of_pieces(times, gap_start) if answer.streamed else (),
+        rhythm=selected_arrival_times(times, gap_start) if answer.streamed else (),
     )
 
 
@@ -109,14 +109,14 @@ def _longest_gap_between_pieces(times: Sequence[float]) -> tuple[float, int]:
     return longest, gaps.index(longest) if gaps else 0
 
 
-def arrival_times_of_pieces(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
+def selected_arrival_times(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
     """Return when selected pieces of a stream arrived, in seconds rounded to milliseconds.
 
     `times` are those of all pieces. The first and the last one are selected, the one at the index `gap_start` and the
     one after it, and others at even distances.
     """
     last = len(times) - 1
-    count = min(last, _RHYTHM_STEPS)
+    count = min(last, _MAX_RHYTHM_STEPS)
     indices = {round(step * last / count) for step in range(count)} | {gap_start, min(gap_start + 1, last), last}
     return tuple(round(times[index], 3) for index in sorted(indices))
 
@@ -144,11 +144,11 @@ def find_betas_dropped_after_refusal(
 
     A refused request that was never followed by another one has dropped nothing.
     """
-    sent = [(canonical_path(request.path), set(betas(request.headers))) for request, _ in exchanges]
+    sent = [(canonical_path(request.path), set(beta_features(request.headers))) for request, _ in exchanges]
     dropped: set[str] = set()
     for index, ((path, asked), measured) in enumerate(zip(sent, requests, strict=True)):
         later = [names for other, names in sent[index + 1 :] if other == path]
-        if measured.status == _REFUSED and later:
+        if measured.status == _REFUSED_STATUS and later:
             dropped |= asked.difference(*later)
     return tuple(sorted(dropped))
 
@@ -158,9 +158,9 @@ def seconds_to_first_token(response: Response) -> float | None:
     before = b""
     for piece in response:
         if isinstance(piece, Chunk):
-            if _DELTA in before + piece.data:
+            if _CONTENT_DELTA_NAME in before + piece.data:
                 return piece.at
-            before = piece.data[-len(_DELTA) :]
+            before = piece.data[-len(_CONTENT_DELTA_NAME) :]
     return None
 
 

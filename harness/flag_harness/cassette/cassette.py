@@ -18,7 +18,7 @@ from flag_harness.files import read_regular_file, regular_file_size, write_atomi
 
 MAX_CASSETTE_BYTES = 256 << 20
 """The largest cassette file that is written or read, in bytes: a hundred times the largest known one."""
-_LARGE_BYTES = 16 << 20
+_MIN_BYTES_OF_LARGE_FILE = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Cassette:
 
 def read_cassette_file(path: Path, reader: BlobFolderReader) -> DecodedCassette:
     """Decode a file; a large one is read twice, which takes less memory. Raise `OSError` or `ValueError`."""
-    if regular_file_size(path, MAX_CASSETTE_BYTES) <= _LARGE_BYTES:
+    if regular_file_size(path, MAX_CASSETTE_BYTES) <= _MIN_BYTES_OF_LARGE_FILE:
         return decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
     with path.open("rb") as file:
         return decode_large_cassette(file, reader)
@@ -119,7 +119,7 @@ def read_interactions(path: Path) -> Sequence[Interaction]:
     Raise `CassetteError` if it is unreadable.
     """
     try:
-        if regular_file_size(path, MAX_CASSETTE_BYTES) > _LARGE_BYTES:
+        if regular_file_size(path, MAX_CASSETTE_BYTES) > _MIN_BYTES_OF_LARGE_FILE:
             return InteractionsOnDisk(path, BlobFolderReader(path))
     except (OSError, ValueError) as error:
         raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None

@@ -11,7 +11,7 @@ from flag_harness.cassette.match.matching import (
     decode_comparable_body,
     hash_content,
 )
-from flag_harness.cassette.match.multipart import normalise_boundary
+from flag_harness.cassette.match.multipart import normalise_multipart_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
@@ -70,7 +70,7 @@ class Interaction:
             return content_of_selected_parts(self.request, self.value, match_on)
         value = decode_comparable_body(self.request.body)  # not cached: an index needs each body only once
         if isinstance(value, bytes):
-            value = normalise_boundary(self.request).body
+            value = normalise_multipart_boundary(self.request).body
         return content_to_match(self.request.method, self.request.path, self.request.headers, value)
 
 
@@ -82,7 +82,9 @@ def storable_request(request: Request) -> Request:
 def is_same_recording(old: Interaction, new: Interaction) -> bool:
     """Return whether two interactions are equal apart from times and the response's split into chunks."""
     same_sender = (old.case, old.late) == (new.case, new.late)
-    same_request = same_sender and normalise_boundary(old.request) == normalise_boundary(new.request)
+    same_request = same_sender and normalise_multipart_boundary(old.request) == normalise_multipart_boundary(
+        new.request
+    )
     return same_request and _response_content(old.response) == _response_content(new.response)
 
 

@@ -13,7 +13,7 @@ from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.errors import CassetteError
 
 
-def test_that_recorded(cassette: Cassette, interaction: Interaction) -> str:
+def recording_test(cassette: Cassette, interaction: Interaction) -> str:
     """Return the name of the test that recorded the interaction, or an empty string if it is unknown."""
     return interaction.case or cassette.envelope.case
 
@@ -23,18 +23,18 @@ def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
 
     If a single test recorded the whole cassette, return all indices, because other tests may play it too.
     """
-    owners = [test_that_recorded(cassette, one) for one in cassette.interactions]
+    owners = [recording_test(cassette, one) for one in cassette.interactions]
     if len(set(owners)) < 2:
         return tuple(range(len(owners)))
     return tuple(index for index, name in enumerate(owners) if name == case)
 
 
-def has_recording_of(cassette: Cassette, case: str) -> bool:
+def is_recorded_by(cassette: Cassette, case: str) -> bool:
     """Return whether the cassette has an interaction recorded by the test `case` or by an unknown test."""
-    return any(test_that_recorded(cassette, one) in ("", case) for one in cassette.interactions)
+    return any(recording_test(cassette, one) in ("", case) for one in cassette.interactions)
 
 
-def can_add_answers_of(old: Cassette, upstream: str) -> bool:
+def can_add_answers_from(old: Cassette, upstream: str) -> bool:
     """Return whether answers of an upstream can be added to `old`, whose envelope names only one upstream.
 
     Any answers can be added to an imported cassette; its upstream stays "imported".
@@ -63,16 +63,16 @@ def merge_recordings(
     if old is None or not old.interactions:
         return new
     case = new.envelope.case
-    named = [replace(one, case=test_that_recorded(old, one) or case) for one in old.interactions]
+    named = [replace(one, case=recording_test(old, one) or case) for one in old.interactions]
     same_upstream = old.envelope.upstream == new.envelope.upstream
-    if keep_own and not can_add_answers_of(old, new.envelope.upstream):
+    if keep_own and not can_add_answers_from(old, new.envelope.upstream):
         raise CassetteError(_mixed_upstreams_message(old, new))
     kept = [one for one in named if keep_own or (same_upstream and one.case != case and not is_gone(one.case))]
     recorded = [replace(one, case=case) for one in new.interactions]
     interactions = sorted([*kept, *recorded], key=lambda one: one.case)
     keeps_old_part = any(one.case == case or not is_recorded_now(one.case) for one in kept)
     envelope = _merge_envelopes(old.envelope, new.envelope, interactions, keeps_old_part) if kept else new.envelope
-    return replace(new, envelope=envelope, interactions=tuple(_clear_redundant_cases(interactions, envelope)))
+    return replace(new, envelope=envelope, interactions=tuple(_remove_redundant_test_names(interactions, envelope)))
 
 
 def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
@@ -98,6 +98,6 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
     )
 
 
-def _clear_redundant_cases(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
+def _remove_redundant_test_names(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
     """Yield the interactions, with an empty `case` if the envelope already names their test."""
     return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, MAX_BLOB_BYTES, blob_references
+from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME_PATTERN, MAX_BLOB_BYTES, blob_references
 from flag_harness.cassette.file.parts import part_references
 from flag_harness.files import read_regular_file
 
@@ -18,7 +18,7 @@ CASSETTE_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class CassetteUse:
+class CassettesUsedByRun:
     """What a run used: the cassettes of its tests (`claimed`), and the test files that it collected (`files`).
 
     Paths are relative to the project's root, with `/`.
@@ -44,14 +44,14 @@ class _CassetteFileHead(Struct):
 _DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
-def find_orphan_cassettes(root: Path, recordings: Path, use: CassetteUse) -> Iterator[Path]:
+def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun) -> Iterator[Path]:
     """Yield the cassettes below `recordings` that no test of the run uses, sorted by path.
 
     A cassette is skipped if its test's file exists but was not collected, because the test may still use it. Files that
     are not cassettes are skipped too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if posix_relative_path(root, path) in use.claimed or (envelope := read_envelope(path)) is None:
+        if relative_path_with_slashes(root, path) in use.claimed or (envelope := read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
         if not file or file in use.files or not (root / file).is_file():
@@ -63,7 +63,7 @@ def find_unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) 
 
     Raise `ValueError` naming any cassette that cannot be read, because it may refer to any blob.
     """
-    blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME.fullmatch(path.name)]
+    blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME_PATTERN.fullmatch(path.name)]
     if not blobs:
         return []
     files: dict[str, list[Path]] = {}
@@ -88,7 +88,7 @@ def _add_references(value: Any, files: Mapping[str, Sequence[Path]], used: set[s
             _add_references(msgspec.json.decode(read_regular_file(path, MAX_BLOB_BYTES)), files, used)
 
 
-def posix_relative_path(root: Path, path: Path) -> str:
+def relative_path_with_slashes(root: Path, path: Path) -> str:
     """Return the path relative to `root`, with `/` as separator, even if it lies outside `root`."""
     return Path(os.path.relpath(path, root)).as_posix()
 

@@ -12,12 +12,12 @@ import msgspec
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.difference import ABSENT, Difference, Steps
+from flag_harness.cassette.match.difference import ABSENT, Difference, PathSteps
 from flag_harness.cassette.match.matching import encode_with_sorted_keys
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 
-FIXED_MEMBERS = (
+UNCHANGEABLE_MEMBERS = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
 )
@@ -32,8 +32,8 @@ class RequestChange:
     """
 
     path: str
-    at: Steps
-    to: Steps
+    at: PathSteps
+    to: PathSteps
     old: Any
     new: Any
 
@@ -42,7 +42,9 @@ class RequestChange:
         """Return why this change invalidates the recorded answer, or an empty string if it does not."""
         if not self.at:
             return f"{self.path or 'the whole body'} changed"
-        return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED_MEMBERS else ""
+        return (
+            f"{self.path} changed, and with it what the model can answer" if self.at[0] in UNCHANGEABLE_MEMBERS else ""
+        )
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the change as a dictionary that JSON can hold."""

@@ -9,7 +9,7 @@ from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.timeline import Head, Piece
 from flag_harness.wire.traffic_log import TrafficLog
 
-OFFSET_DECIMALS = 6
+TIME_DECIMALS = 6
 """The number of decimals of times in a cassette, which are seconds: whole microseconds."""
 
 
@@ -39,7 +39,7 @@ class Recorder(TrafficLog):
 
 
 def _storable_piece(piece: Piece, url: str, keep: Collection[str]) -> Piece:
-    piece = replace(piece, at=round(piece.at, OFFSET_DECIMALS))
+    piece = replace(piece, at=round(piece.at, TIME_DECIMALS))
     if isinstance(piece, Head):
         return replace(piece, headers=select_response_headers(piece.headers, url, keep))
     return piece

@@ -22,7 +22,7 @@ class Replay:
 
     Equal requests are answered in recorded order. With `repeat`, the last of equal ones is followed by the first again.
     Filters and normalisers are applied to sent and recorded requests before they are compared, and no message shows
-    filtered values or API keys. Ids from earlier answers may differ: see `match/id_bindings.py`.
+    filtered values or API keys. Ids from earlier answers may differ: see `match/returned_ids.py`.
 
     A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
     stopped. Each exception is kept in `misses` and its details in `reports`. `refusal` builds the exception from the

@@ -10,9 +10,9 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
 from flag_harness.cassette.file.format import encode_cassette_with_files
 from flag_harness.cassette.orphans import read_envelope
 from flag_harness.cassette.redact.scan import refuse_api_keys
-from flag_harness.flag import OFF
+from flag_harness.flag import OFF_COMBINATION
 
-UNSHARED_COMBINATIONS = ("", OFF)
+UNSHARED_COMBINATIONS = ("", OFF_COMBINATION)
 """The combinations whose cassettes share nothing with others: none, and that in which every flag has its default."""
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
 from flag_harness.files import read_regular_file
-from flag_harness.flag import OFF, SHIPPED, combination_id
-from flag_harness.matrix import settings_by_id_part
+from flag_harness.flag import OFF_COMBINATION, SHIPPED_FLAGS, combination_id
+from flag_harness.matrix import flag_values_by_id_part
 
 _SAVE_HELP = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -73,7 +73,7 @@ def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 
 def _run_save(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.context import Context
-    from flag_harness.reference.context.heal import repair_context
+    from flag_harness.reference.context.repair import repair_context
     from flag_harness.reference.context.store import check_messages, save_context
 
     document = _read_json(arguments.messages)
@@ -104,19 +104,19 @@ def _combination_id_from_option_or_environment(stated: str | None) -> str:
         return read_settings(os.environ).combination
     declared = read_project_config()[1].flags
     taken = {flag.name for flag in declared}
-    names = settings_by_id_part((*declared, *(flag for flag in SHIPPED if flag.name not in taken)))
-    on = [] if stated == OFF else stated.split("+")
+    names = flag_values_by_id_part((*declared, *(flag for flag in SHIPPED_FLAGS if flag.name not in taken)))
+    on = [] if stated == OFF_COMBINATION else stated.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(
-            f"--combination {stated}: no flag is called {unknown[0]!r}; use {OFF!r}, or some of these joined by '+': "
-            + ", ".join(names)
+            f"--combination {stated}: no flag is called {unknown[0]!r}; use {OFF_COMBINATION!r}, "
+            f"or some of these joined by '+': {', '.join(names)}"
         )
     return combination_id(name for name in names if name in on)
 
 
 def _run_restore(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.conversation import block_list
-    from flag_harness.reference.context.heal import repair_context, transition_prompt
+    from flag_harness.reference.context.repair import repair_context, transition_prompt
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
 

@@ -31,14 +31,14 @@ Without --keep, the project is written to a new temporary folder, and stays ther
 Exit code: 0, or 2 if the demo cannot run here."""
 
 PROJECT_FILES = ("pyproject.toml", "agent.py", "test_agent.py", "fixtures/scenarios/support.toml")
-RECORD = "run.jsonl"
-BUG = 'if message["role"] == "user":'
-FIX = "if message is messages[-1]:"
+RECORD_FILE = "run.jsonl"
+BUGGY_LINE = 'if message["role"] == "user":'
+FIXED_LINE = "if message is messages[-1]:"
 """The line of `agent.py` that puts a cache mark on every turn of the user, and one that marks only the last."""
 
-_EVERY_PAIR = re.compile(r" \((\d+) of \1 pairs\)$")
-_API_MESSAGE = re.compile(r"'message': '(.+?)'[,}]")
-_NOT_INHERITED = ("PYTEST_", "ANTHROPIC_")
+_EVERY_PAIR_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
+_API_MESSAGE_PATTERN = re.compile(r"'message': '(.+?)'[,}]")
+_PREFIXES_OF_UNINHERITED_VARIABLES = ("PYTEST_", "ANTHROPIC_")
 """The prefixes of variables that would change the run: options of a pytest around it, a key or an address."""
 _COLOURS = {"bold": 1, "red": 31, "green": 32}
 
@@ -84,10 +84,12 @@ def _create_project(keep: Path | None) -> Path:
 
 def _run_tests(project: Path) -> str:
     """Run the tests of the project, without other plugins, and return what pytest printed."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES_OF_UNINHERITED_VARIABLES)
+    }
     environ = {**inherited, "PYTHONIOENCODING": "utf-8"}
     others = sorted({entry.name for entry in entry_points(group="pytest11")} - {"flag_harness"})
-    options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD}"]
+    options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD_FILE}"]
     with show_progress("running the tests"):
         run = subprocess.run(
             [sys.executable, "-m", "pytest", *options],
@@ -109,7 +111,7 @@ def _run_tests(project: Path) -> str:
 
 
 def _report_lines(project: Path, output: str) -> Iterator[str]:
-    flags, rows = read_config(project / "pyproject.toml").flags, load_record(project / RECORD).rows
+    flags, rows = read_config(project / "pyproject.toml").flags, load_record(project / RECORD_FILE).rows
     smallest = min((row for row in rows if row.outcome == "failed"), key=lambda row: row.combination.count("+"))
     yield ""
     yield from _outcome_grid_lines(flags, rows)
@@ -155,8 +157,8 @@ def _effect_lines(output: str) -> Iterator[str]:
     for line in _find_output_section(output, "what each flag changes"):
         name, _, effect = line.partition("  ")
         flag = name or flag
-        if _EVERY_PAIR.search(effect):
-            effects.setdefault(flag, _EVERY_PAIR.sub("", effect).strip())
+        if _EVERY_PAIR_PATTERN.search(effect):
+            effects.setdefault(flag, _EVERY_PAIR_PATTERN.sub("", effect).strip())
     width = max(map(len, effects), default=0)
     yield from (f"  {name:<{width}}  {effect}" for name, effect in effects.items())
 
@@ -176,21 +178,22 @@ def _describe_cause_of_failures(flags: Sequence[Flag], rows: Sequence[RunRow]) -
 
 def _api_error_message(row: RunRow) -> str:
     """Return the API's message inside the SDK's error, or the whole error if it has another form."""
-    message = _API_MESSAGE.search(row.reason)
+    message = _API_MESSAGE_PATTERN.search(row.reason)
     return message[1] if message else row.reason
 
 
 def _next_step_lines(project: Path) -> Iterator[str]:
     """Yield what the user can do next."""
     lines = (project / "agent.py").read_text(encoding="utf-8").splitlines()
-    number = next(index for index, line in enumerate(lines, start=1) if BUG in line)
+    number = next(index for index, line in enumerate(lines, start=1) if BUGGY_LINE in line)
     yield _add_color("Next", "bold")
-    yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_console_command('pytest')}` again."
+    pytest = _console_command("pytest")
+    yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIXED_LINE}`, and run `{pytest}` again."
     yield '  2. Test your own agent: "Ten minutes to your own suite" in the README.'
     report = f"{_console_command('flag-harness')} report"
-    yield f"  3. Look at the record of this run: `{report} metrics {RECORD}` says what each flag costs, and"
+    yield f"  3. Look at the record of this run: `{report} metrics {RECORD_FILE}` says what each flag costs, and"
     extra = "" if find_spec("jinja2") else " (it needs jinja2: pip install 'flag-harness[report]')"
-    yield f"     `{report} build {RECORD} -o report.html` writes a page{extra}."
+    yield f"     `{report} build {RECORD_FILE} -o report.html` writes a page{extra}."
 
 
 def _console_command(name: str) -> str:

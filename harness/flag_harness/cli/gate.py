@@ -26,7 +26,7 @@ from flag_harness.gate.prod.stage import stage_files
 from flag_harness.gate.prod.status import read_status
 from flag_harness.gate.rules.candidate import do_all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
 _EXAMPLES = """\
 examples:
@@ -120,7 +120,7 @@ def _run_stage(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
     prod, test = _require_prod(gate), _require_test_folder(gate)
     paths = stage_files(prod, test, overwrite=arguments.overwrite)
-    line = f"{test}: {quantity(len(paths), 'file')} changed to match {prod.folder}"
+    line = f"{test}: {count_with_noun(len(paths), 'file')} changed to match {prod.folder}"
     _print_result(arguments, {"test": str(test), "changed": paths}, [line])
     return 0
 
@@ -148,7 +148,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     _print_result(
         arguments,
         values,
-        [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"],
+        [f"{file.path}: {name} approves {count_with_noun(len(candidate.files), 'file')}; commit this file"],
     )
     return 0
 

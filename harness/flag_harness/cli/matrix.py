@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.config import find_root, read_config, read_settings_table
-from flag_harness.flag import SET_FLAGS, SHIPPED, Flag, value_text
+from flag_harness.flag import SET_FLAGS_FIXTURE, SHIPPED_FLAGS, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
 _EXAMPLES = """examples:
   flag-harness matrix
@@ -51,7 +51,7 @@ def _run_matrix(arguments: argparse.Namespace) -> int:
     flags, source = read_config(pyproject).flags, (read_settings_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
         return _run_check(flags, source)
-    if flags == SHIPPED:
+    if flags == SHIPPED_FLAGS:
         from flag_harness.reference.settings import read_settings
 
         read_settings(os.environ)  # raises if one of the reference agent's numbers is invalid
@@ -65,7 +65,7 @@ def _run_matrix(arguments: argparse.Namespace) -> int:
         print(json.dumps(_json_report(selected, combinations, coverage)))
     else:
         print("\n".join(_report_lines(selected, combinations, coverage)))
-        if flags == SHIPPED:
+        if flags == SHIPPED_FLAGS:
             print(f"{source} declares no flags: these are those of the reference agent", file=sys.stderr)
     return 0
 
@@ -77,8 +77,8 @@ def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
         print(f"{source}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
         return 1
     names = ", ".join(flag.name for flag in flags)
-    combinations = quantity(space.count, "combination")
-    print(f"{source}: valid: {quantity(len(flags), 'flag')} ({names}), {combinations}")
+    combinations = count_with_noun(space.count, "combination")
+    print(f"{source}: valid: {count_with_noun(len(flags), 'flag')} ({names}), {combinations}")
     return 0
 
 
@@ -92,7 +92,7 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
         lines.append(line.rstrip())
     if coverage:
         count, total = (
-            quantity(len(combinations), "combination"),
+            count_with_noun(len(combinations), "combination"),
             coverage.covered_count + len(coverage.missing),
         )
         lines.append(f"{count}: {coverage.covered_count:,} of {total:,} {coverage.noun} of values")
@@ -120,7 +120,9 @@ def _environment_variables(combination: Combination) -> dict[str, str]:
 def _values_by_source(combination: Combination) -> dict[str, str]:
     """Return the values of flags that have no variable, by source: `openfeature:ranker`, `set:app:override`."""
     return {
-        f"{flag.source_kind}:{flag.name if flag.set == SET_FLAGS else flag.source}": value_text(combination[flag.name])
+        f"{flag.source_kind}:{flag.name if flag.set == SET_FLAGS_FIXTURE else flag.source}": value_text(
+            combination[flag.name]
+        )
         for flag in combination.flags
         if not flag.env
     }

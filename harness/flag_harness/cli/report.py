@@ -35,7 +35,7 @@ from flag_harness.record import (
     merge_records,
 )
 from flag_harness.record.conversation import load_conversations, save_conversations
-from flag_harness.record.kept import copy_failed_test_cassettes
+from flag_harness.record.failed_test_cassettes import copy_failed_test_cassettes
 from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.logs import log_digest_lines, logs_to_json
 from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines

@@ -6,7 +6,7 @@ from pathlib import Path
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.record import RunRecord, load_record, merge_records
-from flag_harness.record.kept import find_records
+from flag_harness.record.failed_test_cassettes import find_records
 from flag_harness.report.diff.run_diff import compare_runs
 from flag_harness.report.diff.views import diff_lines, diff_markdown, diff_to_json
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import RecordError
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
-from flag_harness.record.kept import find_records, path_of_failed_test_cassette
-from flag_harness.report.failures.causes import analyse_failures, select_options
+from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
+from flag_harness.report.failures.causes import explain_failures_of_run, select_options
 from flag_harness.report.output import write_report
 from flag_harness.report.overview import failure_text
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-_MOST_LINES, _MOST_CHARACTERS = 20, 2_000
+_MAX_LINES, _MAX_CHARACTERS = 20, 2_000
 """The number of characters of a text that are printed."""
 _COMMIT_DIGITS = 10
 _ROLE_WIDTH = 12
@@ -48,7 +48,7 @@ class OpenedRun:
         Raise `RecordError` if `case` did not fail.
         """
         rows = [row for row in self.record.rows if row.outcome == "failed"]
-        chosen = sorted((row for row in rows if case in (None, row.case)), key=_fewest_changed_flags_first)
+        chosen = sorted((row for row in rows if case in (None, row.case)), key=_sort_key_by_changed_flags)
         if case is not None and not chosen:
             failed = ", ".join(dict.fromkeys(row.case for row in rows)) or "none"
             raise RecordError(f"{self.path}: {case} did not fail in this run; failed: {failed}")
@@ -100,11 +100,13 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     rows = opened.rows_of_failed_tests(case)
     total = len(opened.record.rows)
     failed = sum(row.outcome == "failed" for row in opened.record.rows)
-    yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code_version(opened.record.header)}"
+    yield f"{opened.path}: {failed:,} of {count_with_noun(total, 'run')} failed, {_code_version(opened.record.header)}"
     if opened.record.problem:
         yield opened.record.problem
     if case is None:
-        yield from (f"  {escape_to_one_line(failure_text(cause))}" for cause in analyse_failures(opened.record).causes)
+        yield from (
+            f"  {escape_to_one_line(failure_text(cause))}" for cause in explain_failures_of_run(opened.record).causes
+        )
     for row in rows:
         yield ""
         yield from _failed_run_lines(opened, row)
@@ -115,8 +117,8 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         yield from (f"  {command}" for command in opened.rerun_commands(case))
 
 
-def _fewest_changed_flags_first(row: RunRow) -> tuple[str, int]:
-    return name_of_test(row.case, row.combination), row.combination.count("+")
+def _sort_key_by_changed_flags(row: RunRow) -> tuple[str, int]:
+    return node_id_of_all_combinations(row.case, row.combination), row.combination.count("+")
 
 
 def _code_version(header: RunHeader) -> str:
@@ -157,7 +159,7 @@ def _answer_source_text(row: RunRow) -> str:
 
 def _conversation_passage_lines(passage: Passage) -> Iterator[str]:
     label = passage.role if passage.kind in ("text", "tool") else passage.kind
-    lines = passage.text[:_MOST_CHARACTERS].split("\n")[:_MOST_LINES]
+    lines = passage.text[:_MAX_CHARACTERS].split("\n")[:_MAX_LINES]
     for number, line in enumerate(lines):
         yield f"    {'' if number else escape_to_one_line(label):<{_ROLE_WIDTH}}{escape_to_one_line(line)}".rstrip()
     left = passage.characters - sum(map(len, lines)) - len(lines) + 1

@@ -22,7 +22,7 @@ COLUMNS_WITHOUT_TERMINAL = 110
 """The width of the output, in columns, if it is not a terminal."""
 SECONDS_OF_SILENCE = 2.0
 """How long a command may take before it says what it is doing."""
-_PIECES_AT_ONCE = 1000
+_BATCH_SIZE = 1000
 
 
 def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -42,7 +42,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
 
 
-def console(*, no_color: bool = False) -> "Console":
+def make_console(*, no_color: bool = False) -> "Console":
     """Return a rich console on standard output that does not interpret markup in texts."""
     with require_extra("report"):
         from rich.console import Console
@@ -103,7 +103,7 @@ def _wrap_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: 
 def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
     """Write the pieces of a text to a file, many at once, without holding all of them in memory."""
     iterator = iter(pieces)
-    while some := list(islice(iterator, _PIECES_AT_ONCE)):
+    while some := list(islice(iterator, _BATCH_SIZE)):
         file.write("".join(some))
 
 
@@ -112,7 +112,7 @@ def make_styled_text(text: str, style: str = "") -> "Text":
     return _import_rich_text()(escape_to_one_line(text), style)
 
 
-def join_texts(*texts: "Text") -> "Text":
+def join_styled_texts(*texts: "Text") -> "Text":
     """Join several styled texts; each keeps its style."""
     joined = _import_rich_text()()
     for text in texts:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.config.settings import Action, DetectorSettings
+from flag_harness.config.settings import DetectorSettings, PrivacyAction
 from flag_harness.errors import ConfigError
 from flag_harness.toml_tables import Text, convert_table
 
@@ -14,7 +14,7 @@ from flag_harness.toml_tables import Text, convert_table
 class _DetectorTable(msgspec.Struct):
     pattern: Text = ""
     function: Text = ""
-    action: Action = "mask"
+    action: PrivacyAction = "mask"
 
 
 def parse_detector_settings(table: Any, where: str) -> dict[str, DetectorSettings]:

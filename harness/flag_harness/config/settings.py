@@ -10,15 +10,15 @@ from typing import Any, Literal, get_args
 from flag_harness.config.ini import read_ini_table
 from flag_harness.config.root import find_root
 from flag_harness.errors import ConfigError
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SHIPPED_FLAGS, Flag
 
-_TABLE = "flag-harness"
+_TABLE_NAME = "flag-harness"
 """The table of `pyproject.toml` under `tool`."""
 
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
-FILTERS = ("headers", "query", "json", "patterns")
+FILTER_KINDS = ("headers", "query", "json", "patterns")
 """The kinds of filters for secrets: header names, query parameters, JSON paths, regular expressions."""
-BUDGETS = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
+BUDGET_NAMES = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
 """What a budget limits: US dollars at list price, requests, tokens, seconds until the last answer."""
 DIFF_FIGURES = (
     "cost",
@@ -32,11 +32,11 @@ DIFF_FIGURES = (
     "errors",
 )
 """The figures that `flag-harness report diff` can limit."""
-NORMALISERS = ("patterns", "json")
+NORMALISER_KINDS = ("patterns", "json")
 """The kinds of normalisers, which make matching ignore parts: regular expressions, JSON paths."""
-Action = Literal["mask", "refuse", "warn"]
+PrivacyAction = Literal["mask", "refuse", "warn"]
 """What to do with personal data in a recording: replace the data, refuse to write, or write and warn."""
-ACTIONS: tuple[Action, ...] = get_args(Action)
+PRIVACY_ACTIONS: tuple[PrivacyAction, ...] = get_args(PrivacyAction)
 CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 """Headers that carry credentials: no setting can make a cassette keep them."""
 
@@ -47,7 +47,7 @@ class DetectorSettings:
 
     pattern: str = ""
     function: str = ""
-    action: Action = "mask"
+    action: PrivacyAction = "mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ class Config:
     connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
     whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
     `real`, while nothing is live. `border` is `run` if the whole run is kept offline, and not only the
-    tests that use the harness. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds the
-    detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
+    tests that use the harness. `budget` holds the limits of each test, by the names in `BUDGET_NAMES`. `privacy` holds
+    the detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
     the table of the gate, unchecked (`flag_harness.gate` checks it), or None. `diff` holds the thresholds of
     `flag-harness report diff`.
     """
@@ -122,7 +122,7 @@ class Config:
     recordings: str = "recordings"
     fixtures: str = "fixtures"
     logs: str = "logs"
-    flags: tuple[Flag, ...] = SHIPPED
+    flags: tuple[Flag, ...] = SHIPPED_FLAGS
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -197,6 +197,6 @@ def _read_pyproject_table(pyproject: Path) -> Any:
     if "harness" in tool:
         raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; type: flag-harness upgrade")
     for name in tool:
-        if name != _TABLE and re.sub(r"[-_ ]", "", name.lower()) == "flagharness":
-            raise ConfigError(f"{pyproject}: [tool.{name}] is not read; write [tool.{_TABLE}]")
-    return tool.get(_TABLE)
+        if name != _TABLE_NAME and re.sub(r"[-_ ]", "", name.lower()) == "flagharness":
+            raise ConfigError(f"{pyproject}: [tool.{name}] is not read; write [tool.{_TABLE_NAME}]")
+    return tool.get(_TABLE_NAME)

@@ -13,20 +13,20 @@ import msgspec
 from flag_harness.config.command_tables import parse_diff_settings, parse_sweep_settings
 from flag_harness.config.privacy import parse_detector_settings, require_valid_pattern
 from flag_harness.config.settings import (
-    BUDGETS,
+    BUDGET_NAMES,
     CREDENTIAL_HEADERS,
-    FILTERS,
-    NORMALISERS,
+    FILTER_KINDS,
+    NORMALISER_KINDS,
     SHIPPED_AGENT,
     Config,
 )
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flag import (
     EXPECTED_FIGURES,
-    SET_FLAGS,
-    SHIPPED,
+    SET_FLAGS_FIXTURE,
+    SHIPPED_FLAGS,
     SOURCE_EXAMPLES,
-    SOURCES,
+    SOURCE_KINDS,
     Flag,
     nearest_name_hint,
     value_label,
@@ -34,12 +34,12 @@ from flag_harness.flag import (
 from flag_harness.matrix import flag_space
 from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, require_known_names
 
-_FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
-_NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
+_FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTER_KINDS])
+_NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISER_KINDS])
 
 
 _Limit: TypeAlias = Annotated[float, msgspec.Meta(ge=0, description="a number from 0")]
-_BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _Limit, None) for name in BUDGETS])
+_BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _Limit, None) for name in BUDGET_NAMES])
 
 
 class _HeaderTable(msgspec.Struct):
@@ -106,7 +106,7 @@ def parse_config(table: Any, source: Path) -> Config:
     if isinstance(values["vcr_marks"], bool):
         values["vcr_marks"] = "pytest-recording" if values["vcr_marks"] else ""
     groups = _parse_groups(values.pop("groups") or {}, table.get("flags"), f"{where}.groups]")
-    values["flags"] = _parse_flags(table["flags"], groups, f"{where}.flags]") if "flags" in table else SHIPPED
+    values["flags"] = _parse_flags(table["flags"], groups, f"{where}.flags]") if "flags" in table else SHIPPED_FLAGS
     values["filters"] = _parse_table_of_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
     values["normalise"] = _parse_table_of_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
@@ -163,7 +163,7 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
     if wrong := [figure for figure, direction in flag.expect.items() if direction not in ("lower", "higher")]:
         raise ConfigError(f'{where} {name} expect.{wrong[0]} = {flag.expect[wrong[0]]!r} must be "lower" or "higher"')
     if flag.values is not None:
-        return _add_verdict_settings(_parse_variants(name, flag, f"{where} {name}"), flag)
+        return _add_verdict_settings(_parse_flag_with_values(name, flag, f"{where} {name}"), flag)
     default = False if flag.default is None else flag.default
     if not isinstance(default, bool):
         raise ConfigError(f"{where} {name} default = {default!r} must be true or false, or one of values = [...]")
@@ -182,23 +182,23 @@ def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
 
 def _require_flag_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:
     """Raise `ConfigError` if a flag does not have exactly one valid source, or has `on` or `off` but no variable."""
-    kinds = [kind for kind in SOURCES if kind in table]
+    kinds = [kind for kind in SOURCE_KINDS if kind in table]
     if not kinds:
         raise ConfigError(f"{where} lacks a source, which must be one of {SOURCE_EXAMPLES}")
     if len(kinds) > 1:
         raise ConfigError(f"{where} has {' and '.join(kinds)}; keep one of them: each flag has one source")
     if not table[kinds[0]]:
         raise ConfigError(f'{where} {kinds[0]} = "" must not be empty')
-    if flag.set and ":" not in flag.set and flag.set != SET_FLAGS:
+    if flag.set and ":" not in flag.set and flag.set != SET_FLAGS_FIXTURE:
         raise ConfigError(
             f"{where} set = {flag.set!r} must be module:function, such as 'myapp.settings:override'; "
-            f"the nearest fixture is {SET_FLAGS!r}"
+            f"the nearest fixture is {SET_FLAGS_FIXTURE!r}"
         )
     if not flag.env and (texts := [key for key in ("on", "off") if key in table]):
         raise ConfigError(f"{where} {texts[0]} is the text of a variable, and the flag has {kinds[0]}; remove it")
 
 
-def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
+def _parse_flag_with_values(name: str, flag: _FlagTable, where: str) -> Flag:
     """Parse a flag whose `values` are a list of values, or a table that maps short names to values."""
     if not isinstance(flag.values, (list, dict)) or len(flag.values) < 2:
         raise ConfigError(f'{where} values = {flag.values!r} must be a list or table of at least two: ["a", "b"]')

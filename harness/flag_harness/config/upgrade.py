@@ -11,10 +11,10 @@ from flag_harness.errors import ConfigError
 
 OLD_TABLE, NEW_TABLE = "harness", "flag-harness"
 
-_OLD_HEADER = re.compile(rf"^(\s*\[+\s*tool\s*\.\s*){OLD_TABLE}(?=\s*[.\]])")
-_HEADER = re.compile(r"^\s*\[")
+_OLD_TABLE_HEADER = re.compile(rf"^(\s*\[+\s*tool\s*\.\s*){OLD_TABLE}(?=\s*[.\]])")
+_TABLE_HEADER = re.compile(r"^\s*\[")
 _SWEEP_HEADER = re.compile(rf"^\s*\[\s*tool\s*\.\s*{NEW_TABLE}\s*\.\s*sweep\s*\]")
-_KEY = re.compile(r"^(\s*)([\w-]+)(?=\s*=)")
+_KEY_PATTERN = re.compile(r"^(\s*)([\w-]+)(?=\s*=)")
 
 
 def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
@@ -57,10 +57,10 @@ def _rename_in_document(document: Any) -> Iterator[str]:
 def _rename_in_lines(text: str) -> Iterator[str]:
     is_sweep = False
     for line in text.splitlines(keepends=True):
-        new = _OLD_HEADER.sub(rf"\g<1>{NEW_TABLE}", line)
-        if _HEADER.match(new):
+        new = _OLD_TABLE_HEADER.sub(rf"\g<1>{NEW_TABLE}", line)
+        if _TABLE_HEADER.match(new):
             is_sweep = _SWEEP_HEADER.match(new) is not None
-        yield _KEY.sub(lambda key: key[1] + RENAMED_SWEEP_KEYS.get(key[2], key[2]), new) if is_sweep else new
+        yield _KEY_PATTERN.sub(lambda key: key[1] + RENAMED_SWEEP_KEYS.get(key[2], key[2]), new) if is_sweep else new
 
 
 def _is_same_document(text: str, document: Any) -> bool:

@@ -39,8 +39,8 @@ from flag_harness.faults.kinds.statuses import (
     unavailable,
 )
 from flag_harness.faults.kinds.stream_errors import stream_error
+from flag_harness.faults.parsing import parse_fault
 from flag_harness.faults.table import FAULT_KINDS, fault_kinds
-from flag_harness.faults.text import parse_fault
 
 __all__ = [
     "FAULT_KINDS",

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect
-from flag_harness.faults.frames import FrameEdit
+from flag_harness.faults.frames import FrameEdit, chunk_if_nonempty
 from flag_harness.wire.aws_frames import is_aws_stream
 from flag_harness.wire.grammar import POINTS, EventSplitter, StreamGap, StreamGapTracker, matching_point_names
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
@@ -54,7 +54,7 @@ class StreamChange:
     held: bytes = b""
 
 
-PointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
+StreamPointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
 """A function that returns the change to make at a point, or None if nothing can be changed in this gap."""
 BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
 """A function that receives a body and the time of its end. It returns the pieces to send instead, or None."""
@@ -104,7 +104,7 @@ class AnswerEdit:
 class StreamPointEdit:
     """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
 
-    def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
+    def __init__(self, due: DueRequest, at: str, occurrence: int, act: StreamPointAction) -> None:
         self._due, self._at, self._act = due, at, act
         self._random = due.make_random("point")
         self._remaining, self._occurrence = occurrence, occurrence
@@ -128,12 +128,12 @@ class StreamPointEdit:
             if change is None:
                 unchanged += event + self._take_delayed_bytes()
                 continue
-            out += _chunk_if_nonempty(chunk.at + self._delay, unchanged)
+            out += chunk_if_nonempty(chunk.at + self._delay, unchanged)
             out += self._apply_change(change)
             unchanged = b""
             if self._is_over:
                 return out
-        return out + _chunk_if_nonempty(chunk.at + self._delay, unchanged)
+        return out + chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
     def _take_delayed_bytes(self) -> bytes:
         """Return the held bytes, which are due now, and report that the answer was changed."""
@@ -146,7 +146,7 @@ class StreamPointEdit:
         """Return the pieces that replace the end of the stream. Report why if the change never came."""
         if self._held:
             self._due.store_reason_for_not_firing(f"nothing came after the event at {self._at}")
-        out = _chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
+        out = chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._stream_change_at(piece.at, b"")) is not None:
             out += self._apply_change(change)
@@ -201,13 +201,13 @@ class EventEdit:
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Chunk):
-            return _chunk_if_nonempty(
+            return chunk_if_nonempty(
                 piece.at, b"".join(self._edit_event(event) for event in self._events.feed(piece.data))
             )
         if not self._changed and not is_client_disconnect(piece):
             self._due.store_reason_for_not_firing(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
-        return [*_chunk_if_nonempty(piece.at, rest), piece]
+        return [*chunk_if_nonempty(piece.at, rest), piece]
 
     def _edit_event(self, event: bytes) -> bytes:
         changed = self._change(event)
@@ -277,12 +277,8 @@ def remove_headers(headers: Headers, *names: str) -> Headers:
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
-def _chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
-    return [Chunk(at, data)] if data else []
-
-
-def make_point_effect(
-    at: str, occurrence: int, change_stream: PointAction, change_body: BodyAction | None = None
+def make_effect_at_point(
+    at: str, occurrence: int, change_stream: StreamPointAction, change_body: BodyAction | None = None
 ) -> Effect:
     """Return an effect that applies `change_stream` at the point `at` of a stream.
 

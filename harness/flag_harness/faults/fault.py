@@ -12,9 +12,9 @@ from random import Random
 from typing import Literal, ParamSpec, TypeAlias
 
 from flag_harness.faults import checks
+from flag_harness.faults.condition import CONDITION_ARGUMENTS, FaultCondition
 from flag_harness.faults.errors import FaultConditionError, FaultError
-from flag_harness.faults.when import CONDITION_ARGUMENTS, FaultCondition
-from flag_harness.flag import OFF
+from flag_harness.flag import OFF_COMBINATION
 from flag_harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
@@ -22,7 +22,7 @@ _PLAIN_TEXT = re.compile(
     r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z/*][\w.:/+*-]*(?: [\w.:/+-]+)*", re.IGNORECASE
 )
 """Text that needs no quotes on the command line, because it cannot be read as another type."""
-Side: TypeAlias = Literal["wire", "client"]
+FaultSide: TypeAlias = Literal["wire", "client"]
 
 
 class FaultCounter:
@@ -105,7 +105,7 @@ class Fault:
     condition: FaultCondition
     effect: Effect = field(compare=False, repr=False)
     transport_only: bool = False
-    side: Side = "wire"
+    side: FaultSide = "wire"
     armed_for: str | None = None
     count: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
 
@@ -116,17 +116,19 @@ class Fault:
         """
         if self.side == "client":
             return None
-        due = self.check(request)
+        due = self.match_request(request)
         return None if due is None else self.effect(due)
 
-    def check(self, request: Request) -> DueRequest | None:
+    def match_request(self, request: Request) -> DueRequest | None:
         """Count a request. Return it as a `DueRequest` if it meets the fault's conditions, else None."""
         self.count.count_request()
         try:
             is_selected = self.condition.allows_combination(self.armed_for) and self.condition.selects_request(request)
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
-        if not is_selected or not self.condition.is_due(number := self.count.count_selected_request()):
+        if not is_selected or not self.condition.is_met_by_request_number(
+            number := self.count.count_selected_request()
+        ):
             return None
         self.count.count_due_request()
         return DueRequest(request, number, self.condition, self.count)
@@ -169,7 +171,7 @@ class FaultKind:
     create_result: str
     points: tuple[str, ...] = ()
     transport_only: bool = False
-    side: Side = "wire"
+    side: FaultSide = "wire"
 
 
 def fault_kind(
@@ -179,7 +181,7 @@ def fault_kind(
     create_result: str,
     points: tuple[str, ...] = (),
     transport_only: bool = False,
-    side: Side = "wire",
+    side: FaultSide = "wire",
 ) -> Callable[[Callable[P, Effect]], Callable[P, Fault]]:
     """Decorate a function that returns an effect. The result makes a `Fault` of the function's name.
 
@@ -202,7 +204,7 @@ def fault_kind(
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
-            return Fault(build.__name__, family, _freeze_arguments(kwargs), condition, effect, transport_only, side)
+            return Fault(build.__name__, family, _hashable_arguments(kwargs), condition, effect, transport_only, side)
 
         what = (build.__doc__ or "").partition("\n")[0]
         kind = FaultKind(
@@ -214,7 +216,7 @@ def fault_kind(
     return make_kind
 
 
-def _reject_path_of_client_fault(condition: FaultCondition, side: Side) -> None:
+def _reject_path_of_client_fault(condition: FaultCondition, side: FaultSide) -> None:
     """Raise `FaultError` if a fault in calls of the SDK has a `path`, which such calls lack."""
     if side == "client" and condition.path is not None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
@@ -227,8 +229,8 @@ def require_known_flags_in_combination(fault: Fault, flags: Collection[str]) -> 
     """
     for combination in sorted(fault.condition.combination or ()):
         for name in combination.split("+"):
-            if name not in flags and combination != OFF:
-                near = checks.suggest_name(name, flags if "+" in combination else (*flags, OFF))
+            if name not in flags and combination != OFF_COMBINATION:
+                near = checks.suggest_name(name, flags if "+" in combination else (*flags, OFF_COMBINATION))
                 raise FaultError(f"{fault}: no flag is called {name!r}{near}; declared: {', '.join(flags)}")
 
 
@@ -252,7 +254,7 @@ def _never_fired_message(fault: Fault) -> str:
     return f"{start}it saw {seen}, {count.due} due{why}"
 
 
-def _freeze_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
+def _hashable_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
     """Return the arguments as pairs that can be compared and hashed."""
     return tuple((name, _comparable_value(value)) for name, value in arguments.items())
 

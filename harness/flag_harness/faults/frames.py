@@ -25,7 +25,7 @@ class FrameEdit:
         if not isinstance(piece, Chunk):
             rest, self._frames.rest = self._frames.rest, b""
             out = self._encode_frames(self._edit(piece))
-            return [*out[:-1], *_chunk_if_nonempty(piece.at, rest), *out[-1:]] if rest else out
+            return [*out[:-1], *chunk_if_nonempty(piece.at, rest), *out[-1:]] if rest else out
         events = []
         for frame in self._frames.feed(piece.data):
             event = sse_from_frame(frame)
@@ -38,11 +38,11 @@ class FrameEdit:
         out: list[Piece] = []
         for piece in pieces:
             if isinstance(piece, Chunk):
-                out += _chunk_if_nonempty(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
+                out += chunk_if_nonempty(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
                 continue
             torn, self._events.rest = self._events.rest, b""
             frame = frame_from_sse(torn) if torn else b""
-            out += [*_chunk_if_nonempty(piece.at, frame[: len(frame) // 2]), piece]
+            out += [*chunk_if_nonempty(piece.at, frame[: len(frame) // 2]), piece]
             self._is_over = True
         return out
 
@@ -51,5 +51,6 @@ class FrameEdit:
         return self._raw.pop(event, b"") or frame_from_sse(event)
 
 
-def _chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
+def chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
+    """Return a list with a chunk of these bytes, or an empty list if there are none."""
     return [Chunk(at, data)] if data else []

@@ -6,11 +6,20 @@ from types import MappingProxyType, ModuleType
 from flag_harness.faults.fault import FaultKind
 from flag_harness.faults.kinds import clients, connections, cuts, encodings, events, stalls, statuses, stream_errors
 
-_FAMILIES: tuple[ModuleType, ...] = (statuses, stream_errors, cuts, stalls, events, encodings, connections, clients)
+_FAULT_FAMILIES: tuple[ModuleType, ...] = (
+    statuses,
+    stream_errors,
+    cuts,
+    stalls,
+    events,
+    encodings,
+    connections,
+    clients,
+)
 FAULT_KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
         kind.name: kind
-        for family in _FAMILIES
+        for family in _FAULT_FAMILIES
         for function in vars(family).values()
         if isinstance(kind := getattr(function, "kind", None), FaultKind)
     }

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from flag_harness.durations import age_of, is_in_future
+from flag_harness.durations import is_in_future, time_since
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
 from flag_harness.gate.rules.candidate import ReleaseCandidate
 from flag_harness.wording import join_names
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
         manifest: the state of each file, so that people can see what they approve.
     """
 
-    flag_harness_approval: int = FORMAT
+    flag_harness_approval: int = FORMAT_VERSION
     name: str
     reason: str
     time: str
@@ -100,7 +100,7 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
 def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
     """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
     approval = file.approval
-    age = age_of(approval.time, candidate.now)
+    age = time_since(approval.time, candidate.now)
     if age is None or is_in_future(age):
         return f"{file.path} was made at {approval.time}, which is in the future; set the clock"
     if approval.files != manifest_digest(approval.manifest):
@@ -123,7 +123,7 @@ def _load_approval(path: Path) -> Approval:
         raise GateError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # msgspec's and json's errors are ValueErrors
         raise GateError(f"{path}: is not an approval: {error}; remove it, or restore it from git") from None
-    if approval.flag_harness_approval > FORMAT:
+    if approval.flag_harness_approval > FORMAT_VERSION:
         raise GateError(f"{path}: format {approval.flag_harness_approval}; install the release that wrote it")
     return approval
 

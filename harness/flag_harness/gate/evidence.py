@@ -9,7 +9,7 @@ from flag_harness.errors import GateError
 from flag_harness.record import RunHeader, RunRecord, RunRow, decode_record, find_record_problem, read_record_bytes
 from flag_harness.wording import join_names
 
-SWEEP_BASELINE = "--harness-sweep-baseline"
+SWEEP_BASELINE_OPTION = "--harness-sweep-baseline"
 """The option that makes a sweep fail if the agent no longer survives a fault that it survived before."""
 
 
@@ -51,7 +51,7 @@ def rows_of_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
 
 def is_sweep(evidence: EvidenceRecord) -> bool:
     """Return whether a sweep wrote a record."""
-    return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE) for option in evidence.options)
+    return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE_OPTION) for option in evidence.options)
 
 
 def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | None:
@@ -68,14 +68,14 @@ def missing_tests_reason(header: RunHeader, start: str) -> str:
     """Return why a run may have left out tests whose node ids begin with `start`, or an empty string."""
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
-    if ignored := [path for path in header.ignored if path.startswith(start) or _is_in(start, path)]:
+    if ignored := [path for path in header.ignored if path.startswith(start) or _is_test_in_path(start, path)]:
         return f"it left out {ignored[0]}, by --ignore or because that skips itself"
-    if header.selected and not any(_is_in(start, one) for one in header.selected):
+    if header.selected and not any(_is_test_in_path(start, one) for one in header.selected):
         return f"it ran only {join_names(header.selected)}"
     return ""
 
 
-def _is_in(nodeid: str, path: str) -> bool:
+def _is_test_in_path(nodeid: str, path: str) -> bool:
     """Return whether a node id is that of a folder, file, class or test, or of something in it."""
     return nodeid == path or nodeid.startswith((f"{path}/", f"{path}::"))
 

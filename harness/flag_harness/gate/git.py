@@ -8,7 +8,7 @@ from pathlib import Path
 from flag_harness.errors import GateError
 
 _TIMEOUT_SECONDS = 30
-_COMMIT = "commit "
+_COMMIT_HASH_PATTERN = "commit "
 
 
 def user_in_git_config(folder: Path) -> str:
@@ -36,12 +36,12 @@ def last_commit(folder: Path, path: str) -> str:
     return _git_output(folder, "log", "-1", "--format=%H", "--", _literal_pathspec(path))
 
 
-def commit_author(folder: Path, path: str) -> str:
+def author_of_last_commit(folder: Path, path: str) -> str:
     """Return the author's email of the last commit that changed a path, or an empty string."""
     return _git_output(folder, "log", "-1", "--format=%aE", "--", _literal_pathspec(path)).lower()
 
 
-def commit_people(folder: Path, path: str) -> set[str]:
+def people_of_last_commit(folder: Path, path: str) -> set[str]:
     """Return the emails of who made the last commit that changed a path: as written, by `.mailmap`, and as signed."""
     people = _git_output(folder, "log", "-1", "--format=%ae%x00%aE%x00%GS", "--", _literal_pathspec(path))
     return {_email_of_author(one) for one in people.split("\0") if one}
@@ -52,21 +52,21 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
     return bool(commit) and _run_git(folder, "verify-commit", commit).returncode == 0
 
 
-def authors_of_change(folder: Path, path: str, old: Path) -> set[str]:
+def people_who_wrote_change(folder: Path, path: str, old: Path) -> set[str]:
     """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
 
     These are the authors of the commits since the path last had the content and mode of `old`, or of all its commits if
     it never had them, each as written and by `.mailmap`. Either file may be missing.
     """
-    layout = f"--format={_COMMIT}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
+    layout = f"--format={_COMMIT_HASH_PATTERN}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git_output(
         folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
     )
     before, authors, pending = _git_mode_and_blob(folder, old), set[str](), list[str]()
     for line in log.splitlines():
-        if line.startswith(_COMMIT):
+        if line.startswith(_COMMIT_HASH_PATTERN):
             authors.update(pending)
-            pending = [_email_of_author(one) for one in line.removeprefix(_COMMIT).split("\0") if one]
+            pending = [_email_of_author(one) for one in line.removeprefix(_COMMIT_HASH_PATTERN).split("\0") if one]
         elif line.startswith(":") and (line.split()[1], line.split()[3]) == before:
             return authors
     return authors | set(pending)

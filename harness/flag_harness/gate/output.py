@@ -9,9 +9,9 @@ from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.status import GateStatus
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
-from flag_harness.wording import join_names, printable_text, quantity
+from flag_harness.wording import count_with_noun, join_names, printable_text
 
-_ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
+_STATUS_ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
 
 def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
@@ -24,7 +24,7 @@ def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
 def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the rules as lines of Markdown."""
     rows = [
-        f"| {_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
+        f"| {_STATUS_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
         for one in results
     ]
     title = f"## {'✅' if do_all_rules_pass(results) else '❌'} Gate: {_conclusion_text(results)}"
@@ -54,10 +54,10 @@ def production_change_lines(change: ProductionChange, prod: ProductionFolder, so
         diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
         return [
             *diff,
-            f"{what} would change {quantity(len(paths), 'file')} of {prod.folder}; nothing was changed",
+            f"{what} would change {count_with_noun(len(paths), 'file')} of {prod.folder}; nothing was changed",
         ]
     names = join_names(paths) or "no file differed"
-    return [f"{what}: {quantity(len(paths), 'file')} of {prod.folder} changed: {names}"]
+    return [f"{what}: {count_with_noun(len(paths), 'file')} of {prod.folder} changed: {names}"]
 
 
 def production_change_to_json(change: ProductionChange) -> dict[str, object]:
@@ -82,7 +82,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         words = ": ".join(filter(None, (entry.name, entry.reason)))
         lines.append(
             printable_text(
-                f"{entry.number:>4}  {entry.time}  {kind:<14}  {quantity(number, 'file'):<9}  {words}".rstrip()
+                f"{entry.number:>4}  {entry.time}  {kind:<14}  {count_with_noun(number, 'file'):<9}  {words}".rstrip()
             )
         )
     return lines
@@ -129,8 +129,8 @@ def status_lines(status: GateStatus) -> list[str]:
 def _conclusion_text(results: Sequence[RuleResult]) -> str:
     bad = sum(result.status != "pass" for result in results)
     if not bad:
-        return f"all {quantity(len(results), 'rule')} pass"
-    return f"{bad} of {quantity(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
+        return f"all {count_with_noun(len(results), 'rule')} pass"
+    return f"{bad} of {count_with_noun(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
 
 
 def _diff_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None, path: str) -> Iterator[str]:

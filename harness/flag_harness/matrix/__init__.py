@@ -5,11 +5,11 @@ from flag_harness.matrix.combination import (
     add_missing_flags,
     all_combinations,
     flag_space,
-    name_of_test,
+    flag_values_by_id_part,
+    node_id_of_all_combinations,
     parse_combination,
     pin_flags,
     read_combination,
-    settings_by_id_part,
 )
 from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import (
@@ -34,8 +34,9 @@ __all__ = [
     "covering_array",
     "find_uncovered_tuples",
     "flag_space",
+    "flag_values_by_id_part",
     "full_matrix",
-    "name_of_test",
+    "node_id_of_all_combinations",
     "parse_combination",
     "parse_pins",
     "pin_flags",
@@ -44,5 +45,4 @@ __all__ = [
     "read_combination",
     "rows_with_single_changes",
     "select_combinations",
-    "settings_by_id_part",
 ]

@@ -13,7 +13,7 @@ from flag_harness.matrix.covering import rows_with_single_changes
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
-FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
+BASELINE_FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
 _PRODUCTION_ENVIRONMENT = "production"
 
 
@@ -40,11 +40,11 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise FlagError(f"{path} cannot be read: {error.strerror}; give {FORMATS}") from None
+        raise FlagError(f"{path} cannot be read: {error.strerror}; give {BASELINE_FORMATS}") from None
     except ValueError as error:
-        raise FlagError(f"{path} is not JSON: {error}; give {FORMATS}") from None
+        raise FlagError(f"{path} is not JSON: {error}; give {BASELINE_FORMATS}") from None
     if not isinstance(document, dict):
-        raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
+        raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {BASELINE_FORMATS}")
     try:
         return _baseline_from_export(dict(_flags_in_export(document)), flags)
     except FlagError as error:
@@ -151,7 +151,9 @@ def _parse_launchdarkly_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag
     """Return the value that LaunchDarkly serves for a flag if none of its rules applies."""
     variations = flag.get("variations")
     if not isinstance(variations, list) or "on" not in flag:
-        raise FlagError(f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {FORMATS}")
+        raise FlagError(
+            f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {BASELINE_FORMATS}"
+        )
     notes = []
     if not flag["on"]:
         index = flag.get("offVariation")

@@ -6,10 +6,10 @@ from math import comb
 BitRows = tuple[tuple[int, ...], ...]
 """The rows of a covering array, each a tuple of 0 and 1. The first row is all 0."""
 
-_PALEY_ROW = "11011100010"
+_PLACKETT_BURMAN_ROW = "11011100010"
 """The generator of the Plackett-Burman design of 12 rows (1946). Its rotations cover all triples of 11 columns."""
 
-_FIVE_COLUMNS = ("00001", "01111")
+_ROWS_FOR_FIVE_COLUMNS = ("00001", "01111")
 """Two rows whose rotations cover all triples of 5 columns; every triple of columns was checked."""
 
 
@@ -28,7 +28,7 @@ def boolean_covering_array(columns: int, strength: int) -> BitRows | None:
 
 
 def _covering_array_of_strength_two(columns: int) -> BitRows:
-    """Build the smallest array of strength 2 (Kleitman and Spencer 1973, Katona 1973).
+    """Build the fewest rows that have all pairs of values of any two columns (Kleitman and Spencer, Katona 1973).
 
     Each column stands for the set of rows in which it is 1. All sets are of one size, and hold more
     than half of the rows other than the first, so two sets overlap and neither contains the other.
@@ -40,20 +40,22 @@ def _covering_array_of_strength_two(columns: int) -> BitRows:
 
 
 def _covering_array_of_strength_three(columns: int) -> BitRows:
-    """Build an array of strength 3 by the best known construction for this number of columns."""
+    """Build rows that have all triples of values of any three columns, by the best construction for this number."""
     if columns == 5:
-        generators = [(row, shift) for row in _FIVE_COLUMNS for shift in range(5)]
+        generators = [(row, shift) for row in _ROWS_FOR_FIVE_COLUMNS for shift in range(5)]
         return _make_first_row_zero(
             [[int(row[(shift + column) % 5]) for column in range(5)] for row, shift in generators]
         )
     if columns <= 11:
-        rotations = [[int(_PALEY_ROW[(shift + column) % 11]) for column in range(columns)] for shift in range(11)]
+        rotations = [
+            [int(_PLACKETT_BURMAN_ROW[(shift + column) % 11]) for column in range(columns)] for shift in range(11)
+        ]
         return _make_first_row_zero([[0] * columns, *rotations])
     return _double_columns(columns)
 
 
 def _double_columns(columns: int) -> BitRows:
-    """Build an array of strength 3 from one with half the columns (Roux 1987).
+    """Build rows that have all triples of values, from such rows with half the columns (Roux 1987).
 
     First come the rows of the half array, each written twice side by side. Then come the rows of an array of strength
     2, each beside its complement.

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name_hint, unknown_flag_message
+from flag_harness.flag import (
+    OFF_COMBINATION,
+    SWITCHED_OFF_PREFIX,
+    Flag,
+    check_flags,
+    combination_id,
+    nearest_name_hint,
+    unknown_flag_message,
+)
 from flag_harness.matrix.constraints import Constraint, Row
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
@@ -105,8 +113,8 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
     """Return the combination with this id, or None if the flags have no such combination."""
     declared = tuple(flags)
     row = list(default_row(declared))
-    changes = settings_by_id_part(declared)
-    names = [] if combination_id == OFF else combination_id.split("+")
+    changes = flag_values_by_id_part(declared)
+    names = [] if combination_id == OFF_COMBINATION else combination_id.split("+")
     if not combination_id or not changes.keys() >= {*names}:
         return None
     for name in names:
@@ -116,7 +124,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 
 @lru_cache
-def settings_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
+def flag_values_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
     """Return every part that a combination id can have, with the index of its flag and of its value.
 
     Parts are `streaming`, `no-concise`, `model=haiku`.
@@ -148,10 +156,10 @@ def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combin
     return Combination((*combination.flags, *added), (*combination.row, *default_row(added)))
 
 
-def name_of_test(case: str, combination: str) -> str:
+def node_id_of_all_combinations(case: str, combination: str) -> str:
     """Return a test's node id with `*` in place of its combination, so that all runs of the test share a name.
 
-    >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
+    >>> node_id_of_all_combinations("test_a.py::test_x[streaming-b]", "streaming")
     'test_a.py::test_x[*-b]'
     """
     function, bracket, parameters = case.partition("[")
@@ -184,7 +192,7 @@ def _combination_id_part(flag: Flag, value: int) -> str:
     """Return the part of a combination id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
-    return flag.name if flag.values[value] else f"{NO_PREFIX}{flag.name}"
+    return flag.name if flag.values[value] else f"{SWITCHED_OFF_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:

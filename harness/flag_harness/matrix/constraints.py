@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import combinations
 
 from flag_harness.errors import FlagError
-from flag_harness.matrix.matrix_flag import HasValues, value_index
+from flag_harness.matrix.matrix_flag import FlagLike, value_index
 
 Row = tuple[int, ...]
 """A combination: for each flag, in declared order, the index of its value in `values`."""
@@ -39,7 +39,7 @@ def row_satisfies_clause(clause: Clause, row: Row) -> bool:
 
 
 def build_constraints(
-    flags: Sequence[HasValues], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
+    flags: Sequence[FlagLike], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
 ) -> Iterator[Constraint]:
     """Yield the constraints that the flags declare, then those of the groups.
 
@@ -70,7 +70,7 @@ def flag_index(index_by_name: Mapping[str, int], name: str, where: str) -> int:
 
 
 def _parse_condition(
-    text: str, where: str, flags: Sequence[HasValues], index_by_name: Mapping[str, int]
+    text: str, where: str, flags: Sequence[FlagLike], index_by_name: Mapping[str, int]
 ) -> tuple[int, int]:
     """Parse a condition such as `model=haiku`. Return the flag's index and the bit mask of the allowed values."""
     name, has_value, value = text.partition("=")
@@ -78,13 +78,13 @@ def _parse_condition(
     return index, 1 << value_index(flags[index], value) if has_value else _mask_of_enabled_values(flags[index])
 
 
-def _mask_of_enabled_values(flag: HasValues) -> int:
+def _mask_of_enabled_values(flag: FlagLike) -> int:
     """Return the bit mask of the values with which a flag is on."""
     if all(isinstance(value, bool) for value in flag.values):
         return sum(1 << index for index, value in enumerate(flag.values) if value)
     return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
 
 
-def _invert_value_mask(mask: int, flag: HasValues) -> int:
+def _invert_value_mask(mask: int, flag: FlagLike) -> int:
     """Return the bit mask of the values of a flag that are not in `mask`."""
     return ~mask & (1 << len(flag.values)) - 1

@@ -8,7 +8,7 @@ from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import find_uncovered_tuples
 from flag_harness.matrix.space import FlagSpace
 
-Settings = tuple[str, ...]
+FlagValueTexts = tuple[str, ...]
 """One value each of several flags: `("streaming=true", "model=haiku")`."""
 
 
@@ -23,8 +23,8 @@ class Coverage:
     """
 
     strength: int
-    first_covered: tuple[tuple[Settings, ...], ...]
-    missing: tuple[Settings, ...]
+    first_covered: tuple[tuple[FlagValueTexts, ...], ...]
+    missing: tuple[FlagValueTexts, ...]
 
     @property
     def covered_count(self) -> int:
@@ -65,7 +65,7 @@ def impossible_values(space: FlagSpace) -> tuple[str, ...]:
     )
 
 
-def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> Settings:
+def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> FlagValueTexts:
     """Return flags and their values as texts such as `model=haiku`."""
     flags = ((space.flags[index], value) for index, value in chosen)
     return tuple(f"{flag.name}={flag.labels[value]}" for flag, value in flags)

@@ -7,7 +7,7 @@ from flag_harness.errors import FlagError
 from flag_harness.flag import nearest_name_hint, value_label, value_text
 
 
-class HasValues(Protocol):
+class FlagLike(Protocol):
     """The attributes that a flag must have to be part of a matrix."""
 
     @property
@@ -48,7 +48,7 @@ class MatrixFlag:
         return tuple(map(value_label, self.values))
 
 
-def value_index(flag: HasValues, value: object) -> int:
+def value_index(flag: FlagLike, value: object) -> int:
     """Return the index of a value, which may be given as its label or text.
 
     Raise `FlagError` if the flag has no such value.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX, Flag, unknown_flag_message
+from flag_harness.flag import SWITCHED_OFF_PREFIX, Flag, unknown_flag_message
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
@@ -30,8 +30,8 @@ def _parse_flag_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
     by_name = {flag.name: flag for flag in flags}
     setting, has_value, value = part.partition("=")
     name, is_on = setting, True
-    if name not in by_name and setting.startswith(("-", NO_PREFIX)):
-        name, is_on = setting.removeprefix(NO_PREFIX).removeprefix("-"), False
+    if name not in by_name and setting.startswith(("-", SWITCHED_OFF_PREFIX)):
+        name, is_on = setting.removeprefix(SWITCHED_OFF_PREFIX).removeprefix("-"), False
     if name not in by_name:
         raise FlagError(unknown_flag_message(name, flags))
     flag = by_name[name]

@@ -15,10 +15,10 @@ from flag_harness.matrix.space import FlagSpace
 MAX_COMBINATIONS = 64
 """The most combinations that a test runs under if neither the test nor the command line selects any."""
 
-MOST_FLAGS_COUNTED = 20
+MAX_FLAGS_TO_COUNT_ROWS = 20
 """The most flags for which the error counts the combinations that cover every triple, which is slow."""
 
-_SELECTION = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,(?P<seed>[0-9]{1,9}))?")
+_SELECTION_PATTERN = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,(?P<seed>[0-9]{1,9}))?")
 SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, or random:N,SEED"
 
 
@@ -52,7 +52,7 @@ def _select_with_cache(
 
 def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     """Return the rows of a selection such as `2`, `full` or `random:20,1`."""
-    match = _SELECTION.fullmatch(selection)
+    match = _SELECTION_PATTERN.fullmatch(selection)
     if match is None:
         raise FlagError(f"{selection!r} selects no combinations; use {SELECTION_HELP}")
     if selection == "single":
@@ -68,7 +68,7 @@ def _too_many_message(space: FlagSpace) -> str:
     """Return the error message for too many combinations, with what to choose instead."""
     pairs = len(covering_array(space, 2))
     # an array of triples of many flags takes seconds
-    triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MOST_FLAGS_COUNTED else "more cover"
+    triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MAX_FLAGS_TO_COUNT_ROWS else "more cover"
     flags = len(space.flags) - len(space.pins)
     return (
         f"{flags} flags have {space.count:,} combinations, more than {MAX_COMBINATIONS}; choose: "

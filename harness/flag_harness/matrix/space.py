@@ -6,7 +6,7 @@ from random import Random
 
 from flag_harness.errors import FlagError
 from flag_harness.matrix.constraints import Clause, Constraint, Row, build_constraints, flag_index, row_satisfies_clause
-from flag_harness.matrix.matrix_flag import HasValues, value_index
+from flag_harness.matrix.matrix_flag import FlagLike, value_index
 
 
 class FlagSpace:
@@ -18,7 +18,7 @@ class FlagSpace:
 
     def __init__(
         self,
-        flags: Sequence[HasValues],
+        flags: Sequence[FlagLike],
         groups: Sequence[Sequence[str]] = (),
         pins: Mapping[str, object] | None = None,
     ) -> None:

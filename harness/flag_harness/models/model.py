@@ -8,7 +8,7 @@ from typing import Any
 
 from flag_harness.wire.usage import Usage
 
-_DATED = re.compile(r"-\d{8}$")
+_DATE_SUFFIX = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +131,4 @@ class ModelTable:
         for model in self.models.values():
             if model_id == model.id or model_id in model.aliases:
                 return model
-        return self.models.get(_DATED.sub("", model_id)) or replace(self.defaults, id=model_id)
+        return self.models.get(_DATE_SUFFIX.sub("", model_id)) or replace(self.defaults, id=model_id)

@@ -24,14 +24,14 @@ ThinkingKind: TypeAlias = Literal["enabled", "adaptive", "between_tools", "disab
 EFFORTS: tuple[str, ...] = get_args(Effort)
 THINKING_KINDS: tuple[str, ...] = get_args(ThinkingKind)
 
-_FIGURE = Meta(description='a figure with its source: [value, "name of a source"]')
+_FIGURE_DESCRIPTION = Meta(description='a figure with its source: [value, "name of a source"]')
 _Count = Annotated[int, Meta(ge=1, description="a number of tokens, 1 or more")]
 _Price = Annotated[float, Meta(ge=0, description="US dollars per million tokens, 0 or more")]
 _Efforts = Annotated[tuple[Effort, ...], Meta(description="a list of efforts")]
 _ThinkingKinds = Annotated[frozenset[ThinkingKind], Meta(description="a list of kinds of thinking")]
-_CountFigure = Annotated[tuple[_Count, Text], _FIGURE]
-_PriceFigure = Annotated[tuple[_Price, Text], _FIGURE]
-_DayFigure = Annotated[tuple[Day, Text], _FIGURE]
+_CountFigure = Annotated[tuple[_Count, Text], _FIGURE_DESCRIPTION]
+_PriceFigure = Annotated[tuple[_Price, Text], _FIGURE_DESCRIPTION]
+_DayFigure = Annotated[tuple[Day, Text], _FIGURE_DESCRIPTION]
 _TableList = Annotated[tuple[dict[str, Any], ...], Meta(description="a list of tables")]
 
 
@@ -60,10 +60,10 @@ class _BudgetEfforts(msgspec.Struct):
 
 class _ModelEntry(msgspec.Struct):
     aliases: TextList = ()
-    thinking: Annotated[tuple[_ThinkingKinds, Text], _FIGURE] | None = None
-    thinks_by_default: Annotated[tuple[Switch, Text], _FIGURE] | None = None
-    efforts: Annotated[tuple[_Efforts, Text], _FIGURE] | None = None
-    default_effort: Annotated[tuple[Effort, Text], _FIGURE] | None = None
+    thinking: Annotated[tuple[_ThinkingKinds, Text], _FIGURE_DESCRIPTION] | None = None
+    thinks_by_default: Annotated[tuple[Switch, Text], _FIGURE_DESCRIPTION] | None = None
+    efforts: Annotated[tuple[_Efforts, Text], _FIGURE_DESCRIPTION] | None = None
+    default_effort: Annotated[tuple[Effort, Text], _FIGURE_DESCRIPTION] | None = None
     max_output_tokens: _CountFigure | None = None
     context_window: _CountFigure | None = None
     smallest_cacheable_prefix: _CountFigure | None = None

@@ -40,7 +40,7 @@ class CommandLineFlags:
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
 
 
-COMMAND_LINE_FLAGS = pytest.StashKey[CommandLineFlags]()
+COMMAND_LINE_FLAGS_KEY = pytest.StashKey[CommandLineFlags]()
 
 
 def add_flag_options(group: pytest.OptionGroup) -> None:
@@ -82,7 +82,7 @@ def configure_flags(config: pytest.Config) -> None:
     judged = parse_verdict_option(
         config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config)
     )
-    config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline, judged)
+    config.stash[COMMAND_LINE_FLAGS_KEY] = CommandLineFlags(selection, parsed, baseline, judged)
     if baseline is not None:
         config.pluginmanager.register(_BaselineHeaderLines(path, baseline), "flag-harness-baseline")
     if config.getoption("--harness-sweep") is None:
@@ -174,7 +174,7 @@ def combination_in_flags_marks(node: pytest.Item, flags: Sequence[Flag]) -> "Com
         pin_unnamed_flags,
     )
 
-    command_line = node.config.stash[COMMAND_LINE_FLAGS]
+    command_line = node.config.stash[COMMAND_LINE_FLAGS_KEY]
     pins = {} if command_line.baseline else dict(command_line.pins)
     known = all_flags(node.config)
     if not node.get_closest_marker("flags"):
@@ -199,9 +199,9 @@ def _flag_values_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
 
 def _combinations_of_mark(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> "tuple[Combination, ...]":
     """Return the combinations that the mark, the command line and its node ids select for a test."""
-    from flag_harness.plugin.requested_rows import combinations_in_node_ids
+    from flag_harness.plugin.requested_combinations import combinations_in_node_ids
 
-    selected = config.stash[COMMAND_LINE_FLAGS].selected_by_mark
+    selected = config.stash[COMMAND_LINE_FLAGS_KEY].selected_by_mark
     mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
     if mark_arguments not in selected:
         try:
@@ -242,10 +242,10 @@ def _flags_and_combinations(
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
     """Return the flags that get a value, and the combinations, in which only the flags in `names` vary."""
     from flag_harness.matrix import pin_unnamed_flags, select_combinations
-    from flag_harness.matrix.arms import combinations_to_compare
     from flag_harness.matrix.baseline import baseline_combinations
+    from flag_harness.matrix.compared_combinations import combinations_to_compare
 
-    command_line = config.stash[COMMAND_LINE_FLAGS]
+    command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
     declared = [flag.name for flag in declared_flags(config)]
     flags = command_line.flags_with_values(all_flags(config), names, declared)
     judged = command_line.judged & {*names}

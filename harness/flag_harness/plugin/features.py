@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flag_harness.matrix import Combination
-from flag_harness.plugin.modes import SUITE, is_option_of_other_plugin
+from flag_harness.plugin.modes import CASES_PACKAGE, is_option_of_other_plugin
 
-ALL = "all"
+ALL_CASES = "all"
 CASE_COUNTS = {
     "streaming": 10,
     "prompt_cache": 7,
@@ -23,7 +23,7 @@ CASE_COUNTS = {
     "context": 4,
     "errors": 7,
     "integration": 4,
-    ALL: 25,
+    ALL_CASES: 25,
 }
 """The number of cases that each name selects. A run of the whole suite stops if it finds other numbers."""
 
@@ -33,7 +33,7 @@ _PARTIAL_RUN_OPTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glo
 SHORT_NAMES = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
 """The short names that `--feature` takes too, and the full names."""
 
-MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
+FEATURES_MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark. Raise `UsageError` if `--feature` names an unknown feature."""
-    config.addinivalue_line("markers", MARK)
+    config.addinivalue_line("markers", FEATURES_MARK)
     requested = _feature_option_values(config)
     if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
         short = ", ".join(SHORT_NAMES)
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if not _is_partial_run(config) and not session.testsfailed:
         _check_case_counts(items)
     wanted = {SHORT_NAMES.get(name, name) for name in requested}
-    kept = [item for item in items if ALL in wanted or wanted & features_of_case(item)]
+    kept = [item for item in items if ALL_CASES in wanted or wanted & features_of_case(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -121,7 +121,7 @@ def _is_partial_run(config: pytest.Config) -> bool:
 
 def _covers_suite(config: pytest.Config, argument: str) -> bool:
     """Return True if pytest collects the whole suite for this command-line argument."""
-    if argument == SUITE:
+    if argument == CASES_PACKAGE:
         return True
     path = os.path.abspath(config.invocation_params.dir / argument)
     return any(suite.is_dir() and suite.is_relative_to(path) for suite in _suite_folders(config))
@@ -129,7 +129,7 @@ def _covers_suite(config: pytest.Config, argument: str) -> bool:
 
 def _check_case_counts(items: list[pytest.Item]) -> None:
     """Raise `UsageError` unless each feature has as many cases as `CASE_COUNTS` says."""
-    found = Counter(name for item in items for name in (*features_of_case(item), ALL))
+    found = Counter(name for item in items for name in (*features_of_case(item), ALL_CASES))
     if wrong := [f"{name} {found[name]} (not {count})" for name, count in CASE_COUNTS.items() if found[name] != count]:
         raise pytest.UsageError(
             f"the suite's cases do not add up: {', '.join(wrong)}; fix CASE_COUNTS or the cases' marks"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SHIPPED_FLAGS, Flag
 
-FEATURES = "flag_harness.plugin.features"
+FEATURES_PLUGIN = "flag_harness.plugin.features"
 """The plugin of the 25 cases, which read the shipped flags. Their conftest files load it."""
 
-CONFIG = pytest.StashKey[Config]()
+CONFIG_KEY = pytest.StashKey[Config]()
 """The stash key of the project's configuration, `[tool.flag-harness]`."""
 
 MARKS = (
@@ -40,7 +40,7 @@ MARKS = (
 
 def declared_flags(config: pytest.Config) -> tuple[Flag, ...]:
     """Return the flags that the project declares."""
-    return config.stash[CONFIG].flags
+    return config.stash[CONFIG_KEY].flags
 
 
 def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
@@ -50,7 +50,7 @@ def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
     `--feature`, as the 25 cases do.
     """
     declared = declared_flags(config)
-    return merge_flags(declared, SHIPPED) if config.pluginmanager.has_plugin(FEATURES) else declared
+    return merge_flags(declared, SHIPPED_FLAGS) if config.pluginmanager.has_plugin(FEATURES_PLUGIN) else declared
 
 
 def merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:

@@ -6,19 +6,25 @@ from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
 from flag_harness.plugin import check_hooks
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
+from flag_harness.plugin.deferred_parts import (
+    CHECKS_PLUGIN,
+    DeferredPluginParts,
+    is_configured,
+    needs_parts_around_all_tests,
+)
 from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.age import add_age_option
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
-from flag_harness.plugin.marks import CONFIG, MARKS
-from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_option_of_other_plugin
+from flag_harness.plugin.marks import CONFIG_KEY, MARKS
+from flag_harness.plugin.modes import CASES_PACKAGE, RECORD_MODES, UPSTREAMS, is_option_of_other_plugin
 from flag_harness.plugin.record_options import add_effects_options, add_record_option
 from flag_harness.plugin.redact.normalisers import normalisers_in_configuration
 from flag_harness.plugin.redact.secrets import filters_in_configuration
 from flag_harness.plugin.redact.test_ids import TestIdMask
 from flag_harness.plugin.resume.paid_answers import configure_paid_answers
 from flag_harness.plugin.resume.resume import add_resume_option, configure_resume, start_resuming
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER, CassetteUseTracker
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY, CassetteUseTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, register_verifier
 from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
@@ -28,13 +34,12 @@ from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_pl
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, register_flag_verdicts
 from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, register_provider_failure_repeater
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register_repetition_maker
-from flag_harness.plugin.waiting_parts import CHECKS, DeferredPluginParts, is_configured, needs_parts_around_all_tests
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness, and register its checks before the conftest files are loaded."""
-    if not pluginmanager.has_plugin(CHECKS):
-        pluginmanager.register(check_hooks, CHECKS)
+    if not pluginmanager.has_plugin(CHECKS_PLUGIN):
+        pluginmanager.register(check_hooks, CHECKS_PLUGIN)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     _add_traffic_options(group, pluginmanager)
@@ -87,17 +92,17 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     If the project has its `vcr` marks played by the harness, unregister the plugin that would play them too.
     """
     unregister_other_plugin(early_config.pluginmanager)
-    if any(argument.startswith(SUITE) for argument in args):
+    if any(argument.startswith(CASES_PACKAGE) for argument in args):
         early_config.pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read `[tool.flag-harness]`, and register the marks and the parts of the plugin."""
     try:
-        config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
-        if config.stash[CONFIG].filters or config.stash[CONFIG].privacy:
+        config.stash[CONFIG_KEY] = read_config(config.rootpath / "pyproject.toml")
+        if config.stash[CONFIG_KEY].filters or config.stash[CONFIG_KEY].privacy:
             filters_in_configuration(config)
-        if config.stash[CONFIG].normalise:
+        if config.stash[CONFIG_KEY].normalise:
             normalisers_in_configuration(config)
         configure_resume(config)
         configure_rerun(config)
@@ -121,8 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
-    config.stash[CASSETTE_USE_TRACKER] = CassetteUseTracker(config)
-    config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER], "flag-harness-claims")
+    config.stash[CASSETTE_USE_TRACKER_KEY] = CassetteUseTracker(config)
+    config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER_KEY], "flag-harness-claims")
     if (follows_all := needs_parts_around_all_tests(config)) or is_configured(config):
         from flag_harness.plugin.border.offline import set_offline_api_key
         from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it

@@ -3,15 +3,16 @@
 import pytest
 
 from flag_harness.plugin import check_hooks
-from flag_harness.plugin.border.border import BORDER, NetworkBorder
+from flag_harness.plugin.border.border import BORDER_KEY, NetworkBorder
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import register_network_border_of_run
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
+from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN, PARTS_KEY
 from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.spending import register_cost_preview
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import is_recording_disabled
-from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask
+from flag_harness.plugin.redact.secrets import REPORT_MASK_KEY, ReportMask
 from flag_harness.plugin.run.flag_effects import FlagEffects
 from flag_harness.plugin.run.flag_reads import FlagReadReporter
 from flag_harness.plugin.run.misses import MissCollector
@@ -20,25 +21,24 @@ from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.locate import register_flag_search_pass
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
-from flag_harness.plugin.waiting_parts import CHECKS, PARTS
 
 
 def register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow each test. Do nothing if they are registered already."""
-    if PARTS in config.stash:
+    if PARTS_KEY in config.stash:
         return
     plugins = config.pluginmanager
-    if not plugins.has_plugin(CHECKS):
-        plugins.register(check_hooks, CHECKS)
+    if not plugins.has_plugin(CHECKS_PLUGIN):
+        plugins.register(check_hooks, CHECKS_PLUGIN)
     parts: list[object] = []
-    config.stash[PARTS] = parts
+    config.stash[PARTS_KEY] = parts
 
     def register_plugin(plugin: object, name: str) -> None:
         plugins.register(plugin, f"flag-harness-{name}")
         parts.append(plugin)
 
-    mask = config.stash[REPORT_MASK] = ReportMask()
-    has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
+    mask = config.stash[REPORT_MASK_KEY] = ReportMask()
+    has_detectors = config.stash[CONFIG_KEY].privacy is not None or is_recording_disabled(config)
     summary, effects = RunSummary(max_recording_age(config), has_detectors=has_detectors), FlagEffects(config)
     register_plugin(FaultReporter(), "fault-reporter")
     register_plugin(mask, "secrets")
@@ -46,13 +46,13 @@ def register_plugin_parts(config: pytest.Config) -> None:
     register_plugin(RunRecorder(config, summary), "record")
     register_plugin(effects, "effects")
     register_flag_search_pass(config, effects)
-    if config.stash[CONFIG].vcr_marks:
+    if config.stash[CONFIG_KEY].vcr_marks:
         configure_vcr(config)
     register_plugin(MissCollector(config), "misses")
     register_plugin(FlagReadReporter(), "flag-reads")
     register_cost_preview(config)
     register_network_border_of_run(config)
-    border = config.stash[BORDER] = NetworkBorder(config)
+    border = config.stash[BORDER_KEY] = NetworkBorder(config)
     register_plugin(border, "border")
     register_plugin(WideScopeFixtureHooks(border), "wide-fixtures")
     register_plugin(LateWorkReporter(config, border), "late-work")

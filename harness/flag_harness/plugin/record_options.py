@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.plugin.evidence.content import CONTENTS
+from flag_harness.plugin.evidence.content import CONTENT_LEVELS
 
-INERT_FLAG = "inert-flag"
-LOG_ERROR = "log-error"
-CACHE_BREAK = "cache-break"
-FAIL_ON = (INERT_FLAG, LOG_ERROR, CACHE_BREAK)
+FAIL_ON_INERT_FLAG = "inert-flag"
+FAIL_ON_LOG_ERROR = "log-error"
+FAIL_ON_CACHE_BREAK = "cache-break"
+FAIL_ON_VALUES = (FAIL_ON_INERT_FLAG, FAIL_ON_LOG_ERROR, FAIL_ON_CACHE_BREAK)
 """The values that `--harness-fail-on` takes."""
 
 
@@ -18,7 +18,7 @@ def add_effects_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--harness-fail-on",
         action="append",
-        choices=FAIL_ON,
+        choices=FAIL_ON_VALUES,
         default=[],
         help="fail the run if this is found; inert-flag: a flag that changed no request in any test; log-error: an "
         "error that the code under test logged; cache-break: a request that could not read a cached prefix because a "
@@ -44,7 +44,7 @@ def add_record_option(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--harness-report-content",
-        choices=CONTENTS,
+        choices=CONTENT_LEVELS,
         default=None,
         help="what a record or report keeps: the conversations of failed tests, with what answered them, and in a "
         "page those of all tests. none: "

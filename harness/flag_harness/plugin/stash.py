@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     VerdictsKey: TypeAlias = pytest.StashKey[tuple[VerdictRecord, ...]]
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
 
-TRAFFIC: "TrafficKey" = pytest.StashKey()
+TRAFFIC_KEY: "TrafficKey" = pytest.StashKey()
 """The `CassetteTraffic` of a test item that uses the `cassette` fixture."""
 
-VCR_CASSETTE: "VcrCassetteKey" = pytest.StashKey()
+VCR_CASSETTE_KEY: "VcrCassetteKey" = pytest.StashKey()
 """The cassette of vcrpy that a test item plays or records."""
 
-COMBINATION: "CombinationKey" = pytest.StashKey()
+COMBINATION_KEY: "CombinationKey" = pytest.StashKey()
 """The combination of flags that a test item runs under."""
 
-LOG_COUNTER: "LogCounterKey" = pytest.StashKey()
+LOG_COUNTER_KEY: "LogCounterKey" = pytest.StashKey()
 """The counter of the warnings and errors that a test item logs."""
 
-REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
+REFUSALS_KEY = pytest.StashKey[Callable[[], list[Refusal]]]()
 """A function that returns the requests refused to the test item so far, except those that its marks allow."""
 
 
@@ -57,33 +57,33 @@ class AnswerSource:
     refuses_misses: bool = False
 
 
-FLAG_SCOPE: "FlagScopeKey" = pytest.StashKey()
+FLAG_SCOPE_KEY: "FlagScopeKey" = pytest.StashKey()
 """The flags that a test item runs under, and what it has read of them through OpenFeature."""
 
-EXTRA_ROW = pytest.StashKey[AnswerSource]()
+EXTRA_SOURCE_KEY = pytest.StashKey[AnswerSource]()
 """The `AnswerSource` of a test item that `--harness-locate` has added."""
 
-PROBE: "ProbeKey" = pytest.StashKey()
+PROBE_KEY: "ProbeKey" = pytest.StashKey()
 """The `Probe` of a test item that runs in a sweep."""
 
-VERDICTS: "VerdictsKey" = pytest.StashKey()
+VERDICTS_KEY: "VerdictsKey" = pytest.StashKey()
 """The verdicts of the run, for its record."""
 
-SCORES = pytest.StashKey[dict[str, float]]()
+SCORES_KEY = pytest.StashKey[dict[str, float]]()
 """The scores that a test has given its run, by name."""
 
-REPETITION = pytest.StashKey[int]()
+REPETITION_KEY = pytest.StashKey[int]()
 """The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
 
 
 def refusals_of_item(item: pytest.Item) -> list[Refusal]:
     """Return the requests refused to an item so far, except those that its marks allow."""
-    return item.stash[REFUSALS]() if REFUSALS in item.stash else []
+    return item.stash[REFUSALS_KEY]() if REFUSALS_KEY in item.stash else []
 
 
 def repetition_index(item: pytest.Item) -> int:
     """Return the number of an item among the repetitions of its test, counted from 0."""
-    return item.stash.get(REPETITION, 0)
+    return item.stash.get(REPETITION_KEY, 0)
 
 
 def nodeid_of_first_repetition(item: pytest.Item) -> str:

@@ -17,7 +17,7 @@ from flag_harness.record.file import (
     start_record,
 )
 from flag_harness.record.flags import flag_declaration
-from flag_harness.record.header import FORMAT, GateFiles, RunHeader
+from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import (
     LogCount,
     Outcome,
@@ -32,7 +32,7 @@ from flag_harness.record.verdict import VerdictRecord
 
 __all__ = [
     "CACHE_FOLDER",
-    "FORMAT",
+    "FORMAT_VERSION",
     "LAST_RUN",
     "CacheBreak",
     "CacheTurn",

@@ -11,14 +11,14 @@ import msgspec
 
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.record.header import FORMAT, GateFiles, RunHeader
+from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import RunRow
 
 CACHE_FOLDER, LAST_RUN = "flag-harness", "last-run.jsonl"
 """The folder in pytest's cache, and the file in it, with the record of the last run."""
 _MAX_BYTES = 1 << 30
 _SHARD_OPTION = "--harness-shard"
-_DIGEST = "digest"
+_DIGEST_KEY = "digest"
 """The key of the first line that holds the digest of the whole file. It describes the file, so no struct has it."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _header_decoder = msgspec.json.Decoder(RunHeader)
@@ -49,7 +49,7 @@ def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
     """
     lines = [_encoder.encode(row) for row in sorted(rows, key=lambda row: row.key)]
     head: dict[str, Any] = msgspec.to_builtins(header)
-    first = _encoder.encode({**head, _DIGEST: _content_digest(head, lines)})
+    first = _encoder.encode({**head, _DIGEST_KEY: _content_digest(head, lines)})
     return b"".join(line + b"\n" for line in (first, *lines))
 
 
@@ -66,7 +66,7 @@ def find_record_problem(data: bytes) -> str:
         head = msgspec.json.decode(first)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "its first line is not JSON"
-    digest = head.pop(_DIGEST, None) if isinstance(head, dict) else None
+    digest = head.pop(_DIGEST_KEY, None) if isinstance(head, dict) else None
     if digest is None:
         return "it has no digest, so the run did not come to its end, or an older release wrote it"
     return (
@@ -236,9 +236,10 @@ def _decode_header(path: Path, line: bytes) -> RunHeader:
         version = None
     if not isinstance(version, int):
         raise RecordError(f"{path}:1: not the header of a run record; write one with `pytest --harness-record=FILE`")
-    if version > FORMAT:
+    if version > FORMAT_VERSION:
         raise RecordError(
-            f"{path}:1: format {version}, and this flag-harness reads up to {FORMAT}; install the release that wrote it"
+            f"{path}:1: format {version}, and this flag-harness reads up to {FORMAT_VERSION}; "
+            "install the release that wrote it"
         )
     try:
         header = _header_decoder.decode(line)

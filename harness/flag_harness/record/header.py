@@ -6,7 +6,7 @@ import msgspec
 
 from flag_harness.record.verdict import VerdictRecord
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """The version of the file format. It grows if older readers would misread a file; new keys alone do not change it."""
 
 
@@ -31,7 +31,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a run as a whole.
 
     Attributes:
-        flag_harness_record: the version of the format, `FORMAT`. This key marks the first line of a record.
+        flag_harness_record: the version of the format, `FORMAT_VERSION`. This key marks the first line of a record.
         package: the version of flag-harness.
         sdk: the version of the package `anthropic`, or an empty string if it is not installed.
         python: the version of Python, such as `3.12.1`.
@@ -55,7 +55,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         verdicts: the verdicts on flags, if the run was asked for any.
     """
 
-    flag_harness_record: int = FORMAT
+    flag_harness_record: int = FORMAT_VERSION
     package: str = ""
     sdk: str = ""
     python: str = ""

@@ -17,16 +17,16 @@ _HASH_MARK = "#"
 _HASH_BYTES = 3
 """With 24 bits, thousands of telephone numbers share each hash."""
 _HASH_KEY = b"flag-harness outline"
-_MOST_PATHS = 60
+_MAX_PATHS = 60
 """The outline of a longer body ends with a hash of what is left, under the path `...`."""
-_PLAIN_KEYS = frozenset({"model", "type", "effort", "ttl", "display", "service_tier", "speed"})
+_KEYS_OF_API_WORDS = frozenset({"model", "type", "effort", "ttl", "display", "service_tier", "speed"})
 """The members whose texts are words of the API."""
-_PLAIN_TEXT = re.compile(r"[A-Za-z0-9._:@/-]{1,80}")
+_API_WORD_PATTERN = re.compile(r"[A-Za-z0-9._:@/-]{1,80}")
 _PRIVATE_KEYS = frozenset({"messages", "system", "metadata", "tools", "mcp_servers", "container"})
 """The members of a body that contain people's or the project's words."""
-_MARK = "cache_control"
-_PLAIN_MARKS = re.compile(r"ephemeral(?: \d{1,3}[mh])?(?:, ephemeral \d{1,3}[mh])*")
-API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
+_CACHE_MARK_KEY = "cache_control"
+_CACHE_MARK_PATTERN = re.compile(r"ephemeral(?: \d{1,3}[mh])?(?:, ephemeral \d{1,3}[mh])*")
+API_ID_PATTERN = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
 """An id that the API generated."""
 
 
@@ -38,13 +38,13 @@ def body_outline(body: Any) -> Outline:
     if not isinstance(body, Mapping):
         return ()
     found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]
-    rest = [("...", _short_hash(found[_MOST_PATHS:]))] if len(found) > _MOST_PATHS else []
-    return (*found[:_MOST_PATHS], *rest)
+    rest = [("...", _short_hash(found[_MAX_PATHS:]))] if len(found) > _MAX_PATHS else []
+    return (*found[:_MAX_PATHS], *rest)
 
 
 def mask_api_ids(text: str) -> str:
     """Return a text in which all ids that the API generated are equal."""
-    return API_ID.sub("<id>", text)
+    return API_ID_PATTERN.sub("<id>", text)
 
 
 def is_hash(value: object) -> bool:
@@ -58,7 +58,7 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         for number, tool in enumerate(value):
             name = tool.get("name") if isinstance(tool, Mapping) else None
             yield (
-                f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]",
+                f"tools[{name if isinstance(name, str) and _API_WORD_PATTERN.fullmatch(name) else number}]",
                 _short_hash(_without_cache_marks(tool)),
             )
         yield from _cache_mark_outline("tools[*]", value)
@@ -77,11 +77,15 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _cache_mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yield the kinds of the cache marks of these blocks, if there are any: `ephemeral`, `ephemeral 1h`."""
-    marks = [block[_MARK] for block in blocks if isinstance(block, Mapping) and isinstance(block.get(_MARK), Mapping)]
+    marks = [
+        block[_CACHE_MARK_KEY]
+        for block in blocks
+        if isinstance(block, Mapping) and isinstance(block.get(_CACHE_MARK_KEY), Mapping)
+    ]
     kinds = {f"{mark.get('type', '')} {mark.get('ttl', '')}".strip() for mark in marks}
     if kinds:
         text = ", ".join(sorted(kinds))
-        yield f"{path}.{_MARK}", text if _PLAIN_MARKS.fullmatch(text) else _short_hash(text)
+        yield f"{path}.{_CACHE_MARK_KEY}", text if _CACHE_MARK_PATTERN.fullmatch(text) else _short_hash(text)
 
 
 def _without_cache_marks(part: Any) -> Any:
@@ -91,7 +95,7 @@ def _without_cache_marks(part: Any) -> Any:
     """
     if not isinstance(part, Mapping):
         return part
-    bare = {key: value for key, value in part.items() if key != _MARK}
+    bare = {key: value for key, value in part.items() if key != _CACHE_MARK_KEY}
     if isinstance(part.get("content"), list):
         blocks = [_without_cache_marks(block) for block in part["content"]]
         is_text = len(blocks) == 1 and isinstance(blocks[0], Mapping) and blocks[0].keys() == {"type", "text"}
@@ -105,7 +109,7 @@ def _content_blocks(message: Any) -> list[Any]:
 
 
 def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of each leaf below `path`. A value that may not be shown is replaced by its hash."""
+    """Yield the path and value of each number, text or constant below `path`; private texts as hashes."""
     if isinstance(value, Mapping) and value:
         for key in sorted(value, key=str):
             yield from _leaf_outline(f"{path}.{key}", value[key], is_private=is_private)
@@ -116,7 +120,7 @@ def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[
 def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
     """Return whether an outline may hold the value itself, and not only its hash."""
     if isinstance(value, str):
-        return path.rpartition(".")[2] in _PLAIN_KEYS and _PLAIN_TEXT.fullmatch(value) is not None
+        return path.rpartition(".")[2] in _KEYS_OF_API_WORDS and _API_WORD_PATTERN.fullmatch(value) is not None
     return not is_private and (value is None or isinstance(value, (bool, int, float)))
 
 

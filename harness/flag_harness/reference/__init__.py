@@ -5,7 +5,7 @@ It has typed events, tools, conversations that survive a crash, and fallbacks fo
 
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
-from flag_harness.reference.context.heal import repair_context, transition_prompt
+from flag_harness.reference.context.repair import repair_context, transition_prompt
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.events import (
     AgentError,

@@ -15,22 +15,22 @@ from flag_harness.models import DEFAULT_MODEL, find_model
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import ends_with_user_turn, with_user_turn
-from flag_harness.reference.context.heal import repair_context, transition_prompt
+from flag_harness.reference.context.repair import repair_context, transition_prompt
 from flag_harness.reference.events import AgentError, Event, Transition
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
-from flag_harness.reference.request.limits import limit_problem
+from flag_harness.reference.request.limits import broken_limit_message
 from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
 from flag_harness.reference.session import LOG, AgentSession
 from flag_harness.reference.settings import PROMPT_CACHE_BETA, Settings, read_settings
-from flag_harness.reference.tools.tool import DELAY, OUTPUT_LIMIT, TIMEOUT, Tool, Toolbox
+from flag_harness.reference.tools.tool import TOOL_DELAY_SECONDS, TOOL_OUTPUT_LIMIT, TOOL_TIMEOUT_SECONDS, Tool, Toolbox
 from flag_harness.reference.turn import AgentTurn
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-_CLOSING_PASSES = 100
+_CLOSING_CYCLES = 100
 """Cycles of the event loop that an abandoned generator gets to close itself. It needs fewer."""
 
 
@@ -57,9 +57,9 @@ class Agent:
         context: Context | None = None,
         context_path: Path | None = None,
         retry: RetryPolicy | None = None,
-        tool_delay: float = DELAY,
-        tool_timeout: float = TIMEOUT,
-        tool_output_limit: int = OUTPUT_LIMIT,
+        tool_delay: float = TOOL_DELAY_SECONDS,
+        tool_timeout: float = TOOL_TIMEOUT_SECONDS,
+        tool_output_limit: int = TOOL_OUTPUT_LIMIT,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = environ
@@ -127,7 +127,7 @@ class Agent:
 
     async def _is_sending(self) -> bool:
         """Return whether another `send` is running. An abandoned one first gets some time to close."""
-        for _ in range(_CLOSING_PASSES):
+        for _ in range(_CLOSING_CYCLES):
             if not self._sending:
                 break
             await asyncio.sleep(0)
@@ -168,7 +168,7 @@ class Agent:
         """Read the settings. If they are invalid or break a limit, keep the user's turn and raise `TurnError`."""
         try:
             settings = read_settings(self._environ)
-            problem = limit_problem(settings, find_model(self._session.template.model))
+            problem = broken_limit_message(settings, find_model(self._session.template.model))
         except FlagError as error:
             problem = str(error)
         if problem is not None:

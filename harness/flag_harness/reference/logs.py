@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = "flag_harness"
+ROOT_LOGGER = "flag_harness"
 """The parent of all loggers of this package."""
 
-HIDDEN = "[hidden]"
+HIDDEN_TEXT = "[hidden]"
 _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|auth[-_]?token|secret|password|cookie", re.IGNORECASE)
 _SECRET_VALUES = re.compile(r"sk-[A-Za-z0-9][\w-]{7,}|(?i:bearer)\s+[\w.~+/-]{8,}=*")
 
@@ -62,7 +62,7 @@ def json_lines_handler(path: Path) -> logging.FileHandler:
 def hide_secrets(value: Any, name: str = "") -> Any:
     """Return a copy of a JSON value in which everything that looks like a secret is hidden, at any depth."""
     if _SECRET_NAMES.search(name) and value is not None:
-        return HIDDEN
+        return HIDDEN_TEXT
     if isinstance(value, Mapping):
         return {_hide_keys_in_text(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -73,4 +73,4 @@ def hide_secrets(value: Any, name: str = "") -> Any:
 
 
 def _hide_keys_in_text(text: str) -> str:
-    return _SECRET_VALUES.sub(HIDDEN, text)
+    return _SECRET_VALUES.sub(HIDDEN_TEXT, text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED, STREAMING, TRUE_VALUES, combination_id
+from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED_FLAGS, STREAMING, TRUE_VALUES, combination_id
 
 MIN_THINKING_BUDGET = 1024
 """The smallest thinking budget that the API accepts: `thinking.enabled.budget_tokens: Input should be greater than or
@@ -51,7 +51,13 @@ PROMPT_CACHE_BETA = "PROMPT_CACHE_BETA"
 """The variable that turns on the legacy prompt-caching header and holds its value, `prompt-caching-2024-07-31`. Caching
 has needed no header since December 2024."""
 
-VARIABLES = (*(flag.env for flag in SHIPPED), MAX_TOKENS.env, THINKING_BUDGET.env, ENABLE_TOOLS, PROMPT_CACHE_BETA)
+AGENT_VARIABLES = (
+    *(flag.env for flag in SHIPPED_FLAGS),
+    MAX_TOKENS.env,
+    THINKING_BUDGET.env,
+    ENABLE_TOOLS,
+    PROMPT_CACHE_BETA,
+)
 """Every environment variable that the reference agent reads."""
 
 
@@ -69,7 +75,7 @@ class Settings:
     @property
     def combination(self) -> str:
         """The id of the combination of flags that are on: `off`, `streaming`, `streaming+prompt_cache`, ..."""
-        return combination_id(flag.name for flag in SHIPPED if getattr(self, flag.name))
+        return combination_id(flag.name for flag in SHIPPED_FLAGS if getattr(self, flag.name))
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -79,7 +85,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     no token for the answer. If only one of them is set, the two are checked when a request holds both.
     """
     max_tokens, budget = MAX_TOKENS.read(environ), THINKING_BUDGET.read(environ)
-    problem = budget_problem(max_tokens, budget)
+    problem = thinking_budget_message(max_tokens, budget)
     if problem and MAX_TOKENS.is_set(environ) and THINKING_BUDGET.is_set(environ):
         raise FlagError(problem)
     return Settings(
@@ -92,7 +98,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def budget_problem(max_tokens: int, budget: int) -> str | None:
+def thinking_budget_message(max_tokens: int, budget: int) -> str | None:
     """Return a message with better numbers if thinking would leave no token for the answer, or None."""
     if budget < max_tokens:
         return None

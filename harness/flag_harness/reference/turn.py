@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flag_harness.reference.context.conversation import Messages, with_answer, with_results, without_last_turn
-from flag_harness.reference.context.heal import INTERRUPTED
+from flag_harness.reference.context.repair import INTERRUPTED_CALL_MESSAGE
 from flag_harness.reference.events import Event, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
@@ -125,7 +125,7 @@ class AgentTurn:
         """Run a call at most once. The ledger, also in the saved file, holds its start and its outcome."""
         entry = self._session.context.ledger.get(call.id)
         if entry is not None:
-            return entry.outcome or ToolOutcome(call.id, INTERRUPTED, is_error=True)
+            return entry.outcome or ToolOutcome(call.id, INTERRUPTED_CALL_MESSAGE, is_error=True)
         self._record_call_start(call)
         started = self._session.clock.now()
         outcome = await toolbox.run(call)

@@ -7,9 +7,9 @@ from typing import Any
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.report.table import is_simulated
 
-MOST_TESTS = 5
+MAX_TESTS = 5
 """The number of broken prefixes, and of tests that cost more, that the terminal shows."""
-RUNS = 1_000
+PRICED_RUNS = 1_000
 """Prices are given for this many runs."""
 UNKNOWN_PRICE = "at an unknown price"
 
@@ -48,7 +48,7 @@ class BrokenCacheBlock:
     @property
     def price(self) -> str:
         """The extra cost of the most expensive test because of this block, as text."""
-        return UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {RUNS:,} runs"
+        return UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {PRICED_RUNS:,} runs"
 
     @property
     def cost(self) -> float | None:
@@ -72,7 +72,7 @@ class CacheUseOfTest:
         if self.use.saved is None:
             return UNKNOWN_PRICE
         change = "saved" if self.use.saved >= 0 else "more than without marks"
-        return f"{_price_text(abs(self.use.saved))} per {RUNS:,} runs {change}"
+        return f"{_price_text(abs(self.use.saved))} per {PRICED_RUNS:,} runs {change}"
 
 
 def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...]:
@@ -100,7 +100,7 @@ def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
 def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
     """Yield lines about the broken prefixes of a run, and about tests whose cache marks cost more than they save."""
     places = group_broken_prefixes(rows)
-    for place in places[:MOST_TESTS]:
+    for place in places[:MAX_TESTS]:
         more = len(place.tests) - 1
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
         change = f": {place.text_change}" if place.text_change else ""
@@ -108,13 +108,13 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
             f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte {place.byte}{change}; "
             f"{place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are not read, {place.price}"
         )
-    if len(places) > MOST_TESTS:
-        yield f"cache: and {len(places) - MOST_TESTS} other blocks that break a prefix; --harness-report=FILE shows all"
+    if len(places) > MAX_TESTS:
+        yield f"cache: and {len(places) - MAX_TESTS} other blocks that break a prefix; --harness-report=FILE shows all"
     wasteful = [one for one in cache_use_by_test(rows) if one.use.costs_more and not one.use.breaks]
-    for one in wasteful[:MOST_TESTS]:
+    for one in wasteful[:MAX_TESTS]:
         yield (f"cache: {one.row.case}: its cache marks cost more than they save: {_waste_text(one.use)}, {one.price}")
-    if len(wasteful) > MOST_TESTS:
-        yield f"cache: and {len(wasteful) - MOST_TESTS} other tests that would cost less without cache marks"
+    if len(wasteful) > MAX_TESTS:
+        yield f"cache: and {len(wasteful) - MAX_TESTS} other tests that would cost less without cache marks"
 
 
 def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
@@ -168,4 +168,4 @@ def _waste_text(use: CacheUse) -> str:
 
 
 def _price_text(cost: float) -> str:
-    return f"${cost * RUNS:,.2f}"
+    return f"${cost * PRICED_RUNS:,.2f}"

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.errors import require_extra
-from flag_harness.report.cache_page import MOST_TESTS, cache_section
+from flag_harness.report.cache_page import MAX_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
-from flag_harness.report.failures.causes import MOST_CAUSES
+from flag_harness.report.failures.causes import MAX_CAUSES
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
-from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
 
 if TYPE_CHECKING:
     import jinja2
 
-_SCRIPTS = ("elements", "streams", "comparison", "details", "matrix")
+_SCRIPT_PARTS = ("elements", "streams", "comparison", "details", "matrix")
 """The parts of the page's script, in an order in which each uses earlier ones only when it is called."""
-FEW_REASONS = 5
+MAX_OPEN_REASONS = 5
 """The reasons of failures that stand open; further ones are folded, so that the flags are seen at once."""
-SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
+OUTCOME_SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
 
 def render_html(report: RunReport, now: datetime) -> str:
@@ -43,19 +43,19 @@ def render_html(report: RunReport, now: datetime) -> str:
         summaries=flag_summaries(report),
         charts=list(effect_charts(alone)),
         together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],
-        symbols=SYMBOLS,
+        symbols=OUTCOME_SYMBOLS,
         style=style,
         script=script,
         policy=_content_security_policy(style, script),
         details=_compress_json(cell_details(report)),
         flags=flags,
         written_at=now.isoformat(sep=" ", timespec="seconds"),
-        simulated=SIMULATED,
+        simulated=SIMULATED_NOTE,
         cache=cache_section(report.rows),
         sweep_outcomes=OUTCOMES,
-        most=MOST_TESTS,
-        few=FEW_REASONS,
-        most_causes=MOST_CAUSES,
+        most=MAX_TESTS,
+        few=MAX_OPEN_REASONS,
+        most_causes=MAX_CAUSES,
         refusal_advice=REFUSAL_ADVICE,
     )
 
@@ -81,7 +81,7 @@ def _read_page_file(name: str) -> str:
 
 def _page_script() -> str:
     """Return the script of the page: its parts in one scope."""
-    parts = "\n".join(_read_page_file(f"{name}.js") for name in _SCRIPTS)
+    parts = "\n".join(_read_page_file(f"{name}.js") for name in _SCRIPT_PARTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 

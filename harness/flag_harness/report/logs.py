@@ -6,9 +6,9 @@ from typing import Any
 
 from flag_harness.record import RunRecord
 from flag_harness.report.table import group_rows_by_log_message
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-_MOST_TESTS = 10
+_MAX_TESTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,21 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
     logged = {case for group in groups for case in group.tests}
     total = sum(group.count for group in groups)
     if not groups:
-        yield f"No warning and no error was logged in {quantity(len(record.rows), 'run')}."
+        yield f"No warning and no error was logged in {count_with_noun(len(record.rows), 'run')}."
     else:
-        messages = quantity(len(groups), "message")
-        yield f"{messages}, logged {quantity(total, 'time')} in {len(logged)} of {quantity(len(record.rows), 'run')}"
+        messages, runs = count_with_noun(len(groups), "message"), count_with_noun(len(record.rows), "run")
+        yield f"{messages}, logged {count_with_noun(total, 'time')} in {len(logged)} of {runs}"
     for group in groups:
         yield ""
         yield f"{group.level} {group.logger}: {group.message}"
-        for case, count in list(group.tests.items())[:_MOST_TESTS]:
+        for case, count in list(group.tests.items())[:_MAX_TESTS]:
             yield f"  {count:>6,}  {case}"
-        if len(group.tests) > _MOST_TESTS:
-            yield f"  and {quantity(len(group.tests) - _MOST_TESTS, 'more run')}; --json has all"
+        if len(group.tests) > _MAX_TESTS:
+            yield f"  and {count_with_noun(len(group.tests) - _MAX_TESTS, 'more run')}; --json has all"
     for beta, cases in betas.items():
         yield ""
-        yield f"beta {beta}: refused by the API and then dropped, in {quantity(len(cases), 'run')}"
-        yield from (f"          {case}" for case in cases[:_MOST_TESTS])
+        yield f"beta {beta}: refused by the API and then dropped, in {count_with_noun(len(cases), 'run')}"
+        yield from (f"          {case}" for case in cases[:_MAX_TESTS])
 
 
 def logs_to_json(record: RunRecord) -> Mapping[str, Any]:

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
-from flag_harness.report.failures.causes import MOST_CAUSES, FailureCause
+from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
-from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 """The most rows that a table shows. The number of other rows is stated below it."""
-MOST_COLUMNS = 16
-MOST_CACHED_TESTS = 5
+MAX_COLUMNS = 16
+MAX_CACHED_TESTS = 5
 """The most tests whose cache use is shown request by request."""
-_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&!])")
+_OUTCOME_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
+_MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
@@ -27,7 +27,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
     if report.causes:
         yield ""
-    for cause in report.causes[:MOST_CAUSES]:
+    for cause in report.causes[:MAX_CAUSES]:
         certainty = "" if cause.is_certain else "perhaps "
         yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
         if not cause.is_certain:
@@ -35,8 +35,8 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if cause.reason:
             yield f"  - Why: {_inline_code(cause.reason)}"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
-    if (more := len(report.causes) - MOST_CAUSES) > 0:
-        yield f"- and {quantity(more, 'more cause')}"
+    if (more := len(report.causes) - MAX_CAUSES) > 0:
+        yield f"- and {count_with_noun(more, 'more cause')}"
     yield from _api_refusal_lines(report)
     if report.unblamed:
         yield ""
@@ -127,7 +127,7 @@ def _short_effect_text(effect: MetricEffect) -> str:
 
 
 def _broken_tests_text(cause: FailureCause) -> str:
-    return f"{'' if cause.is_certain else 'perhaps '}{quantity(len(cause.tests), 'test')}: {cause.text}"
+    return f"{'' if cause.is_certain else 'perhaps '}{count_with_noun(len(cause.tests), 'test')}: {cause.text}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:
@@ -139,14 +139,14 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         for index in range(len(report.combinations))
         if any((cell := line.cells[index]) is not None for line in lines)
     ]
-    shown = columns[:MOST_COLUMNS]
+    shown = columns[:MAX_COLUMNS]
     yield ""
     yield "### Failing tests"
     yield ""
     rows = [
         [
             code_cell(line.name),
-            *(_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
+            *(_OUTCOME_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
         ]
         for line in lines
     ]
@@ -204,7 +204,7 @@ def _metric_effect_lines(report: RunReport) -> Iterator[str]:
     )
     if any(row[3] for row in rows):
         yield ""
-        yield f"{SIMULATED[0].upper()}{SIMULATED[1:]}."
+        yield f"{SIMULATED_NOTE[0].upper()}{SIMULATED_NOTE[1:]}."
 
 
 def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
@@ -230,10 +230,10 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         yield from table_lines(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
         yield ""
     wasteful = [test for test in tests if test.use.costs_more]
-    for one in wasteful[:MOST_CACHED_TESTS]:
+    for one in wasteful[:MAX_CACHED_TESTS]:
         yield f"- {_inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
-    if len(wasteful) > MOST_CACHED_TESTS:
-        yield f"- and {len(wasteful) - MOST_CACHED_TESTS:,} further tests"
+    if len(wasteful) > MAX_CACHED_TESTS:
+        yield f"- and {len(wasteful) - MAX_CACHED_TESTS:,} further tests"
     yield ""
     turns = [
         [
@@ -243,21 +243,21 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
             escape_markdown(describe_cache_reads_and_writes(turn)),
             escape_markdown(turn.why),
         ]
-        for test in tests[:MOST_CACHED_TESTS]
+        for test in tests[:MAX_CACHED_TESTS]
         for turn in test.use.turns
     ]
     yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
 
 
 def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table. Rows beyond `MOST_ROWS` are counted below it."""
+    """Yield a Markdown table. Rows beyond `MAX_ROWS` are counted below it."""
     yield f"| {' | '.join(headings)} |"
     yield f"|{' --- |' * len(headings)}"
-    for row in rows[:MOST_ROWS]:
+    for row in rows[:MAX_ROWS]:
         yield f"| {' | '.join(row)} |"
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_ROWS:
         yield ""
-        yield f"and {len(rows) - MOST_ROWS:,} more"
+        yield f"and {len(rows) - MAX_ROWS:,} more"
 
 
 def _join_first_names(names: Sequence[str], most: int = 3) -> str:
@@ -285,4 +285,4 @@ def _inline_code(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return a text on one line that Markdown does not format."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))

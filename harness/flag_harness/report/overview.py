@@ -4,21 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes
 from flag_harness.report.failures.causes import FailureCause, flags_in_header, rerun_command
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_of_no_test
 from flag_harness.report.run_report import RunReport
-from flag_harness.wording import is_multiple, join_names, quantity, ratio_text
+from flag_harness.wording import count_with_noun, is_multiple, join_names, ratio_text
 
-MOST_FLAGS = 8
+MAX_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
-_MOST_NAMES = 2
+_MAX_NAMES = 2
 """The most causes of a flag, and the most tests of a cause, that a line names."""
-MOST_STEPS = 3
+MAX_STEPS = 3
 """The most failures whose command the first screen shows."""
-_OVER_BUDGET = "over its budget of"
+_OVER_BUDGET_TEXT = "over its budget of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def make_overview(report: RunReport) -> Overview:
     """Return the first screen of a report."""
     summaries = flag_summaries(report)
     ordered = sorted(summaries, key=lambda one: (not one.breaks, not one.effects))
-    lines = tuple(_flag_line(one, report) for one in ordered[:MOST_FLAGS])
+    lines = tuple(_flag_line(one, report) for one in ordered[:MAX_FLAGS])
     return Overview(lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(_next_steps(report)))
 
 
@@ -72,7 +72,7 @@ def failure_text(cause: FailureCause) -> str:
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
         return f"{certainty}{names[0]} {cause.text}"
-    subject = " and ".join(names) if len(names) <= _MOST_NAMES else quantity(len(names), "test")
+    subject = " and ".join(names) if len(names) <= _MAX_NAMES else count_with_noun(len(names), "test")
     return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
 
 
@@ -91,9 +91,9 @@ def _flag_line(summary: FlagSummary, report: RunReport) -> FlagLine:
 
 
 def _first_failures(causes: Sequence[FailureCause]) -> Iterator[str]:
-    yield from map(failure_text, causes[:_MOST_NAMES])
-    if len(causes) > _MOST_NAMES:
-        yield f"and {quantity(len(causes) - _MOST_NAMES, 'more cause')}"
+    yield from map(failure_text, causes[:_MAX_NAMES])
+    if len(causes) > _MAX_NAMES:
+        yield f"and {count_with_noun(len(causes) - _MAX_NAMES, 'more cause')}"
 
 
 def _cost_text(effect: MetricEffect | None) -> str:
@@ -128,12 +128,14 @@ def _notices(report: RunReport) -> Iterator[Notice]:
     for refusal in report.refusals:
         yield Notice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
     for unblamed in report.unblamed:
-        yield Notice("failures", f"{quantity(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}")
-    if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET in row.reason]:
-        names = [_short_name(name_of_test(row.case, row.combination)) for row in over]
-        yield Notice("failures", f"over budget in {quantity(len(over), 'run')}: {join_names(names, _MOST_NAMES)}")
+        yield Notice(
+            "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
+        )
+    if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
+        names = [_short_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
+        yield Notice("failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}")
     if report.sweep.causes:
-        yield Notice("sweep", f"the sweep found {quantity(len(report.sweep.causes), 'cause')} of failures")
+        yield Notice("sweep", f"the sweep found {count_with_noun(len(report.sweep.causes), 'cause')} of failures")
     yield from _cache_notices(report)
     untested = flags_of_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
     if untested:
@@ -141,9 +143,9 @@ def _notices(report: RunReport) -> Iterator[Notice]:
     if report.logs:
         warnings = sum(one.count for one in report.logs if one.level == "WARNING")
         errors = sum(one.count for one in report.logs) - warnings
-        found = [quantity(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
+        found = [count_with_noun(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
         tests = dict.fromkeys(test for entry in report.logs for test in entry.tests)
-        where = f"logged in {quantity(len(tests), 'test')}"
+        where = f"logged in {count_with_noun(len(tests), 'test')}"
         yield Notice("logs", f"{' and '.join(found)} {where}, most often “{report.logs[0].message}”")
 
 
@@ -151,16 +153,16 @@ def _cache_notices(report: RunReport) -> Iterator[Notice]:
     """Yield whether cached prefixes are not read, or whether cache marks cost more than they save."""
     if broken := group_broken_prefixes(report.rows):
         runs = dict.fromkeys(case for place in broken for case in place.tests)
-        where = f"a cached prefix is not read in {quantity(len(runs), 'run')}"
+        where = f"a cached prefix is not read in {count_with_noun(len(runs), 'run')}"
         yield Notice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
     elif wasteful := [one for one in cache_use_by_test(report.rows) if one.use.costs_more]:
-        yield Notice("cache", f"cache marks cost more than they save in {quantity(len(wasteful), 'run')}")
+        yield Notice("cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}")
 
 
 def _next_steps(report: RunReport) -> Iterator[NextStep]:
     """Yield what to type next: to run a failure again, or to learn more about flags that break nothing."""
     options, failed = report.record.header.options, [row for row in report.rows if row.outcome == "failed"]
-    for cause in report.causes[:MOST_STEPS]:
+    for cause in report.causes[:MAX_STEPS]:
         when = cause.text.removeprefix("fails") if cause.is_certain and cause.literals else ""
         yield NextStep(f"see {_short_name(cause.case.partition('[')[0])} fail{when}", cause.command)
     if guesses := [cause for cause in report.causes if not cause.is_certain]:

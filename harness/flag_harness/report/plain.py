@@ -6,20 +6,20 @@ from typing import Any
 import msgspec
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_use_to_json
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import RunReport
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """The version of this JSON format. It grows if older readers would misread a file."""
 
 
 def report_to_json(report: RunReport) -> dict[str, Any]:
     """Return the report as dictionaries, lists, strings and numbers."""
     return {
-        "flag_harness_report": FORMAT,
+        "flag_harness_report": FORMAT_VERSION,
         "headline": report.headline,
         "outcomes": dict(report.outcomes),
         "is_simulated": report.is_simulated,
@@ -49,4 +49,4 @@ def _effect_as_json(effect: MetricEffect) -> dict[str, Any]:
 
 
 def _row_as_json(row: RunRow) -> dict[str, Any]:
-    return {"test": name_of_test(row.case, row.combination), **row.to_builtins()}
+    return {"test": node_id_of_all_combinations(row.case, row.combination), **row.to_builtins()}

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.flag import OFF
-from flag_harness.matrix import name_of_test
+from flag_harness.flag import OFF_COMBINATION
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.failures.api_refusals import ApiRefusal
-from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, analyse_failures
+from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, explain_failures_of_run
 from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
 from flag_harness.report.table import group_by_combination, group_rows_by_log_message, is_simulated, recordings_line
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
-_WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
+SIMULATED_NOTE = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
+_OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class MatrixCell:
     @property
     def outcome(self) -> str:
         """The worst outcome of the runs: `failed` if any of them failed."""
-        return min((row.outcome for row in self.rows), key=_WORST_FIRST.index)
+        return min((row.outcome for row in self.rows), key=_OUTCOMES_WORST_FIRST.index)
 
     @property
     def text(self) -> str:
@@ -133,7 +133,7 @@ class RunReport:
         if not total:
             return "No test ran"
         if failed:
-            return f"{failed:,} of {quantity(total, 'run')} failed"
+            return f"{failed:,} of {count_with_noun(total, 'run')} failed"
         others = ", ".join(f"{count:,} {name}" for name, count in sorted(self.outcomes.items()) if name != "passed")
         return f"No run failed: {self.outcomes['passed']:,} of {total:,} passed" + (f", {others}" if others else "")
 
@@ -158,9 +158,9 @@ def build_report(
     combinations = tuple(_order_combinations(record.rows))
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
-        name = name_of_test(row.case, row.combination)
+        name = node_id_of_all_combinations(row.case, row.combination)
         tests.setdefault(name, {}).setdefault(row.combination, []).append(row)
-    failed = {name_of_test(row.case, row.combination) for row in record.rows if row.outcome == "failed"}
+    failed = {node_id_of_all_combinations(row.case, row.combination) for row in record.rows if row.outcome == "failed"}
     rows: list[RunRow] = []
     lines = []
     for name in sorted(tests, key=lambda name: (name not in failed, name)):
@@ -170,7 +170,7 @@ def build_report(
             cells.append(MatrixCell(tuple(own), len(rows)) if own else None)
             rows += own or ()
         lines.append(MatrixLine(name, tuple(cells)))
-    analysis = analyse_failures(record)
+    analysis = explain_failures_of_run(record)
     return RunReport(
         record=record,
         outcomes=Counter(row.outcome for row in rows),
@@ -193,7 +193,7 @@ def build_report(
 def _order_combinations(rows: Iterable[RunRow]) -> list[str]:
     """Return the ids of combinations, with all defaults first, and then those under which a test failed."""
     failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(rows)}
-    return sorted(failed, key=lambda name: (name != OFF, not failed[name]))
+    return sorted(failed, key=lambda name: (name != OFF_COMBINATION, not failed[name]))
 
 
 def node_id_of_repetition(case: str, repetition: int) -> str:
@@ -227,6 +227,6 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
 def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
     entries = []
     for key, counts in group_rows_by_log_message(rows).items():
-        tests = dict.fromkeys(name_of_test(row.case, row.combination) for row, _ in counts)
+        tests = dict.fromkeys(node_id_of_all_combinations(row.case, row.combination) for row, _ in counts)
         entries.append(LogEntry(*key, sum(count for _, count in counts), tuple(tests)))
     return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))

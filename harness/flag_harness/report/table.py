@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flag_harness.durations import age_of
-from flag_harness.matrix import name_of_test
-from flag_harness.wording import quantity
+from flag_harness.durations import time_since
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.wording import count_with_noun
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 NOT_MEASURED = "-"
-_MOST_LOGS = 5
-HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
+_MAX_LOGS = 5
+TABLE_HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
 def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = False) -> Iterator[str]:
@@ -31,7 +31,9 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
             others += members
         if len(combinations) == 1 or is_quiet:
             continue
-        yield from align_columns([HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))])
+        yield from align_columns(
+            [TABLE_HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))]
+        )
         yield ""
         yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
         in_tables += members
@@ -55,7 +57,7 @@ def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     unread = [row for row in sent if not row.usage.cache_read_input_tokens and bool(row.cache) is has_marks]
     for reason, count in Counter(map(_reason_for_no_cache_read, unread)).items():
         if reason:
-            yield f"cache reads 0 in {quantity(count, 'case')}: {reason}"
+            yield f"cache reads 0 in {count_with_noun(count, 'case')}: {reason}"
 
 
 def _reason_for_no_cache_read(row: "RunRow") -> str:
@@ -70,12 +72,14 @@ def _reason_for_no_cache_read(row: "RunRow") -> str:
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
     errors = {key: counts for key, counts in group_rows_by_log_message(rows).items() if key[0] != "WARNING"}
-    for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MOST_LOGS]:
+    for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MAX_LOGS]:
         level, logger, message = key
         times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
-        yield f"logged {_repetition_suffix(times)} in {quantity(len(tests), 'test')}: {level} {logger}: {message}"
-    if len(errors) > _MOST_LOGS:
-        yield f"and {quantity(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
+        cases = count_with_noun(len(tests), "test")
+        yield f"logged {_number_of_times_text(times)} in {cases}: {level} {logger}: {message}"
+    if len(errors) > _MAX_LOGS:
+        others = count_with_noun(len(errors) - _MAX_LOGS, "other error")
+        yield f"and {others} in the logs; --harness-record=FILE keeps all"
 
 
 def group_rows_by_log_message(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
@@ -100,7 +104,7 @@ def has_log_error(row: "RunRow") -> bool:
     return any(log.level != "WARNING" for log in row.logs)
 
 
-def _repetition_suffix(count: int) -> str:
+def _number_of_times_text(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
@@ -111,7 +115,7 @@ def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[
     """
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
-        tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
+        tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
     groups: dict[tuple[str, ...], list[RunRow]] = {}
     for members in tests.values():
         names = tuple(sorted({row.combination for row in members}))
@@ -147,8 +151,8 @@ def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
     if without := sum(row.outcome != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
-    ages = [age for row in rows if (age := age_of(row.recorded_at, now)) is not None]
-    oldest = [f"oldest {quantity(max(*ages, timedelta()).days, 'day')} old"] if ages else []
+    ages = [age for row in rows if (age := time_since(row.recorded_at, now)) is not None]
+    oldest = [f"oldest {count_with_noun(max(*ages, timedelta()).days, 'day')} old"] if ages else []
     return "recordings: " + "; ".join([", ".join(parts), *oldest])
 
 

@@ -29,7 +29,7 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
 does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
 """
 
-NEVER_CACHED = 1 << 62
+TOO_LONG_PREFIX_TO_CACHE = 1 << 62
 _NEWEST_VERSION = (99, 0)
 """The version that a model without a number in its name counts as."""
 
@@ -53,7 +53,7 @@ def full_model_id(model: Model) -> str:
     return next((name for name in (model.id, *model.aliases) if name[-8:].isdigit()), model.id)
 
 
-def model_generation(model: Model) -> tuple[int, int]:
+def model_version(model: Model) -> tuple[int, int]:
     """Return the version of a model as two numbers.
 
     It is `(4, 5)` for `claude-haiku-4-5`, and `(3, 7)` for `claude-3-7-sonnet-20250219`.
@@ -62,7 +62,7 @@ def model_generation(model: Model) -> tuple[int, int]:
     return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST_VERSION
 
 
-def models_in_list_response() -> tuple[Model, ...]:
+def listed_models() -> tuple[Model, ...]:
     """Return the models that `GET /v1/models` lists, in order."""
     return tuple(load_model_table().models.values())
 
@@ -94,7 +94,7 @@ def _retired_models() -> dict[str, Model]:
             thinking=thinking,
             max_output_tokens=most,
             context_window=_CONTEXT_WINDOW,
-            smallest_cacheable_prefix=prefix or NEVER_CACHED,
+            smallest_cacheable_prefix=prefix or TOO_LONG_PREFIX_TO_CACHE,
         )
         known.update(dict.fromkeys((name, *aliases), model))
     return known

@@ -144,13 +144,13 @@ class Simulator:
     ) -> Response:
         """Answer a request about batches or files."""
         now = self._rate_limiter.wall_clock_time(self._clock.now())
-        if incoming.path.startswith(files.PATH):
+        if incoming.path.startswith(files.FILES_PATH):
             found = self._files.answer_request(incoming, now, random.make_api_id("file_"))
         else:
             found = self._batches.answer_request(incoming, now, random.make_api_id("msgbatch_"))
         if isinstance(found, RefusedRequest):
             return self._error_response(found, incoming.request, request_id)
-        return responses.response_with_body(*found, self._response_headers(incoming.request, request_id))
+        return responses.quick_response(*found, self._response_headers(incoming.request, request_id))
 
     def warm_prompt_cache(self, request: Request) -> int:
         """Write the marked prefixes of a request to the cache, and return the number of cached tokens.

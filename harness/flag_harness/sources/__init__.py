@@ -1,8 +1,8 @@
 """The sources that an agent reads flags from, and how a combination is set there: see docs/flags.md."""
 
-from flag_harness.sources.environment import set_environment
-from flag_harness.sources.library import flags
+from flag_harness.sources.environment import set_flag_variables
 from flag_harness.sources.scope import FlagRead, FlagScope, running_scope
 from flag_harness.sources.setting import SetFlags, enter_scope
+from flag_harness.sources.with_flags import flags
 
-__all__ = ["FlagRead", "FlagScope", "SetFlags", "enter_scope", "flags", "running_scope", "set_environment"]
+__all__ = ["FlagRead", "FlagScope", "SetFlags", "enter_scope", "flags", "running_scope", "set_flag_variables"]

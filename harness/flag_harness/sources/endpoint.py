@@ -8,7 +8,7 @@ from flag_harness.flag import Flag
 from flag_harness.sources.scope import FlagRead, FlagScope
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-PATH = "/ofrep/v1/evaluate/flags"
+OFREP_PATH = "/ofrep/v1/evaluate/flags"
 
 
 class FlagEndpoint:
@@ -22,7 +22,7 @@ class FlagEndpoint:
 
     def __call__(self, request: Request) -> Response | None:
         path = request.url.partition("?")[0]
-        _, found, key = path.partition(PATH)
+        _, found, key = path.partition(OFREP_PATH)
         if not found or (key and not key.startswith("/")):
             return None
         if key.strip("/"):

@@ -76,7 +76,7 @@ _ENVIRONMENT = Environment()
 
 
 @contextmanager
-def set_environment(scope: FlagScope) -> Iterator[None]:
+def set_flag_variables(scope: FlagScope) -> Iterator[None]:
     """Set the environment variables of the scope's flags inside the context.
 
     Raise `FlagError` if a scope that runs at the same time has set one of them to another value.

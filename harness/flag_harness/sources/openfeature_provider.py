@@ -14,14 +14,14 @@ from openfeature.track import TrackingEventDetails
 from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.sources.scope import ACTIVE_SCOPES, FlagRead, FlagScope, running_scope
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
+_OPENFEATURE_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "string": str,
     "integer": int,
     "float": (int, float),
     "object": (dict, list, tuple),
 }
-_UNDECLARED = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
+_UNDECLARED_KEY_DETAILS = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
 """What a provider says of keys that it does not have: no error if the project has not declared the flag."""
 
 
@@ -123,7 +123,7 @@ class _ReadRecorder(Hook):
                     active.add_read(FlagRead(key, kind, details.value, True, message))
             return
         is_declared = scope.find_flag(key) is not None
-        hidden = details.error_code is not None and (is_declared or details.error_code not in _UNDECLARED)
+        hidden = details.error_code is not None and (is_declared or details.error_code not in _UNDECLARED_KEY_DETAILS)
         error = _error_message(scope, key, kind, details) if hidden else ""
         scope.add_read(FlagRead(key, kind, details.value, is_declared, error))
 
@@ -131,7 +131,7 @@ class _ReadRecorder(Hook):
 def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
     """Return the value of a flag, or an error and the caller's default if the value is not of the type `kind`."""
     value: Any = flag.values[index]
-    if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not isinstance(value, _OPENFEATURE_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
         method = f"get_{openfeature_type(value)}_value"
         message = f"flag {flag.name!r} has the value {value!r}, which is no {kind}; read it with {method}"
         return _error_details(default, ErrorCode.TYPE_MISMATCH, message)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flag_harness.errors import ConfigError
-from flag_harness.flag import SET_FLAGS, Flag, nearest_name_hint
+from flag_harness.flag import SET_FLAGS_FIXTURE, Flag, nearest_name_hint
 from flag_harness.imports import import_attribute
 from flag_harness.matrix import Combination
 from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_current_owner
@@ -30,8 +30,8 @@ def _patch_openfeature() -> AbstractContextManager[None]:
     return patch_openfeature_clients()
 
 
-_FOLLOWED_WORK = SharedPatch(_follow_submitted_work)
-_PATCHED_CLIENTS = SharedPatch(_patch_openfeature)
+_SUBMITTED_WORK_PATCH = SharedPatch(_follow_submitted_work)
+_OPENFEATURE_PATCH = SharedPatch(_patch_openfeature)
 
 
 @contextmanager
@@ -46,13 +46,13 @@ def enter_scope(
     """
     with ExitStack() as stack:
         if reads_openfeature := (any(flag.openfeature for flag in scope.combination.flags) or _has_openfeature()):
-            stack.enter_context(_PATCHED_CLIENTS.keep_in_place())
+            stack.enter_context(_OPENFEATURE_PATCH.keep_in_place())
         if follows_work or reads_openfeature:
-            stack.enter_context(_FOLLOWED_WORK.keep_in_place())
+            stack.enter_context(_SUBMITTED_WORK_PATCH.keep_in_place())
         stack.enter_context(use_scope_for_current_owner(scope))
         stack.enter_context(activate_scope(scope))
         for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):
-            if flag.set and flag.set != SET_FLAGS:
+            if flag.set and flag.set != SET_FLAGS_FIXTURE:
                 stack.enter_context(_set_flag_by_function(flag, value, folder))
         if rest := combination_for_set_flags_fixture(scope.combination):
             stack.enter_context(_as_context_manager(_require_set_flags(rest, set_flags)(rest)))
@@ -67,7 +67,7 @@ def _has_openfeature() -> bool:
 def combination_for_set_flags_fixture(combination: Combination) -> Combination | None:
     """Return the part of a combination that `harness_set_flags` sets, or None if it sets no flag."""
     rows = zip(combination.flags, combination.row, strict=True)
-    if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS]):
+    if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS_FIXTURE]):
         return None
     return Combination(tuple(flag for flag, _ in part), tuple(index for _, index in part))
 
@@ -76,9 +76,9 @@ def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> 
     """Return `set_flags`. Raise `ConfigError` if it is None."""
     if set_flags is None:
         raise ConfigError(
-            f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS}, and there is none here: write one "
-            "in a conftest.py, with @pytest.fixture, that returns a function which sets combination.values where your "
-            'code reads them (docs/flags.md has examples under "A fixture"); outside tests, declare '
+            f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS_FIXTURE}, and there is none here: "
+            "write one in a conftest.py, with @pytest.fixture, that returns a function which sets combination.values "
+            'where your code reads them (docs/flags.md has examples under "A fixture"); outside tests, declare '
             "set = 'module:function' instead"
         )
     return set_flags

@@ -12,7 +12,7 @@ from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
 
 T = TypeVar("T")
 
-SAMPLE_SECONDS = 0.1
+CPU_SAMPLE_SECONDS = 0.1
 """Real seconds over which a thread's CPU time is measured. A busy thread uses more than 1 % of them."""
 GRACE_SECONDS = 0.2
 """Real seconds that a busy job gets to end after `VirtualTimeout` was raised in it."""
@@ -74,9 +74,9 @@ def _is_busy(thread: threading.Thread) -> bool:
     Return False if it has ended, or if the system cannot tell (macOS and Windows).
     """
     before = thread_cpu_seconds(thread)
-    threading.Event().wait(SAMPLE_SECONDS)
+    threading.Event().wait(CPU_SAMPLE_SECONDS)
     after = thread_cpu_seconds(thread)
-    return before is not None and after is not None and after - before > SAMPLE_SECONDS / 100
+    return before is not None and after is not None and after - before > CPU_SAMPLE_SECONDS / 100
 
 
 def _raise_timeout_in(thread: threading.Thread) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 from flag_harness.simulator import ScenarioTurn
 from flag_harness.simulator.scenario.scenario import Call
 
-TOOL = "note"
-STEP = "the würfel is cast"
+TOOL_NAME = "note"
+TOOL_INPUT = "the würfel is cast"
 """The tool's input: it holds a character of more than one byte, which a fault can split."""
-NOTED = "noted"
-ASK = "Note the step down, then tell me that it is done."
-GO_ON = "Go on."
-NEXT = "Thank you. Is there anything left to do?"
+TOOL_RESULT = "noted"
+FIRST_PROMPT = "Note the step down, then tell me that it is done."
+CONTINUE_PROMPT = "Go on."
+SECOND_PROMPT = "Thank you. Is there anything left to do?"
 
 
 def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
@@ -21,18 +21,20 @@ def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
     The model repeats a tool call that failed.
     """
     texts = set(_user_texts(body["messages"]))
-    if NEXT in texts:
+    if SECOND_PROMPT in texts:
         return ScenarioTurn(thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé.")
-    if ASK not in texts:
+    if FIRST_PROMPT not in texts:
         return ScenarioTurn(text="Go on with what?")
-    if any(block.get("content") == NOTED or _is_note_tool_result(block) for block in _tool_results(body["messages"])):
+    if any(
+        block.get("content") == TOOL_RESULT or _is_note_tool_result(block) for block in _tool_results(body["messages"])
+    ):
         return ScenarioTurn(
             thinking="The tool has answered; that was all.", text="It is done: the würfel is on record."
         )
     return ScenarioTurn(
         thinking="The step is short; one call of the tool will do.",
         text="I note it down, das Wörtchen für Wörtchen.",
-        calls=(Call(name=TOOL, input={"step": STEP}),),
+        calls=(Call(name=TOOL_NAME, input={"step": TOOL_INPUT}),),
     )
 
 
@@ -53,6 +55,6 @@ def _tool_results(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str
 
 
 def _is_note_tool_result(result: Mapping[str, Any]) -> bool:
-    """Return whether a tool result has the text `NOTED`, which the sweep's tool returns."""
+    """Return whether a tool result has the text `TOOL_RESULT`, which the sweep's tool returns."""
     content = result.get("content")
-    return isinstance(content, list) and any(block.get("text") == NOTED for block in content)
+    return isinstance(content, list) and any(block.get("text") == TOOL_RESULT for block in content)

@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Literal, TypeAlias
 
 from flag_harness.sweep.judge.turns import count_user_texts, find_repeated_user_text
-from flag_harness.sweep.model import ASK, GO_ON
-from flag_harness.sweep.transcript import Line
+from flag_harness.sweep.model import CONTINUE_PROMPT, FIRST_PROMPT
+from flag_harness.sweep.transcript import ConversationLine
 
-Ending: TypeAlias = Literal["returned", "gave up", "raised", "hung"]
+PromptEnding: TypeAlias = Literal["returned", "gave up", "raised", "hung"]
 """The ways in which an agent's `run` can end. `gave up` means that it raised `AgentGaveUp` or an SDK error."""
 
 
@@ -31,14 +31,14 @@ class TrialOutcome(Enum):
     @property
     def has_lost_nothing(self) -> bool:
         """Whether the agent lost nothing that it could have kept."""
-        return self in _SURVIVED
+        return self in _OUTCOMES_OF_SURVIVAL
 
 
 MAX_EXTRA_REQUESTS = 20
 """How many requests more than the baseline an agent may send. The SDK's two retries add four at most, and so do those
 of the reference agent."""
 
-_SURVIVED = frozenset(
+_OUTCOMES_OF_SURVIVAL = frozenset(
     {TrialOutcome.DOES_NOT_APPLY, TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED}
 )
 
@@ -56,12 +56,12 @@ class TrialObservation:
 
     fired: int
     prompts: tuple[str, ...]
-    endings: tuple[Ending, ...]
+    endings: tuple[PromptEnding, ...]
     messages: tuple[str, ...]
     requests: int
     effects: tuple[str, ...]
-    conversation: tuple[Line, ...]
-    answers: tuple[tuple[Line, ...], ...]
+    conversation: tuple[ConversationLine, ...]
+    answers: tuple[tuple[ConversationLine, ...], ...]
     streamed: bool
     seconds: float
 
@@ -109,7 +109,7 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
         if gave_up:
             return TrialVerdict(TrialOutcome.REPORTED, _first_exception_message(observed, "gave up"))
         return TrialVerdict(TrialOutcome.RECOVERED)
-    if ("user", "text", ASK) not in found:
+    if ("user", "text", FIRST_PROMPT) not in found:
         return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
     if repeated := find_repeated_user_text(found, count_user_texts(expected)):
         return TrialVerdict(TrialOutcome.LOST, f"the conversation holds the user's turn more than once: {repeated!r}")
@@ -128,19 +128,19 @@ def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
     return sent_back <= arrived and bool(last) and not any(line[1] == "tool_use" for line in last)
 
 
-def _group_model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
+def _group_model_turns(conversation: tuple[ConversationLine, ...]) -> Iterator[tuple[ConversationLine, ...]]:
     """Yield the assistant's lines of a conversation, one group for each turn."""
     for role, group in groupby(conversation, key=lambda line: line[0]):
         if role == "assistant":
             yield tuple(group)
 
 
-def _remove_continue_prompt(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
+def _remove_continue_prompt(conversation: tuple[ConversationLine, ...]) -> tuple[ConversationLine, ...]:
     """Return the conversation without the prompt that the sweep sends after a failure."""
-    return tuple(line for line in conversation if line != ("user", "text", GO_ON))
+    return tuple(line for line in conversation if line != ("user", "text", CONTINUE_PROMPT))
 
 
-def _first_differing_line(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
+def _first_differing_line(found: tuple[ConversationLine, ...], expected: tuple[ConversationLine, ...]) -> str:
     """Return the first line that a conversation lacks or has in addition, as text."""
     missing = [line for line in expected if line not in found]
     if missing:
@@ -149,7 +149,7 @@ def _first_differing_line(found: tuple[Line, ...], expected: tuple[Line, ...]) -
     return f"added: {' '.join(added[0][:2])}" if added else "in another order, or more than once"
 
 
-def _first_exception_message(observed: TrialObservation, ending: Ending) -> str:
+def _first_exception_message(observed: TrialObservation, ending: PromptEnding) -> str:
     """Return the exception message of the first prompt that ended like this, or an empty string."""
     pairs = zip(observed.messages, observed.endings, strict=True)
     return next((message for message, how in pairs if how == ending), "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from flag_harness.sweep.outcomes import TrialOutcome
 from flag_harness.sweep.sweep import TrialResult
 
-CELLS = {
+CELL_TEXT_BY_OUTCOME = {
     TrialOutcome.RECOVERED: "✓",
     TrialOutcome.REPORTED: "reported",
     TrialOutcome.ACCEPTED: "accepted",
@@ -20,7 +20,7 @@ CELLS = {
 """The text for each outcome in a cell of the long table."""
 
 _COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
-_MAXIMA = ("most requests", "most seconds")
+_HEADINGS_OF_MAXIMA = ("most requests", "most seconds")
 """The headings of the columns with the largest number of requests, and of virtual seconds, in one conversation."""
 
 
@@ -32,7 +32,7 @@ def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
 def outcome_table_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield the table of outcomes for a terminal: a line for each kind of fault, the total, and the summary."""
     width = max((len(result.kind) for result in results), default=0)
-    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA])
+    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA])
     for kind in dict.fromkeys(result.kind for result in results):
         yield _terminal_row(kind, [result for result in results if result.kind == kind], width)
     yield _terminal_row("all", results, width)
@@ -52,8 +52,8 @@ def summary_line(results: Sequence[TrialResult]) -> str:
 
 def markdown_lines_by_kind(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each kind of fault, which counts the outcomes."""
-    yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA]) + " |"
-    yield "|---|" + "--:|" * len((*_COLUMNS, *_MAXIMA))
+    yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA]) + " |"
+    yield "|---|" + "--:|" * len((*_COLUMNS, *_HEADINGS_OF_MAXIMA))
     for kind in dict.fromkeys(result.kind for result in results):
         yield _markdown_row(f"`{kind}`", [result for result in results if result.kind == kind])
     yield _markdown_row("**all**", results)
@@ -65,12 +65,12 @@ def markdown_lines_by_fault(results: Sequence[TrialResult]) -> Iterator[str]:
     yield "| fault | " + " | ".join(name.replace("+", " + ") for name in names) + " |"
     yield "|---|" + "---|" * len(names)
     for result in results:
-        cells = (CELLS[verdict.outcome] for _, verdict in result.verdicts)
+        cells = (CELL_TEXT_BY_OUTCOME[verdict.outcome] for _, verdict in result.verdicts)
         yield f"| `{result.trial}` | " + " | ".join(cells) + " |"
 
 
 def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:
-    headings = (*(outcome.value for outcome in _COLUMNS), *_MAXIMA)
+    headings = (*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA)
     cells = (
         f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells_with_counts(results), strict=True)
     )

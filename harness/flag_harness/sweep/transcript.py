@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, header_value
 
-Line: TypeAlias = tuple[str, ...]
+ConversationLine: TypeAlias = tuple[str, ...]
 """A content block as texts: the role, the block's type, and its content."""
 
 
-def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
+def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[ConversationLine, ...]:
     """Return one tuple for each block of a conversation: role, type and content.
 
     Blank texts and thinking are left out.
@@ -24,7 +24,7 @@ def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...
     return tuple(line for line in found if line is not None)
 
 
-def response_lines(response: Response) -> tuple[Line, ...] | None:
+def response_lines(response: Response) -> tuple[ConversationLine, ...] | None:
     """Return the lines of the message in a response, or None if it contains no complete message."""
     return _lines_of_answer(tuple(map(_remove_varying_parts, response)))
 
@@ -39,7 +39,7 @@ def _remove_varying_parts(piece: Piece) -> Piece:
 
 
 @lru_cache(maxsize=1000)
-def _lines_of_answer(response: Response) -> tuple[Line, ...] | None:
+def _lines_of_answer(response: Response) -> tuple[ConversationLine, ...] | None:
     """Return the lines of a response without times. Most runs of a sweep get the same answers as the runs before."""
     reply = parse_response(response)
     is_complete = reply.complete if reply.streamed else isinstance(response[-1], End)
@@ -56,7 +56,7 @@ def _content_blocks(content: Any) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _block_line(role: str, block: Mapping[str, Any]) -> Line | None:
+def _block_line(role: str, block: Mapping[str, Any]) -> ConversationLine | None:
     """Return a block as a tuple of role, type and content, or None if it is blank or thinking."""
     kind = block["type"]
     match kind:

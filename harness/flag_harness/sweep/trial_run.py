@@ -18,9 +18,16 @@ from flag_harness.simulator import simulate
 from flag_harness.sources import FlagScope, enter_scope
 from flag_harness.sweep.abandonable_thread import AbandonableThread
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent
-from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, answer_request
-from flag_harness.sweep.outcomes import Ending, TrialObservation
-from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
+from flag_harness.sweep.model import (
+    CONTINUE_PROMPT,
+    FIRST_PROMPT,
+    SECOND_PROMPT,
+    TOOL_NAME,
+    TOOL_RESULT,
+    answer_request,
+)
+from flag_harness.sweep.outcomes import PromptEnding, TrialObservation
+from flag_harness.sweep.transcript import ConversationLine, conversation_lines, response_lines
 from flag_harness.sweep.trials import Trial
 from flag_harness.transports import async_http_client, intercept_clients
 from flag_harness.transports.virtual_time import LoopClock, VirtualLoop, VirtualTimeout, patch_time
@@ -36,7 +43,7 @@ MAX_REQUESTS = 100
 PATIENCE_SECONDS = 10.0
 """A prompt has hung after this many real seconds; it usually takes a few hundredths."""
 
-_SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}
+_TOOL_INPUT_SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}
 _API_VARIABLES: Mapping[str, str | None] = {
     "ANTHROPIC_API_KEY": "offline",
     "ANTHROPIC_AUTH_TOKEN": None,
@@ -66,15 +73,15 @@ class TrialRun:
         self._upstream = simulate(clock=self._clock, hook=answer_request)
         self._layers: tuple[Layer, ...] = (self._traffic_log, self._limit_requests, self._apply_fault)
         self._agent: SweptAgent | None = None
-        self._turns: list[tuple[str, Ending, str]] = []
+        self._turns: list[tuple[str, PromptEnding, str]] = []
 
     def run(self) -> TrialObservation:
         """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
         with self._set_up_environment():
-            self._send_prompt(ASK, self._fault)
+            self._send_prompt(FIRST_PROMPT, self._fault)
             if self._turns[-1][1] != "returned":
-                self._send_prompt(GO_ON)
-            self._send_prompt(NEXT)
+                self._send_prompt(CONTINUE_PROMPT)
+            self._send_prompt(SECOND_PROMPT)
         if self._scope.swallowed_errors:
             raise FlagError("\n".join(self._scope.swallowed_errors))
         return self._make_observation()
@@ -114,11 +121,11 @@ class TrialRun:
             self._agent = self._make_agent(self._make_agent_context())
         await self._agent.run(prompt)
 
-    def _run_until_end(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
+    def _run_until_end(self, turn: Callable[[], Any]) -> tuple[PromptEnding, str]:
         """Run a turn of the agent. Return how it ended, and the message of its exception or an empty string."""
         from anthropic import AnthropicError
 
-        ending: Ending = "returned"
+        ending: PromptEnding = "returned"
         message = ""
         try:
             self._thread.run_job(lambda: self._runner.run(turn()))
@@ -132,7 +139,9 @@ class TrialRun:
 
     def _make_agent_context(self) -> SweepContext:
         """Return the context that the agent gets, with the sweep's tool."""
-        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool, self._run_note_tool_sync)
+        tool = SweepTool(
+            TOOL_NAME, "Notes a step down.", _TOOL_INPUT_SCHEMA, self._run_note_tool, self._run_note_tool_sync
+        )
         return SweepContext(
             model=MODEL,
             tools=(tool,),
@@ -148,7 +157,7 @@ class TrialRun:
         """Run the sweep's tool. It writes a line to a file, so that the agent cannot hide the call."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")
-        return NOTED
+        return TOOL_RESULT
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
         """Apply the fault to the requests of the first prompt. This is a layer."""
@@ -211,7 +220,7 @@ def _is_streamed(response: Response) -> bool:
     return isinstance(head, Head) and (is_stream(head) or is_aws_stream(head))
 
 
-def _request_lines(request: Request) -> tuple[Line, ...]:
+def _request_lines(request: Request) -> tuple[ConversationLine, ...]:
     return conversation_lines(json.loads(request.body)["messages"])
 
 

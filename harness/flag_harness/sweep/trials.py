@@ -9,7 +9,7 @@ from flag_harness.faults.edits import INSIDE_BODY
 
 _UNREACHABLE_POINTS = frozenset({"inside_citations"})
 """Points that no stream of the sweep reaches, since its model cites nothing."""
-_NEEDS_AN_EVENT = frozenset(
+_KINDS_THAT_NEED_AN_EVENT = frozenset(
     {"clean_end", "malformed_json", "missing_blank_line", "duplicated_event", "reordered_events", "dropped_event"}
     | {"invalid_utf8"}
 )
@@ -17,7 +17,7 @@ _NEEDS_AN_EVENT = frozenset(
 _LONG_SILENCE = 900
 """Seconds of silence that exceed the SDK's read timeout (600)."""
 
-ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
+ARGUMENTS_TO_TRY: Mapping[str, tuple[dict[str, Any], ...]] = {
     "rate_limited": (
         {"retry_after": 2},
         {"retry_after": None},
@@ -40,7 +40,7 @@ ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
 }
 """The arguments with which each kind of fault is tried. Kinds that are missing here are tried without arguments."""
 
-AT_ONE_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
+ARGUMENTS_AT_DEFAULT_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stream_error": ({"kind": "rate_limit_error"}, {"kind": "api_error"}, {"kind": "invalid_request_error"}),
     "reset": ({"torn": True},),
     "end_of_file": ({"torn": True},),
@@ -93,7 +93,7 @@ def count_fault_point_pairs(trials: tuple[Trial, ...]) -> int:
 
 def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
     """Yield a kind's faults to try: on the first request, on the second (after the tool ran), and on all."""
-    for arguments in ARGUMENTS.get(kind.name, ({},)):
+    for arguments in ARGUMENTS_TO_TRY.get(kind.name, ({},)):
         points = [
             point for point in kind.points if point not in _UNREACHABLE_POINTS and can_fault_change_answer(kind, point)
         ]
@@ -102,14 +102,14 @@ def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
             yield kind.make(**arguments, on=1)
         yield kind.make(**arguments, on=2)
         yield kind.make(**arguments)
-    yield from (kind.make(**arguments, on=1) for arguments in AT_ONE_POINT.get(kind.name, ()))
+    yield from (kind.make(**arguments, on=1) for arguments in ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()))
 
 
 def can_fault_change_answer(kind: FaultKind, point: str) -> bool:
     """Return whether a kind of fault can change an answer at this point of the stream."""
     if kind.name == "reordered_events" and point == "after_message_delta":
         return False  # reordering needs two events, and only one follows
-    return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT
+    return point != "after_message_stop" or kind.name not in _KINDS_THAT_NEED_AN_EVENT
 
 
 def _environment_variables_for_fault(fault: Fault) -> dict[str, str]:

@@ -31,7 +31,7 @@ class SystemClock:
         await anyio.sleep(max(seconds, 0.0) * self.pace)
         self._skip_seconds(seconds)
 
-    def has_reached(self, moment: float) -> bool:
+    def reach_without_waiting(self, moment: float) -> bool:
         """Return whether the clock has reached `moment`."""
         return self.now() >= moment
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flag_harness.wire.timeline import CutKind, Head, Headers, Request
 
-_LATIN_1 = "latin-1"
+_HEADER_ENCODING = "latin-1"
 """The encoding of headers: it turns any bytes into text, and that text back into the same bytes."""
 
 
@@ -32,7 +32,7 @@ class HttpLibrary:
 
     def make_response(self, head: Head, content: Any, http_request: Any) -> Any:
         """Return a response of the library. Its body is the bytes that `content` yields."""
-        headers = [(name.encode(_LATIN_1), value.encode(_LATIN_1)) for name, value in head.headers]
+        headers = [(name.encode(_HEADER_ENCODING), value.encode(_HEADER_ENCODING)) for name, value in head.headers]
         return self._response(head.status, headers=headers, stream=self._body(content), request=http_request)
 
     def connection_error(self, kind: CutKind, http_request: Any) -> Exception:
@@ -77,14 +77,16 @@ def _make_body_class(http: ModuleType) -> type[Any]:
     return Body
 
 
-def read_request(http_request: Any, body: bytes) -> Request:
+def convert_request(http_request: Any, body: bytes) -> Request:
     """Convert the library's request to a `Request`."""
     return Request(http_request.method, str(http_request.url), read_headers(http_request), body)
 
 
 def read_headers(message: Any) -> Headers:
     """Return a message's headers with lower-case names, in half the time that the library's own method takes."""
-    return tuple([(name.decode(_LATIN_1).lower(), value.decode(_LATIN_1)) for name, value in message.headers.raw])
+    return tuple(
+        [(name.decode(_HEADER_ENCODING).lower(), value.decode(_HEADER_ENCODING)) for name, value in message.headers.raw]
+    )
 
 
 def client_read_timeout(http_request: Any) -> float:

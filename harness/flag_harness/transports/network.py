@@ -10,14 +10,14 @@ from typing import Any
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import ChildProcessGuard
-from flag_harness.transports.border.event_loops import guard_uvloop, load_uvloop
+from flag_harness.transports.border.event_loops import guard_uvloop, import_uvloop_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
-REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
+REPLAY_ERROR_TEXTS = "plays recordings", "record that traffic with --record-mode=once"
 """Two parts of the error's message: what the test does, and what to do if it needs the network."""
-SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
+SIMULATOR_ERROR_TEXTS = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "0.0.0.0")
@@ -25,7 +25,7 @@ _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "0.0.0.0")
 
 @contextmanager
 def refuse_network(
-    doing: tuple[str, str] = REPLAYING,
+    doing: tuple[str, str] = REPLAY_ERROR_TEXTS,
     refusal: Callable[[str], NetworkRefused] = NetworkRefused,
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
     is_open: Callable[[str], bool] = lambda host: False,
@@ -67,7 +67,7 @@ class _NetworkGuard:
 
             def guard_import(module: str, *_: Any) -> None:
                 if module == "uvloop" and not self._children.is_in_child:
-                    load_uvloop()
+                    import_uvloop_early()
                     stack.enter_context(guard_uvloop(self._check_host))
                 self._children.guard_import(module)
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Generator
 
 from flag_harness.clock import Clock
-from flag_harness.wire.layers import apply_edits, ask_layers
+from flag_harness.wire.layers import apply_edits, pass_request_to_layers
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request, Response
 
 
@@ -20,7 +20,7 @@ class OpenExchange:
         self.clock, self.start = clock, clock.now()
         self.answer: Response | None
         self.edits: tuple[Edit, ...]
-        self.answer, self.edits = ask_layers(request, layers) if layers else (None, ())
+        self.answer, self.edits = pass_request_to_layers(request, layers) if layers else (None, ())
         self.error: Exception | None = None
 
     def apply_layers(self, source: Generator[Piece]) -> Generator[Piece]:

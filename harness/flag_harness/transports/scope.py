@@ -21,7 +21,7 @@ _API_HOSTS = (
 """The API's own host, and the hosts of Vertex AI and Bedrock."""
 _API_ONLY_PATH = re.compile(r"/v1/messages(?:/|$)")
 _API_ONLY_HEADER = "anthropic-version"
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _host_and_port_of_url(url: str) -> tuple[str, int] | None:
     """Return the host and port of a URL, or None if the URL has no host."""
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
     return (parts.hostname.lower(), port) if parts.hostname else None

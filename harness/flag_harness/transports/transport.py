@@ -7,7 +7,7 @@ from types import GeneratorType, ModuleType
 from typing import Any, ClassVar
 
 from flag_harness.clock import Clock
-from flag_harness.transports.http_library import HttpLibrary, client_read_timeout, read_headers, read_request
+from flag_harness.transports.http_library import HttpLibrary, client_read_timeout, convert_request, read_headers
 from flag_harness.transports.open_exchange import OpenExchange
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Layer, Piece, Request, Response, Upstream
 
@@ -36,14 +36,14 @@ class _UpstreamTransport:
 
     def handle_request(self, http_request: Any) -> Any:
         """Answer a request of a sync client."""
-        request = read_request(http_request, http_request.read())
+        request = convert_request(http_request, http_request.read())
         exchange = OpenExchange(request, self._layers, self._clock)
         content = self._play_pieces(exchange, self._pieces_after_layers(exchange, request, http_request), http_request)
         return self._library.make_response(next(content), content, http_request)  # type: ignore[arg-type]
 
     async def handle_async_request(self, http_request: Any) -> Any:
         """Answer a request of an async client."""
-        request = read_request(http_request, await http_request.aread())
+        request = convert_request(http_request, await http_request.aread())
         exchange = OpenExchange(request, self._layers, self._clock)
         content = self._async_play_pieces(
             exchange, self._async_pieces_after_layers(exchange, request, http_request), http_request
@@ -73,7 +73,7 @@ class _UpstreamTransport:
                     clock.sleep(patience)
                     raise self._library.read_timeout_error(patience, http_request)
                 limit = at + patience
-                if not clock.has_reached(start + at):
+                if not clock.reach_without_waiting(start + at):
                     clock.sleep(start + at - clock.now())
                 if isinstance(piece, Chunk):
                     yield piece.data
@@ -96,7 +96,7 @@ class _UpstreamTransport:
                     await clock.async_sleep(patience)
                     raise self._library.read_timeout_error(patience, http_request)
                 limit = at + patience
-                if isinstance(piece, Head) or not clock.has_reached(start + at):
+                if isinstance(piece, Head) or not clock.reach_without_waiting(start + at):
                     await clock.async_sleep(start + at - clock.now())
                 if isinstance(piece, Chunk):
                     yield piece.data

@@ -19,7 +19,7 @@ Replacements: TypeAlias = Mapping[str, Any]
 The function takes the keyword arguments `key`, `value` and `request`.
 """
 
-LOCALHOST = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
+LOCALHOST_NAMES = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
 """The hosts that vcrpy's setting `ignore_localhost` means."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flag_harness.errors import ConfigError
 from flag_harness.vcr.filters import (
-    LOCALHOST,
+    LOCALHOST_NAMES,
     RequestFilter,
     make_header_filter,
     make_host_filter,
@@ -156,7 +156,7 @@ def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
     if names := options.get("filter_post_data_parameters"):
         wanted = _parse_replacement_option("filter_post_data_parameters", names)
         yield make_post_data_filter(wanted, bool(options.get("filter_nested_post_data_parameters")))
-    hosts = {*options.get("ignore_hosts", ()), *(LOCALHOST if options.get("ignore_localhost") else ())}
+    hosts = {*options.get("ignore_hosts", ()), *(LOCALHOST_NAMES if options.get("ignore_localhost") else ())}
     if hosts:
         yield make_host_filter(hosts)
     yield from _option_functions(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from flag_harness.cassette.file.exporters import decode_if_utf8
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.importers import vcrpy
 from flag_harness.cassette.importers.document import parse_document
@@ -96,7 +97,7 @@ class FileStorage:
         """Parse a file with the harness's own parser, or with a test suite's serializer if there is one."""
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, ImportLimits())
-        return _call_serializer(self.serializer.deserialize, _decode_if_utf8(data))
+        return _call_serializer(self.serializer.deserialize, decode_if_utf8(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
         document: Document = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
@@ -158,16 +159,8 @@ def _to_document_entry(interaction: VcrInteraction) -> dict[str, Any]:
     request, response = interaction[0]._to_dict(), dict(interaction[1])
     body = response.get("body")
     if isinstance(body, dict) and "string" in body:
-        response["body"] = {**body, "string": _decode_if_utf8(body["string"])}
-    return {"request": {**request, "body": _decode_if_utf8(request["body"])}, "response": response}
-
-
-def _decode_if_utf8(data: Any) -> Any:
-    """Decode bytes as UTF-8, or return the value unchanged; YAML writes bytes as `!!binary`."""
-    try:
-        return data.decode("utf-8") if isinstance(data, bytes) else data
-    except UnicodeDecodeError:
-        return data
+        response["body"] = {**body, "string": decode_if_utf8(body["string"])}
+    return {"request": {**request, "body": decode_if_utf8(request["body"])}, "response": response}
 
 
 def _call_serializer(function: Callable[[Any], Any], argument: Any) -> Any:

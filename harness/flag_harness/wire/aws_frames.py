@@ -16,13 +16,13 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import ServerSentEvent, decode_events, encode_event
 from flag_harness.wire.timeline import Head, header_value
 
-CONTENT_TYPE = "application/vnd.amazon.eventstream"
+AWS_STREAM_CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _PRELUDE, _CHECKSUM = 12, 4
-_LARGEST_FRAME = 16 * 1024 * 1024
+_MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The largest frame in bytes. Botocore has the same limit."""
 _TEXT_HEADER = 7
 _LINE_START, _LINE_END = b"data: ", b"\n\n"
-_EXCEPTIONS: Mapping[str, str] = {
+_EXCEPTION_BY_ERROR_TYPE: Mapping[str, str] = {
     "api_error": "internalServerException",
     "invalid_request_error": "validationException",
     "not_found_error": "validationException",
@@ -76,7 +76,7 @@ class FrameSplitter:
         while not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
             total, header_length, checksum = struct.unpack(">III", prelude)
             least = _PRELUDE + header_length + _CHECKSUM
-            if not least <= total <= _LARGEST_FRAME or zlib.crc32(prelude[:8]) != checksum:
+            if not least <= total <= _MAX_FRAME_BYTES or zlib.crc32(prelude[:8]) != checksum:
                 self._has_invalid_frame = True
             elif len(data) - position < total:
                 break
@@ -93,17 +93,17 @@ def split_frames(data: bytes) -> tuple[list[AwsFrame], bytes]:
     return splitter.feed(data), splitter.rest
 
 
-def event_line(frame: AwsFrame) -> bytes:
-    """Return the JSON in a frame as an event of a server-sent stream: a `data:` line without a name.
+def sse_line_of_frame(frame: AwsFrame) -> bytes:
+    """Return the JSON in a frame as a line of a server-sent stream, `data: {...}`.
 
-    `replace_event_line` does the reverse.
+    `replace_json_of_frame` does the reverse.
     """
     event = frame.server_sent_event if "bytes" in decode_json_object(frame.payload) else None
     return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
 
 
-def replace_event_line(frame: AwsFrame, line: bytes) -> bytes:
-    """Return the bytes of a frame with new JSON, given the changed result of `event_line`."""
+def replace_json_of_frame(frame: AwsFrame, line: bytes) -> bytes:
+    """Return the bytes of a frame whose JSON is replaced by that of `line`, a changed result of `sse_line_of_frame`."""
     data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
     payload = decode_json_object(frame.payload)
     if "bytes" in payload and frame.server_sent_event is not None:
@@ -114,7 +114,7 @@ def replace_event_line(frame: AwsFrame, line: bytes) -> bytes:
 
 def is_aws_stream(head: Head) -> bool:
     """Return whether the response head announces an AWS event stream."""
-    return header_value(head.headers, "content-type").startswith(CONTENT_TYPE)
+    return header_value(head.headers, "content-type").startswith(AWS_STREAM_CONTENT_TYPE)
 
 
 def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
@@ -156,7 +156,7 @@ def frame_from_sse(event: bytes) -> bytes:
 def encode_exception(kind: str, message: str) -> bytes:
     """Encode an error as an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
     headers = {
-        ":exception-type": _EXCEPTIONS.get(kind, _OTHER_EXCEPTION),
+        ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(kind, _OTHER_EXCEPTION),
         ":content-type": "application/json",
         ":message-type": "exception",
     }

@@ -18,8 +18,8 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import EventDecoder
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
-_LONGEST_UNFINISHED_END = 3
-_INPUT_BLOCKS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_MAX_UNFINISHED_END_BYTES = 3
+_BLOCKS_WITH_INPUT = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _START, _STOP = "content_block_start", "content_block_stop"
 
 
@@ -37,7 +37,7 @@ class EventSplitter:
 
         If the data ends with CR, the event waits for the next byte, because an LF may belong to it.
         """
-        searched = max(0, len(self.rest) - _LONGEST_UNFINISHED_END)
+        searched = max(0, len(self.rest) - _MAX_UNFINISHED_END_BYTES)
         buffer, events, start = self.rest + data, [], 0
         while found := _BLANK_LINE.search(buffer, max(start, searched)):
             events.append(buffer[start : found.end()])
@@ -104,7 +104,7 @@ _POINTS = (
     StreamPoint(
         "after_tool_use_start",
         "in a tool call, before its first input",
-        lambda gap: gap.previous == _START and gap.block in _INPUT_BLOCKS,
+        lambda gap: gap.previous == _START and gap.block in _BLOCKS_WITH_INPUT,
     ),
     StreamPoint(
         "mid_partial_json",

@@ -11,14 +11,14 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """The valid header values (visible latin-1 characters). For names and values see RFC 9110, 5.1 and 5.5."""
 
 
-def head_problem(status: int, headers: Headers) -> str:
+def reason_head_is_invalid(status: int, headers: Headers) -> str:
     """Return why a server cannot send this head, or an empty string if it can."""
     if not FIRST_FINAL_STATUS <= status <= LAST_STATUS:
         return f"status {status} is not a final answer ({FIRST_FINAL_STATUS} to {LAST_STATUS})"
-    return headers_problem(headers)
+    return reason_headers_are_invalid(headers)
 
 
-def headers_problem(headers: Headers) -> str:
+def reason_headers_are_invalid(headers: Headers) -> str:
     """Return why a server cannot send these headers, or an empty string if it can."""
     for name, value in headers:
         if not _HEADER_NAME.fullmatch(name):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-DEPTH_LIMIT = 100
+MAX_NESTING = 100
 """The deepest nesting of lists and objects that is accepted. The deepest known body has 14 levels; recursive code would
 exhaust the stack at about 200.
 """
@@ -22,7 +22,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
-    """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `DEPTH_LIMIT`.
+    """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `MAX_NESTING`.
 
     Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, so that the caller can join texts.
     """
@@ -86,19 +86,19 @@ def _refuse_constant(name: str) -> Any:
 
 
 def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
-    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `DEPTH_LIMIT`.
+    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `MAX_NESTING`.
 
     It does not recurse, so that no value can exhaust the stack.
     """
     brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
-    if brackets <= DEPTH_LIMIT:
+    if brackets <= MAX_NESTING:
         return False
     level = [value]
-    for _ in range(DEPTH_LIMIT):
-        level = [member for parent in level for member in _values_inside(parent)]
+    for _ in range(MAX_NESTING):
+        level = [member for parent in level for member in values_inside(parent)]
     return any(isinstance(member, (dict, list)) for member in level)
 
 
-def _values_inside(value: Any) -> Any:
+def values_inside(value: Any) -> Any:
     """Return the values in a dict or list; empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

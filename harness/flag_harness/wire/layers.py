@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Upstream
 
 
-def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
+def pass_request_to_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
     """Pass a request to the layers, outermost first, until one answers.
 
     Return this answer (None if no layer answers), and the edits with which the layers before it change answers. The
@@ -36,7 +36,7 @@ def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
     """
 
     def answer_through_layers(request: Request) -> Response:
-        ready, edits = ask_layers(request, layers)
+        ready, edits = pass_request_to_layers(request, layers)
         response = upstream(request) if ready is None else ready
         return tuple(out for piece in response for out in apply_edits(piece, edits))
 

@@ -10,7 +10,7 @@ UpstreamName: TypeAlias = Literal["live", "simulator", "imported"]
 """Who answered: the live API, the simulator, or an unknown upstream whose recording was imported."""
 ORIGIN_HEADER = "x-flag-harness-upstream"
 """The response header with which a server of the harness says who gave its answers."""
-_LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
+_UPSTREAMS_LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
 
 
 def add_origin(response: Response, origin: UpstreamName) -> Response:
@@ -24,9 +24,9 @@ def add_origin(response: Response, origin: UpstreamName) -> Response:
 def origin_of_answers(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
     """Return the upstream that the answers' headers name, or None. Of several, return one that is not live."""
     origins = {_upstream_in_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
-    return next((one for one in _LEAST_LIVE_FIRST if one in origins), None)
+    return next((one for one in _UPSTREAMS_LEAST_LIVE_FIRST if one in origins), None)
 
 
 def _upstream_in_head(head: Head) -> UpstreamName | None:
     values = [value for name, value in head.headers if name.lower() == ORIGIN_HEADER]
-    return next((one for one in _LEAST_LIVE_FIRST if values[:1] == [one]), None)
+    return next((one for one in _UPSTREAMS_LEAST_LIVE_FIRST if values[:1] == [one]), None)

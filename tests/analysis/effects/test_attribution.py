@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from flag_harness.analysis.effects.attribution import (
     FlagEffectAttribution,
     attribute_effects,
-    generalize_path,
-    is_path_at_or_below,
+    is_same_or_inner_path,
+    replace_indices_by_star,
 )
 from flag_harness.analysis.effects.flag_runs import flag_effect_lines
 from flag_harness.analysis.effects.paired_runs import ObservedRun
@@ -239,9 +239,9 @@ def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> N
 
 def test_paths_below_an_effect_belong_to_it() -> None:
     """`thinking` explains `thinking.budget_tokens`, and not `thinking_budget`."""
-    assert is_path_at_or_below("thinking", generalize_path("thinking.budget_tokens"))
-    assert is_path_at_or_below("tools", generalize_path("tools[3].name"))
-    assert not is_path_at_or_below("thinking", "thinking_budget")
+    assert is_same_or_inner_path("thinking", replace_indices_by_star("thinking.budget_tokens"))
+    assert is_same_or_inner_path("tools", replace_indices_by_star("tools[3].name"))
+    assert not is_same_or_inner_path("thinking", "thinking_budget")
 
 
 @settings(max_examples=12, deadline=None)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from flag_harness.analysis.verdict.judgment import (
-    LOSSES,
+    REPORTED_LOSSES,
     Expectation,
     FlagEvidence,
     SequentialJudge,
@@ -129,7 +129,7 @@ def test_holm_rejects_step_by_step() -> None:
 
 def test_a_flag_that_improves_every_run_excludes_every_loss() -> None:
     """Down to the smallest one of the list."""
-    assert LOSSES[0] == Stratum("test", (1.0,) * 2000).smallest_excluded_loss(0.05)
+    assert REPORTED_LOSSES[0] == Stratum("test", (1.0,) * 2000).smallest_excluded_loss(0.05)
 
 
 def test_strata_must_be_safe_at_the_same_look() -> None:

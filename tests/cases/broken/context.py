@@ -11,7 +11,7 @@ import pytest
 from flag_harness.reference import Context
 from flag_harness.reference import agent as agents
 from flag_harness.reference.context import store
-from flag_harness.reference.context.heal import repair_context
+from flag_harness.reference.context.repair import repair_context
 
 Patch = pytest.MonkeyPatch
 

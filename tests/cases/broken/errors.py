@@ -160,18 +160,18 @@ def a_cut_told_in_general_words(patch: Patch) -> None:
 
 def no_guard(patch: Patch) -> None:
     """Let the API refuse it."""
-    patch.setattr(agents, "limit_problem", lambda *given: None)
+    patch.setattr(agents, "broken_limit_message", lambda *given: None)
 
 
 def no_guard_for_the_budget(patch: Patch) -> None:
     """Let the API refuse a budget that leaves nothing to answer with."""
     for module in (settings, limits):
-        patch.setattr(module, "budget_problem", lambda *given: None)
+        patch.setattr(module, "thinking_budget_message", lambda *given: None)
 
 
 def a_budget_refused_without_the_number_to_use(patch: Patch) -> None:
     """The user is left to find out which budget would do."""
-    patch.setattr(settings, "budget_problem", lambda *given: "the thinking budget is too large")
+    patch.setattr(settings, "thinking_budget_message", lambda *given: "the thinking budget is too large")
 
 
 def a_guard_that_is_off_by_one(patch: Patch) -> None:

@@ -191,7 +191,9 @@ def cache_tokens_lost(patch: Patch) -> None:
 def no_long_answers_at_all(patch: Patch) -> None:
     """The guard against long answers forgets that they may be streamed."""
     patch.setattr(
-        agents, "limit_problem", lambda settings, model: limits.limit_problem(replace(settings, streaming=False), model)
+        agents,
+        "broken_limit_message",
+        lambda settings, model: limits.broken_limit_message(replace(settings, streaming=False), model),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference.settings import VARIABLES
+from flag_harness.reference.settings import AGENT_VARIABLES
 from flag_harness.reference.ui.chat.directory import ChatDirectory
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
@@ -20,7 +20,7 @@ MakeOptions = Callable[..., UiOptions]
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Unset what the agent reads, stream, and work in an empty project."""
-    for variable in VARIABLES:
+    for variable in AGENT_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ENABLE_STREAMING", "true")
     monkeypatch.chdir(tmp_path)
@@ -72,12 +72,12 @@ def open_page(make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch) -> Ite
     testing = pytest.importorskip("streamlit.testing.v1", reason="streamlit is not installed: pip install -e '.[ui]'")
     import streamlit
 
-    from flag_harness.reference.ui.server import SCRIPT
+    from flag_harness.reference.ui.server import STREAMLIT_SCRIPT
 
     def open_one(scenario: str = "", **changes: Any) -> Any:
         options = make_options(scenario, **changes)
         monkeypatch.setattr(sys, "argv", ["streamlit_app.py", options.to_argument()])
-        page = testing.AppTest.from_file(SCRIPT, default_timeout=30)
+        page = testing.AppTest.from_file(STREAMLIT_SCRIPT, default_timeout=30)
         page.query_params["session"] = "one"
         return page.run()
 

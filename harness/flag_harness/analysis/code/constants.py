@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-_COLLECTIONS = ("frozenset", "set", "tuple", "list")
-_REEXPORTS = 3
+_COLLECTION_TYPES = ("frozenset", "set", "tuple", "list")
+_MAX_REEXPORTS = 3
 """Through how many modules a constant is followed, such as from `flags.py` through `__init__.py`."""
 
 
@@ -17,25 +17,25 @@ def inline_constants(trees: Mapping[str, ast.Module]) -> None:
     A constant is a text, a boolean or a collection of texts that is assigned once, in a module or in a class. It is
     also followed into the modules that import it. `trees` has the parsed modules, by path.
     """
-    own = {path: dict(_constants(tree.body)) for path, tree in trees.items()}
-    bound = {path: _count_bindings(tree) for path, tree in trees.items()}
+    own = {path: dict(_assigned_constants(tree.body)) for path, tree in trees.items()}
+    bound = {path: _count_assignments_by_name(tree) for path, tree in trees.items()}
     for path, constants in own.items():
         own[path] = {name: value for name, value in constants.items() if bound[path][name.partition(".")[0]] == 1}
     known = own
-    for _ in range(_REEXPORTS):
+    for _ in range(_MAX_REEXPORTS):
         known = {
             path: {**_imported_constants(tree, path, known, bound[path]), **own[path]} for path, tree in trees.items()
         }
     for path, tree in trees.items():
         if known[path]:
-            _Inliner(known[path]).visit(tree)
+            _ConstantInliner(known[path]).visit(tree)
 
 
-def _constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr]]:
+def _assigned_constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr]]:
     """Yield the constants that statements assign, those of a class as `Class.NAME`."""
     for statement in body:
         if isinstance(statement, ast.ClassDef) and not prefix:
-            yield from _constants(statement.body, f"{statement.name}.")
+            yield from _assigned_constants(statement.body, f"{statement.name}.")
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = _constant_value(getattr(statement, "value", None))
         if value is not None and len(targets) == 1 and isinstance(targets[0], ast.Name):
@@ -44,17 +44,22 @@ def _constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, as
 
 def _constant_value(node: ast.expr | None) -> ast.expr | None:
     """Return a literal with the value of a constant, or None if the expression is not constant."""
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _COLLECTIONS and len(node.args) == 1:
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _COLLECTION_TYPES and len(node.args) == 1:
         node = node.args[0]
     if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
         return node if node.elts and all(isinstance(getattr(one, "value", None), str) for one in node.elts) else None
     return node if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)) else None
 
 
-def _count_bindings(tree: ast.Module) -> Counter[str]:
+def _count_assignments_by_name(tree: ast.Module) -> Counter[str]:
     """Return how often each name is assigned, or is a parameter or a class, anywhere in a module."""
     counts: Counter[str] = Counter()
-    fields = {id(target) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for target in _fields(node)}
+    fields = {
+        id(target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for target in _class_assignment_targets(node)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in fields:
             counts[node.id] += 1
@@ -65,7 +70,7 @@ def _count_bindings(tree: ast.Module) -> Counter[str]:
     return counts
 
 
-def _fields(node: ast.ClassDef) -> Iterator[ast.expr]:
+def _class_assignment_targets(node: ast.ClassDef) -> Iterator[ast.expr]:
     """Yield the targets of the assignments in the body of a class."""
     for statement in node.body:
         if isinstance(statement, ast.Assign):
@@ -115,28 +120,28 @@ def _constants_of_import(
                     yield name.removeprefix(member), value
 
 
-class _Inliner(ast.NodeTransformer):
+class _ConstantInliner(ast.NodeTransformer):
     """Replaces the names of constants by their values."""
 
     def __init__(self, constants: Mapping[str, ast.expr]) -> None:
         self._constants = constants
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._inline(node, node.id)
+        return self._replace_by_constant(node, node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         dotted = _dotted_name(node)
         base, _, last = dotted.rpartition(".")
         if last == "value" and base in self._constants:  # of a member of an enumeration
             dotted = base
-        inlined = self._inline(node, dotted)
+        inlined = self._replace_by_constant(node, dotted)
         return inlined if inlined is not node else self._visit_children(node)
 
     def _visit_children(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
         return node
 
-    def _inline(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.expr:
+    def _replace_by_constant(self, node: ast.Name | ast.Attribute, dotted: str) -> ast.expr:
         value = self._constants.get(dotted) if isinstance(node.ctx, ast.Load) else None
         return node if value is None else ast.copy_location(copy.deepcopy(value), node)
 

@@ -10,12 +10,12 @@ from flag_harness.analysis.code.python_flags import (
     flags_in_settings_class,
     parse_code,
     parse_variable_read,
-    words_compared_with,
+    strings_compared_with,
 )
 from flag_harness.flag import Flag
 
-_CACHES = ("cache", "lru_cache", "cached_property")
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_CACHING_DECORATORS = ("cache", "lru_cache", "cached_property")
+_FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
@@ -28,11 +28,11 @@ def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> di
     inline_constants(trees)
     modules = [_ParsedModule(path, tree) for path, tree in trees.items()]
     import_calls = {name for module in modules for name in module.import_calls}
-    kept_calls = {name for module in modules for name in module.kept_calls}
+    cached_calls = {name for module in modules for name in module.cached_calls}
     reasons = {}
     for flag in flags:
         reads = [read for module in modules for read in module.find_environment_reads(flag.env)] if flag.env else []
-        if reason := _explain_inert_flag(flag, reads, import_calls, kept_calls):
+        if reason := _reason_for_no_effect(flag, reads, import_calls, cached_calls):
             reasons[flag.name] = reason
     return reasons
 
@@ -45,26 +45,28 @@ class _EnvironmentRead:
         place: the file and line.
         scopes: the names of the functions and classes around the expression.
         at_import: whether the expression is evaluated when its module is imported.
-        is_kept: whether a function around the expression caches its result.
+        is_cached: whether a function around the expression caches its result.
         words: the strings that the value is compared with.
     """
 
     place: str
     scopes: frozenset[str]
     at_import: bool
-    is_kept: bool
+    is_cached: bool
     words: tuple[str, ...] = ()
 
 
-def _explain_inert_flag(flag: Flag, reads: list[_EnvironmentRead], import_calls: set[str], kept_calls: set[str]) -> str:
+def _reason_for_no_effect(
+    flag: Flag, reads: list[_EnvironmentRead], import_calls: set[str], cached_calls: set[str]
+) -> str:
     """Return why setting a flag in a test has no effect on these reads of its variable, or an empty string.
 
-    `import_calls` are the functions that modules call at import, `kept_calls` those whose results are cached.
+    `import_calls` are the functions that modules call at import, `cached_calls` those whose results are cached.
     """
     for read in reads:
         if read.at_import or read.scopes & import_calls:
             return f"{read.place} reads {flag.env} at import, before the test sets it"
-        if read.is_kept or read.scopes & kept_calls:
+        if read.is_cached or read.scopes & cached_calls:
             return f"{read.place} reads {flag.env} once and keeps it, so the first test that calls it decides"
     texts = {text.casefold() for text in (flag.on, flag.off) if text is not None}
     for read in reads if flag.is_boolean else ():
@@ -83,7 +85,7 @@ class _ParsedModule:
         self._helpers = find_flag_helpers(tree)
         calls = [(node, _name_of_called_function(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
-        self.kept_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
+        self.cached_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
     def find_environment_reads(self, variable: str) -> Iterator[_EnvironmentRead]:
         """Yield the expressions that read a variable, and the fields of settings classes that do."""
@@ -91,9 +93,9 @@ class _ParsedModule:
             if isinstance(node, ast.ClassDef):
                 for flag in flags_in_settings_class(node, self._path):
                     if flag.key == variable.upper():
-                        yield _EnvironmentRead(flag.place, frozenset({node.name}), at_import=False, is_kept=False)
+                        yield _EnvironmentRead(flag.place, frozenset({node.name}), at_import=False, is_cached=False)
             elif (read := parse_variable_read(node, self._helpers)) is not None and read[0] == variable:
-                words, _ = words_compared_with(node, self._parents)
+                words, _ = strings_compared_with(node, self._parents)
                 scopes = frozenset(name for one in self._enclosing_nodes(node) if (name := getattr(one, "name", "")))
                 place = f"{self._path}:{getattr(node, 'lineno', 1)}"
                 yield _EnvironmentRead(
@@ -102,12 +104,12 @@ class _ParsedModule:
 
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
-        return not any(isinstance(one, _FUNCTIONS) or _is_main_guard(one) for one in self._enclosing_nodes(node))
+        return not any(isinstance(one, _FUNCTION_NODES) or is_main_guard(one) for one in self._enclosing_nodes(node))
 
     def _is_inside_cached_function(self, node: ast.AST) -> bool:
         """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
         return any(
-            _decorator_name(decorator) in _CACHES
+            decorator_name(decorator) in _CACHING_DECORATORS
             for one in self._enclosing_nodes(node)
             for decorator in getattr(one, "decorator_list", ())
         )
@@ -124,11 +126,12 @@ def _name_of_called_function(call: ast.Call) -> str:
     return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
-def _decorator_name(decorator: ast.expr) -> str:
+def decorator_name(decorator: ast.expr) -> str:
+    """Return the name of a decorator without its module and arguments, or an empty string."""
     function = decorator.func if isinstance(decorator, ast.Call) else decorator
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def _is_main_guard(node: ast.AST) -> bool:
+def is_main_guard(node: ast.AST) -> bool:
     """Return whether a node is an `if` that tests `__name__`."""
     return isinstance(node, ast.If) and any(getattr(one, "id", "") == "__name__" for one in ast.walk(node.test))

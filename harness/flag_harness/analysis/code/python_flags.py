@@ -10,17 +10,17 @@ from flag_harness.analysis.code.detected_flag import DetectedFlag, short_flag_na
 
 _ON_WORDS = ("true", "1", "yes", "on", "t", "y", "enabled")
 _OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
-_FLAG_NAME = re.compile(
+_FLAG_NAME_PATTERN = re.compile(
     r"(^|_)(ENABLED?|DISABLED?|USE|FEATURE|FLAG|TOGGLE|EXPERIMENT(AL)?|BETA|NEW|SKIP|ALLOW|STRICT|V\d+)(_|$)|^(IS|HAS|WITH)_"
 )
-_NO_FLAG = re.compile(
+_NOT_A_FLAG_PATTERN = re.compile(
     r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|URL|URI|HOST|PORT|PATH|DIR|FILE|REGION|ACCOUNT|USER|EMAIL|ID)$"
     r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
 )
 _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
-_COMMON_METHODS = frozenset({"get", "pop", "setdefault", "getenv"})
+_METHODS_OF_MAPPINGS = frozenset({"get", "pop", "setdefault", "getenv"})
 """Names that a helper may have, and that calls of something else have too often."""
 
 
@@ -58,7 +58,7 @@ def find_flags(
 
     A flag that is read twice is yielded twice.
     """
-    parents = _parents(tree)
+    parents = _parent_by_node(tree)
     helpers = {**(other_helpers or {}), **find_flag_helpers(tree)}
     in_environment = {name: helper for name, helper in helpers.items() if helper.source == "env"}
     for node in ast.walk(tree):
@@ -75,14 +75,14 @@ def find_flags(
             yield from _flags_in_service_call(node, helpers.get(_function_name(node)), place)
 
 
-def _parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+def _parent_by_node(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
 def find_flag_helpers(tree: ast.Module) -> dict[str, FlagHelper]:
     """Return the functions of a module that read the flag which their first parameter names, by their names."""
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    found = ((node.name, _parse_helper(node)) for node in functions if node.name not in _COMMON_METHODS)
+    found = ((node.name, _parse_helper(node)) for node in functions if node.name not in _METHODS_OF_MAPPINGS)
     return {name: helper for name, helper in found if helper is not None}
 
 
@@ -102,9 +102,9 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
             continue
         if not isinstance(node, ast.Call) or _reads_environ(node.func):
             return FlagHelper("env", *_words_in_function(function, node))
-        last = service_default(node)
+        last = default_argument(node)
         value = defaults.get(last.id) if isinstance(last, ast.Name) else last
-        source = _service(_function_name(node))
+        source = _flag_source_of_method(_function_name(node))
         if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
             return FlagHelper(source, default=value.value)
         if source and value is None and getattr(last, "id", "") in names:
@@ -114,12 +114,12 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
 
 def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
     """Return the words with which a function compares an environment variable, and whether by `!=` or `not in`."""
-    parents = _parents(function)
-    words, is_negated = words_compared_with(read, parents)
+    parents = _parent_by_node(function)
+    words, is_negated = strings_compared_with(read, parents)
     if not words:  # perhaps the function assigns the value first, and compares it later
         for node in ast.walk(function):
             if isinstance(node, ast.Compare):
-                words, is_negated = words_compared_with(node.left, parents)
+                words, is_negated = strings_compared_with(node.left, parents)
     return tuple(words), is_negated
 
 
@@ -129,14 +129,14 @@ def _function_name(node: ast.AST) -> str:
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def _service(method: str) -> str:
+def _flag_source_of_method(method: str) -> str:
     """Return the source of the flags that a method of a flag service reads, or an empty string."""
     if _OPENFEATURE_METHODS.match(method):
         return "openfeature"
     return "set" if method in ("variation", "variation_detail", "bool_variation") else ""
 
 
-def service_default(call: ast.Call) -> ast.expr:
+def default_argument(call: ast.Call) -> ast.expr:
     """Return the argument with the default of a flag service's call: the one named `default…`, or the last one."""
     named = (one.value for one in call.keywords if (one.arg or "").startswith("default"))
     return next(named, call.args[-1])
@@ -169,14 +169,16 @@ def _flag_from_variable_read(
     place: str,
 ) -> DetectedFlag | None:
     """Return the flag for a variable, or None if the code does not read it as a switch."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
+    if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NOT_A_FLAG_PATTERN.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
-    words, is_negated = words_compared_with(node, parents)
+    words, is_negated = strings_compared_with(node, parents)
     if helper and not words:
         words, is_negated = [*helper.words], helper.is_negated
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
-    if not is_switch and not (_FLAG_NAME.search(name.upper()) and (helper or text is None or _is_on_or_off_word(text))):
+    if not is_switch and not (
+        _FLAG_NAME_PATTERN.search(name.upper()) and (helper or text is None or _is_on_or_off_word(text))
+    ):
         return None
     on, off = "true", "false"
     if words and not is_negated:
@@ -187,7 +189,7 @@ def _flag_from_variable_read(
     return DetectedFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
 
 
-def words_compared_with(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
+def strings_compared_with(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
     """Return the strings that an expression is compared with, and whether the comparison is `!=` or `not in`."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
@@ -233,10 +235,10 @@ def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedF
 def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
     key = string_literal(call.args[0]) if call.args else None
-    source = helper.source if helper else _service(_function_name(call))
+    source = helper.source if helper else _flag_source_of_method(_function_name(call))
     if key is None or not source:
         return
-    default = getattr(service_default(call), "value", None)
+    default = getattr(default_argument(call), "value", None)
     if helper and not isinstance(default, bool):
         default = helper.default
     if source == "openfeature" or isinstance(default, bool):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect, default_group_members
+from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect, flags_on_by_default_in_group
 from flag_harness.matrix.space import FlagSpace
 
 
@@ -72,8 +72,8 @@ class FlagEffectAttribution:
 
         If several flags do, return the one that changes the path in the largest share of pairs of runs.
         """
-        wanted = generalize_path(path)
-        fitting = [effect for effect in self.effects if is_path_at_or_below(effect.path, wanted)]
+        wanted = replace_indices_by_star(path)
+        fitting = [effect for effect in self.effects if is_same_or_inner_path(effect.path, wanted)]
         best = max(fitting, key=lambda effect: effect.changed_pairs / effect.pairs, default=None)
         return best.flag if best else None
 
@@ -108,23 +108,25 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
         ),
         inert={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
         unpaired=tuple(
-            name for index, name in enumerate(names) if not pairs[index] and index not in default_group_members(space)
+            name
+            for index, name in enumerate(names)
+            if not pairs[index] and index not in flags_on_by_default_in_group(space)
         ),
         volatile=tuple(sorted(volatile)),
         left_out=dict(sorted(left_out.items())),
     )
 
 
-def generalize_path(path: str) -> str:
+def replace_indices_by_star(path: str) -> str:
     """Return a path with `[*]` in place of each list index.
 
-    >>> generalize_path("messages[0].content[12].text")
+    >>> replace_indices_by_star("messages[0].content[12].text")
     'messages[*].content[*].text'
     """
     return re.sub(r"\[\d+\]", "[*]", path)
 
 
-def is_path_at_or_below(general: str, path: str) -> bool:
+def is_same_or_inner_path(general: str, path: str) -> bool:
     """Return whether a path equals the path of an effect (`general`), or lies below it.
 
     An effect's path `*.key` stands for `key` anywhere.

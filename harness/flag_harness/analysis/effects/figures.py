@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.flag import value_label, value_text
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
 from flag_harness.wording import ratio_range_text, ratio_text
 
 CONFIDENCE = 0.95
 
 
-_WHOLE_FROM = 100
+_MIN_SHOWN_WITHOUT_DECIMALS = 100
 """Differences from here on are shown without decimals."""
 
 
@@ -49,7 +49,7 @@ RUN_METRICS = (
     RunMetric("errors", "", False, lambda row: row.errors),
 )
 
-Settings: TypeAlias = tuple[tuple[str, Any], ...]
+ChangedFlagValues: TypeAlias = tuple[tuple[str, Any], ...]
 """Flags with values. The runs with these values are compared to runs with the default values."""
 FlagGroups: TypeAlias = Mapping[str, Sequence[str]]
 """The names of all flags in a flag's group, by the name of each flag that is in one. One flag of a group is on."""
@@ -71,7 +71,7 @@ class MetricEffect:
         name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
     """
 
-    settings: Settings
+    settings: ChangedFlagValues
     figure: RunMetric
     mean: float
     low: float | None
@@ -117,7 +117,7 @@ class MetricEffect:
     def _format_value(self, value: float) -> str:
         if self.figure.is_ratio:
             return ratio_text(value)
-        return f"{value:+,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:+,.3g}"
+        return f"{value:+,.0f}" if abs(value) >= _MIN_SHOWN_WITHOUT_DECIMALS else f"{value:+,.3g}"
 
 
 def metric_effects(
@@ -133,14 +133,14 @@ def metric_effects(
     the default value of each flag, and `labels` the labels of values. A flag of a group is compared with the flag that
     is on in this group by default. Ratios are computed only for figures above 0.
     """
-    tests: dict[tuple[str, int], dict[Settings, RunRow]] = {}
+    tests: dict[tuple[str, int], dict[ChangedFlagValues, RunRow]] = {}
     for row in rows:
         if row.is_comparable:
-            key = name_of_test(row.case, row.combination), row.repetition
+            key = node_id_of_all_combinations(row.case, row.combination), row.repetition
             values = tuple((name, _to_hashable(value)) for name, value in sorted(row.values.items()))
             tests.setdefault(key, {})[values] = row
     defaults = {name: _to_hashable(value) for name, value in defaults.items()}
-    contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
+    contrasts: dict[ChangedFlagValues, list[tuple[RunRow, ...]]] = {}
     for runs in tests.values():
         for settings, members in _runs_to_compare(runs, defaults, groups):
             contrasts.setdefault(settings, []).append(members)
@@ -153,8 +153,8 @@ def metric_effects(
 
 
 def _runs_to_compare(
-    runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any], groups: FlagGroups
-) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
+    runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups
+) -> Iterator[tuple[ChangedFlagValues, tuple[RunRow, ...]]]:
     """Yield groups of runs to compare, each with the settings that make the difference.
 
     For one setting: the run with it and the run without it. For two: the runs with both, only the first, only the
@@ -180,15 +180,15 @@ def _runs_to_compare(
 
 
 def _reset_to_defaults(
-    values: Settings, defaults: Mapping[str, Any], groups: FlagGroups, *settings: tuple[str, Any]
-) -> Settings:
+    values: ChangedFlagValues, defaults: Mapping[str, Any], groups: FlagGroups, *settings: tuple[str, Any]
+) -> ChangedFlagValues:
     """Return values in which the flags in `settings`, and all flags in a group with them, have their defaults."""
     names = {member for name, _ in settings for member in groups.get(name, (name,))}
     return tuple((name, defaults.get(name, value) if name in names else value) for name, value in values)
 
 
 def _estimate_effect(
-    settings: Settings, figure: RunMetric, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
+    settings: ChangedFlagValues, figure: RunMetric, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
 ) -> MetricEffect | None:
     """Return the effect of flag settings on a figure, or None if no group of runs has the figure.
 

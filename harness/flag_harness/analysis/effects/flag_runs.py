@@ -13,15 +13,15 @@ from flag_harness.analysis.effects.request_changes import SentRequest, simplify_
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import decode_comparable_body
 from flag_harness.flag import Flag
-from flag_harness.matrix import flag_space, name_of_test, parse_combination
+from flag_harness.matrix import flag_space, node_id_of_all_combinations, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
 _DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
-_LONGEST_TEXT = 1_000_000
+_MAX_COMPARED_TEXT = 1_000_000
 """The longest text of a recorded request that is compared as a whole, in characters."""
 
 
@@ -46,12 +46,12 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
     which combination of these flags they were recorded.
     """
     tests: dict[str, list[ObservedRun]] = {}
-    for name, run in filter(None, map(partial(_named_run, flags), cassettes)):
+    for name, run in filter(None, map(partial(_test_name_and_run, flags), cassettes)):
         tests.setdefault(name, []).append(run)
     return attribute_effects(flag_space(tuple(flags)), tests)
 
 
-def _named_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, ObservedRun] | None:
+def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, ObservedRun] | None:
     """Return the name of a recorded test and its requests, or None if its combination is not of these flags.
 
     Very long texts are cut, so that the runs of a project need less memory than its cassettes.
@@ -63,7 +63,7 @@ def _named_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, Observed
     own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
     requests = list_sent_requests((one.request, one.response) for one in own)
     cut = tuple(replace(request, body=_cut_long_texts(request.body)) for request in requests)
-    return name_of_test(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
+    return node_id_of_all_combinations(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
 
 
 def _cut_long_texts(value: Any) -> Any:
@@ -72,11 +72,11 @@ def _cut_long_texts(value: Any) -> Any:
         return {key: _cut_long_texts(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_cut_long_texts(part) for part in value]
-    if not isinstance(value, str) or len(value) <= _LONGEST_TEXT:
+    if not isinstance(value, str) or len(value) <= _MAX_COMPARED_TEXT:
         return value
     digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
     letters = digest.translate(_DIGITS_TO_LETTERS)  # hexadecimal digits would pass for an id, whose changes are ignored
-    return f"{value[:_LONGEST_TEXT]}... {letters}"
+    return f"{value[:_MAX_COMPARED_TEXT]}... {letters}"
 
 
 def flag_effect_lines(
@@ -103,7 +103,7 @@ def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
     """Return a line with the number of pairs of runs that were not compared, by cause; or no line."""
     if not left_out:
         return []
-    count = quantity(sum(left_out.values()), "pair")
+    count = count_with_noun(sum(left_out.values()), "pair")
     return [f"not compared: {count} of runs ({', '.join(f'{pairs} {why}' for why, pairs in left_out.items())})"]
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from flag_harness.analysis.blame import explain_failures
 from flag_harness.analysis.effects.request_changes import (
     ABSENT,
-    REQUESTS,
+    WHOLE_REQUESTS_PATH,
     RequestDifference,
     SentRequest,
     changes_by_path,
     summarize_values,
 )
-from flag_harness.analysis.effects.volatile import has_date, is_equal_after_masking, mask_volatile_words
+from flag_harness.analysis.effects.volatile import differs_only_in_volatile_words, has_date, mask_volatile_words
 from flag_harness.matrix import FlagSpace, Row
 
 _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
@@ -32,7 +32,7 @@ class ObservedRun:
     problem: str = ""
 
 
-NO_REQUEST = "sent no request"
+NO_REQUEST_SENT = "sent no request"
 """Why a pair is left out if neither of its runs sent a request: it shows nothing about a flag."""
 
 
@@ -89,7 +89,7 @@ def flag_group_indices(space: FlagSpace) -> dict[int, set[int]]:
     return {index: group for group in groups for index in group}
 
 
-def default_group_members(space: FlagSpace) -> set[int]:
+def flags_on_by_default_in_group(space: FlagSpace) -> set[int]:
     """Return the indices of the flags that are on by default in their group of exclusive flags.
 
     The other flags of the group are compared with them.
@@ -103,13 +103,13 @@ class PairedRuns:
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
         self._groups = flag_group_indices(space)
-        self._group_defaults = default_group_members(space)
+        self._group_defaults = flags_on_by_default_in_group(space)
         self._cache: dict[tuple[int, int], Mapping[str, tuple[RequestDifference, ...]]] = {}
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
             if not run.problem:
-                by_row.setdefault(run.row, []).append(self._sequence_number_of_requests(run.requests))
+                by_row.setdefault(run.row, []).append(self._number_of_equal_request_sequence(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
         self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
         self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
@@ -118,7 +118,10 @@ class PairedRuns:
         self.volatile: set[str] = set()
         self._random_paths: dict[str, bool] = {}
         self._recurrences = Counter(
-            _recurrence_key(pair, change) for pair in pairs for changes in pair.changes.values() for change in changes
+            _key_of_equal_changes(pair, change)
+            for pair in pairs
+            for changes in pair.changes.values()
+            for change in changes
         )
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
@@ -159,8 +162,8 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _sequence_number_of_requests(self, requests: tuple[SentRequest, ...]) -> int:
-        """Return the number of a sequence of requests. Equal sequences have the same number."""
+    def _number_of_equal_request_sequence(self, requests: tuple[SentRequest, ...]) -> int:
+        """Return a number that is the same for equal sequences of requests, which are compared only once."""
         key = repr(requests)
         if key not in self._request_ids:
             self._request_ids[key] = (len(self._request_ids), requests)
@@ -183,7 +186,7 @@ class PairedRuns:
             if self._requests[before] or self._requests[after]:
                 yield _RunPair(index, base, row, self._changes_between(before, after))
             else:
-                self.left_out[NO_REQUEST] += 1
+                self.left_out[NO_REQUEST_SENT] += 1
 
     def _pair_rows(self, rows: Collection[Row]) -> Iterator[tuple[int, Row, Row]]:
         """Yield the index of a flag, and two rows that differ only in this flag; the first row has its default."""
@@ -219,7 +222,7 @@ class PairedRuns:
         for first, *others in repetitions:
             for other in others:
                 for path, changes in self._changes_between(first, other).items():
-                    differs = any(not is_equal_after_masking(change) for change in changes)
+                    differs = any(not differs_only_in_volatile_words(change) for change in changes)
                     paths[path] = paths.get(path, False) or differs
         return paths
 
@@ -237,11 +240,11 @@ class PairedRuns:
     def _is_volatile(self, change: RequestDifference, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
         """Return whether a change is not due to the flag, but to a value that varies between any two runs."""
         if change.path in self._unstable_paths:
-            return self._unstable_paths[change.path] or is_equal_after_masking(change)
-        if ABSENT in (change.before, change.after) or change.path == REQUESTS:
+            return self._unstable_paths[change.path] or differs_only_in_volatile_words(change)
+        if ABSENT in (change.before, change.after) or change.path == WHOLE_REQUESTS_PATH:
             return False
-        if is_equal_after_masking(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
-            return self._recurrences[_recurrence_key(pair, change)] < 2 or has_date(change)
+        if differs_only_in_volatile_words(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
+            return self._recurrences[_key_of_equal_changes(pair, change)] < 2 or has_date(change)
         if change.path not in self._random_paths:
             self._random_paths[change.path] = self._looks_random(change.path, pairs)
         return self._random_paths[change.path]
@@ -252,7 +255,7 @@ class PairedRuns:
         flags: set[int] = set()
         for pair in pairs:
             for change in pair.changes.get(path, ()):
-                if not is_equal_after_masking(change):
+                if not differs_only_in_volatile_words(change):
                     values[pair.base], values[pair.row] = (
                         repr(mask_volatile_words(change.before)),
                         repr(mask_volatile_words(change.after)),
@@ -277,8 +280,8 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
         yield (f"*.{key}" if len(members) > 1 else members[0]), set(members)
 
 
-def _recurrence_key(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
-    """Return a key that is the same for equal changes by the same flag value, to count them."""
+def _key_of_equal_changes(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
+    """Return a key to count equal changes by: the flag, its value, and the path with its old and new value."""
     return pair.flag, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
 
 

@@ -10,19 +10,19 @@ from typing import Any
 from flag_harness.analysis.alignment import align_sequences
 from flag_harness.cassette.match.excerpts import find_changed_words, make_excerpts, truncate
 from flag_harness.cassette.redact.scan import redact_api_keys
-from flag_harness.record.outline import API_ID
+from flag_harness.record.outline import API_ID_PATTERN
 from flag_harness.wording import printable_text
 
 ABSENT = "<absent>"
 """Stands for the missing value if only one of two requests has a path."""
 
-REQUESTS = "requests"
+WHOLE_REQUESTS_PATH = "requests"
 """The `path` of a change that adds or removes whole requests."""
 
-TEXT = "text"
+LONG_VALUE_TEXT = "text"
 """Stands for a long value in a summary."""
 
-_LONGEST_SHOWN_VALUE = 60
+_MAX_SHOWN_VALUE_LENGTH = 60
 _ALIGNMENT_KEYS = ("type", "name", "role", "id")
 _MAX_ALIGNED_PAIRS = 250_000
 """Lists that form more pairs of items than this are paired by index, to save time."""
@@ -88,7 +88,7 @@ def changes_by_path(
     """Return the changes between the requests of two runs, by path."""
     changes: dict[str, list[RequestDifference]] = {}
     if len(before) != len(after):
-        changes[REQUESTS] = [RequestDifference(REQUESTS, len(before), len(after))]
+        changes[WHOLE_REQUESTS_PATH] = [RequestDifference(WHOLE_REQUESTS_PATH, len(before), len(after))]
     for one, other in align_requests(before, after):
         if one is not None and other is not None:
             for change in list_changes(one, other):
@@ -116,9 +116,9 @@ def align_requests(
 def format_value_in_one_line(value: Any) -> str:
     """Return a value as one line for a summary. Of a long text, return the beginning; other long values are `text`."""
     if isinstance(value, str):
-        return truncate(printable_text(redact_api_keys(value)), _LONGEST_SHOWN_VALUE)
+        return truncate(printable_text(redact_api_keys(value)), _MAX_SHOWN_VALUE_LENGTH)
     shown = repr(value)
-    return shown if len(shown) <= _LONGEST_SHOWN_VALUE else TEXT
+    return shown if len(shown) <= _MAX_SHOWN_VALUE_LENGTH else LONG_VALUE_TEXT
 
 
 def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
@@ -142,7 +142,7 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
 def _is_long_text_change(change: RequestDifference) -> bool:
     """Return whether a change is from one text to another, and a summary cannot show both in full."""
     texts = [value for value in (change.before, change.after) if isinstance(value, str) and value != ABSENT]
-    return len(texts) == 2 and max(map(len, texts)) > _LONGEST_SHOWN_VALUE
+    return len(texts) == 2 and max(map(len, texts)) > _MAX_SHOWN_VALUE_LENGTH
 
 
 def _format_changed_words(before: str, after: str) -> tuple[str, str]:
@@ -271,7 +271,7 @@ def _block_identity(block: Any) -> tuple[str, str]:
 def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
     """Return a value with each API id replaced by its number in `numbers`. Add new ids to `numbers`."""
     if isinstance(value, str):
-        return API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
+        return API_ID_PATTERN.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
     if isinstance(value, Mapping):
         return {key: _number_ids(item, numbers) for key, item in value.items()}
     if isinstance(value, list):

@@ -19,7 +19,7 @@ _VOLATILE_TOKEN = re.compile(
 )
 
 
-def is_equal_after_masking(change: RequestDifference) -> bool:
+def differs_only_in_volatile_words(change: RequestDifference) -> bool:
     """Return whether the old and the new value differ only in ids, dates and random numbers."""
     return repr(mask_volatile_words(change.before)) == repr(mask_volatile_words(change.after))
 

@@ -15,8 +15,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MOST_WEALTH = 1e300
-_LARGEST_SHARE = 0.99
+_MAX_WEALTH = 1e300
+_MAX_STAKE_SHARE = 0.99
 """No strategy stakes more than this share of what would ruin it, so that one difference never takes all."""
 
 _HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
@@ -28,13 +28,13 @@ _SAFE_WEALTH = (0.1, 0.9)
 """Multiples of the best stake. Both are below 1, as an estimate may be too low; the lower one is for small losses."""
 
 _PRIOR_ROUNDS = 35
-_PRIOR_SQUARE = 0.15
+_PRIOR_MEAN_SQUARE = 0.15
 """The assumed mean square of a difference, and how many rounds that assumption counts as."""
 
 
 @dataclass(frozen=True, slots=True)
 class HarmBettingStrategies:
-    """Strategies that bet with constant stakes that the mean of the differences is above `null_mean`."""
+    """Constant stakes for the test whether a flag does harm: bets that the mean loss is above `null_mean`."""
 
     null_mean: float = 0.0
 
@@ -44,13 +44,13 @@ class HarmBettingStrategies:
         return list(_HARM_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
-        """Return the stakes of the next round. They are constant."""
+        """Return how much each strategy bets in the next round, as a share of its wealth. It is always the same."""
         return _HARM_STAKES
 
 
 @dataclass(frozen=True, slots=True)
 class SafetyBettingStrategies:
-    """Strategies that bet that the mean is 0, against the null hypothesis that it is at most `-margin`.
+    """Stakes for the test whether a flag is safe: bets that the mean gain is 0, and not `-margin` or less.
 
     The best stake is then margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
     """
@@ -68,15 +68,15 @@ class SafetyBettingStrategies:
         return list(_SAFE_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
-        """Return the stakes of the next round, from the number of earlier rounds and their sum of squares."""
+        """Return how much each strategy bets in the next round, from the earlier rounds and their sum of squares."""
         mean_square = estimate_mean_square(rounds, squares)
         best = self.margin / (mean_square + self.margin**2)
-        largest = _LARGEST_SHARE / (1 - self.margin) if self.margin < _LARGEST_SHARE else math.inf
+        largest = _MAX_STAKE_SHARE / (1 - self.margin) if self.margin < _MAX_STAKE_SHARE else math.inf
         return [min(factor * best, largest) for factor in _SAFE_FACTORS]
 
 
 class BettingProcess:
-    """The wealth of strategies that bet against one null hypothesis.
+    """A sequential test of one null hypothesis: strategies bet against it, and their wealth is the evidence.
 
     Attributes:
         wealth: the current wealth, which is an e-value: the evidence against the null hypothesis. It starts at 1.
@@ -112,17 +112,17 @@ class BettingProcess:
         stakes = self.strategies.stakes(self.rounds, self.squares)
         wealths = [wealth * (1 + stake * gain) for wealth, stake in zip(self._wealths, stakes, strict=True)]
         self._wealths = wealths
-        self.wealth = min(sum(wealths), _MOST_WEALTH)
+        self.wealth = min(sum(wealths), _MAX_WEALTH)
         self.largest_wealth = max(self.largest_wealth, self.wealth)
-        if self.wealth == _MOST_WEALTH:
-            self._wealths = [_MOST_WEALTH / len(wealths)] * len(wealths)
+        if self.wealth == _MAX_WEALTH:
+            self._wealths = [_MAX_WEALTH / len(wealths)] * len(wealths)
         self.rounds += 1
         self.squares += difference * difference
 
 
 def estimate_mean_square(rounds: int, squares: float) -> float:
     """Return the mean square of a difference, estimated from `squares`, the sum over all rounds, and a prior."""
-    return (_PRIOR_ROUNDS * _PRIOR_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
+    return (_PRIOR_ROUNDS * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
 
 
 def make_harm_process() -> BettingProcess:

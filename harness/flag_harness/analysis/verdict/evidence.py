@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, Expectation, FlagEvidence, Stratum
-from flag_harness.flag import NO_PREFIX, Flag, value_text
-from flag_harness.matrix import name_of_test
+from flag_harness.flag import SWITCHED_OFF_PREFIX, Flag, value_text
+from flag_harness.matrix import node_id_of_all_combinations
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ALL_TESTS = "all tests"
 """The stratum of all tests, each counted equally. One round over all of them is one observation."""
 
-_RESULTS = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "xfailed": 0.0}
-_FIGURES: "Mapping[str, Callable[[RunRow], float | None]]" = {
+_SCORE_BY_OUTCOME = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "xfailed": 0.0}
+_FIGURE_READERS: "Mapping[str, Callable[[RunRow], float | None]]" = {
     "cost": lambda row: row.cost,
     "first_token": lambda row: row.first_token,
     "input_tokens": lambda row: row.usage.total_input,
@@ -25,7 +25,7 @@ _FIGURES: "Mapping[str, Callable[[RunRow], float | None]]" = {
     "requests": lambda row: len(row.requests),
     "seconds": lambda row: row.seconds,
 }
-_OVERLOADED = frozenset({408, 409, 429})
+_OVERLOADED_STATUSES = frozenset({408, 409, 429})
 _Setting: TypeAlias = tuple[tuple[str, str], ...]
 _TestAndSetting: TypeAlias = tuple[str, _Setting]
 
@@ -59,7 +59,7 @@ def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
             continue
         name = f"{flag.name}={label}"
         if flag.is_boolean:
-            name = flag.name if value else f"{NO_PREFIX}{flag.name}"
+            name = flag.name if value else f"{SWITCHED_OFF_PREFIX}{flag.name}"
         margin = DEFAULT_MARGIN if flag.margin is None else flag.margin
         changes.append(FlagChange(flag.name, base, value, name, margin, flag.expect))
     return changes
@@ -71,7 +71,7 @@ def pass_or_fail_score(row: "RunRow") -> float | None:
     It is not due to the agent if the run was skipped, failed in the setup or teardown, or had a request refused by the
     harness; or if the last request failed because of the provider: it broke off, or got a status that means trouble.
     """
-    return None if row.phase != "call" or is_refused_or_broken(row) else _RESULTS.get(row.outcome)
+    return None if row.phase != "call" or is_refused_or_broken(row) else _SCORE_BY_OUTCOME.get(row.outcome)
 
 
 def is_refused_or_broken(row: "RunRow") -> bool:
@@ -81,13 +81,13 @@ def is_refused_or_broken(row: "RunRow") -> bool:
 
 def is_provider_failure(row: "RunRow") -> bool:
     """Return whether a run at the live API failed because its last request broke off, or was refused or overloaded."""
-    if _RESULTS.get(row.outcome) != 0.0 or row.refusals:
+    if _SCORE_BY_OUTCOME.get(row.outcome) != 0.0 or row.refusals:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
         return False
     last = row.requests[-1]
     status = last.status
-    return last.is_broken_off or status is None or status in _OVERLOADED or status >= 500
+    return last.is_broken_off or status is None or status in _OVERLOADED_STATUSES or status >= 500
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
@@ -114,11 +114,11 @@ class _TestRunsUnderSetting:
     rebased: dict[str, None] = field(default_factory=dict)
 
 
-_Pairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestRunsUnderSetting]]
+_RunPairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestRunsUnderSetting]]
 
 
 @dataclass(frozen=True, slots=True)
-class _ResultsWithoutAndWith:
+class _PairedResults:
     """The results of one test by repetition, without and with a flag, and the groups that the test belongs to."""
 
     off: "Mapping[int, RunRow]"
@@ -150,7 +150,7 @@ class EvidenceTable:
     def __init__(self, rows: "Iterable[RunRow]" = ()) -> None:
         self._cells: dict[_TestAndSetting, _TestRunsUnderSetting] = {}
         self._cells_by_id: dict[tuple[str, str], _TestRunsUnderSetting] = {}
-        self._pairs: dict[tuple[str, ...], _Pairs] = {}
+        self._pairs: dict[tuple[str, ...], _RunPairs] = {}
         for row in rows:
             self.add_row(row)
 
@@ -173,7 +173,7 @@ class EvidenceTable:
             if cell.rebased and cell.values.get(change.flag, change) in (change.base, change.value):
                 obstacles |= cell.rebased
         arms = {
-            key: _ResultsWithoutAndWith(off.runs, on.runs, frozenset(off.groups | on.groups))
+            key: _PairedResults(off.runs, on.runs, frozenset(off.groups | on.groups))
             for key, (off, on) in self._find_pairs(change).items()
         }
         expectations = tuple(_measure_expectation(arms.values(), *pair) for pair in change.expect)
@@ -188,14 +188,14 @@ class EvidenceTable:
         """Return the runs that a row belongs to. Sort the row's flags only if they are new, since that is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
-            key = name_of_test(row.case, row.combination), _to_sorted_setting(row.values)
+            key = node_id_of_all_combinations(row.case, row.combination), _to_sorted_setting(row.values)
             if key not in self._cells:
                 self._cells[key] = _TestRunsUnderSetting(row.values)
                 self._pairs.clear()
             known = self._cells_by_id[row.case, row.combination] = self._cells[key]
         return known
 
-    def _find_pairs(self, change: FlagChange) -> "_Pairs":
+    def _find_pairs(self, change: FlagChange) -> "_RunPairs":
         """Return the runs without and with a change, by the test and the setting of the other flags."""
         key = change.flag, value_text(change.base), value_text(change.value)
         if key not in self._pairs:
@@ -218,7 +218,7 @@ class EvidenceTable:
 
 
 def _to_sorted_setting(values: Mapping[str, Any]) -> _Setting:
-    """Return the names and values of flags as texts, in the order of the names."""
+    """Return pairs of a flag's name and its value as text, sorted by name."""
     return tuple(sorted((name, value_text(value)) for name, value in values.items()))
 
 
@@ -227,11 +227,11 @@ def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _S
     return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
-def _measure_expectation(arms: "Iterable[_ResultsWithoutAndWith]", figure: str, direction: str) -> Expectation:
-    """Return how far a declared expectation was met: the improvement, and the share of improved tests by round."""
-    sign = -1 if direction == "lower" else 1
+def _measure_expectation(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> Expectation:
+    """Return an expectation with its gain in each round: the share of tests that improved minus the share that fell."""
+    sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READERS[figure]
     rounds = [
-        {number: _sign(sign * change) for number, change in one.differences_by_repetition(_FIGURES[figure]).items()}
+        {number: _sign(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
         for one in arms
     ]
     return Expectation(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
@@ -253,7 +253,7 @@ def _score_of_row(name: str, row: "RunRow") -> float | None:
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _build_strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Iterable[Stratum]:
+def _build_strata(arms: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[Stratum]:
     """Yield the strata: each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
@@ -274,7 +274,7 @@ def _build_strata(arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith]) -> Ite
 
 
 def _group_strata(
-    arms: Mapping[_TestAndSetting, _ResultsWithoutAndWith], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
+    arms: Mapping[_TestAndSetting, _PairedResults], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
 ) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of the other flags."""
     settings = dict.fromkeys(others for _, others in arms)

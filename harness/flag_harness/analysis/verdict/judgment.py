@@ -21,17 +21,17 @@ from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pa
 
 DEFAULT_MARGIN = 0.10
 DEFAULT_ALPHA = 0.05
-_SAFE_SHARE = 0.5
+_SAFE_ALPHA_SHARE = 0.5
 """A false PASS is the worse error: SAFE is tested at half of alpha."""
 
-LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+REPORTED_LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The losses for which a verdict says whether they are excluded."""
 
 Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
 
 
 class FlagFinding(NamedTuple):
-    """The result of the tests of one flag: the indices of the harmed strata, and whether all strata are safe."""
+    """What the statistical tests say of one flag: the indices of the strata that it harms, and whether all are safe."""
 
     harmed: tuple[int, ...]
     is_safe: bool
@@ -45,13 +45,13 @@ class FlagFinding(NamedTuple):
 
 
 def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
-    """Return which strata of each flag are harmed, and which flags are safe, from the tests so far.
+    """Return, for each flag, which groups of tests (strata) it harms, and whether it is safe for all of them.
 
     The error rate `alpha` holds over all flags together (Holm).
     """
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
-    safe = holm_rejections([safety_p_value(strata) for strata in flags], alpha * _SAFE_SHARE)
+    safe = holm_rejections([safety_p_value(strata) for strata in flags], alpha * _SAFE_ALPHA_SHARE)
     harmed: list[list[int]] = [[] for _ in flags]
     for (owner, index), is_rejected in zip(cells, rejections, strict=True):
         if is_rejected:
@@ -61,7 +61,7 @@ def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """A group of rounds that is judged by itself, such as one test.
+    """The results of one test, or of one group of tests, round by round. It is judged by itself.
 
     `gains` has, for each round in the order of time, the result with the flag minus the result without it.
     """
@@ -87,7 +87,7 @@ class Stratum:
         `level` is the error rate.
         """
         smallest = None
-        for loss in reversed(LOSSES):
+        for loss in reversed(REPORTED_LOSSES):
             process = make_safety_process(loss)
             for gain in self.gains:
                 process.add_difference(gain)
@@ -181,7 +181,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     over all flags, strata and looks together (Holm).
     """
     tests = [[stratum.make_test(flag.margin) for stratum in flag.strata] for flag in flags]
-    level = alpha * _SAFE_SHARE / max(1, len(flags))
+    level = alpha * _SAFE_ALPHA_SHARE / max(1, len(flags))
     findings = find_harm_and_safety(tests, alpha)
     expected_at = _error_rate_per_expectation(flags, alpha)
     flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
@@ -244,7 +244,7 @@ def _make_verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Fla
     if finding.is_safe:
         excluded = flag.margin if excluded is None else min(excluded, flag.margin)
     elif excluded is not None and excluded <= flag.margin:  # each stratum excludes it, but not at the same look
-        excluded = min((loss for loss in LOSSES if loss > flag.margin), default=None)
+        excluded = min((loss for loss in REPORTED_LOSSES if loss > flag.margin), default=None)
     is_hindered = finding.decision == "PASS" and bool(flag.obstacles)
     return Verdict(
         flag=flag.flag,

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flag_harness.analysis.verdict.evidence import FlagChange, is_provider_failure
-from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
+from flag_harness.analysis.verdict.judgment import REPORTED_LOSSES, Verdict
 from flag_harness.flag import value_text
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import count_with_noun, join_names
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow, VerdictRecord
 
-LEGEND = "round: each test once with the flag and once without it; points: percentage points of the pass rate"
+VERDICT_LEGEND = "round: each test once with the flag and once without it; points: percentage points of the pass rate"
 """What the words of verdicts mean, for a line above them."""
-_MOST_NAMED = 3
+_MAX_NAMED_TESTS = 3
 
 
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
@@ -22,7 +22,8 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     The lines say where the answers came from, which runs the provider broke, and what further rounds would cost.
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
-    yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason_text(verdict)}"
+    rounds = count_with_noun(verdict.rounds, "round")
+    yield f"{verdict.flag}: {verdict.decision}{where} after {rounds}{_reason_text(verdict)}"
     yield f"  {describe_losses_ruled_out(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
@@ -58,7 +59,9 @@ def provider_failures_text(rows: "Iterable[RunRow]") -> str:
     broken = sum(map(is_provider_failure, known))
     if not repeated and not broken:
         return ""
-    left = f"{quantity(broken, 'trial')} stayed broken, and {'is' if broken == 1 else 'are'} neither pass nor fail"
+    left = (
+        f"{count_with_noun(broken, 'trial')} stayed broken, and {'is' if broken == 1 else 'are'} neither pass nor fail"
+    )
     return f"trials that the provider broke: {repeated} repeated, {left}"
 
 
@@ -67,21 +70,21 @@ def describe_losses_ruled_out(verdict: Verdict) -> str:
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded, however large"
-    below = [loss for loss in LOSSES if loss < excluded]
+    below = [loss for loss in REPORTED_LOSSES if loss < excluded]
     rest = f"; not excluded: a loss of {_loss_text(below[-1])}" if below else ""
     return f"excluded in every test: a loss of {_loss_text(excluded)} or more{rest}"
 
 
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
-    rounds = quantity(verdict.rounds, "round")
+    rounds = count_with_noun(verdict.rounds, "round")
     return f"{verdict.flag}: {verdict.decision} after {rounds}; {describe_losses_ruled_out(verdict)}"
 
 
 def _reason_text(verdict: Verdict) -> str:
     """Return why the decision was made, as the end of a sentence: the harmed tests, or the worst one."""
     if verdict.harmed:
-        named, worst = join_names(verdict.harmed, _MOST_NAMED), verdict.worst
+        named, worst = join_names(verdict.harmed, _MAX_NAMED_TESTS), verdict.worst
         is_only_one = worst is not None and verdict.harmed == (worst.name,)
         rest = f", by {worst.mean_loss * 100:.1f} points" if worst and is_only_one else _worst_stratum_text(verdict)
         return f": it is worse with the flag in {named}{rest}"
@@ -107,7 +110,7 @@ def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
     dollars = f", about ${runs * sum(costs) / len(costs):.2f}" if costs else ""
     return (
         f"a PASS must exclude a loss of {_loss_text(verdict.margin)}: if the flag changes nothing, that takes about "
-        f"{quantity(verdict.rounds_to_pass, 'further round')} ({quantity(runs, 'run')}{dollars})"
+        f"{count_with_noun(verdict.rounds_to_pass, 'further round')} ({count_with_noun(runs, 'run')}{dollars})"
     )
 
 

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from flag_harness.analysis.verdict.evidence import FlagChange, pass_or_fail_score
 from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Stratum, find_harm_and_safety
 from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass
-from flag_harness.matrix import name_of_test
-from flag_harness.wording import join_names, quantity
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.wording import count_with_noun, join_names
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
-Labels: TypeAlias = frozenset[str]
+ChangeLabels: TypeAlias = frozenset[str]
 """The changes from production that a combination makes, such as `{"strict", "model=haiku"}`."""
-_Results: TypeAlias = Mapping[int, float]
+_ScoresByRepetition: TypeAlias = Mapping[int, float]
 
 
 class _TestUnderChanges(NamedTuple):
     """A test, and the changes from production (as labels) in the combination under which it ran."""
 
     test: str
-    labels: Labels
+    labels: ChangeLabels
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +62,20 @@ def harmful_combination_lines(
 
 def _results_by_test_and_changes(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
-) -> Mapping[_TestUnderChanges, _Results]:
+) -> Mapping[_TestUnderChanges, _ScoresByRepetition]:
     """Return the results of each test under each combination, by repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
     found: dict[_TestUnderChanges, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
-        key = _TestUnderChanges(name_of_test(row.case, row.combination), frozenset(filter(None, labels)))
+        key = _TestUnderChanges(node_id_of_all_combinations(row.case, row.combination), frozenset(filter(None, labels)))
         if row.values and (result := pass_or_fail_score(row)) is not None:
             found.setdefault(key, {})[row.repetition] = result
     return found
 
 
 def _compare_with_production(
-    results: Mapping[_TestUnderChanges, _Results], changes: Sequence[FlagChange], alpha: float
+    results: Mapping[_TestUnderChanges, _ScoresByRepetition], changes: Sequence[FlagChange], alpha: float
 ) -> Mapping[_TestUnderChanges, _PassRateComparison]:
     """Return the comparison of each test and combination with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
@@ -98,7 +98,7 @@ def _compare_with_production(
     }
 
 
-def _pass_rate(results: _Results) -> float:
+def _pass_rate(results: _ScoresByRepetition) -> float:
     """Return the share of repetitions that passed, or 0 if there are none."""
     return sum(results.values()) / len(results) if results else 0.0
 
@@ -118,7 +118,7 @@ def _harmful_combination_line(
         return f"{start}; the data cannot tell whether {names} alone would do: not all of that ran"
     level = alpha / 2 / len(compared)
     further = max(rounds_to_pass(compared[part].test, compared[part].margin, level) for part in unknown)
-    rounds = quantity(further, "further round")
+    rounds = count_with_noun(further, "further round")
     return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
 
 

@@ -8,9 +8,9 @@ import msgspec
 from flag_harness.analysis.verdict.evidence import FlagChange, flag_changes
 from flag_harness.flag import Flag
 from flag_harness.record import RunRecord, RunRow
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-_SEED = "--harness-seed"
+_SEED_OPTION = "--harness-seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,16 @@ def _answer_source_key(row: RunRow, seed: str, record: int) -> Hashable:
 def _seed_option(options: Sequence[str]) -> str:
     """Return the seed that the command-line options give, or `0`."""
     text = " ".join(options).replace("=", " ").split()
-    return text[text.index(_SEED) + 1] if _SEED in text[:-1] else "0"
+    return text[text.index(_SEED_OPTION) + 1] if _SEED_OPTION in text[:-1] else "0"
 
 
 def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
     """Yield lines that say how many records and rows a verdict is based on."""
-    number, files = quantity(len(pooled.rows), "run"), quantity(records, "record")
+    number, files = count_with_noun(len(pooled.rows), "run"), count_with_noun(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
     if pooled.copies:
-        yield f"{quantity(pooled.copies, 'run')} left out: another record has the same recording, or the same seed"
+        copies = count_with_noun(pooled.copies, "run")
+        yield f"{copies} left out: another record has the same recording, or the same seed"
 
 
 def all_flag_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:

@@ -11,13 +11,13 @@ from flag_harness.analysis.verdict.lines import provider_failures_text
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
-_Z = 1.959963984540054
+_NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
-_LARGEST_K = 10
-_MOST_FLAKY = 10
+_MAX_K = 10
+_MAX_FLAKY = 10
 
-_PASSED = frozenset({"passed", "xpassed"})
-_FAILED = frozenset({"failed", "xfailed"})
+_PASSED_OUTCOMES = frozenset({"passed", "xpassed"})
+_FAILED_OUTCOMES = frozenset({"failed", "xfailed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def count_trials(rows: "Iterable[RunRow]") -> list[TrialCounts]:
     """
     counts: dict[tuple[str, str], list[bool]] = {}
     for row in rows:
-        if row.outcome in _PASSED | _FAILED and not is_refused_or_broken(row):
-            counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
+        if row.outcome in _PASSED_OUTCOMES | _FAILED_OUTCOMES and not is_refused_or_broken(row):
+            counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED_OUTCOMES)
     return [TrialCounts(*key, len(passes), sum(passes)) for key, passes in counts.items()]
 
 
@@ -67,9 +67,9 @@ def chance_that_all_pass(runs: int, passes: int, k: int) -> float:
 
 def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
     """Return the 95 % confidence interval of a pass rate (Wilson). It is valid for a single look at the data."""
-    rate, square = passes / runs, _Z * _Z / runs
+    rate, square = passes / runs, _NORMAL_QUANTILE * _NORMAL_QUANTILE / runs
     middle = (rate + square / 2) / (1 + square)
-    margin = _Z / (1 + square) * math.sqrt(rate * (1 - rate) / runs + square / (4 * runs))
+    margin = _NORMAL_QUANTILE / (1 + square) * math.sqrt(rate * (1 - rate) / runs + square / (4 * runs))
     return max(0.0, middle - margin), min(1.0, middle + margin)
 
 
@@ -82,17 +82,17 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
         by_combination.setdefault(trials.combination, []).append(trials)
     yield from (_combination_line(name, members) for name, members in by_combination.items())
     flaky = [trials for trials in repeated if trials.is_flaky]
-    for trials in flaky[:_MOST_FLAKY]:
+    for trials in flaky[:_MAX_FLAKY]:
         yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_mean_pass_rate_text([trials])}"
-    if len(flaky) > _MOST_FLAKY:
-        yield f"flaky: and {len(flaky) - _MOST_FLAKY} more; --harness-record=FILE keeps all"
+    if len(flaky) > _MAX_FLAKY:
+        yield f"flaky: and {len(flaky) - _MAX_FLAKY} more; --harness-record=FILE keeps all"
     if text := provider_failures_text(rows):
         yield text
 
 
 def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
     """Return the line about one combination: the pass rate, pass@k and pass^k of its tests."""
-    k = min(_LARGEST_K, *(trials.runs for trials in members))
+    k = min(_MAX_K, *(trials.runs for trials in members))
     at_k, power_k = (
         math.fsum(estimate(trials.runs, trials.passes, k) for trials in members) / len(members)
         for estimate in (pass_at_k, chance_that_all_pass)

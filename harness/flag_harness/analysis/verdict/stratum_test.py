@@ -1,20 +1,20 @@
-"""The tests of one stratum, the p-value of SAFE over all strata, and how many rounds a PASS takes."""
+"""The statistical tests of one stratum (a group of tests), the p-value of SAFE, and how many rounds a PASS takes."""
 
 import math
 from collections.abc import Sequence
 
 from flag_harness.analysis.verdict.betting import BettingProcess, make_harm_process, make_safety_process
 
-FAR = 1.5
-FAR_SHARE = 0.02
-"""SAFE excludes a loss of `FAR` margins at this share of its error rate. That takes few further rounds."""
+FAR_LOSS_IN_MARGINS = 1.5
+FAR_LOSS_ALPHA_SHARE = 0.02
+"""SAFE also excludes a loss of this many margins, at this share of its error rate. That takes few further rounds."""
 
-_CAUTION = 0.8
+_FORECAST_STAKE_SHARE = 0.8
 """The share of the best stake that forecasts assume, as most strategies do."""
 
 
 class StratumTest:
-    """The statistical tests of one stratum, whose results are valid after every round.
+    """The harm and safety tests of one stratum (a group of tests). Their results are valid after every round.
 
     Attributes:
         harm: the test of the hypothesis "the flag loses nothing".
@@ -30,7 +30,9 @@ class StratumTest:
     def __init__(self, margin: float) -> None:
         self.harm: BettingProcess = make_harm_process()
         self.safety: BettingProcess = make_safety_process(margin)
-        self.far_safety: BettingProcess | None = make_safety_process(FAR * margin) if FAR * margin <= 1 else None
+        self.far_safety: BettingProcess | None = (
+            make_safety_process(FAR_LOSS_IN_MARGINS * margin) if FAR_LOSS_IN_MARGINS * margin <= 1 else None
+        )
         self.safe_wealths: list[float] = []
 
     def add_gain(self, gain: float) -> None:
@@ -40,7 +42,7 @@ class StratumTest:
         wealth = self.safety.wealth
         if self.far_safety is not None:
             self.far_safety.add_difference(gain)
-            wealth = min(wealth, self.far_safety.wealth * FAR_SHARE)
+            wealth = min(wealth, self.far_safety.wealth * FAR_LOSS_ALPHA_SHARE)
         self.safe_wealths.append(wealth)
 
 
@@ -61,7 +63,10 @@ def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     further = _rounds_needed_to_exclude_loss(test.safety, margin, level)
     if test.far_safety is None:
         return further
-    return max(further, _rounds_needed_to_exclude_loss(test.far_safety, FAR * margin, level * FAR_SHARE))
+    return max(
+        further,
+        _rounds_needed_to_exclude_loss(test.far_safety, FAR_LOSS_IN_MARGINS * margin, level * FAR_LOSS_ALPHA_SHARE),
+    )
 
 
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
@@ -73,6 +78,6 @@ def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: 
 def _expected_log_growth(process: BettingProcess, margin: float) -> float:
     """Return the expected growth of the log wealth in one round, for differences -1, 0 and 1 with mean 0."""
     square = process.mean_square
-    stake = margin / (square + margin**2) * _CAUTION
+    stake = margin / (square + margin**2) * _FORECAST_STAKE_SHARE
     changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))
     return max((1 - square) * math.log1p(stake * margin) + square / 2 * changed, 1e-6)

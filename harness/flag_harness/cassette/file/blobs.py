@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flag_harness.files import read_regular_file, refuse_lfs_pointer, write_atomically
+from flag_harness.wire.json import values_inside
 
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
@@ -25,9 +26,9 @@ MAX_BLOB_BYTES = 256 << 20
 MIN_BLOB_CHARACTERS = 4096
 """The shortest base64 string that becomes a blob, in characters: one file system block."""
 
-REFERENCE = "$blob"
-_REFERENCE_KEY = re.compile(r"\$+blob")
-BLOB_NAME = re.compile(r"[0-9a-f]{64}")
+BLOB_KEY = "$blob"
+_BLOB_KEY_PATTERN = re.compile(r"\$+blob")
+BLOB_NAME_PATTERN = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
@@ -47,7 +48,7 @@ def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a base64 string that is long enough to be stored as a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
-    return any(map(has_blob, _values_inside_container(value)))
+    return any(map(has_blob, values_inside(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
@@ -58,9 +59,9 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
             return value
         name = hashlib.sha256(block).hexdigest()
         blocks[name] = block
-        return {REFERENCE: name}
+        return {BLOB_KEY: name}
     if isinstance(value, dict):
-        mark = "$" if _looks_like_reference(value) else ""
+        mark = "$" if _has_blob_key(value) else ""
         return {mark + key: extract_blobs(member, blocks) for key, member in value.items()}
     return [extract_blobs(member, blocks) for member in value] if isinstance(value, list) else value
 
@@ -68,22 +69,22 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
 def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
     """Replace each reference in a JSON value by its blob; `read` returns the bytes for a SHA-256."""
     if isinstance(value, dict):
-        if not _looks_like_reference(value):
+        if not _has_blob_key(value):
             return {key: insert_blobs(member, read) for key, member in value.items()}
         ((key, member),) = value.items()
-        if key != REFERENCE:
+        if key != BLOB_KEY:
             return {key[1:]: insert_blobs(member, read)}
-        if not isinstance(member, str) or not BLOB_NAME.fullmatch(member):
-            raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {member!r:.80}")
+        if not isinstance(member, str) or not BLOB_NAME_PATTERN.fullmatch(member):
+            raise ValueError(f"{BLOB_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {member!r:.80}")
         return base64.b64encode(read(member)).decode("ascii")
     return [insert_blobs(member, read) for member in value] if isinstance(value, list) else value
 
 
 def blob_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
-    if isinstance(value, dict) and list(value) == [REFERENCE] and isinstance(value[REFERENCE], str):
-        yield value[REFERENCE]
-    for member in _values_inside_container(value):
+    if isinstance(value, dict) and list(value) == [BLOB_KEY] and isinstance(value[BLOB_KEY], str):
+        yield value[BLOB_KEY]
+    for member in values_inside(value):
         yield from blob_references(member)
 
 
@@ -134,23 +135,19 @@ class BlobFolderReader:
             block = read_regular_file(file, MAX_BLOB_BYTES)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise ValueError(f"its blob {file} cannot be read: {why}; {_HOW_TO_FIX}") from None
+            raise ValueError(f"its blob {file} cannot be read: {why}; {_BROKEN_BLOB_ADVICE}") from None
         try:
             refuse_lfs_pointer(block)
         except ValueError as error:
             raise ValueError(f"its blob {file} cannot be read: {error}") from None
         if (found := hashlib.sha256(block).hexdigest()) != name:
-            raise ValueError(f"its blob {file} was altered (its SHA-256 is now {found}); {_HOW_TO_FIX}")
+            raise ValueError(f"its blob {file} was altered (its SHA-256 is now {found}); {_BROKEN_BLOB_ADVICE}")
         return block
 
 
-_HOW_TO_FIX = "restore it from version control, or record the test again"
+_BROKEN_BLOB_ADVICE = "restore it from version control, or record the test again"
 
 
-def _values_inside_container(value: Any) -> Any:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _looks_like_reference(value: dict[str, Any]) -> bool:
+def _has_blob_key(value: dict[str, Any]) -> bool:
     """Return whether an object has a single key that is `$blob` with any number of `$`."""
-    return len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None
+    return len(value) == 1 and _BLOB_KEY_PATTERN.fullmatch(next(iter(value))) is not None

@@ -51,12 +51,12 @@ def _to_vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dic
             "method": one.request.method,
             "uri": base_url + one.request.path,
             "headers": _header_lists(one.request.headers),
-            "body": _decode_if_utf8(one.request.body),
+            "body": decode_if_utf8(one.request.body),
         },
         "response": {
             "status": {"code": head.status, "message": _reason_phrase(head.status)},
             "headers": _header_lists(head.headers),
-            "body": {"string": _decode_if_utf8(body(one.response))},
+            "body": {"string": decode_if_utf8(body(one.response))},
         },
     }
 
@@ -81,10 +81,10 @@ def _header_lists(headers: Headers) -> dict[str, list[str]]:
     return lists
 
 
-def _decode_if_utf8(data: bytes) -> str | bytes:
-    """Decode bytes as UTF-8, or return them unchanged if they are not UTF-8; YAML writes bytes as `!!binary`."""
+def decode_if_utf8(data: Any) -> Any:
+    """Decode bytes as UTF-8. Return other bytes, which YAML writes as `!!binary`, and other values unchanged."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeDecodeError:
         return data
 

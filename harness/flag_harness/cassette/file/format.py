@@ -28,7 +28,11 @@ from flag_harness.cassette.file.parts import (
     extract_large_value,
     sha256_of_interaction_reference,
 )
-from flag_harness.cassette.file.references import FORMAT_WITH_PARTS, ReferencedFileReader, insert_referenced_files
+from flag_harness.cassette.file.references import (
+    FORMAT_VERSION_WITH_PARTS,
+    ReferencedFileReader,
+    insert_referenced_files,
+)
 from flag_harness.cassette.file.rows import (
     CassetteFile,
     EncodedBytes,
@@ -40,15 +44,15 @@ from flag_harness.cassette.file.rows import (
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.files import refuse_lfs_pointer
 from flag_harness.wire.compression import check_decompressed_sizes
-from flag_harness.wire.json import DEPTH_LIMIT
+from flag_harness.wire.json import MAX_NESTING
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
 _RESPONSE_DECODER = msgspec.json.Decoder(StoredResponse)
-_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
+_KEYS_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,13 @@ class EncodedCassette:
 
 def encode_cassette_in_one_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one file that contains its blobs."""
-    return _encode_document(FORMAT, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
+    return _encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
 
 
 def encode_cassette_with_files(
     envelope: Envelope, interactions: Iterable[Interaction], blobs: str, *, in_parts: bool = False
 ) -> EncodedCassette:
-    """Encode a cassette as a file that refers to other files, which hold its large values.
+    """Encode a cassette as one file and, for its large values, further files that it refers to by their SHA-256.
 
     Large base64 strings (blobs) are always stored in files of their own. With `in_parts`, so are other large values
     that several cassettes may share (parts). `blobs` is the folder of these files, relative to the cassette's folder;
@@ -76,21 +80,23 @@ def encode_cassette_with_files(
     """
     rows = _to_stored_interactions(interactions)
     files: dict[str, bytes] = {}
-    if not any(has_blob(side.json) for side in _messages_with_json(rows)) and not in_parts:
-        return EncodedCassette(_encode_document(FORMAT, envelope, msgspec.to_builtins(rows), ""), files, False)
-    for side in _messages_with_json(rows):
+    if not any(has_blob(side.json) for side in _rows_with_json_body(rows)) and not in_parts:
+        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(rows), ""), files, False)
+    for side in _rows_with_json_body(rows):
         side.json = extract_blobs(side.json, files)
     documents = msgspec.to_builtins(rows)
     if not in_parts:
-        return EncodedCassette(_encode_document(FORMAT, envelope, documents, blobs), files, False)
+        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, documents, blobs), files, False)
     parts: dict[str, bytes] = {}
     documents = [_extract_parts(one, envelope, parts) for one in documents]
     if not parts:
         return encode_cassette_with_files(envelope, interactions, blobs)
-    return EncodedCassette(_encode_document(FORMAT_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True)
+    return EncodedCassette(
+        _encode_document(FORMAT_VERSION_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True
+    )
 
 
-def _messages_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
+def _rows_with_json_body(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
     """Return the requests and responses whose body is stored as a JSON object, list or string."""
     sides = (side for row in rows for side in (row.request, row.response))
     return [side for side in sides if isinstance(side.json, (dict, list, str))]
@@ -110,7 +116,7 @@ def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str
 
 @dataclass(frozen=True, slots=True)
 class DecodedCassette:
-    """What a cassette file contains, and whether it refers to parts."""
+    """The envelope and interactions in a cassette file, and whether it shares values with other cassettes (parts)."""
 
     envelope: Envelope
     interactions: list[Interaction]
@@ -131,7 +137,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
     `read_blob` reads the files to which the cassette refers, as a `BlobFolderReader` does.
     """
     refuse_lfs_pointer(data)
-    with refuse_deep_nesting():
+    with raise_value_error_if_nested_too_deep():
         file = FILE_DECODER.decode(data)
         del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
         rows: list[bytes] = list(file.interactions[::-1])
@@ -140,12 +146,12 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
 
 
 @contextmanager
-def refuse_deep_nesting() -> Iterator[None]:
+def raise_value_error_if_nested_too_deep() -> Iterator[None]:
     """Raise `ValueError` instead of `RecursionError`."""
     try:
         yield
     except RecursionError:
-        raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
+        raise ValueError(f"its values are nested too deeply: {MAX_NESTING} levels are read in any case") from None
 
 
 def encode_response(response: Response) -> bytes:
@@ -171,8 +177,8 @@ def decode_interactions(
 
 def envelope_from_stored(stored: StoredEnvelope) -> Envelope:
     """Return the envelope of a cassette file. Raise `ValueError` if its format is unknown."""
-    if stored.format not in (FORMAT, FORMAT_WITH_PARTS):
-        known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"
+    if stored.format not in (FORMAT_VERSION, FORMAT_VERSION_WITH_PARTS):
+        known = f"formats {FORMAT_VERSION} and {FORMAT_VERSION_WITH_PARTS}"
         raise ValueError(f"format {stored.format} is unknown (this version reads {known})")
     return Envelope(**{name: getattr(stored, name) for name in Envelope.__slots__})
 
@@ -187,7 +193,9 @@ def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredI
 def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: str) -> bytes:
     fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
     row = StoredEnvelope(form, blobs=blobs, **fields)
-    known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_IF_EMPTY or value}
+    known = {
+        name: value for name, value in msgspec.to_builtins(row).items() if name not in _KEYS_OMITTED_IF_EMPTY or value
+    }
     document = {"envelope": dict(sorted(known.items())), "interactions": interactions}
     return format_json(document).encode("utf-8") + b"\n"
 
@@ -227,7 +235,7 @@ def _encode_response_end(piece: Piece) -> tuple[float, Any]:
 
 
 def decode_interaction(number: int, only: list[bytes], store: ReferencedFileReader) -> Interaction:
-    """Remove the only item from the list `only`, and decode it. Raise `ValueError` if it is invalid."""
+    """Decode one stored interaction, which is taken out of the list `only`. Raise `ValueError` if it is invalid."""
     raw = only.pop()
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:

@@ -11,7 +11,7 @@ from flag_harness.cassette.file.format import (
     decode_interaction,
     decode_interactions,
     envelope_from_stored,
-    refuse_deep_nesting,
+    raise_value_error_if_nested_too_deep,
 )
 from flag_harness.cassette.file.references import ReferencedFileReader
 from flag_harness.cassette.file.rows import StoredEnvelope
@@ -24,7 +24,7 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
 
     This needs the memory of what it contains once, not twice.
     """
-    with refuse_deep_nesting():
+    with raise_value_error_if_nested_too_deep():
         envelope, spans = _find_interaction_spans(file.read())
         return decode_interactions(envelope, ([_read_span(file, *span)] for span in spans), read_blob)
 
@@ -38,7 +38,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
 
     def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
         self._path = path
-        with path.open("rb") as file, refuse_deep_nesting():
+        with path.open("rb") as file, raise_value_error_if_nested_too_deep():
             envelope, self._spans = _find_interaction_spans(file.read())
         envelope_from_stored(envelope)
         self._store = ReferencedFileReader(envelope, read_blob)
@@ -56,7 +56,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         try:
-            with self._path.open("rb") as file, refuse_deep_nesting():
+            with self._path.open("rb") as file, raise_value_error_if_nested_too_deep():
                 return decode_interaction(index, [_read_span(file, *self._spans[index])], self._store)
         except (OSError, ValueError) as error:
             raise CassetteError(f"{self._path}: cannot be read as a cassette: {error}") from None

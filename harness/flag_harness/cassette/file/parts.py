@@ -13,17 +13,17 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.cassette.file.blobs import BLOB_NAME
+from flag_harness.cassette.file.blobs import BLOB_NAME_PATTERN
 from flag_harness.cassette.file.layout import format_json
 
 MIN_PART_BYTES = 1024
 """The smallest value that becomes a part, in bytes of its file: a reference takes a tenth of that."""
 
-REFERENCE = "$json"
-_REFERENCE_KEY = re.compile(r"\$+json")
-_LONGEST_RAW_REFERENCE = 200
+PART_KEY = "$json"
+_PART_KEY_PATTERN = re.compile(r"\$+json")
+_MAX_REFERENCE_BYTES = 200
 """No reference has more bytes, however it is indented; an interaction of fewer bytes is not possible."""
-_MEMBER_BY_MEMBER = "messages"
+_MEMBER_SPLIT_INTO_PARTS = "messages"
 """The member of a request body that grows with each turn, so that its own members are parts."""
 
 
@@ -39,7 +39,7 @@ def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
         return value
     name = hashlib.sha256(data).hexdigest()
     parts[name] = data
-    return {REFERENCE: name}
+    return {PART_KEY: name}
 
 
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
@@ -54,52 +54,52 @@ def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
 
 def sha256_of_interaction_reference(raw: bytes) -> str | None:
     """Return the SHA-256 in a reference to an interaction, or None if `raw` is an interaction itself."""
-    if len(raw) > _LONGEST_RAW_REFERENCE:
+    if len(raw) > _MAX_REFERENCE_BYTES:
         return None
     value = msgspec.json.decode(raw)
-    return _require_sha256(value[REFERENCE]) if _looks_like_reference(value) and REFERENCE in value else None
+    return _require_sha256(value[PART_KEY]) if _has_part_key(value) and PART_KEY in value else None
 
 
 def part_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each part that a JSON value from a cassette file or a part refers to."""
-    if _looks_like_reference(value) and isinstance(name := value.get(REFERENCE), str):
+    if _has_part_key(value) and isinstance(name := value.get(PART_KEY), str):
         yield name
     for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from part_references(member)
 
 
 def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a request body with `change` applied to each value that may be stored in a file of its own."""
+    """Return a request body with `change` applied to each member and each message, which may be files of their own."""
     if not isinstance(body, dict):
         return body
     return {
-        key: list(map(change, value)) if key == _MEMBER_BY_MEMBER and isinstance(value, list) else change(value)
+        key: list(map(change, value)) if key == _MEMBER_SPLIT_INTO_PARTS and isinstance(value, list) else change(value)
         for key, value in body.items()
     }
 
 
 def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
     """Replace a value by a reference if it is large; add a `$` to its key if it looks like a reference itself."""
-    if _looks_like_reference(value):
+    if _has_part_key(value):
         return {f"${key}": member for key, member in value.items()}
     return extract_large_value(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
     """Replace a reference by the content of its part, or remove the `$` that `_extract_value` added."""
-    if not _looks_like_reference(value):
+    if not _has_part_key(value):
         return value
     ((key, member),) = value.items()
-    return msgspec.json.decode(read(_require_sha256(member))) if key == REFERENCE else {key[1:]: member}
+    return msgspec.json.decode(read(_require_sha256(member))) if key == PART_KEY else {key[1:]: member}
 
 
 def _require_sha256(name: Any) -> str:
     """Return the name of a part. Raise `ValueError` if it is not a SHA-256."""
-    if not isinstance(name, str) or not BLOB_NAME.fullmatch(name):
-        raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
+    if not isinstance(name, str) or not BLOB_NAME_PATTERN.fullmatch(name):
+        raise ValueError(f"{PART_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
     return name
 
 
-def _looks_like_reference(value: Any) -> bool:
+def _has_part_key(value: Any) -> bool:
     """Return whether a value is an object with a single key that is `$json` with any number of `$`."""
-    return isinstance(value, dict) and len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None
+    return isinstance(value, dict) and len(value) == 1 and _PART_KEY_PATTERN.fullmatch(next(iter(value))) is not None

@@ -8,7 +8,7 @@ from flag_harness.cassette.file.blobs import BlobReader, insert_blobs
 from flag_harness.cassette.file.parts import insert_body_parts
 from flag_harness.cassette.file.rows import StoredEnvelope, StoredInteraction
 
-FORMAT_WITH_PARTS = 2
+FORMAT_VERSION_WITH_PARTS = 2
 """The format of a file that refers to parts, which releases that read only format 1 do not know."""
 
 
@@ -27,7 +27,7 @@ class ReferencedFileReader:
     @property
     def has_parts(self) -> bool:
         """Whether the cassette may refer to parts, and not only to blobs."""
-        return self.envelope.format == FORMAT_WITH_PARTS
+        return self.envelope.format == FORMAT_VERSION_WITH_PARTS
 
     def read_file_content(self, name: str) -> bytes:
         """Return the content of a file. Raise `ValueError` if it cannot be read."""

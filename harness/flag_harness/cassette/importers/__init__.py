@@ -5,11 +5,17 @@ in `importing.py`.
 """
 
 from flag_harness.cassette.importers.importing import (
-    VCRPY_DEFAULT,
+    VCRPY_DEFAULT_MATCH_PARTS,
     ImportedCassette,
     import_cassette,
     select_stored_match_parts,
 )
 from flag_harness.cassette.importers.limits import ImportLimits
 
-__all__ = ["VCRPY_DEFAULT", "ImportLimits", "ImportedCassette", "import_cassette", "select_stored_match_parts"]
+__all__ = [
+    "VCRPY_DEFAULT_MATCH_PARTS",
+    "ImportLimits",
+    "ImportedCassette",
+    "import_cassette",
+    "select_stored_match_parts",
+]

@@ -8,7 +8,7 @@ from typing import Any
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED
 from flag_harness.cassette.importers.importing import ImportedCassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.matching import betas
+from flag_harness.cassette.match.matching import beta_features
 from flag_harness.wire.timeline import Head, body, header_value
 
 ModelProblem = Callable[[str], str | None]
@@ -18,7 +18,7 @@ _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet
 """Beta features that have become part of the API, so that current clients no longer name them."""
 _LOOSE_MATCHING_REASONS = {
     REQUEST_BODY_MISSING: "a request's body is missing",
-    REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so betas are not known",
+    REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so beta_features are not known",
 }
 
 
@@ -45,7 +45,7 @@ def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> Im
     return ImportAssessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
-def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
+def make_outdated_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
     """Return a function that returns why a model id is out of date, or None.
 
     `find_retirement` returns whether a model is known, and the announced date of its end or None.
@@ -80,7 +80,7 @@ def _find_reasons_for_being_outdated(one: Interaction, model_problem: ModelProbl
     model = value.get("model") if isinstance(value, dict) else None
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):
         yield why
-    yield from (f"beta {beta} is legacy" for beta in betas(one.request.headers) if beta in _OUTDATED_BETAS)
+    yield from (f"beta {beta} is legacy" for beta in beta_features(one.request.headers) if beta in _OUTDATED_BETAS)
     whole = body(one.response)
     head = one.response[0]
     streamed = whole.startswith(b"event: message_start") and isinstance(head, Head)

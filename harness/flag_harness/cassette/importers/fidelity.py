@@ -25,7 +25,7 @@ CONTENT_TYPE_INVENTED: Final = "content-type-invented"
 INTERACTIONS_LEFT_OUT: Final = "interactions-left-out"
 """Requests to other services were left out."""
 
-WORDS = (
+FIDELITY_WORDS = (
     TIMING_INVENTED,
     CHUNKS_INVENTED,
     DECOMPRESSED,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flag_harness.wire.timeline import Request
 
 _API_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
-_API_PATH = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
+_API_PATH_PATTERN = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
 """Matches paths that only this API has, after any proxy's prefix. Others have `/v1/models`, too."""
 _API_PREFIX = "/v1/"
 """The prefix of all paths of the API."""
@@ -55,4 +55,7 @@ def is_api_url(url: str) -> bool:
     """Return whether a URL belongs to the Messages API, judged by its host or, behind a proxy, its path."""
     path = Request("", url, (), b"").path.partition("?")[0]
     host = urlsplit(url).hostname or ""
-    return bool(_API_HOST.fullmatch(host) and path.startswith(_API_PREFIX)) or _API_PATH.fullmatch(path) is not None
+    return (
+        bool(_API_HOST.fullmatch(host) and path.startswith(_API_PREFIX))
+        or _API_PATH_PATTERN.fullmatch(path) is not None
+    )

@@ -16,16 +16,12 @@ from flag_harness.cassette.importers.shapes import (
     parse_status,
     parse_text,
 )
-from flag_harness.cassette.importers.source import SourceInteraction
+from flag_harness.cassette.importers.source import SourceInteraction, read_each_row
 
 
 def read_go_vcr(rows: list[Any]) -> Iterator[SourceInteraction]:
     """Yield the interactions of a go-vcr file. Raise `ValueError` naming the first invalid one."""
-    for number, row in enumerate(rows):
-        try:
-            yield _read_interaction(parse_mapping(row, "it"))
-        except ValueError as error:
-            raise ValueError(f"interaction {number}: {error}") from None
+    return read_each_row(rows, _read_interaction)
 
 
 def is_go_vcr_request(request: Mapping[str, Any]) -> bool:

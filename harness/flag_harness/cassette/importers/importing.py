@@ -17,15 +17,15 @@ from flag_harness.cassette.importers.streams import has_lost_event_padding, is_e
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
-from flag_harness.wire.head_rules import head_problem, headers_problem
+from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_are_invalid
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
-VCRPY_DEFAULT: Final[tuple[MatchPart, ...]] = ("method", "path", "query")
+VCRPY_DEFAULT_MATCH_PARTS: Final[tuple[MatchPart, ...]] = ("method", "path", "query")
 """The parts that vcrpy compares by default, without the scheme, host and port, which are not stored here."""
 
-_UNSTORED_PARTS = frozenset({"scheme", "host", "port"})
+_UNSTORED_MATCH_PARTS = frozenset({"scheme", "host", "port"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_VERSION_TEXT = re.compile(r"[\w.+-]{1,40}")
+_VERSION_PATTERN = re.compile(r"[\w.+-]{1,40}")
 _READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
     "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
     "go-vcr": (go_vcr.is_go_vcr_request, go_vcr.read_go_vcr),
@@ -44,7 +44,7 @@ class ImportedCassette:
 def import_cassette(
     data: bytes,
     *,
-    match_on: tuple[MatchPart, ...] = VCRPY_DEFAULT,
+    match_on: tuple[MatchPart, ...] = VCRPY_DEFAULT_MATCH_PARTS,
     every_path: bool = False,
     keep: Collection[str] = (),
     limits: ImportLimits = ImportLimits(),  # noqa: B008 - a frozen value
@@ -71,7 +71,7 @@ def import_cassette(
         upstream="imported",
         recorded_at=_first_response_date(sources),
         sdk=_sdk_version(sources),
-        fidelity=tuple(word for word in fidelity.WORDS if word in notes),
+        fidelity=tuple(word for word in fidelity.FIDELITY_WORDS if word in notes),
         match_on=match_on,
     )
     return ImportedCassette(name, Cassette(envelope, interactions), left_out)
@@ -84,9 +84,9 @@ def select_stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
     """
     known: tuple[MatchPart, ...] = get_args(MatchPart)
     names = list(dict.fromkeys(names))
-    if unknown := [name for name in names if name not in known and name not in _UNSTORED_PARTS]:
+    if unknown := [name for name in names if name not in known and name not in _UNSTORED_MATCH_PARTS]:
         raise ValueError(
-            f"match_on {unknown[0]!r:.40} is not known; known are {', '.join([*known, *sorted(_UNSTORED_PARTS)])}"
+            f"match_on {unknown[0]!r:.40} is not known; known are {', '.join([*known, *sorted(_UNSTORED_MATCH_PARTS)])}"
         )
     words = tuple(word for word in known if word in names)
     if not words:
@@ -147,7 +147,7 @@ def _convert_interaction(
     request = storable_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_event_stream(headers, body)
     kept = select_response_headers(headers, row.url, keep)
-    if reason := head_problem(row.status, kept) or headers_problem(request.headers):
+    if reason := reason_head_is_invalid(row.status, kept) or reason_headers_are_invalid(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _invent_content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
@@ -204,6 +204,6 @@ def _sdk_version(rows: Iterable[SourceInteraction]) -> str:
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")
-        if _VERSION_TEXT.fullmatch(version) and _VERSION_TEXT.fullmatch(language):
+        if _VERSION_PATTERN.fullmatch(version) and _VERSION_PATTERN.fullmatch(language):
             return f"anthropic {version}" if language == "python" else f"anthropic-{language} {version}"
     return ""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flag_harness.wire.compression import DECOMPRESSED_BYTES
+from flag_harness.wire.compression import MIN_DECOMPRESSED_LIMIT
 
 MEBIBYTE = 1 << 20
 
@@ -18,4 +18,4 @@ class ImportLimits:
     file: int = 64 * MEBIBYTE
     depth: int = 200
     expanded: int = 128 * MEBIBYTE
-    decoded: int = DECOMPRESSED_BYTES
+    decoded: int = MIN_DECOMPRESSED_LIMIT

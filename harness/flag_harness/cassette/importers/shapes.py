@@ -8,8 +8,8 @@ from typing import Any
 
 from flag_harness.wire.timeline import Headers
 
-_METHOD = re.compile(r"[A-Z]{1,16}")
-_STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
+_METHOD_PATTERN = re.compile(r"[A-Z]{1,16}")
+_STATUS_LINE_PATTERN = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
 def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
@@ -31,14 +31,14 @@ def parse_text(value: Any, name: str) -> str:
 def parse_method(value: Any) -> str:
     """Return an HTTP method in capitals. Raise `ValueError` if it is invalid."""
     method = parse_text(value, "method").upper()
-    if not _METHOD.fullmatch(method):
+    if not _METHOD_PATTERN.fullmatch(method):
         raise ValueError(f"method {value!r:.40} is invalid")
     return method
 
 
 def parse_status(value: Any) -> int:
     """Parse an HTTP status: a number, digits or a status line. Raise `ValueError` if it is invalid."""
-    line = _STATUS_LINE.fullmatch(value) if isinstance(value, str) else None
+    line = _STATUS_LINE_PATTERN.fullmatch(value) if isinstance(value, str) else None
     number = int(line[1]) if line else value
     if not isinstance(number, int) or isinstance(number, bool) or not 100 <= number <= 599:
         raise ValueError(f"status must be a number from 100 to 599, not {_describe_value(value)}")

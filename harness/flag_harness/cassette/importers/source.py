@@ -1,9 +1,10 @@
 """An interaction as read from another tool's cassette, the same for all formats."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from flag_harness.cassette.importers.shapes import parse_mapping
 from flag_harness.wire.timeline import Headers
 
 
@@ -28,3 +29,14 @@ class SourceInteraction:
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]
 """A function that reads interactions from plain values, or raises `ValueError` naming the invalid one."""
+
+
+def read_each_row(
+    rows: list[Any], read_row: Callable[[Mapping[str, Any]], SourceInteraction]
+) -> Iterator[SourceInteraction]:
+    """Yield the interaction that `read_row` reads from each row. Raise `ValueError` naming the first invalid one."""
+    for number, row in enumerate(rows):
+        try:
+            yield read_row(parse_mapping(row, "it"))
+        except ValueError as error:
+            raise ValueError(f"interaction {number}: {error}") from None

@@ -19,18 +19,14 @@ from flag_harness.cassette.importers.shapes import (
     parse_status,
     parse_text,
 )
-from flag_harness.cassette.importers.source import SourceInteraction
+from flag_harness.cassette.importers.source import SourceInteraction, read_each_row
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def read_vcrpy(rows: list[Any]) -> Iterator[SourceInteraction]:
     """Yield the interactions of a vcrpy file. Raise `ValueError` naming the first invalid one."""
-    for number, row in enumerate(rows):
-        try:
-            yield _read_interaction(parse_mapping(row, "it"))
-        except ValueError as error:
-            raise ValueError(f"interaction {number}: {error}") from None
+    return read_each_row(rows, _read_interaction)
 
 
 def is_vcrpy(request: Mapping[str, Any]) -> bool:

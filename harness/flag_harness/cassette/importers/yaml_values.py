@@ -16,10 +16,10 @@ from flag_harness.errors import require_extra
 with require_extra("vcr"):
     import yaml
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG_PREFIX = "tag:yaml.org,2002:"
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
-_FLOAT = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
+_INTEGER_PATTERN = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
+_FLOAT_PATTERN = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 """Matches what PyYAML reads as a number; not `7e10`, which may be an id that PyYAML did not quote."""
 _PLAIN_SCALARS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -52,7 +52,7 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
     """
     reader = _ValueBuilder(limits)
     try:
-        for event in yaml.parse(data, _LOADER):
+        for event in yaml.parse(data, _YAML_LOADER):
             reader.add_event(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -68,7 +68,7 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
 
 
 @dataclass(slots=True)
-class _OpenCollection:
+class _UnfinishedCollection:
     """A list or mapping whose end has not been read yet, with its values so far."""
 
     tag: str | None
@@ -87,7 +87,7 @@ class _ValueBuilder:
     def __init__(self, limits: ImportLimits) -> None:
         self.documents: list[Any] = []
         self._limits = limits
-        self._open: list[_OpenCollection] = []
+        self._open: list[_UnfinishedCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._size = 0
 
@@ -111,7 +111,7 @@ class _ValueBuilder:
                 if len(self._open) >= self._limits.depth:
                     raise ValueError(_too_deep_message(self._limits, _line_number_suffix(event)))
                 self._open.append(
-                    _OpenCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
+                    _UnfinishedCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
                 )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open.pop()
@@ -145,7 +145,7 @@ def _line_number_suffix(event: Any) -> str:
     return f" in line {event.start_mark.line + 1}"
 
 
-def _build_collection(done: _OpenCollection, event: Any) -> Any:
+def _build_collection(done: _UnfinishedCollection, event: Any) -> Any:
     """Return the finished list or mapping, or the content of a pickled Python object."""
     value: Any = done.values
     if done.mapping:
@@ -199,9 +199,9 @@ def _parse_plain_scalar(text: str) -> Any:
     """Parse an unquoted scalar: numbers, booleans and null as in JSON; `yes` and `2024-05-01` are text."""
     if text in _PLAIN_SCALARS:
         return _PLAIN_SCALARS[text]
-    if _INT.fullmatch(text):
+    if _INTEGER_PATTERN.fullmatch(text):
         return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    return float(text) if _FLOAT_PATTERN.fullmatch(text) else text
 
 
 def _decode_binary(event: Any) -> bytes:

@@ -25,9 +25,9 @@ _MAX_LIST_LENGTH = 10_000
 """Two lists that differ are one difference if either has more elements than this."""
 _MAX_COMPARISONS = 20_000
 """If two values need more comparisons than this, only their members are compared, to save time and memory."""
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_PLAIN_KEY_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
-Steps: TypeAlias = tuple[str | int, ...]
+PathSteps: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead to a value within a JSON document."""
 EqualityTest: TypeAlias = Callable[[Any, Any], bool]
 
@@ -44,8 +44,8 @@ class Difference:
     path: str
     recorded: Any
     sent: Any
-    at: Steps = field(default=(), compare=False)
-    to: Steps = field(default=(), compare=False)
+    at: PathSteps = field(default=(), compare=False)
+    to: PathSteps = field(default=(), compare=False)
 
     @property
     def is_reordered(self) -> bool:
@@ -74,16 +74,16 @@ def find_differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one,
     one difference. `equal` may declare two scalar values equal although they are not identical.
     """
     try:
-        return iter(list(_differences(recorded, sent, (), (), _ComparisonCounter(equal))))
+        return iter(list(_differences_between_values(recorded, sent, (), (), _ComparisonCounter(equal))))
     except _TooManyComparisonsError:
         return _member_differences(recorded, sent)
 
 
-def format_json_path(steps: Steps) -> str:
+def format_json_path(steps: PathSteps) -> str:
     """Return the path of a value in JSON, such as `messages[0].content`. Unusual keys are put in brackets."""
     path = ""
     for step in steps:
-        if isinstance(step, str) and _PLAIN_KEY.fullmatch(step):
+        if isinstance(step, str) and _PLAIN_KEY_PATTERN.fullmatch(step):
             path += f".{step}" if path else step
         else:
             path += f"[{step!r}]"
@@ -119,15 +119,15 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
         yield Difference("", recorded, sent)
 
 
-def _differences(
-    recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_ComparisonCounter"
+def _differences_between_values(
+    recorded: Any, sent: Any, at: PathSteps, to: PathSteps, comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
     """Yield the differences between two values, whose paths in the whole values are `at` and `to`."""
     comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
-            yield from _differences(ours, theirs, (*at, key), (*to, key), comparison)
+            yield from _differences_between_values(ours, theirs, (*at, key), (*to, key), comparison)
     elif isinstance(recorded, list) and isinstance(sent, list):
         if _canonical_bytes(recorded) == _canonical_bytes(sent):
             return
@@ -142,12 +142,12 @@ def _differences(
 
 
 def _list_differences(
-    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], comparison: "_ComparisonCounter"
+    recorded: list[Any], sent: list[Any], steps: tuple[PathSteps, PathSteps], comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
     """Yield the differences between two lists, aligned so that an inserted element is one difference."""
     comparison.count(len(recorded) + len(sent))
     for block in differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
-        yield from _block_differences(recorded, sent, block, steps, comparison)
+        yield from _slice_differences(recorded, sent, block, steps, comparison)
 
 
 def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
@@ -159,20 +159,20 @@ def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
     """Describe how two lists with the same elements differ in order."""
-    ours, theirs = (truncate(redact_api_keys(_element_names(values))) for values in (recorded, sent))
+    ours, theirs = (truncate(redact_api_keys(_names_of_elements(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
 
-def _element_names(values: list[Any]) -> str:
+def _names_of_elements(values: list[Any]) -> str:
     """Return a list of the elements' `name` members as text; an element without one is shown in full."""
     return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
-def _block_differences(
+def _slice_differences(
     recorded: list[Any],
     sent: list[Any],
     block: DifferingBlock,
-    steps: tuple[Steps, Steps],
+    steps: tuple[PathSteps, PathSteps],
     comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:
     """Yield the differences between two slices, aligned at their start or at their end.
@@ -182,7 +182,7 @@ def _block_differences(
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
     def differences_between_items(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
-        return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
+        return _differences_between_values(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
         """Yield the differences that result from aligning `recorded[start]` with `sent[sent_start]`."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from flag_harness.cassette.redact.scan import redact_api_keys
 
-CONTEXT_LENGTH = 24
+CHARACTERS_BEFORE_CHANGE = 24
 """The number of characters of a text that are shown before its first change."""
 MAX_EXCERPT_LENGTH = 80
 """The most characters of a value that a message shows."""
@@ -17,12 +17,12 @@ _MAX_COMPARED_PAIRS = 250_000
 """If two lists form more pairs of elements than this, they are not aligned, to save time."""
 _MAX_COMPARED_TEXT = 2_000_000
 """The most characters of a text whose words are compared, to save time and memory."""
-_REDACTED_AROUND = 20_000
+_REDACTED_CONTEXT_LENGTH = 20_000
 """How many characters before and after the first change of a text are searched for keys before they are shown."""
-_MAX_LISTED = 10_000
+_MAX_ELEMENTS_IN_EXCERPT = 10_000
 """The most elements of a list that are written before an excerpt is taken."""
-_STEP = 4096
-_WORD = re.compile(r"\S+")
+_COMPARED_AT_ONCE = 4096
+_WORD_PATTERN = re.compile(r"\S+")
 
 
 class ChangedWords(NamedTuple):
@@ -58,7 +58,7 @@ def find_changed_words(recorded: str, sent: str) -> ChangedWords:
         recorded, sent = _text_parts_that_differ(recorded, sent)
         is_partial = len(recorded) + len(sent) > 2 * _MAX_COMPARED_TEXT
         recorded, sent = recorded[:_MAX_COMPARED_TEXT], sent[:_MAX_COMPARED_TEXT]
-    ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
+    ours, theirs = _WORD_PATTERN.findall(recorded), _WORD_PATTERN.findall(sent)
     blocks = list(differing_blocks(ours, theirs))
     return ChangedWords(
         tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
@@ -85,12 +85,12 @@ def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
     If both values are texts, the excerpts begin shortly before the first difference.
     """
     if isinstance(recorded, str) and isinstance(sent, str):
-        first = max(_common_prefix_length(recorded, sent) - _REDACTED_AROUND, 0)
+        first = max(_common_prefix_length(recorded, sent) - _REDACTED_CONTEXT_LENGTH, 0)
         lengths = len(recorded), len(sent)
-        recorded, sent = (text[first : first + 2 * _REDACTED_AROUND] for text in (recorded, sent))
+        recorded, sent = (text[first : first + 2 * _REDACTED_CONTEXT_LENGTH] for text in (recorded, sent))
         recorded, sent = redact_api_keys(recorded), redact_api_keys(sent)  # before truncation could leave half a key
-        start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
-        is_cut = [length > first + 2 * _REDACTED_AROUND for length in lengths]
+        start = max(_common_prefix_length(recorded, sent) - CHARACTERS_BEFORE_CHANGE, 0)
+        is_cut = [length > first + 2 * _REDACTED_CONTEXT_LENGTH for length in lengths]
         return _text_excerpt(recorded, start, first, is_cut[0]), _text_excerpt(sent, start, first, is_cut[1])
     return truncate(redact_api_keys(repr(_first_elements(recorded)))), truncate(
         redact_api_keys(repr(_first_elements(sent)))
@@ -99,7 +99,7 @@ def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
 
 def _first_elements(value: Any) -> Any:
     """Return the first elements of a long list. They are more than an excerpt shows."""
-    return value[:_MAX_LISTED] if isinstance(value, list) else value
+    return value[:_MAX_ELEMENTS_IN_EXCERPT] if isinstance(value, list) else value
 
 
 class DifferingBlock(NamedTuple):
@@ -131,8 +131,8 @@ def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[Dif
 def _common_prefix_length(one: str, other: str) -> int:
     """Return how many leading characters two texts share."""
     shortest = min(len(one), len(other))
-    for start in range(0, shortest, _STEP):
-        stop = min(start + _STEP, shortest)
+    for start in range(0, shortest, _COMPARED_AT_ONCE):
+        stop = min(start + _COMPARED_AT_ONCE, shortest)
         if one[start:stop] != other[start:stop]:
             return next(index for index in range(start, stop) if one[index] != other[index])
     return shortest

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, cycle
 
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.id_bindings import replace_ids_in_match_contents
 from flag_harness.cassette.match.matching import MatchPart, hash_content
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
+from flag_harness.cassette.match.returned_ids import replace_ids_in_match_contents
 from flag_harness.wire.timeline import Request
 
 
@@ -31,7 +31,7 @@ class RequestIndex:
         keys, self.bindings = replace_ids_in_match_contents(
             map(self._match_content_after_normalisers, interactions), responses, hash_content
         )
-        self._keys_by_request = dict(zip((_comparable_request(one.request) for one in interactions), keys, strict=True))
+        self._keys_by_request = dict(zip((_hashable_request(one.request) for one in interactions), keys, strict=True))
         self.indices: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
             self.indices.setdefault(key, []).append(index)
@@ -43,11 +43,11 @@ class RequestIndex:
 
     def matching_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
-        return self._keys_by_request.get(_comparable_request(sent.request)) or hash_content(
+        return self._keys_by_request.get(_hashable_request(sent.request)) or hash_content(
             self.bindings.replace_ids(self._match_content_after_normalisers(sent))
         )
 
-    def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
+    def indices_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
         """Return the indices of the interactions with this match key, grouped by the request's `exact_key`."""
         exact: dict[bytes, list[int]] = {}
         for index in self.indices[key]:
@@ -69,7 +69,7 @@ class RequestIndex:
         return self.normalise_request(sent).content_for(self._match_on)
 
 
-def _comparable_request(request: Request) -> tuple[object, ...]:
+def _hashable_request(request: Request) -> tuple[object, ...]:
     """Return the request as a tuple, which Python hashes and compares in half the time of a dataclass."""
     return request.method, request.url, request.headers, request.body
 
@@ -104,7 +104,7 @@ class InteractionQueues:
         if key not in self._unplayed:
             return None
         if self._repeat:
-            index = next(self._cycle_for(key, sent))
+            index = next(self._endless_cycle_of_answers(key, sent))
             self._played[index] = key
             return index
         queues = [self._unplayed[key]]
@@ -123,11 +123,11 @@ class InteractionQueues:
         if index not in requeued:
             requeued.append(index)
 
-    def _cycle_for(self, key: bytes, sent: Interaction) -> Iterator[int]:
-        """Return an endless cycle of the indices that answer a request: those with identical ids, else all."""
+    def _endless_cycle_of_answers(self, key: bytes, sent: Interaction) -> Iterator[int]:
+        """Return an endless iterator of the interactions that answer a request: those with the same ids, else all."""
         exact = self._index.exact_key(sent) if self._index.bindings else b""
         if (key, exact) not in self._cycles:
-            same = self._index.group_by_exact_key(key).get(exact) if exact else None
+            same = self._index.indices_by_exact_key(key).get(exact) if exact else None
             self._cycles[key, exact] = cycle(same or self._index.indices[key])
         return self._cycles[key, exact]
 
@@ -135,7 +135,7 @@ class InteractionQueues:
         """Return a list with the queue of the interactions whose requests have identical ids, or an empty list."""
         if key not in self._unplayed_by_exact_key:
             self._unplayed_by_exact_key[key] = {
-                exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()
+                exact: iter(indices) for exact, indices in self._index.indices_by_exact_key(key).items()
             }
         queue = self._unplayed_by_exact_key[key].get(self._index.exact_key(sent))
         return [] if queue is None else [queue]

@@ -17,7 +17,7 @@ MatchPart: TypeAlias = Literal["method", "path", "query", "uri", "headers", "bod
 """vcrpy's names for the parts of a request that can be compared. Scheme, host and port are not stored."""
 
 
-def betas(headers: Headers) -> tuple[str, ...]:
+def beta_features(headers: Headers) -> tuple[str, ...]:
     """Return the beta features named in the request headers, sorted and without duplicates."""
     return tuple(sorted({beta.strip() for beta in header_value(headers, BETA_HEADER).split(",") if beta.strip()}))
 
@@ -48,7 +48,7 @@ def encode_with_sorted_keys(value: Any) -> bytes:
 def content_to_match(method: str, path: str, headers: Headers, value: Any) -> bytes:
     """Return the bytes by which requests are compared; `value` is the body decoded by `decode_comparable_body`."""
     content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
-    parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
+    parts = (method.encode(), canonical_path(path).encode(), ",".join(beta_features(headers)).encode(), content)
     return b"\0".join(parts)
 
 

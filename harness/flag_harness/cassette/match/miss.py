@@ -10,7 +10,7 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import Difference, find_differences
 from flag_harness.cassette.match.excerpts import find_changed_words
 from flag_harness.cassette.match.index import RequestIndex
-from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
+from flag_harness.cassette.match.matching import MatchPart, beta_features, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
 from flag_harness.cassette.match.variable_parts import find_variable_part, normalise_settings_lines
 from flag_harness.files import display_path
@@ -18,7 +18,7 @@ from flag_harness.wire.timeline import Request
 
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
-API_REFUSES = "The API would refuse this request (as the simulator does)"
+API_REFUSAL_NOTE = "The API would refuse this request (as the simulator does)"
 REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
@@ -131,7 +131,7 @@ class MissReporter:
         normalise = normalise_settings_lines(filter(None, map(find_variable_part, found)))
         refusal = self._api_refusal(sent, index if equal is None else equal)
         if refusal:
-            advice = [f"{API_REFUSES}: {refusal}", REFUSAL_ADVICE]
+            advice = [f"{API_REFUSAL_NOTE}: {refusal}", REFUSAL_ADVICE]
         else:
             suggestions = [NORMALISE_ADVICE, *(f"  {line}" for line in normalise)] if normalise else []
             advice = [*suggestions, *self._record_command_lines()]
@@ -184,7 +184,7 @@ def request_differences(
     pairs = [
         ("method", recorded.request.method, sent.request.method),
         ("path", canonical_path(recorded.request.path), canonical_path(sent.request.path)),
-        ("anthropic-beta", betas(recorded.request.headers), betas(sent.request.headers)),
+        ("anthropic-beta", beta_features(recorded.request.headers), beta_features(sent.request.headers)),
     ]
     outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
     return [*outside, *find_differences(recorded.value, sent.value, equal)]

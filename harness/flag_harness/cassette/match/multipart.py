@@ -10,7 +10,7 @@ FIXED_BOUNDARY = "boundary"
 """The boundary that replaces the random ones while requests are compared."""
 
 
-def normalise_boundary(request: Request) -> Request:
+def normalise_multipart_boundary(request: Request) -> Request:
     """Replace the random boundary of a multipart request; return any other request unchanged."""
     found = _BOUNDARY.search(header_value(request.headers, "content-type"))
     if found is None:

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from flag_harness.cassette.match.matching import betas
+from flag_harness.cassette.match.matching import beta_features
 from flag_harness.wire.timeline import Request
 
 RequestPart: TypeAlias = tuple[str | int, str | bytes]
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], count: int) -> list[int]:
@@ -42,13 +42,15 @@ def _common_prefix_length(one: bytes, other: bytes) -> int:
 
 def _comparable_request_parts(request: Request) -> set[RequestPart]:
     """Return the parts of a request by which two requests are compared, such as its path and body members."""
-    parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in betas(request.headers))}
+    parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in beta_features(request.headers))}
     parts.update(enumerate(request.path.split("/")))
     try:
-        members = _OBJECT.decode(request.body)
+        members = _OBJECT_DECODER.decode(request.body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return parts | {("body", request.body)}
     for name, raw in members.items():
         data = bytes(raw)
-        parts.update(("", bytes(one)) for one in _LIST.decode(data)) if data[:1] == b"[" else parts.add((name, data))
+        parts.update(("", bytes(one)) for one in _LIST_DECODER.decode(data)) if data[:1] == b"[" else parts.add(
+            (name, data)
+        )
     return parts

@@ -17,7 +17,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import JsonStep, parse_json_path, replace_at_json_path
 from flag_harness.wire.timeline import Request
 
-NORMALISED = "NORMALISED"
+NORMALISED_TEXT = "NORMALISED"
 """The text that replaces masked values while requests are compared."""
 
 
@@ -62,7 +62,7 @@ class Normalisers:
     def normalise_value(self, value: Any) -> Any:
         """Return a JSON value with all values masked that the rules name."""
         for steps in self._json_path_steps:
-            value = replace_at_json_path(value, steps, NORMALISED)
+            value = replace_at_json_path(value, steps, NORMALISED_TEXT)
         return self._normalise_texts(value) if self._combined_pattern else value
 
     def _normalise_texts(self, value: Any) -> Any:
@@ -73,7 +73,7 @@ class Normalisers:
         return [self._normalise_texts(member) for member in value] if isinstance(value, list) else value
 
     def _normalise_text(self, text: str) -> str:
-        return self._combined_pattern.sub(NORMALISED, text) if self._combined_pattern else text
+        return self._combined_pattern.sub(NORMALISED_TEXT, text) if self._combined_pattern else text
 
 
 def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:

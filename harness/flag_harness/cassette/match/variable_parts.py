@@ -35,15 +35,15 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 """The regular expressions of each kind, the most specific first. The last pattern is a Unix timestamp."""
-_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_TOKEN_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
+_NUMBER_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
-_SHORTEST_ID = 6
-_CHOSEN_MEMBERS = frozenset(
+_MIN_ID_LENGTH = 6
+_MEMBERS_THAT_PROGRAMS_CHOOSE = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
 )
 """Members of a body that the program chooses: if one differs, the program has changed."""
-_NAME_MEMBERS = frozenset({"model", "name", "role", "type"})
+_MEMBERS_WITH_NAMES = frozenset({"model", "name", "role", "type"})
 """Members of a body that hold names, which do not vary from run to run."""
 
 
@@ -65,7 +65,7 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
     Ids, dates, temporary paths, long numbers and the order of lists are recognised.
     """
     recorded, sent, at = difference.recorded, difference.sent, difference.at
-    if (at and (at[0] in _CHOSEN_MEMBERS or at[-1] in _NAME_MEMBERS)) or difference.path in (
+    if (at and (at[0] in _MEMBERS_THAT_PROGRAMS_CHOOSE or at[-1] in _MEMBERS_WITH_NAMES)) or difference.path in (
         "method",
         "anthropic-beta",
     ):
@@ -98,7 +98,7 @@ def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
 
 def _is_long_number(value: Any) -> bool:
     """Return whether a value is a number with as many digits as an id; shorter ones are not random."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _SHORTEST_ID
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _MIN_ID_LENGTH
 
 
 def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def _patterns_of_differing_texts(recorded: str, sent: str) -> tuple[tuple[str, s
             if re.findall(pattern, ours) != re.findall(pattern, theirs):
                 found.append((kind, pattern))
                 ours, theirs = re.sub(pattern, "\0", ours), re.sub(pattern, "\0", theirs)
-    found += _patterns_of_differing_words(_TOKEN.findall(ours), _TOKEN.findall(theirs))
+    found += _patterns_of_differing_words(_TOKEN_PATTERN.findall(ours), _TOKEN_PATTERN.findall(theirs))
     normalisers = Normalisers(tuple(dict.fromkeys(pattern for _, pattern in found)))
     is_enough = normalisers.normalise_value(recorded) == normalisers.normalise_value(sent)
     return tuple(found) if found and is_enough else ()
@@ -137,18 +137,18 @@ def _patterns_of_differing_words(recorded: list[str], sent: list[str]) -> list[t
         return []
     found = []
     for index, (one, other) in enumerate(zip(recorded, sent, strict=True)):
-        if one != other and (pattern := _pattern_for_both(one, other, "".join(recorded[:index]))):
+        if one != other and (pattern := _pattern_that_matches_both(one, other, "".join(recorded[:index]))):
             found.append(pattern)
     return found
 
 
-def _pattern_for_both(recorded: str, sent: str, text_before: str) -> tuple[str, str] | None:
+def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tuple[str, str] | None:
     """Return a kind and a pattern that matches both words, or None if they do not look like ids or numbers.
 
     `text_before` is the text before the recorded word. The pattern of a short number includes the end of that text.
     """
-    if _NUMBER.fullmatch(recorded) and _NUMBER.fullmatch(sent):
-        if len(recorded) >= _SHORTEST_ID and len(recorded) == len(sent):
+    if _NUMBER_PATTERN.fullmatch(recorded) and _NUMBER_PATTERN.fullmatch(sent):
+        if len(recorded) >= _MIN_ID_LENGTH and len(recorded) == len(sent):
             return "an id or a random number", rf"\b[0-9]{{{len(recorded)}}}\b"
         context = re.search(r"[^\W\d_]+\W*$", text_before)
         return ("a number", rf"{re.escape(context[0])}[0-9]+(?:\.[0-9]+)?") if context else None
@@ -156,7 +156,7 @@ def _pattern_for_both(recorded: str, sent: str, text_before: str) -> tuple[str, 
     start = prefix[0] if prefix and sent.startswith(prefix[0]) else ""
     ids = recorded[len(start) :], sent[len(start) :]
     has_digits = any(map(str.isdigit, "".join(ids)))
-    if min(map(len, ids)) < (1 if start and has_digits else _SHORTEST_ID) or not has_digits:
+    if min(map(len, ids)) < (1 if start and has_digits else _MIN_ID_LENGTH) or not has_digits:
         return None
     characters = next(
         (name for name in _CHARACTER_CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
-from flag_harness.wire.aws_frames import AwsFrame, event_line, replace_event_line, split_frames
+from flag_harness.wire.aws_frames import AwsFrame, replace_json_of_frame, split_frames, sse_line_of_frame
 from flag_harness.wire.compression import Decompressor, codecs_for_encoding, max_decompressed_size
 
-_STEP = 1 << 20
+_BYTES_DECODED_AT_ONCE = 1 << 20
 
-PartsEditor = Callable[[Sequence[bytes]], list[bytes]]
-"""Edits a text that is split into parts."""
+EditSplitText = Callable[[Sequence[bytes]], list[bytes]]
+"""A function that gets the parts of one text, such as chunks, and returns them edited."""
 
 
 def searchable_body(data: bytes) -> bytes:
@@ -21,12 +21,12 @@ def searchable_body(data: bytes) -> bytes:
         return data
     frames, rest = split_frames(data)
     if frames:
-        return b"".join(map(event_line, frames)) + rest
+        return b"".join(map(sse_line_of_frame, frames)) + rest
     plain = _decompress_brotli(data)
     return data if plain is None else plain
 
 
-def edit_body(chunks: Sequence[bytes], edit: PartsEditor) -> list[bytes]:
+def edit_body(chunks: Sequence[bytes], edit: EditSplitText) -> list[bytes]:
     """Edit the text of a body. Its format and its number of chunks stay the same."""
     data = b"".join(chunks)
     if _is_text(data):
@@ -43,17 +43,19 @@ def _is_text(data: bytes) -> bool:
     """Return whether a body is UTF-8 without a NUL byte."""
     decoder = getincrementaldecoder("utf-8")()
     try:
-        for start in range(0, len(data), _STEP):  # a large body is not decoded at once, to spare memory
-            decoder.decode(data[start : start + _STEP])
+        for start in range(
+            0, len(data), _BYTES_DECODED_AT_ONCE
+        ):  # a large body is not decoded at once, to spare memory
+            decoder.decode(data[start : start + _BYTES_DECODED_AT_ONCE])
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return b"\0" not in data
 
 
-def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: PartsEditor) -> list[bytes]:
+def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: EditSplitText) -> list[bytes]:
     """Edit the events of an AWS stream. Put each edited frame into the chunk in which the original frame ended."""
-    lines = list(map(event_line, frames))
+    lines = list(map(sse_line_of_frame, frames))
     ends = list(accumulate(map(len, chunks)))
     result, position = [b""] * len(chunks), 0
     edited = edit(lines)
@@ -61,7 +63,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Part
         return list(chunks)
     for frame, before, after in zip(frames, lines, edited, strict=True):
         position += len(frame.raw)
-        result[bisect_left(ends, position)] += frame.raw if before == after else replace_event_line(frame, after)
+        result[bisect_left(ends, position)] += frame.raw if before == after else replace_json_of_frame(frame, after)
     result[-1] += b"".join(chunks)[position:]
     return result
 

@@ -5,15 +5,15 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts
 from flag_harness.cassette.redact.encodings import SEPARATOR
 from flag_harness.wire.json import decode_json
 
-LARGE_BODY = 16 << 20
+MIN_LARGE_BODY_BYTES = 16 << 20
 """A body of more bytes is searched as it stands, without decoding its JSON, to spare memory."""
 _WINDOW, _OVERLAP = 4 << 20, 64 << 10
 """How much text is searched at once, and how much of it is searched again with what follows, in characters."""
-_LINE = re.compile(rb"[^\r\n]+")
+_LINE_PATTERN = re.compile(rb"[^\r\n]+")
 
 
 def body_strings(data: bytes) -> Iterable[str]:
@@ -22,17 +22,17 @@ def body_strings(data: bytes) -> Iterable[str]:
     The deltas of a content block are joined. A body that is neither JSON nor a stream of complete JSON events is read
     by a slower parser, which can read invalid JSON. The parts of a large body overlap.
     """
-    is_large = len(data) > LARGE_BODY
+    is_large = len(data) > MIN_LARGE_BODY_BYTES
     if not is_large and data.startswith((b"{", b"[")) and (value := decode_json(data)) is not None:
         return _json_strings(value)
     if (strings := _stream_strings(data)) is not None:
         return strings
     if is_large:
-        return overlapping_windows(_decode_in_parts(data))
-    return [prefix_with_member_name(text)[1] for text in body_texts(data.decode(*UTF8))]
+        return split_into_overlapping_windows(_decode_in_parts(data))
+    return [add_member_name_before_text(text)[1] for text in body_texts(data.decode(*LOSSLESS_UTF8))]
 
 
-def search_windows(texts: Iterable[str]) -> Iterator[str]:
+def join_into_windows(texts: Iterable[str]) -> Iterator[str]:
     """Join texts to windows that are searched together, because few of them hold a key."""
     found: list[str] = []
     size = 0
@@ -45,7 +45,7 @@ def search_windows(texts: Iterable[str]) -> Iterator[str]:
     yield SEPARATOR.join(found)
 
 
-def overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
+def split_into_overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
     """Join the parts of one text, and yield it in windows that overlap, so that a key stands whole in one of them."""
     found: list[str] = []
     size = 0
@@ -63,12 +63,12 @@ def overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
 
 def _decode_in_parts(data: bytes) -> Iterator[str]:
     """Decode a body as UTF-8, part by part."""
-    decoder = codecs.getincrementaldecoder(UTF8[0])(UTF8[1])
+    decoder = codecs.getincrementaldecoder(LOSSLESS_UTF8[0])(LOSSLESS_UTF8[1])
     for start in range(0, len(data), _WINDOW):
         yield decoder.decode(data[start : start + _WINDOW], start + _WINDOW >= len(data))
 
 
-def prefix_with_member_name(text: BodyText) -> tuple[int, str]:
+def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
     """Put the name of a text's JSON member before the text; return the length of this prefix, and the new text."""
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""
@@ -96,11 +96,13 @@ def _stream_strings(data: bytes) -> list[str] | None:
         return None
     strings: dict[str, None] = {}
     deltas: dict[tuple[Any, str], list[str]] = {}
-    for found in _LINE.finditer(data):
+    for found in _LINE_PATTERN.finditer(data):
         if not found[0].startswith(b"data:"):
-            strings[found[0].decode(*UTF8)] = None
+            strings[found[0].decode(*LOSSLESS_UTF8)] = None
             continue
-        if len(found[0]) > LARGE_BODY or not isinstance(event := decode_json(found[0][len(b"data:") :]), dict):
+        if len(found[0]) > MIN_LARGE_BODY_BYTES or not isinstance(
+            event := decode_json(found[0][len(b"data:") :]), dict
+        ):
             return None
         if isinstance(delta := event.get("delta"), dict) and event.get("type") == "content_block_delta":
             index = str(event.get("index"))
@@ -108,4 +110,4 @@ def _stream_strings(data: bytes) -> list[str] | None:
                 deltas.setdefault((index, name), []).append(delta.pop(name))
                 strings[name] = None
         strings.update(dict.fromkeys(_json_strings(event)))
-    return [*strings, *(window for parts in deltas.values() for window in overlapping_windows(parts))]
+    return [*strings, *(window for parts in deltas.values() for window in split_into_overlapping_windows(parts))]

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from flag_harness.wire.json import DEPTH_LIMIT
+from flag_harness.wire.json import MAX_NESTING
 from flag_harness.wire.json_paths import join_json_paths
 
-UTF8 = ("utf-8", "surrogateescape")
+LOSSLESS_UTF8 = ("utf-8", "surrogateescape")
 """An encoding and error handler that decode any bytes, and encode them back unchanged."""
 
-_API_WORD_LIST = """
+_API_WORDS_TEXT = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
 cache_creation_input_tokens cache_read_input_tokens caller citation citations citations_delta code compaction
 compaction_delta container content content_block content_block_delta content_block_start content_block_stop
@@ -29,7 +29,7 @@ stop_reason stop_sequence system text text_delta text_editor_code_execution_tool
 thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools type usage user web_fetch_tool_result
 web_search_requests web_search_tool_result
 """
-_API_WORDS = frozenset(_API_WORD_LIST.split())
+_API_WORDS = frozenset(_API_WORDS_TEXT.split())
 """Words of the API's own format, never redacted, because a response would be invalid without them."""
 _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
@@ -117,7 +117,7 @@ def body_texts(body: str) -> list[BodyText]:
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
     """Return the strings, keys and numbers of a JSON document, which may be truncated.
 
-    Return None if the text is not JSON, or is nested deeper than `DEPTH_LIMIT`.
+    Return None if the text is not JSON, or is nested deeper than `MAX_NESTING`.
     """
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
@@ -126,9 +126,9 @@ def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list
     while position < stop:
         if (token := _JSON_TOKEN.match(text, position, stop)) is None:
             return None
-        if part := tracker.body_part(token):
+        if part := tracker.read_token(token):
             parts.append(part)
-        if tracker.depth > DEPTH_LIMIT:
+        if tracker.depth > MAX_NESTING:
             return None
         position = token.end()
     return parts
@@ -147,7 +147,7 @@ class _PathTracker:
         """The number of objects and lists that are open."""
         return len(self._steps)
 
-    def body_part(self, token: re.Match[str]) -> BodyPart | None:
+    def read_token(self, token: re.Match[str]) -> BodyPart | None:
         """Read the next token, and return its string, key or number, or None for punctuation."""
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
@@ -218,7 +218,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
                 assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
             elif not part.fixed:
                 text = part.to_text()
-                paths = (_message_path(part.path, event.get("type", ""), block), *text.paths)
+                paths = (_path_in_assembled_message(part.path, event.get("type", ""), block), *text.paths)
                 yield replace(text, paths=paths if text.paths else (), location=f"event {number} {part.path}")
         counts[block] = counts.get(block, 0) + is_delta
     for (block, name), found in assembled.items():
@@ -242,7 +242,7 @@ def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
         yield BodyText((BodyPart(start, line.end(), value),), location="stream")
 
 
-def _message_path(path: str, event: str, block: int) -> str:
+def _path_in_assembled_message(path: str, event: str, block: int) -> str:
     """Convert the path of a value in a stream event to its path in the assembled message."""
     first, _, rest = path.partition(".")
     if first == "content_block" or (first == "delta" and event == "content_block_delta"):

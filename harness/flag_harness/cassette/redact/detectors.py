@@ -9,7 +9,7 @@ from typing import Any
 
 from flag_harness.cassette.redact.edits import TextEdit
 from flag_harness.cassette.redact.encodings import find_redaction_edits
-from flag_harness.config import ACTIONS, Action, DetectorSettings
+from flag_harness.config import PRIVACY_ACTIONS, DetectorSettings, PrivacyAction
 from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
 
@@ -27,11 +27,13 @@ class Detector:
 
     name: str
     find: DetectorFunction
-    action: Action = "mask"
+    action: PrivacyAction = "mask"
 
     def __post_init__(self) -> None:
-        if self.action not in ACTIONS:
-            raise ConfigError(f"detector {self.name!r}: action = {self.action!r} must be one of {', '.join(ACTIONS)}")
+        if self.action not in PRIVACY_ACTIONS:
+            raise ConfigError(
+                f"detector {self.name!r}: action = {self.action!r} must be one of {', '.join(PRIVACY_ACTIONS)}"
+            )
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start and stop of each finding, with this detector's name.
@@ -54,7 +56,7 @@ class Detector:
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
         """Return the edits that redact the findings in a text, including findings that are escaped or in base64."""
-        return _find_edits(self, text) if len(text) <= _LONGEST_CACHED else _find_edits.__wrapped__(self, text)
+        return _find_edits(self, text) if len(text) <= _MAX_CACHED_TEXT_LENGTH else _find_edits.__wrapped__(self, text)
 
     def _require_valid_span(self, found: Any, length: int) -> tuple[int, int]:
         """Return a start and stop that the project's function found. Raise `ConfigError` if they are invalid."""
@@ -71,7 +73,7 @@ class Detector:
         return f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find, '__qualname__', 'find')}"
 
 
-_LONGEST_CACHED = 100_000
+_MAX_CACHED_TEXT_LENGTH = 100_000
 """The longest text whose findings are cached, in characters: conversations send most texts repeatedly."""
 
 

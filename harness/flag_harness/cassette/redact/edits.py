@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from flag_harness.cassette.redact.body_texts import UTF8, BodyPart
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyPart
 
 REDACTED = "REDACTED"
 """The text that replaces a removed secret."""
@@ -89,8 +89,8 @@ def convert_to_byte_edits(text: str, edits: Iterable[TextEdit]) -> list[TextEdit
     position = size = 0
     result = []
     for start, stop, new in edits:
-        first = size + len(text[position:start].encode(*UTF8))
-        last = first + len(text[start:stop].encode(*UTF8))
-        result.append(TextEdit(first, last, new.encode(*UTF8)))
+        first = size + len(text[position:start].encode(*LOSSLESS_UTF8))
+        last = first + len(text[start:stop].encode(*LOSSLESS_UTF8))
+        result.append(TextEdit(first, last, new.encode(*LOSSLESS_UTF8)))
         position, size = stop, last
     return result

@@ -9,17 +9,17 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 from flag_harness.cassette.interaction import Interaction, storable_request
 from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
-from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
 from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, convert_to_byte_edits, edit_text
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.named_values import header_value_pattern, json_value_pattern, query_value_pattern
-from flag_harness.config import FILTERS, Action, Config
+from flag_harness.config import FILTER_KINDS, Config, PrivacyAction
 from flag_harness.errors import ConfigError
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
-SHORTEST_SECRET = 6
+MIN_SECRET_LENGTH = 6
 """The shortest removed value that reports also mask wherever else it appears, in characters."""
 
 
@@ -42,7 +42,7 @@ class Filters:
     detectors: tuple[Detector, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in FILTERS:
+        for name in FILTER_KINDS:
             values = getattr(self, name)
             if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
                 raise ConfigError(f"filters: {name} = {values!r} must be a list of strings")
@@ -119,8 +119,8 @@ class Filters:
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
         if self._display_rules:
             for body in (request.body, b"".join(_chunk_data(decompress_response(response)))):
-                found.update(self._display_rules.find_values_to_remove(searchable_body(body).decode(*UTF8)))
-        return frozenset(secret for secret in found if len(secret) >= SHORTEST_SECRET)
+                found.update(self._display_rules.find_values_to_remove(searchable_body(body).decode(*LOSSLESS_UTF8)))
+        return frozenset(secret for secret in found if len(secret) >= MIN_SECRET_LENGTH)
 
     @property
     def _storage_rules(self) -> BodyRules:
@@ -132,7 +132,7 @@ class Filters:
         """The rules for texts that are shown; they also hide what a detector refuses to store."""
         return compile_body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
 
-    def _detectors_with_actions(self, *actions: Action) -> tuple[Detector, ...]:
+    def _detectors_with_actions(self, *actions: PrivacyAction) -> tuple[Detector, ...]:
         return tuple(detector for detector in self.detectors if detector.action in actions)
 
     def _redact_text(self, text: str) -> str:
@@ -181,7 +181,7 @@ class Filters:
 
     def _edit_parts(self, parts: Sequence[bytes]) -> list[bytes]:
         """Redact a body that is split into parts."""
-        body = b"".join(parts).decode(*UTF8)
+        body = b"".join(parts).decode(*LOSSLESS_UTF8)
         return apply_edits_to_parts(parts, convert_to_byte_edits(body, self._storage_rules.body_edits(body)))
 
 

@@ -31,7 +31,7 @@ RESPONSE_HEADERS = frozenset(
 )
 """Response headers that are kept because a client acts on them. Rate limits are kept as well."""
 
-_RATE_LIMIT = re.compile(r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)")
+_RATE_LIMIT_HEADER = re.compile(r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)")
 """Matches the API's rate-limit headers, such as `anthropic-priority-input-tokens-remaining`."""
 
 
@@ -52,7 +52,7 @@ def select_response_headers(headers: Headers, url: str, keep: Collection[str] = 
 
 
 def _is_kept_response_header(name: str, keep: Collection[str]) -> bool:
-    if name in RESPONSE_HEADERS or _RATE_LIMIT.fullmatch(name):
+    if name in RESPONSE_HEADERS or _RATE_LIMIT_HEADER.fullmatch(name):
         return True
     return name not in CREDENTIAL_HEADERS and any(fnmatchcase(name, one.lower()) for one in keep)
 

@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-SHORTEST_WORD = 16
+MIN_KEY_LENGTH = 16
 """The length of the shortest key that is recognised without a name before it, in characters."""
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_.~+/%$!@#^*=-:"
@@ -24,7 +24,7 @@ _VALUE_AFTER_NAME = re.compile(
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
 """Matches the value after a name that announces a key: an assignment, or a long word."""
-_BEFORE_ESCAPED = ("\\", "[", ";")
+_CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
 _KEY_LITERALS = ("-----BEGIN", "sk-ant-")
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
@@ -88,23 +88,25 @@ class ApiKeyHints:
 
     def _hint_positions(self, text: str) -> Iterator[int]:
         """Yield the positions of hints: words that look like keys, names such as `api_key=`, and passwords in URLs."""
-        for start, stop in find_letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
-            words = self._escaped_words if text[start - 1 : start] in _BEFORE_ESCAPED else self._words
+        for start, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
+            words = self._escaped_words if text[start - 1 : start] in _CHARACTERS_BEFORE_ESCAPED_WORD else self._words
             while match := words.search(text, start, stop):
                 yield match.start()
                 start = match.end()
         lowered = ascii_bytes(text).lower()
         for stem in _KEY_NAME_STEMS:
-            yield from (position for position in _find_all(lowered, stem) if _VALUE_AFTER_NAME.match(text, position))
+            yield from (
+                position for position in _positions_of(lowered, stem) if _VALUE_AFTER_NAME.match(text, position)
+            )
         for name in _RARE_NAMES:
-            yield from _find_all(lowered, name)
+            yield from _positions_of(lowered, name)
         for literal in _KEY_LITERALS:
-            yield from _find_all(text, literal)
+            yield from _positions_of(text, literal)
         if "@" in text:
             yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
 
 
-def _find_all(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:
+def _positions_of(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:
     """Yield the position of each occurrence of `wanted` in a text."""
     position = text.find(wanted)  # type: ignore[arg-type]
     while position >= 0:

@@ -5,17 +5,17 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.redact.body_texts import UTF8, BodyPart, BodyText, body_texts
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyPart, BodyText, body_texts
 from flag_harness.cassette.redact.detectors import Detector
 from flag_harness.cassette.redact.scan import SecretFinding, finding_lines
-from flag_harness.config import Action
+from flag_harness.config import PrivacyAction
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Head, body
 
 
 def find_personal_data(
-    interactions: Iterable[Interaction], detectors: Iterable[Detector], action: Action
+    interactions: Iterable[Interaction], detectors: Iterable[Detector], action: PrivacyAction
 ) -> list[SecretFinding]:
     """Return a finding for each piece of personal data, with its location but without the data itself.
 
@@ -64,7 +64,7 @@ def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText
     for side, headers in heads:
         yield from ((side, _single_body_text(f"header {name}", unquote_plus(value))) for name, value in headers)
     for side, data in (("request ", request.body), ("response ", body(response))):
-        yield from ((side, text) for text in body_texts(data.decode(*UTF8)))
+        yield from ((side, text) for text in body_texts(data.decode(*LOSSLESS_UTF8)))
 
 
 def _single_body_text(location: str, value: str) -> BodyText:

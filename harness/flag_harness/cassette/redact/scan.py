@@ -8,13 +8,18 @@ from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.redact.bodies import searchable_body
-from flag_harness.cassette.redact.body_strings import LARGE_BODY, body_strings, prefix_with_member_name, search_windows
-from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
+from flag_harness.cassette.redact.body_strings import (
+    MIN_LARGE_BODY_BYTES,
+    add_member_name_before_text,
+    body_strings,
+    join_into_windows,
+)
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import find_redaction_edits, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
-from flag_harness.cassette.redact.hints import SHORTEST_WORD
-from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_api_keys
+from flag_harness.cassette.redact.hints import MIN_KEY_LENGTH
+from flag_harness.cassette.redact.shapes import KEY_SHAPES, KINDS_KNOWN_BY_NAME, find_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, Response, body
@@ -24,7 +29,7 @@ EXCERPT_LENGTH = 6
 MAX_LISTED_FINDINGS = 8
 """The most findings that an error lists; the rest are counted."""
 
-UNSEARCHABLE = "compressed so that it cannot be searched for keys"
+UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
 """The kind of finding for a body that cannot be searched."""
 
 
@@ -57,7 +62,7 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
             for location, kind, excerpt in _find_api_keys_in_interaction(interaction)
         ]
         if encoding := unreadable_encodings(interaction.response):
-            found.append(SecretFinding("response body", UNSEARCHABLE, encoding, number))
+            found.append(SecretFinding("response body", UNSEARCHABLE_KIND, encoding, number))
     return found
 
 
@@ -66,9 +71,9 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
     Its location is a JSON path if the file is JSON, else a line; that of a large file is not searched for.
     """
-    if len(data) > LARGE_BODY:
+    if len(data) > MIN_LARGE_BODY_BYTES:
         return [SecretFinding(*key) for key in _find_api_keys_in_large_body(data, "file")]
-    text = data.decode(*UTF8)
+    text = data.decode(*LOSSLESS_UTF8)
     if parse_json_parts(text) is not None:
         return [SecretFinding(*key) for key in _find_api_keys_in_texts(body_texts(text))]
     return [
@@ -85,7 +90,7 @@ def redact_api_keys(text: str) -> str:
 def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
     """Raise `CassetteError` if a cassette contains text that looks like a key, or a body that cannot be searched."""
     found = scan_cassette(envelope, interactions)
-    if keys := [one for one in found if one.kind != UNSEARCHABLE]:
+    if keys := [one for one in found if one.kind != UNSEARCHABLE_KIND]:
         raise CassetteError("\n".join(_api_key_error_lines(path, keys)))
     if found:
         raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
@@ -157,26 +162,26 @@ def _texts_of_url(url: str) -> Iterator[str]:
     A long segment may be base64.
     """
     yield unquote_plus(url)
-    yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > SHORTEST_WORD)
+    yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > MIN_KEY_LENGTH)
 
 
 def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in a body; `side` is the start of the location."""
     plain = searchable_body(data)
-    if len(plain) > LARGE_BODY:
+    if len(plain) > MIN_LARGE_BODY_BYTES:
         yield from _find_api_keys_in_large_body(plain, f"{side}body")
     elif _has_api_key(body_strings(plain)):
-        yield from _find_api_keys_in_texts(body_texts(plain.decode(*UTF8)), side)
+        yield from _find_api_keys_in_texts(body_texts(plain.decode(*LOSSLESS_UTF8)), side)
 
 
 def _find_api_keys_in_large_body(data: bytes, location: str) -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each kind of key in a large body."""
-    windows = ((location, window) for window in search_windows(body_strings(data)) if _has_api_key((window,)))
+    windows = ((location, window) for window in join_into_windows(body_strings(data)) if _has_api_key((window,)))
     yield from dict.fromkeys(_find_api_keys_in_named_values("", windows))
 
 
 def _has_api_key(texts: Iterable[str]) -> bool:
-    return any(has_finding(window, find_api_keys) for window in search_windows(texts))
+    return any(has_finding(window, find_api_keys) for window in join_into_windows(texts))
 
 
 def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -198,7 +203,7 @@ def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]])
 def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield location, kind and excerpt of each key in the texts of a body."""
     for text in found:
-        size, value = prefix_with_member_name(text)
+        size, value = add_member_name_before_text(text)
         for start, stop, kind, excerpt in _find_api_key_excerpts(value):
             yield side + text.describe_location(max(start - size, 0), stop - size), kind, excerpt
 
@@ -216,5 +221,5 @@ def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 def _api_key_excerpt(kind: str, key: str) -> str:
     """Return the first characters of a key, or of its name if its name revealed it, as in `api_key=...`."""
-    name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
+    name = re.match(r"[A-Za-z0-9_-]+", key) if kind in KINDS_KNOWN_BY_NAME else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

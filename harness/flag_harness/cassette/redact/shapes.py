@@ -242,13 +242,13 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
 )
 """The regular expression of each kind of key. Each can also be used as a pattern in a filter."""
 
-NAMED_KINDS = frozenset(
+KINDS_KNOWN_BY_NAME = frozenset(
     {"a credential, by its name", "a credential of a tool, by its name", "a token, by its name"}
     | {"a password, by its name", "a password of curl", "an authorization", "a cookie"}
 )
 """The kinds of keys that are recognised by the name before them, not by their form."""
 
-_MULTI_WORD_KINDS = NAMED_KINDS | {
+_MULTI_WORD_KINDS = KINDS_KNOWN_BY_NAME | {
     "a private key",
     "a bearer token",
     "a basic authorization",
@@ -263,14 +263,15 @@ _MULTI_WORD_KINDS = NAMED_KINDS | {
     "an authentication of a registry",
 }
 """The kinds of keys that are not a single word: they contain a name, a space or a quote."""
-_AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
+_AFTER_COLOUR_CODE = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
 _KEY_START = (
-    rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR})|(?=sk-ant-[a-z]+[0-9]+-))"
+    rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR_CODE})|(?=sk-ant-[a-z]+[0-9]+-))"
 )
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
 _KEY_KINDS = tuple(KEY_SHAPES)
-_ANY_KEY = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
-_HINTS = ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)
+_ANY_KEY_PATTERN = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
+_SHAPES_OF_WORDS = "|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS)
+_KEY_HINTS = ApiKeyHints(_SHAPES_OF_WORDS, _KEY_START)
 _BEFORE, _BEHIND = 64, 300
 """How far before and after a hint a key may begin, in characters."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
@@ -281,11 +282,11 @@ _EXAMPLE_WORDS = re.compile(
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for window_start, window_stop in _HINTS.candidate_spans(text, _BEFORE, _BEHIND):
+    for window_start, window_stop in _KEY_HINTS.candidate_spans(text, _BEFORE, _BEHIND):
         start = window_start
-        while near := _ANY_KEY.search(text, start, window_stop):
+        while near := _ANY_KEY_PATTERN.search(text, start, window_stop):
             start = near.start() + 1
-            match = _ANY_KEY.match(text, near.start())  # the window may have cut it
+            match = _ANY_KEY_PATTERN.match(text, near.start())  # the window may have cut it
             if match is None:
                 continue
             kind = _KEY_KINDS[(match.lastindex or 1) - 1]
@@ -296,4 +297,4 @@ def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 def is_placeholder(kind: str, key: str) -> bool:
     """Return whether text that looks like a key is only an example or a placeholder, such as `xxxxxxxx`."""
-    return bool(_PLACEHOLDER.search(key)) or (kind in NAMED_KINDS and _EXAMPLE_WORDS.search(key) is not None)
+    return bool(_PLACEHOLDER.search(key)) or (kind in KINDS_KNOWN_BY_NAME and _EXAMPLE_WORDS.search(key) is not None)

@@ -10,7 +10,14 @@ from flag_harness.analysis.comparison import InteractionPair, compare_interactio
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.excerpts import MAX_EXCERPT_LENGTH, find_changed_words, make_excerpts
 from flag_harness.cli.cassette.revisions import read_file_or_revision
-from flag_harness.cli.terminal import add_output_options, console, join_texts, make_styled_text, print_json, print_lines
+from flag_harness.cli.terminal import (
+    add_output_options,
+    join_styled_texts,
+    make_console,
+    make_styled_text,
+    print_json,
+    print_lines,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -53,7 +60,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
         }
         print_json(report)
     else:
-        print_lines(console(no_color=arguments.no_color), _report_lines(pairs, counts), soft_wrap=True)
+        print_lines(make_console(no_color=arguments.no_color), _report_lines(pairs, counts), soft_wrap=True)
     return 1 if counts[True] else 0
 
 
@@ -85,7 +92,7 @@ def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
         yield make_styled_text(f"~ {pair.before}{moved} {request}", "bold yellow")
         for side, found in (("request", pair.request), ("answer", pair.answer)):
             for difference in found:
-                yield join_texts(make_styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
+                yield join_styled_texts(make_styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
 
 
 def _difference_texts(difference: Difference) -> Iterator["Text"]:

@@ -13,13 +13,13 @@ from typing import Any
 from flag_harness.cassette import Cassette, Filters
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.importers import (
-    VCRPY_DEFAULT,
+    VCRPY_DEFAULT_MATCH_PARTS,
     ImportedCassette,
     ImportLimits,
     import_cassette,
     select_stored_match_parts,
 )
-from flag_harness.cassette.importers.assessment import ImportAssessment, assess_import, make_model_check
+from flag_harness.cassette.importers.assessment import ImportAssessment, assess_import, make_outdated_model_check
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.privacy import refuse_personal_data
@@ -100,7 +100,7 @@ def add_import_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser.add_argument("--check", action="store_true", help="write nothing; report what is strict and what is stale")
     parser.add_argument(
         "--match-on",
-        default=",".join(VCRPY_DEFAULT),
+        default=",".join(VCRPY_DEFAULT_MATCH_PARTS),
         metavar="WORDS",
         help="vcrpy's match_on of these cassettes (default: vcrpy's own, %(default)s)",
     )
@@ -253,7 +253,7 @@ def _assess_for_current_api(imported: ImportedCassette) -> ImportAssessment:
         model = load_model_table().find(model_id)
         return model.known, model.retires
 
-    return assess_import(imported, make_model_check(datetime.now(UTC).date(), find_retirement))
+    return assess_import(imported, make_outdated_model_check(datetime.now(UTC).date(), find_retirement))
 
 
 def _json_report(outcomes: Sequence[_ImportOutcome], check: bool) -> dict[str, Any]:

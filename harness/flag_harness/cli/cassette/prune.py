@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.orphans import CassetteUse, find_orphan_cassettes, find_unused_blobs, posix_relative_path
+from flag_harness.cassette.orphans import (
+    CassettesUsedByRun,
+    find_orphan_cassettes,
+    find_unused_blobs,
+    relative_path_with_slashes,
+)
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError
@@ -24,7 +29,7 @@ The last run of pytest in this directory noted which cassettes its tests claim, 
 that are newer than that run are kept.
 
 Exit code: 0 all is removed, 1 --dry-run found something, 2 wrong usage, or no such run."""
-CLAIMS_FILE = Path("v", "flag-harness", "claims")
+CASSETTE_USE_FILE = Path("v", "flag-harness", "claims")
 """The file in pytest's cache that lists the cassettes that the tests of the last run use."""
 _RUN_SUITE_ADVICE = "run the whole suite first: pytest"
 
@@ -38,7 +43,7 @@ class _LastRun:
 
     partial_reason: str
     finished: float
-    claims: CassetteUse
+    claims: CassettesUsedByRun
 
 
 @dataclass(slots=True)
@@ -77,7 +82,7 @@ def _run_prune(arguments: argparse.Namespace) -> int:
     folder, config = read_project_config()
     root = folder.absolute()
     recordings = root / config.recordings
-    run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CLAIMS_FILE)
+    run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CASSETTE_USE_FILE)
     if run.partial_reason:
         raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN_SUITE_ADVICE}")
     removable = _find_removable_files(root, recordings, run)
@@ -95,7 +100,7 @@ def _run_prune(arguments: argparse.Namespace) -> int:
 def _read_last_run(file: Path) -> _LastRun:
     try:
         row = json.loads(read_regular_file(file, MAX_CASSETTE_BYTES))
-        claims = CassetteUse(frozenset(row["claimed"]), frozenset(row["files"]))
+        claims = CassettesUsedByRun(frozenset(row["claimed"]), frozenset(row["files"]))
         return _LastRun(str(row["partial_reason"]), float(row["finished"]), claims)
     except FileNotFoundError:
         raise CassetteError(
@@ -111,7 +116,8 @@ def _find_removable_files(root: Path, recordings: Path, run: _LastRun) -> _Remov
     for path in find_orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
             removable.notes.append(
-                f"{posix_relative_path(root, path)} is newer than the last run, and left alone; {_RUN_SUITE_ADVICE}"
+                f"{relative_path_with_slashes(root, path)} is newer than the last run, and left alone; "
+                f"{_RUN_SUITE_ADVICE}"
             )
         else:
             removable.cassettes.append(path)
@@ -129,7 +135,7 @@ def _remove_empty_folders(recordings: Path) -> None:
 
 
 def _report_lines(removable: _RemovableFiles, root: Path, dry_run: bool) -> Iterator[str]:
-    yield from (posix_relative_path(root, path) for path in removable.files)
+    yield from (relative_path_with_slashes(root, path) for path in removable.files)
     yield from removable.notes
     counts = ", ".join(
         f"{len(paths)} {name}{'s' if len(paths) != 1 else ''}"
@@ -144,6 +150,6 @@ def _report_lines(removable: _RemovableFiles, root: Path, dry_run: bool) -> Iter
 
 def _json_report(removable: _RemovableFiles, root: Path, dry_run: bool) -> dict[str, Any]:
     kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.parts}
-    named = {kind: [posix_relative_path(root, path) for path in paths] for kind, paths in kinds.items()}
+    named = {kind: [relative_path_with_slashes(root, path) for path in paths] for kind, paths in kinds.items()}
     removed = [] if dry_run else [path for paths in named.values() for path in paths]
     return {**named, "removed": removed, "notes": removable.notes}

@@ -19,9 +19,9 @@ from flag_harness.config import find_root
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.source_files import source_paths
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import count_with_noun, join_names
 
-_API_REFUSES = "the API would refuse"
+_API_REFUSAL = "the API would refuse"
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
 REVIEWED_FILE = "rebase-reviewed"
@@ -95,7 +95,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_json_report(plans, refusals, left, written=does))
     else:
-        print("\n".join(_run_lines(source, root, datetime.now(UTC))))
+        print("\n".join(_age_of_run_lines(source, root, datetime.now(UTC))))
         print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
@@ -115,11 +115,11 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
-def _run_lines(source: Path, root: Path, now: datetime) -> Iterator[str]:
+def _age_of_run_lines(source: Path, root: Path, now: datetime) -> Iterator[str]:
     """Yield when the run ended whose misses are used, and which Python files of the project are newer."""
     end = source.stat().st_mtime
     minutes = max(0, int(now.timestamp() - end) // 60)
-    yield f"From the pytest run that ended {quantity(minutes, 'minute')} ago:"
+    yield f"From the pytest run that ended {count_with_noun(minutes, 'minute')} ago:"
     if newer := [one.as_posix() for one in source_paths(root, (".py",)) if (root / one).stat().st_mtime > end]:
         yield f"Files have changed since, so run pytest again first: {join_names(newer)}"
 
@@ -165,7 +165,7 @@ def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
         if message is None or refusal_message(old.interactions[index].request) is not None:
             continue
         raise CassetteError(
-            f"{path}: interaction {index}: {_API_REFUSES} the new request: {message}; change what the code sends"
+            f"{path}: interaction {index}: {_API_REFUSAL} the new request: {message}; change what the code sends"
         )
 
 
@@ -178,7 +178,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
             done = _shorten_list_of_lines([one.name for one in plans[:number]])
             lines = (
                 f"{plan.name}: cannot be written: {error.strerror}",
-                f"{_count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
+                f"{count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
                 *done,
                 "The others are unchanged: fix the cause, run the tests again, and rebase what they miss.",
             )
@@ -212,15 +212,15 @@ def _report_lines(
     for plan in plans:
         by_changes.setdefault(plan.changes, []).append(plan)
     for changes, members in by_changes.items():
-        yield f"{_count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
+        yield f"{count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
         yield from _shorten_list_of_lines([plan.name for plan in members])
     refused = [row for row in left if row.get("api_refusal")]
     if refused:
-        count = _count_with_noun(len(refused), "miss", "misses")
-        yield f"{count} that {_API_REFUSES}; change what the code sends:"
+        count = count_with_noun(len(refused), "miss", "misses")
+        yield f"{count} that {_API_REFUSAL}; change what the code sends:"
         yield from _shorten_list_of_lines([f"{row['test']}: {row['api_refusal']}" for row in refused])
     if recordable := [row for row in left if not row.get("api_refusal")]:
-        yield f"{_count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
+        yield f"{count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
         yield from _shorten_list_of_lines([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
     yield _conclusion_text(plans, refusals, arguments, written=written)
 
@@ -228,11 +228,9 @@ def _report_lines(
 def _conclusion_text(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
-    requests = _count_with_noun(
-        sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request"
-    )
+    requests = count_with_noun(sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
-        if any(_API_REFUSES in refusal for refusal in refusals):
+        if any(_API_REFUSAL in refusal for refusal in refusals):
             return "Name the PATHs of the others."
         return "Record them anew, or name the PATHs of the others."
     if not plans:
@@ -250,10 +248,6 @@ def _shorten_list_of_lines(lines: Sequence[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES])
     if (more := len(lines) - MAX_LISTED_LINES) > 0:
         yield f"  ... and {more} more"
-
-
-def _count_with_noun(count: int, word: str, words: str = "") -> str:
-    return f"{count} {word if count == 1 else words or f'{word}s'}"
 
 
 def _json_report(

@@ -14,14 +14,14 @@ from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.cli.terminal import (
     add_output_options,
-    console,
-    join_texts,
+    join_styled_texts,
+    make_console,
     make_styled_text,
     print_json,
     print_lines,
     wrap_text,
 )
-from flag_harness.durations import age_of
+from flag_harness.durations import time_since
 from flag_harness.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _STYLES = {
     "error": "bold red",
 }
 _PART_SEPARATOR = " · "
-_SHORTEST_RULE = "────"
+_MIN_HORIZONTAL_LINE = "────"
 """The shortest horizontal line to the right of a heading."""
 
 
@@ -77,7 +77,7 @@ def _run_show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_json_report(arguments.file, cassette.envelope, found))
         return 0
-    screen = console(no_color=arguments.no_color)
+    screen = make_console(no_color=arguments.no_color)
     print_lines(screen, _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full))
     return 0
 
@@ -96,7 +96,7 @@ def _conversation_texts(
 
 
 def _provenance_text(envelope: Envelope) -> str:
-    since = age_of(envelope.recorded_at, datetime.now(UTC))
+    since = time_since(envelope.recorded_at, datetime.now(UTC))
     days = since.days if since else 0
     age = "" if since is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
     marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.rebased else ""]
@@ -115,9 +115,9 @@ def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterato
     follows = f"goes on from {step.follows}" if away else ""
     model = str(step.parameters.get("model") or "")
     asked = " ".join(f"{key}={_value_text(value)}" for key, value in step.parameters.items() if key != "model")
-    line, screen_width = join_texts(make_styled_text(f"── {step.number} ", "bold blue")), screen.width
-    beside = line.cell_len + len(_SHORTEST_RULE) < screen_width - sum(
-        len(part) + len(_SHORTEST_RULE) for part in (model, asked)
+    line, screen_width = join_styled_texts(make_styled_text(f"── {step.number} ", "bold blue")), screen.width
+    beside = line.cell_len + len(_MIN_HORIZONTAL_LINE) < screen_width - sum(
+        len(part) + len(_MIN_HORIZONTAL_LINE) for part in (model, asked)
     )
     named = [part for part in (path, follows, model, asked if beside else "") if part]
     line.append(escape_to_one_line("".join(f"{part}  " for part in named).rstrip() + " " * bool(named)), "blue")
@@ -153,7 +153,7 @@ def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Ite
 
 def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
     for number, line in enumerate(content):
-        joined = join_texts() if number else join_texts(label)
+        joined = join_styled_texts() if number else join_styled_texts(label)
         yield joined.append(" " * max(_LABEL_WIDTH + 1 - joined.cell_len, 1)).append_text(line)
 
 

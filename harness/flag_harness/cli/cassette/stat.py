@@ -11,10 +11,10 @@ from typing import Any
 from flag_harness.analysis.conversation import conversation_steps
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.file.blobs import BLOB_NAME
-from flag_harness.cli.terminal import add_output_options, console, make_styled_text, print_json
+from flag_harness.cassette.file.blobs import BLOB_NAME_PATTERN
+from flag_harness.cli.terminal import add_output_options, make_console, make_styled_text, print_json
 from flag_harness.config import read_project_config
-from flag_harness.durations import age_of
+from flag_harness.durations import time_since
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
 from flag_harness.wire.usage import Usage
@@ -92,7 +92,7 @@ def _run_stat(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**_json_report(stats, total, unreadable), "shared": {"files": len(shared), "bytes": sum(shared)}})
     else:
-        screen = console(no_color=arguments.no_color)
+        screen = make_console(no_color=arguments.no_color)
         for line, style in _table_lines(stats, total):
             screen.print(make_styled_text(line, style), soft_wrap=True)
         if shared:
@@ -112,13 +112,13 @@ def _cassette_files(paths: Iterable[Path]) -> Iterator[Path]:
 def _sizes_of_blobs_and_parts(folders: Iterable[Path | None]) -> Iterator[int]:
     """Yield the sizes of the blobs and parts in the folders."""
     for folder in filter(None, folders):
-        yield from (path.stat().st_size for path in folder.iterdir() if BLOB_NAME.fullmatch(path.name))
+        yield from (path.stat().st_size for path in folder.iterdir() if BLOB_NAME_PATTERN.fullmatch(path.name))
 
 
 def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
     cassette = Cassette.load(path)
     found = list(conversation_steps(cassette))
-    age = age_of(cassette.envelope.recorded_at, now)
+    age = time_since(cassette.envelope.recorded_at, now)
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _CassetteSummary(
         path=str(path),

@@ -5,24 +5,27 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
 from flag_harness.cli.init.programs import PROMPT_NAME, program_arguments
 
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
-_PROMPT = '"Hello."'
-_MOST_PROMPTS = 2
+_PROMPT_ARGUMENT = '"Hello."'
+_MAX_UNTYPED_PARAMETERS = 2
 """A function with more parameters without a known type takes something else than prompts."""
-_LIST_NAMES = ("messages", "history", "conversation")
+_MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
 _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
-_OTHER_NAMES = re.compile(
+_NON_PROMPT_NAMES = re.compile(
     r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
     r"|interaction|item|logger|member|node|options|params|payload|request|response|session|settings|state|tool(_use)?s?"
     r"|update|user|ws|websocket)$"
 )
 """Parameters without a type that are no prompts."""
-_OTHER_TEXTS = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
+_NON_PROMPT_TEXT_NAMES = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
 """Names of text parameters that are no prompts."""
-_GUESSES = {"bool": "False", "int": "3", "float": "1.0"}
-_WRAPPERS = frozenset({"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"})
+_ARGUMENT_BY_TYPE = {"bool": "False", "int": "3", "float": "1.0"}
+_TRANSPARENT_DECORATORS = frozenset(
+    {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}
+)
 """Decorators that leave a function to be called as it is defined."""
 _SIDE_FOLDERS = re.compile(
     r"(^|[-_./])(examples?|samples?|demos?|tutorials?|notebooks?|cookbooks?|archived?|legacy|deprecated|old|docs?"
@@ -79,14 +82,21 @@ def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent | Uncallable
     functions = dict(_functions_by_name(tree))
     calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
     while more := {
-        name for name, node in functions.items() if name not in calling and _find_mentions(node, functions) & calling
+        name
+        for name, node in functions.items()
+        if name not in calling and _names_of_mentioned_functions(node, functions) & calling
     }:
         calling |= more
-    called = {callee for name in calling for callee in _find_mentions(functions[name], functions) if callee != name}
+    called = {
+        callee
+        for name in calling
+        for callee in _names_of_mentioned_functions(functions[name], functions)
+        if callee != name
+    }
     constructors = {name.partition(".")[0]: node for name, node in functions.items() if name.endswith(".__init__")}
-    is_program = any(map(_is_main_block, tree.body))
-    run = [node for node in tree.body if not _is_definition(node) and _sends_requests(node, calling)]
-    sends_if_imported = not all(map(_is_main_block, run))
+    is_program = any(map(is_main_guard, tree.body))
+    run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling)]
+    sends_if_imported = not all(map(is_main_guard, run))
     for name in functions:
         if name not in calling or sends_if_imported:
             continue
@@ -94,7 +104,7 @@ def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent | Uncallable
         if not method.startswith("_") and name not in ("main", "cli"):
             yield _make_agent(name, functions[name], constructors, path, name not in called)
     if ((is_program and calling) or run) and (arguments := program_arguments(tree)) is not None:
-        yield FoundAgent(path, "", arguments, "program", False, 1, 1 - _side_penalty(path))
+        yield FoundAgent(path, "", arguments, "program", False, 1, 1 - _penalty_for_side_folder(path))
 
 
 def _make_agent(
@@ -106,7 +116,7 @@ def _make_agent(
 ) -> FoundAgent | UncallableFunction:
     """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
     owner, _, method = name.rpartition(".")
-    decorators = {_unqualified_decorator_name(one) for one in node.decorator_list}
+    decorators = {decorator_name(one) for one in node.decorator_list}
     arguments = _guess_call_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
     constructor = constructors.get(owner)
     created = _CallArguments("", False, 0, ())
@@ -122,7 +132,13 @@ def _make_agent(
     own_nodes = list(_nodes_outside_nested_functions(node))
     is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes)
     kind = f"{'async ' if is_async else ''}generator" if is_generator else "async" if is_async else "plain"
-    rank = 4 + 4 * is_entry + 2 * arguments.prompts - 3 * bool(decorators - _WRAPPERS) - _side_penalty(path)
+    rank = (
+        4
+        + 4 * is_entry
+        + 2 * arguments.prompts
+        - 3 * bool(decorators - _TRANSPARENT_DECORATORS)
+        - _penalty_for_side_folder(path)
+    )
     has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
     needs_client = arguments.needs_client or created.needs_client
     return FoundAgent(path, owner or name, call, kind, needs_client, node.lineno, rank, has_answer)
@@ -155,10 +171,10 @@ def _guess_call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_
     guesses = {parameter.arg: _guess_argument(parameter) for parameter in (*required, *keyword_only)}
     keywords = {parameter.arg for parameter in keyword_only}
     texts = [f"{name}={text}" if name in keywords else str(text) for name, text in guesses.items()]
-    prompts = [name for name, text in guesses.items() if text == _PROMPT]
+    prompts = [name for name, text in guesses.items() if text == _PROMPT_ARGUMENT]
     unknown = [name for name, text in guesses.items() if text is None]
     rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
-    if len(prompts) > _MOST_PROMPTS:
+    if len(prompts) > _MAX_UNTYPED_PARAMETERS:
         unknown = prompts
     return _CallArguments(", ".join(texts), "client" in guesses.values(), rank, tuple(unknown))
 
@@ -169,17 +185,19 @@ def _guess_argument(parameter: ast.arg) -> str | None:
     annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
     if "Anthropic" in annotation or (not annotation and name in _CLIENT_NAMES):
         return "client"
-    if annotation.lower().startswith(("list", "sequence", "iterable")) or (not annotation and name in _LIST_NAMES):
-        return '[{"role": "user", "content": "Hello."}]' if not _is_other_list(annotation, name) else None
+    if annotation.lower().startswith(("list", "sequence", "iterable")) or (
+        not annotation and name in _MESSAGE_LIST_NAMES
+    ):
+        return '[{"role": "user", "content": "Hello."}]' if not _is_list_without_messages(annotation, name) else None
     if name == "model" and annotation in ("", "str"):
         return '"claude-haiku-4-5"'
-    if annotation in _GUESSES:
-        return "1024" if "tokens" in name else _GUESSES[annotation]
-    is_text = annotation in ("", "str", "str | None") and not _OTHER_TEXTS.search(name)
-    return _PROMPT if is_text and (annotation or not _OTHER_NAMES.search(name)) else None
+    if annotation in _ARGUMENT_BY_TYPE:
+        return "1024" if "tokens" in name else _ARGUMENT_BY_TYPE[annotation]
+    is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAMES.search(name)
+    return _PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
 
 
-def _is_other_list(annotation: str, name: str) -> bool:
+def _is_list_without_messages(annotation: str, name: str) -> bool:
     """Return whether a list holds something else than messages, such as paths."""
     return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
 
@@ -195,7 +213,9 @@ def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef 
                     yield f"{node.name}.{method.name}", method
 
 
-def _find_mentions(node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]) -> set[str]:
+def _names_of_mentioned_functions(
+    node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
+) -> set[str]:
     """Return the names of the functions in `functions` that the code of `node` mentions, or calls as methods."""
     words = {getattr(one, "id", None) or getattr(one, "attr", None) for one in ast.walk(node)}
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}
@@ -211,13 +231,7 @@ def _is_api_call(node: ast.AST) -> bool:
     return isinstance(owner, ast.Attribute) and owner.attr == "messages"
 
 
-def _unqualified_decorator_name(decorator: ast.expr) -> str:
-    """Return the name of a decorator without its module and arguments."""
-    function = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return getattr(function, "attr", "") or getattr(function, "id", "")
-
-
-def _side_penalty(path: str) -> int:
+def _penalty_for_side_folder(path: str) -> int:
     """Return how much less likely an agent in this file is the product."""
     return 10 if _SIDE_FOLDERS.search(path.rpartition(".")[0].lower()) else 0
 
@@ -226,14 +240,9 @@ def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _sends_requests(node: ast.AST, calling: Collection[str]) -> bool:
+def _calls_api(node: ast.AST, calling: Collection[str]) -> bool:
     """Return whether the code of a node calls the API, or a function in `calling`."""
     return any(_is_api_call(one) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node))
-
-
-def _is_main_block(node: ast.AST) -> bool:
-    """Return whether a statement is `if __name__ == "__main__"`."""
-    return isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:

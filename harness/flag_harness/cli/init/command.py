@@ -33,9 +33,9 @@ It reads code and runs none of it, until it runs the test that it wrote. No exis
 Exit code: 0; 1 if the first test fails; 2 if a file cannot be written, or a package in a folder has its own
 pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
-_MOST_AGENTS = 3
+_MAX_AGENTS = 3
 """How many agents are tried."""
-_MOST_FUNCTIONS = 5
+_MAX_FUNCTIONS = 5
 """How many functions are named that init cannot call."""
 
 
@@ -135,7 +135,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
 def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPlan]:
     """Yield the plan of the most likely agent, and those of the next ones, as far as their tests can be run."""
     yield plan
-    for agent in repository.agents[1:_MOST_AGENTS]:
+    for agent in repository.agents[1:_MAX_AGENTS]:
         choice = make_init_plan(replace(repository, agents=(agent,)))
         if not choice.extras and not conflicting_files(choice, repository.root):
             print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
@@ -203,8 +203,8 @@ def _missing_agent_lines(repository: Repository) -> Iterator[str]:
     """Yield why there is no test, and what to do next."""
     if repository.uncallable:
         yield "These functions call the Messages API, and what else they need cannot be guessed:"
-        yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MOST_FUNCTIONS])
-        if more := len(repository.uncallable[_MOST_FUNCTIONS:]):
+        yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_FUNCTIONS])
+        if more := len(repository.uncallable[_MAX_FUNCTIONS:]):
             yield f"  and {more} more"
         yield "So there is no test yet. Write one that calls the function, with the fixture `cassette`:"
         yield '  docs/tutorial.md, and the README under "Ten minutes to your own suite", show one'

@@ -11,15 +11,15 @@ from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.plan import ANSWER, PROMPT, InitPlan
 from flag_harness.cli.terminal import show_progress
 
-_ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
-_REQUESTS = re.compile(r"; requests: [1-9]")
+_ERROR_NAME = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
+_SENT_REQUESTS = re.compile(r"; requests: [1-9]")
 _UNKNOWN_KEYWORD = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
 _UNSET_VARIABLE = re.compile(
     r"^E  (?=.*(?:KeyError|environ|variable|required)).*?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", re.MULTILINE
 )
 _UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
-_WEAK_ANSWERS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
+_FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
 """What pytest prints if the agent returns or sends something else than the first test expects."""
 
 
@@ -74,8 +74,8 @@ def _run_first_test(
     output = run.stdout + run.stderr
     lines = (run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, output, options))
     errors = [line.removeprefix("E").strip() for line in output.splitlines() if line.startswith("E  ")]
-    reason = next((line for line in errors if _ERROR.match(line)), (errors or output.splitlines()[-1:] or [""])[0])
-    return FirstTestFailure(reason, bool(_REQUESTS.search(output)), lines), output
+    reason = next((line for line in errors if _ERROR_NAME.match(line)), (errors or output.splitlines()[-1:] or [""])[0])
+    return FirstTestFailure(reason, bool(_SENT_REQUESTS.search(output)), lines), output
 
 
 def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
@@ -86,7 +86,7 @@ def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedPr
 
 def _fails_on_expectations_only(output: str) -> bool:
     """Return whether the first test fails under every combination, because of what it expects."""
-    return any(text in output for text in _WEAK_ANSWERS) and not re.search(r"\d passed", output)
+    return any(text in output for text in _FAILED_EXPECTATIONS) and not re.search(r"\d passed", output)
 
 
 def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-_IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "Exception")
+_EXCEPTIONS_OF_OPTIONAL_IMPORT = ("ImportError", "ModuleNotFoundError", "Exception")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ModuleImports:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportPlace:
+class ImportLocation:
     """The folder and module name by which a module of a repository can be imported.
 
     Attributes:
@@ -53,13 +53,13 @@ def read_imports(tree: ast.Module) -> ModuleImports:
     return ModuleImports(tuple(names), tuple(relatives))
 
 
-def find_import_place(path: str, root: Path, modules: Mapping[str, ModuleImports]) -> ImportPlace:
+def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImports]) -> ImportLocation:
     """Return how to import the module `path`, from the folder in which the fewest of its imports are missing.
 
     `modules` holds the imports of each Python file of the repository, by its path.
     """
     file = PurePosixPath(path)
-    usual = _usual_folder(file)
+    usual = _conventional_folder(file)
     levels = max((level for level, _ in modules[path].relatives), default=0)
     choices = []
     for folder in _possible_folders(file, root, modules):
@@ -67,11 +67,11 @@ def find_import_place(path: str, root: Path, modules: Mapping[str, ModuleImports
         missing = _missing_modules(path, folder, modules)
         is_in_package = folder not in (".", "..") and f"{folder}/__init__.py" in modules
         order = (levels >= len(parts), len(missing), is_in_package, folder != usual)
-        choices.append((order, ImportPlace(folder, _module_name(parts), tuple(sorted(missing)))))
+        choices.append((order, ImportLocation(folder, _module_name(parts), tuple(sorted(missing)))))
     return min(choices, key=lambda choice: choice[0])[1]  # the outermost of equals
 
 
-def _usual_folder(file: PurePosixPath) -> str:
+def _conventional_folder(file: PurePosixPath) -> str:
     """Return `src`, the root, or the deepest folder above which a name is not an identifier."""
     if file.parts[0] == "src":
         return "src"
@@ -103,13 +103,13 @@ def _missing_modules(path: str, folder: str, modules: Mapping[str, ModuleImports
             continue
         seen.add(current)
         for name in modules[current].names:
-            if local := _local_files(folder, name, modules):
+            if local := _files_run_by_import(folder, name, modules):
                 paths += local
-            elif not _is_installed(name.partition(".")[0]) and not _is_namespace(folder, name, modules):
+            elif not _is_installed(name.partition(".")[0]) and not _is_namespace_package(folder, name, modules):
                 missing.add(name.partition(".")[0])
         for level, name in modules[current].relatives:
             package = PurePosixPath(current).parents[level - 1] if level <= len(PurePosixPath(current).parts) else None
-            paths += _local_files(str(package), name, modules) if package is not None else []
+            paths += _files_run_by_import(str(package), name, modules) if package is not None else []
     return missing
 
 
@@ -119,7 +119,7 @@ def _package_files(path: str, folder: str, modules: Mapping[str, ModuleImports])
     return [one for one in files if one in modules and (folder in (".", "..") or one.startswith(f"{folder}/"))]
 
 
-def _local_files(folder: str, name: str, modules: Mapping[str, ModuleImports]) -> list[str]:
+def _files_run_by_import(folder: str, name: str, modules: Mapping[str, ModuleImports]) -> list[str]:
     """Return the files of the repository that are run if `name` is imported with `folder` on `sys.path`."""
     parts = name.split(".") if name else []
     base = PurePosixPath("" if folder == ".." else folder)
@@ -128,7 +128,7 @@ def _local_files(folder: str, name: str, modules: Mapping[str, ModuleImports]) -
     return [one for one in files if one in modules]
 
 
-def _is_namespace(folder: str, name: str, modules: Mapping[str, ModuleImports]) -> bool:
+def _is_namespace_package(folder: str, name: str, modules: Mapping[str, ModuleImports]) -> bool:
     """Return whether the first part of a name is a folder of Python files without an `__init__.py`."""
     prefix = PurePosixPath("" if folder == ".." else folder, name.partition(".")[0]).as_posix() + "/"
     return any(path.startswith(prefix) for path in modules)
@@ -148,13 +148,13 @@ def _imports_at_module_level(node: ast.AST) -> Iterator[ast.Import | ast.ImportF
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child
-        elif isinstance(child, (ast.If, ast.Try, ast.With, ast.ClassDef)) and not _is_optional(child):
+        elif isinstance(child, (ast.If, ast.Try, ast.With, ast.ClassDef)) and not _has_optional_imports(child):
             yield from _imports_at_module_level(child)
 
 
-def _is_optional(node: ast.stmt) -> bool:
+def _has_optional_imports(node: ast.stmt) -> bool:
     """Return whether imports below a statement may fail, or are not run if the module is imported."""
     if isinstance(node, ast.If):
         return any(word in ast.dump(node.test) for word in ("TYPE_CHECKING", "__main__"))
     handled = [handler.type for handler in node.handlers] if isinstance(node, ast.Try) else []
-    return any(one is None or any(word in ast.dump(one) for word in _IMPORT_ERRORS) for one in handled)
+    return any(one is None or any(word in ast.dump(one) for word in _EXCEPTIONS_OF_OPTIONAL_IMPORT) for one in handled)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 
-_IMPORTS = """
+_FIXTURE_IMPORTS = """
 import ldclient
 {pytest}from ldclient.config import Config
 from ldclient.integrations.test_data import TestData
@@ -28,13 +28,13 @@ def harness_set_flags():
 
 def launchdarkly_lines(flags: Sequence[DetectedFlag]) -> list[str]:
     """Return the lines of a test module that set flags through the SDK's test data; none if there are no flags."""
-    return (_IMPORTS.format(pytest="") + _fixture_code(flags)).splitlines() if flags else []
+    return (_FIXTURE_IMPORTS.format(pytest="") + _fixture_code(flags)).splitlines() if flags else []
 
 
 def launchdarkly_conftest_text(flags: Sequence[DetectedFlag]) -> str:
     """Return the text of a conftest.py that sets flags through the SDK's test data, without the service."""
     docstring = '"""Sets the flags of LaunchDarkly in the tests of this folder."""\n'
-    return docstring + _IMPORTS.format(pytest="import pytest\n") + _fixture_code(flags) + "\n"
+    return docstring + _FIXTURE_IMPORTS.format(pytest="import pytest\n") + _fixture_code(flags) + "\n"
 
 
 def _fixture_code(flags: Sequence[DetectedFlag]) -> str:

@@ -10,9 +10,9 @@ from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository
 
-TEST_NAME = "test_flag_matrix.py"
-SCENARIO = "hello"
-MAX_FULL_FLAGS = 6
+TEST_FILE = "test_flag_matrix.py"
+SCENARIO_NAME = "hello"
+MAX_FLAGS_OF_FULL_MATRIX = 6
 """With more flags, and so more than 64 combinations, the first test runs a covering array."""
 
 _PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
@@ -60,7 +60,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
     if agent is not None:
         test = _test_path(repository, agent)
     if services := _flags_of_services(repository):
-        conftest = _conftest_path(test or _join_path(repository.tests, TEST_NAME))
+        conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
         fixture_text = launchdarkly_conftest_text(services)
         if (repository.root / conftest).exists():
             existing_conftest = conftest
@@ -70,7 +70,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
         weaker_test = _test_module_text(repository, agent, test, is_weak=True)
         text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
         files.append(PlannedFile(test, text))
-        files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
+        files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", _SCENARIO_TEXT))
     extras = tuple(_missing_extras(repository, agent))
     has_vcr_marks, has_flags = bool(repository.vcr), bool(repository.flags)
     return InitPlan(
@@ -86,7 +86,7 @@ _SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of th
 thinking = "A greeting."            # sent before the text, if the request asks for thinking
 text = "Welcome. {ANSWER}"
 """
-_SENT = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
+_PROMPT_ASSERTION = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
@@ -125,8 +125,8 @@ def _is_importable_path(folder: str) -> bool:
 def _test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node") or _is_importable(repository, agent):
-        return _join_path(repository.tests, TEST_NAME)
-    return _join_path(agent.folder if agent.folder != ".." else ".", TEST_NAME)
+        return _join_path(repository.tests, TEST_FILE)
+    return _join_path(agent.folder if agent.folder != ".." else ".", TEST_FILE)
 
 
 def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
@@ -182,7 +182,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
     )
     services = _flags_of_services(repository) if (repository.root / _conftest_path(test)).exists() else []
     fixture = "cassette, cassette_server" if is_program else "cassette"
-    matrix = "(strength=2)" if len(repository.flags) > MAX_FULL_FLAGS else ""
+    matrix = "(strength=2)" if len(repository.flags) > MAX_FLAGS_OF_FULL_MATRIX else ""
     marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
     parts = [
         f'"""The agent answers{" under every combination of its flags" if repository.flags else ""}."""',
@@ -192,7 +192,7 @@ def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, i
         "",
         "",
         *marks,
-        f'@pytest.mark.scenario("{SCENARIO}")',
+        f'@pytest.mark.scenario("{SCENARIO_NAME}")',
         f"def test_the_agent_answers({fixture}):",
         *(f"    {line}" for line in body),
     ]
@@ -221,7 +221,7 @@ def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tupl
         return imports, [*body, call, "assert cassette.bodies  # what was sent, as decoded JSON"]
     name = "answer" if agent.name != "answer" else "reply"
     text = f'"".join(map(str, {name}))' if "generator" in agent.kind else f"str({name})"
-    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _SENT]
+    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _PROMPT_ASSERTION]
 
 
 def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
@@ -240,7 +240,7 @@ def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool
         f'typed = "{PROMPT}\\nexit\\n"',
         "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
         "assert run.returncode == 0, run.stderr",
-        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _SENT]),
+        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _PROMPT_ASSERTION]),
     ]
 
 

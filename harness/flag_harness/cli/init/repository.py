@@ -13,7 +13,7 @@ from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
 from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
 from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents
-from flag_harness.cli.init.imports import ModuleImports, find_import_place, read_imports
+from flag_harness.cli.init.imports import ModuleImports, find_import_location, read_imports
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
@@ -22,7 +22,7 @@ from flag_harness.source_files import source_texts
 _TEST_FOLDERS = frozenset({"tests", "test"})
 _NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b|/v1/messages\b")
 _NODE_FLAG = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?")
-_SCRIPTS = (".js", ".mjs", ".cjs")
+_NODE_SUFFIXES = (".js", ".mjs", ".cjs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def read_repository(root: Path) -> Repository:
     trees: dict[str, ast.Module] = {}
     unreadable: dict[str, str] = {}
     has_vcr_marks = False
-    for path, text in source_texts(root, (".py", *_SCRIPTS)):
+    for path, text in source_texts(root, (".py", *_NODE_SUFFIXES)):
         name = path.as_posix()
         if text is None:
             unreadable[name] = "cannot be read"
@@ -83,7 +83,7 @@ def read_repository(root: Path) -> Repository:
     flags += [flag for name, tree in trees.items() for flag in find_flags(tree, name, helpers)]
     pyproject = _read_toml(root / PYPROJECT)
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
-    agents = [_place_agent(one, root, modules) for one in found if isinstance(one, FoundAgent)]
+    agents = [_add_import_location(one, root, modules) for one in found if isinstance(one, FoundAgent)]
     return Repository(
         root,
         _remove_duplicate_flags(flags),
@@ -96,11 +96,11 @@ def read_repository(root: Path) -> Repository:
     )
 
 
-def _place_agent(agent: FoundAgent, root: Path, modules: Mapping[str, ModuleImports]) -> FoundAgent:
+def _add_import_location(agent: FoundAgent, root: Path, modules: Mapping[str, ModuleImports]) -> FoundAgent:
     """Return an agent with its folder and module name, and a lower rank if something that it imports is missing."""
     if agent.path not in modules:
         return agent
-    place = find_import_place(agent.path, root, modules)
+    place = find_import_location(agent.path, root, modules)
     rank = agent.rank - 3 * bool(place.missing)
     return replace(agent, folder=place.folder, module=place.module, rank=rank)
 

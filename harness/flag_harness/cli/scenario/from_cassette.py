@@ -17,18 +17,18 @@ from flag_harness.errors import CassetteError, ScenarioError
 from flag_harness.files import write_atomically
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import RequestView, make_request_view
-from flag_harness.simulator.scenario.scenario import Error, TurnConditions
-from flag_harness.simulator.scenario.turn_selector import TurnMatcher
+from flag_harness.simulator.scenario.scenario import ErrorAnswer, TurnConditions
+from flag_harness.simulator.scenario.turn_selector import TurnSelector
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Head
 
-_MESSAGES = "/v1/messages"
-_ERROR_HEADER = "retry-after"
+_MESSAGES_PATH = "/v1/messages"
+_COPIED_ERROR_HEADER = "retry-after"
 """The header of an error that turns copy; the simulator adds the others."""
-_LONGEST = 200
+_MAX_QUOTED_LENGTH = 200
 """The longest text that a condition quotes as a whole, in characters."""
-_MAX_COMPARED = 1000
+_MAX_COMPARED_REQUESTS = 1000
 """If there are more requests than this, each turn states the number of its request, to save time."""
 
 
@@ -45,7 +45,7 @@ def write_scenario(arguments: argparse.Namespace) -> int:
     path, target = arguments.cassette, arguments.output
     answers, notes = _read_answers(Cassette.load(path))
     if not answers:
-        raise CassetteError(f"{path}: no answer of {_MESSAGES} in it that a scenario can give{_notes_text(notes)}")
+        raise CassetteError(f"{path}: no answer of {_MESSAGES_PATH} in it that a scenario can give{_notes_text(notes)}")
     text = format_scenario(make_scenario(answers, path.stem))
     scenario = parse_scenario(text, target or path)
     if target is None:
@@ -93,7 +93,7 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
 def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) -> str:
     """Return why a scenario cannot give this answer, or an empty string."""
     path = interaction.request.path.partition("?")[0]
-    if path != _MESSAGES or not isinstance(interaction.value, dict):
+    if path != _MESSAGES_PATH or not isinstance(interaction.value, dict):
         return f"{interaction.request.method} {path} is no request that turns answer"
     if parsed.status is None or not parsed.complete or (parsed.error and parsed.status < 400):
         return "its answer broke off; use a fault for it"
@@ -107,9 +107,9 @@ def _make_turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> 
     if parsed.error:
         head = interaction.response[0]
         headers = head.headers if isinstance(head, Head) else ()
-        kept = {name: value for name, value in headers if name == _ERROR_HEADER}
+        kept = {name: value for name, value in headers if name == _COPIED_ERROR_HEADER}
         kind, message = (str(parsed.error.get(key, "")) for key in ("type", "message"))
-        return ScenarioTurn(error=Error(status=parsed.status or 0, type=kind, message=message, headers=kept))
+        return ScenarioTurn(error=ErrorAnswer(status=parsed.status or 0, type=kind, message=message, headers=kept))
     blocks = tuple(map(_make_scenario_block, parsed.blocks))
     turn = _express_turn_by_short_keys(blocks) or ScenarioTurn(blocks=blocks)
     reason = parsed.message.get("stop_reason")
@@ -150,9 +150,11 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     these are not enough, also the model and other settings; or else the number of the request.
     """
     commands = {command for answer in answers for command in _shell_commands(answer.turn)}
-    for conditions in (_make_simple_conditions, _make_full_conditions) if len(answers) <= _MAX_COMPARED else ():
+    for conditions in (
+        (_make_simple_conditions, _make_full_conditions) if len(answers) <= _MAX_COMPARED_REQUESTS else ()
+    ):
         turns = _add_conditions_to_turns(answers, [conditions(answer.view) for answer in answers])
-        selector = TurnMatcher(turns)
+        selector = TurnSelector(turns)
         given = [selector.choose_turn(answer.view) for answer in answers]
         if all(turn and _remove_turn_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
             break
@@ -178,18 +180,18 @@ def _shell_commands(turn: ScenarioTurn) -> Iterator[str]:
 def _make_simple_conditions(view: RequestView) -> TurnConditions:
     if view.results:
         text = view.results[-1].text
-        if len(text) > _LONGEST:
-            return TurnConditions(result_contains=text[:_LONGEST])
+        if len(text) > _MAX_QUOTED_LENGTH:
+            return TurnConditions(result_contains=text[:_MAX_QUOTED_LENGTH])
         return TurnConditions(result=text)
-    if len(view.user) > _LONGEST:
-        return TurnConditions(user_contains=view.user[:_LONGEST])
+    if len(view.user) > _MAX_QUOTED_LENGTH:
+        return TurnConditions(user_contains=view.user[:_MAX_QUOTED_LENGTH])
     return TurnConditions(user=view.user)
 
 
 def _make_full_conditions(view: RequestView) -> TurnConditions:
     return msgspec.structs.replace(
         _make_simple_conditions(view),
-        prompt_contains=view.last_user_text[:_LONGEST] if view.results and view.last_user_text else None,
+        prompt_contains=view.last_user_text[:_MAX_QUOTED_LENGTH] if view.results and view.last_user_text else None,
         results=len(view.results),
         streaming=view.streaming,
         thinking=view.thinking,

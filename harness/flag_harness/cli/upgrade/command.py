@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.file.lock import lock_parent_folders
-from flag_harness.cassette.orphans import posix_relative_path
+from flag_harness.cassette.orphans import relative_path_with_slashes
 from flag_harness.cassette.upgrade import find_cassettes, upgrade_cassette
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root, read_config
@@ -16,7 +16,7 @@ from flag_harness.config.upgrade import NEW_TABLE, upgrade_settings
 from flag_harness.errors import ConfigError, UpgradeError
 from flag_harness.files import write_atomically
 from flag_harness.record import load_record
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
 _EXAMPLES = """examples:
   flag-harness upgrade --dry-run
@@ -137,12 +137,12 @@ def _restore_file(path: Path, old: bytes | None) -> None:
 
 
 def _report_lines(plan: _UpgradePlan, root: Path, dry_run: bool) -> Iterator[str]:
-    yield from (f"{posix_relative_path(root, path)}: {change}" for path, change in plan.changes)
+    yield from (f"{relative_path_with_slashes(root, path)}: {change}" for path, change in plan.changes)
     count = len({path for path, _ in plan.changes})
     verb = "would be upgraded" if dry_run else "upgraded"
-    yield f"{quantity(count, 'file')} {verb}, {quantity(plan.unchanged, 'file')} up to date"
+    yield f"{count_with_noun(count, 'file')} {verb}, {count_with_noun(plan.unchanged, 'file')} up to date"
 
 
 def _json_report(plan: _UpgradePlan, root: Path, dry_run: bool) -> dict[str, Any]:
-    changes = [{"path": posix_relative_path(root, path), "change": change} for path, change in plan.changes]
+    changes = [{"path": relative_path_with_slashes(root, path), "change": change} for path, change in plan.changes]
     return {"changes": changes, "written": bool(changes) and not dry_run, "unchanged": plan.unchanged}

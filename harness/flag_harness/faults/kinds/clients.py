@@ -8,18 +8,18 @@ from typing import Any, TypeVar, Unpack
 from unittest.mock import patch
 
 from flag_harness.faults import checks
+from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.errors import FaultError
 from flag_harness.faults.fault import Effect, Fault, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Request
 
 Client = TypeVar("Client")
-_CALLS = ("create", "stream")
-_CLASSES = ("Messages", "AsyncMessages")
-_RAISES = "raises TypeError"
+_WRAPPED_CALLS = ("create", "stream")
+_SDK_CLASSES = ("Messages", "AsyncMessages")
+_RESULT = "raises TypeError"
 
 
-@fault_kind("client", stream_result=_RAISES, create_result=_RAISES, side="client")
+@fault_kind("client", stream_result=_RESULT, create_result=_RESULT, side="client")
 def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> Effect:
     """A call gets a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
     checks.require_text("keyword", keyword)
@@ -49,7 +49,7 @@ def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
             if fault.side == "client":
                 from anthropic.resources import beta, messages
 
-                holders = [getattr(home, name) for home in (messages, beta.messages) for name in _CLASSES]
+                holders = [getattr(home, name) for home in (messages, beta.messages) for name in _SDK_CLASSES]
                 for holder, name, call in _find_replacements_of_calls(holders, fault):
                     patches.enter_context(patch.object(holder, name, call))
         yield
@@ -66,7 +66,7 @@ def _find_replacements_of_calls(holders: Iterable[Any], fault: Fault) -> Iterato
     Raise `FaultError` if the SDK accepts the keyword in every call.
     """
     keyword = str(dict(fault.arguments).get("keyword", "beta"))
-    calls = [(holder, name) for holder in holders for name in _CALLS]
+    calls = [(holder, name) for holder in holders for name in _WRAPPED_CALLS]
     refusing = [(holder, name) for holder, name in calls if keyword not in _parameter_names(getattr(holder, name))]
     if not refusing:
         raise FaultError(
@@ -85,7 +85,7 @@ def _wrap_call(call: Callable[..., Any], name: str, keyword: str, fault: Fault) 
 
     @wraps(call)
     def call_with_refused_keyword(*args: Any, **kwargs: Any) -> Any:
-        due = fault.check(Request(name, "", (), b""))
+        due = fault.match_request(Request(name, "", (), b""))
         if due is None:
             return call(*args, **kwargs)
         fault.effect(due)

@@ -3,27 +3,27 @@
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Chunk, Cut, CutKind, Piece, Response
 
-_RAISES = "raises anthropic.APIConnectionError"
+_RESULT = "raises anthropic.APIConnectionError"
 
 
-@fault_kind("connection", stream_result=_RAISES, create_result=_RAISES, transport_only=True)
+@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT, transport_only=True)
 def connection_refused(**when: Unpack[ConditionArguments]) -> Effect:
     """The connection is refused. Only a transport can simulate this, a server cannot."""
     return _make_connection_break("refused", 0.0)
 
 
-@fault_kind("connection", stream_result=_RAISES, create_result=_RAISES)
+@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT)
 def connection_reset(**when: Unpack[ConditionArguments]) -> Effect:
     """The connection is reset before the answer begins."""
     return _make_connection_break("reset", 0.0)
 
 
-@fault_kind("connection", stream_result=_RAISES, create_result=_RAISES)
+@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT)
 def disconnected(**when: Unpack[ConditionArguments]) -> Effect:
     """The server closes the connection without an answer."""
     return _make_connection_break("eof", 0.0)
@@ -54,7 +54,7 @@ def read_timeout(
     def cut_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), Cut(moment + late, "read_timeout"))
 
-    return make_point_effect(at, occurrence, cut_stream, cut_body)
+    return make_effect_at_point(at, occurrence, cut_stream, cut_body)
 
 
 def _make_connection_break(how: CutKind, moment: float) -> Effect:

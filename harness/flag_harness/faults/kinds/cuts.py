@@ -3,10 +3,10 @@
 from typing import Any, Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
-from flag_harness.wire.aws_frames import CONTENT_TYPE as AWS_CONTENT_TYPE
+from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE as AWS_CONTENT_TYPE
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 
@@ -72,4 +72,4 @@ def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
     def end_body(body: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, body[: len(body) // 2]), last(moment))
 
-    return make_point_effect(at, occurrence, end_stream, end_body)
+    return make_effect_at_point(at, occurrence, end_stream, end_body)

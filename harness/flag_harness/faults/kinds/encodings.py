@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Unpack
 
 from flag_harness.faults import checks
+from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import (
     STREAM_POINTS,
     AnswerEdit,
@@ -12,11 +13,10 @@ from flag_harness.faults.edits import (
     EventEdit,
     PointContext,
     StreamChange,
-    make_point_effect,
+    make_effect_at_point,
     remove_headers,
 )
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Chunk, Edit, Head
 
 _ANSWERS_AS_USUAL = "answers as usual"
@@ -60,7 +60,7 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
         before, quote, after = point.event.rpartition(b'"')
         return StreamChange((Chunk(point.at, before + b"\xff" + quote + after),)) if quote else None
 
-    return make_point_effect(at, occurrence, insert_invalid_byte)
+    return make_effect_at_point(at, occurrence, insert_invalid_byte)
 
 
 @fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Unpack
 
 from flag_harness.faults import checks
+from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import (
     ALL_POINTS,
     STREAM_POINTS,
@@ -14,16 +15,15 @@ from flag_harness.faults.edits import (
     EventEdit,
     PointContext,
     StreamChange,
-    make_point_effect,
+    make_effect_at_point,
 )
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.grammar import POINTS, StreamGap
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Edit, End, Piece
 
-_DATA = re.compile(rb"data: ?(\{.*\})")
+_EVENT_DATA_PATTERN = re.compile(rb"data: ?(\{.*\})")
 _ANSWERS_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
 _ANSWERS_DIFFERENTLY = "answers differently: content"
@@ -37,18 +37,18 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
     """The event after a point has only half of its JSON; with `at=inside_body`, the body does."""
 
     def halve_event_data(event: bytes) -> bytes:
-        return _DATA.sub(lambda found: b"data: " + found[1][: len(found[1]) // 2], event)
+        return _EVENT_DATA_PATTERN.sub(lambda found: b"data: " + found[1][: len(found[1]) // 2], event)
 
     def halve_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), End(moment))
 
-    return make_point_effect(at, occurrence, _make_event_replacer(halve_event_data), halve_body)
+    return make_effect_at_point(at, occurrence, _make_event_replacer(halve_event_data), halve_body)
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The blank line after the next event is missing, so that the two events after a point become one."""
-    return make_point_effect(
+    return make_effect_at_point(
         at, occurrence, _make_event_replacer(lambda event: event[: -2 if event.endswith(b"\r\n") else -1])
     )
 
@@ -56,25 +56,27 @@ def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: 
 @fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point arrives twice."""
-    return make_point_effect(at, occurrence, _make_event_replacer(lambda event: event * 2))
+    return make_effect_at_point(at, occurrence, _make_event_replacer(lambda event: event * 2))
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The two events after a point arrive in the wrong order."""
-    return make_point_effect(at, occurrence, lambda point: StreamChange((), held=point.event) if point.event else None)
+    return make_effect_at_point(
+        at, occurrence, lambda point: StreamChange((), held=point.event) if point.event else None
+    )
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point is lost."""
-    return make_point_effect(at, occurrence, lambda point: StreamChange(()) if point.event else None)
+    return make_effect_at_point(at, occurrence, lambda point: StreamChange(()) if point.event else None)
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """An event of an unknown type arrives at a point."""
-    return make_point_effect(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
+    return make_effect_at_point(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE)
@@ -92,7 +94,7 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
         )
         return StreamChange((Chunk(point.at, events + point.event),))
 
-    return make_point_effect("before_message_delta", 1, insert_unknown_block)
+    return make_effect_at_point("before_message_delta", 1, insert_unknown_block)
 
 
 @fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
@@ -104,7 +106,7 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
         change = {"type": "novelty_delta", "novelty": 1}
         return {"type": "content_block_delta", "index": gap.index, "delta": change}
 
-    return make_point_effect(at, occurrence, _make_event_inserter(make_unknown_delta))
+    return make_effect_at_point(at, occurrence, _make_event_inserter(make_unknown_delta))
 
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")
@@ -113,7 +115,7 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
     checks.require_one_of("where", where, ("message_start", "message_delta", "everywhere"))
 
     def remove_usage_from_event(raw: bytes) -> bytes:
-        return _DATA.sub(lambda found: b"data: " + _remove_usage(found[1], where), raw)
+        return _EVENT_DATA_PATTERN.sub(lambda found: b"data: " + _remove_usage(found[1], where), raw)
 
     def remove_usage_from_body(data: bytes, moment: float) -> tuple[Piece, ...] | None:
         changed = _remove_usage(data, where)

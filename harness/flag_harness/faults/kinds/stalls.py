@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import STREAM_POINTS, ChunkEdit, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import STREAM_POINTS, ChunkEdit, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Piece
 
@@ -32,7 +32,7 @@ def stall(
 ) -> Effect:
     """The stream is silent for `seconds` at a point, then goes on."""
     late = checks.require_seconds("seconds", seconds)
-    return make_point_effect(
+    return make_effect_at_point(
         at, occurrence, lambda point: StreamChange((Chunk(point.at + late, point.event),), delay=late)
     )
 
@@ -71,7 +71,7 @@ def ping_only(
             last = Chunk(moment, point.event)
         return StreamChange((*pings, last), delay=late)
 
-    return make_point_effect(at, occurrence, send_pings)
+    return make_effect_at_point(at, occurrence, send_pings)
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any, TypeAlias, Unpack
 
 from flag_harness.faults import checks
+from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind, format_http_date
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, header_value
 
@@ -22,12 +22,12 @@ RetryAfter: TypeAlias = int | float | str | datetime | None
 _AnswerFunction: TypeAlias = Callable[[DueRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 22
-_EDGE: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
-_PAGE = (
+_EDGE_SERVER_HEADERS: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
+_HTML_PAGE = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
 )
-_RATE_LIMIT = (
+_RATE_LIMIT_MESSAGE = (
     "This request would exceed your organization's rate limit of 50,000 input tokens per minute. "
     "For details, refer to: https://docs.claude.com/en/api/rate-limits. "
     "You can see the response headers for current usage."
@@ -127,7 +127,7 @@ def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArgum
     """413 from an edge server: the body has neither the usual error format nor a request id."""
     headers = _retry_headers(None, None, should_retry)
     body = _encode_json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
-    return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
+    return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE_SERVER_HEADERS, *headers), body)
 
 
 @fault_kind(**_fault_kind_arguments_for_error("RateLimitError"))
@@ -136,7 +136,7 @@ def rate_limited(
     retry_after: RetryAfter = 1,
     retry_after_ms: int | None = None,
     should_retry: bool | None = True,
-    message: str = _RATE_LIMIT,
+    message: str = _RATE_LIMIT_MESSAGE,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
     """429 `rate_limit_error`. The header `retry-after` has seconds, a date or any text, or is left out."""
@@ -166,7 +166,7 @@ def unavailable(
 ) -> Effect:
     """503 with a line of plain text."""
     body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
-    headers = (("content-type", "text/plain"), *_EDGE, *_retry_headers(retry_after, None, should_retry))
+    headers = (("content-type", "text/plain"), *_EDGE_SERVER_HEADERS, *_retry_headers(retry_after, None, should_retry))
     return _make_fixed_answer(503, headers, body)
 
 
@@ -201,7 +201,7 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
         name = request_id(due.make_random("request id"))
         body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _make_fixed_answer(
-            status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body
+            status, (("content-type", "application/json"), ("request-id", name), *_EDGE_SERVER_HEADERS, *headers), body
         )(due)
 
     return answer_due_request
@@ -220,7 +220,9 @@ def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFun
 
 def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:
     """Return a function that answers a due request with an HTML page, as a gateway does."""
-    return _make_fixed_answer(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
+    return _make_fixed_answer(
+        status, (("content-type", "text/html"), *_EDGE_SERVER_HEADERS, *headers), _HTML_PAGE.format(title).encode()
+    )
 
 
 def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:

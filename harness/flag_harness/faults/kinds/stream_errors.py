@@ -4,16 +4,16 @@ import json
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import STREAM_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import STREAM_POINTS, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import Effect, fault_kind
 from flag_harness.faults.kinds.statuses import request_id
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End
 
-_MOST_PADDING = 15
+_MAX_PADDING = 15
 """The API writes 0 to 15 spaces, each number equally often, before the last brace of every event except a ping."""
-MESSAGES = {
+MESSAGE_BY_ERROR_TYPE = {
     "overloaded_error": "Overloaded",
     "rate_limit_error": "This request would exceed your organization's rate limit of 50,000 input tokens per minute.",
     "api_error": "Internal server error",
@@ -48,14 +48,14 @@ def stream_error(
     `padding` is the number of spaces before the last brace of the event, 0 to 15; by default it is random. With
     `with_request_id`, the event has a request id, as some of these events do.
     """
-    checks.require_one_of("kind", kind, MESSAGES)
+    checks.require_one_of("kind", kind, MESSAGE_BY_ERROR_TYPE)
     checks.require_type_or_none("with_request_id", with_request_id, bool, "true or false")
-    if padding is not None and not 0 <= checks.require_whole_number("padding", padding, least=0) <= _MOST_PADDING:
-        raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
-    text = MESSAGES[kind] if message is None else checks.require_text("message", message)
+    if padding is not None and not 0 <= checks.require_whole_number("padding", padding, least=0) <= _MAX_PADDING:
+        raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MAX_PADDING}")
+    text = MESSAGE_BY_ERROR_TYPE[kind] if message is None else checks.require_text("message", message)
 
     def send_error_event(point: PointContext) -> StreamChange:
-        spaces = point.random.randint(0, _MOST_PADDING) if padding is None else padding
+        spaces = point.random.randint(0, _MAX_PADDING) if padding is None else padding
         error: dict[str, object] = {
             "type": "error",
             "error": {"details": None, "type": kind, "message": text},
@@ -66,4 +66,4 @@ def stream_error(
         event = encode_event("error", data[:-1] + " " * spaces + "}")
         return StreamChange((Chunk(point.at, event), End(point.at)))
 
-    return make_point_effect(at, occurrence, send_error_event)
+    return make_effect_at_point(at, occurrence, send_error_event)

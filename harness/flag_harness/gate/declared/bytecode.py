@@ -7,8 +7,8 @@ from pathlib import Path
 _CHECKED_BY_HASH = 2
 
 
-def has_foreign_bytecode(path: Path) -> bool:
-    """Return whether an import of a Python file would run cached bytecode that its source does not compile to.
+def has_bytecode_of_other_source(path: Path) -> bool:
+    """Return whether importing a Python file would run cached bytecode that was not compiled from its source.
 
     Python trusts a cache whose time and size match the source, and one that says it needs no check.
     """

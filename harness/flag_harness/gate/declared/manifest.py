@@ -16,7 +16,7 @@ from flag_harness.gate.declared.patterns import has_dot_name, matches_file
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 28
-_SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
+_FOLDERS_NOT_DECLARED = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
 
 
 class FileState(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ def _file_paths_under(folder: Path, prefix: str, patterns: Sequence[str]) -> Ite
 
 def _is_skipped_folder(name: str, patterns: Sequence[str]) -> bool:
     """Return whether a folder is a cache, or its name begins with a dot and no pattern has such a name."""
-    return name in _SKIPPED_FOLDERS or (name.startswith(".") and not any(map(has_dot_name, patterns)))
+    return name in _FOLDERS_NOT_DECLARED or (name.startswith(".") and not any(map(has_dot_name, patterns)))
 
 
 def _refuse_linked_folder(folder: Path, path: str, patterns: Sequence[str]) -> None:

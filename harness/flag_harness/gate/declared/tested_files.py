@@ -36,12 +36,12 @@ class DeclaredFiles:
         """
         if self._gate is None:
             return None
-        from flag_harness.gate.declared.bytecode import has_foreign_bytecode
+        from flag_harness.gate.declared.bytecode import has_bytecode_of_other_source
         from flag_harness.gate.declared.manifest import paths_that_differ
         from flag_harness.record import GateFiles
 
         now = self._hash_files()
-        stale = {path for path in now if path.endswith(".py") and has_foreign_bytecode(self._folder / path)}
+        stale = {path for path in now if path.endswith(".py") and has_bytecode_of_other_source(self._folder / path)}
         changed = tuple(sorted({*paths_that_differ(self._before, now), *stale}))
         return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
 

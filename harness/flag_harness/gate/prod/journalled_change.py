@@ -7,7 +7,7 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_temporary_files, write_atomically
 from flag_harness.gate.declared.manifest import FileState, paths_that_differ, read_file_state, refuse_links
 from flag_harness.gate.prod.history import ChangeJournal, HistoryEntry, ProductionHistory, flush_folder_to_disk
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import count_with_noun, join_names
 
 
 def change_production_files(
@@ -47,7 +47,7 @@ def finish_or_undo_interrupted_change(history: ProductionHistory, prod: Path, sa
         say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the old files")
         return
     _finish_change(history, prod, journal)
-    changed = f"{replaced} of {quantity(len(states), 'file')}"
+    changed = f"{replaced} of {count_with_noun(len(states), 'file')}"
     say(f"{name} was interrupted after {changed}, so it is finished: PROD has the new files")
 
 
@@ -59,8 +59,8 @@ def describe_interruption(history: ProductionHistory, prod: Path) -> str:
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     return (
         f"{journal.entry.kind} {journal.entry.number} is under way or was interrupted: {replaced} of "
-        f"{quantity(len(states), 'file')} of PROD are new; `flag-harness gate promote` or `rollback` finishes or "
-        "undoes it first"
+        f"{count_with_noun(len(states), 'file')} of PROD are new; `flag-harness gate promote` or `rollback` finishes "
+        "or undoes it first"
     )
 
 

@@ -26,9 +26,9 @@ def judge_approver(file: ApprovalFile, candidate: ReleaseCandidate, prod: Path) 
     changed = paths_that_differ(read_manifest(prod, candidate.gate.files), candidate.files)
     if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
-    approver = git.commit_author(file.path.parent, file.path.name)
-    authors = {one for path in changed for one in git.authors_of_change(candidate.source, path, prod / path)}
-    if same := sorted(authors & git.commit_people(file.path.parent, file.path.name)):
+    approver = git.author_of_last_commit(file.path.parent, file.path.name)
+    authors = {one for path in changed for one in git.people_who_wrote_change(candidate.source, path, prod / path)}
+    if same := sorted(authors & git.people_of_last_commit(file.path.parent, file.path.name)):
         return RuleResult("other person", "fail", f"{same[0]} wrote the change, so somebody else must approve it")
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
 

@@ -13,7 +13,7 @@ from flag_harness.gate.evidence import EvidenceRecord, rows_of_tests
 from flag_harness.gate.settings import Gate
 from flag_harness.record import RunRow
 
-Status: TypeAlias = Literal["pass", "fail", "not shown"]
+RuleStatus: TypeAlias = Literal["pass", "fail", "not shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class RuleResult:
     """The result of one rule: its name, its status, and the reason in words."""
 
     rule: str
-    status: Status
+    status: RuleStatus
     reason: str
 
 

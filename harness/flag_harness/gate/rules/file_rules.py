@@ -8,7 +8,7 @@ from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import count_with_noun, join_names
 
 
 def judge_records(candidate: ReleaseCandidate) -> RuleResult:
@@ -23,7 +23,7 @@ def judge_records(candidate: ReleaseCandidate) -> RuleResult:
     return RuleResult(
         "evidence",
         "pass",
-        f"{quantity(len(candidate.evidence), 'whole record')}, {quantity(rows, 'row')}",
+        f"{count_with_noun(len(candidate.evidence), 'whole record')}, {count_with_noun(rows, 'row')}",
     )
 
 
@@ -38,7 +38,7 @@ def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
         return RuleResult(
             "declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}; correct `files`"
         )
-    return RuleResult("declared files", "pass", quantity(len(candidate.files), "file"))
+    return RuleResult("declared files", "pass", count_with_noun(len(candidate.files), "file"))
 
 
 def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
@@ -56,7 +56,9 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )
-    return RuleResult("tested files", "pass", f"the hashes of {quantity(len(digests), 'file')} match the evidence")
+    return RuleResult(
+        "tested files", "pass", f"the hashes of {count_with_noun(len(digests), 'file')} match the evidence"
+    )
 
 
 def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
@@ -77,7 +79,7 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
         if changed:
             reason = f"{one.path} was made with other contents of {join_names(sorted(changed))}; run the tests again"
             return RuleResult("test files", "fail", reason)
-    return RuleResult("test files", "pass", f"{quantity(len(known), 'file')} as in the runs: tests and settings")
+    return RuleResult("test files", "pass", f"{count_with_noun(len(known), 'file')} as in the runs: tests and settings")
 
 
 def _digest_or_empty(path: Path) -> str:
@@ -108,7 +110,7 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     tested = [one.record.header.tested for one in candidate.evidence]
     missing = wanted - {path for one in tested if one for path in one.imported}
     if not missing:
-        return RuleResult("imported files", "pass", f"the runs imported {quantity(len(wanted), 'file')}")
+        return RuleResult("imported files", "pass", f"the runs imported {count_with_noun(len(wanted), 'file')}")
     elsewhere = sorted(
         run_path
         for one in candidate.evidence

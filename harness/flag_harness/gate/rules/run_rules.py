@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from flag_harness.durations import age_of, duration_text, is_in_future
+from flag_harness.durations import duration_text, is_in_future, time_since
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import is_sweep, missing_tests_reason
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.matrix import name_of_test, select_combinations
+from flag_harness.matrix import node_id_of_all_combinations, select_combinations
 from flag_harness.record import RunRow, flag_declaration
-from flag_harness.wording import join_names, quantity
+from flag_harness.wording import count_with_noun, join_names
 
 _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
-_RERUN = "run the tests again: pytest --harness-record=run.jsonl"
+_RERUN_ADVICE = "run the tests again: pytest --harness-record=run.jsonl"
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 
@@ -24,15 +24,19 @@ def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
     trials = len(candidate.required_rows) - len(rows)
     if bad := [row for row in rows if row.outcome != "passed"]:
         return RuleResult(
-            "required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}; mend it, and {_RERUN}"
+            "required tests",
+            "fail",
+            f"not passed: {join_names(map(_describe_outcome, bad))}; mend it, and {_RERUN_ADVICE}",
         )
     missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
     if missing:
         return RuleResult(
-            "required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}; {_RERUN}"
+            "required tests",
+            "not shown",
+            f"the evidence has no test that matches {join_names(missing)}; {_RERUN_ADVICE}",
         )
-    note = f"; {quantity(trials, 'failed trial')}, which the verdicts judge" if trials else ""
-    return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed{note}")
+    note = f"; {count_with_noun(trials, 'failed trial')}, which the verdicts judge" if trials else ""
+    return RuleResult("required tests", "pass", f"{count_with_noun(len(rows), 'run')} passed{note}")
 
 
 def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
@@ -60,10 +64,14 @@ def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether no other test failed."""
     rows = _remove_rows(candidate.rows, candidate.failed_trials)
     if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
-        return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}; {_RERUN}")
+        return RuleResult(
+            "outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}; {_RERUN_ADVICE}"
+        )
     for one in candidate.evidence:
         if status := one.record.header.exit_status:
-            reason = f"{one.path}: pytest ended with exit status {status}, for a reason that no row shows; {_RERUN}"
+            reason = (
+                f"{one.path}: pytest ended with exit status {status}, for a reason that no row shows; {_RERUN_ADVICE}"
+            )
             return RuleResult("outcomes", "fail", reason)
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
 
@@ -86,18 +94,18 @@ def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
         return None
     passed: dict[str, set[str]] = {}
     for row in candidate.required_rows:
-        ran = passed.setdefault(name_of_test(row.case, row.combination), set())
+        ran = passed.setdefault(node_id_of_all_combinations(row.case, row.combination), set())
         if row.outcome == "passed":
             ran.add(row.combination)
     missing = [f"{name} under {one}" for name, ran in sorted(passed.items()) for one in wanted if one not in ran]
     if missing or not passed:
         reason = f"no passed run of {join_names(missing)}" if missing else "no required test ran"
-        reason = f"{reason}; {_RERUN}"
+        reason = f"{reason}; {_RERUN_ADVICE}"
         return RuleResult("combinations", "not shown", reason)
     return RuleResult(
         "combinations",
         "pass",
-        f"{quantity(len(passed), 'test')} under {quantity(len(wanted), 'combination')}",
+        f"{count_with_noun(len(passed), 'test')} under {count_with_noun(len(wanted), 'combination')}",
     )
 
 
@@ -115,9 +123,9 @@ def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
             "upstream", "not shown", f"it is not known who answered {join_names(unknown)}; record them again"
         )
     simulated = upstreams["simulator"]
-    text = f"{simulated} of {quantity(len(rows), 'run')} had SIMULATED answers"
+    text = f"{simulated} of {count_with_noun(len(rows), 'run')} had SIMULATED answers"
     if not simulated:
-        return RuleResult("upstream", "pass", f"the live API answered {quantity(len(rows), 'run')}")
+        return RuleResult("upstream", "pass", f"the live API answered {count_with_noun(len(rows), 'run')}")
     if policy.upstream == "live":
         hint = 'record them from the live API, or set `upstream = "simulator"` in the policy'
         return RuleResult("upstream", "fail", f"{text}; {hint}")
@@ -158,14 +166,16 @@ def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
     if not budget:
         return None
     if not rows:
-        return RuleResult("budget", "not shown", f"no required test ran; {_RERUN}")
+        return RuleResult("budget", "not shown", f"no required test ran; {_RERUN_ADVICE}")
     used = [(row, name, _budget_amount_used(row, name), limit) for row in rows for name, limit in budget.items()]
     over = [f"{row.case}: {name} {amount:g} > {limit:g}" for row, name, amount, limit in used if (amount or 0) > limit]
     if over:
         return RuleResult("budget", "fail", f"{join_names(over)}; spend less, or raise `policy.budget`")
     if unknown := [f"{row.case}: {name}" for row, name, amount, _ in used if amount is None]:
-        return RuleResult("budget", "not shown", f"unknown: {join_names(unknown)}; leave that limit out, or {_RERUN}")
-    return RuleResult("budget", "pass", f"{quantity(len(rows), 'run')} within {', '.join(budget)}")
+        return RuleResult(
+            "budget", "not shown", f"unknown: {join_names(unknown)}; leave that limit out, or {_RERUN_ADVICE}"
+        )
+    return RuleResult("budget", "pass", f"{count_with_noun(len(rows), 'run')} within {', '.join(budget)}")
 
 
 def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
@@ -178,9 +188,11 @@ def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
     if total > most:
         names = join_names(f"{log.logger}: {log.message}" for log in logs)
         return RuleResult(
-            "log errors", "fail", f"{quantity(total, 'error')} logged, at most {most} allowed: {names}; {_RERUN}"
+            "log errors",
+            "fail",
+            f"{count_with_noun(total, 'error')} logged, at most {most} allowed: {names}; {_RERUN_ADVICE}",
         )
-    return RuleResult("log errors", "pass", f"{quantity(total, 'error')} logged")
+    return RuleResult("log errors", "pass", f"{count_with_noun(total, 'error')} logged")
 
 
 def _combinations_required_by_policy(candidate: ReleaseCandidate) -> tuple[str, ...]:
@@ -192,7 +204,7 @@ def _combinations_required_by_policy(candidate: ReleaseCandidate) -> tuple[str, 
 
 def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, now: datetime, hint: str) -> RuleResult:
     """Judge whether all times are known, and neither older than the limit nor in the future."""
-    ages = {name: age_of(text, now) for name, text in times.items()}
+    ages = {name: time_since(text, now) for name, text in times.items()}
     if unknown := [name for name, age in ages.items() if age is None]:
         return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
     known = {name: age for name, age in ages.items() if age is not None}

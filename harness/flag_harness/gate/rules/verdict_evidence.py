@@ -8,7 +8,7 @@ from flag_harness.analysis.verdict.judgment import Verdict, judge_flags
 from flag_harness.analysis.verdict.lines import has_simulated_answers
 from flag_harness.flag import Flag, value_text
 from flag_harness.gate.evidence import EvidenceRecord
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow, VerdictRecord
 
 
@@ -36,10 +36,10 @@ class JudgedChange:
     @property
     def tests(self) -> frozenset[str]:
         """The names of the tests that the verdict is about."""
-        return frozenset(name_of_test(row.case, row.combination) for row in self.rows)
+        return frozenset(node_id_of_all_combinations(row.case, row.combination) for row in self.rows)
 
 
-def judge_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[JudgedChange]:
+def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[JudgedChange]:
     """Judge each change that the header of a record has a verdict on, by the record's rows. Unknown flags are left out.
 
     The error rates hold over all flags of the header together, as in the run.

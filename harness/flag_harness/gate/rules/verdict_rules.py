@@ -3,14 +3,14 @@
 import posixpath
 from collections.abc import Sequence
 
-from flag_harness.gate.evidence import SWEEP_BASELINE, command_line_option_of_run, is_sweep
+from flag_harness.gate.evidence import SWEEP_BASELINE_OPTION, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.gate.rules.verdict_evidence import JudgedChange, judge_again
-from flag_harness.matrix import name_of_test
-from flag_harness.wording import join_names, quantity
+from flag_harness.gate.rules.verdict_evidence import JudgedChange, judge_record_again
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.wording import count_with_noun, join_names
 
 ALL_FLAGS = "all"
-_NARROWING = frozenset(
+_OPTIONS_THAT_LIMIT_SWEEP = frozenset(
     {"-k", "-m", "--harness-fault", "--harness-flags", "--harness-interrupt", "--harness-surprise"}
     | {"--harness-sweep-budget"}
 )
@@ -36,7 +36,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     judged = [
         one
         for each in candidate.evidence
-        for one in judge_again(each, candidate.gate.flags)
+        for one in judge_record_again(each, candidate.gate.flags)
         if one.change.flag in names
     ]
     if other := [one for one in judged if one.verdict.decision != "PASS"]:
@@ -61,7 +61,7 @@ def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[JudgedChan
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
         varied = {
-            name_of_test(row.case, row.combination)
+            node_id_of_all_combinations(row.case, row.combination)
             for row in candidate.required_rows
             if row.values.get(change.flag, change) == change.value
         }
@@ -77,16 +77,16 @@ def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
     baseline = candidate.gate.policy.sweep
     if not baseline:
         return None
-    hint = f"run `pytest --harness-sweep {SWEEP_BASELINE}={baseline} --harness-record=sweep.jsonl`"
+    hint = f"run `pytest --harness-sweep {SWEEP_BASELINE_OPTION}={baseline} --harness-record=sweep.jsonl`"
     sweeps = [one for one in candidate.evidence if is_sweep(one)]
     if not sweeps:
         return RuleResult("sweep", "not shown", f"the evidence has no sweep; {hint}, and name sweep.jsonl too")
     for one in sweeps:
-        tested, named = one.record.header.tested, command_line_option_of_run(one, SWEEP_BASELINE)
+        tested, named = one.record.header.tested, command_line_option_of_run(one, SWEEP_BASELINE_OPTION)
         if named is None or posixpath.normpath(named) != posixpath.normpath(baseline):
             return RuleResult("sweep", "not shown", f"{one.path} was not compared with {baseline}; {hint}")
-        if narrow := [option for option in one.options if option.partition("=")[0] in _NARROWING]:
+        if narrow := [option for option in one.options if option.partition("=")[0] in _OPTIONS_THAT_LIMIT_SWEEP]:
             return RuleResult("sweep", "not shown", f"{one.path} is only a part of the sweep: {join_names(narrow)}")
         if tested is None or tested.policy != candidate.gate.policy_digest:
             return RuleResult("sweep", "fail", f"{one.path} was made with another {baseline} or policy; {hint}")
-    return RuleResult("sweep", "pass", f"{quantity(len(sweeps), 'sweep')} against {baseline}")
+    return RuleResult("sweep", "pass", f"{count_with_noun(len(sweeps), 'sweep')} against {baseline}")

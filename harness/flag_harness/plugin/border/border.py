@@ -18,7 +18,7 @@ from flag_harness.plugin.border.async_functions import set_request_owner_in_asyn
 from flag_harness.plugin.border.late_work import LateWorkMessages, make_late_request_message, make_running_work_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.refusals import LateNetworkFailure, NetworkFailure
-from flag_harness.plugin.stash import TRAFFIC
+from flag_harness.plugin.stash import TRAFFIC_KEY
 from flag_harness.wire.timeline import Request
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 EXIT_PATIENCE_SECONDS = 5.0
 """Seconds that the end of the run waits for non-daemon threads, which Python would wait for anyway."""
 _CHECK_SECONDS = 0.01
-_OWNER = pytest.StashKey[CodeOwner]()
+_OWNER_KEY = pytest.StashKey[CodeOwner]()
 """The `CodeOwner` of the requests that a test item sends."""
-_ENVIRONMENT = pytest.StashKey[AbstractContextManager[None]]()
+_ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
 """The context that restores the API's key and address in the environment after a test."""
 
 
@@ -67,7 +67,7 @@ class NetworkBorder:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Make an async test the owner of its requests, in whichever task its plugin runs it."""
-        owner = item.stash.get(_OWNER, None)
+        owner = item.stash.get(_OWNER_KEY, None)
         if owner is None:
             yield
         else:
@@ -80,7 +80,7 @@ class NetworkBorder:
         try:
             yield
         finally:
-            if _OWNER in item.stash:
+            if _OWNER_KEY in item.stash:
                 self._end_test(item)
             self.is_test_running = False
             if not uses_harness(nextitem):
@@ -106,24 +106,24 @@ class NetworkBorder:
 
     def begin_test(self, item: pytest.Item) -> None:
         """Make a test the owner of all requests from now on. A second call does nothing."""
-        if _OWNER in item.stash:
+        if _OWNER_KEY in item.stash:
             return
         self.is_test_running = True
         self.patch_libraries()
-        owner = item.stash[_OWNER] = CodeOwner(item.nodeid)
-        item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))
-        item.stash[_ENVIRONMENT].__enter__()
+        owner = item.stash[_OWNER_KEY] = CodeOwner(item.nodeid)
+        item.stash[_ENVIRONMENT_KEY] = offline_environment(is_offline(self.config))
+        item.stash[_ENVIRONMENT_KEY].__enter__()
         self._items_by_owner[owner] = item
         self._active_owners.append(owner)
         attribute_thread_to_owner(owner)
 
     def _end_test(self, item: pytest.Item) -> None:
-        owner = item.stash[_OWNER]
-        item.stash[_ENVIRONMENT].__exit__(None, None, None)
-        del item.stash[_OWNER], item.stash[_ENVIRONMENT], self._items_by_owner[owner]
+        owner = item.stash[_OWNER_KEY]
+        item.stash[_ENVIRONMENT_KEY].__exit__(None, None, None)
+        del item.stash[_OWNER_KEY], item.stash[_ENVIRONMENT_KEY], self._items_by_owner[owner]
         attribute_thread_to_owner(None)
         self._active_owners.remove(owner)
-        traffic = item.stash.get(TRAFFIC, None)
+        traffic = item.stash.get(TRAFFIC_KEY, None)
         self.refuse_further_requests(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
     def begin_fixture_phase(self, owner: CodeOwner) -> None:
@@ -219,7 +219,7 @@ class NetworkBorder:
     def owner_of_test(self, item: pytest.Item) -> CodeOwner:
         """Return the owner of a test's requests. Make one if the test has none yet."""
         self.begin_test(item)
-        return item.stash[_OWNER]
+        return item.stash[_OWNER_KEY]
 
     def _choose_route(self, http_request: Any) -> "Route | None":
         """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
@@ -239,9 +239,9 @@ class NetworkBorder:
         if item is None:
             found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]
             return found[0].get_or_make_traffic() if found else None
-        if TRAFFIC not in item.stash:  # a fixture that comes before the cassette sends already
+        if TRAFFIC_KEY not in item.stash:  # a fixture that comes before the cassette sends already
             item._request.getfixturevalue("harness_cassette")  # type: ignore[attr-defined]
-        return item.stash[TRAFFIC]
+        return item.stash[TRAFFIC_KEY]
 
 
 def _current_task_or_thread() -> str:
@@ -255,5 +255,5 @@ def _current_task_or_thread() -> str:
     return f"the task {task.get_name()!r}" if task else f"the thread {threading.current_thread().name!r}"
 
 
-BORDER = pytest.StashKey[NetworkBorder]()
+BORDER_KEY = pytest.StashKey[NetworkBorder]()
 """The border of the run."""

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from flag_harness.plugin.border.offline import KEYS, has_api_key, is_offline
+from flag_harness.plugin.border.offline import API_KEY_VARIABLES, has_api_key, is_offline
 from flag_harness.plugin.modes import command_to_reproduce
-from flag_harness.plugin.stash import TRAFFIC, VCR_CASSETTE
+from flag_harness.plugin.stash import TRAFFIC_KEY, VCR_CASSETTE_KEY
 
-_SDK_REFUSAL = "Could not resolve authentication method"
-_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
+_SDK_MESSAGE_WITHOUT_KEY = "Could not resolve authentication method"
+_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 
 def missing_api_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
     if has_api_key() or not _has_sent_no_live_request(item):
         return ""
-    message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
-    if VCR_CASSETTE in item.stash:
+    message = f"There is no key for the live API, and nothing was sent. Set {API_KEY_VARIABLES[0]}"
+    if VCR_CASSETTE_KEY in item.stash:
         return f"{message}, and run the test again."
     command = f"{command_to_reproduce(item.config, item.nodeid)} --harness-upstream=simulator"
     return f"{message}, or ask the simulator, which needs none: {command}"
@@ -30,22 +30,24 @@ def is_missing_api_key_error(error: BaseException) -> bool:
 
 def _has_sent_no_live_request(item: pytest.Item) -> bool:
     """Return True if the test may reach the live API and has sent no request."""
-    if _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return False
-    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+    if (traffic := item.stash.get(TRAFFIC_KEY, None)) is not None:
         plan = traffic.plan
         return plan.can_reach_live_api and "no_request" not in plan.allowed and not traffic.exchanges
-    if (cassette := item.stash.get(VCR_CASSETTE, None)) is not None:
+    if (cassette := item.stash.get(VCR_CASSETTE_KEY, None)) is not None:
         return cassette.can_record and not cassette.new_interaction_count and not cassette.play_count
     return not is_offline(item.config)
 
 
 def _mentions_missing_api_key(error: BaseException) -> bool:
     if isinstance(error, AssertionError):
-        return _SDK_REFUSAL in str(error)  # the code under test has caught the SDK's error and returned its text
+        return _SDK_MESSAGE_WITHOUT_KEY in str(
+            error
+        )  # the code under test has caught the SDK's error and returned its text
     if isinstance(error, KeyError):
-        return error.args[:1] in [(key,) for key in KEYS]
-    if not isinstance(error, TypeError) or _SDK_REFUSAL not in str(error):
+        return error.args[:1] in [(key,) for key in API_KEY_VARIABLES]
+    if not isinstance(error, TypeError) or _SDK_MESSAGE_WITHOUT_KEY not in str(error):
         return False
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:

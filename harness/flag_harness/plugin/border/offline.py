@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
 
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+API_KEY_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 """The variables of which one must be set to reach the live API."""
 OFFLINE_KEY = "offline"
 """The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
@@ -32,7 +32,7 @@ def is_offline(config: pytest.Config) -> bool:
 
 def has_api_key() -> bool:
     """Return True if the environment has a key for the live API, other than the fake one."""
-    return any(os.environ.get(name, OFFLINE_KEY) not in ("", OFFLINE_KEY) for name in KEYS)
+    return any(os.environ.get(name, OFFLINE_KEY) not in ("", OFFLINE_KEY) for name in API_KEY_VARIABLES)
 
 
 def set_offline_api_key(config: pytest.Config) -> None:
@@ -41,8 +41,8 @@ def set_offline_api_key(config: pytest.Config) -> None:
     Clients that a module makes when it is imported read the key then, before any test begins.
     """
     if is_offline(config) and not has_api_key():
-        _set_environment_variable(KEYS[0], OFFLINE_KEY)
-        config.add_cleanup(lambda: _set_environment_variable(KEYS[0], None))
+        _set_environment_variable(API_KEY_VARIABLES[0], OFFLINE_KEY)
+        config.add_cleanup(lambda: _set_environment_variable(API_KEY_VARIABLES[0], None))
 
 
 @contextmanager

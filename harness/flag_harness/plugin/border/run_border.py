@@ -7,12 +7,12 @@ import pytest
 
 from flag_harness.errors import NetworkRefused, Refusal
 from flag_harness.plugin.border.offline import is_offline, offline_environment
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import is_option_of_other_plugin
 from flag_harness.plugin.refusals import NetworkFailure
-from flag_harness.plugin.stash import REFUSALS, TRAFFIC
+from flag_harness.plugin.stash import REFUSALS_KEY, TRAFFIC_KEY
 
-_DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
+_NETWORK_ERROR_TEXTS = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
 """Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
 
 
@@ -24,7 +24,7 @@ def register_network_border_of_run(config: pytest.Config) -> None:
     """
     is_explicit = config.getoption("--record-mode", default=None) == "none"
     is_ours = is_explicit and not is_option_of_other_plugin("--record-mode", config.pluginmanager)
-    if is_offline(config) and (is_ours or config.stash[CONFIG].border == "run"):
+    if is_offline(config) and (is_ours or config.stash[CONFIG_KEY].border == "run"):
         border = NetworkBorderOfRun(config)
         config.add_cleanup(border.close)
         config.pluginmanager.register(border, "flag-harness-run-border")
@@ -48,7 +48,7 @@ class NetworkBorderOfRun:
         self._patches = ExitStack()
         scope = api_hosts_in_configuration(config)
         self._patches.enter_context(offline_environment(applies=True))
-        guard = refuse_network(_DOING, self._make_network_failure, scope, self._allows_network)
+        guard = refuse_network(_NETWORK_ERROR_TEXTS, self._make_network_failure, scope, self._allows_network)
         self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class NetworkBorderOfRun:
         def refusals_of_test() -> list[Refusal]:
             return list(self._refused[start:])
 
-        item.stash[REFUSALS] = refusals_of_test
+        item.stash[REFUSALS_KEY] = refusals_of_test
         yield
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -109,7 +109,9 @@ class NetworkBorderOfRun:
 
     def _allows_network(self, host: str) -> bool:
         item = self._item
-        return item is not None and (TRAFFIC in item.stash or item.get_closest_marker("harness_network") is not None)
+        return item is not None and (
+            TRAFFIC_KEY in item.stash or item.get_closest_marker("harness_network") is not None
+        )
 
 
 def _distinct_refusal_messages(refused: Iterable[NetworkRefused]) -> list[str]:

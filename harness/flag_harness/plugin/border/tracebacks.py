@@ -9,8 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-_SDK = "anthropic"
-_LIBRARIES = frozenset({_SDK, "httpx", "httpx2", "flag_harness"})
+_SDK_PACKAGE = "anthropic"
+_HTTP_LIBRARIES = frozenset({_SDK_PACKAGE, "httpx", "httpx2", "flag_harness"})
 
 
 def remove_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "CassetteTraffic | None") -> None:
@@ -21,10 +21,12 @@ def remove_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "
     if call.excinfo is None or traffic is None or traffic.plan.can_reach_live_api or item.config.getoption("fulltrace"):
         return
     error = call.excinfo.value
-    if _top_level_package(type(error).__module__) != _SDK or not hasattr(error, "status_code"):
+    if _top_level_package(type(error).__module__) != _SDK_PACKAGE or not hasattr(error, "status_code"):
         return
     entries = _traceback_entries(error.__traceback__)
-    own = [one for one in entries if _top_level_package(one.tb_frame.f_globals.get("__name__", "")) not in _LIBRARIES]
+    own = [
+        one for one in entries if _top_level_package(one.tb_frame.f_globals.get("__name__", "")) not in _HTTP_LIBRARIES
+    ]
     own[-1].tb_next = None  # there are always frames of pytest
 
 

@@ -17,7 +17,7 @@ from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import mask_logs, mask_report
 from flag_harness.plugin.refusals import FixtureFailure, refusals_of_running_test
 from flag_harness.plugin.run.cassette_paths import fixture_case_id, fixture_cassette_path, wide_scope_fixtures
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_recorded_file
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-_LIBRARIES = ("_pytest.", "anyio.", "flag_harness.", "hypothesis.", "pytest_asyncio.", "xdist.")
+_PACKAGES_WITHOUT_REQUESTS = ("_pytest.", "anyio.", "flag_harness.", "hypothesis.", "pytest_asyncio.", "xdist.")
 """The packages whose fixtures send no requests to the API."""
 
 
@@ -79,7 +79,7 @@ class WideScopeFixtureHooks:
 
     def _must_answer_requests(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
         """Return True if a fixture belongs to the project, and a test that uses the harness needs it."""
-        if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_LIBRARIES):
+        if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_PACKAGES_WITHOUT_REQUESTS):
             return False
         if uses_harness(getattr(request, "_pyfuncitem", None)):
             return True
@@ -109,7 +109,7 @@ class WideScopeFixture:
         self._lock = threading.RLock()
         self._phase_contexts, self._is_set_up = ExitStack(), False
         border.fixtures[self.owner] = self
-        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, self.path)
+        request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, self.path)
 
     def get_or_make_traffic(self) -> "CassetteTraffic":
         """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
@@ -163,10 +163,10 @@ class WideScopeFixture:
 
     def _refuse_network(self) -> "AbstractContextManager[list[Any]]":
         from flag_harness.plugin.test.plan import api_hosts_in_configuration
-        from flag_harness.transports import REPLAYING, SIMULATING, refuse_network
+        from flag_harness.transports import REPLAY_ERROR_TEXTS, SIMULATOR_ERROR_TEXTS, refuse_network
 
         config = self._request.config
-        doing = REPLAYING if record_mode_of_run(config) == "none" else SIMULATING
+        doing = REPLAY_ERROR_TEXTS if record_mode_of_run(config) == "none" else SIMULATOR_ERROR_TEXTS
         return refuse_network(doing, self._border.make_network_failure, api_hosts_in_configuration(config))
 
     def save_and_check(self) -> None:

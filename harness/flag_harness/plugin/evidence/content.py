@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.wire.timeline import Request, Response
 
-CONTENTS = ("none", "masked", "full")
-_COMMON_SHAPES = {
+CONTENT_LEVELS = ("none", "masked", "full")
+_COMMON_PERSONAL_DATA_PATTERNS = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     "phone": r"(?<!\w)\+\d[\d ().-]{6,16}\d",
     "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b",
@@ -45,14 +45,16 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
     """
     from flag_harness.cassette import Filters
     from flag_harness.cassette.redact.detectors import Detector, PatternFinder
-    from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS
+    from flag_harness.cassette.redact.shapes import KEY_SHAPES, KINDS_KNOWN_BY_NAME
 
     detectors = [replace(detector, action="mask") for detector in filters.detectors]
     detectors.append(Detector("key", _api_key_spans))
     if content != "full":
-        detectors += [Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_SHAPES.items()]
+        detectors += [
+            Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_PERSONAL_DATA_PATTERNS.items()
+        ]
         detectors.append(Detector("card", _card_number_spans))
-    named = tuple(KEY_SHAPES[kind] for kind in sorted(NAMED_KINDS))
+    named = tuple(KEY_SHAPES[kind] for kind in sorted(KINDS_KNOWN_BY_NAME))
     patterns = (*filters.patterns, *named)
     return Filters(filters.headers, filters.query, filters.json, patterns, tuple(detectors))
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
     from flag_harness.record.conversation import Conversation, Passage
 
-_MOST_CHARACTERS = 1_000_000
+_MAX_CHARACTERS = 1_000_000
 """Longer texts are cut. The longest answer of a model, 128,000 tokens, is half as long."""
-_ATTRIBUTE = "flag_harness_conversation"
+_REPORT_ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
 
 
@@ -39,7 +39,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
     import msgspec
 
     conversation = build_conversation(item, traffic, content)
-    setattr(report, _ATTRIBUTE, msgspec.to_builtins(conversation))
+    setattr(report, _REPORT_ATTRIBUTE, msgspec.to_builtins(conversation))
 
 
 def writes_report_with_conversations(config: pytest.Config) -> bool:
@@ -50,7 +50,7 @@ def writes_report_with_conversations(config: pytest.Config) -> bool:
 
 def conversation_of_report(report: pytest.TestReport) -> "Conversation | None":
     """Return the conversation that is attached to a report from any worker, or None."""
-    value = getattr(report, _ATTRIBUTE, None)
+    value = getattr(report, _REPORT_ATTRIBUTE, None)
     if value is None:
         return None
     import msgspec
@@ -136,7 +136,7 @@ def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str
 
     kind = str(block.get("type", "tool" if role == "tools" else "?"))
     text = mask(_block_text(kind, block))
-    cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    cut = text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
     return Passage(mask(role), mask(kind), cut, len(text))
 
 

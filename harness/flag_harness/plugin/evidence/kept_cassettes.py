@@ -44,7 +44,7 @@ def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") ->
     if record is None or content == "none":
         return
     from flag_harness.cassette import Filters
-    from flag_harness.record.kept import path_of_failed_test_cassette
+    from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
 
     filters, cassette = evidence_filters(traffic.plan.filters, content), _cassette_before_faults(traffic)
     pairs = ((one.request, one.response) for one in cassette.interactions)

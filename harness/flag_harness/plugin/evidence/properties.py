@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.stash import COMBINATION
-from flag_harness.plugin.test.rows import answer_origin, relative_cassette_path
+from flag_harness.plugin.stash import COMBINATION_KEY
+from flag_harness.plugin.test.rows import fields_about_answer_source, relative_cassette_path
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -18,8 +18,8 @@ def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[
     """Return the properties of a test: its combination, its requests with their usage, and the upstream. An unknown
     price or upstream has no property.
     """
-    metrics, origin = traffic.metrics, answer_origin(traffic)
-    combination = item.stash.get(COMBINATION, None)
+    metrics, origin = traffic.metrics, fields_about_answer_source(traffic)
+    combination = item.stash.get(COMBINATION_KEY, None)
     upstream = origin.get("answered_by") or origin.get("recorded_from")
     values = {
         "combination": combination.id if combination else None,
@@ -34,7 +34,7 @@ def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[
     return {f"harness_{name}": str(value) for name, value in values.items() if value is not None}
 
 
-def add_properties(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
+def add_properties_to_report(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
     """Add the properties to the report of a test's last phase, from which pytest writes them to JUnit files."""
     properties = make_test_properties(item, traffic)
     report.user_properties = [*report.user_properties, *properties.items()]

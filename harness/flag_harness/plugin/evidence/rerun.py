@@ -45,7 +45,7 @@ class FailedTestRerun:
 
     def __init__(self, path: Path, folder: Path) -> None:
         from flag_harness.record import load_record
-        from flag_harness.record.kept import find_records
+        from flag_harness.record.failed_test_cassettes import find_records
 
         self._path = path
         self._records = {one: load_record(one) for one in find_records(folder / path)}
@@ -59,7 +59,7 @@ class FailedTestRerun:
 
     def find_cassette(self, case: str) -> EvidenceCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
-        from flag_harness.record.kept import path_of_failed_test_cassette
+        from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
 
         paths = ((path_of_failed_test_cassette(one, case), record.header) for one, record in self._records.items())
         return next((EvidenceCassette(path, header.content) for path, header in paths if path.exists()), None)
@@ -88,7 +88,7 @@ class FailedTestRerun:
             )
 
 
-RERUN = pytest.StashKey[FailedTestRerun]()
+RERUN_KEY = pytest.StashKey[FailedTestRerun]()
 """The stash key of the `FailedTestRerun`, if the command line has `--harness-rerun`."""
 
 
@@ -97,7 +97,7 @@ def configure_rerun(config: pytest.Config) -> None:
     path: Path | None = config.getoption("--harness-rerun")
     if path is None:
         return
-    rerun = config.stash[RERUN] = FailedTestRerun(path, config.invocation_params.dir)
+    rerun = config.stash[RERUN_KEY] = FailedTestRerun(path, config.invocation_params.dir)
     if (record := run_record_path(config)) is not None and rerun.reads_record(record):
         raise RecordError(
             f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "
@@ -113,5 +113,5 @@ def configure_rerun(config: pytest.Config) -> None:
 
 def find_evidence_cassette(config: pytest.Config, case: str) -> EvidenceCassette | None:
     """Return the cassette that answers a test or fixture under `--harness-rerun`, or None."""
-    rerun = config.stash.get(RERUN, None)
+    rerun = config.stash.get(RERUN_KEY, None)
     return rerun.find_cassette(case) if rerun is not None else None

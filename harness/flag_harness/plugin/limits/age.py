@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from flag_harness.durations import age_of, duration_text, parse_duration
+from flag_harness.durations import duration_text, parse_duration, time_since
 from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import RunRow
 
-OPTION = "--harness-max-age"
+MAX_AGE_OPTION = "--harness-max-age"
 MAX_NAMES_SHOWN = 5
 """The most tests that the summary line names. It only counts the others."""
-_FAIL_WORDS = ("fail", "error")
+_WORDS_THAT_FAIL_TESTS = ("fail", "error")
 
 
 class MaxRecordingAge(NamedTuple):
@@ -29,14 +29,14 @@ class MaxRecordingAge(NamedTuple):
 
     def age_if_over_limit(self, recorded_at: str | None, now: datetime) -> timedelta | None:
         """Return the age of a recording if it is over the limit, or None if it is not, or is unknown."""
-        age = age_of(recorded_at, now)
+        age = time_since(recorded_at, now)
         return age if age is not None and age > self.limit else None
 
 
 def add_age_option(group: pytest.OptionGroup) -> None:
     """Add `--harness-max-age`."""
     group.addoption(
-        OPTION,
+        MAX_AGE_OPTION,
         type=_require_valid_max_age,
         metavar="AGE[:fail]",
         help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
@@ -45,7 +45,7 @@ def add_age_option(group: pytest.OptionGroup) -> None:
 
 def max_recording_age(config: pytest.Config) -> MaxRecordingAge | None:
     """Return the limit that `--harness-max-age` sets, or None."""
-    text: str | None = config.getoption(OPTION, default=None)
+    text: str | None = config.getoption(MAX_AGE_OPTION, default=None)
     return _parse_max_age(text) if text else None
 
 
@@ -56,7 +56,8 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
         return
     if age := limit.age_if_over_limit(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
-            f"{traffic.plan.path} was recorded {duration_text(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
+            f"{traffic.plan.path} was recorded {duration_text(age)} ago; "
+            f"{MAX_AGE_OPTION}={limit.text} allows no older ones.\n"
             f"To record it anew: {traffic.plan.recording_command}"
         )
 
@@ -69,7 +70,7 @@ def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: d
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
     plays = f"{len(ages)} test{'s play' if len(ages) != 1 else ' plays'}"
     named = join_names((f"{case} ({duration_text(ages[case])})" for case in oldest), MAX_NAMES_SHOWN)
-    yield f"{plays} recordings older than {OPTION}={limit.text}: {named}"
+    yield f"{plays} recordings older than {MAX_AGE_OPTION}={limit.text}: {named}"
 
 
 def _require_valid_max_age(text: str) -> str:
@@ -85,4 +86,6 @@ def _require_valid_max_age(text: str) -> str:
 def _parse_max_age(text: str) -> MaxRecordingAge | None:
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
-    return MaxRecordingAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None
+    return (
+        MaxRecordingAge(text, limit, bool(colon)) if limit and (not colon or word in _WORDS_THAT_FAIL_TESTS) else None
+    )

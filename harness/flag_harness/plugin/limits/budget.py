@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.config import BUDGETS
+from flag_harness.config import BUDGET_NAMES
 from flag_harness.flag import nearest_name_hint
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-MARK = "budget"
+BUDGET_MARK = "budget"
 _CASSETTE_FIXTURES = ("harness_cassette", "harness_cassette_server")
 
 
@@ -24,30 +24,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--harness-verify"):
         return  # no test runs, and its fixtures have been replaced
     for item in items:
-        for mark in item.iter_markers(MARK):
+        for mark in item.iter_markers(BUDGET_MARK):
             _check_budget_mark(item.nodeid, mark)
             if not set(_CASSETTE_FIXTURES) & {*getattr(item, "fixturenames", ())}:
                 raise pytest.UsageError(
-                    f"{item.nodeid}: @pytest.mark.{MARK} counts the requests of the fixture cassette, "
+                    f"{item.nodeid}: @pytest.mark.{BUDGET_MARK} counts the requests of the fixture cassette, "
                     "which the test does not use; add cassette to its arguments"
                 )
 
 
 def _check_budget_mark(nodeid: str, mark: pytest.Mark) -> None:
-    where = f"{nodeid}: @pytest.mark.{MARK}"
+    where = f"{nodeid}: @pytest.mark.{BUDGET_MARK}"
     if mark.args or not mark.kwargs:
-        raise pytest.UsageError(f"{where} takes limits by name ({', '.join(BUDGETS)}): @pytest.mark.{MARK}(cost=0.02)")
+        raise pytest.UsageError(
+            f"{where} takes limits by name ({', '.join(BUDGET_NAMES)}): @pytest.mark.{BUDGET_MARK}(cost=0.02)"
+        )
     for name, value in mark.kwargs.items():
-        if name not in BUDGETS:
-            raise pytest.UsageError(f"{where} has no limit {name!r}; {nearest_name_hint(name, BUDGETS)}")
+        if name not in BUDGET_NAMES:
+            raise pytest.UsageError(f"{where} has no limit {name!r}; {nearest_name_hint(name, BUDGET_NAMES)}")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < 0:
             raise pytest.UsageError(f"{where}: {name}={value!r} must be a number from 0")
 
 
 def budget_of_test(item: pytest.Item) -> Mapping[str, float]:
     """Return a test's limits by name. Nearer marks win over others, and marks over the configuration."""
-    limits: dict[str, Any] = dict(item.config.stash[CONFIG].budget)
-    for mark in reversed([*item.iter_markers(MARK)]):
+    limits: dict[str, Any] = dict(item.config.stash[CONFIG_KEY].budget)
+    for mark in reversed([*item.iter_markers(BUDGET_MARK)]):
         limits |= mark.kwargs
     return limits
 
@@ -68,7 +70,7 @@ def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[s
             yield (
                 f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
-                f"To allow it: @pytest.mark.{MARK}({name}=...), or [tool.flag-harness.{MARK}] for all tests"
+                f"To allow it: @pytest.mark.{BUDGET_MARK}({name}=...), or [tool.flag-harness.budget] for all tests"
             )
 
 

@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from flag_harness.record.cache import CacheUse
     from flag_harness.wire.timeline import Request
 
-_MARK = b'"cache_control"'
+_CACHE_MARK_KEY = b'"cache_control"'
 
 
 def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
     """Return what the prompt cache did for the requests of a test, or None if none of them has a cache mark."""
     exchanges = traffic.exchanges
-    if not any(_MARK in request.body for request, _ in exchanges):
+    if not any(_CACHE_MARK_KEY in request.body for request, _ in exchanges):
         return None
-    from flag_harness.analysis.cache_use import CachedRequest, measure_cache_use
+    from flag_harness.analysis.cache_use import AnsweredRequest, measure_cache_use
 
     measured = zip(exchanges, traffic.request_metrics, traffic.times, strict=False)
     requests = [
-        CachedRequest(index, request, metrics.model, metrics.usage, at)
+        AnsweredRequest(index, request, metrics.model, metrics.usage, at)
         for index, ((request, _), metrics, at) in enumerate(measured)
         if metrics.status == 200 and metrics.usage is not None and metrics.usage.total_input
     ]

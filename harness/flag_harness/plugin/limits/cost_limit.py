@@ -9,10 +9,10 @@ import pytest
 
 from flag_harness.errors import Refusal
 from flag_harness.plugin.refusals import CostLimitFailure
-from flag_harness.plugin.special_runs.shard import SHARD
+from flag_harness.plugin.special_runs.shard import SHARD_KEY
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
 
-COST_LIMIT = pytest.StashKey["CostLimit | None"]()
+COST_LIMIT_KEY = pytest.StashKey["CostLimit | None"]()
 """The stash key of the run's `CostLimit`, which is None without `--harness-max-cost`."""
 
 
@@ -34,13 +34,13 @@ def configure_cost_limit(config: pytest.Config) -> None:
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
-    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / count_workers_of_all_shards(config))
+    config.stash[COST_LIMIT_KEY] = None if dollars is None else CostLimit(dollars / count_workers_of_all_shards(config))
 
 
 def count_workers_of_all_shards(config: pytest.Config) -> int:
     """Return into how many equal shares the limit is divided: one for each worker of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    shard = config.stash[SHARD]
+    shard = config.stash[SHARD_KEY]
     return workers * (shard.count if shard else 1)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.border.border import uses_harness
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
+from flag_harness.wording import count_with_noun
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -44,14 +45,16 @@ class CostEstimate:
     def __str__(self) -> str:
         parts = []
         if self.recorded:
-            parts.append(f"about ${self.cost:.4f} for {_test_count_text(self.recorded)}, as when they were recorded")
+            parts.append(
+                f"about ${self.cost:.4f} for {count_with_noun(self.recorded, 'test')}, as when they were recorded"
+            )
         if self.unknown and self.average is not None:
             estimate = self.unknown * self.average
             parts.append(
-                f"about ${estimate:.4f} for {_test_count_text(self.unknown)} without a recording, by the average"
+                f"about ${estimate:.4f} for {count_with_noun(self.unknown, 'test')} without a recording, by the average"
             )
         elif self.unknown:
-            parts.append(f"an unknown amount for {_test_count_text(self.unknown)} without a recording")
+            parts.append(f"an unknown amount for {count_with_noun(self.unknown, 'test')} without a recording")
         return "; ".join(parts)
 
 
@@ -92,7 +95,7 @@ class CostPreview:
         return not is_disabled and record_mode_of_run(self._config) in ("once", "new_episodes")
 
     def _costs_of_recordings(self) -> dict[str, float | None]:
-        recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
+        recordings = self._config.rootpath / self._config.stash[CONFIG_KEY].recordings
         return costs_of_recordings(sorted(recordings.rglob("*.json")))
 
 
@@ -138,13 +141,11 @@ def spending_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
     known = [cost for cost in costs if cost is not None]
     requests = sum(len(row.requests) for row in live)
     unpriced = (
-        f"; the price of {_test_count_text(len(costs) - len(known))} is unknown" if len(known) < len(costs) else ""
+        f"; the price of {count_with_noun(len(costs) - len(known), 'test')} is unknown"
+        if len(known) < len(costs)
+        else ""
     )
     yield (
-        f"spent at the live API: ${sum(known):.4f} at list price, by {_test_count_text(len(live))} with {requests:,} "
-        f"request{'s' if requests != 1 else ''}{unpriced}"
+        f"spent at the live API: ${sum(known):.4f} at list price, by {count_with_noun(len(live), 'test')} with "
+        f"{count_with_noun(requests, 'request')}{unpriced}"
     )
-
-
-def _test_count_text(number: int) -> str:
-    return f"{number:,} test{'s' if number != 1 else ''}"

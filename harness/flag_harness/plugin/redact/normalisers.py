@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Normalisers
@@ -24,7 +24,7 @@ def normalisers_in_configuration(config: pytest.Config) -> "Normalisers":
     """Return the normalisers of `[tool.flag-harness.normalise]`. Raise `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Normalisers
 
-    return Normalisers(**config.stash[CONFIG].normalise)
+    return Normalisers(**config.stash[CONFIG_KEY].normalise)
 
 
 def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.config import FILTERS
+from flag_harness.config import FILTER_KINDS
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.test.rows import is_subtest_report
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
 
-MARK = "harness_filters"
+FILTERS_MARK = "harness_filters"
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """The attributes that every log record has."""
 
@@ -37,7 +37,7 @@ def filters_in_configuration(config: pytest.Config) -> "Filters":
     """
     from flag_harness.cassette.redact.filters import project_filters
 
-    return project_filters(config.stash[CONFIG], config.rootpath)
+    return project_filters(config.stash[CONFIG_KEY], config.rootpath)
 
 
 def collect_filters(request: pytest.FixtureRequest) -> "Filters":
@@ -46,9 +46,11 @@ def collect_filters(request: pytest.FixtureRequest) -> "Filters":
 
     node: pytest.Item = request.node
     total = filters_in_configuration(request.config)
-    fixture = request.getfixturevalue(MARK)
+    fixture = request.getfixturevalue(FILTERS_MARK)
     if not isinstance(fixture, Filters):
-        raise pytest.UsageError(f"{node.nodeid}: the fixture {MARK} must return flag_harness.Filters, not {fixture!r}")
+        raise pytest.UsageError(
+            f"{node.nodeid}: the fixture {FILTERS_MARK} must return flag_harness.Filters, not {fixture!r}"
+        )
     total += fixture
     return total + filters_in_marks(node)
 
@@ -58,17 +60,17 @@ def filters_in_marks(node: pytest.Item) -> "Filters":
     from flag_harness.cassette import Filters
 
     total = Filters()
-    for mark in node.iter_markers(MARK):
-        if unknown := [name for name in mark.kwargs if name not in FILTERS] or list(mark.args):
-            nearest = difflib.get_close_matches(str(unknown[0]), FILTERS, n=1, cutoff=0.0)[0]
+    for mark in node.iter_markers(FILTERS_MARK):
+        if unknown := [name for name in mark.kwargs if name not in FILTER_KINDS] or list(mark.args):
+            nearest = difflib.get_close_matches(str(unknown[0]), FILTER_KINDS, n=1, cutoff=0.0)[0]
             raise pytest.UsageError(
-                f"{node.nodeid}: @pytest.mark.{MARK} takes {', '.join(FILTERS)}, not {unknown[0]!r}; "
+                f"{node.nodeid}: @pytest.mark.{FILTERS_MARK} takes {', '.join(FILTER_KINDS)}, not {unknown[0]!r}; "
                 f"write {nearest}=[...]"
             )
         try:
             total += Filters(**mark.kwargs)
         except ConfigError as error:
-            raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.{MARK}: {error}") from None
+            raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.{FILTERS_MARK}: {error}") from None
     return total
 
 
@@ -97,7 +99,7 @@ class ReportMask:
             mask_report(report, self._mask)
 
 
-REPORT_MASK = pytest.StashKey[ReportMask]()
+REPORT_MASK_KEY = pytest.StashKey[ReportMask]()
 """The stash key of the run's `ReportMask`."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Filters, Recorder
     from flag_harness.plugin.test.plan import TrafficPlan
 
-PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
+PAID_ANSWERS_KEY = pytest.StashKey["PaidAnswers | None"]()
 """The stash key of the answers that the run keeps, or of None if it keeps none."""
 
 
@@ -29,10 +29,10 @@ def configure_paid_answers(config: pytest.Config) -> None:
     """Keep paid answers if the run repeats tests, writes a record, and may keep content in its record."""
     path, content = run_record_path(config), evidence_content_level(config)
     is_kept = path is not None and content != "none" and config.getoption("--harness-repeat") is not None
-    config.stash[PAID_ANSWERS] = PaidAnswers(path, content) if path is not None and is_kept else None
+    config.stash[PAID_ANSWERS_KEY] = PaidAnswers(path, content) if path is not None and is_kept else None
 
 
-def answers_path(record: Path) -> Path:
+def paid_answers_path(record: Path) -> Path:
     """Return the path of a record's paid answers: `run.answers.jsonl` for `run.jsonl`."""
     return record.with_suffix(".answers.jsonl")
 
@@ -44,7 +44,7 @@ class PaidAnswers:
     """
 
     def __init__(self, record: Path, content: str) -> None:
-        self._path, self._content = answers_path(record), content
+        self._path, self._content = paid_answers_path(record), content
         self._unused: dict[tuple[str, str], list[Response]] = {}
         self._lock = threading.Lock()
 

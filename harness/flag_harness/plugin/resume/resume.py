@@ -8,25 +8,31 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT, count_workers_of_all_shards
-from flag_harness.plugin.record_options import INERT_FLAG
-from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, count_workers_of_all_shards
+from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
 from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 from flag_harness.plugin.test.rows import attach_row
-from flag_harness.plugin.verdicts.skipping import skip_item
+from flag_harness.plugin.verdicts.skipping import skip_without_running
 from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
     from flag_harness.record import RunHeader, RunRow
 
-RESUMED_ROWS = pytest.StashKey["tuple[RunRow, ...]"]()
+RESUMED_ROWS_KEY = pytest.StashKey["tuple[RunRow, ...]"]()
 """The stash key of the rows that are taken from the record of the interrupted run."""
-_PLUGIN = "flag-harness-resume"
-_RESUMED = "flag_harness_resumed"
+_PLUGIN_NAME = "flag-harness-resume"
+_RESUMED_ATTRIBUTE = "flag_harness_resumed"
 """The attribute of reports that were made from a row."""
-_FREE_OPTIONS = ("--harness-resume", "--harness-record", "--harness-report", "--harness-max-cost", "--harness-repeat")
+_OPTIONS_THAT_MAY_DIFFER = (
+    "--harness-resume",
+    "--harness-record",
+    "--harness-report",
+    "--harness-max-cost",
+    "--harness-repeat",
+)
 """The options that may differ between an interrupted run and the one that resumes it."""
-_SAME = ("package", "sdk", "commit", "flags")
+_HEADER_FIELDS_THAT_MUST_MATCH = ("package", "sdk", "commit", "flags")
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
@@ -54,8 +60,10 @@ def configure_resume(config: pytest.Config) -> None:
         raise HarnessError(
             f"--harness-resume={path} needs the options of the interrupted run, --harness-repeat among them"
         )
-    if INERT_FLAG in config.getoption("--harness-fail-on"):
-        raise HarnessError(f"--harness-fail-on={INERT_FLAG} needs all tests in one run; remove it or --harness-resume")
+    if FAIL_ON_INERT_FLAG in config.getoption("--harness-fail-on"):
+        raise HarnessError(
+            f"--harness-fail-on={FAIL_ON_INERT_FLAG} needs all tests in one run; remove it or --harness-resume"
+        )
     if not (config.invocation_params.dir / path).exists():
         raise HarnessError(f"--harness-resume={path}: there is no such record; to begin a run: --harness-record={path}")
     config.option.harness_record = path
@@ -70,13 +78,13 @@ def start_resuming(config: pytest.Config) -> None:
 
     record = load_record(config.invocation_params.dir / path)
     rows = tuple(row for row in record.rows if is_run_finished(row))
-    config.stash[RESUMED_ROWS] = rows
-    if (limit := config.stash[COST_LIMIT]) is not None:
+    config.stash[RESUMED_ROWS_KEY] = rows
+    if (limit := config.stash[COST_LIMIT_KEY]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
         limit.add_spending(spent / count_workers_of_all_shards(config))
-    if (answers := config.stash[PAID_ANSWERS]) is not None:
+    if (answers := config.stash[PAID_ANSWERS_KEY]) is not None:
         answers.load_answers(rewrite=not hasattr(config, "workerinput"))
-    config.pluginmanager.register(RunResumer(config, path, record.header, rows), _PLUGIN)
+    config.pluginmanager.register(RunResumer(config, path, record.header, rows), _PLUGIN_NAME)
 
 
 def is_run_finished(row: "RunRow") -> bool:
@@ -92,7 +100,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
     """
-    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN_NAME)
     if resumer is not None and (why := reason_not_to_resume(resumer.header, header, config.rootpath)):
         raise pytest.UsageError(
             f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
@@ -102,13 +110,13 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
 def start_time_of_interrupted_run(config: pytest.Config) -> str:
     """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
-    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN_NAME)
     return resumer.header.started_at if resumer is not None else ""
 
 
 def reason_not_to_resume(old: "RunHeader", new: "RunHeader", root: Path) -> str:
     """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string."""
-    for name in _SAME:
+    for name in _HEADER_FIELDS_THAT_MUST_MATCH:
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
             return f"{name} was {before!r} and is {now!r}"
@@ -133,7 +141,7 @@ def _options_that_must_match(options: Sequence[str]) -> list[str]:
     """Return the sorted options that must be the same in the interrupted run and in the run that resumes it."""
     kept, follows = [], False
     for option in options:
-        is_free = option.partition("=")[0] in _FREE_OPTIONS
+        is_free = option.partition("=")[0] in _OPTIONS_THAT_MAY_DIFFER
         if not is_free and not follows:
             kept.append(option)
         follows = is_free and "=" not in option
@@ -157,11 +165,11 @@ class RunResumer:
         row = self._rows.get((nodeid_of_first_repetition(item), repetition_index(item)))
         if row is None:
             return None
-        skip_item(item, nextitem)
+        skip_without_running(item, nextitem)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for phase in ("setup", "call", "teardown"):
             report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, phase)
-            setattr(report, _RESUMED, True)
+            setattr(report, _RESUMED_ATTRIBUTE, True)
             if phase == "call":
                 self._set_report_outcome(report, row)
                 attach_row(report, row)
@@ -188,4 +196,4 @@ class RunResumer:
 
 def is_resumed(report: pytest.TestReport) -> bool:
     """Return True if a report was made from a row of an interrupted run."""
-    return hasattr(report, _RESUMED)
+    return hasattr(report, _RESUMED_ATTRIBUTE)

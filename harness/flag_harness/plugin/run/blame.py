@@ -9,7 +9,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import outcomes_by_test
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import command_to_reproduce
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun, join_names
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import SharedExplanation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_NAMES_PER_LINE = 3
 """The most tests, suspects or combinations that a line names. It only counts the others."""
 _MAX_FLAGS_PER_SUSPECT = 3
-ADVICE = "To find out which: add --harness-locate"
+BLAME_ADVICE = "To find out which: add --harness-locate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def blame_lines(
     tests: "Sequence[FailingTest]",
     located: Sequence[FlagSearchResult],
     flags: "Sequence[Flag]",
-    advice: str = ADVICE,
+    advice: str = BLAME_ADVICE,
 ) -> Iterator[str]:
     """Yield lines that name the flags behind the failures. `located` holds the tests that ran further combinations.
 
@@ -80,7 +80,7 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
     for finding in explain_failures_of_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
         perhaps = "" if all(refused[name].has_run_every_combination for name in finding.tests) else "perhaps "
         when = ", or when ".join(map(str, finding.explanation.conjunctions))
-        count = f"{quantity(len(finding.tests), 'test')} ({_join_first_few_names(finding.tests)})"
+        count = f"{count_with_noun(len(finding.tests), 'test')} ({join_names(finding.tests, MAX_NAMES_PER_LINE)})"
         yield f"{perhaps}the API would refuse a request when {when}: {count}"
         yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, refused))}"
 
@@ -98,7 +98,7 @@ def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
 def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
     """Yield a line for each reason why runs are not blamed on flags. `runs` maps each reason to its runs."""
     for cause, group in runs.items():
-        yield f"not blamed on flags: {cause}: {_join_first_few_names([run['nodeid'] for run in group])}"
+        yield f"not blamed on flags: {cause}: {join_names([run['nodeid'] for run in group], MAX_NAMES_PER_LINE)}"
 
 
 def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
@@ -114,10 +114,11 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
 
 
 def _explanation_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
+    names = join_names(finding.tests, MAX_NAMES_PER_LINE)
     if advice and finding.explanation.always_fails:
-        yield f"fails in every combination that ran, whatever its flags: {_join_first_few_names(finding.tests)}"
+        yield f"fails in every combination that ran, whatever its flags: {names}"
         return
-    yield f"{'perhaps ' if advice else ''}{finding} ({_join_first_few_names(finding.tests)})"
+    yield f"{'perhaps ' if advice else ''}{finding} ({names})"
     if advice:
         yield from _suspected_flag_lines(tests[finding.tests[0]], finding)
         yield f"  {advice}"
@@ -137,14 +138,9 @@ def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> 
     suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
     others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})
-    more = f"; these explain it as well: {_join_first_few_names(others)}" if others else ""
+    more = f"; these explain it as well: {join_names(others, MAX_NAMES_PER_LINE)}" if others else ""
     yield f"  {rows} of {space.count:,} combinations ran{more}"
 
 
 def _combination_ids_text(test: "FailingTest", rows: "Iterable[Row]") -> str:
-    return _join_first_few_names([Combination(test.flags, row).id for row in rows])
-
-
-def _join_first_few_names(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES_PER_LINE
-    return ", ".join(names[:MAX_NAMES_PER_LINE]) + (f" and {more} more" if more > 0 else "")
+    return join_names([Combination(test.flags, row).id for row in rows], MAX_NAMES_PER_LINE)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness.flag import OFF
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.flag import OFF_COMBINATION
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import filters_in_configuration, filters_in_marks
 from flag_harness.plugin.run.names import (
@@ -21,7 +21,7 @@ from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
-_EXTENDING_MODES = ("none", "once", "new_episodes")
+_MODES_THAT_PLAY = ("none", "once", "new_episodes")
 """The record modes that play what a cassette holds."""
 
 
@@ -43,7 +43,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     name = cassette_name(classes, function, parameters, indices, _make_secret_check(config, item))
     if number := repetition_index(item):
         name = f"{name}.repeat{number + 1}"
-    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(safe_file_name, parts))
+    folder = config.rootpath.joinpath(config.stash[CONFIG_KEY].recordings, *map(safe_file_name, parts))
     own = folder / f"{name}.json"
     if own.exists():
         return own
@@ -71,7 +71,7 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
     name = cassette_name(
         [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _make_secret_check(config)
     )
-    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(safe_file_name, module.parts))
+    folder = config.rootpath.joinpath(config.stash[CONFIG_KEY].recordings, *map(safe_file_name, module.parts))
     return folder / f"{'.'.join([*map(safe_file_name, classes), name])}.json"
 
 
@@ -129,5 +129,9 @@ def _names_of_imported_cassettes(item: pytest.Item) -> Iterator[str]:
     yield name
     callspec = getattr(item, "callspec", None)
     combination = callspec.params.get("harness_combination") if callspec else None
-    if combination is not None and combination.id == OFF and record_mode_of_run(item.config) in _EXTENDING_MODES:
-        yield name_without_combination(name, OFF, "-")
+    if (
+        combination is not None
+        and combination.id == OFF_COMBINATION
+        and record_mode_of_run(item.config) in _MODES_THAT_PLAY
+    ):
+        yield name_without_combination(name, OFF_COMBINATION, "-")

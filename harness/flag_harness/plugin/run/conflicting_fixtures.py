@@ -13,18 +13,18 @@ import pytest
 
 from flag_harness.config import Config, find_root, read_settings_table
 from flag_harness.errors import ConfigError
-from flag_harness.flag import SET_FLAGS
-from flag_harness.plugin.marks import CONFIG, declared_flags
-from flag_harness.plugin.waiting_parts import OUR_MARKS, has_harness_fixture_or_mark
+from flag_harness.flag import SET_FLAGS_FIXTURE
+from flag_harness.plugin.deferred_parts import HARNESS_MARKS, has_harness_fixture_or_mark
+from flag_harness.plugin.marks import CONFIG_KEY, declared_flags
 
-REPLACEMENTS = {
+UNAMBIGUOUS_FIXTURE_NAMES = {
     "cassette": "harness_cassette",
     "cassette_server": "harness_cassette_server",
     "flags": "harness_combination",
 }
 """Fixtures with common names, each with a second name for the same fixture that no other plugin uses."""
 _PACKAGE = "flag_harness."
-_SIMILARITY = 0.8
+_MIN_SIMILARITY = 0.8
 """How similar an unknown mark must be to one of the harness to be named: `scenrio` and `scenario` have 0.93."""
 
 
@@ -48,7 +48,7 @@ class FixtureConflicts:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._is_configured = config.stash[CONFIG] != Config()
+        self._is_configured = config.stash[CONFIG_KEY] != Config()
         self._errors: dict[_ConflictingFixture, str] = {}
         self._summary_conflicts: dict[_ConflictingFixture, str] = {}
         self._unused_setter = ""
@@ -59,12 +59,12 @@ class FixtureConflicts:
         """Report each conflicting fixture once, as a collection error or in the summary."""
         if not self._is_configured:
             _refuse_settings_of_package(self._config, items)
-        if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
+        if items and not any(flag.set == SET_FLAGS_FIXTURE for flag in declared_flags(self._config)):
             self._unused_setter = _find_harness_set_flags_fixture(items)
         self._misspelled_marks = _find_misspelled_marks(self._config, items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
-                has_mark = any(mark.name in OUR_MARKS for mark in item.iter_markers())
+                has_mark = any(mark.name in HARNESS_MARKS for mark in item.iter_markers())
                 is_error = has_mark or (self._is_configured and fixture.name != "flags")
                 found = self._errors if is_error else self._summary_conflicts
                 found.setdefault(fixture, item.nodeid)
@@ -77,10 +77,10 @@ class FixtureConflicts:
         if self._unused_setter:
             terminalreporter.write_line(
                 f"flag harness: {self._unused_setter} is never used, because no flag is set by it; declare those that "
-                f'it sets in [tool.flag-harness.flags]: planner = {{ set = "{SET_FLAGS}" }}'
+                f'it sets in [tool.flag-harness.flags]: planner = {{ set = "{SET_FLAGS_FIXTURE}" }}'
             )
         for name, nodeid in self._misspelled_marks.items():
-            (nearest,) = get_close_matches(name, OUR_MARKS, n=1, cutoff=_SIMILARITY)
+            (nearest,) = get_close_matches(name, HARNESS_MARKS, n=1, cutoff=_MIN_SIMILARITY)
             terminalreporter.write_line(
                 f"flag harness: {nodeid} has the mark {name!r}, which does nothing; the nearest is {nearest!r}: write "
                 f"@pytest.mark.{nearest}, or register {name!r} under `markers` if it is yours"
@@ -122,7 +122,7 @@ def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) 
         name: item.nodeid
         for name, item in marked.items()
         if name not in registered
-        and get_close_matches(name, OUR_MARKS, cutoff=_SIMILARITY)
+        and get_close_matches(name, HARNESS_MARKS, cutoff=_MIN_SIMILARITY)
         and has_harness_fixture_or_mark(item)
     }
 
@@ -130,9 +130,9 @@ def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) 
 def _find_harness_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
     """Return the location of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
     for item in {item.parent: item for item in items}.values():
-        for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():
+        for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS_FIXTURE, item) or ():
             if not is_harness_fixture(definition):
-                return f"the fixture {SET_FLAGS} of {definition_location(definition)}"
+                return f"the fixture {SET_FLAGS_FIXTURE} of {definition_location(definition)}"
     return ""
 
 
@@ -143,7 +143,7 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     """
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs if info else {}
-    for name, replacement in REPLACEMENTS.items():
+    for name, replacement in UNAMBIGUOUS_FIXTURE_NAMES.items():
         found: Sequence[Any] = definitions.get(name) or ()
         if len(found) < 2 or not any(map(is_harness_fixture, found)):
             continue
@@ -170,6 +170,7 @@ def _conflict_message(found: _ConflictingFixture, nodeid: str) -> str:
     winner, loser = (found.source, "flag_harness") if found.wins else ("flag_harness", found.source)
     return (
         f"{nodeid} gets the fixture {found.name!r} of {winner}, which hides the one of {loser}: the order in which "
-        f"plugins are loaded decides.\nTo use the harness, write {REPLACEMENTS[found.name]} instead of {found.name}; "
+        "plugins are loaded decides.\n"
+        f"To use the harness, write {UNAMBIGUOUS_FIXTURE_NAMES[found.name]} instead of {found.name}; "
         "to use the other plugin, run pytest with -p no:flag_harness"
     )

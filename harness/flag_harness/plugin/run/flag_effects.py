@@ -7,27 +7,27 @@ import pytest
 
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
+    FLAGS_NOT_SET,
     MISSING_EXTRA,
     NO_CASSETTE,
     NO_KEY,
     NO_SCENARIO,
-    NOT_SET,
     SKIPPED,
     UNEXPECTED_PASS,
     UNRECORDED,
     MatrixRun,
     failing_tests,
-    matrix_row,
+    row_of_run,
     runs_by_cause_other_than_flags,
 )
-from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
-from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
+from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.record_options import INERT_FLAG
+from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
-from flag_harness.plugin.run.blame import ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
-from flag_harness.plugin.stash import COMBINATION, TRAFFIC, VCR_CASSETTE, repetition_index
+from flag_harness.plugin.run.blame import BLAME_ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
+from flag_harness.plugin.stash import COMBINATION_KEY, TRAFFIC_KEY, VCR_CASSETTE_KEY, repetition_index
 from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import source_texts
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
 
-_MOST_SOURCES = 2_000
+_MAX_SOURCES = 2_000
 """The most files of a project that are read for the reason why a flag changed nothing."""
-_ATTRIBUTE = "flag_harness_run"
+_REPORT_ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
 
@@ -51,22 +51,22 @@ class FlagEffects:
         self._runs: dict[str, list[MatrixRun]] = {}
         self._attribution: FlagEffectAttribution | None = None
         self.located: list[FlagSearchResult] = []
-        self.advice = ADVICE
+        self.advice = BLAME_ADVICE
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         """Attach the requests and the outcome of a matrix test to the report of its call, or of its failed setup."""
         report = yield
         is_judged = any(map(item.config.getoption, ("--harness-verdict", "--harness-resume")))
-        is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
+        is_row = item.get_closest_marker("flag_matrix") and COMBINATION_KEY in item.stash
         is_result = report.when == "call" or (report.when == "setup" and not report.passed)
         if is_result and is_row and not repetition_index(item) and not is_judged:
-            setattr(report, _ATTRIBUTE, _make_matrix_run(item, report, call.excinfo))
+            setattr(report, _REPORT_ATTRIBUTE, _make_matrix_run(item, report, call.excinfo))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the run of a matrix test from its report. A test also fails if its teardown fails."""
-        if (run := getattr(report, _ATTRIBUTE, None)) is not None:
+        if (run := getattr(report, _REPORT_ATTRIBUTE, None)) is not None:
             self._runs.setdefault(report.nodeid, []).append(run)
         elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
             self._runs[report.nodeid][-1]["passed"] = False
@@ -105,7 +105,7 @@ class FlagEffects:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Under `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing."""
         is_worker = hasattr(self._config, "workerinput")
-        if is_worker or INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
+        if is_worker or FAIL_ON_INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
             return
         if self.attribution().inert and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -135,18 +135,18 @@ class FlagEffects:
             return {}
         from flag_harness.analysis.code.inert_reasons import explain_inert_flags
 
-        texts = islice(source_texts(self._config.rootpath, (".py",)), _MOST_SOURCES)
+        texts = islice(source_texts(self._config.rootpath, (".py",)), _MAX_SOURCES)
         return explain_inert_flags(flags, {path.as_posix(): text for path, text in texts if text is not None})
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
-        command_line = self._config.stash[COMMAND_LINE_FLAGS]
+        command_line = self._config.stash[COMMAND_LINE_FLAGS_KEY]
         has_pins = bool(command_line.pins or command_line.baseline)
         return failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
 
     def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
-        return matrix_row(run, self._flags_of_all_runs())
+        return row_of_run(run, self._flags_of_all_runs())
 
     def _runs_in_order(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
@@ -166,7 +166,7 @@ def _make_matrix_run(
     from flag_harness.analysis.effects.flag_runs import list_sent_requests
     from flag_harness.cassette.interaction import storable_request
 
-    combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)
+    combination, traffic = item.stash[COMBINATION_KEY], item.stash.get(TRAFFIC_KEY, None)
     exchanges = []
     if traffic is not None:
         exchanges = [
@@ -175,7 +175,7 @@ def _make_matrix_run(
         ]
     return {
         "nodeid": item.nodeid,
-        "test": name_of_test(item.nodeid, combination.id),
+        "test": node_id_of_all_combinations(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
         "passed": report.passed,
         "left_out": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
@@ -189,7 +189,7 @@ def _make_matrix_run(
     }
 
 
-_CAUSES_BY_FAILURE = {FlagSetupFailure: NOT_SET, ScenarioFailure: NO_SCENARIO, MissingExtraFailure: MISSING_EXTRA}
+_CAUSES_BY_FAILURE = {FlagSetupFailure: FLAGS_NOT_SET, ScenarioFailure: NO_SCENARIO, MissingExtraFailure: MISSING_EXTRA}
 
 
 def _cause_other_than_flags(
@@ -212,9 +212,9 @@ def _cause_other_than_flags(
 
 def _has_no_recording(item: pytest.Item) -> bool:
     """Return True if a request of the test was refused because the test has no cassette yet."""
-    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+    if (traffic := item.stash.get(TRAFFIC_KEY, None)) is not None:
         return bool(traffic.misses) and traffic.plan.cassette is None
-    vcr = item.stash.get(VCR_CASSETTE, None)
+    vcr = item.stash.get(VCR_CASSETTE_KEY, None)
     return vcr is not None and bool(vcr.misses) and not vcr.rewound
 
 

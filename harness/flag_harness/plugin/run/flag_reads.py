@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from flag_harness.flag import nearest_name_hint
-from flag_harness.matrix import name_of_test
-from flag_harness.plugin.stash import FLAG_SCOPE
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.plugin.stash import FLAG_SCOPE_KEY
+from flag_harness.wording import join_names
 
 TESTS_SHOWN = 3
-_ATTRIBUTE = "flag_harness_reads"
+_REPORT_ATTRIBUTE = "flag_harness_reads"
 """The attribute of a report that holds what a test read, as plain values, which workers send."""
 
 
@@ -28,23 +29,23 @@ class FlagReadReporter:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach what the test read to the report of its call."""
         report = yield
-        scope = item.stash.get(FLAG_SCOPE, None)
+        scope = item.stash.get(FLAG_SCOPE_KEY, None)
         if scope is None or report.when != "call" or not (scope.openfeature_keys or scope.reads):
             return report
         unread = scope.unread_flags
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]
         found = {
-            "test": name_of_test(item.nodeid, _combination_id(item)),
+            "test": node_id_of_all_combinations(item.nodeid, _combination_id(item)),
             "undeclared": {key: nearest_name_hint(key, scope.openfeature_keys) for key in scope.undeclared_keys},
             "flags": names,
             "read": [name for name in names if name not in unread],
         }
-        setattr(report, _ATTRIBUTE, found)
+        setattr(report, _REPORT_ATTRIBUTE, found)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the flags that a test read from its report."""
-        found: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
+        found: dict[str, Any] | None = getattr(report, _REPORT_ATTRIBUTE, None)
         if found is None:
             return
         for key, hint in found["undeclared"].items():
@@ -64,22 +65,17 @@ class FlagReadReporter:
     def warning_lines(self) -> Iterator[str]:
         """Yield a line for each key that is not declared, and for each flag that some test did not read."""
         for key, (hint, tests) in sorted(self._undeclared.items()):
-            yield f"{key!r} was read but is not declared; {hint}: {_test_names_text(tests)}"
+            yield f"{key!r} was read but is not declared; {hint}: {join_names(sorted(tests), TESTS_SHOWN)}"
         for name, tests in self._tests.items():
             unread = tests - self._read.get(name, set())
             if unread == tests:
-                yield f"{name} was never read: {_test_names_text(unread)}"
+                yield f"{name} was never read: {join_names(sorted(unread), TESTS_SHOWN)}"
             elif unread:
-                yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {_test_names_text(unread)}"
+                names = join_names(sorted(unread), TESTS_SHOWN)
+                yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {names}"
 
 
 def _combination_id(item: pytest.Item) -> str:
     """Return the id of the combination that a matrix test runs under, or an empty string."""
-    scope = item.stash[FLAG_SCOPE]
+    scope = item.stash[FLAG_SCOPE_KEY]
     return scope.combination.id if item.get_closest_marker("flag_matrix") is not None else ""
-
-
-def _test_names_text(tests: set[str]) -> str:
-    names = sorted(tests)
-    more = f" and {len(names) - TESTS_SHOWN} more" if len(names) > TESTS_SHOWN else ""
-    return ", ".join(names[:TESTS_SHOWN]) + more

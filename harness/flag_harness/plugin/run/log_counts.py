@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flag_harness.record import LogCount
 
-_PLACEHOLDER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
-_NOT_COUNTED = "flag_harness.simulator"
+_FORMAT_SPECIFIER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
+_LOGGERS_NOT_COUNTED = "flag_harness.simulator"
 """The simulator is not the code under test. The cached prefixes that it finds broken are in the row's `cache`."""
-_MOST_MESSAGES = 100
-_MOST_CHARACTERS = 200
+_MAX_MESSAGES = 100
+_MAX_CHARACTERS = 200
 
 
 class LogCounter(logging.Handler):
@@ -26,10 +26,10 @@ class LogCounter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a log record. After a hundred different messages, new ones are ignored."""
-        if record.name.startswith(_NOT_COUNTED):
+        if record.name.startswith(_LOGGERS_NOT_COUNTED):
             return
-        key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MOST_CHARACTERS]
-        if key in self._counts or len(self._counts) < _MOST_MESSAGES:
+        key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MAX_CHARACTERS]
+        if key in self._counts or len(self._counts) < _MAX_MESSAGES:
             self._counts[key] += 1
 
     def message_counts(self) -> "tuple[LogCount, ...]":
@@ -43,7 +43,11 @@ class LogCounter(logging.Handler):
 def _message_template(record: logging.LogRecord) -> str:
     """Return the message before its arguments are filled in, or the first argument if the message has no words."""
     message = str(record.msg)
-    if isinstance(record.args, tuple) and record.args and not re.search(r"[^\W\d_]", _PLACEHOLDER.sub("", message)):
+    if (
+        isinstance(record.args, tuple)
+        and record.args
+        and not re.search(r"[^\W\d_]", _FORMAT_SPECIFIER.sub("", message))
+    ):
         return str(record.args[0])
     return message
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CACHE_KEY = "flag-harness/misses"
 """The key in pytest's cache for the misses of the last run, which `flag-harness cassette rebase` reads."""
-MEND_FIRST = "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:"
+MEND_CODE_FIRST_ADVICE = "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:"
 TESTS_SHOWN = 3
 CHANGES_SHOWN = 3
 
@@ -126,14 +126,14 @@ class MissCollector:
         import msgspec
 
         rows: list[MissRow] = msgspec.json.decode(text)
-        known = all(miss_cause(row) in self._causes and not row["api_refusal"] for row in rows)
+        known = all(cause_of_miss(row) in self._causes and not row["api_refusal"] for row in rows)
         if known and rows[0]["is_only_cause"]:
-            row, first = rows[0], self._causes[miss_cause(rows[0])][0]
+            row, first = rows[0], self._causes[cause_of_miss(rows[0])][0]
             report.longrepr = (
                 f"{row['request']} is not in {row['cassette']}: {describe_changes_of_miss(row)} (as in {first['test']})"
             )
         for row in rows:
-            self._causes.setdefault(miss_cause(row), []).append(row)
+            self._causes.setdefault(cause_of_miss(row), []).append(row)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print each cause of misses. Causes that affect many tests come first."""
@@ -141,7 +141,7 @@ class MissCollector:
             return
         terminalreporter.section("missed requests")
         if any(is_changed_request(row) for group in self._causes.values() for row in group):
-            terminalreporter.write_line(MEND_FIRST)
+            terminalreporter.write_line(MEND_CODE_FIRST_ADVICE)
         for group in sorted(self._causes.values(), key=len, reverse=True):
             for line in miss_lines(group):
                 terminalreporter.write_line(line)
@@ -170,7 +170,7 @@ class MissCollector:
         return os.path.join(str(self._config.getini("cache_dir")), "v", *CACHE_KEY.split("/"))
 
 
-def miss_cause(row: MissRow) -> tuple[str, ...]:
+def cause_of_miss(row: MissRow) -> tuple[str, ...]:
     """Return the key of a miss's cause: why the API would refuse the request, or empty; and the sorted differences."""
     return row["api_refusal"], *sorted(row["differences"])
 
@@ -189,7 +189,7 @@ def describe_changes_of_miss(row: MissRow) -> str:
 
 def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
-    from flag_harness.cassette.match.miss import API_REFUSES, REFUSAL_ADVICE
+    from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
 
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
@@ -198,7 +198,7 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:
-        yield f"  {API_REFUSES}: {rows[0]['api_refusal']}"
+        yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
         yield f"  {REFUSAL_ADVICE}"
         return
     if any(row["is_recorded"] for row in rows):

@@ -13,36 +13,36 @@ from typing import Any
 
 MAX_NAME_LENGTH = 120
 """The longest name. File systems allow 255 bytes, and Windows 260 characters with the path of the folder."""
-VCR_ILLEGAL = r"<>?%*:|\"'/\\"
+VCR_ILLEGAL_CHARACTERS = r"<>?%*:|\"'/\\"
 """Characters that pytest-recording replaces in the names of cassettes."""
 VCR_MAX_LENGTH = 255
 """The longest file name that pytest-recording writes: `PC_NAME_MAX` of Linux and macOS."""
-_HASH_AND_DOTS = 35
+_LENGTH_OF_HASH_AND_DOTS = 35
 """The length of an MD5 in hexadecimal and three dots."""
 MAX_VALUE_LENGTH = 40
 """The longest text of a parameter's value; longer values are replaced by a hash."""
 
-_ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
+_ILLEGAL_CHARACTERS = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_RESERVED_NAMES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 """Names of devices, which Windows reserves with any suffix."""
 _PLAIN_VALUE = re.compile(r"[a-z0-9_.+-]*[a-z0-9_+-]")
 _LOOKS_LIKE_LITERAL = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
 """Strings that could be mistaken for a number, a boolean or `None`."""
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def safe_file_name(text: str) -> str:
     """Return a file name for a text: the text itself, or a shortened form with a hash if it is long or illegal.
 
-    >>> slug("test_matrix[streaming+prompt_cache]")
+    >>> safe_file_name("test_matrix[streaming+prompt_cache]")
     'test_matrix[streaming+prompt_cache]'
     """
-    is_plain = _PLAIN_NAME.fullmatch(text) and not text.endswith(".") and not _RESERVED.fullmatch(text)
+    is_plain = _PLAIN_NAME.fullmatch(text) and not text.endswith(".") and not _RESERVED_NAMES.fullmatch(text)
     if is_plain and len(text) <= MAX_NAME_LENGTH:
         return text
     ascii_text = text.encode("ascii", "replace").decode("ascii")
-    return f"{_ILLEGAL.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{short_hash(text)}"
+    return f"{_ILLEGAL_CHARACTERS.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{short_hash(text)}"
 
 
 def cassette_name(
@@ -69,7 +69,7 @@ def cassette_name(
 def vcr_name(cls: type | None, name: str) -> str:
     """Return the name that pytest-recording gives a cassette: `TestClass.test_name[id]`, legal in file names."""
     name = f"{cls.__name__}.{name}" if cls else name
-    return "".join("-" if character in VCR_ILLEGAL else character for character in name)
+    return "".join("-" if character in VCR_ILLEGAL_CHARACTERS else character for character in name)
 
 
 def name_without_combination(name: str, combination: str, separator: str) -> str:
@@ -91,7 +91,7 @@ def shorten_vcr_name(name: str, suffix: str) -> str:
     if len(name) + len(suffix) <= VCR_MAX_LENGTH:
         return name
     md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: VCR_MAX_LENGTH - len(suffix) - _HASH_AND_DOTS]}...{md5}"
+    return f"{name[: VCR_MAX_LENGTH - len(suffix) - _LENGTH_OF_HASH_AND_DOTS]}...{md5}"
 
 
 def find_duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
@@ -155,7 +155,7 @@ def _stable_text(value: Any) -> str | None:
         name = getattr(value, "__qualname__", "")
         return f"{value.__module__}.{name}" if name and "<" not in name else None
     text = repr(value)
-    return None if _ADDRESS.search(text) else f"{type(value).__qualname__} {text}"
+    return None if _MEMORY_ADDRESS.search(text) else f"{type(value).__qualname__} {text}"
 
 
 def short_hash(text: str) -> str:

@@ -10,21 +10,21 @@ import pytest
 from flag_harness.cassette import Cassette
 from flag_harness.errors import CassetteError
 from flag_harness.flag import Flag
-from flag_harness.matrix.combination import settings_by_id_part
+from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import FlagEffectAttribution
 
-_RECORDED_EFFECTS = pytest.StashKey[dict[Path, "FlagEffectsInRecordings"]]()
+_RECORDED_EFFECTS_KEY = pytest.StashKey[dict[Path, "FlagEffectsInRecordings"]]()
 """The effects that were read in this run, by folder."""
-_MOST_CASSETTES = 256
+_MAX_CASSETTES = 256
 """The most recordings to read for explaining a miss: as many as a test of eight flags has."""
 
 
 def load_flag_effects(config: pytest.Config, folder: Path) -> "FlagEffectsInRecordings":
     """Return the effects of flags in a folder's recordings. Each folder is read once in a run."""
-    known = config.stash.setdefault(_RECORDED_EFFECTS, {})
+    known = config.stash.setdefault(_RECORDED_EFFECTS_KEY, {})
     if folder not in known:
         known[folder] = FlagEffectsInRecordings(folder, declared_flags(config))
     return known[folder]
@@ -47,7 +47,7 @@ class FlagEffectsInRecordings:
         """
         if not combination:
             return self.flag_that_changes
-        parts = settings_by_id_part(self._flags)
+        parts = flag_values_by_id_part(self._flags)
         changed = {self._flags[parts[part][0]].name for part in combination.split("+") if part in parts}
         return lambda path: flag if changed and (flag := self.flag_that_changes(path)) in changed else None
 
@@ -58,7 +58,7 @@ class FlagEffectsInRecordings:
         return attribute_effects_from_cassettes(self._load_cassettes(), self._flags)
 
     def _load_cassettes(self) -> Iterator[Cassette]:
-        for file in sorted(self._folder.glob("*.json"))[:_MOST_CASSETTES]:
+        for file in sorted(self._folder.glob("*.json"))[:_MAX_CASSETTES]:
             try:
                 yield Cassette.load(file)
             except CassetteError:

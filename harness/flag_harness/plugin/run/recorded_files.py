@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flag_harness.wording import count_with_noun
+
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-SHOWN = 5
+MAX_FILES_SHOWN = 5
 """The number of files that are named without `-v`; the others are counted."""
-_ATTRIBUTE = "flag_harness_files"
+_REPORT_ATTRIBUTE = "flag_harness_files"
 """The attribute of a report that holds paths, each with what became of that file. Workers send it."""
 _FAILED, _UNCHANGED, _WRITTEN = range(3)
 """What became of a file. If several tests share it, the highest value counts."""
@@ -28,7 +30,7 @@ def attach_recorded_file(
         return
     path = os.path.relpath(traffic.plan.path, config.rootpath).replace(os.sep, "/")
     state = _FAILED if traffic.saved is None else _WRITTEN if traffic.saved.is_written else _UNCHANGED
-    setattr(report, _ATTRIBUTE, [*getattr(report, _ATTRIBUTE, ()), (path, state)])
+    setattr(report, _REPORT_ATTRIBUTE, [*getattr(report, _REPORT_ATTRIBUTE, ()), (path, state)])
 
 
 class RecordedFiles:
@@ -37,9 +39,9 @@ class RecordedFiles:
     def __init__(self) -> None:
         self._states: dict[str, int] = {}
 
-    def note_report(self, report: pytest.TestReport) -> None:
+    def collect_files_of_report(self, report: pytest.TestReport) -> None:
         """Collect the files of a report. Tests may share a file."""
-        for path, state in getattr(report, _ATTRIBUTE, ()):
+        for path, state in getattr(report, _REPORT_ATTRIBUTE, ()):
             self._states[path] = max(state, self._states.get(path, state))
 
     def summary_lines(self, verbosity: int) -> Iterator[str]:
@@ -48,17 +50,18 @@ class RecordedFiles:
             return
         unwritten, unchanged, written = map(self._files_with_state, (_FAILED, _UNCHANGED, _WRITTEN))
         if written:
-            yield f"recorded: wrote {_file_count_text(written)}: {', '.join(shorten_file_list(written, verbosity))}"
+            files = ", ".join(shorten_file_list(written, verbosity))
+            yield f"recorded: wrote {count_with_noun(len(written), 'cassette')}: {files}"
         if unchanged:
             yield (
-                f"recorded: {_file_count_text(unchanged)} did not change but for times, and "
+                f"recorded: {count_with_noun(len(unchanged), 'cassette')} did not change but for times, and "
                 f"{'was' if len(unchanged) == 1 else 'were'} not written"
                 + (f": {', '.join(unchanged)}" if verbosity > 0 else "")
             )
         if unwritten:
             reason = "its test failed" if len(unwritten) == 1 else "their tests failed"
             yield (
-                f"recorded: {_file_count_text(unwritten)} not written, as {reason}"
+                f"recorded: {count_with_noun(len(unwritten), 'cassette')} not written, as {reason}"
                 + (f": {', '.join(unwritten)}" if verbosity > 0 else "")
             )
 
@@ -68,10 +71,6 @@ class RecordedFiles:
 
 def shorten_file_list(files: list[str], verbosity: int) -> Iterable[str]:
     """Yield up to five files and the number of the others, or all files under `-v`."""
-    if verbosity > 0 or len(files) <= SHOWN:
+    if verbosity > 0 or len(files) <= MAX_FILES_SHOWN:
         return files
-    return [*files[:SHOWN], f"and {len(files) - SHOWN} more (-v names them)"]
-
-
-def _file_count_text(files: list[str]) -> str:
-    return f"{len(files)} cassette{'' if len(files) == 1 else 's'}"
+    return [*files[:MAX_FILES_SHOWN], f"and {len(files) - MAX_FILES_SHOWN} more (-v names them)"]

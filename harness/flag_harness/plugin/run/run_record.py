@@ -24,17 +24,17 @@ from flag_harness.plugin.evidence.selected_tests import (
 )
 from flag_harness.plugin.limits.cache_use import remove_text_around_prefix_changes
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
 from flag_harness.plugin.resume.resume import (
-    RESUMED_ROWS,
+    RESUMED_ROWS_KEY,
     check_can_resume,
     is_resumed,
     is_run_finished,
     start_time_of_interrupted_run,
 )
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
-from flag_harness.plugin.special_runs.shard import SHARD
-from flag_harness.plugin.stash import VERDICTS
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
+from flag_harness.plugin.special_runs.shard import SHARD_KEY
+from flag_harness.plugin.stash import VERDICTS_KEY
 from flag_harness.plugin.test.rows import row_of_report
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.run.summary import RunSummary
     from flag_harness.record import RunHeader, RunRecord, RunRow
 
-_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+_EXIT_CODES_OF_ENDED_RUNS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 """The exit codes of a run that was not interrupted."""
 _INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
@@ -64,7 +64,7 @@ class RunRecorder:
         self._conversations = ConversationStore()
         self._unfinished: dict[str, RunRow] = {}
         """By node id, the rows of tests whose teardown has not ended."""
-        self._resumed = config.stash.get(RESUMED_ROWS, ())
+        self._resumed = config.stash.get(RESUMED_ROWS_KEY, ())
 
     def pytest_sessionstart(self) -> None:
         """Create the record's file. Raise `pytest.UsageError` if it cannot be written."""
@@ -91,14 +91,14 @@ class RunRecorder:
     def _remove_or_load_kept_files(self, path: Path) -> None:
         """Remove the kept files of an earlier run; if this run resumes that one, load its conversations instead."""
         from flag_harness.record.conversation import load_conversations
-        from flag_harness.record.kept import remove_failed_test_cassettes
+        from flag_harness.record.failed_test_cassettes import remove_failed_test_cassettes
 
         if self._config.getoption("--harness-resume") is not None:
             for conversation in load_conversations(path).values():
                 self._conversations.add_conversation(conversation)
             return
         remove_failed_test_cassettes(path)
-        if (answers := self._config.stash[PAID_ANSWERS]) is not None:
+        if (answers := self._config.stash[PAID_ANSWERS_KEY]) is not None:
             answers.delete_file()
 
     def pytest_collection_finish(self) -> None:
@@ -181,9 +181,9 @@ class RunRecorder:
 
         A test that is skipped in its setup is skipped again.
         """
-        answers = self._config.stash[PAID_ANSWERS]
+        answers = self._config.stash[PAID_ANSWERS_KEY]
         done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
-        if answers is not None and session.exitstatus in _ENDED and all(done):
+        if answers is not None and session.exitstatus in _EXIT_CODES_OF_ENDED_RUNS and all(done):
             answers.delete_file()
 
     def _write_evidence(self) -> None:
@@ -240,16 +240,16 @@ class RunRecorder:
             is_dirty=is_dirty,
             options=tuple(harness_arguments_for_header(self._config)),
             left_out_by=option_that_leaves_out_tests(self._config),
-            ignored=self._config.stash[CASSETTE_USE_TRACKER].left_out_paths,
+            ignored=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
             selected=tests_named_on_command_line(self._config),
-            deselected=self._config.stash[CASSETTE_USE_TRACKER].deselected_node_ids,
+            deselected=self._config.stash[CASSETTE_USE_TRACKER_KEY].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
             content=evidence_content_level(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
-            shard=str(self._config.stash[SHARD] or ""),
+            shard=str(self._config.stash[SHARD_KEY] or ""),
             exit_status=self._exit_status,
-            verdicts=self._config.stash.get(VERDICTS, ()),
+            verdicts=self._config.stash.get(VERDICTS_KEY, ()),
             tested=self._declared.make_gate_files(self._imported) if self._declared and is_evidence else None,
         )
 

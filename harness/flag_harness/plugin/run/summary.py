@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.limits.age import MaxRecordingAge, recording_age_lines
 from flag_harness.plugin.limits.spending import spending_lines
-from flag_harness.plugin.record_options import CACHE_BREAK, LOG_ERROR
+from flag_harness.plugin.record_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import row_of_report
 from flag_harness.report.table import has_log_error, log_lines, summary_lines
@@ -16,7 +16,7 @@ from flag_harness.report.table import has_log_error, log_lines, summary_lines
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
-NO_DETECTORS = (
+NO_DETECTORS_WARNING = (
     "privacy: no detectors of personal data are declared, so live recordings keep what people wrote; declare some in "
     "[tool.flag-harness.privacy], or leave that table empty if there are none to find (docs/privacy.md)"
 )
@@ -35,7 +35,7 @@ class RunSummary:
 
         If the teardown failed, its row replaces the earlier row of the test.
         """
-        self._files.note_report(report)
+        self._files.collect_files_of_report(report)
         if (row := row_of_report(report)) is None:
             return
         if row.phase == "teardown":
@@ -48,8 +48,8 @@ class RunSummary:
         if hasattr(session.config, "workerinput") or session.exitstatus != pytest.ExitCode.OK:
             return
         chosen = session.config.getoption("--harness-fail-on")
-        has_error = LOG_ERROR in chosen and any(has_log_error(row) for row in self.rows)
-        has_break = CACHE_BREAK in chosen and any(row.cache and row.cache.breaks for row in self.rows)
+        has_error = FAIL_ON_LOG_ERROR in chosen and any(has_log_error(row) for row in self.rows)
+        has_break = FAIL_ON_CACHE_BREAK in chosen and any(row.cache and row.cache.breaks for row in self.rows)
         if has_error or has_break:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -73,7 +73,7 @@ class RunSummary:
         for line in recording_age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
-            terminalreporter.write_line(NO_DETECTORS)
+            terminalreporter.write_line(NO_DETECTORS_WARNING)
 
 
 def _sort_key_of_row(row: "RunRow") -> tuple[str, int]:

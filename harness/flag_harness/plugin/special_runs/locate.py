@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.analysis.matrix_runs import count_changed_flags, matrix_row
+from flag_harness.analysis.matrix_runs import count_changed_flags, row_of_run
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY
 from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, record_mode_of_run
 from flag_harness.plugin.run.blame import FlagSearchResult
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.special_runs.extra_rows import (
+from flag_harness.plugin.special_runs.extra_combinations import (
     ExtraCombinationRunner,
     collect_items,
-    finish_fixtures,
     make_item,
+    tear_down_fixtures,
 )
 from flag_harness.plugin.stash import AnswerSource
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flag_harness.matrix import Row
     from flag_harness.plugin.run.flag_effects import FlagEffects
 
-MOST_RECORDINGS = 12
+MAX_RECORDINGS_TO_TRY = 12
 """The most recordings of other combinations to try for a row. The nearest combinations come first."""
 
 
@@ -72,19 +72,22 @@ class FlagSearchPass:
             try:
                 self._search_flags_of_tests(session, tests)
             finally:
-                finish_fixtures(session)
+                tear_down_fixtures(session)
                 self._config.pluginmanager.unregister(self._row_runner)
         return result
 
     def _add_spending_of_workers(self, session: pytest.Session) -> None:
         """Count the dollars that the workers of pytest-xdist have spent in the cost limit of this process."""
-        limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
+        limit, summary = (
+            self._config.stash[COST_LIMIT_KEY],
+            self._config.pluginmanager.getplugin("flag-harness-summary"),
+        )
         if limit is not None and not session.items:
             limit.add_spending(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
 
     def _refusal_reason(self) -> str:
         """Return why further rows cannot run, and what to type instead; an empty string if they can."""
-        if self._upstream_name() != "live" or self._config.stash[COST_LIMIT] is not None:
+        if self._upstream_name() != "live" or self._config.stash[COST_LIMIT_KEY] is not None:
             return ""
         return (
             "To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, or let the simulator "
@@ -211,11 +214,11 @@ class FlagSearch:
             return
         recorded = {
             self._nodeid_of_row(row): row,
-            **{run["nodeid"]: matrix_row(run, self._test.flags) for run in self._test.runs},
+            **{run["nodeid"]: row_of_run(run, self._test.flags) for run in self._test.runs},
         }
         nearest = sorted(recorded, key=lambda nodeid: sum(map(ne, recorded[nodeid], row)))
         paths = [(nodeid, self._recording_path(recorded[nodeid])) for nodeid in nearest]
-        for nodeid, path in [(nodeid, path) for nodeid, path in paths if path.exists()][:MOST_RECORDINGS]:
+        for nodeid, path in [(nodeid, path) for nodeid, path in paths if path.exists()][:MAX_RECORDINGS_TO_TRY]:
             yield AnswerSource(path, nodeid, refuses_misses=True)
 
     def _recording_path(self, row: "Row") -> "Path":
@@ -232,7 +235,7 @@ class FlagSearch:
 
         If recordings answer, it is one of the ordinary combinations of the test.
         """
-        ran = {matrix_row(run, self._test.flags) for run in self._test.runs}
+        ran = {row_of_run(run, self._test.flags) for run in self._test.runs}
         failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]
         if self._upstream_name == "recordings":
             failing = [row for row in failing if row in ran]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.record_options import INERT_FLAG
+from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.stash import nodeid_of_first_repetition
 
-SHARD = pytest.StashKey["Shard | None"]()
+SHARD_KEY = pytest.StashKey["Shard | None"]()
 """The stash key of the part of the tests that the run is limited to, or of None."""
 _OUTPUT_KEY = "flag_harness_shard_left_out"
-_OPTION = re.compile(r"(\d+)/(\d+)")
+_SHARD_OPTION = re.compile(r"(\d+)/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +52,22 @@ def add_shard_options(group: pytest.OptionGroup) -> None:
 def configure_shard(config: pytest.Config) -> None:
     """Read the options. Raise `ConfigError` if one is invalid, or if another option needs all tests in one run."""
     text, record = config.getoption("--harness-shard"), config.getoption("--harness-shard-by")
-    config.stash[SHARD] = None
+    config.stash[SHARD_KEY] = None
     if text is None:
         if record is not None:
             raise ConfigError(f"--harness-shard-by={record} needs --harness-shard=I/N, such as 1/3")
         return
-    parts = _OPTION.fullmatch(text)
+    parts = _SHARD_OPTION.fullmatch(text)
     if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
         raise ConfigError(f"--harness-shard={text}: type the number of a part and how many there are, such as 1/3")
-    if INERT_FLAG in config.getoption("--harness-fail-on"):
+    if FAIL_ON_INERT_FLAG in config.getoption("--harness-fail-on"):
         raise ConfigError(
-            f"--harness-fail-on={INERT_FLAG} needs all tests in one run, because a flag may change the requests of "
-            "tests in other shards; remove it or --harness-shard"
+            f"--harness-fail-on={FAIL_ON_INERT_FLAG} needs all tests in one run, because a flag may change the "
+            "requests of tests in other shards; remove it or --harness-shard"
         )
     if config.getoption("--harness-verdict"):
         raise ConfigError("--harness-verdict needs all tests in one run; remove it or --harness-shard")
-    shard = config.stash[SHARD] = Shard(int(parts[1]), int(parts[2]))
+    shard = config.stash[SHARD_KEY] = Shard(int(parts[1]), int(parts[2]))
     durations = _load_test_durations(config.invocation_params.dir / record) if record else {}
     config.pluginmanager.register(ShardSelector(shard, durations), "flag-harness-shard")
 
@@ -135,18 +135,20 @@ def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[s
 
 def _test_name(item: pytest.Item) -> str:
     """Return the name that all combinations and repetitions of a test share."""
-    from flag_harness.matrix import name_of_test  # imported here: few runs need it
+    from flag_harness.matrix import node_id_of_all_combinations  # imported here: few runs need it
 
     combination = getattr(getattr(item, "callspec", None), "params", {}).get("harness_combination")
-    return name_of_test(nodeid_of_first_repetition(item), combination.id if combination is not None else "")
+    return node_id_of_all_combinations(
+        nodeid_of_first_repetition(item), combination.id if combination is not None else ""
+    )
 
 
 def _load_test_durations(path: Path) -> dict[str, float]:
-    from flag_harness.matrix import name_of_test
+    from flag_harness.matrix import node_id_of_all_combinations
     from flag_harness.record import load_record
 
     durations: dict[str, float] = {}
     for row in load_record(path).rows:
-        name = name_of_test(row.case, row.combination)
+        name = node_id_of_all_combinations(row.case, row.combination)
         durations[name] = durations.get(name, 0.0) + row.duration
     return durations

@@ -13,9 +13,9 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
-from flag_harness.plugin.border.offline import KEYS, has_api_key
+from flag_harness.plugin.border.offline import API_KEY_VARIABLES, has_api_key
 from flag_harness.plugin.redact.secrets import collect_filters
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.test.rows import attach_row, make_request_records, make_traffic_row
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class VerificationJob:
     exchanges: "list[tuple[Request, Response]]"
 
 
-VERIFICATION = pytest.StashKey[VerificationJob]()
-OUTCOME = pytest.StashKey[VerifyOutcome]()
+VERIFICATION_KEY = pytest.StashKey[VerificationJob]()
+OUTCOME_KEY = pytest.StashKey[VerifyOutcome]()
 
 
 class RecordingVerifier:
@@ -77,11 +77,13 @@ class RecordingVerifier:
     ) -> None:
         """Store the test's `VerificationJob`: its cassette path, scenario, combination and filters."""
         node: pytest.Item = request.node
-        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(node, harness_cassette_path)
+        request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
         scenario = harness_scenarios / f"{mark.args[0]}.toml" if mark else None
         filters = collect_filters(request)
-        node.stash[VERIFICATION] = VerificationJob(harness_cassette_path, scenario, harness_combination, filters, [])
+        node.stash[VERIFICATION_KEY] = VerificationJob(
+            harness_cassette_path, scenario, harness_combination, filters, []
+        )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -89,8 +91,8 @@ class RecordingVerifier:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the row of the run record and the outcome of the verification to the report."""
         report = yield
-        if report.when == "call" and (job := item.stash.get(VERIFICATION, None)) is not None:
-            outcome = item.stash.get(OUTCOME, report.outcome)
+        if report.when == "call" and (job := item.stash.get(VERIFICATION_KEY, None)) is not None:
+            outcome = item.stash.get(OUTCOME_KEY, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
             report.flag_harness_sent = len(job.exchanges)  # type: ignore[attr-defined]
             attach_row(report, self._make_run_row(item, job, outcome))
@@ -131,9 +133,9 @@ class RecordingVerifier:
 
     def _make_runtest(self, item: pytest.Item) -> Callable[[], None]:
         def verify_recording() -> None:
-            job = item.stash[VERIFICATION]
+            job = item.stash[VERIFICATION_KEY]
             outcome, lines = self._verify_test(item.nodeid, job)
-            item.stash[OUTCOME] = outcome
+            item.stash[OUTCOME_KEY] = outcome
             if lines:
                 from flag_harness.cassette.redact.scan import redact_api_keys
 
@@ -173,10 +175,10 @@ class RecordingVerifier:
     def _verify_interaction(
         self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", job: VerificationJob
     ) -> "DriftResult":
-        from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
+        from flag_harness.analysis.drift import DriftResult, compare_answers, reason_not_to_verify
         from flag_harness.analysis.spending import cost_of_answer, estimate_cost_of_resending
 
-        if reason := unverifiable_reason(interaction, recording, self._upstream):
+        if reason := reason_not_to_verify(interaction, recording, self._upstream):
             return DriftResult(inconclusive=reason)
         if upstream.missing_key:
             return DriftResult(inconclusive=upstream.missing_key, is_final=True)
@@ -200,7 +202,7 @@ class _VerificationClient:
 
         self._simulator: Upstream | None = simulate(scenario) if name == "simulator" else None
         can_ask = self._simulator is not None or has_api_key()
-        self.missing_key = "" if can_ask else f"there is no key for the live API: set {KEYS[0]}"
+        self.missing_key = "" if can_ask else f"there is no key for the live API: set {API_KEY_VARIABLES[0]}"
 
     def send(self, interaction: "Interaction") -> "tuple[Request, Response]":
         """Send a recorded request with the installed SDK's headers. Return the request as sent, and its answer."""

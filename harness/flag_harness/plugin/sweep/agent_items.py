@@ -14,15 +14,15 @@ import pytest
 from flag_harness.config import SHIPPED_AGENT
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import combinations_of_run
-from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.sweep.options import keyword_help_lines, refuse_fault_as_keyword
-from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
+from flag_harness.plugin.marks import CONFIG_KEY
+from flag_harness.plugin.sweep.options import lines_that_suggest_other_keyword, refuse_fault_as_keyword
+from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS_KEY
 
 if TYPE_CHECKING:
     from flag_harness.faults import Fault
     from flag_harness.sweep import Sweep, Trial, TrialResult
 
-_HOW_TO_NAME = ", the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)"
+_AGENT_ADVICE = ", the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)"
 
 
 def configure_agent_sweep(config: pytest.Config) -> None:
@@ -40,14 +40,14 @@ def configure_agent_sweep(config: pytest.Config) -> None:
     root = str(config.rootpath)
     if root not in sys.path:
         sys.path.insert(0, root)
-    name = config.getoption("--harness-agent") or config.stash[CONFIG].agent
+    name = config.getoption("--harness-agent") or config.stash[CONFIG_KEY].agent
     agent = load_agent(name)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
     sweep = Sweep(agent, combinations_of_run(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check_baselines()
-    config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
+    config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS_KEY]), "flag-harness-sweep")
 
 
 def _refuse_test_arguments(arguments: Sequence[str]) -> None:
@@ -121,7 +121,7 @@ class AgentSweep:
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Return lines that suggest another `-k` if it selects no item of the sweep."""
-        return keyword_help_lines(config, items, self._names)
+        return lines_that_suggest_other_keyword(config, items, self._names)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -149,6 +149,6 @@ class AgentSweep:
             for line in outcome_table_lines(sorted(self._results, key=lambda result: result.kind)):
                 terminalreporter.write_line(line)
             terminalreporter.write_line(
-                f"The agent: {self._agent}{_HOW_TO_NAME if self._agent == SHIPPED_AGENT else ''}"
+                f"The agent: {self._agent}{_AGENT_ADVICE if self._agent == SHIPPED_AGENT else ''}"
             )
             terminalreporter.write_line("To sweep the tests of this project: docs/sweep.md")

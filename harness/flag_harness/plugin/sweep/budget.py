@@ -7,13 +7,13 @@ from time import monotonic
 
 import pytest
 
-from flag_harness.plugin.sweep.summary import BASELINE
-from flag_harness.sweep.troubles import SCHEDULE, Trouble
+from flag_harness.plugin.sweep.summary import BASELINE_NAME
+from flag_harness.sweep.troubles import SCHEDULE_PREFIX, Trouble
 
 ALL, FIRST, REST = "all", "first", "rest"
 """The shares of the troubles of a kind that an item can have: all, the first at each point, and the others."""
-Order = Iterator[tuple[pytest.Function, str, str]]
-_MOST_KINDS = 8
+SweepOrder = Iterator[tuple[pytest.Function, str, str]]
+_MAX_KINDS = 8
 
 
 class SweepTimeBudget:
@@ -46,15 +46,15 @@ class SweepTimeBudget:
         return monotonic() - self._started
 
 
-def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepOrder:
     """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, test by test."""
     return ((test, kind, ALL) for test in tests for kind in kinds)
 
 
-def order_items_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
-    """Yield each item of the sweep as a test, a kind of trouble, and the share of these troubles that it has.
+def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepOrder:
+    """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, the most informative first.
 
-    The most informative items come first:
+    The order is:
 
     1. every test without troubles
     2. each kind of trouble, once at each point of the answer's stream, under one combination of each test function;
@@ -66,17 +66,19 @@ def order_items_by_informativeness(tests: Sequence[pytest.Function], kinds: Sequ
     functions: dict[object, list[pytest.Function]] = {}
     for test in tests:
         functions.setdefault((test.parent, test.originalname), []).append(test)
-    troubles = [kind for kind in kinds if kind != BASELINE and not kind.startswith(SCHEDULE)]
-    pairs = [(kind, _rotate_left(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()]
-    if BASELINE in kinds:
-        yield from ((test, BASELINE, ALL) for test in tests)
+    troubles = [kind for kind in kinds if kind != BASELINE_NAME and not kind.startswith(SCHEDULE_PREFIX)]
+    pairs = [
+        (kind, _rotate_to_index(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()
+    ]
+    if BASELINE_NAME in kinds:
+        yield from ((test, BASELINE_NAME, ALL) for test in tests)
     yield from ((runs[0], kind, FIRST) for kind, runs in pairs)
-    yield from ((test, kind, ALL) for kind in kinds if kind.startswith(SCHEDULE) for test in tests)
+    yield from ((test, kind, ALL) for kind in kinds if kind.startswith(SCHEDULE_PREFIX) for test in tests)
     yield from ((test, kind, FIRST) for kind, runs in pairs for test in runs[1:])
     yield from ((test, kind, REST) for kind, runs in pairs for test in runs)
 
 
-def _rotate_left(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
+def _rotate_to_index(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
     start = index % len(runs)
     return [*runs[start:], *runs[:start]]
 
@@ -94,5 +96,5 @@ def lines_about_untried_troubles(counts: Counter[str], seconds: float | None) ->
     if seconds is None or not (total := counts.total()):
         return
     kinds = [f"{kind} {count}" for kind, count in counts.most_common() if count]
-    more = f" and {len(kinds) - _MOST_KINDS} more kinds" if len(kinds) > _MOST_KINDS else ""
-    yield f"not tried within {seconds:g} s: at least {total} troubles ({', '.join(kinds[:_MOST_KINDS])}{more})"
+    more = f" and {len(kinds) - _MAX_KINDS} more kinds" if len(kinds) > _MAX_KINDS else ""
+    yield f"not tried within {seconds:g} s: at least {total} troubles ({', '.join(kinds[:_MAX_KINDS])}{more})"

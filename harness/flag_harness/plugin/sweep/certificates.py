@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from flag_harness.transports.patch import replace_attribute
 
-_READERS = ("wrap_socket", "wrap_bio", "get_ca_certs", "cert_store_stats")
+_METHODS_THAT_NEED_CERTIFICATES = ("wrap_socket", "wrap_bio", "get_ca_certs", "cert_store_stats")
 """The methods of an `SSLContext` that need its certificates."""
 
 
@@ -43,7 +43,7 @@ def load_certificates_late() -> Iterator[None]:
 
     with ExitStack() as patches:
         patches.enter_context(replace_attribute(ssl.SSLContext, "load_verify_locations", postpone_loading_certificates))
-        for name in _READERS:
+        for name in _METHODS_THAT_NEED_CERTIFICATES:
             patches.enter_context(replace_attribute(ssl.SSLContext, name, wrap_method(getattr(ssl.SSLContext, name))))
         try:
             yield

@@ -11,9 +11,9 @@ from flag_harness.imports import import_attribute
 from flag_harness.plugin.sweep.tools.results import NotRecordedError
 from flag_harness.sweep.judge import CallEnding, CallResult
 
-_MOST_CHARACTERS = 160
-_TRACEBACK = "Traceback (most recent call last)"
-_SDK_ERROR = "AnthropicError"
+_MAX_CHARACTERS = 160
+_TRACEBACK_START = "Traceback (most recent call last)"
+_SDK_ERROR_CLASS = "AnthropicError"
 
 
 class HangFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
@@ -44,7 +44,7 @@ def result_of_failed_call(
 ) -> CallResult:
     """Return the result of a call of the test function that raised `error`."""
     text = " ".join(str(error).split())
-    message = f"{type(error).__name__}: {text}"[:_MOST_CHARACTERS] if text else type(error).__name__
+    message = f"{type(error).__name__}: {text}"[:_MAX_CHARACTERS] if text else type(error).__name__
     path, line = _error_location(error, item)
     place = f"{_relative_path(path, item.config.rootpath)}:{line}" if path else ""
     return CallResult(_classify_ending(error, path, item, reported), message, place, seconds)
@@ -62,10 +62,10 @@ def _classify_ending(
         return "flooded"
     if isinstance(error, (Refusal, NotRecordedError)):
         return "refused"
-    if isinstance(error, reported) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
+    if isinstance(error, reported) or any(kind.__name__ == _SDK_ERROR_CLASS for kind in type(error).__mro__):
         return "reported"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
-    shows_traceback = _TRACEBACK in str(error)  # the traceback is that of a process that the test started
+    shows_traceback = _TRACEBACK_START in str(error)  # the traceback is that of a process that the test started
     return "assertion" if is_assertion and _is_test_code(path, item) and not shows_traceback else "raised"
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 
-SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
+DEFAULT_SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
 """The sweeps that run by default."""
 SCHEDULES, TOOLS = "schedules", "tools"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
-_OPERATORS = frozenset({"and", "or", "not"})
-_WORD = re.compile(r"[\w:+\-.\[\]/\\]+")
+_DURATION_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
+_SECONDS_BY_UNIT = {"s": 1, "m": 60, "min": 60, "h": 3600}
+_KEYWORD_OPERATORS = frozenset({"and", "or", "not"})
+_KEYWORD_PATTERN = re.compile(r"[\w:+\-.\[\]/\\]+")
 """A word of `-k`, as pytest reads it."""
 _RUNS_AGENT, _STARTED = "flag_harness_sweep_runs_agent", "flag_harness_sweep_started"
 
@@ -28,14 +28,14 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--harness-sweep",
         nargs="?",
-        const=",".join(SWEEPS),
+        const=",".join(DEFAULT_SWEEPS),
         default=None,
         type=_parse_sweep_names,
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
-        f"stream: {', '.join(SWEEPS)} (default: all), or under schedules of several troubles; with --harness-fault, "
-        "--harness-surprise, --harness-interrupt or --harness-tool-trouble: only those. With --harness-agent, or an "
-        "agent in [tool.flag-harness] and no tests named: that agent instead of tests",
+        f"stream: {', '.join(DEFAULT_SWEEPS)} (default: all), or under schedules of several troubles; with "
+        "--harness-fault, --harness-surprise, --harness-interrupt or --harness-tool-trouble: only those. With "
+        "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
     )
     _add_trouble_options(group)
     _add_extent_options(group)
@@ -93,17 +93,17 @@ def _add_extent_options(group: pytest.OptionGroup) -> None:
 
 def _parse_time_budget(text: str) -> float:
     """Return the seconds of a budget such as `60s`, `5m` or `1h`. Raise `ArgumentTypeError` if it is none."""
-    found = _DURATION.fullmatch(text.strip())
-    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
+    found = _DURATION_PATTERN.fullmatch(text.strip())
+    seconds = float(found[1]) * _SECONDS_BY_UNIT[found[2] or "s"] if found else 0.0
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time above 0; type 60s, 5m or 1h")
     return seconds
 
 
 def _parse_sweep_names(text: str) -> str:
-    wrong = [name for name in text.split(",") if name not in (*SWEEPS, SCHEDULES)]
+    wrong = [name for name in text.split(",") if name not in (*DEFAULT_SWEEPS, SCHEDULES)]
     if wrong:
-        known = ", ".join((*SWEEPS, SCHEDULES))
+        known = ", ".join((*DEFAULT_SWEEPS, SCHEDULES))
         raise argparse.ArgumentTypeError(
             f"{wrong[0]!r} is not a kind of trouble; known: {known}. If it is a test, put it before "
             f"the option: pytest {wrong[0]} --harness-sweep"
@@ -145,7 +145,7 @@ def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
     if hasattr(config, "workerinput"):
         return bool(config.workerinput[_RUNS_AGENT])
     names_tests = config.args_source is pytest.Config.ArgsSource.ARGS and not config.args[0].startswith("sweep::")
-    has_table = config.stash[CONFIG].sweep is not None
+    has_table = config.stash[CONFIG_KEY].sweep is not None
     is_over_tests = names_tests or has_table or selected != "faults"
     runs_agent = bool(config.getoption("--harness-agent")) or not is_over_tests
     config.pluginmanager.register(_WorkerNotifier(runs_agent))
@@ -179,18 +179,20 @@ def refuse_fault_as_keyword(expression: str) -> None:
         )
 
 
-def keyword_help_lines(config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]) -> list[str]:
+def lines_that_suggest_other_keyword(
+    config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]
+) -> list[str]:
     """Return lines that suggest another `-k` if it selects no item of a sweep. `names` has the names of all items."""
     expression = config.getoption("keyword")
-    return [] if items or not expression or not names else [keyword_help_line(expression, names)]
+    return [] if items or not expression or not names else [suggest_other_keyword(expression, names)]
 
 
-def keyword_help_line(expression: str, names: Sequence[str]) -> str:
+def suggest_other_keyword(expression: str, names: Sequence[str]) -> str:
     """Return a line that names the items nearest to what `-k` asked for, and says what to write.
 
     `names` are the names of the items, such as `test_ask[off]::overloaded`.
     """
-    words = [word for word in _WORD.findall(expression) if word not in _OPERATORS]
+    words = [word for word in _KEYWORD_PATTERN.findall(expression) if word not in _KEYWORD_OPERATORS]
     parts = list(dict.fromkeys(part for name in names for part in re.split(r"::|\[|\]|:", name) if part))
     known = [word for word in words if any(word.lower() in name.lower() for name in names)]
     unknown = [word for word in words if word not in known]

@@ -11,7 +11,7 @@ from flag_harness.sweep.judge.usage import USAGE_FIELDS
 
 UsageReader: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, int]]
 """Gets the fixtures of a test by name. Returns the tokens that the agent has reported so far."""
-_KEY = "[tool.flag-harness.sweep] usage"
+_USAGE_SETTING = "[tool.flag-harness.sweep] usage"
 
 
 def make_usage_reader(name: str, root: Path) -> UsageReader:
@@ -21,21 +21,23 @@ def make_usage_reader(name: str, root: Path) -> UsageReader:
     """
     if not name:
         return lambda fixtures: {}
-    function = import_attribute(name, f"{_KEY}: the function", "shop.agent:usage", root)
+    function = import_attribute(name, f"{_USAGE_SETTING}: the function", "shop.agent:usage", root)
 
     def read_usage(fixtures: Mapping[str, Any]) -> Mapping[str, int]:
         try:
             value = function(fixtures)
         except Exception as error:
             raise ConfigError(
-                f"{_KEY}: {name} raised {type(error).__name__}: {error}; it is called with the fixtures of the test by "
-                "name, and returns what the agent has used so far"
+                f"{_USAGE_SETTING}: {name} raised {type(error).__name__}: {error}; it is called with the fixtures of "
+                "the test by name, and returns what the agent has used so far"
             ) from error
         read = value.get if isinstance(value, Mapping) else partial(_attribute_or_none, value)
         counts = {key: read(key) for key in USAGE_FIELDS}
         found = {key: count for key, count in counts.items() if isinstance(count, int)}
         if not found:
-            raise ConfigError(f"{_KEY}: {name} returned {value!r}, which has none of {', '.join(USAGE_FIELDS)}")
+            raise ConfigError(
+                f"{_USAGE_SETTING}: {name} returned {value!r}, which has none of {', '.join(USAGE_FIELDS)}"
+            )
         return found
 
     return read_usage

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.stash import COMBINATION
+from flag_harness.plugin.stash import COMBINATION_KEY
 from flag_harness.plugin.sweep.summary import group_failures_by_cause
 
 if TYPE_CHECKING:
     from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
     from flag_harness.record import Outcome, RunRow, SweepRecord
 
-_EXCLUDED = "it ran under the troubles of a sweep"
+_EXCLUDED_REASON = "it ran under the troubles of a sweep"
 _NOT_TRIED = "not tried"
 
 
@@ -23,7 +23,7 @@ def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Call
 
     found = _make_sweep_record(item, mask)
     first = found.causes[0] if found.causes else None
-    combination = item.test.stash.get(COMBINATION, None)
+    combination = item.test.stash.get(COMBINATION_KEY, None)
     outcome: Outcome = report.outcome
     skipped = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
     return RunRow(
@@ -33,7 +33,7 @@ def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Call
         outcome=outcome,
         reason=f"{first.oracle}: {first.reason}" if first else mask(skipped),
         place=first.place if first else "",
-        excluded_from_effects=_EXCLUDED,
+        excluded_from_effects=_EXCLUDED_REASON,
         duration=round(report.duration, 4),
         sweep=found,
     )

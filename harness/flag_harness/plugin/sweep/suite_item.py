@@ -11,13 +11,13 @@ import pytest
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.sweep.budget import ALL, select_share_of_troubles
 from flag_harness.plugin.sweep.processes import may_use_processes
-from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
-from flag_harness.sweep.judge import GARBLING_KINDS, TestObservation, TroubleResult
+from flag_harness.plugin.sweep.summary import BASELINE_NAME, cause_lines
+from flag_harness.sweep.judge import UNNOTICEABLE_KINDS, TestObservation, TroubleResult
 from flag_harness.sweep.troubles import (
     CANCELLING_TOOL_TROUBLES,
-    FAULT_BUCKETS,
+    FAULT_KINDS_TO_TRY,
     INTERRUPT,
-    SCHEDULE,
+    SCHEDULE_PREFIX,
     SIGNALS,
     SURPRISES,
     TOOL_TROUBLES,
@@ -62,12 +62,12 @@ class SuiteSweepItem(pytest.Item):
                 self.not_tried[item.kind] += item._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET)
         baseline, result = self.sweep.baseline_run_and_result(self.test)
-        if self.kind == BASELINE:
+        if self.kind == BASELINE_NAME:
             self.results = [self.sweep.compare_with_baseline(result)]
         elif result.findings:
             pytest.skip("the test fails without any trouble")
         else:
-            run = self._run_schedule if self.kind.startswith(SCHEDULE) else self._run_troubles
+            run = self._run_schedule if self.kind.startswith(SCHEDULE_PREFIX) else self._run_troubles
             self.results = [self.sweep.compare_with_baseline(one) for one in run(baseline)]
         if failed := [one for one in self.results if one.findings]:
             raise TroubleNotSurvivedError("\n".join(cause_lines(failed)))
@@ -97,7 +97,7 @@ class SuiteSweepItem(pytest.Item):
     def _count_untried_troubles(self) -> int:
         """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""
         baseline = self.sweep.baseline_run_if_passed(self.test)
-        if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
+        if baseline is None or self.kind.startswith(SCHEDULE_PREFIX) or self.kind == BASELINE_NAME:
             return 1
         return len(select_share_of_troubles(self.share, self._troubles_of_kind(self.kind, baseline)))
 
@@ -115,9 +115,9 @@ class SuiteSweepItem(pytest.Item):
         return derive_faults(kind, baseline, is_real_time=may_use_processes(self.test))
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[TroubleResult]:
-        """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
-        left_out = (*GARBLING_KINDS, *CANCELLING_TOOL_TROUBLES)
-        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
+        """Run the test under troubles drawn by the item's seed. If it fails, yield the result of the fewest."""
+        left_out = (*UNNOTICEABLE_KINDS, *CANCELLING_TOOL_TROUBLES)
+        kinds = [kind for kind in (*FAULT_KINDS_TO_TRY, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
         schedule = join_random_troubles(troubles, f"{self.test.nodeid} {self.kind}")
         if schedule is None:
@@ -138,7 +138,7 @@ class SuiteSweepItem(pytest.Item):
             return not is_over and any(oracle == one.oracle for one in run_trouble(smaller).findings[:1])
 
         smallest = shrink_schedule(schedule, is_failing)
-        yield replace(results[smallest.name], kind=SCHEDULE)
+        yield replace(results[smallest.name], kind=SCHEDULE_PREFIX)
 
     def _is_simulated(self) -> bool:
         """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""

@@ -12,31 +12,32 @@ from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.config import SweepSettings
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import uses_harness
-from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner, copy_marks
+from flag_harness.plugin.marks import CONFIG_KEY
+from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     REST,
     SweepTimeBudget,
     lines_about_untried_troubles,
-    order_items_by_informativeness,
     order_items_by_test,
+    order_items_most_informative_first,
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import (
+    DEFAULT_SWEEPS,
     SCHEDULES,
-    SWEEPS,
     TOOLS,
-    keyword_help_lines,
+    lines_that_suggest_other_keyword,
     refuse_fault_as_keyword,
     seconds_since_start,
 )
 from flag_harness.plugin.sweep.rows import make_sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
-from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
+from flag_harness.plugin.sweep.summary import BASELINE_NAME, cause_lines, outcome_lines
 from flag_harness.plugin.sweep.tools.tools import RECORD, STUB
 from flag_harness.plugin.sweep.trouble_runner import TroubleRunner
-from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
+from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS_KEY
 from flag_harness.plugin.test.rows import attach_row
+from flag_harness.sweep.earlier_outcomes import load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.judge import (
     TestObservation,
     TroubleResult,
@@ -46,12 +47,11 @@ from flag_harness.sweep.judge import (
     trouble_result_from_json,
     trouble_result_to_json,
 )
-from flag_harness.sweep.ratchet import load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.troubles import (
     CANCELLING_TOOL_TROUBLES,
-    FAULT_BUCKETS,
+    FAULT_KINDS_TO_TRY,
     INTERRUPT,
-    SCHEDULE,
+    SCHEDULE_PREFIX,
     SURPRISES,
     TOOL_TROUBLES,
     Trouble,
@@ -64,15 +64,15 @@ from flag_harness.sweep.troubles import (
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-BUCKETS: Mapping[str, Sequence[str]] = {
-    "faults": FAULT_BUCKETS,
+KINDS_BY_SWEEP: Mapping[str, Sequence[str]] = {
+    "faults": FAULT_KINDS_TO_TRY,
     "surprises": tuple(SURPRISES),
     "interrupts": (INTERRUPT, *CANCELLING_TOOL_TROUBLES, "sigint", "sigterm"),
     "kills": ("sigkill",),
     "tools": tuple(name for name in TOOL_TROUBLES if name not in CANCELLING_TOOL_TROUBLES),
 }
 """The kinds of troubles of each sweep."""
-_NOT_SURVIVED = "not survived"
+_NOT_SURVIVED_STATUS = "not survived"
 _NO_FUNCTIONS = (
     '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
     '[tool.flag-harness.sweep], or with tools = "record" functions = [] if all are HTTP requests (docs/sweep.md)'
@@ -93,24 +93,26 @@ class SuiteSweep:
 
     def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
         refuse_fault_as_keyword(config.getoption("keyword"))
-        self._settings = config.stash[CONFIG].sweep or SweepSettings()
+        self._settings = config.stash[CONFIG_KEY].sweep or SweepSettings()
         self._has_functions = bool(self._settings.functions or self._settings.stub)
-        if TOOLS in sweeps and not self._has_functions and sweeps != SWEEPS:
+        if TOOLS in sweeps and not self._has_functions and sweeps != DEFAULT_SWEEPS:
             raise HarnessError(_NO_TOOL_NAMES)
         self._sweeps = [name for name in sweeps if name != TOOLS or self._has_functions]
         self.chosen = _troubles_in_options(config)
         path = config.getoption("--harness-sweep-baseline")
-        self._ratchet_path = config.invocation_params.dir / path if path else None
-        self._ratchet = load_earlier_outcomes(self._ratchet_path) if self._ratchet_path else None
+        self._baseline_path = config.invocation_params.dir / path if path else None
+        self._earlier_outcomes = load_earlier_outcomes(self._baseline_path) if self._baseline_path else None
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
-        self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
+        self._schedules = [f"{SCHEDULE_PREFIX}_{number}" for number in range(seed, seed + runs)]
         self.budget = SweepTimeBudget(config.getoption("--harness-sweep-budget"), seconds_since_start(config))
         certificates = ExitStack()
         certificates.enter_context(load_certificates_late())
         config.add_cleanup(certificates.close)
         self._runner = ExtraCombinationRunner()
         config.pluginmanager.register(self._runner)
-        self._trouble_runner = TroubleRunner(self._settings, self._runner, config.rootpath, config.stash[CONFIG].hosts)
+        self._trouble_runner = TroubleRunner(
+            self._settings, self._runner, config.rootpath, config.stash[CONFIG_KEY].hosts
+        )
         self._baselines: dict[str, tuple[TestObservation, TroubleResult]] = {}
         self._results: list[TroubleResult] = []
         self._not_tried: Counter[str] = Counter()
@@ -136,7 +138,7 @@ class SuiteSweep:
 
     def compare_with_baseline(self, result: TroubleResult) -> TroubleResult:
         """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
-        return self._ratchet.compare_result(result) if self._ratchet else result
+        return self._earlier_outcomes.compare_result(result) if self._earlier_outcomes else result
 
     def baseline_run_if_passed(self, test: pytest.Function) -> TestObservation | None:
         """Return the passed run of a test without a trouble, or None if it has not run or has failed."""
@@ -151,14 +153,14 @@ class SuiteSweep:
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         for test in tests:
             self._check_tools(test)
-        kinds = (BASELINE, *self._trouble_kinds())
-        order = order_items_by_informativeness if self.budget.is_limited else order_items_by_test
+        kinds = (BASELINE_NAME, *self._trouble_kinds())
+        order = order_items_most_informative_first if self.budget.is_limited else order_items_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
         self._names = [item.name for item in items]
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Return lines that suggest another `-k` if it selects no item of the sweep."""
-        return keyword_help_lines(config, items, self._names)
+        return lines_that_suggest_other_keyword(config, items, self._names)
 
     def _tool_mode_of_test(self, test: pytest.Function) -> str:
         return str(self._sweep_option(test, "tools", self._settings.tools))
@@ -179,7 +181,7 @@ class SuiteSweep:
     def _trouble_kinds(self) -> Sequence[str]:
         if self.chosen:
             return tuple(dict.fromkeys(one.kind for one in self.chosen))
-        kinds = [kind for sweep in self._sweeps for kind in BUCKETS.get(sweep, ())]
+        kinds = [kind for sweep in self._sweeps for kind in KINDS_BY_SWEEP.get(sweep, ())]
         kinds = [kind for kind in kinds if kind not in TOOL_TROUBLES or self._has_functions]
         return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
 
@@ -204,7 +206,7 @@ class SuiteSweep:
             return True
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for when, function in _PHASES[1:2] if self.budget.is_used_up(item.test.nodeid) else _PHASES:
-            call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_ENDS_THE_RUN)
+            call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_EXCEPTIONS_THAT_END_RUN)
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -227,8 +229,13 @@ class SuiteSweep:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the file of `--harness-sweep-baseline` if it does not exist, but not in a worker."""
-        if self._ratchet_path and not self._ratchet and self._results and not hasattr(session.config, "workerinput"):
-            save_outcomes(self._ratchet_path, self._results)
+        if (
+            self._baseline_path
+            and not self._earlier_outcomes
+            and self._results
+            and not hasattr(session.config, "workerinput")
+        ):
+            save_outcomes(self._baseline_path, self._results)
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport
@@ -239,7 +246,7 @@ class SuiteSweep:
         """
         if not (report.failed and getattr(report, "flag_harness_plays", None)):
             return None
-        return _NOT_SURVIVED, "F", ("NOT SURVIVED", {"red": True})
+        return _NOT_SURVIVED_STATUS, "F", ("NOT SURVIVED", {"red": True})
 
     def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> None:
         """Print how many troubles each kind has, and the failures by cause."""
@@ -251,8 +258,8 @@ class SuiteSweep:
             *lines_about_untried_troubles(self._not_tried, self.budget.seconds),
         ):
             terminalreporter.write_line(line)
-        if self._ratchet_path and not self._ratchet:
-            terminalreporter.write_line(f"wrote {self._ratchet_path}; from now on these failures are known")
+        if self._baseline_path and not self._earlier_outcomes:
+            terminalreporter.write_line(f"wrote {self._baseline_path}; from now on these failures are known")
         if failed := [one for one in self._results if one.findings]:
             terminalreporter.section("failures by cause", red=True)
             for line in cause_lines(failed, with_commands=True):
@@ -264,7 +271,7 @@ def _troubles_in_options(config: pytest.Config) -> tuple[Trouble, ...]:
     surprises = map(parse_surprising_answer, config.getoption("harness_surprises"))
     interrupts = map(_parse_interrupt, config.getoption("harness_interrupts"))
     tools = (Trouble(one.kind.name, one) for one in map(parse_tool_trouble, config.getoption("harness_tool_troubles")))
-    faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])
+    faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS_KEY])
     return (*faults, *(Trouble(one.kind.name, one) for one in surprises), *tools, *interrupts)
 
 
@@ -283,7 +290,7 @@ def _do_nothing(item: SuiteSweepItem) -> None:
     """Replace the setup and teardown of an item, which has no fixtures of its own."""
 
 
-_ENDS_THE_RUN = (pytest.exit.Exception, KeyboardInterrupt)
+_EXCEPTIONS_THAT_END_RUN = (pytest.exit.Exception, KeyboardInterrupt)
 _PHASES: tuple[tuple[Literal["setup", "call", "teardown"], Callable[[SuiteSweepItem], None]], ...] = (
     ("setup", _do_nothing),
     ("call", SuiteSweepItem.runtest),

@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 from flag_harness.sweep.judge import TroubleResult
 from flag_harness.sweep.troubles import SIGNALS, SURPRISES, TOOL_TROUBLES
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
+from flag_harness.wording import count_with_noun
 
-BASELINE = "baseline"
+BASELINE_NAME = "baseline"
 """The name of the items that run their test without a trouble."""
-MOST_CAUSES = 25
-MOST_CHARACTERS = 200
+MAX_CAUSES = 25
+MAX_CHARACTERS = 200
 _OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed")
-_VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
+_VARYING_PARTS = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """The parts that differ between two failures of one cause: addresses, ids and numbers."""
 
 
 def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
     """Yield a table with a row for each kind of trouble that applies, which counts the outcomes."""
-    tried = [one for one in results if one.kind != BASELINE and one.outcome != "does not apply"]
+    tried = [one for one in results if one.kind != BASELINE_NAME and one.outcome != "does not apply"]
     if not tried:
         yield "no trouble applied"
         return
@@ -31,21 +32,21 @@ def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
         cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES)
         yield f"{kind:<{width}}  " + "  ".join(cells)
     tests = len({one.nodeid for one in results})
-    yield f"{_count_with_noun(len(tried), 'trouble')} in {_count_with_noun(tests, 'test')}"
+    yield f"{count_with_noun(len(tried), 'trouble')} in {count_with_noun(tests, 'test')}"
 
 
 def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False) -> Iterator[str]:
     """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
     ordered = group_failures_by_cause(failed)
-    for group in ordered[:MOST_CAUSES]:
+    for group in ordered[:MAX_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
-        count = _count_with_noun(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE
-        yield f"{count}: {first.oracle}: {first.reason[:MOST_CHARACTERS]}{place}"
+        count = count_with_noun(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE_NAME
+        yield f"{count}: {first.oracle}: {first.reason[:MAX_CHARACTERS]}{place}"
         if with_commands:
             yield f"    {_command_to_repeat(group[0])}"
-    if len(ordered) > MOST_CAUSES:
-        yield f"and {len(ordered) - MOST_CAUSES} more causes"
+    if len(ordered) > MAX_CAUSES:
+        yield f"and {len(ordered) - MAX_CAUSES} more causes"
 
 
 def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[TroubleResult]]:
@@ -56,14 +57,10 @@ def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[Troubl
     return sorted(groups.values(), key=lambda group: -len(group))
 
 
-def _count_with_noun(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
-
-
 def _cause_key(result: TroubleResult) -> tuple[str, str, str]:
     """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
     first = result.findings[0]
-    reason = first.reason.partition(":")[0] if first.place else _VARYING.sub("#", first.reason)
+    reason = first.reason.partition(":")[0] if first.place else _VARYING_PARTS.sub("#", first.reason)
     return first.oracle, reason, first.place
 
 
@@ -71,7 +68,7 @@ def _command_to_repeat(result: TroubleResult) -> str:
     """Return the command that runs a test under one trouble again."""
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
-        return f"{command} -k {BASELINE}"
+        return f"{command} -k {BASELINE_NAME}"
     if " + " in result.trouble:
         return _pytest_mark_to_repeat(result)
     name = result.trouble.partition(":")[0]

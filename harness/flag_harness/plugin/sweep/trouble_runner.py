@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from flag_harness.config import SweepSettings
-from flag_harness.plugin.special_runs.extra_rows import ExtraCombinationRunner
-from flag_harness.plugin.stash import PROBE
+from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner
+from flag_harness.plugin.stash import PROBE_KEY
 from flag_harness.plugin.sweep.exceptions import load_exceptions, result_of_failed_call
-from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import may_use_processes, send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_difference
+from flag_harness.plugin.sweep.time_limit import limit_real_time
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
@@ -23,7 +23,7 @@ from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
-PROCESS_FACTOR = 6
+PROCESS_TIME_FACTOR = 6
 """The factor by which a test may take longer in real time if it uses other processes."""
 
 
@@ -65,7 +65,7 @@ class TroubleRunner:
         calls: list[CallResult] = []
         original: Callable[[], None] = item.runtest
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
-        item.stash[PROBE] = probe
+        item.stash[PROBE_KEY] = probe
         try:
             with (
                 seed_random(),
@@ -73,7 +73,7 @@ class TroubleRunner:
             ):
                 reports = self._runner.run_item(item, None)
         finally:
-            del item.stash[PROBE], item.runtest
+            del item.stash[PROBE_KEY], item.runtest
         return probe.make_observation(calls, "" if calls else _setup_problem(reports))
 
     def _run_calls(
@@ -118,7 +118,7 @@ class TroubleRunner:
 
     def _call_time_limit(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take, more if the test starts processes, which are slow."""
-        return self._settings.patience * (PROCESS_FACTOR if may_use_processes(item) else 1)
+        return self._settings.patience * (PROCESS_TIME_FACTOR if may_use_processes(item) else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:

@@ -19,21 +19,21 @@ from flag_harness.plugin.border.tracebacks import remove_sdk_frames
 from flag_harness.plugin.evidence.content import make_evidence_mask
 from flag_harness.plugin.evidence.conversations import attach_conversation
 from flag_harness.plugin.evidence.kept_cassettes import save_evidence_cassette
-from flag_harness.plugin.evidence.properties import add_properties
+from flag_harness.plugin.evidence.properties import add_properties_to_report
 from flag_harness.plugin.limits.age import recording_age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_recorded_file
 from flag_harness.plugin.stash import (
-    EXTRA_ROW,
-    FLAG_SCOPE,
-    PROBE,
-    REFUSALS,
-    REPETITION,
-    SCORES,
-    TRAFFIC,
+    EXTRA_SOURCE_KEY,
+    FLAG_SCOPE_KEY,
+    PROBE_KEY,
+    REFUSALS_KEY,
+    REPETITION_KEY,
+    SCORES_KEY,
+    TRAFFIC_KEY,
     refusals_of_item,
 )
 from flag_harness.plugin.test.flag_sources import flag_errors_hidden_by_openfeature
@@ -45,25 +45,25 @@ if TYPE_CHECKING:
 
 _ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
 """The fixtures that answer the requests of a test."""
-_OUTCOMES = pytest.StashKey["dict[str, Outcome]"]()
+_OUTCOMES_KEY = pytest.StashKey["dict[str, Outcome]"]()
 """The outcome of each finished phase of the item."""
-_FIXTURE_FINALIZERS = pytest.StashKey[ExitStack]()
+_FIXTURE_FINALIZERS_KEY = pytest.StashKey[ExitStack]()
 """The stack that finishes the item's fixtures, even if pytest does not."""
-_CALL_IS_RUNNING = pytest.StashKey[bool]()
+_CALL_IS_RUNNING_KEY = pytest.StashKey[bool]()
 """True while the test function runs. A report made during that time belongs to a subtest."""
-_SUBTEST_FAILED = pytest.StashKey[bool]()
+_SUBTEST_FAILED_KEY = pytest.StashKey[bool]()
 """True if a subtest of the item has failed."""
-_REPORTED_MISSES = pytest.StashKey[int]()
+_REPORTED_MISSES_KEY = pytest.StashKey[int]()
 """The number of misses in the reports of earlier phases."""
 _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
-    TRAFFIC,
-    REFUSALS,
-    FLAG_SCOPE,
-    SCORES,
-    _FIXTURE_FINALIZERS,
-    _CALL_IS_RUNNING,
-    _SUBTEST_FAILED,
-    _REPORTED_MISSES,
+    TRAFFIC_KEY,
+    REFUSALS_KEY,
+    FLAG_SCOPE_KEY,
+    SCORES_KEY,
+    _FIXTURE_FINALIZERS_KEY,
+    _CALL_IS_RUNNING_KEY,
+    _SUBTEST_FAILED_KEY,
+    _REPORTED_MISSES_KEY,
 )
 
 
@@ -72,9 +72,9 @@ def check_setup(item: pytest.Item) -> Generator[None, None, None]:
     for key in _STASH_KEYS:
         if key in item.stash:
             del item.stash[key]
-    item.stash[_OUTCOMES] = {}
+    item.stash[_OUTCOMES_KEY] = {}
     if not _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        item.stash[_FIXTURE_FINALIZERS] = ExitStack()
+        item.stash[_FIXTURE_FINALIZERS_KEY] = ExitStack()
     with _report_refusals(item):
         yield
 
@@ -85,20 +85,23 @@ def finish_fixture_later(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
     pytest itself stops after anything but an `Exception`. After an `asyncio.CancelledError` the next test would get the
     fixtures of this one, with its recording and its environment.
     """
-    if fixturedef.scope == "function" and (finalizers := request.node.stash.get(_FIXTURE_FINALIZERS, None)) is not None:
+    if (
+        fixturedef.scope == "function"
+        and (finalizers := request.node.stash.get(_FIXTURE_FINALIZERS_KEY, None)) is not None
+    ):
         finalizers.callback(fixturedef.finish, request)
 
 
 def check_call(item: pytest.Item) -> Generator[None, None, None]:
     """After the test function, fail the test if its traffic has problems."""
-    item.stash[_CALL_IS_RUNNING] = True
+    item.stash[_CALL_IS_RUNNING_KEY] = True
     try:
         with _report_refusals(item):
             yield
     finally:
-        item.stash[_CALL_IS_RUNNING] = False
-    _fail_on_problems(item, item.stash.get(TRAFFIC, None))
-    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+        item.stash[_CALL_IS_RUNNING_KEY] = False
+    _fail_on_problems(item, item.stash.get(TRAFFIC_KEY, None))
+    if (traffic := item.stash.get(TRAFFIC_KEY, None)) is not None:
         traffic.mark_test_end()
 
 
@@ -108,13 +111,13 @@ def check_teardown(item: pytest.Item) -> Generator[None, None, None]:
         with _report_refusals(item):
             yield
     finally:
-        if (finalizers := item.stash.get(_FIXTURE_FINALIZERS, None)) is not None:
+        if (finalizers := item.stash.get(_FIXTURE_FINALIZERS_KEY, None)) is not None:
             finalizers.close()
     if _is_failed_repetition(item):
-        _save_recording(item, item.stash.get(TRAFFIC, None))
+        _save_recording(item, item.stash.get(TRAFFIC_KEY, None))
     elif not _has_failed(item):
         passed = _outcomes_by_phase(item).get("call") in ("passed", "xpassed")
-        traffic = item.stash.get(TRAFFIC, None) if passed else None
+        traffic = item.stash.get(TRAFFIC_KEY, None) if passed else None
         _fail_on_problems(item, traffic)
         _save_recording(item, traffic)
 
@@ -123,30 +126,31 @@ def complete_report(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the row of the run record and the misses to the report, on whichever worker it is made."""
-    traffic = item.stash.get(TRAFFIC, None)
+    traffic = item.stash.get(TRAFFIC_KEY, None)
     remove_sdk_frames(item, call, traffic)
     report = yield
-    if item.stash.get(_CALL_IS_RUNNING, False):
-        item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
+    if item.stash.get(_CALL_IS_RUNNING_KEY, False):
+        item.stash[_SUBTEST_FAILED_KEY] = report.failed or item.stash.get(_SUBTEST_FAILED_KEY, False)
     else:
         _fail_if_refusal_is_excused(item, report)
-        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome_of_report(report)
+        outcome = "failed" if item.stash.get(_SUBTEST_FAILED_KEY, False) else _outcome_of_report(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
-        needs_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # sweeps make their own
+        is_due = report.when == "call" or not report.passed
+        needs_row = is_due and PROBE_KEY not in item.stash  # sweeps make their own
         if needs_row and (row := make_run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
         if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""
-            reported = item.stash.get(_REPORTED_MISSES, 0)
+            reported = item.stash.get(_REPORTED_MISSES_KEY, 0)
             report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
-            item.stash[_REPORTED_MISSES] = len(traffic.misses)
+            item.stash[_REPORTED_MISSES_KEY] = len(traffic.misses)
     if traffic is not None:
         if report.failed and traffic.plan.scenario:
             _add_missing_turns(report, traffic.plan.scenario, refusals_of_item(item))
-        if report.when == "teardown" and PROBE not in item.stash:
+        if report.when == "teardown" and PROBE_KEY not in item.stash:
             attach_recorded_file(report, item.config, traffic, _has_failed(item) or report.failed)
-            add_properties(item, report, traffic)
-            if _has_failed(item) and EXTRA_ROW not in item.stash:
+            add_properties_to_report(item, report, traffic)
+            if _has_failed(item) and EXTRA_SOURCE_KEY not in item.stash:
                 save_evidence_cassette(item.config, traffic)
         add_failure_to_row(item, report, make_evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
@@ -227,9 +231,9 @@ def _is_failed_repetition(item: pytest.Item) -> bool:
     Such a run is evidence, so that its recording is kept. It fails when it is played, too. A run that the provider
     broke is no evidence.
     """
-    if REPETITION not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
+    if REPETITION_KEY not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
         return False
-    traffic, refused = item.stash.get(TRAFFIC, None), item.stash.get(REFUSALS, list)
+    traffic, refused = item.stash.get(TRAFFIC_KEY, None), item.stash.get(REFUSALS_KEY, list)
     if traffic is None or refused() or traffic.problems():
         return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure
@@ -239,12 +243,12 @@ def _is_failed_repetition(item: pytest.Item) -> bool:
 
 
 def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
-    return item.stash.setdefault(_OUTCOMES, {})
+    return item.stash.setdefault(_OUTCOMES_KEY, {})
 
 
 def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
     """Fail the test if one of its requests was refused, or if `traffic` has problems. In a sweep, oracles judge it."""
-    if PROBE in item.stash:
+    if PROBE_KEY in item.stash:
         return
     problems = list(map(str, _refusals_to_report(item)))
     if traffic is not None:
@@ -288,7 +292,7 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
         traffic.save()
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    tracker = item.config.stash[CASSETTE_USE_TRACKER]
+    tracker = item.config.stash[CASSETTE_USE_TRACKER_KEY]
     tracker.register_recording(
         item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None
     )

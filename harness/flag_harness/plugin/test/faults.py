@@ -9,7 +9,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.fault_arguments import fault_argument_help_lines
 from flag_harness.plugin.combinations import item_combinations
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.stash import TRAFFIC
+from flag_harness.plugin.stash import TRAFFIC_KEY
 from flag_harness.plugin.test.rows import attach_row, is_subtest_report, row_of_report
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from flag_harness.sweep.probe import Probe
     from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response
 
-COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+COMMAND_LINE_FAULTS_KEY = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
-ARMED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+COMMAND_LINE_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
 """Copies of the command line's faults for one test item, which count its requests alone."""
-MARKED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+MARKED_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
 """Copies of the faults in the item's marks, which count its requests alone."""
-_MARK = "@pytest.mark.faults"
+_FAULTS_MARK = "@pytest.mark.faults"
 
 
 def add_fault_options(group: pytest.OptionGroup) -> None:
@@ -45,7 +45,7 @@ def add_fault_options(group: pytest.OptionGroup) -> None:
 def configure_faults(config: pytest.Config) -> None:
     """Read `--harness-fault`. Raise a `FaultError` that names the wrong option, fault and argument."""
     texts = config.getoption("harness_faults")
-    config.stash[COMMAND_LINE_FAULTS] = ()
+    config.stash[COMMAND_LINE_FAULTS_KEY] = ()
     config.pluginmanager.register(FaultMarkChecker(), "flag-harness-fault-marks")
     if not texts:
         return
@@ -57,17 +57,17 @@ def configure_faults(config: pytest.Config) -> None:
             found.append(_check_that_fault_can_fire(parse_fault(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
-    config.stash[COMMAND_LINE_FAULTS] = tuple(found)
+    config.stash[COMMAND_LINE_FAULTS_KEY] = tuple(found)
     if config.getoption("--harness-sweep") is None:
-        config.pluginmanager.register(FaultTotals(config.stash[COMMAND_LINE_FAULTS]), "flag-harness-faults")
+        config.pluginmanager.register(FaultTotals(config.stash[COMMAND_LINE_FAULTS_KEY]), "flag-harness-faults")
 
 
 def _check_that_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import patch_refused_keywords, require_known_flags_in_combination
-    from flag_harness.matrix import settings_by_id_part
+    from flag_harness.matrix import flag_values_by_id_part
 
-    require_known_flags_in_combination(fault, settings_by_id_part(all_flags(config)))
+    require_known_flags_in_combination(fault, flag_values_by_id_part(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
         with patch_refused_keywords(fault):
@@ -82,17 +82,19 @@ def active_faults(traffic: "CassetteTraffic") -> list[str]:
 
 def make_command_line_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the command line's faults that count the requests of this test alone."""
-    item.stash[ARMED_FAULTS] = tuple(fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS])
-    return item.stash[ARMED_FAULTS]
+    item.stash[COMMAND_LINE_FAULTS_OF_TEST_KEY] = tuple(
+        fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS_KEY]
+    )
+    return item.stash[COMMAND_LINE_FAULTS_OF_TEST_KEY]
 
 
 def make_marked_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the faults in a test's marks that count its requests. Fail the test if a mark is wrong."""
     try:
-        item.stash[MARKED_FAULTS] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
+        item.stash[MARKED_FAULTS_OF_TEST_KEY] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
     except HarnessError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    return item.stash[MARKED_FAULTS]
+    return item.stash[MARKED_FAULTS_OF_TEST_KEY]
 
 
 def _faults_of_marks(node: pytest.Item) -> "Iterator[Fault]":
@@ -101,12 +103,12 @@ def _faults_of_marks(node: pytest.Item) -> "Iterator[Fault]":
         try:
             yield from [_parse_mark_argument(node, given) for given in _mark_arguments(mark)]
         except HarnessError as error:
-            raise HarnessError(f"{node.nodeid}: {_MARK}: {error}") from None
+            raise HarnessError(f"{node.nodeid}: {_FAULTS_MARK}: {error}") from None
 
 
 def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
     if not mark.args or mark.kwargs:
-        raise HarnessError(f"it takes at least one fault: {_MARK}(overloaded(on=2))")
+        raise HarnessError(f"it takes at least one fault: {_FAULTS_MARK}(overloaded(on=2))")
     return mark.args
 
 
@@ -143,10 +145,10 @@ class FaultReporter:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Fail a test with faults that does not use the `cassette` fixture, since no fault can fire there."""
         yield
-        if item.stash.get(TRAFFIC, None) is None and (mark := item.get_closest_marker("faults")):
+        if item.stash.get(TRAFFIC_KEY, None) is None and (mark := item.get_closest_marker("faults")):
             named = ", ".join(map(str, mark.args))
             pytest.fail(
-                f"{_MARK}({named}): no fault can fire, since the test does not use the `cassette` fixture; "
+                f"{_FAULTS_MARK}({named}): no fault can fire, since the test does not use the `cassette` fixture; "
                 "add the fixture to its arguments",
                 pytrace=False,
             )
@@ -155,7 +157,7 @@ class FaultReporter:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Name the faults that fired in the test's row of the run record and in its failure."""
         report = yield
-        met = (*item.stash.get(MARKED_FAULTS, ()), *item.stash.get(ARMED_FAULTS, ()))
+        met = (*item.stash.get(MARKED_FAULTS_OF_TEST_KEY, ()), *item.stash.get(COMMAND_LINE_FAULTS_OF_TEST_KEY, ()))
         if report.when != "call" or not (fired := [fault for fault in met if fault.fired]):
             return report
         if (row := row_of_report(report)) is not None:
@@ -179,7 +181,7 @@ class FaultTotals:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach to a report how often each fault fired in the test."""
         report = yield
-        if report.when == "call" and (met := item.stash.get(ARMED_FAULTS, ())):
+        if report.when == "call" and (met := item.stash.get(COMMAND_LINE_FAULTS_OF_TEST_KEY, ())):
             report.flag_harness_faults = [  # type: ignore[attr-defined]
                 [fault.can_fire, count.seen, count.due, count.fired, list(count.reasons)]
                 for fault in met

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.combinations import combination_in_flags_marks
-from flag_harness.plugin.marks import CONFIG, declared_flags
+from flag_harness.plugin.marks import CONFIG_KEY, declared_flags
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
-from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, PROBE, REFUSALS, TRAFFIC
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
+from flag_harness.plugin.stash import (
+    COMBINATION_KEY,
+    EXTRA_SOURCE_KEY,
+    LOG_COUNTER_KEY,
+    PROBE_KEY,
+    REFUSALS_KEY,
+    TRAFFIC_KEY,
+)
 from flag_harness.plugin.test.faults import make_command_line_faults_of_test, make_marked_faults_of_test
 
 if TYPE_CHECKING:
@@ -44,7 +51,7 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     combination = (
         parameter if isinstance(parameter, Combination) else combination_in_flags_marks(request.node, declared)
     )
-    request.node.stash[COMBINATION] = combination
+    request.node.stash[COMBINATION_KEY] = combination
     unset = dict.fromkeys(flag.env for flag in declared if flag.env)
     for variable, value in {**unset, **combination.environ}.items():
         if value is None:
@@ -76,7 +83,7 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 def harness_scenarios(request: pytest.FixtureRequest) -> Path:
     """Return the folder of the simulator's scenarios, `<fixtures>/scenarios`. Override it to keep them elsewhere."""
     config: pytest.Config = request.config
-    return config.rootpath / config.stash[CONFIG].fixtures / "scenarios"
+    return config.rootpath / config.stash[CONFIG_KEY].fixtures / "scenarios"
 
 
 @pytest.fixture
@@ -92,27 +99,27 @@ def harness_cassette(
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
     # imported here: a run that uses no cassette does not need them
-    from flag_harness.plugin.border.border import BORDER
-    from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
+    from flag_harness.plugin.border.border import BORDER_KEY
+    from flag_harness.plugin.redact.secrets import REPORT_MASK_KEY, mask_logs
     from flag_harness.plugin.run.log_counts import count_logs
-    from flag_harness.plugin.test.plan import make_traffic_plan, plan_for_extra_combination, plan_for_sweep
+    from flag_harness.plugin.test.plan import make_plan_of_extra_combination, make_plan_of_sweep, make_traffic_plan
 
-    source = request.node.stash.get(EXTRA_ROW, None)
-    if source is None and PROBE not in request.node.stash:
-        request.config.stash[CASSETTE_USE_TRACKER].register_cassette(request.node, harness_cassette_path)
+    source = request.node.stash.get(EXTRA_SOURCE_KEY, None)
+    if source is None and PROBE_KEY not in request.node.stash:
+        request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
-    plan = plan if source is None else plan_for_extra_combination(plan, source)
-    plan = plan_for_sweep(plan) if PROBE in request.node.stash else plan
-    border = request.config.stash[BORDER]
+    plan = plan if source is None else make_plan_of_extra_combination(plan, source)
+    plan = make_plan_of_sweep(plan) if PROBE_KEY in request.node.stash else plan
+    border = request.config.stash[BORDER_KEY]
     owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
     with (
         mask_logs(traffic.mask),
         count_logs() as counter,
         traffic.open(lambda http_request: border.request_belongs_to(owner, http_request)),
     ):
-        request.node.stash[LOG_COUNTER] = counter
-        request.node.stash[TRAFFIC], request.node.stash[REFUSALS] = traffic, traffic.refusals
-        request.config.stash[REPORT_MASK].set_mask(request.node.nodeid, traffic.mask)
+        request.node.stash[LOG_COUNTER_KEY] = counter
+        request.node.stash[TRAFFIC_KEY], request.node.stash[REFUSALS_KEY] = traffic, traffic.refusals
+        request.config.stash[REPORT_MASK_KEY].set_mask(request.node.nodeid, traffic.mask)
         if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):
             _set_offline_environment(monkeypatch)
         yield traffic
@@ -140,11 +147,11 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 
 
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
-    from flag_harness.plugin.border.border import BORDER
+    from flag_harness.plugin.border.border import BORDER_KEY
     from flag_harness.plugin.evidence.kept_cassettes import make_evidence_recorder
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-    border, probe = request.config.stash[BORDER], request.node.stash.get(PROBE, None)
+    border, probe = request.config.stash[BORDER_KEY], request.node.stash.get(PROBE_KEY, None)
     return CassetteTraffic(
         plan,
         *make_marked_faults_of_test(request.node, combination),

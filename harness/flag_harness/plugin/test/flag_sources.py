@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.flag import SET_FLAGS, Flag
+from flag_harness.flag import SET_FLAGS_FIXTURE, Flag
 from flag_harness.matrix import Combination, add_missing_flags
 from flag_harness.plugin.refusals import FlagSetupFailure
 from flag_harness.plugin.run.conflicting_fixtures import definition_location, is_harness_fixture
-from flag_harness.plugin.stash import FLAG_SCOPE
+from flag_harness.plugin.stash import FLAG_SCOPE_KEY
 
 
 @contextmanager
@@ -22,12 +22,12 @@ def set_flags_outside_environment(
     # imported here: a run without flags does not need it
     from flag_harness.sources import FlagScope, enter_scope
 
-    scope = request.node.stash[FLAG_SCOPE] = FlagScope(add_missing_flags(combination, declared), is_ambient=True)
+    scope = request.node.stash[FLAG_SCOPE_KEY] = FlagScope(add_missing_flags(combination, declared), is_ambient=True)
     flags = scope.combination.flags
-    needing = next((flag for flag in flags if flag.set == SET_FLAGS), None)
-    set_flags = request.getfixturevalue(SET_FLAGS) if needing is not None else None
+    needing = next((flag for flag in flags if flag.set == SET_FLAGS_FIXTURE), None)
+    set_flags = request.getfixturevalue(SET_FLAGS_FIXTURE) if needing is not None else None
     if needing is not None and set_flags is None and (problem := _fixture_problem(request)):
-        message = f"{request.node.nodeid}: flag {needing.name!r} is set by the fixture {SET_FLAGS}, {problem}"
+        message = f"{request.node.nodeid}: flag {needing.name!r} is set by the fixture {SET_FLAGS_FIXTURE}, {problem}"
         raise FlagSetupFailure(message)
     has_other_sources = any(not flag.env for flag in flags)
     entering = enter_scope(scope, set_flags, folder=request.config.rootpath, follows_work=has_other_sources)
@@ -60,12 +60,12 @@ def _fixture_problem(request: pytest.FixtureRequest) -> str:
 
 def _find_flag_setter_fixture(item: pytest.Item) -> Any:
     """Return the definition of the fixture `harness_set_flags` that a test gets."""
-    definitions = item.session._fixturemanager.getfixturedefs(SET_FLAGS, item)
+    definitions = item.session._fixturemanager.getfixturedefs(SET_FLAGS_FIXTURE, item)
     assert definitions  # the plugin defines it for all tests
     return definitions[-1]
 
 
 def flag_errors_hidden_by_openfeature(item: pytest.Item) -> list[BaseException]:
     """Return the errors that OpenFeature hid from the test's code by giving it a default in place of the flag."""
-    scope = item.stash.get(FLAG_SCOPE, None)
+    scope = item.stash.get(FLAG_SCOPE_KEY, None)
     return [HarnessError(error) for error in scope.swallowed_errors] if scope is not None else []

@@ -12,23 +12,23 @@ import pytest
 
 from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
-from flag_harness.cassette.merge import can_add_answers_of, has_recording_of
+from flag_harness.cassette.merge import can_add_answers_from, is_recorded_by
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
-from flag_harness.flag import OFF
-from flag_harness.matrix import Combination, name_of_test
+from flag_harness.flag import OFF_COMBINATION
+from flag_harness.matrix import Combination, node_id_of_all_combinations
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import find_evidence_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
 from flag_harness.plugin.limits.age import max_recording_age
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, CostLimit
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import RecordMode, is_recording_disabled, record_mode_of_run
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import collect_filters
-from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS, PaidAnswers
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY, PaidAnswers
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
-from flag_harness.plugin.run.claims import CASSETTE_USE_TRACKER
+from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.run.names import name_without_combination
 from flag_harness.plugin.run.recorded_effects import load_flag_effects
 from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, repetition_index
@@ -43,7 +43,7 @@ UpstreamChoice = Literal["live", "simulator"]
 
 _OPTIONAL_CHECKS = ("no_request", "unplayed", "misses", "network")
 """The checks that the marks `harness_<name>` switch off."""
-_PROJECT_NAMES = pytest.StashKey[ImportedTimeFunctions]()
+_IMPORTED_TIME_FUNCTIONS_KEY = pytest.StashKey[ImportedTimeFunctions]()
 """The names that the project's modules have imported from `time`, such as `sleep`."""
 
 
@@ -115,8 +115,10 @@ class TrafficPlan:
         """True if the cassette holds a recording of this test, under its own node id or one from before its flags."""
         if self.cassette is None:
             return False
-        cases = {self.case, name_without_combination(self.case, OFF, "-") if self.combination == OFF else self.case}
-        return any(has_recording_of(self.cassette, case) for case in cases)
+        cases = {self.case}
+        if self.combination == OFF_COMBINATION:
+            cases.add(name_without_combination(self.case, OFF_COMBINATION, "-"))
+        return any(is_recorded_by(self.cassette, case) for case in cases)
 
     @property
     def is_playing(self) -> bool:
@@ -137,7 +139,7 @@ class TrafficPlan:
     def is_mixing_upstreams(self) -> bool:
         """True if this test would add a recording to a cassette that was recorded from another upstream."""
         existing = self.cassette if self.is_recording and self.mode != "rewrite" else None
-        return existing is not None and not can_add_answers_of(existing, self.upstream)
+        return existing is not None and not can_add_answers_from(existing, self.upstream)
 
     @property
     def rewrite_command(self) -> str:
@@ -188,7 +190,7 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
     return Cassette.load(path)
 
 
-def plan_for_extra_combination(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
+def make_plan_of_extra_combination(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     """Return the plan of an extra combination that runs only to locate a failure, so that nothing is written.
 
     If the recording of another combination answers, parts of it may stay unplayed.
@@ -205,7 +207,7 @@ def plan_for_extra_combination(plan: TrafficPlan, source: AnswerSource) -> Traff
     )
 
 
-def plan_for_sweep(plan: TrafficPlan) -> TrafficPlan:
+def make_plan_of_sweep(plan: TrafficPlan) -> TrafficPlan:
     """Return the plan of a test in a sweep, so that nothing is written.
 
     The simulator answers if the test names a scenario, else its recording, of which parts may stay unplayed.
@@ -220,7 +222,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     node: pytest.Item = request.node
     plan = _make_plan_from_marks(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
-    test = name_of_test(nodeid_of_first_repetition(node), flags.id)
+    test = node_id_of_all_combinations(nodeid_of_first_repetition(node), flags.id)
     plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_index(node)))
     return replace(plan, project_names=_project_time_functions(node))
 
@@ -242,7 +244,7 @@ def _make_plan_from_marks(
     filters, folder = collect_filters(request), path.parent
     if (kept := find_evidence_cassette(config, case)) is not None:
         filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content)), kept.path
-    recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_recording_age(config)
+    recordings, limit = config.rootpath / config.stash[CONFIG_KEY].recordings, max_recording_age(config)
     mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
     number = repetition_index(node)
     repeat = f" --harness-repeat={number + 1}" if number else ""
@@ -253,12 +255,12 @@ def _make_plan_from_marks(
         mode=mode,
         cassette=_load_cassette_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
         blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
-        shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF),
-        is_gone=config.stash[CASSETTE_USE_TRACKER].is_test_gone,
-        is_recorded_now=config.stash[CASSETTE_USE_TRACKER].has_recorded,
+        shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF_COMBINATION),
+        is_gone=config.stash[CASSETTE_USE_TRACKER_KEY].is_test_gone,
+        is_recorded_now=config.stash[CASSETTE_USE_TRACKER_KEY].has_recorded,
         max_age_limit=limit and limit.limit,
-        cost_limit=config.stash[COST_LIMIT],
-        paid_answers=config.stash[PAID_ANSWERS],
+        cost_limit=config.stash[COST_LIMIT_KEY],
+        paid_answers=config.stash[PAID_ANSWERS_KEY],
         explain=load_flag_effects(config, folder).explain_in(combination),
         disabled=disabled,
         upstream=upstream,
@@ -269,7 +271,7 @@ def _make_plan_from_marks(
         scope=api_hosts_in_configuration(config),
         filters=filters,
         normalisers=collect_normalisers(request),
-        kept_headers=config.stash[CONFIG].headers.get("keep", ()),
+        kept_headers=config.stash[CONFIG_KEY].headers.get("keep", ()),
         allowed=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),
     )
 
@@ -287,12 +289,12 @@ def _load_cassette_or_fail(
 
 def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     """Return the configured hosts of the API, and the other hosts that tests may reach."""
-    settings = config.stash[CONFIG]
+    settings = config.stash[CONFIG_KEY]
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
 def _project_time_functions(node: pytest.Item) -> ImportedTimeFunctions | None:
     """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
-    if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
+    if node.config.stash[CONFIG_KEY].time == "real" or node.get_closest_marker("harness_real_time"):
         return None
-    return node.config.stash.setdefault(_PROJECT_NAMES, ImportedTimeFunctions(node.config.rootpath))
+    return node.config.stash.setdefault(_IMPORTED_TIME_FUNCTIONS_KEY, ImportedTimeFunctions(node.config.rootpath))

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from flag_harness.wire.timeline import Request
 
 
-NO_REQUEST = (
+NO_REQUEST_MESSAGE = (
     "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
     "if not, its client is not one of httpx2 or httpx, or was never called."
 )
 """The message for a test that sent no request."""
 
 
-def describe_unplayed(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
+def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
     """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
     own, recorded = frozenset(replay.own), replay.cassette.interactions
     unplayed = [

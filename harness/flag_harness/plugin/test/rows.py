@@ -9,10 +9,10 @@ import pytest
 from flag_harness.plugin.limits.budget import budget_of_test
 from flag_harness.plugin.limits.cache_use import cache_use_of_traffic
 from flag_harness.plugin.stash import (
-    COMBINATION,
-    LOG_COUNTER,
-    SCORES,
-    TRAFFIC,
+    COMBINATION_KEY,
+    LOG_COUNTER_KEY,
+    SCORES_KEY,
+    TRAFFIC_KEY,
     nodeid_of_first_repetition,
     refusals_of_item,
     repetition_index,
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from flag_harness.record import Outcome, Phase, RequestRecord, RunRow
     from flag_harness.wire.timeline import Request, Response
 
-_MOST_REASON_CHARACTERS = 500
-_MOST_MISS_PATHS = 20
-_ATTRIBUTE = "flag_harness"
+_MAX_REASON_CHARACTERS = 500
+_MAX_MISS_PATHS = 20
+_REPORT_ATTRIBUTE = "flag_harness"
 """The attribute of a report that holds its row as plain values, so that workers can send it."""
 
 
 def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
     """Return a test's row of the run record, or None if the test does not use the harness."""
-    traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
+    traffic, combination = item.stash.get(TRAFFIC_KEY, None), item.stash.get(COMBINATION_KEY, None)
     if traffic is None or combination is None:
         return None
     from flag_harness.analysis.metrics import find_betas_dropped_after_refusal
@@ -54,21 +54,21 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         misses=tuple(map(_describe_miss_without_content, traffic.misses)),
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
-        **answer_origin(traffic),
+        **fields_about_answer_source(traffic),
     )
 
 
 def _describe_miss_without_content(miss: "Miss") -> str:
     """Return a missed request and the paths at which it differs from the nearest recorded one, without any content."""
     request = miss.sent.request
-    paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MOST_MISS_PATHS]))
+    paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MAX_MISS_PATHS]))
     return f"{request.method} {request.path}: {paths or miss.reason or 'not recorded'}"
 
 
 def _api_refusal_messages(traffic: "CassetteTraffic") -> tuple[str, ...]:
     """Return the messages with which the API would refuse missed requests, without secrets."""
     messages = (traffic.mask(miss.api_refusal) for miss in traffic.misses if miss.api_refusal)
-    return tuple(dict.fromkeys(message[:_MOST_REASON_CHARACTERS] for message in messages))
+    return tuple(dict.fromkeys(message[:_MAX_REASON_CHARACTERS] for message in messages))
 
 
 def make_traffic_row(
@@ -103,7 +103,7 @@ def make_traffic_row(
 
 def _scores_of_test(item: pytest.Item) -> dict[str, float]:
     """Return the scores that a test has given its run."""
-    return item.stash.get(SCORES, {})
+    return item.stash.get(SCORES_KEY, {})
 
 
 def make_request_records(
@@ -148,7 +148,7 @@ def relative_cassette_path(item: pytest.Item, traffic: "CassetteTraffic") -> str
     return os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/")
 
 
-def answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
+def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
     """Return the row's fields that say who answered: the recording that was played, or the upstream of this run."""
     plan = traffic.plan
     if not traffic.exchanges:
@@ -171,7 +171,7 @@ def answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
 
 def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
     """Attach a row to the report. It replaces an earlier row."""
-    setattr(report, _ATTRIBUTE, row.to_builtins())
+    setattr(report, _REPORT_ATTRIBUTE, row.to_builtins())
 
 
 def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
@@ -180,9 +180,9 @@ def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Call
         return
     import msgspec
 
-    counter = item.stash.get(LOG_COUNTER, None)
+    counter = item.stash.get(LOG_COUNTER_KEY, None)
     reason, place = ("", "") if report.passed else _failure_reason_and_location(item, report)
-    reason = mask(reason)[:_MOST_REASON_CHARACTERS] if reason else ""
+    reason = mask(reason)[:_MAX_REASON_CHARACTERS] if reason else ""
     counts = counter.message_counts() if counter else ()
     logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
     duration = round(report.duration, 4)
@@ -208,7 +208,7 @@ def _relative_location(item: pytest.Item, path: str, line: int) -> str:
 
 def has_record_row(report: pytest.TestReport) -> bool:
     """Return whether a row of the run record is attached to a test's report."""
-    return hasattr(report, _ATTRIBUTE)
+    return hasattr(report, _REPORT_ATTRIBUTE)
 
 
 def row_of_report(report: pytest.TestReport) -> "RunRow | None":
@@ -217,7 +217,7 @@ def row_of_report(report: pytest.TestReport) -> "RunRow | None":
         return None
     from flag_harness.record import row_from_builtins
 
-    return row_from_builtins(getattr(report, _ATTRIBUTE))
+    return row_from_builtins(getattr(report, _REPORT_ATTRIBUTE))
 
 
 def is_subtest_report(report: pytest.TestReport) -> bool:

@@ -19,8 +19,8 @@ from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.saving import SavedRecording, save_recording, upstream_that_answered
 from flag_harness.plugin.test.scenarios import find_api_refusal, make_simulator
 from flag_harness.transports import (
-    REPLAYING,
-    SIMULATING,
+    REPLAY_ERROR_TEXTS,
+    SIMULATOR_ERROR_TEXTS,
     async_http_client,
     http_client,
     live_async_http_client,
@@ -117,7 +117,7 @@ class CassetteTraffic:
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
-                doing = SIMULATING if self.plan.can_reach_upstream else REPLAYING
+                doing = SIMULATOR_ERROR_TEXTS if self.plan.can_reach_upstream else REPLAY_ERROR_TEXTS
                 self._network_refusals = stack.enter_context(
                     refuse_network(doing, self._make_network_failure, self.plan.scope)
                 )
@@ -270,7 +270,7 @@ class CassetteTraffic:
         """
         found = explain_faults_that_never_fired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.allowed:
-            found.append(messages.NO_REQUEST)
+            found.append(messages.NO_REQUEST_MESSAGE)
         elif not self.plan.is_recording:
             found += self._describe_unplayed_interactions(self._recorded_by_test is not None)
         return [*found, *messages.recording_problems(self.plan, self.recording)]
@@ -278,7 +278,7 @@ class CassetteTraffic:
     def _describe_unplayed_interactions(self, in_teardown: bool) -> list[str]:
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        return messages.describe_unplayed(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
+        return messages.unplayed_messages(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":

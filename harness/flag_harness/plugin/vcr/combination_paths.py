@@ -5,30 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.flag import OFF
+from flag_harness.flag import OFF_COMBINATION
 from flag_harness.plugin.run.names import name_without_combination, vcr_name
-from flag_harness.plugin.stash import COMBINATION
+from flag_harness.plugin.stash import COMBINATION_KEY
 
 
 def path_of_cassette_to_play(node: pytest.Item, path: Path) -> Path:
     """Return `path`, or the path without the combination if the test runs under `off` and only that one exists."""
     if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return path
-    return plain if node.stash[COMBINATION].id == OFF else path
+    return plain if node.stash[COMBINATION_KEY].id == OFF_COMBINATION else path
 
 
 def find_path_without_combination(node: pytest.Item, path: Path) -> Path | None:
     """Return the path of the existing cassette without the combination in its name, or None."""
-    combination = node.stash.get(COMBINATION, None)
+    combination = node.stash.get(COMBINATION_KEY, None)
     if combination is None or not node.get_closest_marker("flag_matrix"):
         return None
     plain = path.with_name(name_without_combination(path.name, vcr_name(None, combination.id), "-"))
     return plain if plain != path and plain.exists() else None
 
 
-def plain_cassette_advice(node: pytest.Item, path: Path) -> str:
+def advice_about_cassette_without_combination(node: pytest.Item, path: Path) -> str:
     """Return a hint that the test has a cassette, but only for the combination `off`. It is empty if `path` exists."""
     if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return ""
     name = os.path.relpath(plain, node.config.rootpath)
-    return f"\n{name} is played for the combination {OFF!r} only, not for {node.stash[COMBINATION].id!r}"
+    combination = node.stash[COMBINATION_KEY].id
+    return f"\n{name} is played for the combination {OFF_COMBINATION!r} only, not for {combination!r}"

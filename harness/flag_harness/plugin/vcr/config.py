@@ -59,7 +59,7 @@ class Vcr:
             ) from None
 
 
-def adopt_vcr(vcr: Any) -> Vcr:
+def convert_to_harness_vcr(vcr: Any) -> Vcr:
     """Convert vcrpy's own `VCR` object, which a suite may have made, to a `Vcr`. Return a `Vcr` unchanged."""
     if isinstance(vcr, Vcr):
         return vcr

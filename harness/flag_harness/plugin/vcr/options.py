@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError, MissingExtraError, require_extra
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import is_option_of_other_plugin
 
 MARKS = (
@@ -62,7 +62,7 @@ def configure_vcr(config: pytest.Config) -> None:
         raise pytest.UsageError(f"[tool.flag-harness] vcr_marks: {error}") from None
     from flag_harness.plugin.vcr import marks, playing, pytest_vcr
 
-    is_pytest_vcr = config.stash[CONFIG].vcr_marks == "pytest-vcr"
+    is_pytest_vcr = config.stash[CONFIG_KEY].vcr_marks == "pytest-vcr"
     for mark in MARKS[:1] if is_pytest_vcr else MARKS:
         config.addinivalue_line("markers", mark)
     config.pluginmanager.register(pytest_vcr if is_pytest_vcr else marks, "flag-harness-vcr-marks")
@@ -84,7 +84,7 @@ class VcrHeader:
         ]
         if not others:
             return None
-        owner = config.stash[CONFIG].vcr_marks
+        owner = config.stash[CONFIG_KEY].vcr_marks
         return (
             f"vcr_marks: flag-harness plays @pytest.mark.vcr, in the manner of {owner}, and not "
             f"{' or '.join(others)}; -p no:flag_harness gives it back"

@@ -12,25 +12,28 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
-from flag_harness.matrix import name_of_test
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.run.recorded_files import shorten_file_list
-from flag_harness.plugin.stash import COMBINATION, REFUSALS, VCR_CASSETTE
+from flag_harness.plugin.stash import COMBINATION_KEY, REFUSALS_KEY, VCR_CASSETTE_KEY
 from flag_harness.plugin.test.rows import is_subtest_report
-from flag_harness.plugin.vcr.combination_paths import path_of_cassette_to_play, plain_cassette_advice
+from flag_harness.plugin.vcr.combination_paths import (
+    advice_about_cassette_without_combination,
+    path_of_cassette_to_play,
+)
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
 
-_HAS_PASSED = pytest.StashKey[bool]()
+_HAS_PASSED_KEY = pytest.StashKey[bool]()
 """True if the test function has passed."""
-_PLAYING = (
+_NETWORK_ERROR_TEXTS = (
     "plays a cassette of vcrpy",
     "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
 )
 """Two parts of a network error's message: what the test does, and what to do if it needs the network."""
-_STRICT = "match_on = ['method', 'scheme', 'host', 'port', 'path', 'query', 'body']"
+_STRICT_MATCH_ON_SETTING = "match_on = ['method', 'scheme', 'host', 'port', 'path', 'query', 'body']"
 """The setting with which vcrpy's matching compares bodies too."""
 
 
@@ -66,10 +69,10 @@ def refuse_simulator(node: pytest.Item) -> None:
 @contextmanager
 def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool = True) -> Iterator[None]:
     """Answer the test's requests from a cassette inside the context. Save new recordings if the test passed."""
-    node.stash[VCR_CASSETTE], node.stash[_HAS_PASSED] = cassette, False
+    node.stash[VCR_CASSETTE_KEY], node.stash[_HAS_PASSED_KEY] = cassette, False
     with _answer_clients(node, cassette, refuses_network and not cassette.can_record):
         yield
-    if node.stash[_HAS_PASSED]:
+    if node.stash[_HAS_PASSED_KEY]:
         try:
             cassette.save()
         except CassetteError as error:
@@ -80,14 +83,14 @@ def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: b
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach to the reports how many answers were played, and the file that was recorded."""
     report = yield
-    if (cassette := item.stash.get(VCR_CASSETTE, None)) is None or is_subtest_report(report):
+    if (cassette := item.stash.get(VCR_CASSETTE_KEY, None)) is None or is_subtest_report(report):
         return report
     if report.when == "call":
-        item.stash[_HAS_PASSED] = report.passed
+        item.stash[_HAS_PASSED_KEY] = report.passed
         report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
-        if item.get_closest_marker("flag_matrix") and COMBINATION in item.stash and cassette.ignores_bodies:
-            report.flag_harness_vcr_loose = name_of_test(  # type: ignore[attr-defined]
-                item.nodeid, item.stash[COMBINATION].id
+        if item.get_closest_marker("flag_matrix") and COMBINATION_KEY in item.stash and cassette.ignores_bodies:
+            report.flag_harness_vcr_loose = node_id_of_all_combinations(  # type: ignore[attr-defined]
+                item.nodeid, item.stash[COMBINATION_KEY].id
             )
     elif report.when == "teardown" and report.passed and cassette.is_saved:
         path = os.path.relpath(cassette.path, item.config.rootpath)
@@ -131,18 +134,19 @@ class VcrSummary:
             subject = "1 test with flag_matrix does" if count == 1 else f"{count} tests with flag_matrix do"
             terminalreporter.write_line(
                 f"vcr_marks: {subject} not compare the body, so that no cassette checks what flags change there: "
-                f"{', '.join(shorten_file_list(sorted(self._loose_tests), verbosity))}; add to vcr_config: {_STRICT}"
+                f"{', '.join(shorten_file_list(sorted(self._loose_tests), verbosity))}; "
+                f"add to vcr_config: {_STRICT_MATCH_ON_SETTING}"
             )
 
 
 def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
     test, cassette = shlex.quote(node.nodeid), shlex.quote(os.path.relpath(path, node.config.rootpath))
-    recordings = node.config.stash[CONFIG].recordings
-    option = "--vcr-record" if node.config.stash[CONFIG].vcr_marks == "pytest-vcr" else "--record-mode"
+    recordings = node.config.stash[CONFIG_KEY].recordings
+    option = "--vcr-record" if node.config.stash[CONFIG_KEY].vcr_marks == "pytest-vcr" else "--record-mode"
     command = f"To record it: pytest {test}" + ("" if fixed_mode else f" {option}=new_episodes")
     fixed = f", once vcr_config or the mark no longer says record_mode = {fixed_mode!r}" if fixed_mode else ""
     if not path.exists():
-        return f"{command}{fixed}{plain_cassette_advice(node, path)}"
+        return f"{command}{fixed}{advice_about_cassette_without_combination(node, path)}"
     return (
         f"{command}{fixed}\n"
         f"To match it strictly from now on: flag-harness cassette import {cassette} --to {recordings}, "
@@ -158,13 +162,13 @@ def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network:
     load_http_libraries()
     refused: list[NetworkRefused] = []
     misses: list[CassetteMiss] = [] if node.get_closest_marker("harness_misses") else cassette.misses
-    node.stash[REFUSALS] = lambda: [*misses, *refused]
+    node.stash[REFUSALS_KEY] = lambda: [*misses, *refused]
     with ExitStack() as stack:
         if refuses_network and not node.get_closest_marker("harness_network"):
-            config = node.config.stash[CONFIG]
+            config = node.config.stash[CONFIG_KEY]
             scope = ApiScope(allowed=config.allowed_hosts, ignored=config.ignore_hosts)
             refused = stack.enter_context(
-                refuse_network(_PLAYING, NetworkFailure, scope, lambda host: cassette.passed_on)
+                refuse_network(_NETWORK_ERROR_TEXTS, NetworkFailure, scope, lambda host: cassette.passed_on)
             )
         clock = SystemClock() if cassette.can_record else VirtualClock()
         stack.enter_context(intercept_clients(None, cassette, clock=clock))

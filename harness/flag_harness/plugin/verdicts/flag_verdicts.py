@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
+from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.stash import VERDICTS, refusals_of_item, repetition_index
+from flag_harness.plugin.stash import VERDICTS_KEY, refusals_of_item, repetition_index
 from flag_harness.plugin.test.rows import attach_row, row_of_report
-from flag_harness.plugin.verdicts.skipping import skip_item
+from flag_harness.plugin.verdicts.skipping import skip_without_running
 from flag_harness.plugin.verdicts.strata import verdict_groups_of_item
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from flag_harness.matrix import Combination
     from flag_harness.record import RunRow, VerdictRecord
 
-_FAILED_TRIAL = "failed trial"
-_MARK = "flag_matrix"
+_FAILED_TRIAL_STATUS = "failed trial"
+_FLAG_MATRIX_MARK = "flag_matrix"
 _CombinationKey: TypeAlias = tuple[tuple[str, ...], tuple[int, ...]]
-_ServedChanges: TypeAlias = "dict[_CombinationKey, set[FlagChange]]"
+_ChangesByCombination: TypeAlias = "dict[_CombinationKey, set[FlagChange]]"
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
@@ -64,7 +64,7 @@ class FlagVerdictPlugin:
         from flag_harness.analysis.verdict.judgment import SequentialJudge
         from flag_harness.analysis.verdict.recorded import all_flag_changes
 
-        command_line = config.stash[COMMAND_LINE_FLAGS]
+        command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
         baseline = command_line.baseline.values if command_line.baseline else {}
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
@@ -74,7 +74,7 @@ class FlagVerdictPlugin:
         self._round = 0
         self._rows: list[RunRow] = []
         self._evidence, self._judge = EvidenceTable(), SequentialJudge()
-        self._served: _ServedChanges = {}
+        self._served: _ChangesByCombination = {}
         self._verdicts: list[Verdict] = []
 
     @pytest.hookimpl(trylast=True)
@@ -84,7 +84,7 @@ class FlagVerdictPlugin:
         for item in kept:
             verdict_groups_of_item(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
-        items[:] = _alternate_arms(kept)
+        items[:] = _alternate_order_of_arms(kept)
         self._served = _changes_by_combination(filter(None, map(_matrix_combination, kept)), self._changes)
 
     @pytest.hookimpl(tryfirst=True)
@@ -98,7 +98,7 @@ class FlagVerdictPlugin:
         combination = _matrix_combination(item)
         if combination is None or self._is_needed_by_undecided_change(combination):
             return None
-        skip_item(item, nextitem)
+        skip_without_running(item, nextitem)
         return True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -114,12 +114,12 @@ class FlagVerdictPlugin:
             attach_row(report, msgspec.structs.replace(row, outcome="inconclusive"))
             return report
         report.outcome = "skipped"
-        report.wasxfail = _FAILED_TRIAL
+        report.wasxfail = _FAILED_TRIAL_STATUS
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
         """Count failed trials separately from failed tests."""
-        if getattr(report, "wasxfail", "") != _FAILED_TRIAL:
+        if getattr(report, "wasxfail", "") != _FAILED_TRIAL_STATUS:
             return None
         return "failed trials", "f", ("FAILED TRIAL", {"yellow": True})
 
@@ -136,7 +136,7 @@ class FlagVerdictPlugin:
         from flag_harness.analysis.verdict.judgment import judge_flags
 
         self._verdicts = list(judge_flags([*map(self._evidence.evidence_of_change, self._changes)]))
-        self._config.stash[VERDICTS] = tuple(self._verdict_records())
+        self._config.stash[VERDICTS_KEY] = tuple(self._verdict_records())
         all_pass = self._verdicts and all(verdict.decision == "PASS" for verdict in self._verdicts)
         if not all_pass and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -145,11 +145,11 @@ class FlagVerdictPlugin:
         """Print the verdicts."""
         if not self._verdicts:
             return
-        from flag_harness.analysis.verdict.lines import LEGEND, verdict_lines
+        from flag_harness.analysis.verdict.lines import VERDICT_LEGEND, verdict_lines
         from flag_harness.analysis.verdict.rate_blame import harmful_combination_lines
 
         terminalreporter.section("verdicts", sep="-")
-        terminalreporter.write_line(LEGEND)
+        terminalreporter.write_line(VERDICT_LEGEND)
         for change, verdict in zip(self._changes, self._verdicts, strict=True):
             for line in verdict_lines(verdict, self._evidence.rows_of_change(change)):
                 terminalreporter.write_line(line)
@@ -175,8 +175,8 @@ class FlagVerdictPlugin:
             yield verdict_record(change, verdict, self._evidence.rows_of_change(change))
 
 
-def _alternate_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield the items, but reverse the arms of each test in every second round.
+def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the items in their order, but in every second round each test's combinations in reverse order.
 
     Neither arm may always be the second one, which may find a warm prompt cache.
     """
@@ -191,10 +191,10 @@ def _nodeid_without_id(item: pytest.Item) -> str:
 
 def _changes_by_combination(
     combinations: "Iterable[Combination]", changes: "Collection[FlagChange]"
-) -> "_ServedChanges":
-    """Return the flag changes that each combination is compared for, if the other combination runs too."""
+) -> "_ChangesByCombination":
+    """Return, by combination, the flag changes for which it is compared with another combination that runs."""
     known = {_combination_key(one): one for one in combinations}
-    served: _ServedChanges = {key: set() for key in known}
+    served: _ChangesByCombination = {key: set() for key in known}
     for (names, row), one in known.items():
         for change in changes:
             if change.flag not in names:
@@ -217,7 +217,7 @@ def _combination_key(combination: "Combination") -> "_CombinationKey":
 
 def _matrix_combination(item: pytest.Item) -> "Combination | None":
     """Return the combination of a matrix test, or None for any other test."""
-    if item.get_closest_marker(_MARK) is None:
+    if item.get_closest_marker(_FLAG_MATRIX_MARK) is None:
         return None
     callspec = getattr(item, "callspec", None)
     combination: Combination | None = callspec.params.get("harness_combination") if callspec else None

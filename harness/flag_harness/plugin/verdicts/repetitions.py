@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from _pytest import python
 
-from flag_harness.plugin.stash import REPETITION, repetition_index
+from flag_harness.plugin.stash import REPETITION_KEY, repetition_index
 
-MARK = "harness_repeat"
-_MOST_REPETITIONS = 100_000
+REPEAT_MARK = "harness_repeat"
+_MAX_REPETITIONS = 100_000
 _EmptyCallSpec: Any = getattr(python, "CallSpec", None) or python.CallSpec2
 """The class of `Function.callspec`, which pytest 9 has renamed."""
-_HARNESS_MARKS = ("flag_matrix", "flags")
+_FLAG_MARKS = ("flag_matrix", "flags")
 
 
 def add_repeat_option(group: pytest.OptionGroup) -> None:
@@ -39,8 +39,8 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
 def register_repetition_maker(config: pytest.Config) -> None:
     """Register the repeater. Raise `pytest.UsageError` if the number of repetitions is not positive."""
     count = config.getoption("--harness-repeat")
-    if count is not None and not 1 <= count <= _MOST_REPETITIONS:
-        raise pytest.UsageError(f"--harness-repeat={count}: give a number of runs from 1 to {_MOST_REPETITIONS:,}")
+    if count is not None and not 1 <= count <= _MAX_REPETITIONS:
+        raise pytest.UsageError(f"--harness-repeat={count}: give a number of runs from 1 to {_MAX_REPETITIONS:,}")
     config.pluginmanager.register(RepetitionMaker(count), "flag-harness-repeat")
 
 
@@ -71,32 +71,33 @@ class RepetitionMaker:
             return
         count = self._repetition_count(item)
         if count > 1:
-            item.stash[REPETITION] = 0
+            item.stash[REPETITION_KEY] = 0
         for number in range(1, count):
             yield _make_repetition(item, number)
 
     def _repetition_count(self, item: pytest.Function) -> int:
-        mark = item.get_closest_marker(MARK)
+        mark = item.get_closest_marker(REPEAT_MARK)
         if mark is None or self._count is not None:
             return self._count or 1
         count = mark.args[0] if len(mark.args) == 1 and not mark.kwargs else None
-        if not isinstance(count, int) or not 1 <= count <= _MOST_REPETITIONS:
+        if not isinstance(count, int) or not 1 <= count <= _MAX_REPETITIONS:
             raise pytest.Collector.CollectError(
-                f"{item.nodeid}: @pytest.mark.{MARK} takes the number of runs; write @pytest.mark.{MARK}(5)"
+                f"{item.nodeid}: @pytest.mark.{REPEAT_MARK} takes the number of runs; "
+                f"write @pytest.mark.{REPEAT_MARK}(5)"
             )
         return count
 
 
 def _uses_harness(item: pytest.Function) -> bool:
-    return "harness_combination" in item.fixturenames or any(map(item.get_closest_marker, _HARNESS_MARKS))
+    return "harness_combination" in item.fixturenames or any(map(item.get_closest_marker, _FLAG_MARKS))
 
 
 def _make_repetition(item: pytest.Function, number: int) -> pytest.Function:
     """Return an item like `item` for a further repetition, counted from 0."""
-    from flag_harness.plugin.special_runs.extra_rows import copy_item  # imported here: few runs repeat tests
+    from flag_harness.plugin.special_runs.extra_combinations import copy_item  # imported here: few runs repeat tests
 
     spec: Any = getattr(item, "callspec", None) or _EmptyCallSpec()
     spec = dataclasses.replace(spec, _idlist=[*spec._idlist, f"repeat{number + 1}"])
     made = copy_item(item, spec)
-    made.stash[REPETITION] = number
+    made.stash[REPETITION_KEY] = number
     return made

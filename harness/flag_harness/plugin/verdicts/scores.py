@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin.stash import SCORES
+from flag_harness.plugin.stash import SCORES_KEY
 
 
 class Scorer:
     """Gives scores from 0 to 1 to the run of a test. They are part of its row, and of verdicts."""
 
     def __init__(self, item: pytest.Item) -> None:
-        self._scores = item.stash.setdefault(SCORES, {})
+        self._scores = item.stash.setdefault(SCORES_KEY, {})
 
     def __call__(
         self,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 
-def skip_item(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def skip_without_running(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Skip an item: tear down the fixtures that are still set up and that `nextitem` does not need."""
     session: Any = item.session
     session._setupstate.teardown_exact(nextitem)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.cassette.merge import has_recording_of
+from flag_harness.cassette.merge import is_recorded_by
 from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None
     The recording of another repetition would give the same answers again, which adds no evidence.
     """
     number = repetition_index(node)
-    if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
+    if not number or plan.can_reach_upstream or (plan.cassette and is_recorded_by(plan.cassette, plan.case)):
         return
     first = shlex.quote(nodeid_of_first_repetition(node))
     raise pytest.fail.Exception(

@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class ToolCallState:
-    """The state of a tool call that was started. `outcome` is None until it has finished."""
+    """A tool call that was started. Its `outcome` is None until the tool has finished."""
 
     outcome: ToolOutcome | None = None
 

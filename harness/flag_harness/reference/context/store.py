@@ -11,35 +11,35 @@ from typing import Any
 from flag_harness.errors import ContextError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
-from flag_harness.reference.context.heal import repair_context
+from flag_harness.reference.context.repair import repair_context
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
-VERSION = 1
+FORMAT_VERSION = 1
 MAX_CONTEXT_BYTES = 256 << 20
 """The largest context file that is read, in bytes: as for cassettes."""
 """The format version that this release writes; there has been no other."""
 
-_DISTRIBUTION = "flag-harness"
-_NEXT = "restore it from a copy, or start a new session"
+_PACKAGE_NAME = "flag-harness"
+_NEXT_STEP = "restore it from a copy, or start a new session"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_TEXT = {"type": "string"}
-_BLOCK = {"type": "object", "properties": {"type": _TEXT}, "required": ["type"]}
-_MESSAGE = {
+_TEXT_SCHEMA = {"type": "string"}
+_BLOCK_SCHEMA = {"type": "object", "properties": {"type": _TEXT_SCHEMA}, "required": ["type"]}
+_MESSAGE_SCHEMA = {
     "type": "object",
     "properties": {
         "role": {"enum": ["user", "assistant"]},
-        "content": {"anyOf": [_TEXT, {"type": "array", "items": _BLOCK}]},
+        "content": {"anyOf": [_TEXT_SCHEMA, {"type": "array", "items": _BLOCK_SCHEMA}]},
     },
     "required": ["role", "content"],
 }
-_ENTRY = {
+_LEDGER_ENTRY_SCHEMA = {
     "type": "object",
     "properties": {
         "outcome": {
             "type": ["object", "null"],
-            "properties": {"content": _TEXT, "is_error": {"type": "boolean"}},
+            "properties": {"content": _TEXT_SCHEMA, "is_error": {"type": "boolean"}},
             "required": ["content", "is_error"],
             "additionalProperties": False,
         }
@@ -47,30 +47,30 @@ _ENTRY = {
     "required": ["outcome"],
     "additionalProperties": False,
 }
-_FILE = {
+_FILE_SCHEMA = {
     "type": "object",
     "properties": {
         "version": {"type": "integer"},
-        "harness": _TEXT,
-        "model": _TEXT,
+        "harness": _TEXT_SCHEMA,
+        "model": _TEXT_SCHEMA,
         "combination": {"type": ["string", "null"]},
-        "dropped": {"type": "array", "items": _TEXT},
+        "dropped": {"type": "array", "items": _TEXT_SCHEMA},
         "usage": {"type": "object"},
-        "ledger": {"type": "object", "additionalProperties": _ENTRY},
-        "messages": {"type": "array", "items": _MESSAGE},
+        "ledger": {"type": "object", "additionalProperties": _LEDGER_ENTRY_SCHEMA},
+        "messages": {"type": "array", "items": _MESSAGE_SCHEMA},
     },
     "required": ["version", "harness", "model", "combination", "dropped", "usage", "ledger", "messages"],
     "additionalProperties": False,
 }
-_WHOLE_FILE, _MESSAGES = Schema(_FILE), Schema({"type": "array", "items": _MESSAGE})
-_BLOCKS: Mapping[str, Schema] = {
+_WHOLE_FILE, _MESSAGES = Schema(_FILE_SCHEMA), Schema({"type": "array", "items": _MESSAGE_SCHEMA})
+_BLOCK_SCHEMAS_BY_TYPE: Mapping[str, Schema] = {
     kind: Schema({"type": "object", "properties": fields, "required": [*fields]})
     for kind, fields in {
-        "text": {"text": _TEXT},
-        "tool_use": {"id": _TEXT, "name": _TEXT, "input": {"type": "object"}},
-        "tool_result": {"tool_use_id": _TEXT},
-        "server_tool_use": {"id": _TEXT, "name": _TEXT},
-        "mcp_tool_use": {"id": _TEXT, "name": _TEXT},
+        "text": {"text": _TEXT_SCHEMA},
+        "tool_use": {"id": _TEXT_SCHEMA, "name": _TEXT_SCHEMA, "input": {"type": "object"}},
+        "tool_result": {"tool_use_id": _TEXT_SCHEMA},
+        "server_tool_use": {"id": _TEXT_SCHEMA, "name": _TEXT_SCHEMA},
+        "mcp_tool_use": {"id": _TEXT_SCHEMA, "name": _TEXT_SCHEMA},
     }.items()
 }
 """The required fields of the blocks that a restored session uses. Blocks of other types are accepted as they are."""
@@ -102,9 +102,9 @@ def load_context(path: Path) -> Context:
     except OSError as error:
         raise ContextError(f"{path}: cannot be read: {error.strerror}; check the path") from None
     except json.JSONDecodeError as error:
-        raise ContextError(f"{path}: {_json_problem(error)}; {_NEXT}") from None
+        raise ContextError(f"{path}: {_json_problem(error)}; {_NEXT_STEP}") from None
     except (ValueError, RecursionError) as error:
-        raise ContextError(f"{path}: is not readable JSON: {error}; {_NEXT}") from None
+        raise ContextError(f"{path}: is not readable JSON: {error}; {_NEXT_STEP}") from None
     _check_version(document, path)
     return _context_from_json(document, path)
 
@@ -119,14 +119,14 @@ def check_messages(messages: Any, source: str) -> None:
     _check_schema(_MESSAGES, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
-            if schema := _BLOCKS.get(block["type"]):
+            if schema := _BLOCK_SCHEMAS_BY_TYPE.get(block["type"]):
                 _check_schema(schema, block, source, f"messages[{number}].content[{index}]")
 
 
 def _context_to_json(context: Context) -> dict[str, Any]:
     return {
-        "version": VERSION,
-        "harness": installed_version(_DISTRIBUTION),
+        "version": FORMAT_VERSION,
+        "harness": installed_version(_PACKAGE_NAME),
         "model": context.model,
         "combination": context.combination,
         "dropped": list(context.dropped),
@@ -144,15 +144,17 @@ def _call_state_to_json(entry: ToolCallState) -> dict[str, Any]:
 def _check_version(document: Any, path: Path) -> None:
     found = document.get("version") if isinstance(document, dict) else None
     if type(found) is not int:
-        raise ContextError(f'{path}: is not a context file: it does not start with "version"; {_NEXT}')
-    if found > VERSION:
+        raise ContextError(f'{path}: is not a context file: it does not start with "version"; {_NEXT_STEP}')
+    if found > FORMAT_VERSION:
         raise ContextError(
-            f"{path}: has version {found} of the format, and {_DISTRIBUTION} {installed_version(_DISTRIBUTION)} reads "
-            f"version {VERSION}; it needs {_DISTRIBUTION} {document.get('harness')}, which wrote it, or a later one: "
-            f"pip install --upgrade {_DISTRIBUTION}"
+            f"{path}: has version {found} of the format, and {_PACKAGE_NAME} {installed_version(_PACKAGE_NAME)} reads "
+            f"version {FORMAT_VERSION}; it needs {_PACKAGE_NAME} {document.get('harness')}, which wrote it, or a later "
+            f"one: pip install --upgrade {_PACKAGE_NAME}"
         )
-    if found < VERSION:
-        raise ContextError(f"{path}: has version {found} of the format, and the oldest is {VERSION}; {_NEXT}")
+    if found < FORMAT_VERSION:
+        raise ContextError(
+            f"{path}: has version {found} of the format, and the oldest is {FORMAT_VERSION}; {_NEXT_STEP}"
+        )
 
 
 def _context_from_json(document: dict[str, Any], path: Path) -> Context:
@@ -162,7 +164,7 @@ def _context_from_json(document: dict[str, Any], path: Path) -> Context:
     try:
         usage = Usage.from_mapping(document["usage"])
     except ValueError as error:
-        raise ContextError(f"{path}: {error}; fix it, or {_NEXT}") from None
+        raise ContextError(f"{path}: {error}; fix it, or {_NEXT_STEP}") from None
     return Context(
         messages=tuple(document["messages"]),
         usage=usage,
@@ -183,7 +185,7 @@ def _check_schema(schema: Schema, value: Any, source: str, at: str = "") -> None
     try:
         schema.validate(value, at)
     except InvalidToolInputError as error:
-        raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_NEXT}") from None
+        raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_NEXT_STEP}") from None
 
 
 def _parse_finite_number(text: str) -> float:

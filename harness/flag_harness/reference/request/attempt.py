@@ -20,10 +20,10 @@ from flag_harness.wire.usage import Usage
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-_FIRST = "content_block_delta"
-_LAST_SECONDS = 1.0
+_FIRST_DELTA_EVENT = "content_block_delta"
+_SECONDS_AFTER_MESSAGE_STOP = 1.0
 """Seconds that the connection may stay open after `message_stop`, which ends the answer."""
-_END = object()
+_END_OF_STREAM = object()
 
 
 class RequestAttemptError(Exception):
@@ -75,13 +75,13 @@ class RequestAttempt:
     async def _read_stream(self, stream: Any, watchdog: Watchdog) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         assembler, clock = self._assembler, self._clock
         while not assembler.complete:
-            event = await watchdog.wait_for(anext(stream, _END))
-            if event is _END:
+            event = await watchdog.wait_for(anext(stream, _END_OF_STREAM))
+            if event is _END_OF_STREAM:
                 break
             at = clock.now()
             watchdog.reset()  # the SDK does not pass pings on
             delta = assembler.add_event(event, at)
-            if self.first_token is None and getattr(event, "type", None) == _FIRST:
+            if self.first_token is None and getattr(event, "type", None) == _FIRST_DELTA_EVENT:
                 self.first_token = at - self._sent
             if delta is not None:
                 yield delta
@@ -90,7 +90,7 @@ class RequestAttempt:
 
     async def _read_to_end(self, stream: Any) -> None:
         """Read the body to its end, so that its connection can be reused; ignore errors after `message_stop`."""
-        watchdog = Watchdog(self._clock, _LAST_SECONDS)
+        watchdog = Watchdog(self._clock, _SECONDS_AFTER_MESSAGE_STOP)
         with suppress(Exception):
-            while await watchdog.wait_for(anext(stream, _END)) is not _END:
+            while await watchdog.wait_for(anext(stream, _END_OF_STREAM)) is not _END_OF_STREAM:
                 pass

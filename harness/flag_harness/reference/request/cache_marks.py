@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MARK = {"type": "ephemeral"}
+CACHE_MARK = {"type": "ephemeral"}
 MAX_MARKS = 4
 """`A maximum of 4 blocks with cache_control may be provided. Found 5.` (quoted by users; no recording holds it)"""
 
-_KEY = "cache_control"
-_UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
+_MARK_KEY = "cache_control"
+_BLOCK_TYPES_WITHOUT_MARK = frozenset({"thinking", "redacted_thinking"})
 
 
 def add_cache_mark_to_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a copy of the blocks (of the system prompt or the tools) with one mark, on the last block."""
     copies = [_remove_cache_mark(block) for block in blocks]
     if copies:
-        copies[-1][_KEY] = dict(MARK)
+        copies[-1][_MARK_KEY] = dict(CACHE_MARK)
     return copies
 
 
@@ -34,7 +34,7 @@ def _add_cache_mark_to_last_content_block(content: Any) -> Any:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index in reversed(range(len(blocks))):
         if _can_have_cache_mark(blocks[index]):
-            return [*blocks[:index], {**blocks[index], _KEY: dict(MARK)}, *blocks[index + 1 :]]
+            return [*blocks[:index], {**blocks[index], _MARK_KEY: dict(CACHE_MARK)}, *blocks[index + 1 :]]
     return content
 
 
@@ -43,7 +43,9 @@ def _can_have_cache_mark(block: Mapping[str, Any]) -> bool:
 
     The API answers 400 if a thinking block or an empty text block has one.
     """
-    return block.get("type") not in _UNMARKABLE and not (block.get("type") == "text" and not block.get("text"))
+    return block.get("type") not in _BLOCK_TYPES_WITHOUT_MARK and not (
+        block.get("type") == "text" and not block.get("text")
+    )
 
 
 def _remove_cache_marks_of_content(content: Any) -> Any:
@@ -55,7 +57,7 @@ def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
 
     A tool's input is the model's own and stays as it is.
     """
-    copy = {key: value for key, value in block.items() if key != _KEY}
+    copy = {key: value for key, value in block.items() if key != _MARK_KEY}
     if copy.get("type") == "tool_result" and isinstance(copy.get("content"), list):
         copy["content"] = _remove_cache_marks_of_content(copy["content"])
     return copy

@@ -26,16 +26,16 @@ STATUS_OF_TYPE: Mapping[str, int] = {
 RETRIED_STATUSES = frozenset({408, 409, 429})
 """Statuses that are retried besides all from 500 on, as in the SDK (`_base_client.py`, 0.125 to 2.12)."""
 
-_KINDS: Mapping[int, str] = {
+_KIND_OF_STATUS: Mapping[int, str] = {
     401: "credentials",
     402: "credentials",
     403: "credentials",
     429: "rate_limit",
     529: "overloaded",
 }
-_LONGEST_MESSAGE = 500
-_PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_MAX_MESSAGE_LENGTH = 500
+_HTML_CONTENT_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_HTML_TITLE_PATTERN = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 
@@ -113,7 +113,7 @@ def _failure_of_status(error: Any) -> Failure:
         return _failure_of_gateway(error)
     words = _shorten_to_line(str(details.get("message") or "") or str(error))
     return Failure(
-        kind=_KINDS.get(status) or ("server" if status >= 500 else "request"),
+        kind=_KIND_OF_STATUS.get(status) or ("server" if status >= 500 else "request"),
         message=f"{status} {details.get('type') or ''}".strip() + f": {words}",
         retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
         status=status,
@@ -131,13 +131,15 @@ def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
     if error.status_code in (413, 429):
         return False
     kind = str(error.response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-    return kind in _PAGE_TYPES or _body_text(error).startswith("<") or (error.status_code == 403 and not details)
+    return (
+        kind in _HTML_CONTENT_TYPES or _body_text(error).startswith("<") or (error.status_code == 403 and not details)
+    )
 
 
 def _failure_of_gateway(error: Any) -> Failure:
     status, headers = error.status_code, {key.lower(): value for key, value in error.response.headers.items()}
     page = _body_text(error)
-    title = _TITLE.search(page)
+    title = _HTML_TITLE_PATTERN.search(page)
     words = _shorten_to_line(title[1] if title else page)
     sender = f" ({headers['server']})" if headers.get("server") else ""
     return Failure(
@@ -176,10 +178,10 @@ def _is_parsing_error(error: Exception) -> bool:
     """Return whether an error means that an answer could not be parsed."""
     if isinstance(error, (BrokenAnswerError, UnicodeError, AssertionError)):
         return True
-    return any(kind.__name__ in _GARBLED for kind in type(error).__mro__)
+    return any(kind.__name__ in _PARSING_ERRORS for kind in type(error).__mro__)
 
 
-_GARBLED = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
+_PARSING_ERRORS = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
 
 
 def _unknown_keyword(message: str) -> str | None:
@@ -198,4 +200,4 @@ def _describe_error(what: str, error: BaseException) -> str:
 def _shorten_to_line(text: str) -> str:
     """Return one line of limited length: a gateway may send a whole HTML page."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+    return line if len(line) <= _MAX_MESSAGE_LENGTH else line[: _MAX_MESSAGE_LENGTH - 1] + "…"

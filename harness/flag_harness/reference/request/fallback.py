@@ -4,20 +4,20 @@ import re
 from collections.abc import Iterable, Mapping
 
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.request import CACHE_MARKS, PreparedRequest
+from flag_harness.reference.request.request import CACHE_MARK_KEY, PreparedRequest
 
-_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+_OTHER_NAMES_OF_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "thinking": ("budget_tokens",),
     "output_config": ("effort",),
-    CACHE_MARKS: ("prompt caching",),
+    CACHE_MARK_KEY: ("prompt caching",),
 }
 """Other names that the API uses for a parameter in its messages."""
 
-_FOREIGN_TAG = re.compile(r"Input tag '([^']+)' found")
-_THINKING_EXPECTED = "Expected `thinking`"
+_UNKNOWN_TAG_PATTERN = re.compile(r"Input tag '([^']+)' found")
+_THINKING_EXPECTED_MESSAGE = "Expected `thinking`"
 """The API's message if thinking is on, but the answered call was made without it: such a turn can only be completed
 with thinking off."""
-_INSIDE = re.compile(r"(messages|tools|system)\.\d+")
+_PATH_INSIDE_LIST = re.compile(r"(messages|tools|system)\.\d+")
 
 
 def find_rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def find_rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple
 
 def _find_rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the betas that `words` names, by their own name or by the type of a tool that needs them."""
-    by_type = {prepared.tool_betas.get(tag) for tag in _FOREIGN_TAG.findall(words)}
+    by_type = {prepared.tool_betas.get(tag) for tag in _UNKNOWN_TAG_PATTERN.findall(words)}
     return tuple(beta for beta in prepared.betas if beta in by_type or _index_of_name_as_word(words, beta) is not None)
 
 
@@ -47,14 +47,14 @@ def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str
     An error inside messages, tools or the system prompt may mention words that look like parameters; only cache marks
     are there.
     """
-    if _THINKING_EXPECTED in words:
+    if _THINKING_EXPECTED_MESSAGE in words:
         return tuple(name for name in parameters if name == "thinking")
-    if _INSIDE.match(words):
-        parameters = [name for name in parameters if name == CACHE_MARKS]
+    if _PATH_INSIDE_LIST.match(words):
+        parameters = [name for name in parameters if name == CACHE_MARK_KEY]
     places = [
         (place, name)
         for name in parameters
-        for word in (name, *_OTHER_NAMES.get(name, ()))
+        for word in (name, *_OTHER_NAMES_OF_PARAMETERS.get(name, ()))
         if (place := _index_of_name_as_word(words, word)) is not None
     ]
     return (min(places)[1],) if places else ()

@@ -1,7 +1,7 @@
 """Limits that the API would enforce, checked before anything is sent."""
 
 from flag_harness.models import Model, thinking_parameters
-from flag_harness.reference.settings import Settings, budget_problem
+from flag_harness.reference.settings import Settings, thinking_budget_message
 
 MAX_UNSTREAMED_TOKENS = 21_333
 """The most tokens without streaming: the SDK expects 128,000 an hour and allows ten minutes (`_base_client.py`,
@@ -11,7 +11,7 @@ PLAIN_MAX_TOKENS = 4096
 """`max_tokens` without extended output."""
 
 
-def limit_problem(settings: Settings, model: Model) -> str | None:
+def broken_limit_message(settings: Settings, model: Model) -> str | None:
     """Return a message with better numbers if a request with these settings would break a limit, or None."""
     if not settings.extended_output:
         return None
@@ -26,7 +26,7 @@ def limit_problem(settings: Settings, model: Model) -> str | None:
             f"MAX_TOKENS={max_tokens} needs streaming, since an answer of that length may take over 10 minutes; "
             f"set ENABLE_STREAMING=true, or {_limit_advice(MAX_UNSTREAMED_TOKENS, budget)}"
         )
-    return budget_problem(max_tokens, budget)
+    return thinking_budget_message(max_tokens, budget)
 
 
 def _thinking_budget(settings: Settings, model: Model) -> int:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.heal import repair_context
+from flag_harness.reference.context.repair import repair_context
 from flag_harness.reference.request.failure import Failure
 
 _BLOCK_PATH = re.compile(r"messages\.(\d+)\.content\.(\d+)\b")
-_KEPT = frozenset({"text", "tool_use"})
+_BLOCK_TYPES_NEVER_DROPPED = frozenset({"text", "tool_use"})
 """Block types that are never dropped, because they hold the model's texts and tool calls."""
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
@@ -29,7 +29,7 @@ def drop_refused_block(context: Context, failure: Failure) -> tuple[Context, str
     if message.get("role") != "assistant" or not isinstance(content, list) or index >= len(content):
         return None
     kind = str(content[index]["type"])
-    if kind in _KEPT:
+    if kind in _BLOCK_TYPES_NEVER_DROPPED:
         return None
     dropped = _THINKING if kind in _THINKING else {kind}
     rest = [block for block in content if block["type"] not in dropped]

@@ -17,9 +17,9 @@ from flag_harness.reference.tools.tool import Toolbox
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-CACHE_MARKS = "cache_control"
+CACHE_MARK_KEY = "cache_control"
 BETA_HEADER = "anthropic-beta"
-OWN_ARGUMENTS = frozenset({"betas", "max_tokens", "messages", "model", "stream", "system", "tools"})
+RESERVED_ARGUMENTS = frozenset({"betas", "max_tokens", "messages", "model", "stream", "system", "tools"})
 """Arguments that only the agent sets."""
 
 _LATEST_TURNS = 2
@@ -37,7 +37,7 @@ class RequestTemplate:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if own := sorted(OWN_ARGUMENTS.intersection(self.parameters)):
+        if own := sorted(RESERVED_ARGUMENTS.intersection(self.parameters)):
             raise ValueError(
                 f"parameters cannot hold {own[0]!r}: the agent sets it itself, from its arguments, flags and tools"
             )
@@ -108,7 +108,7 @@ def prepare_request(
     """Build the next request of a session with the usable tools; change none of the arguments."""
     optional = {**_thinking_parameters(template, settings), **template.other_parameters}
     optional = {name: value for name, value in optional.items() if name not in dropped}
-    marks = settings.prompt_cache and CACHE_MARKS not in dropped
+    marks = settings.prompt_cache and CACHE_MARK_KEY not in dropped
     legacy = (legacy_beta,) if settings.prompt_cache and legacy_beta else ()
     betas = tuple(
         dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *template.betas) if beta not in dropped)))
@@ -116,11 +116,11 @@ def prepare_request(
     arguments = {
         "model": template.model,
         "max_tokens": settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS,
-        **_prompt_parts(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARKS in optional),
+        **_prompt_parts(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARK_KEY in optional),
         **optional,
         **({"stream": True} if settings.streaming else {}),
     }
-    features = dict.fromkeys((*betas, *optional, *((CACHE_MARKS,) if marks else ())))
+    features = dict.fromkeys((*betas, *optional, *((CACHE_MARK_KEY,) if marks else ())))
     return PreparedRequest(arguments, betas, _betas_by_tool_type(toolbox), tuple(features))
 
 

@@ -33,7 +33,7 @@ class RetryPolicy:
             raise ValueError(f"no time can be below 0: {self}")
 
 
-_ADVICE: Mapping[str, str] = {
+_ADVICE_BY_KIND: Mapping[str, str] = {
     "credentials": "check ANTHROPIC_API_KEY, then send again",
     "request": "change what was refused, then send again",
 }
@@ -63,7 +63,7 @@ class RetryState:
         """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
         seconds = f"{now - self.started:.1f}".removesuffix(".0")
         attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
-        advice = _ADVICE.get(failure.kind, "send again")
+        advice = _ADVICE_BY_KIND.get(failure.kind, "send again")
         return replace(failure, message=f"{failure.message} ({attempts}your turn is kept: {advice})")
 
     def _may_retry(self, failure: Failure) -> bool:

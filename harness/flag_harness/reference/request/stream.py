@@ -16,7 +16,7 @@ TRUNCATING_STOP_REASONS = frozenset({"max_tokens", "model_context_window_exceede
 
 Delta: TypeAlias = TextDelta | ThinkingDelta
 
-_DELTAS: Mapping[str, tuple[str, str, str]] = {
+_DELTA_KEYS: Mapping[str, tuple[str, str, str]] = {
     "text_delta": ("text", "text", "text"),
     "thinking_delta": ("thinking", "thinking", "thinking"),
     "signature_delta": ("thinking", "signature", "signature"),
@@ -25,7 +25,7 @@ _DELTAS: Mapping[str, tuple[str, str, str]] = {
 """For each delta that appends text: the block's type, the key in the delta, and the key in the block."""
 
 
-_SHOWN = ("text", "thinking")
+_SHOWN_TEXT_KEYS = ("text", "thinking")
 """The keys of a block whose text is shown as it arrives."""
 _FIRST_HALF, _SECOND_HALF = "\ud800", "\udc00"
 """The lowest code points for the first and the second half of a surrogate pair."""
@@ -126,7 +126,7 @@ class AnswerAssembler:
 
     def _add_delta(self, event: Any, at: float) -> Delta | None:
         block, delta = self._current_block(event), event.delta
-        if delta.type in _DELTAS:
+        if delta.type in _DELTA_KEYS:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
             self._raise_if_delta_misfits("input" in block, delta, block)
@@ -137,11 +137,11 @@ class AnswerAssembler:
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
-        owner, source, target = _DELTAS[delta.type]
+        owner, source, target = _DELTA_KEYS[delta.type]
         self._raise_if_delta_misfits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
-        if target not in _SHOWN:
+        if target not in _SHOWN_TEXT_KEYS:
             return None
         text = self._half + text
         self._half = text[-1:] if _FIRST_HALF <= text[-1:] < _SECOND_HALF else ""

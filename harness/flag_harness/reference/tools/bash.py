@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 from flag_harness.errors import CommandRefused
 from flag_harness.reference.tools.process import ConfinedProcess
 
-TIMEOUT = 30.0
+COMMAND_TIMEOUT_SECONDS = 30.0
 """Real seconds that a command can take."""
 
-OUTPUT_LIMIT = 30_000
+MAX_OUTPUT_BYTES = 30_000
 """The most bytes to keep of stdout, and of stderr."""
 
 PASSED_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 """The only variables of the environment that commands get, so that no key, token or secret reaches them."""
 
-COMMAND_LIMIT = (128 << 10) - 1
+MAX_COMMAND_BYTES = (128 << 10) - 1
 """The most bytes that a command can have, which is the limit of Linux for one argument."""
 
-_SESSION = r"""
+_SESSION_SCRIPT = r"""
 __harness_save() {
     __harness_status=$?
     set +eu
@@ -53,8 +53,8 @@ trap - EXIT
 Variables that bash manages itself are not saved. A command can set its own EXIT trap, which runs after the save.
 """
 
-_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
-"""Waits until the process is confined, then runs the command after `_SESSION`.
+_COMMAND_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
+"""Waits until the process is confined, then runs the command after `_SESSION_SCRIPT`.
 
 The command is evaluated by itself, so that line numbers in bash's errors are those of the command.
 """
@@ -85,8 +85,8 @@ class Bash:
         self,
         *,
         directory: Path | None = None,
-        timeout: float = TIMEOUT,
-        output_limit: int = OUTPUT_LIMIT,
+        timeout: float = COMMAND_TIMEOUT_SECONDS,
+        output_limit: int = MAX_OUTPUT_BYTES,
         allowed: Container[str] | None = None,
         environ: Mapping[str, str],
     ) -> None:
@@ -146,12 +146,12 @@ class Bash:
         return _format_result(process.text(), process.returncode)
 
     async def _start_process(self, command: str) -> ConfinedProcess:
-        if (length := len(command.encode("utf-8", "replace"))) > COMMAND_LIMIT:
+        if (length := len(command.encode("utf-8", "replace"))) > MAX_COMMAND_BYTES:
             raise ValueError(
-                f"the command has {length:,} bytes, and bash takes at most {COMMAND_LIMIT:,}: "
+                f"the command has {length:,} bytes, and bash takes at most {MAX_COMMAND_BYTES:,}: "
                 "write it to a file in several commands, and run that file"
             )
-        arguments = ("bash", "-c", _SCRIPT, "bash", command, _SESSION)
+        arguments = ("bash", "-c", _COMMAND_SCRIPT, "bash", command, _SESSION_SCRIPT)
         return await ConfinedProcess.start(
             arguments, directory=self.directory, environ=self._environ, output_limit=self._output_limit
         )

@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 """The system calls of Landlock, with the same numbers on every architecture."""
-_VERSION_FLAG = 1
-_RULE_PATH_BENEATH = 1
-_OLDEST_VERSION = 2
+_LANDLOCK_VERSION_FLAG = 1
+_LANDLOCK_PATH_RULE = 1
+_MIN_LANDLOCK_VERSION = 2
 """Version 1 forbids moving files between directories, and cannot be told to allow it."""
-_RIGHTS = 1 << 11 | 1 << 13
+_LANDLOCK_RIGHTS = 1 << 11 | 1 << 13
 """Creating block devices, and moving files between directories. A domain must name a right that it handles; these are
 then allowed everywhere, so that it restricts no file."""
 _SET_DUMPABLE, _DROP_CAPABILITY, _SET_NO_NEW_PRIVILEGES = 4, 24, 38
 """The options of `prctl`."""
-_CAPABILITIES = (19, 21, 38)
+_DROPPED_CAPABILITIES = (19, 21, 38)
 """CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON: each lets root read the memory of any process."""
 _PAUSE_SECONDS = 0.0001
 
@@ -75,7 +75,7 @@ def _confine_thread() -> None:
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    for capability in _CAPABILITIES:
+    for capability in _DROPPED_CAPABILITIES:
         libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
     libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     if not _restrict_by_landlock(libc):
@@ -84,16 +84,16 @@ def _confine_thread() -> None:
 
 def _restrict_by_landlock(libc: Any) -> bool:
     """Move the calling thread to a new Landlock domain; return whether that worked."""
-    if libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG) < _OLDEST_VERSION:
+    if libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG) < _MIN_LANDLOCK_VERSION:
         return False
-    rights = ctypes.c_uint64(_RIGHTS)
+    rights = ctypes.c_uint64(_LANDLOCK_RIGHTS)
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rights), ctypes.c_size_t(ctypes.sizeof(rights)), 0)
     if ruleset < 0:
         return False
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
-        rule = _LandlockPathRule(_RIGHTS, root)
-        added = libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+        rule = _LandlockPathRule(_LANDLOCK_RIGHTS, root)
+        added = libc.syscall(_ADD_RULE, ruleset, _LANDLOCK_PATH_RULE, ctypes.byref(rule), 0)
         return bool(added == 0 and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(root)

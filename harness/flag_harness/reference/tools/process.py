@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flag_harness.reference.tools.confinement import call_in_confined_thread
 
-_GRACE = 1.0
+_PIPE_CLOSING_SECONDS = 1.0
 """Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
 """
 
@@ -69,7 +69,7 @@ class ConfinedProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         await asyncio.wait({self.exited})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), _GRACE)
+            await asyncio.wait_for(self._closed.wait(), _PIPE_CLOSING_SECONDS)
         for pipe in self._pipes:
             pipe.close()
 

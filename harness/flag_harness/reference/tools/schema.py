@@ -16,9 +16,9 @@ from pydantic_core.core_schema import CoreSchema
 
 from flag_harness.errors import HarnessError
 from flag_harness.reference.tools.schema_words import (
-    KEYWORDS,
-    TAG,
-    WORDS,
+    ALTERNATIVE_PREFIX,
+    KEYWORDS_BY_TYPE,
+    TYPE_NAMES,
     Json,
     describe_schema,
     error_sentence,
@@ -26,9 +26,9 @@ from flag_harness.reference.tools.schema_words import (
     join_with_or,
 )
 
-_KINDS = ("string", "integer", "number", "boolean", "null", "object", "array")
-_CHECKED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", *sum(KEYWORDS.values(), ())}
-_REMARKS = {"title", "description", "default", "examples", "format", "deprecated", "readOnly", "writeOnly"} | {
+_JSON_TYPES = ("string", "integer", "number", "boolean", "null", "object", "array")
+_CHECKED_KEYWORDS = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", *sum(KEYWORDS_BY_TYPE.values(), ())}
+_IGNORED_KEYWORDS = {"title", "description", "default", "examples", "format", "deprecated", "readOnly", "writeOnly"} | {
     "$schema", "$id", "$comment", "$defs", "definitions", "discriminator"
 }  # fmt: skip
 
@@ -49,8 +49,8 @@ class Schema:
     """A JSON schema, compiled to a pydantic validator.
 
     Supported: `type` (one or several), `enum`, `const`, `anyOf`, `oneOf` (as `anyOf`), `allOf`, `$ref` within the
-    schema, and the limits of strings, numbers, objects and arrays in `KEYWORDS`. Raise `SchemaError` for any other
-    keyword that restricts the input, since ignoring a restriction would be worse.
+    schema, and the limits of strings, numbers, objects and arrays in `KEYWORDS_BY_TYPE`. Raise `SchemaError` for any
+    other keyword that restricts the input, since ignoring a restriction would be worse.
     """
 
     def __init__(self, schema: Mapping[str, Json]) -> None:
@@ -86,13 +86,13 @@ def _core_schema_of(schema: Json) -> CoreSchema:
     if not isinstance(schema, Mapping):
         raise SchemaError(f"{schema!r:.100} is not a JSON schema; write an object, such as {{'type': 'string'}}")
     for keyword in schema:
-        if keyword not in _CHECKED and keyword not in _REMARKS and not keyword.startswith("x-"):
-            known = ", ".join(sorted(_CHECKED))
+        if keyword not in _CHECKED_KEYWORDS and keyword not in _IGNORED_KEYWORDS and not keyword.startswith("x-"):
+            known = ", ".join(sorted(_CHECKED_KEYWORDS))
             raise SchemaError(f"the keyword {keyword!r} is not supported; remove it, or use one of: {known}")
     parts = [_core_schema_of(part) for part in schema.get("allOf", ())]
     if "$ref" in schema:
         parts.append(core_schema.definition_reference_schema(schema["$ref"]))
-    if "type" in schema or any(keyword in schema for group in KEYWORDS.values() for keyword in group):
+    if "type" in schema or any(keyword in schema for group in KEYWORDS_BY_TYPE.values() for keyword in group):
         parts.append(_schema_of_types(schema))
     if "enum" in schema or "const" in schema:
         parts.append(_literal_schema(schema["enum"] if "enum" in schema else [schema["const"]]))
@@ -104,16 +104,16 @@ def _core_schema_of(schema: Json) -> CoreSchema:
 
 
 def _schema_of_types(schema: Mapping[str, Json]) -> CoreSchema:
-    declared = schema.get("type", list(_KINDS))
+    declared = schema.get("type", list(_JSON_TYPES))
     kinds = [declared] if isinstance(declared, str) else list(declared)
     for kind in kinds:
-        if kind not in _KINDS:
-            raise SchemaError(f"{kind!r} is not a type of JSON schema; the types are: {', '.join(_KINDS)}")
+        if kind not in _JSON_TYPES:
+            raise SchemaError(f"{kind!r} is not a type of JSON schema; the types are: {', '.join(_JSON_TYPES)}")
     if kinds == ["number"] or len(kinds) > 1:
         choices = {kind: _SCHEMA_OF_KIND[kind](schema, kind) for kind in kinds}
         if "number" in choices:
             choices.setdefault("integer", _integer_schema(schema, "number"))
-        return _make_tagged_union_schema(choices, join_with_or(WORDS[kind] for kind in kinds))
+        return _make_tagged_union_schema(choices, join_with_or(TYPE_NAMES[kind] for kind in kinds))
     return _SCHEMA_OF_KIND[kinds[0]](schema, kinds[0])
 
 
@@ -134,8 +134,8 @@ def _union_schema(alternatives: list[Json]) -> CoreSchema:
 
 def _make_tagged_union_schema(choices: Mapping[str, CoreSchema], expected: str) -> CoreSchema:
     return core_schema.tagged_union_schema(
-        {TAG + kind: choice for kind, choice in choices.items()},
-        lambda value: TAG + json_schema_type(value),
+        {ALTERNATIVE_PREFIX + kind: choice for kind, choice in choices.items()},
+        lambda value: ALTERNATIVE_PREFIX + json_schema_type(value),
         custom_error_type="expected",
         custom_error_message="{expected}",
         custom_error_context={"expected": expected},
@@ -189,11 +189,11 @@ def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]
 
 
 def _boolean_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _with_error_message(WORDS[kind], core_schema.bool_schema())
+    return _with_error_message(TYPE_NAMES[kind], core_schema.bool_schema())
 
 
 def _null_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _with_error_message(WORDS[kind], core_schema.none_schema())
+    return _with_error_message(TYPE_NAMES[kind], core_schema.none_schema())
 
 
 def _array_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-WORDS: Mapping[str, str] = {
+TYPE_NAMES: Mapping[str, str] = {
     "string": "a string",
     "integer": "a whole number",
     "number": "a number",
@@ -16,16 +16,16 @@ WORDS: Mapping[str, str] = {
     "object": "an object",
     "array": "an array",
 }
-KEYWORDS: Mapping[str, tuple[str, ...]] = {
+KEYWORDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
     "string": ("minLength", "maxLength", "pattern"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "object": ("properties", "required", "additionalProperties"),
     "array": ("items", "minItems", "maxItems"),
 }
 """The keywords of a schema that restrict only one type of value, by type."""
-TAG = "\0"
+ALTERNATIVE_PREFIX = "\0"
 """The prefix of path parts that pydantic adds for alternatives, by which error paths leave them out."""
-_SHOWN = 80
+_MAX_SHOWN_CHARACTERS = 80
 """The most characters of an invalid value that an error shows."""
 
 Json: TypeAlias = Any
@@ -39,8 +39,12 @@ def describe_schema(schema: Json) -> str:
         return join_values(schema["enum"] if "enum" in schema else [schema["const"]])
     declared = schema.get("type", "object" if "required" in schema else "")
     kinds = [declared] if isinstance(declared, str) else declared
-    words = join_with_or(WORDS.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds)
-    bounds = [f"{keyword} {schema[keyword]}" for group in KEYWORDS.values() for keyword in group if keyword in schema]
+    words = join_with_or(
+        TYPE_NAMES.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds
+    )
+    bounds = [
+        f"{keyword} {schema[keyword]}" for group in KEYWORDS_BY_TYPE.values() for keyword in group if keyword in schema
+    ]
     required = " and ".join(schema.get("required", ()))
     plain = [bound for bound in bounds if not bound.startswith(("properties", "required", "additional", "items"))]
     return words + (f" with {required}" if required else "") + (f" ({', '.join(plain)})" if plain else "")
@@ -77,11 +81,11 @@ def error_sentence(detail: Mapping[str, Any], at: str) -> str:
 
 def format_path(location: Iterable[str | int], at: str = "") -> str:
     """Return a location as a path after `at`, such as `items[2].name` for `("items", 2, "name")`."""
-    parts = [part for part in location if not str(part).startswith(TAG)]
+    parts = [part for part in location if not str(part).startswith(ALTERNATIVE_PREFIX)]
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join((at, *steps)).removeprefix(".")
 
 
 def _short_json_text(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else text[:_MAX_SHOWN_CHARACTERS] + "..."

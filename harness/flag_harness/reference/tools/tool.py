@@ -10,14 +10,14 @@ from flag_harness.errors import HarnessError
 from flag_harness.reference.request.watchdog import WaitTimeoutError, wait_within
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 
-DELAY = 0.5
+TOOL_DELAY_SECONDS = 0.5
 """Seconds between the event that shows a call and the start of the tool, so that a reader can follow."""
 
-TIMEOUT = 600.0
+TOOL_TIMEOUT_SECONDS = 600.0
 """Seconds that any tool can run: as long as the SDK waits for an answer. Tools with their own limit, such as `Bash`,
 stop much earlier."""
 
-OUTPUT_LIMIT = 100_000
+TOOL_OUTPUT_LIMIT = 100_000
 """The most characters of a result to send to the model, about 25,000 tokens: more than `Bash` returns."""
 
 
@@ -82,9 +82,9 @@ class Toolbox:
         tools: Sequence[Tool],
         *,
         clock: Clock,
-        delay: float = DELAY,
-        timeout: float = TIMEOUT,
-        output_limit: int = OUTPUT_LIMIT,
+        delay: float = TOOL_DELAY_SECONDS,
+        timeout: float = TOOL_TIMEOUT_SECONDS,
+        output_limit: int = TOOL_OUTPUT_LIMIT,
     ) -> None:
         self.tools = tuple(tools)
         self._clock, self._delay, self._timeout, self._output_limit = clock, delay, timeout, output_limit

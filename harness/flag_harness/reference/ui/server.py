@@ -11,9 +11,9 @@ from flag_harness.faults import parse_fault
 from flag_harness.reference.ui.chat.upstreams import require_api_key
 from flag_harness.reference.ui.options import UiOptions
 
-SCRIPT = Path(__file__).with_name("script") / "streamlit_app.py"
+STREAMLIT_SCRIPT = Path(__file__).with_name("script") / "streamlit_app.py"
 
-SETTINGS = {
+STREAMLIT_SETTINGS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
@@ -29,12 +29,18 @@ SETTINGS = {
 def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> list[str]:
     """Return the arguments of the command `streamlit`."""
     settings = {
-        **SETTINGS,
+        **STREAMLIT_SETTINGS,
         "server.address": host,
         "server.port": str(port),
         "server.headless": "false" if opens_browser else "true",
     }
-    return ["run", str(SCRIPT), *(f"--{name}={value}" for name, value in settings.items()), "--", options.to_argument()]
+    return [
+        "run",
+        str(STREAMLIT_SCRIPT),
+        *(f"--{name}={value}" for name, value in settings.items()),
+        "--",
+        options.to_argument(),
+    ]
 
 
 def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> int:

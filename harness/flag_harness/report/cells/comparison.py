@@ -7,7 +7,7 @@ from flag_harness.analysis.alignment import align_sequences
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.report.diff.requests import outline_changes
 
-Change = tuple[str, str, str]
+ChangeAtPath = tuple[str, str, str]
 """A path in a request or answer, with its value in the passing run and in the other."""
 
 
@@ -15,7 +15,7 @@ def comparison_details(
     row: RunRow,
     neighbour: RunRow,
     turns: tuple[Sequence[Hashable] | None, Sequence[Hashable] | None],
-    changes: dict[Change, int],
+    changes: dict[ChangeAtPath, int],
 ) -> dict[str, Any]:
     """Return which requests of two runs belong together, and what differs in each pair of them.
 
@@ -39,7 +39,9 @@ def comparison_details(
     return details
 
 
-def _find_changes_in_pair(neighbour: RunRow, row: RunRow, left: int | None, right: int | None) -> Iterator[Change]:
+def _find_changes_in_pair(
+    neighbour: RunRow, row: RunRow, left: int | None, right: int | None
+) -> Iterator[ChangeAtPath]:
     """Yield what differs between two requests and their answers. Indices beyond the known requests have no changes."""
     if left is None or right is None or left >= len(neighbour.requests) or right >= len(row.requests):
         return

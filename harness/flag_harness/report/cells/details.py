@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.cache_page import cache_turn_details
-from flag_harness.report.cells.comparison import Change, comparison_details
+from flag_harness.report.cells.comparison import ChangeAtPath, comparison_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.failures.causes import rerun_command
 from flag_harness.report.run_report import RunReport, node_id_of_repetition
@@ -48,10 +48,10 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     These are the rows of all runs, and each distinct request, passage and change once; rows refer to them by index.
     """
     requests: dict[RequestRecord, int] = {}
-    changes: dict[Change, int] = {}
+    changes: dict[ChangeAtPath, int] = {}
     conversations = _KeptConversations(report.conversations)
     indices = {row.key: index for index, row in enumerate(report.rows)}
-    neighbours, scales = nearest_passing_runs(report.rows), _stream_scales(report.rows)
+    neighbours, scales = nearest_passing_runs(report.rows), _longest_stream_milliseconds_by_test(report.rows)
 
     def details_of_nearest_run(row: RunRow) -> dict[str, Any]:
         if (neighbour := neighbours.get(row.key)) is None:
@@ -64,7 +64,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
             **_row_details(row, requests),
             "command": _command_to_repeat(row, report.record.header.options),
             "conversation": conversations.conversation_index(row),
-            "scale": scales.get(name_of_test(row.case, row.combination)),
+            "scale": scales.get(node_id_of_all_combinations(row.case, row.combination)),
             **details_of_nearest_run(row),
         }
         for row in report.rows
@@ -78,11 +78,11 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     }
 
 
-def _stream_scales(rows: Sequence[RunRow]) -> Mapping[str, int]:
-    """Return the milliseconds of the longest stream of each test, in any of its runs, by the name of the test."""
+def _longest_stream_milliseconds_by_test(rows: Sequence[RunRow]) -> Mapping[str, int]:
+    """Return how long the longest stream of each test lasts, in milliseconds, by the name of the test."""
     scales: dict[str, int] = {}
     for row in rows:
-        name = name_of_test(row.case, row.combination)
+        name = node_id_of_all_combinations(row.case, row.combination)
         for request in row.requests:
             if request.rhythm:
                 scales[name] = max(scales.get(name, 1), _to_milliseconds(request.seconds))

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import ne
 from typing import TypeAlias
 
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
 from flag_harness.record.row import RowKey
 
-_ValueIndices: TypeAlias = tuple[int, ...]
+_FlagValueIndices: TypeAlias = tuple[int, ...]
 
 
 def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -> dict[RowKey, RunRow]:
@@ -20,7 +20,7 @@ def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.values and row.sweep is None:
-            tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
+            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
     found = {}
     for members in tests.values():
         passing = _PassingRuns(members)
@@ -41,7 +41,7 @@ class _PassingRuns:
             known = self._values.setdefault(name, [None])
             if value not in known:
                 known.append(value)
-        self._runs: dict[_ValueIndices, list[RunRow]] = {}
+        self._runs: dict[_FlagValueIndices, list[RunRow]] = {}
         for row in sorted(members, key=lambda row: (row.combination.count("+"), row.key)):
             if row.outcome == "passed":
                 self._runs.setdefault(self._value_indices(row), []).append(row)
@@ -58,10 +58,10 @@ class _PassingRuns:
         runs = self._runs[best] if best else []
         return next((run for run in runs if run.repetition == row.repetition), runs[0] if runs else None)
 
-    def _value_indices(self, row: RunRow) -> _ValueIndices:
+    def _value_indices(self, row: RunRow) -> _FlagValueIndices:
         """Return the index of each flag's value in a run. A flag that the run does not have counts as None."""
         return tuple(known.index(row.values.get(name)) for name, known in self._values.items())
 
-    def _rows_with_one_change(self, own: _ValueIndices) -> Iterator[_ValueIndices]:
+    def _rows_with_one_change(self, own: _FlagValueIndices) -> Iterator[_FlagValueIndices]:
         for flag, known in enumerate(self._values.values()):
             yield from ((*own[:flag], value, *own[flag + 1 :]) for value in range(len(known)) if value != own[flag])

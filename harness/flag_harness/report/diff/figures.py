@@ -10,7 +10,7 @@ from flag_harness.record import RunRow
 from flag_harness.report.table import is_simulated
 from flag_harness.wording import ratio_range_text, ratio_text
 
-_NAMES = {"total time": "seconds"}
+_CONFIGURATION_KEY_OF_FIGURE = {"total time": "seconds"}
 """The configuration keys of the figures that have another name there."""
 
 
@@ -37,7 +37,7 @@ class MetricChange:
     @property
     def key(self) -> str:
         """The name of the figure in `[tool.flag-harness.diff]`."""
-        return _NAMES.get(self.figure.name, self.figure.name.replace(" ", "_"))
+        return _CONFIGURATION_KEY_OF_FIGURE.get(self.figure.name, self.figure.name.replace(" ", "_"))
 
     @property
     def growth(self) -> float:

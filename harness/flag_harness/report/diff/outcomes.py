@@ -8,8 +8,8 @@ from flag_harness.record import RunRow
 
 RunKey: TypeAlias = tuple[str, str]
 """The node id of a test, and the id of its combination."""
-_PASSED = ("passed", "xpassed")
-_COUNTED = (*_PASSED, "failed")
+_PASSED_OUTCOMES = ("passed", "xpassed")
+_COUNTED_OUTCOMES = (*_PASSED_OUTCOMES, "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:
 
 
 def _distinct_outcomes(rows: Sequence[RunRow]) -> set[str]:
-    return {"passed" if row.outcome in _PASSED else row.outcome for row in rows if row.outcome in _COUNTED}
+    return {
+        "passed" if row.outcome in _PASSED_OUTCOMES else row.outcome for row in rows if row.outcome in _COUNTED_OUTCOMES
+    }
 
 
 def _distinct_misses(rows: Sequence[RunRow]) -> set[str]:

@@ -11,9 +11,9 @@ from flag_harness.record.outline import is_hash
 
 ABSENT = "absent"
 """Stands for the value of a path that a body does not have."""
-HIDDEN = "text"
+HIDDEN_VALUE = "text"
 """Stands for a value of which the record has only a hash."""
-_INDEX = re.compile(r"\[\d+\]")
+_INDEX_PATTERN = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ChangedRequests:
 class PathChange:
     """A change at a path of request bodies, such as `max_tokens` from 4096 to 8192, and the tests that have it.
 
-    Indices in the path are `[*]`. The values are texts: `ABSENT`, or `HIDDEN`, or JSON.
+    Indices in the path are `[*]`. The values are texts: `ABSENT`, or `HIDDEN_VALUE`, or JSON.
     """
 
     path: str
@@ -49,7 +49,7 @@ def find_path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[P
     for old, new in _pair_comparable_rows(base, head):
         for before, after in zip(old.requests, new.requests, strict=False):
             for path, was, now in outline_changes(before, after):
-                cases.setdefault((_INDEX.sub("[*]", path), was, now), {})[new.case] = None
+                cases.setdefault((_INDEX_PATTERN.sub("[*]", path), was, now), {})[new.case] = None
     found = [PathChange(*change, tuple(names)) for change, names in cases.items()]
     return tuple(sorted(found, key=lambda one: (-len(one.cases), one.path, one.before, one.after)))
 
@@ -89,8 +89,8 @@ def outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tup
 
 
 def _value_text(value: Any) -> str:
-    return HIDDEN if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
+    return HIDDEN_VALUE if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _before_and_after_text(before: str, after: str) -> str:
-    return "changed" if before == after == HIDDEN else f"{before} → {after}"
+    return "changed" if before == after == HIDDEN_VALUE else f"{before} → {after}"

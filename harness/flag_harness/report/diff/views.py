@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flag_harness.report.diff.requests import HIDDEN, PathChange
+from flag_harness.report.diff.requests import HIDDEN_VALUE, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
 from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_to_json
-from flag_harness.report.run_report import SIMULATED
+from flag_harness.report.run_report import SIMULATED_NOTE
 from flag_harness.report.table import align_columns_to_the_left
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """The version of the JSON format. It grows if older readers would misread a file."""
-MOST_TESTS = 20
+MAX_TESTS = 20
 """The most tests that a section of the terminal's view lists. The others are counted."""
 
 
@@ -36,9 +36,9 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
         yield ""
         yield section.title
         heading = [section.columns] if len(section.columns) > 1 else []
-        yield from align_columns_to_the_left([*heading, *section.rows[:MOST_TESTS]])
-        if len(section.rows) > MOST_TESTS:
-            yield f"  and {len(section.rows) - MOST_TESTS:,} more; --json has all"
+        yield from align_columns_to_the_left([*heading, *section.rows[:MAX_TESTS]])
+        if len(section.rows) > MAX_TESTS:
+            yield f"  and {len(section.rows) - MAX_TESTS:,} more; --json has all"
     yield ""
     yield diff_footer(diff)
 
@@ -68,7 +68,7 @@ def diff_markdown(diff: RunDiff) -> Iterator[str]:
 def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
     """Return the comparison as dictionaries, lists, strings and numbers."""
     return {
-        "flag_harness_diff": FORMAT,
+        "flag_harness_diff": FORMAT_VERSION,
         "is_acceptable": diff.is_acceptable,
         "is_simulated": diff.is_simulated,
         "violations": list(diff.violations),
@@ -101,13 +101,13 @@ def diff_headline(diff: RunDiff) -> str:
     if diff.problems:
         return "A record is incomplete"
     if diff.violations:
-        return f"{quantity(len(diff.violations), 'threshold')} exceeded"
+        return f"{count_with_noun(len(diff.violations), 'threshold')} exceeded"
     return "Within the thresholds"
 
 
 def diff_footer(diff: RunDiff) -> str:
     """Return a note that says which runs were compared, and which thresholds were not checked."""
-    text = f"Figures: the mean of {quantity(diff.pairs, 'run')} that passed in both records."
+    text = f"Figures: the mean of {count_with_noun(diff.pairs, 'run')} that passed in both records."
     if diff.uncompared:
         text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
     if diff.unchecked:
@@ -126,7 +126,7 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section_if_not_empty("New misses", ("test", "request"), misses, (True, True))
     yield from _section_of_names("Newly passing", found.newly_passing)
     yield from _section_of_names("Not run any more", found.missing)
-    paths = [(one.path, *_cells_of_change(one), quantity(len(one.cases), "test")) for one in diff.paths]
+    paths = [(one.path, *_cells_of_change(one), count_with_noun(len(one.cases), "test")) for one in diff.paths]
     yield from _section_if_not_empty(
         "Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False)
     )
@@ -141,7 +141,7 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
         )
         for change in diff.figures
     ]
-    mark = f" ({SIMULATED})" if diff.is_simulated else ""
+    mark = f" ({SIMULATED_NOTE})" if diff.is_simulated else ""
     yield from _section_if_not_empty(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
     effects = [(old.figure.name, old.name, str(old), str(new)) for old, new in diff.effects]
     yield from _section_if_not_empty(
@@ -151,7 +151,11 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
 
 def _cells_of_change(change: PathChange) -> tuple[str, str]:
     """Return the old and the new value of a change as two table cells."""
-    return (HIDDEN, "another text") if change.before == change.after == HIDDEN else (change.before, change.after)
+    return (
+        (HIDDEN_VALUE, "another text")
+        if change.before == change.after == HIDDEN_VALUE
+        else (change.before, change.after)
+    )
 
 
 def _section_of_names(title: str, names: Sequence[str], *, is_code: bool = True) -> Iterator[DiffSection]:

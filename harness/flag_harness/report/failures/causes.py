@@ -25,22 +25,22 @@ from flag_harness.analysis.matrix_runs import (
     FailingTest,
     MatrixRun,
     failing_tests,
-    matrix_row,
     outcomes_by_test,
+    row_of_run,
     runs_by_cause_other_than_flags,
 )
 from flag_harness.errors import FlagError, RecordError
-from flag_harness.flag import SOURCES, Flag
-from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.flag import SOURCE_KINDS, Flag
+from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
 from flag_harness.report.failures.reasons import shorten_failure_reason
 
-FLAKY = "passed in some repetitions and failed in others, under the same flags"
-SINGLE = "the test ran under one combination only"
+FLAKY_REASON = "passed in some repetitions and failed in others, under the same flags"
+SINGLE_RUN_REASON = "the test ran under one combination only"
 """Values of `ExcludedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
-MOST_CAUSES = 10
+MAX_CAUSES = 10
 """The most causes that a report shows at once. The others are folded or counted."""
 _SUSPECT_SIZE = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
@@ -103,13 +103,13 @@ class FailureAnalysis:
     refusals: tuple[ApiRefusal, ...]
 
 
-def analyse_failures(record: RunRecord) -> FailureAnalysis:
+def explain_failures_of_run(record: RunRecord) -> FailureAnalysis:
     """Return which flags explain the failures of which tests, and which runs say nothing about flags."""
     flags = flags_in_header(record.header)
     all_runs = [run for row in record.rows if (run := _row_to_matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
     for run in all_runs:
-        combinations.setdefault(run["test"], set()).add(matrix_row(run, flags))
+        combinations.setdefault(run["test"], set()).add(row_of_run(run, flags))
     runs = [run for run in all_runs if len(combinations[run["test"]]) > 1]
     alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["passed"]]
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
@@ -134,9 +134,9 @@ def _runs_not_blamed_on_flags(
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
     judged = [run for test in tests.values() for run in test.runs]
     for run in judged:
-        outcomes.setdefault((run["test"], matrix_row(run, flags)), set()).add(run["passed"])
-    groups[FLAKY] = [run for run in judged if len(outcomes[run["test"], matrix_row(run, flags)]) > 1]
-    groups[SINGLE] = [run for run in alone if not run["other_cause"]]
+        outcomes.setdefault((run["test"], row_of_run(run, flags)), set()).add(run["passed"])
+    groups[FLAKY_REASON] = [run for run in judged if len(outcomes[run["test"], row_of_run(run, flags)]) > 1]
+    groups[SINGLE_RUN_REASON] = [run for run in alone if not run["other_cause"]]
     for reason, group in groups.items():
         if group:
             yield ExcludedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
@@ -148,7 +148,7 @@ def flags_in_header(header: RunHeader) -> tuple[Flag, ...]:
 
 
 def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
-    source = {} if values.keys() & set(SOURCES) else {"env": name}
+    source = {} if values.keys() & set(SOURCE_KINDS) else {"env": name}
     try:
         return msgspec.convert({**source, **values, "name": name}, Flag)
     except msgspec.ValidationError as error:
@@ -185,7 +185,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         return None
     return {
         "nodeid": row.case,
-        "test": name_of_test(row.case, row.combination),
+        "test": node_id_of_all_combinations(row.case, row.combination),
         "row": indices,
         "passed": row.outcome in ("passed", "xpassed"),
         "left_out": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,

@@ -3,13 +3,13 @@
 import re
 
 from flag_harness.analysis.effects.volatile import MOMENT, TEMPORARY_FILE, UUID
-from flag_harness.record.outline import API_ID
+from flag_harness.record.outline import API_ID_PATTERN
 
 _API_ERROR = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['\"])(.*?)\3[,}]", re.DOTALL)
 """An exception of the SDK, whose text is the whole body of the answer."""
 
 _PART_OF_ONE_RUN = re.compile(
-    rf"{API_ID.pattern}|{UUID}|{MOMENT}|{TEMPORARY_FILE}"
+    rf"{API_ID_PATTERN.pattern}|{UUID}|{MOMENT}|{TEMPORARY_FILE}"
     r"|[^\s\"']*[/\\]pytest-of-[^\s\"']+"  # a temporary folder of pytest, wherever it is
     r"|[A-Za-z]:\\[^\s\"']*\\Temp\\[^\s\"']+"
     r"|\b0x[0-9a-fA-F]+"  # an address in memory

@@ -6,20 +6,20 @@ from typing import Any
 
 from flag_harness.analysis.effects.attribution import FlagEffect, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
-from flag_harness.analysis.effects.request_changes import ABSENT, TEXT, SentRequest
+from flag_harness.analysis.effects.request_changes import ABSENT, LONG_VALUE_TEXT, SentRequest
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO_PREFIX
-from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.flag import SWITCHED_OFF_PREFIX
+from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
 from flag_harness.record.outline import Outline, is_hash
 from flag_harness.report.failures.causes import flags_in_header
 
 VARIOUS = "various"
-_WORDS = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
-_ITEM = re.compile(r"(\w+)\[(\d+)\](?:\.(.+))?")
-_HIDDEN = "text:"
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_WORD_OF_VALUE = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
+_LIST_ITEM_PATTERN = re.compile(r"(\w+)\[(\d+)\](?:\.(.+))?")
+_HIDDEN_TEXT_PREFIX = "text:"
+_DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """Digits look like a random number, which does not count as a change."""
 
 
@@ -62,7 +62,9 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         except FlagError:
             continue
         requests = tuple(map(_comparable_request, row.requests))
-        tests.setdefault(name_of_test(row.case, row.combination), []).append(ObservedRun(tuple(indices), requests))
+        tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(
+            ObservedRun(tuple(indices), requests)
+        )
     attribution = attribute_effects(space, tests)
     found = [
         RequestEffect(_setting(one), _change_text(one), one.changed_pairs, one.pairs) for one in attribution.effects
@@ -78,8 +80,8 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
     """Rebuild a request body from its outline. Lists, such as the messages, become lists again."""
     body: dict[str, Any] = {}
     for path, raw in outline:
-        value = f"{_HIDDEN}{str(raw).translate(_LETTERS)}" if is_hash(raw) else raw
-        item = _ITEM.fullmatch(path)
+        value = f"{_HIDDEN_TEXT_PREFIX}{str(raw).translate(_DIGITS_TO_LETTERS)}" if is_hash(raw) else raw
+        item = _LIST_ITEM_PATTERN.fullmatch(path)
         if path == "system":
             body[path] = [{"text": value, "type": "text"}]  # the API takes a text for a block with this text
         elif item is None:
@@ -94,17 +96,17 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
 
 
 def _setting(effect: FlagEffect) -> str:
-    return f"{NO_PREFIX}{effect.flag}" if effect.value is False else effect.setting
+    return f"{SWITCHED_OFF_PREFIX}{effect.flag}" if effect.value is False else effect.setting
 
 
 def _change_text(effect: FlagEffect) -> str:
     """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
-    before, after = (TEXT if _HIDDEN in one else one for one in (effect.before, effect.after))
+    before, after = (LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""
-    if before == ABSENT and after in (TEXT, VARIOUS):
+    if before == ABSENT and after in (LONG_VALUE_TEXT, VARIOUS):
         return f"{effect.path} is added{when}"
-    if after == ABSENT and before in (TEXT, VARIOUS):
+    if after == ABSENT and before in (LONG_VALUE_TEXT, VARIOUS):
         return f"{effect.path} is left out{when}"
-    if {before, after} <= {TEXT, VARIOUS}:
+    if {before, after} <= {LONG_VALUE_TEXT, VARIOUS}:
         return f"{effect.path}: other text{when}"
-    return f"{effect.path}: {_WORDS.get(before, before)} → {_WORDS.get(after, after)}{when}"
+    return f"{effect.path}: {_WORD_OF_VALUE.get(before, before)} → {_WORD_OF_VALUE.get(after, after)}{when}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flag_harness.analysis.conjunctions import values_in_literals
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.flag import Flag
-from flag_harness.matrix.combination import settings_by_id_part
+from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
 from flag_harness.report.flags.support import FlagSupport, flag_support
@@ -13,7 +13,7 @@ from flag_harness.report.run_report import RunReport
 
 SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")
 """The figures of a summary, in their order."""
-MOST_CHANGES = 4
+MAX_CHANGES = 4
 """The most changes in requests that a summary names. The others are counted."""
 
 
@@ -56,7 +56,7 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
 
 def _settings(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
     """Return each change of a flag from its default, such as `no-concise`, with the indices of the flag and value."""
-    return sorted(settings_by_id_part(flags).items(), key=lambda setting: setting[1])
+    return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
 
 
 def _make_summary(report: RunReport, setting: str, flag: Flag, value: int) -> FlagSummary:
@@ -66,14 +66,14 @@ def _make_summary(report: RunReport, setting: str, flag: Flag, value: int) -> Fl
     )
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change for one in requests if not one.is_inert]
-    rest = len(shown) - MOST_CHANGES
+    rest = len(shown) - MAX_CHANGES
     default = value_index(flag, flag.default)
     return FlagSummary(
         setting,
         tuple(cause for cause in report.causes if _needs_value(cause, flag, value, default)),
         tuple(cause for cause in report.causes if _needs_value(cause, flag, default, value)),
         flag_support(report.rows, flag, flag.values[value]),
-        (*shown[:MOST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
+        (*shown[:MAX_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
         tuple(effect.figure.name for effect in own if not effect.is_significant and not effect.is_unchanged),

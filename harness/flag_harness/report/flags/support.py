@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.flag import Flag
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
-from flag_harness.wording import quantity
+from flag_harness.wording import count_with_noun
 
 _PASSED = ("passed", "xpassed")
 _JUDGED = (*_PASSED, "failed")
@@ -36,8 +36,10 @@ class FlagSupport:
         others += [f"{failed:,} did not pass with and without it"] if failed else []
         if not self.tests:
             return f"unknown: no test {'passed' if self.ran else 'ran'} with and without it"
-        combinations = quantity(self.combinations, "combination")
-        return "; ".join([f"nothing in {quantity(self.tests, 'test')} of {self.total:,} ({combinations})", *others])
+        combinations = count_with_noun(self.combinations, "combination")
+        return "; ".join(
+            [f"nothing in {count_with_noun(self.tests, 'test')} of {self.total:,} ({combinations})", *others]
+        )
 
     @property
     def sentence(self) -> str:
@@ -67,7 +69,7 @@ def _group_by_test(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None:
-            tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
+            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
     return tests
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.wire.timeline import Headers
 
-_COLOS = ("EWR", "LHR", "SJC")
+_DATA_CENTERS = ("EWR", "LHR", "SJC")
 _CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
@@ -51,6 +51,6 @@ def make_response_headers(
 ) -> ResponseHeaders:
     """Return the header values of one answer; some of them are random."""
     digits = [f"{random.integer_below(16):x}" for _ in range(64)]
-    ray = "9" + "".join(digits[:15]) + "-" + _COLOS[random.integer_below(len(_COLOS))]
+    ray = "9" + "".join(digits[:15]) + "-" + _DATA_CENTERS[random.integer_below(len(_DATA_CENTERS))]
     trace = f"00-{''.join(digits[16:48])}-{''.join(digits[48:64])}-01"
     return ResponseHeaders(request_id, organization, date, ray, trace, limits)

@@ -8,13 +8,18 @@ import msgspec
 
 from flag_harness.models import Model
 from flag_harness.simulator.answer.profiles import (
-    LATEST,
+    LATEST_MONTH,
     convert_delta_usage_to_profile,
     convert_message_to_profile,
     remove_keys_newer_than_profile,
 )
 from flag_harness.simulator.answer.randomness import SeededRandom
-from flag_harness.simulator.answer.signatures import CONTINUED, LAST, SeededSignatures, position_after_blocks
+from flag_harness.simulator.answer.signatures import (
+    CONTINUATION_SIGN,
+    LAST_BLOCK_SIGN,
+    SeededSignatures,
+    position_after_blocks,
+)
 from flag_harness.simulator.count.cache import InputUsage
 from flag_harness.simulator.count.tokens import answer_tokens, text_tokens
 from flag_harness.simulator.scenario.scenario import Block, Call, Timing
@@ -49,7 +54,7 @@ class AnswerMessage:
     output_tokens: int
     thinking_tokens: int | None
     timing: Timing
-    profile: str = LATEST
+    profile: str = LATEST_MONTH
 
     def message_at_start(self) -> dict[str, Any]:
         """Return the message in the event `message_start`, which has no content and no stop reason yet."""
@@ -142,7 +147,7 @@ class BlockBuilder:
 
     random: SeededRandom
     signatures: SeededSignatures
-    profile: str = LATEST
+    profile: str = LATEST_MONTH
     omitted: bool = False
     must_think: bool = False
     prior: str = ""
@@ -152,9 +157,9 @@ class BlockBuilder:
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
             position = position_after_blocks([written.block for written in built])
-            position = f"{self.prior}{CONTINUED}{position}" if self.prior else position
+            position = f"{self.prior}{CONTINUATION_SIGN}{position}" if self.prior else position
             last = index == len(blocks) - 1
-            built.append(self._build_block(block, f"{position}{LAST}" if last else position, blocks[0]))
+            built.append(self._build_block(block, f"{position}{LAST_BLOCK_SIGN}" if last else position, blocks[0]))
         return tuple(built)
 
     def _build_block(self, block: Block, position: str, first: Block) -> AnswerBlock:

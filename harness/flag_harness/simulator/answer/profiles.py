@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-LATEST = "2026-08"
+LATEST_MONTH = "2026-08"
 """The month of the newest recordings with which the simulator was compared."""
 
-FIRST_SEEN: Mapping[str, str] = {
+FIRST_MONTH_BY_KEY: Mapping[str, str] = {
     "cache_creation_input_tokens": "2025-01",
     "cache_read_input_tokens": "2025-01",
     "service_tier": "2025-05",
@@ -18,13 +18,13 @@ FIRST_SEEN: Mapping[str, str] = {
     "output_tokens_details": "2026-05",
 }
 """The month or day on which a key was first recorded. Keys that are not listed existed in 2024 already."""
-_CUMULATIVE_INPUT = "2025-08"
-_MODEL_FIRST = "2025-10"
+_FIRST_MONTH_OF_CUMULATIVE_INPUT = "2025-08"
+_FIRST_MONTH_WITH_MODEL_FIRST = "2025-10"
 
 
 def remove_keys_newer_than_profile(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
     """Return the object without keys that are newer than `profile`, a month or day such as `2025-11`."""
-    return {key: item for key, item in value.items() if FIRST_SEEN.get(key, "") <= profile}
+    return {key: item for key, item in value.items() if FIRST_MONTH_BY_KEY.get(key, "") <= profile}
 
 
 def convert_message_to_profile(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def convert_message_to_profile(message: Mapping[str, Any], profile: str) -> dict
     Before October 2025 a message began with its id, and `model` came after `role`.
     """
     kept = remove_keys_newer_than_profile(message, profile)
-    if profile >= _MODEL_FIRST:
+    if profile >= _FIRST_MONTH_WITH_MODEL_FIRST:
         return kept
     order = ("id", "type", "role", "model")
     return {key: kept[key] for key in (*order, *(key for key in kept if key not in order))}
@@ -45,4 +45,4 @@ def convert_delta_usage_to_profile(usage: Mapping[str, Any], profile: str) -> di
     Before August 2025 it had only the output tokens.
     """
     kept = remove_keys_newer_than_profile(usage, profile)
-    return kept if profile >= _CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}
+    return kept if profile >= _FIRST_MONTH_OF_CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}

@@ -10,7 +10,7 @@ import msgspec
 
 from flag_harness.wire.json import decode_json
 
-_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_LETTERS_AND_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_CHARACTERS = 24
 
 
@@ -38,7 +38,13 @@ class SeededRandom:
 
     def make_api_id(self, prefix: str) -> str:
         """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
-        return prefix + "01" + "".join(_ALPHABET[self.integer_below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))
+        return (
+            prefix
+            + "01"
+            + "".join(
+                _LETTERS_AND_DIGITS[self.integer_below(len(_LETTERS_AND_DIGITS))] for _ in range(_ID_CHARACTERS - 2)
+            )
+        )
 
     def uuid(self) -> str:
         """Return a UUID of version 4."""

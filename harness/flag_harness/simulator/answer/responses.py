@@ -7,7 +7,7 @@ import msgspec
 
 from flag_harness.simulator.answer.headers import ResponseHeaders
 from flag_harness.simulator.answer.message import AnswerMessage
-from flag_harness.simulator.answer.profiles import LATEST, remove_keys_newer_than_profile
+from flag_harness.simulator.answer.profiles import LATEST_MONTH, remove_keys_newer_than_profile
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.stream import stream_events
 from flag_harness.simulator.count.rate_limits import ExceededLimit
@@ -39,7 +39,7 @@ def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, e
     return json_response(answer.complete_message(), at, response_headers)
 
 
-def response_with_body(content_type: str, body: bytes, response_headers: ResponseHeaders) -> Response:
+def quick_response(content_type: str, body: bytes, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200, a content type and a body, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
     head = Head(at, 200, response_headers.to_headers((("content-type", content_type),), _to_milliseconds(at)))
@@ -65,7 +65,7 @@ def json_response(value: Mapping[str, Any], at: float, response_headers: Respons
 
 
 def error_response(
-    refusal: RefusedRequest, response_headers: ResponseHeaders, headers: Headers = (), profile: str = LATEST
+    refusal: RefusedRequest, response_headers: ResponseHeaders, headers: Headers = (), profile: str = LATEST_MONTH
 ) -> Response:
     """Return an error response in the API's format.
 

@@ -23,18 +23,18 @@ _POSITION_LETTERS: Mapping[str, str] = {
     "mcp_tool_use": "S",
 }
 """The letter of each block type in a position. Text blocks have none, because clients merge, split and drop them."""
-LAST = "$"
+LAST_BLOCK_SIGN = "$"
 """The end of the position of a block that is the last one of its answer."""
-CONTINUED = "|"
+CONTINUATION_SIGN = "|"
 """The sign in a position between the blocks of an assistant message and those of the answer that continues it."""
-_POSITION = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
+_POSITION_PATTERN = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
 _ID_CHARACTERS = string.digits + string.ascii_letters
-_MARK_LENGTH = 8
+_NO_THINKING_MARK_LENGTH = 8
 _MAX_REMEMBERED = 4096
 
 
 def position_after_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Return the position in an answer after these blocks, as a text with one letter for each block."""
+    """Return where in an answer these blocks end, as a text with one letter for each block, such as `TC`."""
     return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
@@ -96,22 +96,22 @@ class SeededSignatures:
             if sealed in self._trusted
             else self._decrypt_and_verify(b"redacted" if redacted else b"thinking", sealed)
         )
-        found = None if text is None else _POSITION.match(text)
+        found = None if text is None else _POSITION_PATTERN.match(text)
         return None if text is None else found[1] if found else ""
 
     def is_last_block_of_issued_answer(self, block: Mapping[str, Any]) -> bool:
         """Return whether a thinking block was the last block of its answer. Trusted blocks always count as last."""
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
-        return sealed in self._trusted or (self.position_in_answer(block) or "").endswith(LAST)
+        return sealed in self._trusted or (self.position_in_answer(block) or "").endswith(LAST_BLOCK_SIGN)
 
     def add_no_thinking_mark_to_call_id(self, identifier: str) -> str:
         """Return the id of a tool call with a mark in it.
 
         The mark says that the call was issued in an answer that does not begin with thinking.
         """
-        kept = identifier[:-_MARK_LENGTH]
+        kept = identifier[:-_NO_THINKING_MARK_LENGTH]
         digest = hmac.digest(self._key, b"call" + kept.encode(), "sha256")
-        return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_MARK_LENGTH])
+        return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_NO_THINKING_MARK_LENGTH])
 
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
         """Return whether the call was issued in an answer that does not begin with thinking."""
@@ -161,7 +161,7 @@ def _prepend_position_in_answer(thinking: str, position: str) -> str:
 
 def _remove_position_in_answer(sealed: str) -> str:
     """Return a thinking text without the position in the answer before it."""
-    return _POSITION.sub("", sealed, count=1) if _POSITION.match(sealed) else sealed
+    return _POSITION_PATTERN.sub("", sealed, count=1) if _POSITION_PATTERN.match(sealed) else sealed
 
 
 def _answer_identity(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

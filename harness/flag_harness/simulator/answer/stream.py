@@ -13,8 +13,8 @@ from flag_harness.wire import sse
 PING = sse.encode_event("ping", '{"type": "ping"}')
 _MAX_PADDING = 15
 _SPACES = b" " * _MAX_PADDING
-_TEXT_PIECE = (3, 40)
-_JSON_PIECE = (2, 14)
+_TEXT_PIECE_LENGTHS = (3, 40)
+_JSON_PIECE_LENGTHS = (2, 14)
 
 
 def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes]:
@@ -53,14 +53,14 @@ def _start_block_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple
     block = dict(written.block)
     kind = block["type"]
     if kind == "text":
-        pieces = _split_text(block["text"], _TEXT_PIECE, random)
+        pieces = _split_text(block["text"], _TEXT_PIECE_LENGTHS, random)
         cited = [{"type": "citations_delta", "citation": citation} for citation in block.get("citations") or ()]
         start = {**block, "text": ""} | ({"citations": []} if "citations" in block else {})
         return start, [*cited, *({"type": "text_delta", "text": piece} for piece in pieces)]
     if kind == "compaction":
         return {**block, "content": None}, [{"type": "compaction_delta", "content": block["content"]}]
     if kind == "thinking":
-        pieces = _split_text(block["thinking"], _TEXT_PIECE, random)
+        pieces = _split_text(block["thinking"], _TEXT_PIECE_LENGTHS, random)
         deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
         signature = {"type": "signature_delta", "signature": block["signature"]}
         return {**block, "thinking": "", "signature": ""}, [*deltas, signature]
@@ -68,7 +68,7 @@ def _start_block_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple
         text = written.partial_json
         if text is None:
             text = json.dumps(block["input"], ensure_ascii=False) if block["input"] else ""
-        pieces = ["", *_split_text(text, _JSON_PIECE, random)]
+        pieces = ["", *_split_text(text, _JSON_PIECE_LENGTHS, random)]
         return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
     return block, []
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.models import Model
-from flag_harness.simulator.count.cache import LIFETIMES, InputUsage
+from flag_harness.simulator.count.cache import LIFETIME_SECONDS, InputUsage
 from flag_harness.simulator.count.prefix import PromptSegment
 from flag_harness.wire.usage import Usage
 
 MAX_REMEMBERED = 32
 """The number of conversations whose prefixes are kept for comparison. The oldest is removed first."""
 _SHOWN_CHARACTERS = 40
-_SHOWN_BEFORE = 12
+_SHOWN_BEFORE_CHANGE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class BrokenPrefixDetector:
         broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
         if marked and (counted.read or counted.tokens_written):
             prefix = tuple(segments[: marked[-1] + 1])
-            lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
+            lifetime = max(LIFETIME_SECONDS[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:
                 self._prefixes.pop((tenant, model.id, old.hash), None)
             self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime, self._count)
@@ -124,12 +124,12 @@ def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[Promp
 
 def _is_similar(old: str, new: str) -> bool:
     """Return whether the texts' common beginning and end are more than half of the longer text."""
-    first = _common_length(old, new)
-    last = min(_common_length(old[::-1], new[::-1]), min(len(old), len(new)) - first)
+    first = _common_prefix_length(old, new)
+    last = min(_common_prefix_length(old[::-1], new[::-1]), min(len(old), len(new)) - first)
     return (first + last) * 2 > max(len(old), len(new))
 
 
-def _common_length(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     """Return the number of characters at the beginning of both texts that are equal."""
     least = min(len(one), len(other))
     return next((index for index in range(least) if one[index] != other[index]), least)
@@ -143,11 +143,11 @@ def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, l
     cost = None if written is None or read is None else written - read
     if old.text == new.text:
         return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost, stored.number)
-    byte = len(old.text[: _common_length(old.text, new.text)].encode())
+    byte = len(old.text[: _common_prefix_length(old.text, new.text)].encode())
     return BrokenPrefix(new.path, byte, *texts_around_change(old.text, new.text), lost, cost, stored.number)
 
 
 def texts_around_change(old: str, new: str) -> tuple[str, str]:
     """Return a few words around the first difference of two texts, from each of them."""
-    start = max(0, _common_length(old, new) - _SHOWN_BEFORE)
+    start = max(0, _common_prefix_length(old, new) - _SHOWN_BEFORE_CHANGE)
     return old[start : start + _SHOWN_CHARACTERS], new[start : start + _SHOWN_CHARACTERS]

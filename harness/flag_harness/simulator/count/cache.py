@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from flag_harness.simulator.count.prefix import Lifetime, PromptSegment
 
-LIFETIMES: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
+LIFETIME_SECONDS: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
 """The seconds until a cached prefix expires. Each read starts them again."""
-LOOK_BACK = 20
+MAX_LOOKBACK_BLOCKS = 20
 """How many blocks before a cache mark, the marked one included, are looked up (documented: prompt caching)."""
 
 
@@ -87,24 +87,24 @@ class PromptCache:
 
     def _remove_expired(self, now: float) -> None:
         """Remove expired prefixes, at most once per shortest lifetime to keep requests fast."""
-        if now - self._last_cleanup >= min(LIFETIMES.values()):
+        if now - self._last_cleanup >= min(LIFETIME_SECONDS.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
             self._last_cleanup = now
 
     def _store_prefix(self, key: str, lifetime: Lifetime, now: float) -> None:
         """Store a prefix, or renew it. A prefix that has a longer lifetime keeps it."""
         known = self._entries.get(key)
-        if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
+        if known is not None and known.expires > now and LIFETIME_SECONDS[known.lifetime] > LIFETIME_SECONDS[lifetime]:
             lifetime = known.lifetime
-        self._entries[key] = _CacheEntry(now + LIFETIMES[lifetime], lifetime)
+        self._entries[key] = _CacheEntry(now + LIFETIME_SECONDS[lifetime], lifetime)
 
 
 def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[int]:
     """Yield the segment indices to look up for a mark, from the mark backwards.
 
-    Segments nested in a tool_result do not count towards `LOOK_BACK`.
+    Segments nested in a tool_result do not count towards `MAX_LOOKBACK_BLOCKS`.
     """
-    left = LOOK_BACK
+    left = MAX_LOOKBACK_BLOCKS
     for index in range(mark, -1, -1):
         left -= not segments[index].nested
         if left < 0:

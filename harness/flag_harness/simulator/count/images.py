@@ -7,7 +7,7 @@ from typing import Any
 
 _PIXELS_PER_TOKEN = 750
 """The tokens of an image are its width times its height divided by 750 (documented)."""
-_LONGEST_EDGE = 1568
+_MAX_EDGE_PIXELS = 1568
 _MAX_TOKENS = 1600
 _UNKNOWN_SIZE_TOKENS = 1000
 _HEAD_CHARACTERS = 64 * 1024
@@ -28,7 +28,7 @@ def image_tokens(source: Mapping[str, Any]) -> int:
     if size is None:
         return _UNKNOWN_SIZE_TOKENS
     width, height = size
-    scale = min(1.0, _LONGEST_EDGE / max(width, height, 1))
+    scale = min(1.0, _MAX_EDGE_PIXELS / max(width, height, 1))
     return min(_MAX_TOKENS, round(width * scale * height * scale / _PIXELS_PER_TOKEN) + 1)
 
 

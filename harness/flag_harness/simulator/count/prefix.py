@@ -12,16 +12,17 @@ from flag_harness.simulator.answer.randomness import canonical_json, fingerprint
 from flag_harness.simulator.count.tokens import (
     block_tokens,
     message_overhead_tokens,
+    remove_cache_mark,
     request_overhead_tokens,
     tokens_of_each_tool,
 )
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
 Lifetime: TypeAlias = Literal["5m", "1h"]
-_SETTINGS = "state"
+_SETTINGS_IN_PREFIX = "state"
 _PARENT_KEY = "~in"
 """The key under which a block inside a tool_result holds the other fields of that tool_result."""
-UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
+UNCACHEABLE_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
 """Block types that cannot have a cache mark. An automatic mark goes to the last other block."""
 
 
@@ -53,12 +54,12 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
     markable: int | None = None
     for path, block, cost in _blocks_with_token_counts(body):
         tokens += cost
-        text = canonical_json(_remove_cache_mark(block))
+        text = canonical_json(remove_cache_mark(block))
         chain = fingerprint(chain, text)
-        if block["type"] == _SETTINGS:
+        if block["type"] == _SETTINGS_IN_PREFIX:
             continue
         nested = _PARENT_KEY in block
-        markable = markable if nested or block["type"] in UNCACHEABLE else len(built)
+        markable = markable if nested or block["type"] in UNCACHEABLE_BLOCK_TYPES else len(built)
         built.append(PromptSegment(path, chain, tokens, _mark_lifetime(block), text, nested))
     automatic = _mark_lifetime(body)
     if automatic is not None and markable is not None and built[markable].mark is None:
@@ -73,7 +74,7 @@ def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Ma
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
-    state = {"type": _SETTINGS, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
+    state = {"type": _SETTINGS_IN_PREFIX, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
     yield "tool_choice, thinking", state, request_overhead_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
@@ -96,12 +97,8 @@ def _split_tool_result(
     costs = [block_tokens(part) for part in parts]
     for index, part in enumerate(parts):
         first = cost - sum(costs) if index == 0 else 0
-        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: _remove_cache_mark(own)}, costs[index] + first
+        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: remove_cache_mark(own)}, costs[index] + first
     yield path, own, 0 if parts else cost
-
-
-def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in block.items() if key != "cache_control"}
 
 
 def _mark_lifetime(block: Mapping[str, Any]) -> Lifetime | None:

@@ -14,11 +14,11 @@ from flag_harness.wire.timeline import Headers
 
 RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_tokens=400_000)
 """The limits in most recordings of 2026. If the scenario sets no limits, headers state these and nothing is refused."""
-EPOCH = datetime(2026, 9, 1, tzinfo=UTC)
+CLOCK_START_DATE = datetime(2026, 9, 1, tzinfo=UTC)
 """The date when the simulator's clock starts. The dates in headers are counted from it."""
-_ROUNDED = 1_000
-_KINDS = ("requests", "input_tokens", "output_tokens")
-_MINUTE = 60.0
+_ROUNDED_FROM = 1_000
+_LIMIT_NAMES = ("requests", "input_tokens", "output_tokens")
+_SECONDS_PER_MINUTE = 60.0
 _ROUNDING = 1e-9
 
 
@@ -32,13 +32,13 @@ class _RateLimitBucket:
 
     def refill(self, now: float) -> "_RateLimitBucket":
         """Add the amount that has become available since the last refill, and return the bucket."""
-        self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _MINUTE)
+        self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _SECONDS_PER_MINUTE)
         self.filled = now
         return self
 
     def seconds_until(self, wanted: float) -> float:
         """Return the seconds until `wanted` is available, or until the bucket is full if `wanted` is more."""
-        return max(0.0, (min(wanted, self.size) - self.left) * _MINUTE / self.size)
+        return max(0.0, (min(wanted, self.size) - self.left) * _SECONDS_PER_MINUTE / self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +86,19 @@ class RateLimiter:
     def rate_limit_headers(self, model: str, now: float) -> Headers:
         """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
-        tokens = [buckets[kind] for kind in _KINDS[1:]]
+        tokens = [buckets[kind] for kind in _LIMIT_NAMES[1:]]
         both = _RateLimitBucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
     def wall_clock_time(self, now: float) -> datetime:
         """Return the date that belongs to a time of the simulator's clock."""
-        return EPOCH + timedelta(seconds=now - self._start)
+        return CLOCK_START_DATE + timedelta(seconds=now - self._start)
 
     def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
         """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
         left = max(0, int(bucket.left + _ROUNDING))
-        rounded = left if name == "requests" else left // _ROUNDED * _ROUNDED
+        rounded = left if name == "requests" else left // _ROUNDED_FROM * _ROUNDED_FROM
         reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))
         yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
@@ -108,6 +108,6 @@ class RateLimiter:
         """Return the buckets of a model by the kind of limit, refilled up to now."""
         limits = self._limits or RECORDED_LIMITS
         if model not in self._buckets:
-            sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _KINDS}
+            sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _LIMIT_NAMES}
             self._buckets[model] = {kind: _RateLimitBucket(size, float(size), now) for kind, size in sizes.items()}
         return {kind: bucket.refill(now) for kind, bucket in self._buckets[model].items()}

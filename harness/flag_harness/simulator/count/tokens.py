@@ -15,19 +15,19 @@ from flag_harness.simulator.answer.randomness import canonical_json
 from flag_harness.simulator.count.images import image_tokens
 from flag_harness.simulator.scenario.matching import content_blocks, is_thinking_requested, message_blocks
 
-_PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
+_WORD_OR_MARK_PATTERN = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
 _LETTERS_PER_TOKEN = 8
 _LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
-_RUN = re.compile(r"[A-Za-z0-9]{20}")
-_KIND_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
-_RANDOM_CHANGES = 8
+_CHARACTER_RUN_PATTERN = re.compile(r"[A-Za-z0-9]{20}")
+_CHARACTER_KIND_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
+_MIN_CHANGES_OF_RANDOM_RUN = 8
 """Twenty characters look random if they change this often between lower case, upper case and digits."""
-_RANDOM_TOKENS = 11
+_EXTRA_TOKENS_OF_RANDOM_RUN = 11
 """The tokens of twenty random characters on top of those of their pieces (in recorded traffic, 17 in all)."""
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
 _SLICE_CHARACTERS = 1_000_000
 """Longer texts are counted in slices of this length, so that other threads can run in between."""
-_COUNTED_CHARACTERS = 8_000_000
+_MAX_COUNTED_CHARACTERS = 8_000_000
 """Only this many characters of a text are counted, more than any context window; the rest is extrapolated."""
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
@@ -75,7 +75,7 @@ def _estimate_tokens(text: str) -> int:
     """Return the estimated tokens of a text. A very long text is estimated from its beginning."""
     if len(text) <= _SLICE_CHARACTERS:
         return _estimate_tokens_of_slice(text)
-    counted = min(len(text), _COUNTED_CHARACTERS)
+    counted = min(len(text), _MAX_COUNTED_CHARACTERS)
     starts = range(0, counted, _SLICE_CHARACTERS)
     tokens = sum(_estimate_tokens_of_slice(text[start : min(start + _SLICE_CHARACTERS, counted)]) for start in starts)
     return tokens * len(text) // counted
@@ -84,24 +84,28 @@ def _estimate_tokens(text: str) -> int:
 def _estimate_tokens_of_slice(text: str) -> int:
     """Return the estimated tokens of a part of a text."""
     long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
-    return len(_PIECE.findall(text)) + long_words + _RANDOM_TOKENS * _count_random_character_runs(text)
+    return (
+        len(_WORD_OR_MARK_PATTERN.findall(text))
+        + long_words
+        + _EXTRA_TOKENS_OF_RANDOM_RUN * _count_random_character_runs(text)
+    )
 
 
 def _count_random_character_runs(text: str) -> int:
     """Return the number of runs of 20 letters and digits that look random, as in keys, ids and base64."""
-    return sum(_looks_random(run) for run in _RUN.findall(text))
+    return sum(_looks_random(run) for run in _CHARACTER_RUN_PATTERN.findall(text))
 
 
 def _looks_random(run: str) -> bool:
     """Return whether a run of letters and digits looks random, as in keys and ids."""
     has_both_cases = not (run.islower() or run.isupper() or run.isdigit())
-    return has_both_cases and len(_KIND_CHANGE.findall(run)) >= _RANDOM_CHANGES
+    return has_both_cases and len(_CHARACTER_KIND_CHANGE.findall(run)) >= _MIN_CHANGES_OF_RANDOM_RUN
 
 
 def truncate_text(text: str, count: int) -> str:
     """Return the longest beginning of a text that has at most `count` tokens."""
     end, left = 0, count
-    for piece in _PIECE.finditer(text):
+    for piece in _WORD_OR_MARK_PATTERN.finditer(text):
         left -= _estimate_tokens_of_word(piece[0])
         if left < 0:
             break
@@ -173,7 +177,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
         return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in content_blocks(block.get("content")))
     if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
         return tool_call_tokens(block["name"], canonical_json(block["input"]))
-    return text_tokens(canonical_json(_remove_cache_mark(block)))
+    return text_tokens(canonical_json(remove_cache_mark(block)))
 
 
 def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
@@ -181,7 +185,8 @@ def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
     return sum(block_tokens(block) for block in blocks) + _REQUEST_TOKENS
 
 
-def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
+def remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a block without its cache mark (`cache_control`)."""
     return {key: value for key, value in block.items() if key != "cache_control"}
 
 
@@ -195,7 +200,7 @@ def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
         return 0
     kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")
     own = next((cost for name, cost in _SERVER_TOOL_TOKENS.items() if kind.startswith(name)), None)
-    return _estimate_tokens_of_tool(canonical_json(_remove_cache_mark(tool))) if own is None else own
+    return _estimate_tokens_of_tool(canonical_json(remove_cache_mark(tool))) if own is None else own
 
 
 @lru_cache(maxsize=4096)

@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field
 
-from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of_list
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, make_list_page
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.simulator.rules.shape.blocks import ClosedModel
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Head, Request, Response, body
 
-PATH = "/v1/messages/batches"
+BATCHES_PATH = "/v1/messages/batches"
 JSON, LINES = "application/json", "application/x-jsonl"
 _OUTCOMES = ("succeeded", "errored", "canceled", "expired")
 _LIFETIME = timedelta(hours=24)
-_RETRIEVALS_IN_PROGRESS = 1
+_RETRIEVALS_UNTIL_END = 1
 
 AnswerFunction = Callable[[Request], Response]
 """A function that answers one request to `/v1/messages`."""
@@ -75,7 +75,7 @@ class Batch:
             "expires_at": _format_time(self.created + _LIFETIME),
             "archived_at": None,
             "cancel_initiated_at": _format_time(self.canceled),
-            "results_url": f"{address}{PATH}/{self.id}/results" if self.ended else None,
+            "results_url": f"{address}{BATCHES_PATH}/{self.id}/results" if self.ended else None,
         }
 
 
@@ -93,7 +93,7 @@ class BatchStore:
 
         If the request creates a batch, its id is `new_id`.
         """
-        name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
+        name, _, action = incoming.path.removeprefix(BATCHES_PATH).removeprefix("/").partition("/")
         if not name:
             value = (
                 self._create_batch(incoming, now, new_id)
@@ -134,14 +134,14 @@ class BatchStore:
         newest_first = list(reversed(self._batches.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id"), incoming.query("before_id")
-        return page_of_list(
+        return make_list_page(
             newest_first, Batch.to_batch_object, lambda one: (one.id,), limit=limit, after=after, before=before
         )
 
     def _count_retrieval(self, batch: Batch, now: datetime) -> None:
         """Count a retrieval of a batch, and end the batch after some of them by answering its requests."""
         batch.retrievals += 1
-        if batch.ended or (batch.retrievals <= _RETRIEVALS_IN_PROGRESS and not batch.canceled):
+        if batch.ended or (batch.retrievals <= _RETRIEVALS_UNTIL_END and not batch.canceled):
             return
         batch.results = [
             {"custom_id": entry["custom_id"], "result": self._answer_entry(batch, entry["params"])}
@@ -154,7 +154,7 @@ class BatchStore:
         if batch.canceled:
             return {"type": "canceled"}
         content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
-        response = self._answer_one(replace(batch.request, url=PATH.rpartition("/")[0], body=content))
+        response = self._answer_one(replace(batch.request, url=BATCHES_PATH.rpartition("/")[0], body=content))
         value = decode_json_object(body(response))
         if isinstance(response[0], Head) and response[0].status == 200:
             if "service_tier" in value["usage"]:

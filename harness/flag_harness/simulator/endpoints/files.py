@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of_list
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, make_list_page
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.wire.timeline import Request, header_value
 
-PATH = "/v1/files"
+FILES_PATH = "/v1/files"
 _JSON = "application/json"
 _FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
 _LONGEST_NAME = 255
@@ -58,7 +58,7 @@ class FileStore:
 
         If the request uploads a file, its id is `new_id`.
         """
-        name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
+        name, _, action = incoming.path.removeprefix(FILES_PATH).removeprefix("/").partition("/")
         if not name:
             return (
                 self._upload_file(incoming.request, now, new_id)
@@ -99,7 +99,7 @@ class FileStore:
         newest_first = list(reversed(self._files.values()))
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
-        page = page_of_list(
+        page = make_list_page(
             newest_first, StoredFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
         )
         next_page = page["last_id"] if page["has_more"] else None

@@ -5,7 +5,7 @@ from typing import Any
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.checking import ModelListRequest
-from flag_harness.simulator.endpoints.paging import page_of_list
+from flag_harness.simulator.endpoints.paging import make_list_page
 from flag_harness.simulator.rules import ParsedRequest
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
@@ -21,8 +21,8 @@ def answer_model_request(request: ParsedRequest | ModelListRequest) -> dict[str,
 
 def _model_page(request: ModelListRequest) -> dict[str, Any]:
     """Return the page of the list of models that a request asks for."""
-    return page_of_list(
-        catalogue.models_in_list_response(),
+    return make_list_page(
+        catalogue.listed_models(),
         _model_entry,
         lambda model: (model.id, *model.aliases),
         limit=request.limit,

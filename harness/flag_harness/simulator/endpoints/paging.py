@@ -8,7 +8,7 @@ DEFAULT_PAGE_SIZE = 20
 Item = TypeVar("Item")
 
 
-def page_of_list(
+def make_list_page(
     items: Sequence[Item],
     entry: Callable[[Item], Mapping[str, Any]],
     names: Callable[[Item], Sequence[str]],

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from flag_harness.simulator.rules import api_key
-from flag_harness.wire.aws_frames import CONTENT_TYPE, frame_from_sse
+from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE, frame_from_sse
 from flag_harness.wire.json import decode_json, decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.sse import decode_events, encode_event
@@ -98,7 +98,7 @@ class PlatformRequest:
             return response
         if head.status != 200:
             return _bedrock_error(head, response)
-        kind = CONTENT_TYPE if is_stream(head) else "application/json"
+        kind = AWS_STREAM_CONTENT_TYPE if is_stream(head) else "application/json"
         headers = _bedrock_headers(head, kind)
         pieces = _stream_as_frames(response) if is_stream(head) else response[1:]
         return replace(head, headers=headers), *pieces

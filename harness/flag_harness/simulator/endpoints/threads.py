@@ -16,7 +16,7 @@ from flag_harness.wire.timeline import Request
 
 _MAX_THREADS = 1024
 """The number of threads that are kept. The oldest one is forgotten first."""
-_CREATE_ONLY = ("system", "tools")
+_CREATE_ONLY_FIELDS = ("system", "tools")
 """The fields that only the first request of a thread may set (`CREATE_ONLY_FIELDS` of the SDK)."""
 
 
@@ -40,7 +40,7 @@ class MessageThreads:
         if kept is None:
             words = f"thread: no thread has an answer with the id {previous}"
             return RefusedRequest("thread", 404, "not_found_error", words, {"error_code": "thread_not_found"})
-        changed = next((name for name in _CREATE_ONLY if name in body), None)
+        changed = next((name for name in _CREATE_ONLY_FIELDS if name in body), None)
         if changed is not None:
             words = f"thread.continue: `{changed}` may only be set by the request that creates the thread"
             return RefusedRequest("thread", 400, "invalid_request_error", words)
@@ -54,7 +54,7 @@ class MessageThreads:
         if not body.get("thread"):
             return
         answer = [{"role": "assistant", "content": list(content)}] if content else []
-        kept = {name: body[name] for name in _CREATE_ONLY if name in body}
+        kept = {name: body[name] for name in _CREATE_ONLY_FIELDS if name in body}
         self._threads[key, message_id] = {**kept, "messages": [*body["messages"], *answer]}
         if len(self._threads) > _MAX_THREADS:
             self._threads.popitem(last=False)

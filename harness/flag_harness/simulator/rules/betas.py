@@ -76,5 +76,5 @@ BETA_FIELDS: Mapping[str, frozenset[str]] = {
 
 Sources: requests of 2025 and 2026, and the types of anthropic 2.14.
 """
-BINDING_BETA = "thinking-binding-controls-2026-08-01"
+BLOCK_BINDING_BETA = "thinking-binding-controls-2026-08-01"
 """The beta that enables `thinking.block_binding` (quoted by users, 2026-08)."""

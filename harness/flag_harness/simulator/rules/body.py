@@ -6,7 +6,7 @@ import msgspec
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.request import IncomingRequest
-from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_field
+from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_of_object
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
 
@@ -15,7 +15,7 @@ MAX_DEPTH = 200
 reads it.
 """
 
-_FITS = {"type": "text", "text": "A raw block of the scenario stands here."}
+_VALID_BLOCK = {"type": "text", "text": "A raw block of the scenario stands here."}
 
 
 def check_json(incoming: IncomingRequest) -> str | None:
@@ -77,7 +77,10 @@ def _replace_blocks(message: Any, blocks: list[Any]) -> Any:
     if not isinstance(content, list) or message.get("role") != "assistant":
         return message
     types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCKS]
-    return {**message, "content": [_FITS if one in blocks or type_field(one) in types else one for one in content]}
+    return {
+        **message,
+        "content": [_VALID_BLOCK if one in blocks or type_of_object(one) in types else one for one in content],
+    }
 
 
 def check_model(incoming: IncomingRequest) -> str | None:

@@ -1,7 +1,7 @@
 """Rules for parameters of the body: betas, sampling, thinking, effort and lengths."""
 
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.rules.betas import BETA_FIELDS, BINDING_BETA
+from flag_harness.simulator.rules.betas import BETA_FIELDS, BLOCK_BINDING_BETA
 from flag_harness.simulator.rules.request import ParsedRequest
 
 _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
@@ -23,7 +23,7 @@ _DEFAULTS = {"temperature": 1, "top_p": 1}
 def check_beta_fields(request: ParsedRequest) -> str | None:
     """Refuse a field that needs a beta if the request does not name one."""
     betas = set(request.betas)
-    if (request.body.get("thinking") or {}).get("block_binding") is not None and BINDING_BETA not in betas:
+    if (request.body.get("thinking") or {}).get("block_binding") is not None and BLOCK_BINDING_BETA not in betas:
         return f"thinking.{request.thinking}.block_binding: Extra inputs are not permitted"
     closed = (
         name for name, opening in BETA_FIELDS.items() if request.body.get(name) is not None and not opening & betas

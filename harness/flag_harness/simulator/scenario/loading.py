@@ -16,8 +16,8 @@ from flag_harness.simulator.scenario.validation import settings_problem, turn_pr
 MAX_SCENARIO_BYTES = 16 << 20
 """The largest size of a scenario file in bytes. It allows one image and one document of the largest size of the API."""
 
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
-_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN_FIELD_ERROR = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
+_ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
 """Matches strings and comments. Only multi-line strings could contain lines that look like a table."""
 _EXAMPLE = '[[turn]]\nwhen = { user_contains = "hello" }\ntext = "Hello!"'
@@ -76,10 +76,10 @@ def _raise_file_not_found(path: Path) -> NoReturn:
 
 def _error_message(error: str, text: str, source: Path | str) -> str:
     """Return msgspec's error with the line added, and the nearest valid key if the key is unknown."""
-    at = _PATH.search(error)
+    at = _ERROR_PATH.search(error)
     path = at["path"] if at else ""
-    message = _PATH.sub("", error)
-    unknown = _UNKNOWN.match(message)
+    message = _ERROR_PATH.sub("", error)
+    unknown = _UNKNOWN_FIELD_ERROR.match(message)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
         return f"{source}{_line_number_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"

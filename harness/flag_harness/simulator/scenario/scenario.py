@@ -120,7 +120,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.answer.profiles import LATEST
+from flag_harness.simulator.answer.profiles import LATEST_MONTH
 
 STOP_REASONS = (
     "end_turn",
@@ -172,7 +172,7 @@ class Block(_FrozenStruct, frozen=True):
     raw: dict[str, Any] | None = None
 
 
-class Error(_FrozenStruct, frozen=True):
+class ErrorAnswer(_FrozenStruct, frozen=True):
     """An error response of a turn. `headers` are added to the usual ones."""
 
     status: int
@@ -217,7 +217,7 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
     text: str | None = None
     calls: tuple[Call, ...] = ()
     blocks: tuple[Block, ...] | None = None
-    error: Error | None = None
+    error: ErrorAnswer | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
     output_tokens: int | None = None
@@ -250,7 +250,7 @@ class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
     refused_betas: tuple[str, ...] = ()
     refused_parameters: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    profile: str = LATEST
+    profile: str = LATEST_MONTH
     paired: bool = True
     timing: Timing = Timing()
     limits: RateLimits | None = None
@@ -261,7 +261,7 @@ TABLE_TYPES: Mapping[str, type[msgspec.Struct]] = {
     "when": TurnConditions,
     "call": Call,
     "block": Block,
-    "error": Error,
+    "error": ErrorAnswer,
     "timing": Timing,
     "limits": RateLimits,
 }

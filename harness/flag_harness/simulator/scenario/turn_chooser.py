@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator.scenario.matching import RequestView
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_selector import Draw, TurnMatcher, draw_zero, make_echo_turn
+from flag_harness.simulator.scenario.turn_selector import DrawNumber, TurnSelector, always_draw_zero, make_echo_turn
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Request
 
@@ -39,20 +39,24 @@ class UnmatchedRequest:
 
 
 class TurnChooser:
-    """Chooses the turn that answers a request, with the project's hook.
+    """Chooses the turn that answers a request: the hook's, if it returns one, else the scenario's.
 
     It is not thread-safe; its owner holds a lock.
     """
 
     def __init__(
-        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = draw_zero
+        self,
+        scenario: Scenario | None,
+        hook: Hook | None,
+        edit_turn: EditTurn | None,
+        draw: DrawNumber = always_draw_zero,
     ) -> None:
         self._scenario, self._hook, self._edit_turn, self._draw = scenario, hook, edit_turn, draw
         self.restart_counts()
 
     def restart_counts(self) -> None:
         """Count the requests that match each turn from 1 again."""
-        self._selector = TurnMatcher(self._scenario.turns if self._scenario else (), self._draw)
+        self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         """Return the turn that answers a request, or None if no turn matches.

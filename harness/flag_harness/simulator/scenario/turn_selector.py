@@ -13,22 +13,22 @@ _MAX_CONDITION = 40
 """How many characters of a text the condition of a proposed turn has."""
 
 
-Draw: TypeAlias = Callable[[int], float]
+DrawNumber: TypeAlias = Callable[[int], float]
 """A function that returns a random number from 0 to below 1 for the request with an index, counted from 0."""
 
 
-def draw_zero(index: int) -> float:
+def always_draw_zero(index: int) -> float:
     """Return 0 for every request, so that the first of the turns with a weight is always drawn."""
     return 0.0
 
 
-class TurnMatcher:
-    """Selects the turns of a scenario, and counts how often each matched.
+class TurnSelector:
+    """Selects the turn of a scenario that answers a request, and counts how often each turn has matched.
 
     It is not thread-safe; its owner holds a lock.
     """
 
-    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = draw_zero) -> None:
+    def __init__(self, turns: Sequence[ScenarioTurn], draw: DrawNumber = always_draw_zero) -> None:
         self._turns, self._draw = tuple(turns), draw
         self._match_counts = [0] * len(self._turns)
         self._requests = 0

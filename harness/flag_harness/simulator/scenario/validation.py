@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario.scenario import (
     STOP_REASONS,
     Block,
     Call,
-    Error,
+    ErrorAnswer,
     RateLimits,
     Scenario,
     ScenarioTurn,
@@ -19,7 +19,7 @@ from flag_harness.simulator.scenario.scenario import (
     TurnConditions,
 )
 
-_PROFILE = re.compile(r"20\d\d-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
+_PROFILE_PATTERN = re.compile(r"20\d\d-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
 _REQUIRED_KEYS: Mapping[str, Mapping[str, type]] = {
     "compaction": {"content": object},
     "redacted_thinking": {"data": str},
@@ -39,7 +39,7 @@ class ScenarioProblem(NamedTuple):
 
 def settings_problem(scenario: Scenario) -> ScenarioProblem | None:
     """Return the first mistake in the settings of a scenario (all but its turns), or None."""
-    if not _PROFILE.fullmatch(scenario.profile):
+    if not _PROFILE_PATTERN.fullmatch(scenario.profile):
         return ScenarioProblem(
             "profile", f'profile = {scenario.profile!r} is not a month or day such as "2025-11" or "2026-02-06"'
         )
@@ -121,12 +121,12 @@ def _raw_block_problem(index: int, raw: Mapping[str, Any]) -> ScenarioProblem | 
     for key, needed in _REQUIRED_KEYS.get(kind, {}).items():
         if key not in raw or not isinstance(raw[key], needed):
             return ScenarioProblem(
-                "raw", f"block[{index}].raw of type {kind!r} needs {key} = {_PLACEHOLDERS.get(needed, '...')}"
+                "raw", f"block[{index}].raw of type {kind!r} needs {key} = {_EXAMPLE_BY_TYPE.get(needed, '...')}"
             )
     return None
 
 
-_PLACEHOLDERS: Mapping[type, str] = {str: '"..."', dict: "{...}"}
+_EXAMPLE_BY_TYPE: Mapping[type, str] = {str: '"..."', dict: "{...}"}
 
 
 def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
@@ -162,7 +162,7 @@ def _lower_case_name_without_separators(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _error_problem(error: Error) -> ScenarioProblem | None:
+def _error_problem(error: ErrorAnswer) -> ScenarioProblem | None:
     if 400 <= error.status <= 599:
         return None
     return ScenarioProblem("status", f"error.status = {error.status} is not an error; use one from 400 to 599")

@@ -14,7 +14,7 @@ from flag_harness.sweep.judge.observation import (
 )
 from flag_harness.sweep.judge.oracles import ORACLES, OracleFinding, find_failures
 from flag_harness.sweep.judge.verdict import (
-    GARBLING_KINDS,
+    UNNOTICEABLE_KINDS,
     TroubleResult,
     judge_baseline,
     judge_run_under_trouble,
@@ -23,8 +23,8 @@ from flag_harness.sweep.judge.verdict import (
 )
 
 __all__ = [
-    "GARBLING_KINDS",
     "ORACLES",
+    "UNNOTICEABLE_KINDS",
     "CallEnding",
     "CallResult",
     "ObservedExchange",

@@ -12,7 +12,7 @@ from flag_harness.sweep.judge.turns import (
     count_user_texts,
     find_repeated_user_text,
     has_all_answers,
-    highest_counts_of_user_texts,
+    max_repetitions_of_user_texts,
     request_blocks_with_role,
     request_lines,
 )
@@ -25,9 +25,9 @@ MAX_EXTRA_REQUESTS = 20
 """A test floods the API if it sends more requests than three times the baseline's plus this number. The SDK sends a
 request three times at most."""
 MAX_CACHE_MARKS = 4
-LONGEST_WAIT = 3600.0
+MAX_RETRY_AFTER_SECONDS = 3600.0
 """An agent need not wait for a longer `retry-after`, in seconds; it may give up instead."""
-_TRUNCATING = ("max_tokens", "model_context_window_exceeded")
+_TRUNCATING_STOP_REASONS = ("max_tokens", "model_context_window_exceeded")
 
 Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
 """Takes a run under a trouble and the baseline. Returns what is wrong, or an empty string."""
@@ -117,7 +117,7 @@ def _calls_in_incomplete_answers(observed: TestObservation) -> Iterator[tuple[st
     for one in observed.prompts():
         calls = [block for block in one.answer.blocks if block.get("type") == "tool_use"]
         reason = one.answer.message.get("stop_reason")
-        if one.is_complete and reason in _TRUNCATING:
+        if one.is_complete and reason in _TRUNCATING_STOP_REASONS:
             calls = [block for block in calls[-1:] if block is one.answer.blocks[-1]]
         elif one.is_complete and reason != "refusal":
             continue
@@ -152,7 +152,7 @@ def _tool_call_id(block: Mapping[str, Any]) -> str:
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a request contains the user's turn more often than the baseline, or an empty string."""
     for call in (1, 2):
-        allowed = highest_counts_of_user_texts(one for one in baseline.prompts() if one.call <= call)
+        allowed = max_repetitions_of_user_texts(one for one in baseline.prompts() if one.call <= call)
         for one in observed.prompts(call):
             if text := find_repeated_user_text(request_lines(one), allowed):
                 return f"a request holds the user's turn more than once: {text[:60]!r}"
@@ -192,7 +192,7 @@ def _retry_after_seconds(exchange: ObservedExchange) -> float:
         wait = float(milliseconds) / 1000 if milliseconds else float(seconds or 0)
     except ValueError:
         return 0.0
-    return wait if wait <= LONGEST_WAIT else 0.0
+    return wait if wait <= MAX_RETRY_AFTER_SECONDS else 0.0
 
 
 def _find_broken_cache_prefixes(observed: TestObservation, baseline: TestObservation) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
-from flag_harness.sweep.transcript import Line, conversation_lines
+from flag_harness.sweep.transcript import ConversationLine, conversation_lines
 
 
-def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
+def request_lines(exchange: ObservedExchange) -> tuple[ConversationLine, ...]:
     """Return the conversation of a request, one line for each block; empty if it is malformed."""
     try:
         return conversation_lines(exchange.body["messages"])
@@ -16,7 +16,7 @@ def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
         return ()
 
 
-def answer_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
+def answer_lines(exchange: ObservedExchange) -> tuple[ConversationLine, ...]:
     """Return the blocks of the answer, or of the part that arrived, one line for each block."""
     try:
         return conversation_lines([{"role": "assistant", "content": exchange.answer.blocks}])
@@ -24,12 +24,12 @@ def answer_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
         return ()
 
 
-def count_user_texts(lines: Iterable[Line]) -> Counter[Line]:
+def count_user_texts(lines: Iterable[ConversationLine]) -> Counter[ConversationLine]:
     """Count each text of the user in the lines of a conversation. Tool results are left out."""
     return Counter(line for line in lines if line[:2] == ("user", "text"))
 
 
-def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> str:
+def find_repeated_user_text(found: Iterable[ConversationLine], allowed: Counter[ConversationLine]) -> str:
     """Return a text of the user that occurs more often in `found` than in `allowed`, or an empty string.
 
     Texts that are not in `allowed` may occur once.
@@ -37,9 +37,9 @@ def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> st
     return next((line[2] for line, count in count_user_texts(found).items() if count > max(1, allowed[line])), "")
 
 
-def highest_counts_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
+def max_repetitions_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[ConversationLine]:
     """Return how often each text of the user occurs in the request that repeats it most."""
-    most: Counter[Line] = Counter()
+    most: Counter[ConversationLine] = Counter()
     for exchange in exchanges:
         most |= count_user_texts(request_lines(exchange))
     return most

@@ -16,7 +16,7 @@ TroubleOutcome: TypeAlias = Literal[
 - reported: the agent failed, and raised an exception that says so.
 - accepted: the agent went on with other answers than in the baseline, and no oracle found a failure.
 - not shown: the recording or the scenario has no answer to what the agent did next.
-- known: an oracle found what the ratchet file says that it found before.
+- known: an oracle found what it found in an earlier sweep, as the file of `--harness-sweep-baseline` says.
 - failed: an oracle found a failure.
 """
 
@@ -37,7 +37,7 @@ class TroubleResult:
     seconds: float = 0.0
 
 
-GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
+UNNOTICEABLE_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
 CHANGED_RESULT_KINDS = frozenset(
     {"tool_raises", "tool_returns_none", "tool_returns_empty", "tool_returns_megabytes", "tool_is_slow"}
@@ -53,7 +53,7 @@ def judge_run_under_trouble(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> TroubleResult:
     """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
-    ignored = _CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset()
+    ignored = _CONTENT_ORACLES if kind in UNNOTICEABLE_KINDS else frozenset()
     if not CHANGED_RESULT_KINDS.isdisjoint((kind, *(part.partition(":")[0] for part in trouble.split(" + ")))):
         ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)

@@ -1,7 +1,7 @@
 """The troubles that a sweep tries on a test."""
 
 from flag_harness.sweep.troubles.derive import (
-    FAULT_BUCKETS,
+    FAULT_KINDS_TO_TRY,
     derive_faults,
     derive_interrupts,
     derive_signal_troubles,
@@ -9,7 +9,7 @@ from flag_harness.sweep.troubles.derive import (
     derive_tool_troubles,
 )
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
-from flag_harness.sweep.troubles.schedule import SCHEDULE, join_random_troubles, shrink_schedule
+from flag_harness.sweep.troubles.schedule import SCHEDULE_PREFIX, join_random_troubles, shrink_schedule
 from flag_harness.sweep.troubles.signals import SIGNALS, parse_signal
 from flag_harness.sweep.troubles.surprises import (
     SURPRISES,
@@ -28,9 +28,9 @@ from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
     "CANCELLING_TOOL_TROUBLES",
-    "FAULT_BUCKETS",
+    "FAULT_KINDS_TO_TRY",
     "INTERRUPT",
-    "SCHEDULE",
+    "SCHEDULE_PREFIX",
     "SIGNALS",
     "SURPRISES",
     "TOOL_TROUBLES",

@@ -8,7 +8,7 @@ from flag_harness.faults.edits import INSIDE_BODY
 from flag_harness.simulator import Call
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
 from flag_harness.sweep.judge.turns import request_blocks_with_role
-from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, can_fault_change_answer
+from flag_harness.sweep.trials import ARGUMENTS_AT_DEFAULT_POINT, ARGUMENTS_TO_TRY, can_fault_change_answer
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, SurprisingAnswer, SurprisingAnswerKind
@@ -16,14 +16,14 @@ from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_c
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
-FAULT_BUCKETS = tuple(kind.name for kind in FAULT_KINDS.values() if kind.side == "wire")
+FAULT_KINDS_TO_TRY = tuple(kind.name for kind in FAULT_KINDS.values() if kind.side == "wire")
 """The kinds of faults that a sweep over tests tries. Faults on the SDK's side are left out: the test's code would have
 to call them."""
 SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "trickle"})
 """Kinds that take minutes, so they are not tried on tests whose time is real."""
-_LONGEST_REAL_WAIT = 5
+_MAX_REAL_WAIT_SECONDS = 5
 _NEEDED_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
-_ENDLESS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
+_ENDLESS_ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
 """Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
 _USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
 """The points at which faults strike later requests: the first of them that the stream reaches."""
@@ -79,7 +79,7 @@ def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Tr
 
 
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
-    """Return the tool troubles of one kind to try on a test, on the calls that `find_calls_to_disturb` returns."""
+    """Return the troubles of one kind to try on a test's tool calls, one for each call to disturb."""
     kind = TOOL_TROUBLES[kind_name]
     if is_real_time and (kind.seconds or kind.cancels):
         return []
@@ -133,7 +133,7 @@ def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]
                 yield kind.make(**arguments, at=point, on=number)
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make(**arguments, at=point)
-    for arguments in (*AT_ONE_POINT.get(kind.name, ()), *_ENDLESS.get(kind.name, ())):
+    for arguments in (*ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()), *_ENDLESS_ARGUMENTS.get(kind.name, ())):
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make(**arguments, at=point, on=chosen[0])
 
@@ -161,7 +161,7 @@ def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> 
         values = (header_value(one.headers, "anthropic-beta") for one in requests)
         betas = dict.fromkeys(beta.strip() for value in values for beta in value.split(",") if beta.strip())
         return [{"beta": beta} for beta in betas]
-    return ARGUMENTS.get(kind.name, ({},))
+    return ARGUMENTS_TO_TRY.get(kind.name, ({},))
 
 
 def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
@@ -190,4 +190,4 @@ def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
 def _causes_only_short_waits(fault: Fault) -> bool:
     """Return whether a fault makes the agent wait for a few seconds at most."""
     seconds = dict(fault.arguments).get("retry_after")
-    return not isinstance(seconds, (int, float)) or seconds <= _LONGEST_REAL_WAIT
+    return not isinstance(seconds, (int, float)) or seconds <= _MAX_REAL_WAIT_SECONDS

@@ -5,9 +5,9 @@ from typing import Any, Unpack
 
 from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
-from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Edit, Piece
 
@@ -37,7 +37,7 @@ def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) ->
             _interrupt_caller(due)
             return None
 
-        made = make_point_effect(at, 1, interrupt_stream, interrupt_body)(due)
+        made = make_effect_at_point(at, 1, interrupt_stream, interrupt_body)(due)
         assert callable(made)
         return made
 

@@ -8,14 +8,14 @@ from flag_harness.faults import Fault
 from flag_harness.sweep.troubles.tools import ToolTrouble
 from flag_harness.sweep.troubles.trouble import Trouble
 
-SCHEDULE = "schedule"
+SCHEDULE_PREFIX = "schedule"
 """The prefix of the kinds of schedules. The number after it is the seed."""
-_LEAST_TROUBLES, _MOST_TROUBLES = 6, 10
-_MOST_ON_ONE_REQUEST = 3
+_LEAST_TROUBLES, _MAX_TROUBLES = 6, 10
+_MAX_TROUBLES_OF_ONE_REQUEST = 3
 """After three failures of a request, most agents give up."""
-_FINAL_KINDS = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
+_KINDS_THAT_END_TURN = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
 """Faults after which an agent cannot succeed by trying again."""
-_MOST_LEFT = 4
+_MAX_TROUBLES_TO_TRY_ALL = 4
 """The largest part of which all smaller ones are tried."""
 
 
@@ -28,7 +28,7 @@ def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble |
     """
     random = Random(str(seed))
     kinds = sorted({one.kind for one in troubles})
-    number, drawn = random.randint(_LEAST_TROUBLES, _MOST_TROUBLES), list[Trouble]()
+    number, drawn = random.randint(_LEAST_TROUBLES, _MAX_TROUBLES), list[Trouble]()
     for kind in random.sample(kinds, len(kinds)):
         able = [one for one in troubles if one.kind == kind and _can_add_trouble(one, drawn)]
         if able and len(drawn) < number:
@@ -43,7 +43,8 @@ def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
     if isinstance(trouble.cause, ToolTrouble):
         return not any(isinstance(one.cause, ToolTrouble) and one.cause.on == trouble.cause.on for one in drawn)
     return (
-        sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn) < _MOST_ON_ONE_REQUEST
+        sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn)
+        < _MAX_TROUBLES_OF_ONE_REQUEST
     )
 
 
@@ -58,18 +59,18 @@ def _affected_request_number(trouble: Trouble) -> object:
 def _ends_agent_turn(trouble: Trouble) -> bool:
     """Return whether a fault ends the agent's turn: it affects every request, or retrying after it is no use."""
     cause = trouble.cause
-    return isinstance(cause, Fault) and (cause.name in _FINAL_KINDS or "on" not in dict(cause.arguments))
+    return isinstance(cause, Fault) and (cause.name in _KINDS_THAT_END_TURN or "on" not in dict(cause.arguments))
 
 
 def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
     """Return one trouble that applies all of these in the same run."""
     if len(troubles) == 1:
         return troubles[0]
-    return Trouble(SCHEDULE, troubles[0].cause, troubles[0].calls, tuple(troubles[1:]))
+    return Trouble(SCHEDULE_PREFIX, troubles[0].cause, troubles[0].calls, tuple(troubles[1:]))
 
 
 def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:
-    """Return a schedule of as few of these troubles as possible under which the test still fails.
+    """Return the fewest of a schedule's troubles, joined into one, under which the test still fails.
 
     Leave out one trouble after the other, then try the smaller parts of what is left. `is_failing` runs the test under
     a trouble.
@@ -79,7 +80,7 @@ def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) ->
         rest = [other for other in kept if other is not one]
         if rest and is_failing(join_troubles(rest)):
             kept = rest
-    for size in range(1, min(len(kept), _MOST_LEFT)):
+    for size in range(1, min(len(kept), _MAX_TROUBLES_TO_TRY_ALL)):
         for chosen in combinations(kept, size):
             if is_failing(part := join_troubles(chosen)):
                 return part

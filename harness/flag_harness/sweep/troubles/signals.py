@@ -5,9 +5,9 @@ from typing import Unpack
 
 from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
-from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.condition import ConditionArguments
+from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
 from flag_harness.faults.fault import Effect, fault_kind
-from flag_harness.faults.when import ConditionArguments
 from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
@@ -21,7 +21,7 @@ def _make_silence_effect(at: str) -> Effect:
     def silence_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return Chunk(moment, data[: len(data) // 2]), Cut(moment, "read_timeout")
 
-    return make_point_effect(at, 1, silence_stream, silence_body)
+    return make_effect_at_point(at, 1, silence_stream, silence_body)
 
 
 def _make_signal_kind(name: str) -> Callable[..., Fault]:

@@ -20,7 +20,7 @@ TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | No
 
 @dataclass(frozen=True, slots=True)
 class SurprisingAnswerKind:
-    """A kind of valid but unusual answer of the model, such as one that is cut off in the middle of a tool call.
+    """A kind of valid but unusual answer of the model, such as one that ends in the middle of a tool call.
 
     `needs` says which answers it can change: those with a tool call, those without, or any. `edit` is None if the
     answer stays the same but comes as plain JSON although a stream was requested.

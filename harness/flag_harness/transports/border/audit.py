@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
-Handlers: TypeAlias = Mapping[str, Callable[..., None]]
+AuditHandlers: TypeAlias = Mapping[str, Callable[..., None]]
 """Maps names of audit events to functions, which get the event's arguments and may raise errors."""
 
 
 class AuditHook:
-    """Passes Python's audit events to the handlers of all open `handle` contexts.
+    """Calls the handlers that are in use for each audit event of Python, such as a socket that connects.
 
     Python cannot remove an audit hook, so there is one per process: get it with `audit_hook()`.
     """
 
     def __init__(self) -> None:
-        self._open: list[Handlers] = []
+        self._open: list[AuditHandlers] = []
         self._paused = threading.local()
         self.__cantrace__ = False
         sys.addaudithook(self)
@@ -30,7 +30,7 @@ class AuditHook:
                 handler(*arguments)
 
     @contextmanager
-    def use_handlers(self, handlers: Handlers) -> Iterator[None]:
+    def use_handlers(self, handlers: AuditHandlers) -> Iterator[None]:
         """Call the handlers at each of their audit events inside the context."""
         self._add_handlers(handlers)
         try:
@@ -39,11 +39,11 @@ class AuditHook:
             self._open.remove(handlers)
             self.__cantrace__ = bool(self._open)
 
-    def install_handlers(self, handlers: Handlers) -> None:
+    def install_handlers(self, handlers: AuditHandlers) -> None:
         """Call the handlers at each of their audit events until the process ends."""
         self._add_handlers(handlers)
 
-    def _add_handlers(self, handlers: Handlers) -> None:
+    def _add_handlers(self, handlers: AuditHandlers) -> None:
         """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
         self._open.append(handlers)
         self.__cantrace__ = True

@@ -9,22 +9,30 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports.border.audit import Handlers, audit_hook
+from flag_harness.transports.border.audit import AuditHandlers, audit_hook
 from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
-_STARTING = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen")
+_CHILD_START_EVENTS = (
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "subprocess.Popen",
+)
 """The audit events that Python raises before it starts a child process."""
-_LIBCURL = ("pycurl", "curl_cffi._wrapper")
+_LIBCURL_MODULES = ("pycurl", "curl_cffi._wrapper")
 """Modules that load libcurl, a C library that reads the proxy variables."""
-_SPAWNING = (
+_SPAWN_MODULES = (
     "multiprocessing.popen_spawn_posix",
     "multiprocessing.popen_spawn_win32",
     "multiprocessing.popen_forkserver",
 )
-_ENV_INDEX = 10
+_INDEX_OF_ENV_ARGUMENT = 10
 """The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
 
 
@@ -45,9 +53,9 @@ class ChildProcessGuard:
         self._has_patched_spawn = False
 
     @property
-    def handlers(self) -> Handlers:
+    def handlers(self) -> AuditHandlers:
         """The handlers that start the proxy at the audit events of a new child process."""
-        return dict.fromkeys(_STARTING, lambda *_: self.start_proxy())
+        return dict.fromkeys(_CHILD_START_EVENTS, lambda *_: self.start_proxy())
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -55,7 +63,7 @@ class ChildProcessGuard:
         with self._undo:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
             self._undo.enter_context(popen)
-            for module in (*_LIBCURL, *_SPAWNING):
+            for module in (*_LIBCURL_MODULES, *_SPAWN_MODULES):
                 if module in sys.modules:
                     self.guard_import(module)
             yield
@@ -99,12 +107,12 @@ class ChildProcessGuard:
 
         def start_guarded_child(popen: Any, args: Any, *more: Any, **options: Any) -> None:
             """Start a child process. If the caller passes `env`, add the proxy variables to it."""
-            if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
+            if len(more) > _INDEX_OF_ENV_ARGUMENT - 1 and more[_INDEX_OF_ENV_ARGUMENT - 1] is not None:
                 self.start_proxy()
                 more = (
-                    *more[: _ENV_INDEX - 1],
-                    {**more[_ENV_INDEX - 1], **self._proxy_variables()},
-                    *more[_ENV_INDEX:],
+                    *more[: _INDEX_OF_ENV_ARGUMENT - 1],
+                    {**more[_INDEX_OF_ENV_ARGUMENT - 1], **self._proxy_variables()},
+                    *more[_INDEX_OF_ENV_ARGUMENT:],
                 )
             elif options.get("env") is not None:
                 self.start_proxy()
@@ -115,9 +123,9 @@ class ChildProcessGuard:
 
     def guard_import(self, module: str) -> None:
         """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
-        if module in _LIBCURL:
+        if module in _LIBCURL_MODULES:
             self.start_proxy()
-        elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:
+        elif module in _SPAWN_MODULES and not self._has_patched_spawn and not self.is_in_child:
             self._has_patched_spawn = True
             from multiprocessing import spawn
 

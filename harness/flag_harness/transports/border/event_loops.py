@@ -31,12 +31,12 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
-        for name, hosts in _METHODS.items() if loop else ():
+        for name, hosts in _UVLOOP_METHODS.items() if loop else ():
             patches.enter_context(replace_attribute(loop, name, wrap_method(getattr(loop, name), hosts)))
         yield
 
 
-def load_uvloop() -> None:
+def import_uvloop_early() -> None:
     """Import uvloop early, so that `guard_uvloop` can patch it before the code under test uses it."""
     with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
         importlib.import_module("uvloop")
@@ -55,7 +55,7 @@ def _peer_address(sock: Any, *_: Any) -> tuple[Any, ...]:
         return (None,)
 
 
-_METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+_UVLOOP_METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
         "create_connection": lambda factory, host=None, port=None, **options: (
             _peer_address(options["sock"]) if options.get("sock") else (host, port)

@@ -17,10 +17,10 @@ from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.sockets import target_of_proxy_request
 
 LOOPBACK = "127.0.0.1"
-_LONGEST_HEAD = 65_536
+_MAX_HEAD_BYTES = 65_536
 _HEAD_SECONDS = 10.0
 """Seconds that a client may take to send the head of its request."""
-_QUESTION = b"CHECK "
+_CHECK_METHOD = b"CHECK "
 """The HTTP method with which a child process asks whether it may reach a host."""
 
 
@@ -49,7 +49,7 @@ class CheckingProxy:
         with contextlib.suppress(OSError), audit_hook().pause(), client:
             client.settimeout(_HEAD_SECONDS)
             head = _read_head(client)
-            is_question = head.startswith(_QUESTION)
+            is_question = head.startswith(_CHECK_METHOD)
             target = _host_to_check(head) if is_question else target_of_proxy_request(head)
             if target is None:
                 client.sendall(
@@ -117,7 +117,7 @@ def _host_to_check(head: bytes) -> tuple[Any, ...] | None:
 
 def _read_head(client: socket.socket) -> bytes:
     head = b""
-    while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD and (more := client.recv(65_536)):
+    while b"\r\n\r\n" not in head and len(head) < _MAX_HEAD_BYTES and (more := client.recv(65_536)):
         head += more
     return head
 

@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from flag_harness.transports.border.audit import Handlers, audit_hook
+from flag_harness.transports.border.audit import AuditHandlers, audit_hook
 from flag_harness.transports.patch import replace_attribute
 
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
-_SENDING = ("send", "sendall", "sendmsg", "sendfile", "write")
+_INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_SEND_METHODS = ("send", "sendall", "sendmsg", "sendfile", "write")
 _HOST = rb"(?:[^@/\s]*@)?(\[[0-9a-fA-F:.]+\]|[^\s:/?#@]+)"
-_CONNECT = re.compile(rb"CONNECT " + _HOST + rb":(\d+) HTTP/1\.")
+_CONNECT_REQUEST = re.compile(rb"CONNECT " + _HOST + rb":(\d+) HTTP/1\.")
 _ABSOLUTE_URL = re.compile(rb"[A-Z]+ (https?|wss?|ftp)://" + _HOST + rb"(?::(\d+))?(?:[/?#]\S*)? HTTP/1\.")
 _SOCKS_NAME = re.compile(rb"\x05[\x01\x03]\x00\x03(.)([A-Za-z0-9._-]+)(..)", re.DOTALL)
 _SOCKS_ADDRESS = re.compile(rb"\x05[\x01\x03]\x00(?:\x01(.{4})|\x04(.{16}))(..)", re.DOTALL)
-_PORTS = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443, b"ftp": 21}
-_LONGEST_REQUEST_LINE = 8192
+_DEFAULT_PORTS = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443, b"ftp": 21}
+_MAX_REQUEST_LINE_BYTES = 8192
 
 
-def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
+def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> AuditHandlers:
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def check_target_address(sock: Any, address: Any = None) -> None:
         """Refuse the address that a socket connects or sends to, unless the test may reach it."""
-        if sock.family in _INTERNET and isinstance(address, tuple):
+        if sock.family in _INTERNET_FAMILIES and isinstance(address, tuple):
             check(*address[:2])
 
     return {
@@ -50,7 +50,7 @@ def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
 
         def check_and_call_original(self: socket.socket, *arguments: Any) -> Any:
             """Check the address, which is the last argument, and call the original method."""
-            if self.family in _INTERNET and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
+            if self.family in _INTERNET_FAMILIES and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
                 check(*arguments[-1][:2])
             return original(self, *arguments)
 
@@ -73,7 +73,7 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
         """Wrap a method that sends data so that it checks the peer and, with `examines_data`, a proxy's target."""
 
         def check_and_send(self: Any, *arguments: Any, **options: Any) -> Any:
-            if self.family in _INTERNET and not audit_hook().is_paused:
+            if self.family in _INTERNET_FAMILIES and not audit_hook().is_paused:
                 _check_peer(self, check)
                 if (
                     examines_data
@@ -87,7 +87,7 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
 
     with ExitStack() as patches:
         for kind in _socket_classes():
-            for name in _SENDING:
+            for name in _SEND_METHODS:
                 if (original := getattr(kind, name, None)) is not None:
                     patches.enter_context(replace_attribute(kind, name, wrap_send_method(original, name != "sendfile")))
         yield
@@ -120,7 +120,7 @@ def _first_bytes_to_send(data: Any) -> bytes:
     """Return the first bytes of the data that a socket is to send."""
     try:
         first = data if isinstance(data, (bytes, bytearray, memoryview)) else next(iter(data), b"")
-        return bytes(memoryview(first).cast("B")[:_LONGEST_REQUEST_LINE])
+        return bytes(memoryview(first).cast("B")[:_MAX_REQUEST_LINE_BYTES])
     except TypeError:
         return b""  # the socket itself will refuse it
 
@@ -129,10 +129,10 @@ def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
     if data[:1] == b"\x05":
         return _target_of_socks_request(data)
-    if found := _CONNECT.match(data):
+    if found := _CONNECT_REQUEST.match(data):
         return _decode_host_name(found[1]), int(found[2])
     if found := _ABSOLUTE_URL.match(data):
-        return _decode_host_name(found[2]), int(found[3] or _PORTS[found[1]])
+        return _decode_host_name(found[2]), int(found[3] or _DEFAULT_PORTS[found[1]])
     return None
 
 

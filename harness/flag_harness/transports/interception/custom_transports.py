@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _MAX_DEPTH = 4
-_LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
-_LEFT_ALONE_MODULES = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
+_TRANSPORTS_LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
+_MODULES_LEFT_ALONE = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
 """Modules whose transports answer in this process, such as mocks. They are not intercepted."""
 
 
@@ -15,10 +15,12 @@ def find_custom_transports(transport: Any, http: Any, method: str, patched: froz
     Transports that wrap another one are skipped, so that their retries and logging still run. `patched` holds the
     classes of the library's own transports.
     """
-    return list(dict.fromkeys(_innermost_classes(transport, http, method, patched, 0)))
+    return list(dict.fromkeys(_innermost_custom_classes(transport, http, method, patched, 0)))
 
 
-def _innermost_classes(transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int) -> Iterator[Any]:
+def _innermost_custom_classes(
+    transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int
+) -> Iterator[Any]:
     """Yield the classes of the custom transports that `transport` is or wraps, down to a limited depth."""
     if depth > _MAX_DEPTH or _answers_in_process(transport, http):
         return
@@ -26,15 +28,15 @@ def _innermost_classes(transport: Any, http: Any, method: str, patched: frozense
     base = http.BaseTransport if method == "handle_request" else http.AsyncBaseTransport
     wrapped = list(_transports_in_attributes(transport, base))
     for inner in wrapped:
-        yield from _innermost_classes(inner, http, method, patched, depth + 1)
+        yield from _innermost_custom_classes(inner, http, method, patched, depth + 1)
     if not wrapped and kind not in (None, base) and patched.isdisjoint(type(transport).__mro__):
         yield kind
 
 
 def _answers_in_process(transport: Any, http: Any) -> bool:
     """Return whether a transport answers requests itself, as a mock or a WSGI transport does."""
-    answering = tuple(found for name in _LEFT_ALONE if (found := getattr(http, name, None)))
-    return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_LEFT_ALONE_MODULES)
+    answering = tuple(found for name in _TRANSPORTS_LEFT_ALONE if (found := getattr(http, name, None)))
+    return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_MODULES_LEFT_ALONE)
 
 
 def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:

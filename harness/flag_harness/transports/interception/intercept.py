@@ -19,10 +19,10 @@ from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import make_transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
-_CHOOSE = "_transport_for_url"
+_TRANSPORT_CHOICE_METHOD = "_transport_for_url"
 """The method with which a client chooses its transport, in every release of httpx and httpx2 since 0.23."""
-_NAMES = ("httpx", "httpx2")
-_OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
+_HTTP_LIBRARY_NAMES = ("httpx", "httpx2")
+_MODULES_WITH_AIOHTTP_TRANSPORT = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
 """Modules with an `AiohttpTransport`. It is intercepted if its module is imported before interception begins."""
 
 
@@ -68,7 +68,7 @@ def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> I
             )
             interception.patch_real_transports()
             if scope is not None:
-                interception.watch_clients()
+                interception.patch_custom_transports_on_send()
         try:
             yield
         finally:
@@ -77,25 +77,25 @@ def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> I
 
 def load_http_libraries() -> None:
     """Import httpx2 and httpx if they are installed, so that `intercept_clients` covers both."""
-    for name in _NAMES:
+    for name in _HTTP_LIBRARY_NAMES:
         with suppress(ImportError):
             importlib.import_module(name)
 
 
 def loaded_http_libraries() -> frozenset[str]:
     """Return the names of the loaded modules whose transports `intercept_clients` would patch."""
-    return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
+    return frozenset(name for name in (*_HTTP_LIBRARY_NAMES, *_MODULES_WITH_AIOHTTP_TRANSPORT) if name in sys.modules)
 
 
 def _http_libraries() -> list[ModuleType]:
     """Return the SDK's HTTP library, and the other of httpx and httpx2 if it is imported."""
-    others = [importlib.import_module(name) for name in _NAMES if name in sys.modules]
+    others = [importlib.import_module(name) for name in _HTTP_LIBRARY_NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
 
 
 def _aiohttp_transports(http: Any) -> list[Any]:
     """Return the transport classes over aiohttp that are imported: the SDK's own, and those of `httpx_aiohttp`."""
-    modules = [sys.modules[name] for name in _OVER_AIOHTTP if name in sys.modules]
+    modules = [sys.modules[name] for name in _MODULES_WITH_AIOHTTP_TRANSPORT if name in sys.modules]
     return [
         module.AiohttpTransport for module in modules if issubclass(module.AiohttpTransport, http.AsyncBaseTransport)
     ]
@@ -118,13 +118,17 @@ class _HttpLibraryPatcher:
         for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):
             self._patch_send_method(kind, "handle_async_request", is_intercepted)
 
-    def watch_clients(self) -> None:
+    def patch_custom_transports_on_send(self) -> None:
         """Patch a client's custom transports when the client sends a request."""
         http = self._http
         pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
         for client, method in pairs:
             self._patches.enter_context(
-                replace_attribute(client, _CHOOSE, self._wrap_transport_choice(getattr(client, _CHOOSE), method))
+                replace_attribute(
+                    client,
+                    _TRANSPORT_CHOICE_METHOD,
+                    self._wrap_transport_choice(getattr(client, _TRANSPORT_CHOICE_METHOD), method),
+                )
             )
 
     def _wrap_transport_choice(self, choose: Any, method: str) -> Any:
@@ -174,22 +178,22 @@ class _HttpLibraryPatcher:
         return self._transport(upstream, *route.layers, clock=route.clock)
 
 
-_IS_PASSING_ON: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
+_IS_FORWARDING: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
 
 
 def is_forwarding_request() -> bool:
     """Return whether the running code passes an intercepted request on to the network."""
-    return _IS_PASSING_ON.get()
+    return _IS_FORWARDING.get()
 
 
 @contextmanager
 def _mark_request_as_forwarded() -> Iterator[None]:
     """Make `is_forwarding_request` return True inside the context."""
-    token = _IS_PASSING_ON.set(True)
+    token = _IS_FORWARDING.set(True)
     try:
         yield
     finally:
-        _IS_PASSING_ON.reset(token)
+        _IS_FORWARDING.reset(token)
 
 
 def _accept_every_request(http_request: object) -> bool:

@@ -12,8 +12,8 @@ from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
-from flag_harness.transports.serve.limits import Rejection, ServerLimits, body_length
-from flag_harness.wire.head_rules import head_problem
+from flag_harness.transports.serve.limits import Rejection, ServerLimits, declared_body_length
+from flag_harness.wire.head_rules import reason_head_is_invalid
 from flag_harness.wire.origin import UpstreamName, add_origin
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
@@ -37,7 +37,7 @@ _CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "
 _REFUSED_STATUS, _BROKEN_STATUS = 404, 500
 _CACHED_HEADS = 1024
 """The number of converted response heads to cache, since a recorded head is played many times."""
-LEAVING_SECONDS = 0.5
+SECONDS_TO_HANG_UP = 0.5
 """Seconds that a client may take to hang up, at the point where the recorded client hung up."""
 
 
@@ -88,7 +88,7 @@ class UpstreamApplication:
         """Send each piece of a response at its time, and break the connection at a `Cut`."""
         start = self._clock.now()
         for piece in response:
-            if not self._clock.has_reached(start + piece.at):
+            if not self._clock.reach_without_waiting(start + piece.at):
                 await self._clock.async_sleep(start + piece.at - self._clock.now())
             if scope["client"] not in self.connections_of:
                 return  # the client has left
@@ -105,7 +105,7 @@ class UpstreamApplication:
     ) -> None:
         """Wait for the client to hang up as the recorded one did. If it stays, refuse it and close the connection."""
         try:
-            await asyncio.wait_for(receive(), LEAVING_SECONDS)
+            await asyncio.wait_for(receive(), SECONDS_TO_HANG_UP)
         except TimeoutError:
             self._store_and_log_refusal(refuse())
             await self._break_connection(Cut(0.0, "eof"), scope, receive)
@@ -116,7 +116,7 @@ class UpstreamApplication:
         If the request exceeds a limit, stop reading and return a rejection.
         """
         by_name = dict(scope["headers"])
-        rejection = self._limits.host_rejection(by_name) or self._limits.body_rejection(body_length(by_name))
+        rejection = self._limits.host_rejection(by_name) or self._limits.body_rejection(declared_body_length(by_name))
         body, more = bytearray(), True
         while more and rejection is None:
             message = await receive()
@@ -187,7 +187,7 @@ def _make_request(scope: Mapping[str, Any], body: bytes) -> Request:
 
 def _head_message(head: Head) -> dict[str, Any]:
     """Return the ASGI message for a response's head. Raise `ValueError` if it cannot be sent over HTTP."""
-    if reason := head_problem(head.status, head.headers):
+    if reason := reason_head_is_invalid(head.status, head.headers):
         raise ValueError(reason)
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))

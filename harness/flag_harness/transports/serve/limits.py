@@ -107,7 +107,7 @@ def _is_private(host: str) -> bool:
     return True
 
 
-def body_length(headers: Mapping[bytes, Any]) -> int:
+def declared_body_length(headers: Mapping[bytes, Any]) -> int:
     """Return the number in a request's `content-length` header, or 0."""
     value = bytes(headers.get(b"content-length", b""))
     return int(value) if value.isdigit() else 0

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.transports.virtual_time.pending_work import real_time
-from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait, watches_other_sockets
+from flag_harness.transports.virtual_time.pending_work import real_perf_counter
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait, watches_foreign_sockets
 
-_IDLE_ROUNDS = 1000
+_MAX_IDLE_ROUNDS = 1000
 """The most rounds of an event loop, without a wait, in which virtual time stands still."""
 _wake_sleeper: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 """The function that the timer of `asyncio.sleep` calls, by which such timers are recognised."""
@@ -34,7 +34,7 @@ def release_loop(loop: Any, clock: SharedClock) -> None:
     if not loop.is_closed():
         moment = loop.time()
         del loop.time, loop._selector.select
-        loop.time = _VirtualLoopTime(None, moment - real_time())
+        loop.time = _VirtualLoopTime(None, moment - real_perf_counter())
     clock.loops.discard(loop)
 
 
@@ -46,7 +46,7 @@ class _VirtualLoopTime:
     base: float
 
     def __call__(self) -> float:
-        return self.base + (real_time() if self.clock is None else self.clock.now())
+        return self.base + (real_perf_counter() if self.clock is None else self.clock.now())
 
 
 class _VirtualSelect:
@@ -54,7 +54,7 @@ class _VirtualSelect:
 
     def __init__(self, loop: Any, clock: SharedClock, select: Callable[..., Any]) -> None:
         self._loop, self._clock, self._select = loop, clock, select
-        self._idle_rounds, self._last_wait = 0, real_time()
+        self._idle_rounds, self._last_wait = 0, real_perf_counter()
 
     def __call__(self, timeout: float | None = None) -> Any:
         found = self._select(0)
@@ -68,17 +68,17 @@ class _VirtualSelect:
             with self._clock.register_wait(self._make_wait(math.inf)):
                 return self._select(None)
         found = self._clock.wait_until(self._make_wait(timeout), self._select)
-        self._last_wait = real_time()
+        self._last_wait = real_perf_counter()
         return found or []
 
     def _call_real_select(self, timeout: float | None) -> Any:
         """Wait in real time, and count the wait on the clock."""
-        started = real_time()
+        started = real_perf_counter()
         try:
             return self._select(timeout)
         finally:
             self._clock.count_real_wait(started)
-            self._last_wait = real_time()
+            self._last_wait = real_perf_counter()
 
     def _make_wait(self, timeout: float) -> ThreadWait:
         """Return the wait of the loop for its next timer, `timeout` seconds from now."""
@@ -88,13 +88,13 @@ class _VirtualSelect:
         )
         is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _wake_sleeper
         return ThreadWait(
-            clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_other_sockets(loop)
+            clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_foreign_sockets(loop)
         )
 
     def _count_round(self, found_work: bool) -> None:
-        """Count a round in which the loop did not wait. After too many, count the time they took on the clock."""
+        """Count a round in which the loop did not wait. After too many, add their real time to the clock."""
         if found_work:
             self._clock.pending.restart()
         self._idle_rounds += 1
-        if self._idle_rounds > _IDLE_ROUNDS:
+        if self._idle_rounds > _MAX_IDLE_ROUNDS:
             self._clock.count_real_wait(self._last_wait)

@@ -22,7 +22,7 @@ from flag_harness.wire.timeline import Layer, Request
 _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
 """The clocks of `time` that become virtual, each with its units per second. `perf_counter` stays real."""
 _REAL_MONOTONIC = time.monotonic
-_REAL_CALLERS = frozenset({"subprocess"})
+_MODULES_WITH_REAL_TIME = frozenset({"subprocess"})
 """Modules that sleep between checks of something real, such as a child process."""
 
 
@@ -94,7 +94,7 @@ def _make_virtual_sleep(clock: SharedClock) -> Callable[[float], None]:
 
     def sleep(seconds: float) -> None:
         """Wait in virtual time; see flag_harness's docs/time.md."""
-        if seconds <= 0 or not clock.is_virtual_in_current_thread() or _caller_module() in _REAL_CALLERS:
+        if seconds <= 0 or not clock.is_virtual_in_current_thread() or _caller_module() in _MODULES_WITH_REAL_TIME:
             real_function(seconds)
         else:
             clock.sleep(float(seconds))

@@ -16,17 +16,17 @@ _PATIENCE_SECONDS = 0.1
 """Real seconds for which other threads must be still before time jumps over a sleep."""
 _DESCRIPTOR_PATIENCE_SECONDS = 0.25
 """The real seconds of stillness if an event loop watches sockets or pipes."""
-_MOST_CPU = 0.2
+_MAX_CPU_SHARE_OF_IDLE_THREAD = 0.2
 """The share of CPU time up to which a thread counts as still. A server's thread wakes every few milliseconds."""
 
-_CONDITION_WAIT = threading.Condition.wait.__code__
-_POOL_WORKER = thread_pools._worker.__code__
-_JOINS = (
+_CONDITION_WAIT_CODE = threading.Condition.wait.__code__
+_POOL_WORKER_CODE = thread_pools._worker.__code__
+_JOIN_CODES = (
     threading.Thread.join.__code__,
     getattr(threading.Thread, "_wait_for_tstate_lock", threading.Thread.join).__code__,
 )
 
-real_time = time.perf_counter
+real_perf_counter = time.perf_counter
 
 
 class PendingWork:
@@ -66,10 +66,10 @@ class PendingWork:
         return bool(self._busy_threads(set(waiting)))
 
     def has_had_no_busy_thread(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
-        """Return whether no thread outside `waiting` has been busy for a short time, which `restart` starts anew."""
+        """Return whether no thread outside `waiting` has been busy for a short time since `restart` was called."""
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
-        now = real_time()
-        limit = _MOST_CPU * (now - self._still_since)
+        now = real_perf_counter()
+        limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._still_since)
         if self._used is None or any(seconds - self._used.get(one, -1) > limit for one, seconds in used.items()):
             self._used, self._still_since = used, now
         return now - self._still_since >= (_DESCRIPTOR_PATIENCE_SECONDS if has_descriptors else _PATIENCE_SECONDS)
@@ -115,14 +115,14 @@ def _is_idle(frame: FrameType, is_older_than_test: bool, waiting: set[threading.
     A thread of the test that waits with a timeout is not idle, since it will continue by itself. An older thread, such
     as a metrics exporter's, is idle all the same.
     """
-    if frame.f_code is _CONDITION_WAIT:
+    if frame.f_code is _CONDITION_WAIT_CODE:
         names = frame.f_locals
         if "waiter" not in names or names["waiter"] not in names["self"]._waiters:
             return False  # it has not begun to wait, or it was notified
         return is_older_than_test or names.get("timeout") is None
-    if frame.f_code in _JOINS:
+    if frame.f_code in _JOIN_CODES:
         return frame.f_locals.get("self") in waiting and frame.f_locals.get("timeout") in (None, -1)
-    return frame.f_code is _POOL_WORKER
+    return frame.f_code is _POOL_WORKER_CODE
 
 
 def _multiprocessing_children() -> list[Any]:

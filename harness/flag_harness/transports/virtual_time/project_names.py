@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_INSTALLED = ("site-packages", "dist-packages")
+_INSTALLED_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
 class ImportedTimeFunctions:
@@ -47,4 +47,6 @@ class ImportedTimeFunctions:
         file = names.get("__file__")
         if not isinstance(file, str) or not file.startswith(self._folder):
             return False
-        return not str(names.get("__name__")).startswith("flag_harness") and not any(one in file for one in _INSTALLED)
+        return not str(names.get("__name__")).startswith("flag_harness") and not any(
+            one in file for one in _INSTALLED_PACKAGE_FOLDERS
+        )

@@ -13,10 +13,10 @@ from typing import Any
 from weakref import WeakSet
 
 from flag_harness.clock import VirtualClock
-from flag_harness.transports.virtual_time.pending_work import PendingWork, real_time
+from flag_harness.transports.virtual_time.pending_work import PendingWork, real_perf_counter
 
-_sleep_really = time.sleep
-_SLICE_SECONDS = 0.005
+_real_sleep = time.sleep
+_CHECK_SECONDS = 0.005
 """Real seconds between checks whether time may jump."""
 
 
@@ -75,7 +75,7 @@ class SharedClock(VirtualClock):
         if not self.is_virtual_in_current_thread():
             super().sleep(seconds)
         elif seconds > 0:
-            self.wait_until(ThreadWait(self._now + seconds, is_sleep=True), _sleep_really)
+            self.wait_until(ThreadWait(self._now + seconds, is_sleep=True), _real_sleep)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait on the running event loop until the clock has advanced by `seconds`."""
@@ -91,15 +91,15 @@ class SharedClock(VirtualClock):
         if abs(self._now - moment) < 1e-6:  # the loop's timers are rounded
             self._now = moment
 
-    def has_reached(self, moment: float) -> bool:
+    def reach_without_waiting(self, moment: float) -> bool:
         """Return whether the clock has reached `moment`, or can jump there."""
         if moment <= self._now:
             return True
         if not self.is_virtual_in_current_thread():
-            return super().has_reached(moment)
+            return super().reach_without_waiting(moment)
         loop: Any = asyncio._get_running_loop()
         if loop is not None and (
-            loop not in self.loops or loop._scheduled or loop._ready or watches_other_sockets(loop)
+            loop not in self.loops or loop._scheduled or loop._ready or watches_foreign_sockets(loop)
         ):
             return False
         if self._waits or not self.pending.is_empty():
@@ -115,9 +115,9 @@ class SharedClock(VirtualClock):
         self.pending.restart()
         with self.register_wait(wait):
             while not self._jump_to_deadline(wait):
-                started = real_time()
+                started = real_perf_counter()
                 left = wait.deadline - self._now  # negative if another thread has moved the clock meanwhile
-                found = pause(max(0.0, min(_SLICE_SECONDS, left)))
+                found = pause(max(0.0, min(_CHECK_SECONDS, left)))
                 self.count_real_wait(started)
                 if found:
                     return found
@@ -126,7 +126,7 @@ class SharedClock(VirtualClock):
     def count_real_wait(self, started: float) -> None:
         """Advance the clock by the real time since `started`, unless another thread has counted it."""
         with self._lock:
-            now = real_time()
+            now = real_perf_counter()
             seconds = max(now - max(started, self._counted_until), 0.0)
             self._now += seconds
             self._really_waited += seconds
@@ -183,7 +183,7 @@ class SharedClock(VirtualClock):
         return self.pending.has_had_no_busy_thread(waiting, has_descriptors)
 
 
-def watches_other_sockets(loop: Any) -> bool:
+def watches_foreign_sockets(loop: Any) -> bool:
     """Return whether an event loop watches sockets or pipes other than its own."""
     return len(loop._selector.get_map()) > 1
 

@@ -113,7 +113,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """True if the loop waits in real time for a job in a thread, for a child process to end, or for a socket."""
         if len(self._selector.get_map()) > 1:  # type: ignore[attr-defined] # one is its own, which threads write to
             return True
-        return self._jobs > 0 or any(thread.name.startswith(_CHILD_WATCHERS) for thread in threading.enumerate())
+        return self._jobs > 0 or any(thread.name.startswith(_CHILD_WATCHER_PREFIX) for thread in threading.enumerate())
 
     def count_idle_round(self) -> None:
         """Count a round in which no time has passed. Raise `VirtualTimeout` after too many."""
@@ -190,7 +190,7 @@ class _VirtualTimeSelector(selectors.DefaultSelector):
 _REAL_MONOTONIC = time.monotonic
 _CHECK_SECONDS = 0.05
 """Real seconds between checks for the end of real work, which may come without an event."""
-_CHILD_WATCHERS = "asyncio-waitpid-"
+_CHILD_WATCHER_PREFIX = "asyncio-waitpid-"
 """The prefix of the names of threads in which asyncio waits for child processes."""
 
 
@@ -212,7 +212,7 @@ class LoopClock:
         """Wait on the loop for `seconds` of virtual time."""
         await asyncio.sleep(max(seconds, 0.0))
 
-    def has_reached(self, moment: float) -> bool:
+    def reach_without_waiting(self, moment: float) -> bool:
         """Return whether the loop has reached `moment`, or does nothing else before and is moved there."""
         return self._loop.time() >= moment or self._loop.advance_if_idle(moment)
 

@@ -1,8 +1,8 @@
 """Compressed bodies: decompress responses of any content encoding, within limits."""
 
 from flag_harness.wire.compression.decompressor import (
-    DECOMPRESSED_BYTES,
     GZIP_MAGIC,
+    MIN_DECOMPRESSED_LIMIT,
     Decompressor,
     codecs_for_encoding,
     max_decompressed_size,
@@ -15,8 +15,8 @@ from flag_harness.wire.compression.responses import (
 )
 
 __all__ = [
-    "DECOMPRESSED_BYTES",
     "GZIP_MAGIC",
+    "MIN_DECOMPRESSED_LIMIT",
     "Decompressor",
     "check_decompressed_sizes",
     "codecs_for_encoding",

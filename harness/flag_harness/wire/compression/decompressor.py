@@ -9,13 +9,13 @@ from typing import Any, Protocol
 GZIP_MAGIC = b"\x1f\x8b\x08"
 """The first bytes of a gzip member (one compressed part of a gzip body)."""
 
-DECOMPRESSED_BYTES = 8 << 20
+MIN_DECOMPRESSED_LIMIT = 8 << 20
 """The decompressed size that the bodies of a cassette may always have, however small they are compressed."""
 
-DECOMPRESSED_RATIO = 32
+MAX_DECOMPRESSED_RATIO = 32
 """Larger bodies may have this many times their compressed size. Real streams are compressed less than that."""
 
-_ZSTD_STEP = 1024
+_ZSTD_BYTES_AT_ONCE = 1024
 """The number of zstd bytes that are expanded at once: few, so that a decompression bomb is noticed early."""
 
 
@@ -24,7 +24,7 @@ def max_decompressed_size(size: int) -> int:
 
     A larger result is treated as an attack (a decompression bomb).
     """
-    return max(DECOMPRESSED_BYTES, DECOMPRESSED_RATIO * size)
+    return max(MIN_DECOMPRESSED_LIMIT, MAX_DECOMPRESSED_RATIO * size)
 
 
 class _Codec(Protocol):
@@ -130,8 +130,8 @@ class _Zstandard:
 
     def decompress(self, data: bytes, limit: int) -> bytes:
         plain = bytearray()
-        for start in range(0, len(data), _ZSTD_STEP):
-            stop = start + _ZSTD_STEP
+        for start in range(0, len(data), _ZSTD_BYTES_AT_ONCE):
+            stop = start + _ZSTD_BYTES_AT_ONCE
             plain += self._decompressor.decompress(data[start:stop])
             if self.eof:
                 self.unused_data = self._decompressor.unused_data + data[stop:]

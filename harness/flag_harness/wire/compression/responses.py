@@ -7,9 +7,9 @@ from dataclasses import replace
 from flag_harness.wire.compression.decompressor import Decompressor, codecs_for_encoding, max_decompressed_size
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
-_GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
-_PACKAGES = {"br": "brotli", "zstd": "zstandard"}
-_GZIP_RATIO = 1032
+_GZIP_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+_PACKAGE_BY_ENCODING = {"br": "brotli", "zstd": "zstandard"}
+_MAX_GZIP_RATIO = 1032
 """The largest factor by which gzip or deflate can shrink data in one pass."""
 
 
@@ -47,7 +47,9 @@ def unreadable_encodings(response: Response) -> str:
 def missing_package(response: Response) -> str:
     """Return the package that is missing to decompress a response, or an empty string."""
     missing = [
-        _PACKAGES[name] for name in _encodings_of_body(response) if name in _PACKAGES and not codecs_for_encoding(name)
+        _PACKAGE_BY_ENCODING[name]
+        for name in _encodings_of_body(response)
+        if name in _PACKAGE_BY_ENCODING and not codecs_for_encoding(name)
     ]
     return missing[-1] if missing and unreadable_encodings(response) else ""
 
@@ -61,7 +63,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
     compressed = [number for number, response in enumerate(responses) if _encodings_of_body(response)]
     size = sum(len(body(responses[number])) for number in compressed)
     limit = left = max_decompressed_size(size)
-    if size * _GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
+    if size * _MAX_GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
         return
     for number in compressed:
         left -= _size_after_decompression(responses[number], left)
@@ -74,7 +76,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
 
 def _has_single_gzip_encoding(response: Response) -> bool:
     encodings = _encodings_of_body(response)
-    return len(encodings) == 1 and encodings[0] in _GZIPS
+    return len(encodings) == 1 and encodings[0] in _GZIP_ENCODINGS
 
 
 def _size_after_decompression(response: Response, limit: int) -> int:

@@ -6,76 +6,78 @@ import string
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 _BASE32_LETTERS = string.ascii_uppercase + "234567"
 _BASE32_TABLE = make_letter_table(_BASE32_LETTERS)
-_SHORTEST_BASE32 = 26
+_MIN_BASE32_LENGTH = 26
 """The length of base32 of 16 bytes, in characters."""
 _BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
 
 
-def letter_classes_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
-    """Yield, for each bit, a regular expression for the letters whose index in the alphabet lacks this bit."""
+def patterns_of_letters_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
+    """Yield, for each bit, a pattern of the letters of an alphabet that stand for values in which this bit is 0."""
     for bit in bits:
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 
 
-_BASE32_OF_TEXT = re.compile("{}{}.{}{}.{}.".format(*letter_classes_without_bit(_BASE32_LETTERS, (16, 2, 8, 1, 4))))
+_BASE32_OF_TEXT = re.compile(
+    "{}{}.{}{}.{}.".format(*patterns_of_letters_without_bit(_BASE32_LETTERS, (16, 2, 8, 1, 4)))
+)
 """Base32 of five ASCII bytes, the first bit of each of which is 0."""
 
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 20, 40
 """The shortest base85 that is decoded, in characters: to apply filters, and to search for keys, which takes time."""
-_LONGEST_BASE85 = 8192
+_MAX_BASE85_LENGTH = 8192
 """Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
-_ONLY_IN_BASE85 = re.compile(r"[^A-Za-z0-9+/=_.-]")
+_BASE85_ONLY_CHARACTER = re.compile(r"[^A-Za-z0-9+/=_.-]")
 """A character that base85 has, and base64 and names have not."""
 
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 """The alphabet of RFC 1924, which Python's `b85encode` and git use."""
 _BASE85_TABLE = make_letter_table(_BASE85_LETTERS)
-_ASCII_STARTS = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
+_FIRST_LETTERS_OF_ASCII = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
 """The letters that begin base85 of four ASCII bytes, the first bit of which is 0."""
 
 
 def base32_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the parts of a text that are base32 of ASCII text."""
     last = 0
-    for start, _ in find_letter_runs(text, _BASE32_TABLE, _SHORTEST_BASE32):
+    for start, _ in find_letter_runs(text, _BASE32_TABLE, _MIN_BASE32_LENGTH):
         if start >= last and (match := _BASE32.match(text, start)):
             last = match.end()
             letters = re.sub(r"[\r\n=]", "", match[0])
             if _BASE32_OF_TEXT.match(letters):
                 letters = letters[: len(letters) - (len(letters) % 8 in (1, 3, 6))]  # no base32 has such a length
                 data = base64.b32decode(letters + "=" * (-len(letters) % 8))
-                yield EncodedSpan(start, last, data.decode(*UTF8), _encode_base32)
+                yield EncodedSpan(start, last, data.decode(*LOSSLESS_UTF8), _encode_base32)
 
 
 def _encode_base32(text: str) -> str:
-    return base64.b32encode(text.encode(*UTF8)).decode("ascii")
+    return base64.b32encode(text.encode(*LOSSLESS_UTF8)).decode("ascii")
 
 
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
     """Decode and yield the words of a text that are base85 of ASCII text."""
     for start, stop in find_letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
-        if stop - start > _LONGEST_BASE85:
+        if stop - start > _MAX_BASE85_LENGTH:
             continue
         for first in range(start, start + 5):  # up to four characters may precede it
             # to save time, see whether it can be ASCII text before decoding it
-            if not text[first : stop - 5 : 5].strip(_ASCII_STARTS):
+            if not text[first : stop - 5 : 5].strip(_FIRST_LETTERS_OF_ASCII):
                 yield from _base85_spans(text[first:stop], first)
 
 
 def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
     """Yield a word decoded as base85. Up to five characters at its end, such as punctuation, may be left out for it."""
-    for stop in range(len(word), len(word) - 6, -1) if _ONLY_IN_BASE85.search(word) else ():
+    for stop in range(len(word), len(word) - 6, -1) if _BASE85_ONLY_CHARACTER.search(word) else ():
         with suppress(ValueError):
-            text = base64.b85decode(word[:stop]).decode(*UTF8)
+            text = base64.b85decode(word[:stop]).decode(*LOSSLESS_UTF8)
             yield EncodedSpan(start, start + len(word), text, _encode_base85)
             return
 
 
 def _encode_base85(text: str) -> str:
-    return base64.b85encode(text.encode(*UTF8)).decode("ascii")
+    return base64.b85encode(text.encode(*LOSSLESS_UTF8)).decode("ascii")

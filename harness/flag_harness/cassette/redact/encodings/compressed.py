@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.wire.compression import codecs_for_encoding
 
 EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
 """How much compressed data is searched: so many bytes, plus this many times its compressed size."""
 
-_STEP = 1024
+_BYTES_DECOMPRESSED_AT_ONCE = 1024
 """The number of bytes that are decompressed at once; what follows the compressed data is copied each time."""
 
 
@@ -41,7 +41,7 @@ _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "deflate": zlib.compress,
     "zstd": _compress_zstd,
 }
-_ENCODINGS: Mapping[bytes, str] = {
+_ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"\x1f\x8b\x08": "gzip",
     b"x\x01": "deflate",
     b"x^": "deflate",
@@ -50,33 +50,33 @@ _ENCODINGS: Mapping[bytes, str] = {
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 """The encoding of data that begins with these bytes."""
-_MAGICS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd")
-_SURROGATE_MAGICS = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd")
-_SHORT_MAGICS = ("x\x01", "x^")
+_FIRST_CHARACTERS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd")
+_FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd")
+_FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^")
 """The first characters of compressed data in a text that was decoded as Latin-1, as UTF-8, or as either."""
-_CONTROLS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
-_SAMPLE = 256
+_CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
+_SAMPLE_BYTES = 256
 
 
 def find_compressed_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the compressed parts of a text, decompressed. The text comes from bytes decoded as UTF-8 or Latin-1."""
     if text.isascii():
         return
-    is_utf8, is_latin = _contains_any(text, _SURROGATE_MAGICS), _contains_any(text, _MAGICS)
-    if not (is_utf8 or is_latin) and _contains_any(text, _SHORT_MAGICS):
+    is_utf8, is_latin = _contains_any(text, _FIRST_CHARACTERS_IN_UTF8), _contains_any(text, _FIRST_CHARACTERS)
+    if not (is_utf8 or is_latin) and _contains_any(text, _FIRST_CHARACTERS_IN_EITHER):
         is_latin = max(text) <= "\xff"
         is_utf8 = not is_latin
     if is_utf8:
-        yield from _spans_in_codec(text, UTF8)
+        yield from _compressed_spans_in_codec(text, LOSSLESS_UTF8)
     if is_latin:
-        yield from _spans_in_codec(text, ("latin-1", "replace"))
+        yield from _compressed_spans_in_codec(text, ("latin-1", "replace"))
 
 
 def _contains_any(text: str, parts: tuple[str, ...]) -> bool:
     return any(part in text for part in parts)
 
 
-def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
+def _compressed_spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
     """Yield the compressed parts of a text that was decoded with `codec`, which is a name and an error handler."""
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
@@ -88,20 +88,22 @@ def _spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
         plain, last = _decompress_member(encoding, data, start, left)
         size = len(data[start:last].decode(*codec))
         if plain:
-            yield EncodedSpan(position, position + size, plain.decode(*UTF8), partial(_compress, encoding, codec))
+            yield EncodedSpan(
+                position, position + size, plain.decode(*LOSSLESS_UTF8), partial(_compress, encoding, codec)
+            )
         position += size
-        left -= max(len(plain), _STEP)
+        left -= max(len(plain), _BYTES_DECOMPRESSED_AT_ONCE)
         if left <= 0:
             return
 
 
 def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]]:
     """Yield the encoding and offset of each sequence of bytes with which compressed data begins, in order."""
-    following = {magic: start for magic in _ENCODINGS if (start := data.find(magic)) >= 0}
+    following = {magic: start for magic in _ENCODING_BY_FIRST_BYTES if (start := data.find(magic)) >= 0}
     while following:
         magic = min(following, key=following.__getitem__)
         start = following.pop(magic)
-        yield _ENCODINGS[magic], start
+        yield _ENCODING_BY_FIRST_BYTES[magic], start
         if (later := data.find(magic, start + 1)) >= 0:
             following[magic] = later
 
@@ -115,15 +117,15 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
     if not decoders:
         return b"", start + 1
     member, plain = decoders[0](), bytearray()
-    for position in range(start, len(data), _STEP):
+    for position in range(start, len(data), _BYTES_DECOMPRESSED_AT_ONCE):
         try:
-            plain += member.decompress(data[position : position + _STEP], limit - len(plain))
+            plain += member.decompress(data[position : position + _BYTES_DECOMPRESSED_AT_ONCE], limit - len(plain))
         except Exception:  # the first bytes begin something else
             return b"", start + 1
         if encoding == "deflate" and not _is_text(plain):
             return b"", start + 1
         if member.eof:
-            return bytes(plain), min(position + _STEP, len(data)) - len(member.unused_data)
+            return bytes(plain), min(position + _BYTES_DECOMPRESSED_AT_ONCE, len(data)) - len(member.unused_data)
         if len(plain) >= limit:
             break
     return bytes(plain), len(data)
@@ -131,10 +133,10 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
 def _is_text(data: bytes | bytearray) -> bool:
     """Return whether data begins like text in UTF-8 or UTF-16, and not like the pixels of an image."""
-    sample = data[:_SAMPLE]
-    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    sample = data[:_SAMPLE_BYTES]
+    controls = len(sample) - len(sample.translate(None, _CONTROL_CHARACTERS))
     return controls * 50 <= len(sample) and sample.count(b"\0") * 5 <= len(sample) * 3
 
 
 def _compress(encoding: str, codec: tuple[str, str], text: str) -> str:
-    return _COMPRESSORS[encoding](text.encode(*UTF8)).decode(*codec)
+    return _COMPRESSORS[encoding](text.encode(*LOSSLESS_UTF8)).decode(*codec)

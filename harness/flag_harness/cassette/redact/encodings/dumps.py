@@ -4,26 +4,30 @@ import re
 import string
 from collections.abc import Iterator
 
-from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
-_PAIRS = r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A-Fa-f]{2}(?: {1,2}[0-9A-Fa-f]{2}){0,15}"
-_OFFSET = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
-_DUMP_LINE = re.compile(rf"(?<![^\s\"'`>]){_OFFSET}[ \t]*({_PAIRS})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE)
+_HEX_PAIRS = (
+    r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A-Fa-f]{2}(?: {1,2}[0-9A-Fa-f]{2}){0,15}"
+)
+_OFFSET_COLUMN = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
+_DUMP_LINE = re.compile(
+    rf"(?<![^\s\"'`>]){_OFFSET_COLUMN}[ \t]*({_HEX_PAIRS})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE
+)
 """A line of `xxd`, `hexdump -C` or `od -A x -t x1z`: the offset, up to 16 bytes, and what of them is printable."""
 _DUMP_START = re.compile("0000[0-9A-Fa-f]{0,12}:?[ \t]")
 _BYTES_PER_LINE = 16
 
-_ASCII = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
-_DECIMALS = re.compile(rf"(?<![0-9]){_ASCII}(?:[, ]\s*{_ASCII}(?![0-9])){{15,}}")
+_ASCII_CODE = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
+_DECIMALS = re.compile(rf"(?<![0-9]){_ASCII_CODE}(?:[, ]\s*{_ASCII_CODE}(?![0-9])){{15,}}")
 """At least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
 _DECIMALS_TABLE = make_letter_table("0123456789, \t\r\n")
-_SHORTEST_DECIMALS = 48
+_MIN_DECIMALS_LENGTH = 48
 _SEPARATOR = re.compile("[^0-9]+")
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
-_NEXT_LINES = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
+_CONTINUATION_LINES = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
 _HAS_LETTER_AND_DIGIT = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _SHORTEST_WORD, _LONGEST_WORD = 16, 400
 """The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
@@ -49,12 +53,12 @@ def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
 def _hex_dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
     """Decode the lines of one dump."""
     data = b"".join(bytes.fromhex(line[1]) for line in lines)
-    return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*UTF8), _encode_hex_dump)
+    return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*LOSSLESS_UTF8), _encode_hex_dump)
 
 
 def _encode_hex_dump(text: str) -> str:
     """Return a dump as `hexdump -C` prints it."""
-    data = text.encode(*UTF8)
+    data = text.encode(*LOSSLESS_UTF8)
     parts = [(start, data[start : start + _BYTES_PER_LINE]) for start in range(0, len(data), _BYTES_PER_LINE)]
     return "\n".join(
         f"{start:08x}  {part.hex(' '):<48}  |{re.sub(rb'[^ -~]', b'.', part).decode('ascii')}|" for start, part in parts
@@ -63,14 +67,14 @@ def _encode_hex_dump(text: str) -> str:
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
-    for start, stop in find_letter_runs(text, _DECIMALS_TABLE, _SHORTEST_DECIMALS):
+    for start, stop in find_letter_runs(text, _DECIMALS_TABLE, _MIN_DECIMALS_LENGTH):
         for match in _DECIMALS.finditer(text, start, stop):
             decoded = "".join(chr(int(number)) for number in _SEPARATOR.split(match[0]))
             yield EncodedSpan(*match.span(), decoded, _encode_decimals)
 
 
 def _encode_decimals(text: str) -> str:
-    return ", ".join(map(str, text.encode(*UTF8)))
+    return ", ".join(map(str, text.encode(*LOSSLESS_UTF8)))
 
 
 def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
@@ -80,7 +84,7 @@ def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
     """
     position = text.find("\n")
     while position >= 0:
-        lines = _NEXT_LINES.match(text, position - (text[position - 1 : position] == "\r"))
+        lines = _CONTINUATION_LINES.match(text, position - (text[position - 1 : position] == "\r"))
         if lines is None:
             position = text.find("\n", position + 1)
             continue

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 MAX_ENCODING_DEPTH = 4
 """The most encodings that are seen through. Percent-encoded base64 of gzip of JSON has three."""
 
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_INVISIBLE_CHARACTERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width: spaces, joiners and the soft hyphen."""
 _ESCAPES = (
     r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|\0|[^\n\x08]\x08|=\r?\n|=[0-9A-Fa-f]{2}"
@@ -18,7 +18,7 @@ _ESCAPES = (
     r"|[0-7]{1,3}|[^0-9\0])"
     r"|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
     r"|</?(?:wbr|span|mark|em|b)(?: [^<>]{0,200})?/?>"
-    f"|[{_INVISIBLE}]"
+    f"|[{_INVISIBLE_CHARACTERS}]"
 )
 _ESCAPE = re.compile(_ESCAPES)
 """One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one.
@@ -28,46 +28,60 @@ A character and a backspace are none either, since what follows is printed over 
 _BREAK = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
 _ESCAPE_OR_BREAK = re.compile(f"{_ESCAPES}|\"{_BREAK}\"|'{_BREAK}'")
 """The same, or the quotes between the parts of a string that `pprint` or a program splits."""
-_ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "\b", "=", "<wbr", "<span", "<mark", "<em", "<b>", *_INVISIBLE)
-_BREAK_MARKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
+_SIGNS_OF_ESCAPES = (
+    "\\",
+    "%",
+    "&",
+    "\x1b",
+    "\0",
+    "\b",
+    "=",
+    "<wbr",
+    "<span",
+    "<mark",
+    "<em",
+    "<b>",
+    *_INVISIBLE_CHARACTERS,
+)
+_SIGNS_OF_STRING_BREAKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
 _CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class EscapeLevel:
-    """A text after some rounds of decoding escapes; `below` is the text before the last round, or None."""
+class UnescapedText:
+    """A text after some rounds of decoding escapes; `before_last_round` is the text before the last round, or None."""
 
     text: str
-    below: "EscapeLevel | None" = None
+    before_last_round: "UnescapedText | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
     def source_span(self, start: int, stop: int) -> tuple[int, int]:
         """Convert a span of this text to a span of the original text."""
-        if self.below is None or start >= stop:
+        if self.before_last_round is None or start >= stop:
             return start, stop
         if not self.offsets:
-            self.offsets.extend(_source_offsets(self.below.text))
+            self.offsets.extend(_source_offsets(self.before_last_round.text))
         starts, stops = self.offsets
-        return self.below.source_span(starts[start], stops[stop - 1])
+        return self.before_last_round.source_span(starts[start], stops[stop - 1])
 
 
-def decode_escapes_in_rounds(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
+def unescape_in_rounds(text: str, is_text: bool = True) -> Iterator[UnescapedText]:
     """Yield the text, then the text after each round of decoding its escapes; binary data is not decoded."""
-    level = EscapeLevel(text)
+    level = UnescapedText(text)
     for _ in range(MAX_ENCODING_DEPTH + 1):
         yield level
         pattern = _escape_pattern(level.text) if is_text else None
         plain = pattern.sub(_decode_escape, level.text) if pattern else level.text
         if plain == level.text:
             return
-        level = EscapeLevel(plain, level)
+        level = UnescapedText(plain, level)
 
 
 def _escape_pattern(text: str) -> re.Pattern[str] | None:
     """Return the pattern for the escapes of a text, or None if it has none."""
-    if any(mark in text for mark in _BREAK_MARKS):
+    if any(mark in text for mark in _SIGNS_OF_STRING_BREAKS):
         return _ESCAPE_OR_BREAK
-    return _ESCAPE if any(mark in text for mark in _ESCAPE_MARKS) else None
+    return _ESCAPE if any(mark in text for mark in _SIGNS_OF_ESCAPES) else None
 
 
 def _decode_escape(unit: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import find_words_broken_over_lines
-from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, decode_escapes_in_rounds
+from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, unescape_in_rounds
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
@@ -35,7 +35,7 @@ def find_redaction_edits(
     """
     edits: list[TextEdit] = []
     shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
-    for level in decode_escapes_in_rounds(text, is_text):
+    for level in unescape_in_rounds(text, is_text):
         found = list(find(level.text) if is_text or in_binary else _find_in_printable_parts(level.text, find))
         edits += [_redaction_edit(text, *level.source_span(start, stop)) for start, stop, _ in found]
         words = find_words_broken_over_lines(level.text) if is_text and in_binary else ()
@@ -71,7 +71,7 @@ def first_finding(
     text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
     """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
-    for level in decode_escapes_in_rounds(text, is_text):
+    for level in unescape_in_rounds(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.source_span(start, stop), kind, level.text[start:stop]
         for word in find_words_broken_over_lines(level.text) if is_text else ():
@@ -87,7 +87,7 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
     """Return whether `find` finds anything in a text, however it is encoded."""
     if not is_text:
         return _has_finding_in_binary(text, find, depth)
-    for level in decode_escapes_in_rounds(text):
+    for level in unescape_in_rounds(text):
         if any(True for _ in find(level.text)):
             return True
         if any(True for _ in find(SEPARATOR.join(word.text for word in find_words_broken_over_lines(level.text)))):

@@ -7,8 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from functools import lru_cache, partial
 
-from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, letter_classes_without_bit
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
+from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, patterns_of_letters_without_bit
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
@@ -18,9 +18,9 @@ SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
-_ASCII_TRIPLE = "".join(letter_classes_without_bit(_BASE64_LETTERS, (32, 8, 2)))
+_BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
-_BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
+_BASE64_OF_TEXT = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
 
 _BASE64_OF_ZLIB_OR_ZSTD = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/")
@@ -29,9 +29,9 @@ _HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08")
 """Hexadecimal digits of twelve printable characters, or of the first bytes of gzip."""
 _SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
-_SHORTEST_SPACED_HEX = 35
-_LONG = 4096
-_FOREIGN_BYTES = 12
+_MIN_SPACED_HEX_LENGTH = 35
+_MIN_LONG_TEXT_LENGTH = 4096
+_MAX_NON_ASCII_BYTES = 12
 _HEX_PAIR = re.compile("[0-9A-Fa-f]{2}")
 
 
@@ -56,7 +56,7 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
             last = match.end()
             yield from _hex_spans(match)
             yield from _base64_spans(match, is_search)
-    for start, stop in find_letter_runs(text, _SPACED_HEX_TABLE, _SHORTEST_SPACED_HEX):
+    for start, stop in find_letter_runs(text, _SPACED_HEX_TABLE, _MIN_SPACED_HEX_LENGTH):
         yield from map(_hex_span_with_separators, _SPACED_HEX.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)
@@ -68,12 +68,12 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
     """Yield the decoded hexadecimal digits in a match, once from the first digit on and once from the second."""
     packed = match[0]
     # to save time, a long text must begin with them
-    if (_HEX_OF_TEXT.search if len(packed) <= _LONG else _HEX_OF_TEXT.match)(packed) is None:
+    if (_HEX_OF_TEXT.search if len(packed) <= _MIN_LONG_TEXT_LENGTH else _HEX_OF_TEXT.match)(packed) is None:
         return
     for digits in _HEX.finditer(packed):
         for start in (digits.start(), digits.start() + 1):
             stop = digits.end() - (digits.end() - start) % 2
-            text = bytes.fromhex(packed[start:stop]).decode(*UTF8)
+            text = bytes.fromhex(packed[start:stop]).decode(*LOSSLESS_UTF8)
             yield EncodedSpan(match.start() + start, match.start() + stop, text, _encode_hex)
 
 
@@ -81,12 +81,12 @@ def _hex_span_with_separators(match: re.Match[str]) -> EncodedSpan:
     """Decode pairs of hexadecimal digits that are separated by spaces, colons, commas or hyphens."""
     pairs = _HEX_PAIR.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
-    text = bytes.fromhex("".join(pairs)).decode(*UTF8)
+    text = bytes.fromhex("".join(pairs)).decode(*LOSSLESS_UTF8)
     return EncodedSpan(match.start(), match.end(), text, lambda changed: _encode_hex(changed, separator))
 
 
 def _encode_hex(text: str, separator: str = "") -> str:
-    return separator.join(f"{byte:02x}" for byte in text.encode(*UTF8))
+    return separator.join(f"{byte:02x}" for byte in text.encode(*LOSSLESS_UTF8))
 
 
 def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan]:
@@ -99,18 +99,18 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
     for phase in range(4):
         data = binascii.a2b_base64(_pad_base64(standard[phase:]))
         try:
-            text, codec = data.decode("utf-8"), UTF8
+            text, codec = data.decode("utf-8"), LOSSLESS_UTF8
         except UnicodeDecodeError:
             text, codec = data.decode("latin-1"), ("latin-1", "replace")
         encode = partial(_encode_base64, before=match[0][:phase], codec=codec, url_safe=url_safe)
-        is_text = codec is UTF8 or text.count("\0") * 4 > len(text) or _is_mostly_ascii(text)
+        is_text = codec is LOSSLESS_UTF8 or text.count("\0") * 4 > len(text) or _is_mostly_ascii(text)
         yield EncodedSpan(match.start(), match.end(), text, encode, is_text)
 
 
 def _is_mostly_ascii(text: str) -> bool:
     """Return whether binary data is ASCII text except for a few bytes, which come from letters around the base64."""
     foreign = len(text) - len(text.encode("ascii", "ignore"))
-    return foreign <= _FOREIGN_BYTES and foreign * 8 <= len(text)
+    return foreign <= _MAX_NON_ASCII_BYTES and foreign * 8 <= len(text)
 
 
 def _pad_base64(text: str) -> str:

@@ -13,8 +13,8 @@ from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
 
 Function: TypeAlias = Callable[..., Any]
-_KEY = "[tool.flag-harness.sweep] functions"
-_INNER = ("call", "func", "function")
+_FUNCTIONS_SETTING = "[tool.flag-harness.sweep] functions"
+_FUNCTION_ATTRIBUTES = ("call", "func", "function")
 """The attributes of a tool object that are its function, in the order in which they are proposed."""
 
 
@@ -38,13 +38,15 @@ def find_functions(names: Iterable[str], root: Path) -> list[ToolFunction]:
 
 
 def _find_function(name: str, root: Path) -> ToolFunction:
-    function = import_attribute(name, f"{_KEY}: the function", "shop.tools:refund", root)
+    function = import_attribute(name, f"{_FUNCTIONS_SETTING}: the function", "shop.tools:refund", root)
     if not inspect.isroutine(function):
-        inner = [one for one in _INNER if inspect.isroutine(getattr(function, one, None))]
+        inner = [one for one in _FUNCTION_ATTRIBUTES if inspect.isroutine(getattr(function, one, None))]
         example = f", such as {name}.{inner[0]}" if inner else ""
-        raise ConfigError(f"{_KEY}: {name!r} is no function; name the function that the agent calls{example}")
+        raise ConfigError(
+            f"{_FUNCTIONS_SETTING}: {name!r} is no function; name the function that the agent calls{example}"
+        )
     path, _, attribute = name.rpartition("." if "." in name.partition(":")[2] else ":")
-    owner = import_attribute(path, _KEY, name) if ":" in path else sys.modules[path]
+    owner = import_attribute(path, _FUNCTIONS_SETTING, name) if ":" in path else sys.modules[path]
     has_self = isinstance(owner, type) and inspect.isfunction(inspect.getattr_static(owner, attribute))
     return ToolFunction(name, function, owner, attribute, has_self)
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, StoredToolResult
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, StoredToolResult
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope
 
@@ -40,7 +40,7 @@ def store_or_replay_responses(recording: BaselineToolResults, scope: ApiScope) -
 
 
 @contextmanager
-def _store_request_error(recording: BaselineToolResults, key: Key) -> Iterator[None]:
+def _store_request_error(recording: BaselineToolResults, key: CallKey) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -86,7 +86,7 @@ def _patch_async_transport(http: Any, recording: BaselineToolResults, scope: Api
     return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
 
-def _store_response(recording: BaselineToolResults, key: Key, response: Any, body: bytes) -> StoredToolResult:
+def _store_response(recording: BaselineToolResults, key: CallKey, response: Any, body: bytes) -> StoredToolResult:
     result = StoredToolResult(_CompressedResponse(response.status_code, tuple(response.headers.raw), body))
     recording.keep_result(key, result)
     return result
@@ -145,7 +145,7 @@ def _read_body(body: Any) -> bytes | None:
     return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
 
 
-def _request_key(method: str, url: str, body: bytes) -> Key:
+def _request_key(method: str, url: str, body: bytes) -> CallKey:
     """Return the key that identifies a request. It leaves out a local port, which may differ from run to run."""
     parts = urlsplit(url)
     host = parts.hostname or ""

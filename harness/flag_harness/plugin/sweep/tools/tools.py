@@ -17,7 +17,7 @@ from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
 from flag_harness.plugin.sweep.tools.http import store_or_replay_responses
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, Key, StoredToolResult
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, StoredToolResult
 from flag_harness.sweep.probe import ObservedToolRun, Probe
 from flag_harness.sweep.troubles import ToolTroubleError
 from flag_harness.sweep.troubles.tools import LATE_SECONDS
@@ -26,9 +26,9 @@ from flag_harness.transports.scope import ApiScope
 RECORD, STUB = "record", "stub"
 STUB_RESULT = "ok"
 """What a stub returns if the configuration does not say."""
-_LATE_REAL_SECONDS = 0.05
+_REAL_SECONDS_OF_LATE_TOOL = 0.05
 """The real time that a thread waits so that it ends later than others."""
-_CANCELLING_PASSES = 5
+_CANCELLATION_CYCLES = 5
 """Cycles of the event loop in which a cancelled task cancels the tool that it awaits. It needs fewer."""
 
 
@@ -156,7 +156,7 @@ class SweepToolReplacer:
             return _ToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
         if self._recording is None:
             return _ToolCall(None, _do_not_keep_result, run)
-        key = _key_of_tool_call(tool, args, options)
+        key = _call_key(tool, args, options)
         return _ToolCall(
             self._recording.find_next_result(key), functools.partial(self._recording.keep_result, key), run
         )
@@ -173,14 +173,14 @@ class SweepToolReplacer:
     def _sleep(self, seconds: float) -> None:
         """Sleep on the test's clock. To end later than other threads, a thread sleeps for a moment of real time."""
         if seconds == LATE_SECONDS and threading.current_thread() is not threading.main_thread():
-            sleep_really(_LATE_REAL_SECONDS)
+            sleep_really(_REAL_SECONDS_OF_LATE_TOOL)
         else:
             self._test_clock.sleep(seconds)
 
 
 async def _run_other_tasks() -> None:
     """Let other tasks run, so that a cancellation reaches this one."""
-    for _ in range(_CANCELLING_PASSES):
+    for _ in range(_CANCELLATION_CYCLES):
         await asyncio.sleep(0)
 
 
@@ -194,7 +194,7 @@ def _store_tool_error(call: _ToolCall) -> Iterator[None]:
         raise
 
 
-def _key_of_tool_call(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Key:
+def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> CallKey:
     bound = inspect.signature(tool.function).bind(*args, **options).arguments
     arguments = dict([*bound.items()][1:] if tool.has_self else bound)
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flag_harness.reference.events import AgentError, BlockDropped, FeatureDropped
 
-_TITLES: Mapping[str, str] = {
+_TITLE_BY_ERROR: Mapping[str, str] = {
     "busy": "A turn is already running",
     "limit": "Nothing was sent, because the API would refuse these settings",
     "request": "The request was refused",
@@ -17,7 +17,7 @@ _TITLES: Mapping[str, str] = {
     "truncated": "The tool calls do not fit in the answer",
     "save": "The conversation could not be saved",
 }
-_ENDINGS: Mapping[str, str] = {
+_ADVICE_BY_STOP_REASON: Mapping[str, str] = {
     "max_tokens": "The answer is cut off, because it has reached max_tokens. Switch on extended_output or raise "
     "MAX_TOKENS in the sidebar, or send “go on”.",
     "model_context_window_exceeded": "The answer is cut off, because the conversation fills the model's context "
@@ -28,14 +28,14 @@ _ENDINGS: Mapping[str, str] = {
 
 def error_advice(event: AgentError) -> str:
     """Return what went wrong, with the agent's message, which says what to do next."""
-    title = _TITLES.get(event.kind, "The turn has failed")
+    title = _TITLE_BY_ERROR.get(event.kind, "The turn has failed")
     request = f" (request {event.request_id})" if event.request_id else ""
     return f"{title}{request}: {event.message}"
 
 
 def advice_on_ending(stop_reason: str) -> list[str]:
     """Return sentences that explain an unusual end of an answer, or an empty list for an ordinary end."""
-    return [_ENDINGS[stop_reason]] if stop_reason in _ENDINGS else []
+    return [_ADVICE_BY_STOP_REASON[stop_reason]] if stop_reason in _ADVICE_BY_STOP_REASON else []
 
 
 def advice_on_dropped_feature(event: FeatureDropped) -> str:
@@ -54,7 +54,7 @@ def advice_on_dropped_block(event: BlockDropped) -> str:
     )
 
 
-STOPPED = (
+STOPPED_NOTICE = (
     "Stopped. The answer so far is not part of the conversation; your prompt is kept. Send the next prompt, or "
     "continue the turn."
 )

@@ -22,8 +22,8 @@ from flag_harness.reference.ui.chat.upstreams import make_client
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.transports.clock import SystemClock
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_LONGEST_CALL = 24 * 3600.0
+_CHAT_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_MAX_TOOL_CALL_SECONDS = 24 * 3600.0
 """The seconds that a tool call may take, including the wait for the user's approval. Bash has a limit of its own."""
 
 
@@ -34,7 +34,7 @@ def new_chat_id() -> str:
 
 def is_chat_id(text: str) -> bool:
     """Return whether a text can be the id of a session, and so a file name: only letters, digits, `_` and `-`."""
-    return _ID.fullmatch(text) is not None
+    return _CHAT_ID_PATTERN.fullmatch(text) is not None
 
 
 class ChatDirectory:
@@ -83,7 +83,7 @@ class ChatDirectory:
             "system": recorded.system,
             "tools": tools,
             "context_path": path,
-            "tool_timeout": _LONGEST_CALL,
+            "tool_timeout": _MAX_TOOL_CALL_SECONDS,
         }
         agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
         return Chat(

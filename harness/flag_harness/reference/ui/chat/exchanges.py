@@ -18,8 +18,8 @@ from flag_harness.cassette.redact.headers import select_request_headers, select_
 from flag_harness.reference.context.conversation import block_list
 from flag_harness.wire.timeline import Chunk, Cut, Edit, Head, Piece, Request
 
-_NAME = re.compile(r"(\d{4,9})\.jsonl")
-_ENCODING = ("utf-8", "surrogateescape")
+_FILE_NAME_PATTERN = re.compile(r"(\d{4,9})\.jsonl")
+_CHUNK_ENCODING = ("utf-8", "surrogateescape")
 """Chunks may end inside a character; this way they are joined again without loss."""
 
 
@@ -111,7 +111,7 @@ class ExchangeFiles:
         )
 
     def _request_numbers(self) -> list[int]:
-        names = (_NAME.fullmatch(path.name) for path in self._folder.glob("*.jsonl"))
+        names = (_FILE_NAME_PATTERN.fullmatch(path.name) for path in self._folder.glob("*.jsonl"))
         return sorted(int(name[1]) for name in names if name)
 
     def _exchange_path(self, number: int) -> Path:
@@ -167,12 +167,12 @@ def _header_lines(headers: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _decode_text(data: bytes) -> str:
-    return data.decode(*_ENCODING)
+    return data.decode(*_CHUNK_ENCODING)
 
 
 def _readable_text(text: str) -> str:
     """Return a text in which bytes that are not UTF-8 are replacement characters."""
-    return text.encode(*_ENCODING).decode("utf-8", "replace")
+    return text.encode(*_CHUNK_ENCODING).decode("utf-8", "replace")
 
 
 def _json_line(values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import ends_with_user_turn
 from flag_harness.reference.tools.tool import Tool
-from flag_harness.reference.ui.chat.advice import STOPPED
+from flag_harness.reference.ui.chat.advice import STOPPED_NOTICE
 from flag_harness.reference.ui.chat.approval import ApprovalGate
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
@@ -158,7 +158,7 @@ class Chat:
     def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:
         turn.exchanges = range(before + 1, self.exchanges.last + 1)
         if task.cancelled():
-            turn.add_notice("warning", STOPPED)
+            turn.add_notice("warning", STOPPED_NOTICE)
         elif (error := task.exception()) is not None:
             LOG.error("the turn has failed", exc_info=error)
             turn.add_notice("error", f"The turn has failed. {type(error).__name__}: {error}")

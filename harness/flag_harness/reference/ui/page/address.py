@@ -1,6 +1,6 @@
 """The parameters of the page's address."""
 
-SESSION = "session"
+SESSION_PARAMETER = "session"
 """Names the session."""
-REQUEST = "request"
+REQUEST_PARAMETER = "request"
 """The number of the request that is shown in place of the chat."""

@@ -7,21 +7,23 @@ import streamlit as st
 
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, RawExchange
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
-from flag_harness.reference.ui.page.address import REQUEST, SESSION
+from flag_harness.reference.ui.page.address import REQUEST_PARAMETER, SESSION_PARAMETER
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 """The most characters of a text that the page shows. The rest is in the file to download."""
 
 
 def exchange_links(turn: TurnTranscript, session: str) -> list[str]:
     """Return a link to each request of a turn, as Markdown."""
-    return [f"[request {number}](?{SESSION}={session}&{REQUEST}={number})" for number in turn.exchanges]
+    return [
+        f"[request {number}](?{SESSION_PARAMETER}={session}&{REQUEST_PARAMETER}={number})" for number in turn.exchanges
+    ]
 
 
 def exchange_number_in_address() -> int:
     """Return the number of the request in the page's address, or 0 if there is none."""
-    number = st.query_params.get(REQUEST, "")
+    number = st.query_params.get(REQUEST_PARAMETER, "")
     return int(number) if number.isdecimal() and number.isascii() else 0
 
 
@@ -35,7 +37,7 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
         _show_request_and_response(exchange)
         name = f"{session}-request-{number}.txt"
         st.download_button("Download", make_text_safe_to_show(exchange.text), name, "text/plain", key="download")
-    st.link_button("Open the chat", f"?{SESSION}={session}")
+    st.link_button("Open the chat", f"?{SESSION_PARAMETER}={session}")
 
 
 def _show_request_and_response(exchange: RawExchange) -> None:
@@ -49,9 +51,9 @@ def _show_request_and_response(exchange: RawExchange) -> None:
 
 def _show_code(texts: Sequence[str]) -> None:
     for text in filter(None, texts):
-        st.code(make_text_safe_to_show(text[:MOST_CHARACTERS]), language=None, wrap_lines=True)
-        if len(text) > MOST_CHARACTERS:
-            st.text(f"These are the first {MOST_CHARACTERS:,} of {len(text):,} characters. Download all of them below.")
+        st.code(make_text_safe_to_show(text[:MAX_CHARACTERS]), language=None, wrap_lines=True)
+        if len(text) > MAX_CHARACTERS:
+            st.text(f"These are the first {MAX_CHARACTERS:,} of {len(text):,} characters. Download all of them below.")
 
 
 def _indent_json(text: str) -> str:

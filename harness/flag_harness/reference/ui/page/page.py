@@ -9,7 +9,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
-from flag_harness.reference.ui.page.address import SESSION
+from flag_harness.reference.ui.page.address import SESSION_PARAMETER
 from flag_harness.reference.ui.page.exchange_view import exchange_number_in_address, show_exchange
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 from flag_harness.reference.ui.page.sidebar import show_sidebar
@@ -18,7 +18,7 @@ from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_
 IDLE_POLL_SECONDS = 5.0
 """The time between two checks of an idle page for turns that another tab has started."""
 
-_TURNS = 30
+_MAX_TURNS_SHOWN = 30
 """The most turns that the page shows, unless the user wants to see all."""
 
 
@@ -61,10 +61,10 @@ def chat_directory(argument: str) -> ChatDirectory:
 
 def _session_id() -> str:
     """Return the session's id in the page's address. If there is none, add a new one to the address."""
-    id = st.query_params.get(SESSION, "")
+    id = st.query_params.get(SESSION_PARAMETER, "")
     if not is_chat_id(id):
         id = new_chat_id()
-        st.query_params[SESSION] = id
+        st.query_params[SESSION_PARAMETER] = id
     return id
 
 
@@ -74,7 +74,7 @@ def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | Non
     for notice in chat.notices:
         st.warning(_escape_markdown(notice))
     done = turns[:-1] if is_running else turns
-    if (hidden := len(done) - _TURNS) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
+    if (hidden := len(done) - _MAX_TURNS_SHOWN) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
         done = done[hidden:]
     for turn in done:
         show_turn(turn, chat, session)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from flag_harness.reference.tools.tool import DELAY
+from flag_harness.reference.tools.tool import TOOL_DELAY_SECONDS
 from flag_harness.reference.ui.chat.transcript import Level, Part, TextPart, ToolPart, TurnTranscript
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
@@ -105,4 +105,8 @@ def _tool_state_text(part: ToolPart, turn: TurnTranscript, now: float) -> str:
     if turn.has_ended or part.called_at is None:
         return "It has no result: the turn ended before."
     waited = now - part.called_at
-    return f"It starts after {DELAY:g} s." if waited < DELAY else "It is running, or waits for your permission."
+    return (
+        f"It starts after {TOOL_DELAY_SECONDS:g} s."
+        if waited < TOOL_DELAY_SECONDS
+        else "It is running, or waits for your permission."
+    )

@@ -43,10 +43,10 @@ def preserve_layout_for_streamlit(text: str) -> str:
     Streamlit removes white space at both ends, so an invisible character is put before or after it.
     """
     blank_lines = len(text) - len(text.rstrip("\n")) - 1
-    ending = "\n" * blank_lines + _GUARD if blank_lines > 0 else ""
-    return (_GUARD if text[:1].isspace() else "") + text.rstrip("\n") + ending
+    ending = "\n" * blank_lines + _WORD_JOINER if blank_lines > 0 else ""
+    return (_WORD_JOINER if text[:1].isspace() else "") + text.rstrip("\n") + ending
 
 
 _LINE_END = re.compile(r"\n(?=\S)")
-_GUARD = "\u2060"
+_WORD_JOINER = "\u2060"
 """The word joiner, which has no width."""

@@ -12,7 +12,7 @@ from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_B
 from flag_harness.reference.ui.chat.directory import new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
-from flag_harness.reference.ui.page.address import SESSION
+from flag_harness.reference.ui.page.address import SESSION_PARAMETER
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 from flag_harness.reference.ui.page.switches import (
     FlagSwitch,
@@ -90,19 +90,19 @@ def _show_session(chat: Chat, saved: Sequence[str]) -> None:
     )
     st.button("New session", on_click=_open_session, args=(new_chat_id(),), key="new")
     if saved:
-        st.selectbox("Open a saved session", saved, index=None, key=_SAVED, on_change=_open_saved_session)
+        st.selectbox("Open a saved session", saved, index=None, key=_SAVED_SESSION_KEY, on_change=_open_saved_session)
 
 
 def _open_saved_session() -> None:
-    if (id := st.session_state.get(_SAVED)) is not None:
+    if (id := st.session_state.get(_SAVED_SESSION_KEY)) is not None:
         _open_session(id)
 
 
 def _open_session(id: str) -> None:
     """Show another session with the next run of the script, under the flags that are switched on now."""
-    st.query_params[SESSION] = id
+    st.query_params[SESSION_PARAMETER] = id
 
 
-_SAVED = "saved"
+_SAVED_SESSION_KEY = "saved"
 PYPROJECT = find_root() / "pyproject.toml"
 """The configuration of the project in whose folder, or one below, the server was started."""

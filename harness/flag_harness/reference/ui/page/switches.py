@@ -9,7 +9,7 @@ from flag_harness.analysis.effects.flag_runs import attribute_effects_from_casse
 from flag_harness.cassette import Cassette
 from flag_harness.config import read_config
 from flag_harness.errors import FlagError
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SHIPPED_FLAGS, Flag
 
 EXPLANATIONS: Mapping[str, str] = {
     "streaming": "Answers come as events and are shown as they come; off: each answer is shown once it is complete.",
@@ -35,8 +35,8 @@ def flag_switches(pyproject: Path) -> list[FlagSwitch]:
     """
     declared = [flag for flag in read_config(pyproject).flags if flag.env]
     variables = {flag.env for flag in declared}
-    flags = [*declared, *(flag for flag in SHIPPED if flag.env not in variables)]
-    shipped = {flag.env: flag.name for flag in SHIPPED}
+    flags = [*declared, *(flag for flag in SHIPPED_FLAGS if flag.env not in variables)]
+    shipped = {flag.env: flag.name for flag in SHIPPED_FLAGS}
     return [FlagSwitch(flag, _flag_help(flag, shipped.get(flag.env))) for flag in flags]
 
 

@@ -130,14 +130,14 @@ def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
 
 def reset_container_keys() -> None:
     """Start a new run of the script, whose containers get the same keys as those of the last run."""
-    st.session_state[_KEYS] = 0
+    st.session_state[_CONTAINER_KEYS] = 0
 
 
 def _new_container_key(kind: str) -> str:
     """Return a key that no other container of this run of the script has."""
-    st.session_state[_KEYS] += 1
-    return f"{kind}-{st.session_state[_KEYS]}"
+    st.session_state[_CONTAINER_KEYS] += 1
+    return f"{kind}-{st.session_state[_CONTAINER_KEYS]}"
 
 
-_KEYS = "keys"
+_CONTAINER_KEYS = "keys"
 _TITLES = {"info": "Note", "warning": "Warning", "error": "Error"}

@@ -17,7 +17,7 @@ from flag_harness.simulator.scenario.matching import content_blocks
 MAX_IMAGE_CHARACTERS = 5 * 1024 * 1024
 MAX_PIXELS = 8000
 MAX_PIXELS_AMONG_MANY = 2000
-MANY_IMAGES = 20
+MIN_MANY_IMAGES = 20
 """A request with more images than this is a "many-image request", for which other limits hold."""
 MAX_MEDIA, MAX_MEDIA_IN_LONG_CONTEXT = 100, 600
 """The most images and PDF pages of a request. The second number is for context windows of a million tokens or more."""
@@ -31,7 +31,7 @@ _PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\
 
 def check_media_data(request: ParsedRequest) -> str | None:
     """Refuse media whose data is empty, not base64, too large, or not of the stated type."""
-    strict_types = catalogue.model_generation(request.model) >= _FIRST_STRICT_TYPES
+    strict_types = catalogue.model_version(request.model) >= _FIRST_STRICT_TYPES
     for path, block in _media_in_messages(request):
         source = block["source"]
         if source["type"] == "base64":
@@ -47,7 +47,7 @@ def check_media_data(request: ParsedRequest) -> str | None:
 def check_image_dimensions(request: ParsedRequest) -> str | None:
     """Refuse an image that is too large: over 8000 pixels, or over 2000 if there are more than 20 images."""
     images = [(path, block["source"]) for path, block in _media_in_messages(request) if block["type"] == "image"]
-    many = len(images) > MANY_IMAGES
+    many = len(images) > MIN_MANY_IMAGES
     for path, source in images:
         size = image_size(base64.b64decode(source["data"])) if source["type"] == "base64" else None
         longest = 0 if size is None else max(size)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flag_harness.simulator.answer.signatures import CONTINUED, LAST, position_after_blocks
+from flag_harness.simulator.answer.signatures import CONTINUATION_SIGN, LAST_BLOCK_SIGN, position_after_blocks
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import is_model_thinking, message_blocks
 
@@ -22,7 +22,7 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
             continue
         for index, block in enumerate(blocks):
             if _is_thinking_text_changed(request, block) or _is_thinking_block_moved(
-                request, block, _position_before(messages, number), blocks[:index]
+                request, block, _position_before_message(messages, number), blocks[:index]
             ):
                 return (
                     f"messages.{number}.content.{index}: `thinking` or `redacted_thinking` blocks in the latest "
@@ -108,12 +108,12 @@ def _is_api_answer_without_thinking(request: ParsedRequest, message: Mapping[str
 
 
 def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return the index of the first message whose thinking must not be changed."""
+    """Return the index of the message from which on the API checks that thinking comes back unchanged."""
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
     return min(latest, _tool_loop_start(messages)) if _has_tool_results(messages[-1]) else latest
 
 
-def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
+def _position_before_message(messages: Sequence[Mapping[str, Any]], number: int) -> str:
     """Return the position (see `position_after_blocks`) after the assistant messages directly before message `number`.
 
     They form one turn together with this message.
@@ -141,7 +141,7 @@ def _is_thinking_block_moved(
     issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING else None
     if issued is None:
         return False
-    continued, _, own = issued.removesuffix(LAST).rpartition(CONTINUED)
+    continued, _, own = issued.removesuffix(LAST_BLOCK_SIGN).rpartition(CONTINUATION_SIGN)
     found = position_after_blocks(blocks)
     return found != own and before + found not in (own, continued + own)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-HIDDEN = "~"
+HIDDEN_TAG_PREFIX = "~"
 """The prefix of tags that only we use. Error messages leave them out."""
 
 
@@ -171,20 +171,20 @@ COMMON_BLOCKS = frozenset(
 """The block types whose keys are checked."""
 
 
-def type_field(value: Any) -> Any:
+def type_of_object(value: Any) -> Any:
     """Return the `type` of a JSON object, or None if it has no type or is no object."""
     return value.get("type") if isinstance(value, Mapping) else None
 
 
 def _block_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a content block."""
-    kind = type_field(value)
-    return f"{HIDDEN}server" if isinstance(kind, str) and kind in SERVER_BLOCKS else str(kind)
+    kind = type_of_object(value)
+    return f"{HIDDEN_TAG_PREFIX}server" if isinstance(kind, str) and kind in SERVER_BLOCKS else str(kind)
 
 
 def content_tag(value: Any) -> str:
     """Return the tag of the Pydantic union that checks a content: one for a list of blocks, one for a string."""
-    return f"{HIDDEN}blocks" if isinstance(value, list) else f"{HIDDEN}string"
+    return f"{HIDDEN_TAG_PREFIX}blocks" if isinstance(value, list) else f"{HIDDEN_TAG_PREFIX}string"
 
 
 ContentBlock = Annotated[
@@ -198,15 +198,16 @@ ContentBlock = Annotated[
     | Annotated[ToolResultBlock, Tag("tool_result")]
     | Annotated[ServerToolCall, Tag("server_tool_use")]
     | Annotated[ServerToolCall, Tag("mcp_tool_use")]
-    | Annotated[ServerBlock, Tag(f"{HIDDEN}server")],
+    | Annotated[ServerBlock, Tag(f"{HIDDEN_TAG_PREFIX}server")],
     Discriminator(_block_tag),
 ]
 Content = Annotated[
-    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[ContentBlock], Tag(f"{HIDDEN}blocks")],
+    Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}string")]
+    | Annotated[list[ContentBlock], Tag(f"{HIDDEN_TAG_PREFIX}blocks")],
     Discriminator(content_tag),
 ]
 System = Annotated[
-    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[TextBlock], Tag(f"{HIDDEN}blocks")],
+    Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}string")] | Annotated[list[TextBlock], Tag(f"{HIDDEN_TAG_PREFIX}blocks")],
     Discriminator(content_tag),
 ]
 
@@ -228,10 +229,11 @@ class SystemRoleMessage(ClosedModel):
 def _role_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a message, by its role."""
     role = value.get("role") if isinstance(value, Mapping) else None
-    return f"{HIDDEN}system" if role == "system" else f"{HIDDEN}spoken"
+    return f"{HIDDEN_TAG_PREFIX}system" if role == "system" else f"{HIDDEN_TAG_PREFIX}spoken"
 
 
 Message = Annotated[
-    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN}spoken")] | Annotated[SystemRoleMessage, Tag(f"{HIDDEN}system")],
+    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN_TAG_PREFIX}spoken")]
+    | Annotated[SystemRoleMessage, Tag(f"{HIDDEN_TAG_PREFIX}system")],
     Discriminator(_role_tag),
 ]

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from flag_harness.simulator.rules.shape.blocks import (
-    HIDDEN,
+    HIDDEN_TAG_PREFIX,
     CacheControl,
     CacheMarkableModel,
     ClosedModel,
     Message,
     OpenModel,
     System,
-    type_field,
+    type_of_object,
 )
 
 
@@ -48,11 +48,11 @@ class AnthropicTool(OpenModel):
 
 def _tool_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a tool."""
-    return "custom" if type_field(value) in (None, "custom") else f"{HIDDEN}anthropic"
+    return "custom" if type_of_object(value) in (None, "custom") else f"{HIDDEN_TAG_PREFIX}anthropic"
 
 
 Tool = Annotated[
-    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{HIDDEN}anthropic")],
+    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{HIDDEN_TAG_PREFIX}anthropic")],
     Discriminator(_tool_tag),
 ]
 
@@ -128,7 +128,7 @@ class ExistingMessageThread(ClosedModel):
     previous_message_id: str
 
 
-Thread = Annotated[NewMessageThread | ExistingMessageThread, Field(discriminator="type")]
+MessageThread = Annotated[NewMessageThread | ExistingMessageThread, Field(discriminator="type")]
 
 
 class Metadata(ClosedModel):
@@ -137,14 +137,16 @@ class Metadata(ClosedModel):
 
 def _type_or_kind_tag(value: Any) -> str:
     """Return the tag of the Pydantic model for a value that may be a list, an object or a string."""
-    return f"{HIDDEN}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
+    return f"{HIDDEN_TAG_PREFIX}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 
 
-_Text = Annotated[str, Tag(f"{HIDDEN}str")]
-_Object = Annotated[dict[str, Any], Tag(f"{HIDDEN}dict")]
+_Text = Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}str")]
+_Object = Annotated[dict[str, Any], Tag(f"{HIDDEN_TAG_PREFIX}dict")]
 Container = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
 Token = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
-Fallbacks = Annotated[_Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN}list")], Discriminator(_type_or_kind_tag)]
+Fallbacks = Annotated[
+    _Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN_TAG_PREFIX}list")], Discriminator(_type_or_kind_tag)
+]
 
 
 class CountTokensBody(ClosedModel):
@@ -182,5 +184,5 @@ class MessagesBody(CountTokensBody):
     diagnostics: dict[str, Any] | None = None
     user_profile_id: str | None = None
     fallbacks: Fallbacks | None = None
-    thread: Thread | None = None
+    thread: MessageThread | None = None
     fallback_credit_token: Token | None = None

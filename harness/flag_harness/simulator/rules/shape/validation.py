@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flag_harness.simulator.rules.shape.blocks import HIDDEN, SERVER_BLOCKS
+from flag_harness.simulator.rules.shape.blocks import HIDDEN_TAG_PREFIX, SERVER_BLOCKS
 
 
 def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
@@ -23,10 +23,12 @@ def _format_error(problem: ErrorDetails) -> str:
 
     An example is `tools.0.custom.input_schema.type: Field required`.
     """
-    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(HIDDEN))
+    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(HIDDEN_TAG_PREFIX))
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
-        expected = sorted(tag for tag in re.findall(r"'([^']*)'", context["expected_tags"]) if tag[0] != HIDDEN)
+        expected = sorted(
+            tag for tag in re.findall(r"'([^']*)'", context["expected_tags"]) if tag[0] != HIDDEN_TAG_PREFIX
+        )
         if "_block_tag" in context["discriminator"]:
             expected = sorted({*expected, *SERVER_BLOCKS})
         names = ", ".join(f"'{tag}'" for tag in expected)

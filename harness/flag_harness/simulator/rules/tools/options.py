@@ -17,12 +17,12 @@ _Generation = tuple[int, int]
 
 def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
     """Return a function that tells whether a model's version is between `first` and `last`, inclusive."""
-    return lambda model: first <= catalogue.model_generation(model) <= last
+    return lambda model: first <= catalogue.model_version(model) <= last
 
 
 def _has_newer_computer_tool(model: Model) -> bool:
     """Return whether a model has the newer computer tool, as Opus 4.5 and all models from 4.6 on do."""
-    return catalogue.model_generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
+    return catalogue.model_version(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
 
 _SUPPORTING_MODELS: Mapping[str, Callable[[Model], bool]] = {

@@ -29,9 +29,9 @@ _SCHEMA_LISTS = frozenset(
     """.split()  # noqa: SIM905 - names in columns
 )
 """The keywords whose value is a schema or a list of schemas."""
-_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _PROPERTY_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-_UNSUPPORTED: Mapping[str, frozenset[str]] = {
+_UNSUPPORTED_KEYWORDS: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "string": frozenset({"minLength", "maxLength"}),
@@ -192,7 +192,7 @@ _KEYWORD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "enum": lambda value: isinstance(value, list),
     "required": _is_string_list,
     "type": lambda value: (
-        _is_string_list(names := value if isinstance(value, list) else [value]) and _TYPES.issuperset(names)
+        _is_string_list(names := value if isinstance(value, list) else [value]) and _SCHEMA_TYPES.issuperset(names)
     ),
 }
 """For each keyword, a function that checks its value. Null counts as a missing keyword, because the types of the SDKs
@@ -231,7 +231,7 @@ def _subschema_problem(part: Mapping[str, Any]) -> str | None:
     if kind == "object" and part.get("additionalProperties") is not False:
         return "For 'object' type, 'additionalProperties' must be explicitly set to false"
     properties = part.get("properties", {})
-    unsupported = sorted(_UNSUPPORTED.get(kind, frozenset()) & part.keys())
+    unsupported = sorted(_UNSUPPORTED_KEYWORDS.get(kind, frozenset()) & part.keys())
     if kind == "object" and not (isinstance(properties, dict) and all(map(_is_dict, properties.values()))):
         unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
     if not unsupported:

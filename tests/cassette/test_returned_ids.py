@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay, replay
-from flag_harness.cassette.match.id_bindings import response_ids
+from flag_harness.cassette.match.returned_ids import response_ids
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 

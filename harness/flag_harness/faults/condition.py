@@ -57,7 +57,7 @@ class FaultCondition:
 
         Raise `FaultError` if an argument is invalid, or if no request can meet all of them.
         """
-        condition = cls(**{name: _CHECKS[name](value) for name, value in arguments.items()})
+        condition = cls(**{name: _ARGUMENT_PARSERS[name](value) for name, value in arguments.items()})
         if not condition._is_possible():
             both = ", ".join(f"{name}={arguments[name]}" for name in ("on", "every", "until") if name in arguments)
             raise FaultError(f"{both}: no request is all of that, so it can never be due")
@@ -86,7 +86,7 @@ class FaultCondition:
             self.when is None or bool(self.when(request))
         )
 
-    def is_due(self, number: int) -> bool:
+    def is_met_by_request_number(self, number: int) -> bool:
         """Return whether the request with this number meets `on`, `every`, `until` and `probability`."""
         return (
             (self.on is None or number in self.on)
@@ -155,7 +155,7 @@ def _parse_combinations(value: object) -> frozenset[str]:
     return frozenset(ids)
 
 
-_CHECKS: dict[str, Callable[[Any], Any]] = {
+_ARGUMENT_PARSERS: dict[str, Callable[[Any], Any]] = {
     "on": _parse_request_numbers,
     "every": lambda value: checks.require_whole_number("every", value),
     "until": lambda value: checks.require_whole_number("until", value),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flag_harness.config import read_config
 from flag_harness.errors import FlagError
-from flag_harness.flag import SET_FLAGS
+from flag_harness.flag import SET_FLAGS_FIXTURE
 from flag_harness.matrix import Combination, pin_flags
-from flag_harness.sources.environment import set_environment
+from flag_harness.sources.environment import set_flag_variables
 from flag_harness.sources.scope import FlagScope, enclosing_scope
 from flag_harness.sources.setting import enter_scope
 
-_PROJECT = "pyproject.toml"
+_PROJECT_FOLDER = "pyproject.toml"
 
 
 @contextmanager
@@ -29,12 +29,12 @@ def flags(**pins: object) -> Iterator[Combination]:
     """
     outer = enclosing_scope()
     folder = _project_folder()
-    declared = outer.combination.flags if outer is not None else read_config(folder / _PROJECT).flags
+    declared = outer.combination.flags if outer is not None else read_config(folder / _PROJECT_FOLDER).flags
     before = dict(outer.combination.values) if outer is not None else {}
     combination = pin_flags(declared, {**before, **pins})
     scope = FlagScope(combination, outer)
-    is_settable = not any(flag.set == SET_FLAGS and flag.name in pins for flag in declared)
-    with set_environment(scope), enter_scope(scope, _keep_flag_values if is_settable else None, folder=folder):
+    is_settable = not any(flag.set == SET_FLAGS_FIXTURE and flag.name in pins for flag in declared)
+    with set_flag_variables(scope), enter_scope(scope, _keep_flag_values if is_settable else None, folder=folder):
         yield combination
     if outer is None and scope.swallowed_errors:
         raise FlagError("\n".join(scope.swallowed_errors))
@@ -46,4 +46,4 @@ def _keep_flag_values(combination: Combination) -> None:
 
 def _project_folder() -> Path:
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / _PROJECT).is_file()), here)
+    return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_FOLDER).is_file()), here)

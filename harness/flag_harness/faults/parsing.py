@@ -15,9 +15,9 @@ from flag_harness.faults.table import FAULT_KINDS
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ARGUMENT = re.compile(rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL)
 """Matches one argument. A quoted value (as in JSON) ends at its closing quote, any other before the next argument."""
-_LISTS = {"on": int, "path": str, "combination": str}
+_TYPES_OF_LIST_ARGUMENTS = {"on": int, "path": str, "combination": str}
 _CONDITION_TYPES = {"every": int, "until": int, "probability": float, "seed": int}
-_NUMBER = "a number"
+_NUMBER_DESCRIPTION = "a number"
 
 
 def parse_fault(text: str) -> Fault:
@@ -67,8 +67,8 @@ def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
         return _parse_quoted_value(name, value)
     if name == "when":
         raise checks.argument_error(name, value, "a Python function, which a text cannot hold")
-    if name in _LISTS:
-        values = [_convert_argument(name, one, (_LISTS[name],)) for one in value.split("|")]
+    if name in _TYPES_OF_LIST_ARGUMENTS:
+        values = [_convert_argument(name, one, (_TYPES_OF_LIST_ARGUMENTS[name],)) for one in value.split("|")]
         return values[0] if len(values) == 1 else values
     hint = _CONDITION_TYPES.get(name, hints.get(name, str))
     return _convert_argument(name, value, get_args(hint) or (hint,))
@@ -83,27 +83,27 @@ def _parse_quoted_value(name: str, value: str) -> object:
 
 def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
     """Convert a text to the first type of `kinds` that fits. `str` comes last, because every text is a string."""
-    for kind, read in _READERS:
+    for kind, read in _VALUE_PARSERS:
         if kind in kinds:
             try:
                 return read(value)
             except (KeyError, ValueError):
                 continue
     raise checks.argument_error(
-        name, value, " or ".join(description for kind, description in _DESCRIPTIONS if kind in kinds)
+        name, value, " or ".join(description for kind, description in _TYPE_DESCRIPTIONS if kind in kinds)
     )
 
 
-_READERS: tuple[tuple[type, Callable[[str], object]], ...] = (
+_VALUE_PARSERS: tuple[tuple[type, Callable[[str], object]], ...] = (
     (NoneType, lambda value: {"none": None}[value.lower()]),
     (bool, lambda value: {"true": True, "false": False}[value.lower()]),
     (int, int),
     (float, float),
     (str, str),
 )
-_DESCRIPTIONS: tuple[tuple[type, str], ...] = (
+_TYPE_DESCRIPTIONS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
     (int, "a whole number"),
-    (float, _NUMBER),
+    (float, _NUMBER_DESCRIPTION),
     (NoneType, "none"),
 )

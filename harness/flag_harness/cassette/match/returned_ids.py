@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from flag_harness.wire.timeline import Head, Response, body
 
-_ID_MEMBER_END = b'id":'
+_ID_MEMBER_PATTERN = b'id":'
 """The end of JSON members such as `id`, `request_id`, `file_id` and `tool_use_id`, with the colon."""
-_ID_VALUE = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
-_ID_WORD = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
+_ID_VALUE_PATTERN = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
+_ID_WORD_PATTERN = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MAX_SEARCHED_KINDS = 16
@@ -80,14 +80,14 @@ def response_ids(response: Response) -> Iterator[bytes]:
     """Yield the ids in an answer: its `request-id` header, then each JSON member whose name ends in `id`."""
     head = response[0] if response else None
     for name, value in head.headers if isinstance(head, Head) else ():
-        if name == "request-id" and _ID_WORD.fullmatch(one := value.encode("latin-1", "replace")):
+        if name == "request-id" and _ID_WORD_PATTERN.fullmatch(one := value.encode("latin-1", "replace")):
             yield one
     content = body(response)
-    position = content.find(_ID_MEMBER_END)
+    position = content.find(_ID_MEMBER_PATTERN)
     while position >= 0:
-        if match := _ID_VALUE.match(content, position + len(_ID_MEMBER_END)):
+        if match := _ID_VALUE_PATTERN.match(content, position + len(_ID_MEMBER_PATTERN)):
             yield match[1]
-        position = content.find(_ID_MEMBER_END, position + len(_ID_MEMBER_END))
+        position = content.find(_ID_MEMBER_PATTERN, position + len(_ID_MEMBER_PATTERN))
 
 
 class _KnownIdFinder:
@@ -101,7 +101,7 @@ class _KnownIdFinder:
     def __call__(self, content: bytes) -> list[IdSpan]:
         """Return the ids in `content`, sorted by offset."""
         if len(self._starts) > _MAX_SEARCHED_KINDS:
-            words = ((match.start(), match[0]) for match in _ID_WORD.finditer(content))
+            words = ((match.start(), match[0]) for match in _ID_WORD_PATTERN.finditer(content))
             return [word for word in words if word[1] in self._ids]
         found: list[IdSpan] = []
         for common, lengths in self._starts.items():

@@ -1,4 +1,4 @@
-"""A ratchet: the outcomes of an earlier sweep by trouble. Known failures pass; whatever got worse fails."""
+"""The outcomes of an earlier sweep, in a file. Failures that it holds are known and pass; whatever got worse fails."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,8 +8,8 @@ from pathlib import Path
 from flag_harness.errors import HarnessError
 from flag_harness.sweep.judge import OracleFinding, TroubleResult
 
-VERSION = 2
-_IGNORED = "does not apply"
+FORMAT_VERSION = 2
+_IGNORED_OUTCOME = "does not apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class EarlierOutcomes:
             return result
         if result.findings and before == now:
             return replace(result, outcome="known", findings=())
-        if before == "recovered" and not result.findings and now not in ("recovered", _IGNORED):
+        if before == "recovered" and not result.findings and now not in ("recovered", _IGNORED_OUTCOME):
             worse = OracleFinding("regression", f"the agent recovered before; now: {now}")
             return replace(result, outcome="failed", findings=(worse,))
         return result
@@ -45,7 +45,7 @@ def load_earlier_outcomes(path: Path) -> EarlierOutcomes | None:
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        if value["version"] != VERSION:
+        if value["version"] != FORMAT_VERSION:
             raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
         return EarlierOutcomes({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -56,7 +56,7 @@ def save_outcomes(path: Path, results: Iterable[TroubleResult]) -> None:
     """Write the outcomes of a sweep to a file, except for troubles that did not apply."""
     outcomes: dict[str, dict[str, str]] = {}
     for one in sorted(results, key=lambda result: (result.nodeid, result.kind, result.trouble)):
-        if one.outcome != _IGNORED:
+        if one.outcome != _IGNORED_OUTCOME:
             outcomes.setdefault(one.nodeid, {})[one.trouble] = describe_outcome(one)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"version": VERSION, "outcomes": outcomes}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"version": FORMAT_VERSION, "outcomes": outcomes}, indent=1) + "\n", encoding="utf-8")

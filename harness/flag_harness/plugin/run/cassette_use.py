@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.evidence.selected_tests import ignored_paths, option_that_leaves_out_tests
-from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
 from flag_harness.plugin.run.names import find_duplicate_names
 from flag_harness.plugin.stash import nodeid_of_first_repetition
@@ -176,7 +176,7 @@ class CassetteUseTracker:
             self._partial_reason = self._partial_reason or (
                 f"{sorted(self._unresolved)[0]}, which has a cassette path of its own, did not run"
             )
-        recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
+        recordings = self._config.rootpath / self._config.stash[CONFIG_KEY].recordings
         if not recordings.is_dir() or not (self._uses_cassettes or not self._partial_reason):
             return
         self._register_repetition_cassettes(recordings)
@@ -216,9 +216,9 @@ class CassetteUseTracker:
 
     def _find_orphans(self, recordings: Path) -> Iterator[str]:
         # imported here: a run that uses no cassette does not need it
-        from flag_harness.cassette.orphans import CassetteUse, find_orphan_cassettes
+        from flag_harness.cassette.orphans import CassettesUsedByRun, find_orphan_cassettes
 
-        claims = CassetteUse(frozenset(self._claimed), frozenset(self._files))
+        claims = CassettesUsedByRun(frozenset(self._claimed), frozenset(self._files))
         return map(self._relative_path, find_orphan_cassettes(self._config.rootpath, recordings, claims))
 
     def _relative_path(self, path: Path) -> str:
@@ -237,7 +237,7 @@ class CassetteUseTracker:
             cache.set(CACHE_KEY, record)
 
 
-CASSETTE_USE_TRACKER = pytest.StashKey[CassetteUseTracker]()
+CASSETTE_USE_TRACKER_KEY = pytest.StashKey[CassetteUseTracker]()
 """The stash key of the run's `CassetteUseTracker`."""
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.context.context import Context, ToolCallState
-from flag_harness.reference.context.heal import repair_context, transition_prompt
+from flag_harness.reference.context.repair import repair_context, transition_prompt
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED = "The session was interrupted while this tool ran; it may or may not have taken effect."

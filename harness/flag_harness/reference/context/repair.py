@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from flag_harness.flag import OFF
+from flag_harness.flag import OFF_COMBINATION
 from flag_harness.reference.context.context import Context, ToolCallState
 from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.tools.tool import ToolOutcome
 
-INTERRUPTED = "The session was interrupted while this tool ran; it may or may not have taken effect."
-NOT_RUN = "The session was interrupted before this tool ran; it was not run."
+INTERRUPTED_CALL_MESSAGE = "The session was interrupted while this tool ran; it may or may not have taken effect."
+CALL_NOT_RUN_MESSAGE = "The session was interrupted before this tool ran; it was not run."
 
 Block = dict[str, Any]
 Message = dict[str, Any]
@@ -48,7 +48,7 @@ def transition_prompt(context: Context, combination: str, repairs: Sequence[str]
 
 
 def _flag_names(combination: str) -> list[str]:
-    return [flag for flag in combination.split("+") if flag != OFF]
+    return [flag for flag in combination.split("+") if flag != OFF_COMBINATION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class _ContextRepair:
     def _pair_results_with_calls(self, messages: list[Message]) -> list[Message]:
         """Put a user message that starts with the results after each assistant message with calls."""
         paired: list[Message] = []
-        for previous, message in pairwise([_NO_MESSAGE, *messages, _NO_MESSAGE]):
+        for previous, message in pairwise([_EMPTY_MESSAGE, *messages, _EMPTY_MESSAGE]):
             calls = [block for block in block_list(previous["content"]) if block["type"] == "tool_use"]
             if message["role"] == "user":
                 paired.append(_with_content(message, self._content_after_calls(message, calls)))
@@ -145,7 +145,7 @@ class _ContextRepair:
                 if calls:
                     paired.append({"role": "user", "content": [self._make_result_of_call(call) for call in calls]})
                 paired.append(message)
-        return [message for message in paired if message is not _NO_MESSAGE]
+        return [message for message in paired if message is not _EMPTY_MESSAGE]
 
     def _content_after_calls(self, message: Message, calls: Sequence[Block]) -> Any:
         """Return a user message's content: one result for each of `calls` first, and no other results."""
@@ -183,11 +183,11 @@ class _ContextRepair:
         started = entry is not None
         how = "was interrupted while it ran; it may or may not have taken effect" if started else "was not run"
         self.notes.append(f"the call {id} of {name} {how}")
-        return ToolOutcome(id, INTERRUPTED if started else NOT_RUN, is_error=True).block
+        return ToolOutcome(id, INTERRUPTED_CALL_MESSAGE if started else CALL_NOT_RUN_MESSAGE, is_error=True).block
 
 
 _SERVER_CALLS = ("server_tool_use", "mcp_tool_use")
-_NO_MESSAGE: Message = {"role": "", "content": []}
+_EMPTY_MESSAGE: Message = {"role": "", "content": []}
 
 
 def _with_content(message: Message, content: Any) -> Message:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness import faults
 from flag_harness.faults import Fault, FaultError, parse_fault
-from flag_harness.faults.kinds.stream_errors import MESSAGES
+from flag_harness.faults.kinds.stream_errors import MESSAGE_BY_ERROR_TYPE
 
 POINTS = st.sampled_from(faults.FAULT_KINDS["stream_error"].points)
 NUMBERS = st.integers(1, 10**6)
@@ -178,7 +178,7 @@ LINE = "must be a text that a header can hold: printable ASCII, on one line"
     ("make", "given", "message"),
     [
         (faults.overloaded, {"should_retry": "yes"}, "should_retry='yes': must be true, false or none"),
-        (faults.stream_error, {"kind": ["x"]}, f"kind=['x']: must be one of {', '.join(MESSAGES)}"),
+        (faults.stream_error, {"kind": ["x"]}, f"kind=['x']: must be one of {', '.join(MESSAGE_BY_ERROR_TYPE)}"),
         (faults.overloaded, {"retry_after": "a\r\nx: y"}, rf"retry_after='a\r\nx: y': {LINE}"),
         (faults.overloaded, {"retry_after": "später"}, f"retry_after='später': {LINE}"),
         (faults.wrong_content_type, {"content_type": "a\nb"}, rf"content_type='a\nb': {LINE}"),

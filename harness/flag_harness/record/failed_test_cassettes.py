@@ -8,9 +8,9 @@ from pathlib import Path
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
 
-_MOST_NAME_CHARACTERS = 80
+_MAX_NAME_CHARACTERS = 80
 _MAX_BYTES = 1 << 30
-_RECORD_START = b'"flag_harness_record":'
+_RECORD_HEADER_KEY = b'"flag_harness_record":'
 """The key that marks the header of a record, within its first bytes."""
 
 
@@ -21,7 +21,7 @@ def folder_of_failed_test_cassettes(record: Path) -> Path:
 
 def path_of_failed_test_cassette(record: Path, case: str) -> Path:
     """Return the path of the kept cassette of a failed test; `case` is its node id."""
-    name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MOST_NAME_CHARACTERS].strip("-.")
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MAX_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return folder_of_failed_test_cassettes(record) / f"{name}-{digest}.json"
 
@@ -73,4 +73,4 @@ def _is_record(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return _RECORD_START in file.readline(1000)
+        return _RECORD_HEADER_KEY in file.readline(1000)

@@ -6,21 +6,21 @@ In a run that does not use it, no hook of the harness is called for any test.
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.plugin.marks import CONFIG, MARKS
+from flag_harness.plugin.marks import CONFIG_KEY, MARKS
 
-CHECKS = "flag-harness-checks"
+CHECKS_PLUGIN = "flag-harness-checks"
 """The name under which the module with the checks of each test is registered."""
-OUR_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
+HARNESS_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
 """The names of the marks of the harness."""
 _FIXTURE_PREFIX = "harness_"
 """The prefix of a fixture that every fixture of the harness requests, or is."""
-_OPTIONS = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
+_OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
 """The options of the harness that have no prefix."""
-_REFINEMENTS = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
+_OPTIONS_OF_OTHER_OPTIONS = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
 """Options that do nothing without another one, and have a default."""
 
 
-PARTS = pytest.StashKey[list[object]]()
+PARTS_KEY = pytest.StashKey[list[object]]()
 """The parts that are registered now, the checks aside."""
 
 
@@ -29,25 +29,25 @@ def needs_parts_around_all_tests(config: pytest.Config) -> bool:
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
     """
-    if config.stash[CONFIG].vcr_marks or config.stash[CONFIG].border == "run":
+    if config.stash[CONFIG_KEY].vcr_marks or config.stash[CONFIG_KEY].border == "run":
         return True
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         return True
     options = vars(config.option)
-    own = (name for name in options if name.startswith("harness_") and name not in _REFINEMENTS)
-    return any(options.get(name) for name in (*_OPTIONS, *own))
+    own = (name for name in options if name.startswith("harness_") and name not in _OPTIONS_OF_OTHER_OPTIONS)
+    return any(options.get(name) for name in (*_OPTIONS_WITHOUT_PREFIX, *own))
 
 
 def is_configured(config: pytest.Config) -> bool:
     """Return True if the project configures the harness."""
-    return config.stash[CONFIG] != Config()
+    return config.stash[CONFIG_KEY] != Config()
 
 
 def has_harness_fixture_or_mark(item: pytest.Item) -> bool:
     """Return True if a test has a fixture or a mark of the harness."""
     if any(name.startswith(_FIXTURE_PREFIX) for name in getattr(item, "fixturenames", ())):
         return True
-    return any(mark.name in OUR_MARKS for mark in item.iter_markers())
+    return any(mark.name in HARNESS_MARKS for mark in item.iter_markers())
 
 
 class DeferredPluginParts:
@@ -62,9 +62,9 @@ class DeferredPluginParts:
 
             register_plugin_parts(config)
             return
-        for part in config.stash.get(PARTS, []):
+        for part in config.stash.get(PARTS_KEY, []):
             config.pluginmanager.unregister(part)
-        if PARTS in config.stash:
-            del config.stash[PARTS]
-        if config.pluginmanager.has_plugin(CHECKS):
-            config.pluginmanager.unregister(name=CHECKS)
+        if PARTS_KEY in config.stash:
+            del config.stash[PARTS_KEY]
+        if config.pluginmanager.has_plugin(CHECKS_PLUGIN):
+            config.pluginmanager.unregister(name=CHECKS_PLUGIN)

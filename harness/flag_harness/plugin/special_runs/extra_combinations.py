@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from flag_harness.plugin.stash import EXTRA_ROW, REFUSALS, TRAFFIC, AnswerSource
+from flag_harness.plugin.stash import EXTRA_SOURCE_KEY, REFUSALS_KEY, TRAFFIC_KEY, AnswerSource
 from flag_harness.plugin.test.faults import active_faults
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class ExtraCombinationRunner:
         Fixtures of a wider scope than the function stay set up for the next run.
         """
         item = make_item(template, combination)
-        item.stash[EXTRA_ROW] = source
+        item.stash[EXTRA_SOURCE_KEY] = source
         reports = self.run_item(item, template)
-        refusals = item.stash.get(REFUSALS, None)
+        refusals = item.stash.get(REFUSALS_KEY, None)
         if source.refuses_misses and refusals is not None and refusals():
             return None
-        passed, traffic = _has_passed(reports), item.stash.get(TRAFFIC, None)
+        passed, traffic = _has_passed(reports), item.stash.get(TRAFFIC_KEY, None)
         if not passed and traffic is not None and not {*active_faults(traffic)} <= {*faults}:
             return None
         return passed
@@ -100,7 +100,7 @@ def copy_marks(template: pytest.Item, item: pytest.Item) -> None:
     item.keywords.update({mark.name: mark for mark in item.own_markers})
 
 
-def finish_fixtures(session: pytest.Session) -> None:
+def tear_down_fixtures(session: pytest.Session) -> None:
     """Tear down the fixtures that the last extra run left set up, and drop their output."""
     session._setupstate.teardown_exact(None)
     if (capture := session.config.pluginmanager.getplugin("capturemanager")) is not None:
