@@ -68,7 +68,7 @@ class SharedConjunction:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A conjunction that holds in no passing row, and the number of failing rows that it would explain."""
+    """Flag values (a conjunction) that no passing row has, and the number of failing rows that they would explain."""
 
     conjunction: Conjunction
     failing_rows: int
@@ -119,7 +119,7 @@ def split_into_conjunctions(findings: Iterable[SharedExplanation]) -> tuple[Shar
 
 
 def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[Suspect, ...]:
-    """Return all conjunctions of at most `size` literals that hold in a failing row and in no passing row.
+    """Return all sets of at most `size` flag values that some failing row has and that no passing row has.
 
     Those that explain the most failing rows come first, and the shortest among these.
     """
@@ -170,7 +170,7 @@ class _FailureExplainer:
         return Explanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return conjunctions that hold in all failing and no passing rows; and whether the search was complete.
+        """Return sets of flag values that explain all failing rows and no passing row; and whether all were tried.
 
         Rows and conjunctions are bit masks. One conjunction is returned if a single one is enough.
         """
@@ -181,14 +181,14 @@ class _FailureExplainer:
         return self._find_fewest_conjunctions(failing, passing)
 
     def _find_minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
-        """Return the shortest conjunctions that hold in no passing row; and whether the list is complete.
+        """Return the smallest sets of flag values that no passing row has; and whether the list is complete.
 
         A conjunction may exclude only values in the bit mask `allowed`.
         """
         return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATES)
 
     def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return the fewest conjunctions that together hold in all failing rows, but in no passing row.
+        """Return the fewest sets of flag values of which each failing row has one, and no passing row has any.
 
         Of several such choices, return the one with the fewest literals. Also return whether the search was complete.
         """
@@ -210,7 +210,7 @@ class _FailureExplainer:
         return essential + chosen, complete and is_smallest
 
     def _conjunction_sort_key(self, excluded: int) -> tuple[int, int]:
-        """Return the number of literals of a conjunction, then its bit mask, as a key to sort by."""
+        """Return a sort key that puts the conjunctions with the fewest literals first."""
         return self._encoding.count_literals(excluded), excluded
 
 

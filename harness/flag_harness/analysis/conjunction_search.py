@@ -58,7 +58,7 @@ class ConjunctionSearch:
         self._weigh_candidates(sizes)
 
     def update_weights(self, row: int, passed: bool) -> None:
-        """Update the weights of the candidates with the outcome of the first run of a row."""
+        """Make each candidate for the cause more or less likely, by the outcome of the first run of a row."""
         if passed:
             self._candidate_weights = {
                 excluded: weight for excluded, weight in self._candidate_weights.items() if row & excluded
@@ -69,7 +69,7 @@ class ConjunctionSearch:
                     self._candidate_weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
     def likeliest_candidates(self, count: int) -> list[int]:
-        """Return at most `count` candidates, as bit masks of excluded values, the likeliest first."""
+        """Return at most `count` conjunctions that may be the cause, likeliest first, as masks of excluded values."""
         order = sorted(self._candidate_weights, key=lambda excluded: -self._candidate_weights[excluded])
         return [*self.unproven, *order][:count]
 
@@ -103,7 +103,7 @@ class ConjunctionSearch:
             self._candidate_weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
     def _add_larger_candidates(self) -> bool:
-        """Add candidates with more literals once, unless there are too many. Return whether any candidate is left."""
+        """Add the candidates of the largest size, once, if they are not too many. Return whether any is left."""
         literals = sum(1 for _ in self._encoding.literals_in_row(self.row))
         if (
             not self._has_larger_candidates
@@ -181,7 +181,7 @@ class ConjunctionSearch:
         return next((row for row in passing if self._evidence.count_runs_of_row(row) < 2), None), bool(passing)
 
     def _random_rows(self, excluded: int, required: int) -> Iterator[int]:
-        """Yield a few random allowed rows that have the required values and no excluded value. May repeat rows."""
+        """Yield a few random rows that have the required values and no excluded one. A row may come twice."""
         limits = self._evidence.allowed_values_of_restricted_flags(excluded, required)
         for _ in range(RANDOM_ROW_COUNT):
             row = self._evidence.find_row_within_limits(

@@ -84,7 +84,7 @@ class RowEvidence:
                 yield bit
 
     def drop_implied_literals(self, excluded: int) -> int:
-        """Return a conjunction without the literals that its other literals and the flags' constraints imply.
+        """Return a conjunction without the conditions that follow from its others and from the flags' constraints.
 
         Conjunctions are bit masks of the values that they exclude.
         """
@@ -95,7 +95,7 @@ class RowEvidence:
         return excluded
 
     def _exists_allowed_row(self, excluded: int, required: int) -> bool:
-        """Return whether an allowed row has the required values and no excluded value."""
+        """Return whether the constraints allow a row that has the required values and no excluded one."""
         return (
             self.find_row_within_limits(
                 self.allowed_values_of_restricted_flags(excluded, required), self.space.default_row

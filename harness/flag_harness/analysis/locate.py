@@ -230,7 +230,7 @@ def find_failure_causes(
 
 
 def _count_new_triples(row: int, beside: dict[int, int]) -> int:
-    """Return the number of triples of values in a row that no passing row has.
+    """Return how many sets of three flag values a row has that no passing row has.
 
     `beside` has, for each pair of values, the mask of the values that occur with the pair in a passing row.
     """

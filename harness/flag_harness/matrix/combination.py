@@ -125,7 +125,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 @lru_cache
 def flag_values_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return every part that a combination id can have, with the index of its flag and of its value.
+    """Return, for each part that a combination id can have, the indices of its flag and of its value.
 
     Parts are `streaming`, `no-concise`, `model=haiku`.
     """

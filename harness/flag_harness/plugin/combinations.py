@@ -32,7 +32,7 @@ class CommandLineFlags:
     def flags_with_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
-        """Return the flags that get a value in a test's combinations: those in `names`, which vary.
+        """Return the flags that have a value in each combination of a test: those in `names`, which vary.
 
         If the command line pins flags or starts from production, the declared and the pinned flags are added.
         """

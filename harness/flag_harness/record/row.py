@@ -166,7 +166,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_comparable(self) -> bool:
-        """Whether the test passed, and allows its figures in this run to be compared to those of other combinations."""
+        """Whether the test passed, and its figures can be compared with those of its other combinations."""
         return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects
 
     def to_builtins(self) -> dict[str, Any]:

@@ -142,7 +142,7 @@ POINTS: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for poin
 
 
 class StreamGapTracker:
-    """Reads a stream event by event, and describes the gaps before, between and after the events (see `StreamGap`)."""
+    """Reads a stream event by event, and describes the gap before each event and after the last (`StreamGap`)."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()

@@ -126,7 +126,7 @@ def estimate_mean_square(rounds: int, squares: float) -> float:
 
 
 def make_harm_process() -> BettingProcess:
-    """Return a betting process against "the flag loses nothing". Add losses to it, one for each round.
+    """Return a sequential test of "the flag loses nothing". Add the loss of each round to it.
 
     A loss is the result without the flag minus the result with it.
     """
@@ -134,7 +134,7 @@ def make_harm_process() -> BettingProcess:
 
 
 def make_safety_process(margin: float) -> BettingProcess:
-    """Return a betting process against "the flag loses `margin` or more". Add gains to it, one for each round.
+    """Return a sequential test of "the flag loses `margin` or more". Add the gain of each round to it.
 
     A gain is the result with the flag minus the result without it. Raise `ValueError` if the margin is not above 0 and
     at most 1.

@@ -91,7 +91,7 @@ def is_provider_failure(row: "RunRow") -> bool:
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
-    """Return the evidence of run records about each change: see `EvidenceTable`."""
+    """Return what the rows of run records show about each change of a flag, to be judged by `judge_flags`."""
     return tuple(map(EvidenceTable(rows).evidence_of_change, changes))
 
 

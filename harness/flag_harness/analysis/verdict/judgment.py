@@ -208,7 +208,7 @@ class SequentialJudge:
         ]
 
     def _statistical_tests_of_flag(self, flag: FlagEvidence) -> list[StratumTest]:
-        """Return the statistical test of each stratum of a flag, with the results of all rounds so far."""
+        """Return the statistical test of each of a flag's groups of tests (strata), with all rounds so far."""
         tests = []
         for index, stratum in enumerate(flag.strata):
             gains, test = self._tests.get((flag.flag, index), ((), StratumTest(flag.margin)))

@@ -58,6 +58,6 @@ def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
 
 
 def possible_failure_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
-    """Return all messages with which a test can fail: each miss, and all misses with or without `unplayed`."""
+    """Return every message with which misses can fail a test: each alone, or all, with or without `unplayed`."""
     joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
     return frozenset(joined.union(misses))

@@ -37,7 +37,7 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
 
 
 def register_repetition_maker(config: pytest.Config) -> None:
-    """Register the repeater. Raise `pytest.UsageError` if the number of repetitions is not positive."""
+    """Register the plugin that repeats tests. Raise `pytest.UsageError` if the number of runs is not positive."""
     count = config.getoption("--harness-repeat")
     if count is not None and not 1 <= count <= _MAX_REPETITIONS:
         raise pytest.UsageError(f"--harness-repeat={count}: give a number of runs from 1 to {_MAX_REPETITIONS:,}")

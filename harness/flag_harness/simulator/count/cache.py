@@ -100,7 +100,7 @@ class PromptCache:
 
 
 def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[int]:
-    """Yield the segment indices to look up for a mark, from the mark backwards.
+    """Yield the indices of the blocks that are looked up in the cache for a mark, from the mark backwards.
 
     Segments nested in a tool_result do not count towards `MAX_LOOKBACK_BLOCKS`.
     """

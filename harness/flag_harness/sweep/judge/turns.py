@@ -38,7 +38,7 @@ def find_repeated_user_text(found: Iterable[ConversationLine], allowed: Counter[
 
 
 def max_repetitions_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[ConversationLine]:
-    """Return how often each text of the user occurs in the request that repeats it most."""
+    """Return, for each text of the user, how often it occurs in the request that has it most often."""
     most: Counter[ConversationLine] = Counter()
     for exchange in exchanges:
         most |= count_user_texts(request_lines(exchange))

@@ -118,12 +118,12 @@ def _is_first_of_several(index: int, calls: Sequence[ObservedToolCall]) -> bool:
 
 
 def _return_none(value: Any) -> Any:
-    """Return None in place of a plain value. Other objects are returned unchanged."""
+    """Return None if a tool's result is a plain value, such as a text. Return any other object unchanged."""
     return None if isinstance(value, (str, bytes, int, float, list, tuple, dict)) else value
 
 
 def _return_empty(value: Any) -> Any:
-    """Return an empty value of the same type, or the object with empty `content`."""
+    """Return an empty value of the type of a tool's result, or the result with empty `content` if it is an object."""
     if isinstance(value, (str, bytes, list, tuple, dict)):
         return type(value)() if value else value
     return _copy_with_attribute(value, "content", []) if getattr(value, "content", None) else value

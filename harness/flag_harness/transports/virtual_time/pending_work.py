@@ -56,7 +56,7 @@ class PendingWork:
         return not (self._jobs or self._children or threading.active_count() > 1 or self._live_forked_processes())
 
     def is_certainly_working(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a job, child process or thread of the test is certainly working. `waiting` threads are not."""
+        """Return whether a job, a child process or a thread of the test (not of `waiting`) certainly works."""
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
         return jobs > 0 or self._has_children() or any(map(self._keeps_process_alive, self._busy_threads(waiting)))
