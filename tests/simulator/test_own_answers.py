@@ -97,6 +97,20 @@ def test_a_paused_answer_may_be_continued(model: str, send: Any) -> None:
     assert 400 == send(simulator, HELLO, assistant([{"type": "text", "text": "part 9"}]), model=model)[0]
 
 
+def test_a_paused_answer_is_continued_only_where_it_paused(send: Any) -> None:
+    """The same bytes are refused by a simulator with the same seed that has paused nothing, before and after."""
+    paused, other = (
+        simulate(parse_scenario(f'[[turn]]\ntext = "Part 1 "\nstop_reason = "{reason}"'))
+        for reason in ("pause_turn", "end_turn")
+    )
+    model = "claude-sonnet-4-6"
+    continuation = (HELLO, assistant([{"type": "text", "text": "Part 1 "}]))
+    before = send(other, *continuation, model=model)[0]
+    send(paused, HELLO, model=model)
+    statuses = [send(one, *continuation, model=model)[0] for one in (paused, other)]
+    assert [400, 200, 400] == [before, *statuses]
+
+
 def test_thinking_that_max_tokens_cut_off_may_be_sent_back(send: Any) -> None:
     """It was the last block already when it was said."""
     simulator = simulate(parse_scenario(f'[[turn]]\nthinking = "{"Hm. " * 2000}"\ntext = "done"'))

@@ -14,6 +14,7 @@ from flag_harness.simulator.rules import (
     RefusedRequest,
     SignatureChecker,
     find_refusal,
+    remember_results,
 )
 from flag_harness.simulator.rules.shape.bodies import MessagesBody
 from flag_harness.simulator.scenario.scenario import Scenario
@@ -60,6 +61,12 @@ def _parse_messages_request(incoming: IncomingRequest, signatures: SignatureChec
     body = incoming.decoded_body.value
     model = catalogue.find_served_model(body["model"])
     assert model is not None
-    counting = incoming.body_model is not MessagesBody
-    parsed = ParsedRequest(incoming.request.headers, body, model, signatures, counting=counting)
-    return find_refusal(parsed, PARSED_RULES) or parsed
+    request, counting = incoming.request, incoming.body_model is not MessagesBody
+    parsed = ParsedRequest(request.headers, request.body, body, model, signatures, signatures.state, counting)
+    return _find_refusal(parsed) or parsed
+
+
+@remember_results
+def _find_refusal(request: ParsedRequest) -> RefusedRequest | None:
+    """Return the error of the first rule that a request breaks, or None."""
+    return find_refusal(request, PARSED_RULES)

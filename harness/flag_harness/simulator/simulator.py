@@ -27,7 +27,7 @@ from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import CheckedRequest, ModelListRequest, check_request
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
 from flag_harness.simulator.count.cache import InputUsage, PromptCache
-from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
+from flag_harness.simulator.count.prefix import PromptSegment
 from flag_harness.simulator.count.rate_limits import RateLimiter
 from flag_harness.simulator.endpoints import files, models
 from flag_harness.simulator.endpoints.batches import BatchStore
@@ -162,7 +162,7 @@ class Simulator:
             if not isinstance(checked, ParsedRequest):
                 message = checked.message if isinstance(checked, RefusedRequest) else "it has no prompt"
                 raise ScenarioError(f"this request cannot warm the cache: {message}")
-            usage = self._update_cache(checked, prompt_segments(checked.body, checked.model.id, checked.api_key))
+            usage = self._update_cache(checked, checked.prompt_segments)
             return usage.read + usage.tokens_written
 
     def _random_of_request(self, request: Request) -> SeededRandom:
@@ -180,7 +180,7 @@ class Simulator:
     ) -> Response:
         """Return the answer that the scenario gives to a valid request for a message, or an error response."""
         model, now = parsed.model.id, self._clock.now()
-        prefix = prompt_segments(parsed.body, parsed.model.id, parsed.api_key)
+        prefix = parsed.prompt_segments
         uncached = prefix[-1].tokens - self._cache.count_readable_tokens(
             prefix, parsed.model.smallest_cacheable_prefix, now
         )

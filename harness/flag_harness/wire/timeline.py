@@ -121,7 +121,7 @@ or None to let the request pass.
 def header_value(headers: Headers, name: str, default: str = "") -> str:
     """Return the values of the header `name`, joined by commas, or `default` if there is none."""
     lower_name = name.lower()
-    return ", ".join(value for key, value in headers if key.lower() == lower_name) or default
+    return ", ".join([value for key, value in headers if key.lower() == lower_name]) or default
 
 
 def is_stream(head: Head) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flag_harness.simulator.answer.randomness import SeededRandom
+from flag_harness.simulator.answer.randomness import HEX_DIGITS, SeededRandom
 from flag_harness.wire.timeline import Headers
 
 _DATA_CENTERS = ("EWR", "LHR", "SJC")
@@ -50,7 +50,7 @@ def make_response_headers(
     random: SeededRandom, organization: str, date: datetime, request_id: str, limits: Headers = ()
 ) -> ResponseHeaders:
     """Return the header values of one answer; some of them are random."""
-    digits = [f"{random.integer_below(16):x}" for _ in range(64)]
-    ray = "9" + "".join(digits[:15]) + "-" + _DATA_CENTERS[random.integer_below(len(_DATA_CENTERS))]
-    trace = f"00-{''.join(digits[16:48])}-{''.join(digits[48:64])}-01"
+    digits = random.characters(HEX_DIGITS, 64)
+    ray = f"9{digits[:15]}-{_DATA_CENTERS[random.integer_below(len(_DATA_CENTERS))]}"
+    trace = f"00-{digits[16:48]}-{digits[48:64]}-01"
     return ResponseHeaders(request_id, organization, date, ray, trace, limits)

@@ -12,6 +12,7 @@ from flag_harness.wire.json import decode_json
 
 _LETTERS_AND_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_CHARACTERS = 24
+HEX_DIGITS = "0123456789abcdef"
 
 
 class SeededRandom:
@@ -36,19 +37,18 @@ class SeededRandom:
         """Return a number from 0 to below 1."""
         return self._random.random()
 
+    def characters(self, alphabet: str, count: int) -> str:
+        """Return `count` characters of an alphabet."""
+        draw, size = self._random.random, len(alphabet)
+        return "".join([alphabet[int(draw() * size)] for _ in range(count)])
+
     def make_api_id(self, prefix: str) -> str:
         """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
-        return (
-            prefix
-            + "01"
-            + "".join(
-                _LETTERS_AND_DIGITS[self.integer_below(len(_LETTERS_AND_DIGITS))] for _ in range(_ID_CHARACTERS - 2)
-            )
-        )
+        return prefix + "01" + self.characters(_LETTERS_AND_DIGITS, _ID_CHARACTERS - 2)
 
     def uuid(self) -> str:
         """Return a UUID of version 4."""
-        digits = "".join(string.hexdigits[self.integer_below(16)] for _ in range(30))
+        digits = self.characters(HEX_DIGITS, 30)
         return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-{digits[18:]}"
 
 

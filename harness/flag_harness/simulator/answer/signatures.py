@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 _PREFIX = b"\x12\x9a\x02\x0a"
@@ -52,6 +52,12 @@ class SeededSignatures:
         self._raw_calls: set[str] = set()
         self._raw_results: set[str] = set()
         self._paused: dict[tuple[str, ...], None] = {}
+
+    @property
+    def state(self) -> Hashable:
+        """The key and all remembered blocks and answers. Signatures in equal states accept the same."""
+        remembered = (self._trusted, self._trusted_calls, self._raw_calls, self._raw_results, self._paused)
+        return self._key, *map(frozenset, remembered)
 
     def accept_raw_block(self, block: Mapping[str, Any]) -> None:
         """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""

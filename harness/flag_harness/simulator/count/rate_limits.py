@@ -102,7 +102,7 @@ class RateLimiter:
         reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))
         yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
-        yield f"anthropic-ratelimit-{name}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield f"anthropic-ratelimit-{name}-reset", reset.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def _model_buckets(self, model: str, now: float) -> Mapping[str, _RateLimitBucket]:
         """Return the buckets of a model by the kind of limit, refilled up to now."""

@@ -21,6 +21,7 @@ from flag_harness.simulator.rules.request import (
     RefusedRequest,
     SignatureChecker,
     api_key,
+    remember_results,
 )
 from flag_harness.simulator.rules.table import BODY_RULES, HTTP_RULES, PARSED_RULES, RULES, find_refusal
 
@@ -36,4 +37,5 @@ __all__ = [
     "SignatureChecker",
     "api_key",
     "find_refusal",
+    "remember_results",
 ]

@@ -1,11 +1,13 @@
 """Rules for the body as a whole: valid JSON, nesting, shape and model."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.rules.request import IncomingRequest
+from flag_harness.simulator.rules.request import IncomingRequest, remember_results
 from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_of_object
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
@@ -56,7 +58,25 @@ def check_parameters_refused_by_scenario(incoming: IncomingRequest) -> str | Non
 def check_body_shape(incoming: IncomingRequest) -> str | None:
     """Refuse a body with missing fields, unknown fields or fields of a wrong type."""
     assert incoming.body_model is not None
-    return shape_problem(_replace_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)
+    sent = incoming.decoded_body.value
+    value = _replace_raw_blocks(sent, incoming.scenario)
+    if value is not sent:
+        return shape_problem(value, incoming.body_model)
+    return _shape_problem(_UnchangedBody(incoming.request.body, incoming.body_model, value))
+
+
+@dataclass(frozen=True, slots=True)
+class _UnchangedBody:
+    """A body as it was sent, decoded, and the shape that it must have."""
+
+    data: bytes
+    shape: type[BaseModel]
+    value: Any = field(compare=False)
+
+
+@remember_results
+def _shape_problem(body: _UnchangedBody) -> str | None:
+    return shape_problem(body.value, body.shape)
 
 
 def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """The requests that rules check, and the types of a rule and its result."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from flag_harness.models import Model
+from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
 from flag_harness.simulator.count.tokens import input_tokens
 from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
@@ -35,6 +36,11 @@ _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
 
 class SignatureChecker(Protocol):
     """The interface through which rules check thinking signatures. `SeededSignatures` implements it."""
+
+    @property
+    def state(self) -> Hashable:
+        """All that the other methods depend on: two checkers in equal states return the same."""
+        ...
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether `signature` was issued for this thinking text."""
@@ -117,7 +123,7 @@ class IncomingRequest:
             return frozenset({"GET"})
         return next((methods for path, methods in _SERVICE_METHODS if path.fullmatch(self.path)), frozenset())
 
-    @property
+    @cached_property
     def api_key(self) -> str:
         """The API key, or an empty string if there is none."""
         return api_key(self.request.headers)
@@ -144,15 +150,23 @@ class IncomingRequest:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """A request whose body has a valid shape. `counting` is True if the request only counts tokens."""
+    """A request whose body has a valid shape. Requests are equal if all rules treat them alike.
+
+    Attributes:
+        data: the body as JSON.
+        signature_state: the state of `signatures` when the request arrived.
+        counting: True if the request only counts tokens.
+    """
 
     headers: Headers
-    body: Mapping[str, Any]
-    model: Model
-    signatures: SignatureChecker
+    data: bytes
+    body: Mapping[str, Any] = field(compare=False)
+    model: Model = field(compare=False)
+    signatures: SignatureChecker = field(compare=False)
+    signature_state: Hashable
     counting: bool = False
 
-    @property
+    @cached_property
     def api_key(self) -> str:
         """The API key, or an empty string. Clients with different keys share no prompt cache."""
         return api_key(self.headers)
@@ -166,6 +180,11 @@ class ParsedRequest:
     def input_tokens(self) -> int:
         """Return the estimated number of input tokens."""
         return input_tokens(self.body, self.model.id)
+
+    @property
+    def prompt_segments(self) -> tuple[PromptSegment, ...]:
+        """The segments of the prompt, as the prompt cache sees them."""
+        return _prompt_segments(self)
 
     @property
     def thinking(self) -> str | None:
@@ -194,6 +213,32 @@ class ParsedRequest:
                 inner = content_blocks(block.get("content")) if block["type"] == "tool_result" else ()
                 yield from ((f"{path}.content.{place}", part) for place, part in enumerate(inner))
                 yield path, block
+
+
+class SentBody(Hashable, Protocol):
+    """A hashable value with a body as JSON."""
+
+    @property
+    def data(self) -> bytes:
+        """The body as JSON."""
+        ...
+
+
+Sent = TypeVar("Sent", bound=SentBody)
+Result = TypeVar("Result")
+LARGEST_REMEMBERED = 1 << 16
+"""The bytes of the largest body for which results are remembered."""
+
+
+def remember_results(function: Callable[[Sent], Result]) -> Callable[[Sent], Result]:
+    """Remember what a function returns for the latest small bodies: a sweep sends equal ones hundreds of times."""
+    remembering = lru_cache(maxsize=256)(function)
+    return lambda sent: (remembering if len(sent.data) <= LARGEST_REMEMBERED else function)(sent)
+
+
+@remember_results
+def _prompt_segments(request: ParsedRequest) -> tuple[PromptSegment, ...]:
+    return prompt_segments(request.body, request.model.id, request.api_key)
 
 
 def beta_values(headers: Headers) -> tuple[str, ...]:
