@@ -44,6 +44,37 @@ if __name__ == "__main__":
     main()
 """,
 }
+ARGPARSE_AGENT = {
+    "ask.py": """
+import argparse
+import anthropic
+def answer(question, fast, cache):
+    body = {"system": "Be brief."} if cache else {}
+    messages = [{"role": "user", "content": question}]
+    limit = 100 if fast else 200
+    answer = anthropic.Anthropic().messages.create(
+        model="claude-haiku-4-5", max_tokens=limit, messages=messages, **body
+    )
+    return answer.content[0].text
+
+def main(argv=None):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("question")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--fast", action="store_true")
+    group.add_argument("--deep", action="store_true")
+    group.add_argument("--safe", action="store_false")
+    parser.add_argument("--cache", "-c", action="store_true")
+    parser.add_argument("--no-cache", "-n", dest="cache", action="store_false")
+    parser.set_defaults(cache=True)
+    parser.add_argument("--no-color", action="store_true")
+    args = parser.parse_args(argv)
+    print(answer(args.question, args.fast, args.cache))
+
+if __name__ == "__main__":
+    main()
+""",
+}
 VCR_SUITE = {
     "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
     "ask.py": """

@@ -48,8 +48,8 @@ def test_an_async_agent_is_tested_under_its_flags(repository: Path, capsys: pyte
     assert 0 == main(["init"]), capsys.readouterr()
     assert 2 == capsys.readouterr().out.count("4 passed")
     thinking, streaming = read_config(repository / "pyproject.toml").flags
-    assert ("bot_thinking", "BOT_THINKING", "on", False) == (thinking.name, thinking.env, thinking.on, thinking.default)
-    assert ("bot_streaming", "0", True) == (streaming.name, streaming.off, streaming.default)
+    assert ("thinking", "BOT_THINKING", "on", False) == (thinking.name, thinking.env, thinking.on, thinking.default)
+    assert ("streaming", "0", True) == (streaming.name, streaming.off, streaming.default)
     assert 4 == len([*(repository / "recordings").rglob("*.json")])
     before = _tree(repository)
     assert 0 == main(["init"])
@@ -231,8 +231,9 @@ class Settings(BaseSettings):
         ),
         (
             "def chat(text, memory, cache):\n    client.messages.create()",
-            "  agent.py:2 chat: text, memory, cache\nSo there is no test yet.",
+            "  agent.py:2 chat: text, memory, cache\nSo there is no test yet. Save this as test_flag_matrix.py, ",
         ),
+        ("def chat(text, memory, cache):\n    client.messages.create()", "    chat(text=..., memory=..., cache=...)\n"),
         (
             "class Bot:\n    def __init__(self, store: Store): ...\n"
             "    def chat(self, text):\n        client.messages.create()",
@@ -243,6 +244,21 @@ class Settings(BaseSettings):
             "async def chat(messages: list, model: str, tokens: int, quiet: bool):\n"
             "    return await to_thread(client.messages.with_raw_response.create)",
             '    answer = asyncio.run(chat([{"role": "user", "content": "Hello."}], "claude-haiku-4-5", 1024, False))',
+        ),
+        (
+            "class Bot:\n    def __init__(self, api):\n        self.api = api\n"
+            "    def __call__(self, text):\n        return self.api.messages.create()",
+            '    answer = Bot(client)("Hello.")\n',
+        ),
+        (
+            "@dataclass\nclass Bot:\n    llm: object\n    limit: int = 3\n"
+            "    def run(self, text):\n        return self.llm.messages.create()",
+            '    answer = Bot(client).run("Hello.")\n',
+        ),
+        (
+            "class Bot:\n    def __init__(self, client, store):\n        self.client = client\n"
+            "    async def run(self, text):\n        return await self.client.messages.create()",
+            '    answer = asyncio.run(Bot(client, store=...).run("Hello."))\n',
         ),
         ("def hello():\n    client.posts.create()", "No function that takes a prompt alone calls messages.create"),
     ],
@@ -288,7 +304,7 @@ def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, caps
     table = '[tool.flag-harness.flags]\nbot_thinking = { env = "BOT_THINKING", on = "on" }\n'
     _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
     assert 0 == main(["init"])
-    assert '  bot_streaming = { env = "BOT_STREAMING", off = "0", default = true }\n' in capsys.readouterr().out
+    assert '  streaming = { env = "BOT_STREAMING", off = "0", default = true }\n' in capsys.readouterr().out
 
 
 def test_flags_that_change_nothing_in_the_first_test_are_shown(
@@ -619,3 +635,114 @@ def test_the_fixture_of_launchdarkly_is_given_without_a_test(
     assert 0 == main(["init"])
     assert has_conftest == ("def harness_set_flags():" in capsys.readouterr().out)
     assert has_conftest != ("def harness_set_flags():" in (repository / "tests/conftest.py").read_text())
+
+
+def test_names_are_short_and_in_the_order_of_the_code(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the prefix that all share, in each file by line; a name that is taken keeps its whole key."""
+    flags = "import os\nif os.getenv('MYAPP_FEATURE_Z'):\n    pass\nif os.getenv('MYAPP_FEATURE_USE_Z'):\n    pass\n"
+    code = AGENT.format(
+        read="if text:\n        x = bool(os.getenv('MYAPP_FEATURE_X'))\n    if os.getenv('MYAPP_OFF'): pass"
+    )
+    _lay_out(repository, {"b.py": flags, "agent.py": code})
+    shown = _proposal(capsys)
+    names = [line.split()[0] for line in shown.splitlines() if line.endswith((":6)", ":7)", "b.py:2)", "b.py:4)"))]
+    assert ["x", "myapp_off", "z", "myapp_feature_use_z"] == names
+    assert shown == _proposal(capsys)
+
+
+def test_a_read_whose_name_is_not_known_is_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the line to add, in the configuration too; not once a flag is declared that it may read."""
+    read = "fast = os.getenv('BOT_' + text.upper()) or getattr(config, text) or os.environ[f'{text}_API_KEY']"
+    _lay_out(repository, {"agent.py": AGENT.format(read=read)})
+    shown = _proposal(capsys)
+    for line in (
+        "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant",
+        "  agent.py:5  os.getenv('BOT_' + text.upper())",
+        '    below [tool.flag-harness.flags]: name = "BOT_NAME"',
+        "  agent.py:5  getattr(config, text)",
+        '    below [tool.flag-harness.flags]: name = { set = "harness_set_flags" }',
+        '# name = "BOT_NAME"                                          # agent.py:5: unclear, declare it by hand',
+    ):
+        assert line in shown.splitlines()
+    assert "API_KEY" not in shown.partition("---")[0]
+    declared = '[tool.flag-harness.flags]\nfast = "BOT_FAST"\ntone = { set = "harness_set_flags" }\n'
+    (repository / "pyproject.toml").write_text(declared)
+    assert 0 == main(["init"])
+    assert "Unclear" not in capsys.readouterr().out
+
+
+def test_options_are_flags_that_the_test_passes(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To `main`, in this process; the first test is green under each combination."""
+    _lay_out(repository, samples.ARGPARSE_AGENT)
+    assert 0 == main(["init"]), capsys.readouterr()
+    shown = capsys.readouterr().out
+    assert "Agent: main (ask.py:" in shown
+    assert 2 == shown.count("6 passed")
+    fast, deep, cache = read_config(repository / "pyproject.toml").flags
+    assert ("fast", False, ()) == (fast.name, fast.default, fast.excludes)
+    assert ("deep", False, ("fast",)) == (deep.name, deep.default, deep.excludes)
+    assert ("cache", True, ()) == (cache.name, cache.default, cache.excludes)
+    before = _tree(repository)
+    assert 0 == main(["init"])
+    assert "does not declare" not in capsys.readouterr().out
+    assert before == _tree(repository)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("def main(argv=None)", "async def main()"), ['("sys.argv", ["ask.py", "Hello.", *options])', "(main())"]),
+        (("print(", "sys.exit("), ['command = [sys.executable, "ask.py", "Hello.", *options]', "cassette_server"]),
+        (("parser.parse_args", "parser.add_subparsers"), ["    main([..., *options])"]),
+        (("action=", "help="), ["def test_the_agent_answers(cassette, capsys):", '    main(["Hello."])']),
+        (("mutually_exclusive_group()", 'argument_group("x")'), ['    ("safe", False): "--safe",']),
+        (('--deep", action="store_true"', '--deep", action=argparse.BooleanOptionalAction'), ['False): "--no-deep",']),
+        (("argv=None", "args: argparse.Namespace"), ['command = [sys.executable, "ask.py", "Hello.", *options]']),
+        (("argv=None", "x=None, argv=None"), ['command = [sys.executable, "ask.py", "Hello.", *options]']),
+    ],
+)
+def test_a_command_line_is_tested_as_it_reads_its_arguments(
+    repository: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], expected: list[str]
+) -> None:
+    """Called if it can be, else started; what nobody can guess is a test to complete."""
+    code = samples.ARGPARSE_AGENT["ask.py"].replace(*change)
+    _lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
+    shown = _proposal(capsys)
+    assert [] == [text for text in expected if text not in shown]
+
+
+def test_options_and_flags_of_launchdarkly_share_a_fixture(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of LaunchDarkly: the test passes the options. A name that both have is told apart."""
+    code = samples.ARGPARSE_AGENT["ask.py"].replace("if fast else", "if client.variation('fast', ctx, False) else")
+    _lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
+    shown = _proposal(capsys)
+    assert 1 == shown.count("def harness_set_flags():")
+    assert 'fast_option = { set = "harness_set_flags" } ' in shown
+    assert '    ("fast_option", True): "--fast",' in shown
+    assert "        for name, key in KEYS.items():" in shown
+
+
+def test_a_command_line_in_another_module_than_its_agent_is_tested(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it has flags among its options: they matter only there."""
+    head, _, tail = samples.ARGPARSE_AGENT["ask.py"].partition("def main")
+    files = {"answer.py": head, "ask.py": f"import argparse\nfrom answer import answer\ndef main{tail}"}
+    _lay_out(repository, files)
+    assert "from ask import main" in _proposal(capsys)
+
+
+def test_a_command_line_that_cannot_be_guessed_is_a_test_to_complete(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the repository has nothing else to call. The scenario that answers it is written."""
+    code = AGENT.format(read="pass").replace("answer(text)", "main(argv)")
+    _lay_out(repository, {"agent.py": f"{code}    parser.add_argument('path')\n"})
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "  agent.py:4 main: the arguments that its command line requires\n" in shown
+    assert "    main([...])\n" in shown
+    assert "Then: pytest --record-mode=once --harness-upstream=simulator test_flag_matrix.py\n" in shown
+    assert (repository / "fixtures/scenarios/hello.toml").exists()

@@ -1,5 +1,6 @@
 """A flag that was found in the code of a project, and its names."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -10,11 +11,13 @@ class DetectedFlag:
 
     Attributes:
         name: the suggested name of the flag, such as `planner_v2`.
-        source: where the code reads the flag: `env`, `openfeature` or `set`.
-        key: the environment variable, or the key of the flag service.
-        on, off: the texts of the variable that turn the flag on and off; `off` is None if it must be unset instead.
+        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`.
+        key: the environment variable, the key of the flag service, or the option of the command line.
+        on, off: the texts of the variable, or the options, that turn the flag on and off; `off` is None if the variable
+            must be unset instead.
         default: whether the flag is on if nobody sets it.
         place: the file and line of the first read.
+        excludes: the names of flags that must be off if this one is on.
     """
 
     name: str
@@ -24,17 +27,20 @@ class DetectedFlag:
     off: str | None
     default: bool
     place: str
+    excludes: tuple[str, ...] = ()
 
     @property
     def toml_declaration(self) -> str:
         """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'
-        parts = ['set = "harness_set_flags"' if self.source == "set" else f'{self.source} = "{self.key}"']
+        is_set_by_fixture = self.source in ("set", "option")
+        parts = ['set = "harness_set_flags"' if is_set_by_fixture else f'{self.source} = "{self.key}"']
         if self.source == "env":
             parts += [f'on = "{self.on}"'] if self.on != "true" else []
             parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
         parts += ["default = true"] if self.default else []
+        parts += [f"excludes = {json.dumps(self.excludes)}"] if self.excludes else []
         return f"{{ {', '.join(parts)} }}"
 
 
@@ -47,3 +53,8 @@ def short_flag_name(key: str) -> str:
 def full_flag_name(key: str) -> str:
     """Return the whole key as a flag name: `ENABLE_STREAMING` is `enable_streaming`."""
     return re.sub(r"\W+", "_", key).strip("_").lower()
+
+
+def possible_flag_names(flag: DetectedFlag) -> frozenset[str]:
+    """Return the names under which a flag may have been declared: its own, and those made of its whole key."""
+    return frozenset({flag.name, short_flag_name(flag.key), full_flag_name(flag.key)})

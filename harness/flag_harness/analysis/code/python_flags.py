@@ -13,7 +13,7 @@ _OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
 _FLAG_NAME_PATTERN = re.compile(
     r"(^|_)(ENABLED?|DISABLED?|USE|FEATURE|FLAG|TOGGLE|EXPERIMENT(AL)?|BETA|NEW|SKIP|ALLOW|STRICT|V\d+)(_|$)|^(IS|HAS|WITH)_"
 )
-_NOT_A_FLAG_PATTERN = re.compile(
+NOT_A_FLAG_PATTERN = re.compile(
     r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|URL|URI|HOST|PORT|PATH|DIR|FILE|REGION|ACCOUNT|USER|EMAIL|ID)$"
     r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
 )
@@ -58,7 +58,7 @@ def find_flags(
 
     A flag that is read twice is yielded twice.
     """
-    parents = _parent_by_node(tree)
+    parents = parent_by_node(tree)
     helpers = {**(other_helpers or {}), **find_flag_helpers(tree)}
     in_environment = {name: helper for name, helper in helpers.items() if helper.source == "env"}
     for node in ast.walk(tree):
@@ -67,15 +67,15 @@ def find_flags(
             yield from flags_in_settings_class(node, path)
         elif (read := parse_variable_read(node, in_environment)) is not None:
             name, default, is_helper = read
-            helper = in_environment[_function_name(node)] if is_helper else None
+            helper = in_environment[function_name(node)] if is_helper else None
             flag = _flag_from_variable_read(node, name, default, helper, parents, place)
             if flag is not None:
                 yield flag
         elif isinstance(node, ast.Call):
-            yield from _flags_in_service_call(node, helpers.get(_function_name(node)), place)
+            yield from _flags_in_service_call(node, helpers.get(function_name(node)), place)
 
 
-def _parent_by_node(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+def parent_by_node(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
@@ -104,7 +104,7 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
             return FlagHelper("env", *_words_in_function(function, node))
         last = default_argument(node)
         value = defaults.get(last.id) if isinstance(last, ast.Name) else last
-        source = _flag_source_of_method(_function_name(node))
+        source = flag_source_of_method(function_name(node))
         if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
             return FlagHelper(source, default=value.value)
         if source and value is None and getattr(last, "id", "") in names:
@@ -114,7 +114,7 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
 
 def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
     """Return the words with which a function compares an environment variable, and whether by `!=` or `not in`."""
-    parents = _parent_by_node(function)
+    parents = parent_by_node(function)
     words, is_negated = strings_compared_with(read, parents)
     if not words:  # perhaps the function assigns the value first, and compares it later
         for node in ast.walk(function):
@@ -123,13 +123,13 @@ def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[
     return tuple(words), is_negated
 
 
-def _function_name(node: ast.AST) -> str:
+def function_name(node: ast.AST) -> str:
     """Return the last name of the function that is called; empty if the node is no call of a name."""
     function = getattr(node, "func", None)
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def _flag_source_of_method(method: str) -> str:
+def flag_source_of_method(method: str) -> str:
     """Return the source of the flags that a method of a flag service reads, or an empty string."""
     if _OPENFEATURE_METHODS.match(method):
         return "openfeature"
@@ -154,7 +154,7 @@ def parse_variable_read(node: ast.AST, helpers: Collection[str]) -> tuple[str, a
     if not isinstance(node, ast.Call) or not node.args or (variable := string_literal(node.args[0])) is None:
         return None
     function = node.func
-    is_helper = _function_name(node) in helpers
+    is_helper = function_name(node) in helpers
     if not is_helper and not _reads_environ(function):
         return None
     return variable, node.args[1] if len(node.args) > 1 else None, is_helper
@@ -169,7 +169,7 @@ def _flag_from_variable_read(
     place: str,
 ) -> DetectedFlag | None:
     """Return the flag for a variable, or None if the code does not read it as a switch."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NOT_A_FLAG_PATTERN.search(name.upper()):
+    if not re.fullmatch(r"[A-Za-z_]\w*", name) or NOT_A_FLAG_PATTERN.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
     words, is_negated = strings_compared_with(node, parents)
@@ -177,7 +177,7 @@ def _flag_from_variable_read(
         words, is_negated = [*helper.words], helper.is_negated
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
     if not is_switch and not (
-        _FLAG_NAME_PATTERN.search(name.upper()) and (helper or text is None or _is_on_or_off_word(text))
+        _FLAG_NAME_PATTERN.search(name.upper()) and (helper or text is None or is_on_or_off_word(text))
     ):
         return None
     on, off = "true", "false"
@@ -235,7 +235,7 @@ def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedF
 def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
     key = string_literal(call.args[0]) if call.args else None
-    source = helper.source if helper else _flag_source_of_method(_function_name(call))
+    source = helper.source if helper else flag_source_of_method(function_name(call))
     if key is None or not source:
         return
     default = getattr(default_argument(call), "value", None)
@@ -243,6 +243,15 @@ def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str
         default = helper.default
     if source == "openfeature" or isinstance(default, bool):
         yield DetectedFlag(short_flag_name(key), source, key, "true", None, default is True, place)
+
+
+def variable_name_expression(node: ast.AST) -> ast.expr | None:
+    """Return the expression of the name of the environment variable that an expression reads, or None."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(node.value):
+        return node.slice
+    if isinstance(node, ast.Call) and node.args and _reads_environ(node.func):
+        return node.args[0]
+    return None
 
 
 def _reads_environ(function: ast.expr) -> bool:
@@ -262,6 +271,6 @@ def string_literal(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _is_on_or_off_word(text: str) -> bool:
+def is_on_or_off_word(text: str) -> bool:
     """Return whether a text is one that turns a flag on or off, such as `true` or `0`."""
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)

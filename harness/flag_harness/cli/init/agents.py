@@ -2,27 +2,22 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
-from flag_harness.cli.init.programs import PROMPT_NAME, program_arguments
-
-_API_METHODS = ("create", "stream", "tool_runner", "parse")
-_PROMPT_ARGUMENT = '"Hello."'
-_MAX_UNTYPED_PARAMETERS = 2
-"""A function with more parameters without a known type takes something else than prompts."""
-_MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
-_CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
-_NON_PROMPT_NAMES = re.compile(
-    r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
-    r"|interaction|item|logger|member|node|options|params|payload|request|response|session|settings|state|tool(_use)?s?"
-    r"|update|user|ws|websocket)$"
+from flag_harness.cli.init.arguments import (
+    UNKNOWN_ARGUMENT,
+    CallArguments,
+    client_of_api_call,
+    dataclass_parameters,
+    find_client_parameters,
+    guess_call_arguments,
 )
-"""Parameters without a type that are no prompts."""
-_NON_PROMPT_TEXT_NAMES = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
-"""Names of text parameters that are no prompts."""
-_ARGUMENT_BY_TYPE = {"bool": "False", "int": "3", "float": "1.0"}
+from flag_harness.cli.init.programs import find_option_flags, program_arguments
+
 _TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}
 )
@@ -32,6 +27,12 @@ _SIDE_FOLDERS = re.compile(
     r"|scripts?|benchmarks?|evals?|tests?|experiments?)([-_./]|$)"
 )
 """Folders and files that hold something else than the product, if the repository has more."""
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_MAIN_NAMES = ("main", "cli")
+_ARGV_NAMES = ("argv", "args", "arguments")
+_EXITS = ("exit", "quit", "SystemExit")
+_RANK_OF_OPTIONS = 12
+"""How much likelier a program with flags among its options is tested: only through it do these flags matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,17 @@ class FoundAgent:
     Attributes:
         path: the file, relative to the repository, with `/`.
         name: the function or class, or empty for a program that is started by its path.
-        call: the expression that calls it, or the arguments of the program.
-        kind: `plain`, `async`, `generator`, `async generator`, `program` or `node`.
+        call: the expression that calls it, or the arguments of the program or `main`.
+        kind: `plain`, `async`, `generator`, `async generator`, `main`, `async main`, `program` or `node`. A `main` is a
+            function that reads the arguments of a command line.
         needs_client: True if `call` uses a variable `client`.
         line: the line of the definition.
         rank: how likely it is the function that users call; the agent with the highest rank is tested.
         has_answer: False for a function that returns nothing.
         folder: the folder that must be on `sys.path` to import the module, relative to the repository.
         module: the name to import the module by.
+        options: the flags that are options of the program, or of the `main`.
+        takes_argv: True if a `main` gets its arguments as a list, and does not read `sys.argv`.
     """
 
     path: str
@@ -61,6 +65,8 @@ class FoundAgent:
     has_answer: bool = True
     folder: str = "."
     module: str = ""
+    options: tuple[DetectedFlag, ...] = ()
+    takes_argv: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,66 +74,139 @@ class UncallableFunction:
     """A function that calls the API and whose arguments cannot be guessed.
 
     Attributes:
-        place: the file and the line of the definition.
+        agent: the function, with a call in which `...` stands for what cannot be guessed.
+        name: the function, or the class and the method.
         unknown: the parameters that nobody can guess, or what else is in the way.
     """
 
-    place: str
+    agent: FoundAgent
     name: str
     unknown: str
 
+    @property
+    def place(self) -> str:
+        """The file and the line of the definition."""
+        return f"{self.agent.path}:{self.agent.line}"
 
-def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent | UncallableFunction]:
-    """Yield the functions and programs of a module that call the API, with how a test could call them."""
+
+def find_agents(
+    tree: ast.Module, path: str, callers: Collection[str] = ()
+) -> Iterator[FoundAgent | UncallableFunction]:
+    """Yield the functions and programs of a module that call the API, with how a test could call them.
+
+    `callers` are the functions and classes of the project's other modules that call the API.
+    """
     functions = dict(_functions_by_name(tree))
-    calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
-    while more := {
-        name
-        for name, node in functions.items()
-        if name not in calling and _names_of_mentioned_functions(node, functions) & calling
-    }:
-        calling |= more
+    calling = _find_calling_functions(functions)
     called = {
         callee
         for name in calling
         for callee in _names_of_mentioned_functions(functions[name], functions)
         if callee != name
     }
-    constructors = {name.partition(".")[0]: node for name, node in functions.items() if name.endswith(".__init__")}
-    is_program = any(map(is_main_guard, tree.body))
     run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling)]
     sends_if_imported = not all(map(is_main_guard, run))
+    options = find_option_flags(tree, path)
+    main = None if sends_if_imported else _find_main(tree, functions, calling, callers)
     for name in functions:
-        if name not in calling or sends_if_imported:
+        if name not in calling or sends_if_imported or name == main:
             continue
         method = name.rpartition(".")[2]
-        if not method.startswith("_") and name not in ("main", "cli"):
-            yield _make_agent(name, functions[name], constructors, path, name not in called)
-    if ((is_program and calling) or run) and (arguments := program_arguments(tree)) is not None:
-        yield FoundAgent(path, "", arguments, "program", False, 1, 1 - _penalty_for_side_folder(path))
+        if (not method.startswith("_") or method == "__call__") and name not in _MAIN_NAMES:
+            yield _make_agent(name, functions[name], tree, path, name not in called)
+    arguments = program_arguments(tree)
+    if main is not None and (agent := _make_main(main, functions[main], arguments, options, path)) is not None:
+        yield agent
+    is_program = any(map(is_main_guard, tree.body)) and (calling or (main and options))
+    if (is_program or run) and arguments is not None:
+        rank = 1 + _RANK_OF_OPTIONS * bool(options) - _penalty_for_side_folder(path)
+        yield FoundAgent(path, "", arguments, "program", False, 1, rank, options=options)
+
+
+def find_callers(tree: ast.Module) -> set[str]:
+    """Return the names of the functions and classes of a module that call the API."""
+    return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)))}
+
+
+def _find_calling_functions(functions: dict[str, _Function]) -> set[str]:
+    """Return the functions that call the API, directly or through each other."""
+    calling = {
+        name for name, node in functions.items() if any(client_of_api_call(one) is not None for one in ast.walk(node))
+    }
+    while more := {
+        name
+        for name, node in functions.items()
+        if name not in calling and _names_of_mentioned_functions(node, functions) & calling
+    }:
+        calling |= more
+    return calling
+
+
+def _find_main(
+    tree: ast.Module, functions: dict[str, _Function], calling: Collection[str], callers: Collection[str]
+) -> str | None:
+    """Return the function that reads the arguments of the command line and calls the API, or None."""
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in callers
+    }
+    for name, node in functions.items():
+        is_caller = name in calling or any(getattr(one, "id", "") in imported for one in ast.walk(node))
+        if is_caller and "." not in name and (name in _MAIN_NAMES or _takes_argv(node)):
+            return name
+    return None
+
+
+def _takes_argv(node: _Function) -> bool:
+    """Return whether the only parameter of a function is a list of command-line arguments."""
+    parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    if len(parameters) != 1 or parameters[0].arg not in _ARGV_NAMES:
+        return False
+    annotation = ast.unparse(parameters[0].annotation) if parameters[0].annotation else "str"
+    return parameters[0].arg == "argv" or ("str" in annotation and "Namespace" not in annotation)
+
+
+def _make_main(
+    name: str, node: _Function, arguments: str | None, options: tuple[DetectedFlag, ...], path: str
+) -> FoundAgent | UncallableFunction | None:
+    """Return a `main` as an agent that is called in the process of the test, or None if it has to be started.
+
+    That is so if it exits, or reads `sys.argv` and has no options to test.
+    """
+    takes_argv = _takes_argv(node)
+    exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXITS for one in ast.walk(node))
+    if exits or not (takes_argv or (options and not node.args.args)):
+        return None
+    kind = "async main" if isinstance(node, ast.AsyncFunctionDef) else "main"
+    rank = 2 + _RANK_OF_OPTIONS * bool(options) - _penalty_for_side_folder(path)
+    call = UNKNOWN_ARGUMENT if arguments is None else arguments
+    agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, options=options, takes_argv=takes_argv)
+    if arguments is None:
+        return UncallableFunction(agent, name, "the arguments that its command line requires")
+    return agent
 
 
 def _make_agent(
-    name: str,
-    node: ast.FunctionDef | ast.AsyncFunctionDef,
-    constructors: Mapping[str, ast.AST],
-    path: str,
-    is_entry: bool,
+    name: str, node: _Function, tree: ast.Module, path: str, is_entry: bool
 ) -> FoundAgent | UncallableFunction:
     """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
     owner, _, method = name.rpartition(".")
+    class_node = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == owner), None)
     decorators = {decorator_name(one) for one in node.decorator_list}
-    arguments = _guess_call_arguments(node, skip_first=bool(owner) and "staticmethod" not in decorators)
-    constructor = constructors.get(owner)
-    created = _CallArguments("", False, 0, ())
-    if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        created = _guess_call_arguments(constructor, skip_first=True)
+    clients = find_client_parameters(node, None)
+    arguments = guess_call_arguments(
+        node.args, clients, skip_first=class_node is not None and "staticmethod" not in decorators
+    )
+    created = _guess_constructor_arguments(class_node)
     unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
-    if method.startswith("on_"):
-        unknown = unknown or ["the event that it handles"]
-    if unknown:
-        return UncallableFunction(f"{path}:{node.lineno}", name, ", ".join(unknown))
-    call = f"{owner}({created.text}).{method}({arguments.text})" if owner else f"{name}({arguments.text})"
+    texts = arguments.text
+    if method.startswith("on_") and not unknown:
+        unknown, texts = ["the event that it handles"], UNKNOWN_ARGUMENT
+    attribute = "" if method == "__call__" else f".{method}"
+    call = f"{owner}({created.text}){attribute}({texts})" if owner else f"{name}({texts})"
     is_async = isinstance(node, ast.AsyncFunctionDef)
     own_nodes = list(_nodes_outside_nested_functions(node))
     is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes)
@@ -141,68 +220,25 @@ def _make_agent(
     )
     has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
     needs_client = arguments.needs_client or created.needs_client
-    return FoundAgent(path, owner or name, call, kind, needs_client, node.lineno, rank, has_answer)
+    agent = FoundAgent(path, owner or name, call, kind, needs_client, node.lineno, rank, has_answer)
+    return UncallableFunction(agent, name, ", ".join(unknown)) if unknown else agent
 
 
-@dataclass(frozen=True, slots=True)
-class _CallArguments:
-    """The text of the arguments of a call, and the names of the parameters that cannot be guessed.
-
-    Attributes:
-        prompts: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
-    """
-
-    text: str
-    needs_client: bool
-    prompts: int
-    unknown: tuple[str, ...]
-
-
-def _guess_call_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip_first: bool) -> _CallArguments:
-    """Return the arguments to call a function with.
-
-    If more than two parameters may be prompts, none of them can be guessed.
-    """
-    positional = [*node.args.posonlyargs, *node.args.args][1 if skip_first else 0 :]
-    required = positional[: len(positional) - len(node.args.defaults)] if node.args.defaults else positional
-    keyword_only = [
-        one for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default is None
-    ]
-    guesses = {parameter.arg: _guess_argument(parameter) for parameter in (*required, *keyword_only)}
-    keywords = {parameter.arg for parameter in keyword_only}
-    texts = [f"{name}={text}" if name in keywords else str(text) for name, text in guesses.items()]
-    prompts = [name for name, text in guesses.items() if text == _PROMPT_ARGUMENT]
-    unknown = [name for name, text in guesses.items() if text is None]
-    rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
-    if len(prompts) > _MAX_UNTYPED_PARAMETERS:
-        unknown = prompts
-    return _CallArguments(", ".join(texts), "client" in guesses.values(), rank, tuple(unknown))
+def _guess_constructor_arguments(owner: ast.ClassDef | None) -> CallArguments:
+    """Return the arguments to make an object of a class with; none for a class that defines no constructor."""
+    if owner is None:
+        return CallArguments("", False, 0, ())
+    constructor = next((one for one in owner.body if getattr(one, "name", "") == "__init__"), None)
+    if isinstance(constructor, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        parameters: ast.arguments | None = constructor.args
+    else:
+        parameters = dataclass_parameters(owner)
+    if parameters is None:
+        return CallArguments("", False, 0, ())
+    return guess_call_arguments(parameters, find_client_parameters(constructor or owner, owner), skip_first=True)
 
 
-def _guess_argument(parameter: ast.arg) -> str | None:
-    """Return an argument as code, or None if it cannot be guessed."""
-    name = parameter.arg
-    annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
-    if "Anthropic" in annotation or (not annotation and name in _CLIENT_NAMES):
-        return "client"
-    if annotation.lower().startswith(("list", "sequence", "iterable")) or (
-        not annotation and name in _MESSAGE_LIST_NAMES
-    ):
-        return '[{"role": "user", "content": "Hello."}]' if not _is_list_without_messages(annotation, name) else None
-    if name == "model" and annotation in ("", "str"):
-        return '"claude-haiku-4-5"'
-    if annotation in _ARGUMENT_BY_TYPE:
-        return "1024" if "tokens" in name else _ARGUMENT_BY_TYPE[annotation]
-    is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAMES.search(name)
-    return _PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
-
-
-def _is_list_without_messages(annotation: str, name: str) -> bool:
-    """Return whether a list holds something else than messages, such as paths."""
-    return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
-
-
-def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, _Function]]:
     """Yield the functions of a module and the methods of its classes, by name."""
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -213,22 +249,10 @@ def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef 
                     yield f"{node.name}.{method.name}", method
 
 
-def _names_of_mentioned_functions(
-    node: ast.AST, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
-) -> set[str]:
+def _names_of_mentioned_functions(node: ast.AST, functions: dict[str, _Function]) -> set[str]:
     """Return the names of the functions in `functions` that the code of `node` mentions, or calls as methods."""
     words = {getattr(one, "id", None) or getattr(one, "attr", None) for one in ast.walk(node)}
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}
-
-
-def _is_api_call(node: ast.AST) -> bool:
-    """Return whether an expression is `client.messages.create` or the like, called or given to another function."""
-    if not isinstance(node, ast.Attribute) or node.attr not in _API_METHODS:
-        return False
-    owner = node.value
-    if isinstance(owner, ast.Attribute) and owner.attr in ("with_raw_response", "with_streaming_response"):
-        owner = owner.value
-    return isinstance(owner, ast.Attribute) and owner.attr == "messages"
 
 
 def _penalty_for_side_folder(path: str) -> int:
@@ -242,7 +266,10 @@ def _is_definition(node: ast.AST) -> bool:
 
 def _calls_api(node: ast.AST, calling: Collection[str]) -> bool:
     """Return whether the code of a node calls the API, or a function in `calling`."""
-    return any(_is_api_call(one) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node))
+    return any(
+        client_of_api_call(one) is not None or getattr(getattr(one, "func", None), "id", "") in calling
+        for one in ast.walk(node)
+    )
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:

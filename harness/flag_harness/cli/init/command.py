@@ -1,10 +1,9 @@
 """The command `flag-harness init`."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from flag_harness.cli.init.example import EXAMPLE_AGENT
 from flag_harness.cli.init.first_test import (
@@ -35,6 +34,8 @@ pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
 _MAX_AGENTS = 3
 """How many agents are tried."""
+_MAX_READS = 5
+"""How many reads of unknown flags are shown."""
 _MAX_FUNCTIONS = 5
 """How many functions are named that init cannot call."""
 
@@ -66,10 +67,10 @@ def _run_init(arguments: argparse.Namespace) -> int:
     print_at_once(_repository_lines(repository))
     if repository.settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
-        print_at_once(_already_configured_lines(repository, *repository.settings))
+        print_at_once(_already_configured_lines(repository, repository.settings[1]))
         return 0
     _refuse_flags_of_packages(repository)
-    if not repository.flags and not repository.agents and not repository.vcr:
+    if not (repository.flags or repository.agents or repository.uncallable or repository.vcr):
         print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
     return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
@@ -102,7 +103,7 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
     print_at_once([*write_plan(plan, repository.root).lines, "", *_conftest_lines(plan)])
     if plan.agent is None:
         vcr = ["Your tests with vcr marks play their cassettes: pytest", ""] if plan.has_vcr_marks else []
-        print_at_once([*vcr, *_missing_agent_lines(repository)])
+        print_at_once([*vcr, *_missing_test_lines(plan, repository)])
         return 0
     extras = ",".join(plan.extras)
     print_at_once([f"The test needs an extra that is not installed: pip install 'flag-harness[{extras}]'", ""])
@@ -164,9 +165,11 @@ def _write_example(root: Path) -> None:
 
 
 def _repository_lines(repository: Repository) -> Iterator[str]:
-    width = max((len(flag.name) for flag in repository.flags), default=0)
-    yield f"Flags that the code reads: {len(repository.flags)}"
-    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in repository.flags)
+    flags = repository.tested_flags
+    width = max((len(flag.name) for flag in flags), default=0)
+    yield f"Flags that the code reads: {len(flags)}"
+    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in flags)
+    yield from _unclear_read_lines(repository)
     if repository.agents:
         best, *others = repository.agents
         yield f"Agent: {agent_name_and_location(best)}{f', and {len(others)} more' if others else ''}"
@@ -177,9 +180,20 @@ def _repository_lines(repository: Repository) -> Iterator[str]:
     yield ""
 
 
-def _already_configured_lines(repository: Repository, settings: Mapping[str, Any], source: Path) -> Iterator[str]:
-    declared = str(settings.get("flags", {}))
-    missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
+def _unclear_read_lines(repository: Repository) -> Iterator[str]:
+    """Yield the reads of flags whose names are not known, except those that a declared flag may be read by."""
+    unclear = [one for one in repository.unclear if not any(map(one.may_read, repository.declared))]
+    if unclear:
+        yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
+    for read in unclear[:_MAX_READS]:
+        yield f"  {read.place}  {read.code}"
+        yield f"    below [tool.flag-harness.flags]: {read.toml_line}"
+    if more := len(unclear[_MAX_READS:]):
+        yield f"  and {more} more"
+
+
+def _already_configured_lines(repository: Repository, source: Path) -> Iterator[str]:
+    missing = repository.undeclared_flags
     yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
     if missing:
         yield "Flags that it does not declare:"
@@ -193,22 +207,28 @@ def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
         yield file.text
     yield from _conftest_lines(plan)
     if plan.agent is None:
-        yield from [*_missing_agent_lines(repository), ""]
+        yield from [*_missing_test_lines(plan, repository), ""]
     elif not plan.has_flags:
         yield from ["Next", *missing_flag_lines(), ""]
     yield "Nothing was written. To write these files: flag-harness init"
 
 
-def _missing_agent_lines(repository: Repository) -> Iterator[str]:
+def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
     """Yield why there is no test, and what to do next."""
-    if repository.uncallable:
-        yield "These functions call the Messages API, and what else they need cannot be guessed:"
-        yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_FUNCTIONS])
-        if more := len(repository.uncallable[_MAX_FUNCTIONS:]):
-            yield f"  and {more} more"
-        yield "So there is no test yet. Write one that calls the function, with the fixture `cassette`:"
-        yield '  docs/tutorial.md, and the README under "Ten minutes to your own suite", show one'
+    if not plan.sketch:
+        yield from _missing_agent_lines(repository)
         return
+    yield "These functions call the Messages API, and what else they need cannot be guessed:"
+    yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_FUNCTIONS])
+    if more := len(repository.uncallable[_MAX_FUNCTIONS:]):
+        yield f"  and {more} more"
+    yield f"So there is no test yet. Save this as {plan.sketch_path}, and write an argument in place of each `...`:"
+    yield from ["", plan.sketch.rstrip(), ""]
+    yield f"Then: pytest --record-mode=once --harness-upstream=simulator {plan.sketch_path}"
+
+
+def _missing_agent_lines(repository: Repository) -> Iterator[str]:
+    """Yield what to do in a repository in which no function calls the API."""
     yield "No function that takes a prompt alone calls messages.create, messages.stream or messages.tool_runner."
     yield "So there is no test yet. Go on with one of these:"
     if not (repository.root / _EXAMPLE_FILE).exists():

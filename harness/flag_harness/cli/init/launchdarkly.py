@@ -19,8 +19,8 @@ def harness_set_flags():
     ldclient.set_config(Config("none", update_processor_class=data, send_events=False))
 
     def set_flags(combination):
-        for name, value in combination.values.items():
-            data.update(data.flag(KEYS[name]).value_for_all(value))
+        for name, key in KEYS.items():
+            data.update(data.flag(key).value_for_all(combination.values[name]))
 
     yield set_flags
     ldclient.set_config(Config("none", offline=True))  # other tests get the defaults that the code names"""

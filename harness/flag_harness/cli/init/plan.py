@@ -7,14 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
-from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
+from flag_harness.cli.init.first_test_text import ANSWER, SCENARIO_NAME, first_test_text
+from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text
 from flag_harness.cli.init.repository import Repository
 
 TEST_FILE = "test_flag_matrix.py"
-SCENARIO_NAME = "hello"
-MAX_FLAGS_OF_FULL_MATRIX = 6
-"""With more flags, and so more than 64 combinations, the first test runs a covering array."""
-
 _PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 
@@ -38,6 +35,8 @@ class InitPlan:
         existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the fixture
             of the flags is written into the test file. Empty if there is no such file, or no such fixture.
         fixture_text: the fixture of the flags, as a conftest.py; empty if no flag needs one.
+        sketch: a test for a person to complete, if the arguments of no agent can be guessed; else empty.
+        sketch_path: the path at which to save it.
         has_flags: True if flags are declared.
     """
 
@@ -50,15 +49,18 @@ class InitPlan:
     existing_conftest: str = ""
     fixture_text: str = ""
     has_flags: bool = True
+    sketch: str = ""
+    sketch_path: str = ""
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
     """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
-    files = [PlannedFile("pyproject.toml", _configuration_text(repository, agent))]
-    test = weaker_test = existing_conftest = fixture_text = ""
-    if agent is not None:
-        test = _test_path(repository, agent)
+    sketched = repository.uncallable[0].agent if agent is None and repository.uncallable else None
+    subject = agent or sketched
+    files = [PlannedFile("pyproject.toml", _configuration_text(repository, subject))]
+    test = _test_path(repository, subject) if subject is not None else ""
+    existing_conftest = fixture_text = ""
     if services := _flags_of_services(repository):
         conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
         fixture_text = launchdarkly_conftest_text(services)
@@ -66,27 +68,34 @@ def make_init_plan(repository: Repository) -> InitPlan:
             existing_conftest = conftest
         else:
             files.append(PlannedFile(conftest, fixture_text))
-    if agent is not None:
-        weaker_test = _test_module_text(repository, agent, test, is_weak=True)
-        text = _test_module_text(repository, agent, test) if agent.has_answer else weaker_test
-        files.append(PlannedFile(test, text))
+    text = weaker_test = ""
+    if subject is not None:
+        in_test = services if existing_conftest else []
+        text = first_test_text(repository.tested_flags, subject, test, in_test)
+        weaker_test = first_test_text(repository.tested_flags, subject, test, in_test, is_weak=True)
+        text = text if subject.has_answer else weaker_test
+        files += [PlannedFile(test, text)] if agent is not None else []
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", _SCENARIO_TEXT))
-    extras = tuple(_missing_extras(repository, agent))
-    has_vcr_marks, has_flags = bool(repository.vcr), bool(repository.flags)
     return InitPlan(
-        tuple(files), agent, test, weaker_test, extras, has_vcr_marks, existing_conftest, fixture_text, has_flags
+        tuple(files),
+        agent,
+        test if agent is not None else "",
+        weaker_test,
+        tuple(_missing_extras(repository, agent)),
+        bool(repository.vcr),
+        existing_conftest,
+        fixture_text,
+        bool(repository.tested_flags),
+        sketch=text if agent is None else "",
+        sketch_path=test if agent is None else "",
     )
 
-
-PROMPT, ANSWER = "Hello.", "How can I help?"
-"""What the first test asks, and what the simulated model answers."""
 
 _SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of the harness has all keys
 [[turn]]
 thinking = "A greeting."            # sent before the text, if the request asks for thinking
 text = "Welcome. {ANSWER}"
 """
-_PROMPT_ASSERTION = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
@@ -94,8 +103,12 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
     if repository.vcr:
         lines.append("vcr_marks = true" if repository.vcr == "pytest-recording" else f'vcr_marks = "{repository.vcr}"')
     lines += ["", "[tool.flag-harness.flags]"]
-    lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in repository.flags]
-    if not repository.flags:
+    flags = repository.tested_flags
+    lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in flags]
+    lines += [
+        f"# {read.toml_line}".ljust(60) + f" # {read.place}: unclear, declare it by hand" for read in repository.unclear
+    ]
+    if not flags and not repository.unclear:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
     if (
         agent is not None
@@ -170,78 +183,6 @@ def _conftest_path(test: str) -> str:
 def _flags_of_services(repository: Repository) -> list[DetectedFlag]:
     """Return the flags that only a fixture can set."""
     return [flag for flag in repository.flags if flag.source == "set"]
-
-
-def _test_module_text(repository: Repository, agent: FoundAgent, test: str, *, is_weak: bool = False) -> str:
-    """Return the text of the first test. A weak one passes whatever the agent returns or prints."""
-    is_program = agent.kind in ("program", "node")
-    imports, body = (
-        _parts_of_test_that_runs_program(agent, test, is_weak)
-        if is_program
-        else _parts_of_test_that_calls_function(agent, is_weak)
-    )
-    services = _flags_of_services(repository) if (repository.root / _conftest_path(test)).exists() else []
-    fixture = "cassette, cassette_server" if is_program else "cassette"
-    matrix = "(strength=2)" if len(repository.flags) > MAX_FLAGS_OF_FULL_MATRIX else ""
-    marks = [f"@pytest.mark.flag_matrix{matrix}"] if repository.flags else []
-    parts = [
-        f'"""The agent answers{" under every combination of its flags" if repository.flags else ""}."""',
-        "",
-        *imports,
-        *launchdarkly_lines(services),
-        "",
-        "",
-        *marks,
-        f'@pytest.mark.scenario("{SCENARIO_NAME}")',
-        f"def test_the_agent_answers({fixture}):",
-        *(f"    {line}" for line in body),
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
-    """Return the imports and the body of a test that calls a function of the project."""
-    is_async = agent.kind.startswith("async")
-    imports = ["import asyncio", ""] if is_async else []
-    third_party = ["import anthropic"] if agent.needs_client else []
-    if agent.module.replace(".", "_").isidentifier():
-        imports += [*third_party, "import pytest", f"from {agent.module} import {agent.name}"]
-    else:
-        imports = [*imports[:1], "from importlib import import_module", ""]
-        imports += [*third_party, "import pytest", "", f'{agent.name} = import_module("{agent.module}").{agent.name}']
-    client = "AsyncAnthropic" if is_async else "Anthropic"
-    body = [f'client = anthropic.{client}(api_key="none")'] if agent.needs_client else []
-    call = f"asyncio.run({agent.call})" if is_async else agent.call
-    if agent.kind == "async generator":
-        body += ["async def read():", f"    return [part async for part in {agent.call}]", ""]
-        call = "asyncio.run(read())"
-    elif agent.kind == "generator":
-        call = f"list({agent.call})"
-    if is_weak:
-        return imports, [*body, call, "assert cassette.bodies  # what was sent, as decoded JSON"]
-    name = "answer" if agent.name != "answer" else "reply"
-    text = f'"".join(map(str, {name}))' if "generator" in agent.kind else f"str({name})"
-    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _PROMPT_ASSERTION]
-
-
-def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
-    """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
-    up = len(PurePosixPath(test).parts) - 1
-    interpreter = '"node"' if agent.kind == "node" else "sys.executable"
-    imports = [
-        "import subprocess",
-        *(["import sys"] if agent.kind == "program" else []),
-        "from pathlib import Path",
-        "",
-    ]
-    imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
-    return imports, [
-        f'command = [{interpreter}, "{agent.path}", {agent.call}]',
-        f'typed = "{PROMPT}\\nexit\\n"',
-        "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
-        "assert run.returncode == 0, run.stderr",
-        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _PROMPT_ASSERTION]),
-    ]
 
 
 def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:

@@ -4,19 +4,22 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flag_harness.analysis.code.constants import inline_constants
-from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
-from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
-from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents
+from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, possible_flag_names, short_flag_name
+from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, flags_in_settings_class, parse_code
+from flag_harness.analysis.code.unclear_reads import UnclearRead, find_unclear_reads
+from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents, find_callers
+from flag_harness.cli.init.flag_names import name_flags, position_of_place
 from flag_harness.cli.init.imports import ModuleImports, find_import_location, read_imports
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
+from flag_harness.flag import SOURCE_KINDS
 from flag_harness.source_files import source_texts
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
@@ -31,6 +34,7 @@ class Repository:
 
     Attributes:
         flags: the flags, by name, in the order in which they are read.
+        unclear: the reads of flags whose names are made when the code runs.
         agents: the agents that a test can call, the most likely first.
         uncallable: the functions that call the API and need arguments that cannot be guessed.
         vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
@@ -47,11 +51,41 @@ class Repository:
     pyproject: dict[str, Any]
     tests: str
     unreadable: Mapping[str, str]
+    unclear: tuple[UnclearRead, ...] = ()
+
+    @property
+    def tested_flags(self) -> tuple[DetectedFlag, ...]:
+        """The flags that the code reads, and those that are options of the most likely agent."""
+        subjects = [*self.agents[:1], *(one.agent for one in self.uncallable[:1])]
+        names = {flag.name for flag in self.flags}
+        options = subjects[0].options if subjects else ()
+        return (
+            *self.flags,
+            *(replace(one, name=f"{one.name}_option") if one.name in names else one for one in options),
+        )
 
     @property
     def settings(self) -> tuple[Mapping[str, Any], Path] | None:
         """The table of settings with its file, or None if the harness is not configured yet."""
         return read_settings_table(self.root / PYPROJECT)
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of the flags that the settings declare, with their variables and keys; empty without settings."""
+        table = self.settings[0].get("flags", {}) if self.settings else {}
+        sources = [one if isinstance(one, dict) else {"env": one} for one in table.values()]
+        return frozenset([*table, *(str(text) for one in sources for key, text in one.items() if key in SOURCE_KINDS)])
+
+    @property
+    def undeclared_flags(self) -> tuple[DetectedFlag, ...]:
+        """The flags that the settings do not declare, with names that are not taken."""
+        declared = self.declared
+        return tuple(
+            replace(flag, name=full_flag_name(flag.key)) if flag.name in declared else flag
+            for flag in self.tested_flags
+            if flag.key not in declared
+            and (flag.source in ("env", "openfeature") or declared.isdisjoint(possible_flag_names(flag)))
+        )
 
 
 def read_repository(root: Path) -> Repository:
@@ -61,9 +95,11 @@ def read_repository(root: Path) -> Repository:
     modules: dict[str, ModuleImports] = {}
     trees: dict[str, ast.Module] = {}
     unreadable: dict[str, str] = {}
+    paths: list[str] = []
     has_vcr_marks = False
     for path, text in source_texts(root, (".py", *_NODE_SUFFIXES)):
         name = path.as_posix()
+        paths.append(name)
         if text is None:
             unreadable[name] = "cannot be read"
         elif _TEST_FOLDERS & {*path.parts} or path.name.startswith(("test_", "conftest")):
@@ -71,50 +107,63 @@ def read_repository(root: Path) -> Repository:
         elif path.suffix == ".py":
             if (tree := parse_code(text)) is None:
                 unreadable[name] = "is not valid Python"
-                continue
-            trees[name] = tree
-            found += find_agents(tree, name)
-            modules[name] = read_imports(tree)
+            else:
+                trees[name], modules[name] = tree, read_imports(tree)
         elif _NODE_CALL.search(text):
             flags += _flags_in_node_script(text, name)
             found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
-    inline_constants(trees)
-    helpers = {name: helper for tree in trees.values() for name, helper in find_flag_helpers(tree).items()}
-    flags += [flag for name, tree in trees.items() for flag in find_flags(tree, name, helpers)]
+    placed = [_add_import_location(one, root, modules) for one in (*found, *_find_agents_of_modules(trees))]
+    agents = [one for one in placed if isinstance(one, FoundAgent)]
+    uncallable = [one for one in placed if isinstance(one, UncallableFunction)]
+    read, unclear = _find_flags_of_modules(trees)
     pyproject = _read_toml(root / PYPROJECT)
-    tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
-    agents = [_add_import_location(one, root, modules) for one in found if isinstance(one, FoundAgent)]
     return Repository(
         root,
-        _remove_duplicate_flags(flags),
+        name_flags([*flags, *read], paths),
         tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
-        tuple(one for one in found if isinstance(one, UncallableFunction)),
+        tuple(sorted(uncallable, key=lambda one: -one.agent.rank)),
         _find_vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
-        tests,
+        next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
+        tuple(sorted(unclear, key=lambda one: position_of_place(one.place, paths))),
     )
 
 
-def _add_import_location(agent: FoundAgent, root: Path, modules: Mapping[str, ModuleImports]) -> FoundAgent:
+def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[UnclearRead]]:
+    """Return the flags that all modules read, and their reads of flags whose names are not known.
+
+    If a class of settings declares flags, no read of an attribute is unclear: it reads one of them.
+    """
+    inline_constants(trees)
+    helpers = {name: helper for tree in trees.values() for name, helper in find_flag_helpers(tree).items()}
+    flags = [flag for path, tree in trees.items() for flag in find_flags(tree, path, helpers)]
+    unclear = [read for path, tree in trees.items() for read in find_unclear_reads(tree, path, helpers)]
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    has_settings = any(True for node in classes for _ in flags_in_settings_class(node, ""))
+    return flags, [read for read in unclear if not (has_settings and read.is_attribute)]
+
+
+def _find_agents_of_modules(trees: Mapping[str, ast.Module]) -> Iterator[FoundAgent | UncallableFunction]:
+    """Yield the functions and programs of all modules that call the API, by themselves or through other modules."""
+    callers = {path: find_callers(tree) for path, tree in trees.items()}
+    for path, tree in trees.items():
+        others = {name for other, names in callers.items() if other != path for name in names}
+        yield from find_agents(tree, path, others)
+
+
+def _add_import_location(
+    agent: FoundAgent | UncallableFunction, root: Path, modules: Mapping[str, ModuleImports]
+) -> FoundAgent | UncallableFunction:
     """Return an agent with its folder and module name, and a lower rank if something that it imports is missing."""
+    if isinstance(agent, UncallableFunction):
+        placed = _add_import_location(agent.agent, root, modules)
+        return replace(agent, agent=placed) if isinstance(placed, FoundAgent) else agent
     if agent.path not in modules:
         return agent
     place = find_import_location(agent.path, root, modules)
     rank = agent.rank - 3 * bool(place.missing)
     return replace(agent, folder=place.folder, module=place.module, rank=rank)
-
-
-def _remove_duplicate_flags(flags: Iterable[DetectedFlag]) -> tuple[DetectedFlag, ...]:
-    """Drop flags with the same key as an earlier one. Rename a flag to its whole key if its name is taken."""
-    by_key: dict[tuple[str, str], DetectedFlag] = {}
-    for flag in flags:
-        by_key.setdefault((flag.source, flag.key), flag)
-    names: dict[str, DetectedFlag] = {}
-    for flag in by_key.values():
-        name = flag.name if flag.name not in names else full_flag_name(flag.key)
-        names.setdefault(name, replace(flag, name=name))
-    return tuple(names.values())
 
 
 def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:

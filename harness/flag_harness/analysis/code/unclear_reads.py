@@ -1,0 +1,157 @@
+"""Find reads of flags whose names are made when the code runs, so that a person has to declare them."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flag_harness.analysis.code.python_flags import (
+    NOT_A_FLAG_PATTERN,
+    FlagHelper,
+    find_flag_helpers,
+    flag_source_of_method,
+    function_name,
+    is_on_or_off_word,
+    parent_by_node,
+    string_literal,
+    variable_name_expression,
+)
+
+_UNKNOWN = "NAME"
+"""Stands for the part of a name that is only known when the code runs."""
+_MAX_CHARACTERS = 70
+_SETTINGS = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
+"""Names of objects that hold flags as attributes."""
+_SETTINGS_CLASS = re.compile(r"(Settings|Config|Flags|Features|Toggles)$")
+
+
+@dataclass(frozen=True, slots=True)
+class UnclearRead:
+    """A read of a flag whose name is made when the code runs.
+
+    Attributes:
+        place: the file and line.
+        code: the expression that reads the flag.
+        source: where it reads the flag: `env`, `openfeature` or `set`.
+        key: the variable, or the key of the flag service, with `NAME` for the part that is not known.
+    """
+
+    place: str
+    code: str
+    source: str
+    key: str
+
+    @property
+    def is_attribute(self) -> bool:
+        """Whether it reads an attribute of an object with settings."""
+        return self.code.startswith("getattr(")
+
+    @property
+    def toml_line(self) -> str:
+        """The line to edit and add to `[tool.flag-harness.flags]`."""
+        if self.source == "env":
+            return f'name = "{self.key}"'
+        value = f'openfeature = "{self.key}"' if self.source == "openfeature" else 'set = "harness_set_flags"'
+        return f"name = {{ {value} }}"
+
+    def may_read(self, source: str) -> bool:
+        """Return whether this may be a read of a variable or key."""
+        return re.fullmatch(re.escape(self.key).replace(_UNKNOWN, ".+"), source) is not None
+
+
+def find_unclear_reads(tree: ast.Module, path: str, helpers: Mapping[str, FlagHelper]) -> Iterator[UnclearRead]:
+    """Yield the reads of a module whose flags have no literal name. `helpers` has those of the project's modules."""
+    parents = parent_by_node(tree)
+    own_helpers = find_flag_helpers(tree)
+    for node in ast.walk(tree):
+        found = _parse_unclear_read(node, helpers, parents)
+        if found is None:
+            continue
+        source, name = found
+        key = _name_template(name)
+        is_parameter = isinstance(name, ast.Name) and _is_parameter_of_helper(name.id, node, parents, own_helpers)
+        if is_parameter or _names_no_flag(node, key):
+            continue
+        code = ast.unparse(node)
+        shown = code if len(code) <= _MAX_CHARACTERS else f"{code[:_MAX_CHARACTERS]}..."
+        yield UnclearRead(f"{path}:{getattr(node, 'lineno', 1)}", shown, source, key)
+
+
+def _parse_unclear_read(
+    node: ast.AST, helpers: Mapping[str, FlagHelper], parents: Mapping[ast.AST, ast.AST]
+) -> tuple[str, ast.expr] | None:
+    """Return the source of a flag that an expression reads, and the expression of its name, or None.
+
+    None is returned for a name that is a literal.
+    """
+    name = variable_name_expression(node)
+    source = "env"
+    if name is None and isinstance(node, ast.Call) and node.args:
+        called = function_name(node)
+        if called == "getattr" and len(node.args) > 1 and _is_settings_object(node.args[0], parents):
+            name, source = node.args[1], "set"
+        elif helper := helpers.get(called):
+            name, source = node.args[0], helper.source
+        elif service := flag_source_of_method(called):
+            name, source = node.args[0], service
+    return None if name is None or isinstance(name, (ast.Constant, ast.Starred)) else (source, name)
+
+
+def _is_settings_object(node: ast.expr, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    """Return whether an expression is an object with settings: `settings`, `get_settings()`, or `self` in its class."""
+    called = node.func if isinstance(node, ast.Call) else node
+    name = str(getattr(called, "attr", getattr(called, "id", "")))
+    if name != "self":
+        return bool(_SETTINGS.search(name.lower()) or _SETTINGS_CLASS.search(name))
+    around = _enclosing_nodes(node, parents)
+    owner = next((one.name for one in around if isinstance(one, ast.ClassDef)), "")
+    return bool(_SETTINGS_CLASS.search(owner))
+
+
+def _is_parameter_of_helper(
+    name: str, node: ast.AST, parents: Mapping[ast.AST, ast.AST], helpers: Mapping[str, FlagHelper]
+) -> bool:
+    """Return whether a name is the parameter of a helper, whose calls say which flag is read."""
+    around = _enclosing_nodes(node, parents)
+    function = next((one for one in around if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
+    return (
+        function is not None and function.name in helpers and name in [argument.arg for argument in function.args.args]
+    )
+
+
+def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.AST]:
+    while (parent := parents.get(node)) is not None:
+        yield parent
+        node = parent
+
+
+def _names_no_flag(node: ast.AST, key: str) -> bool:
+    """Return whether a read is of a key, an address or the like, or has a default that is no switch."""
+    default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
+    text = string_literal(default)
+    has_other_default = text is not None and function_name(node) != "getattr" and not is_on_or_off_word(text)
+    return has_other_default or bool(NOT_A_FLAG_PATTERN.search(key.replace(_UNKNOWN, "x").upper()))
+
+
+def _name_template(node: ast.expr) -> str:
+    """Return the name that an expression makes, with `NAME` for what is only known when the code runs."""
+    return re.sub(rf"({_UNKNOWN})+", _UNKNOWN, _join_name_parts(node))
+
+
+def _join_name_parts(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_join_name_parts, node.values))
+    if isinstance(node, ast.FormattedValue):
+        return _join_name_parts(node.value)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _join_name_parts(node.left) + _join_name_parts(node.right)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return re.sub(r"%[sr]", _UNKNOWN, _join_name_parts(node.left))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        text = _join_name_parts(node.func.value)
+        if node.func.attr == "format":
+            return re.sub(r"\{\w*\}", _UNKNOWN, text)
+        return text.upper() if node.func.attr == "upper" else text
+    return _UNKNOWN

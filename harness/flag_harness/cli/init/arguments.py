@@ -1,0 +1,132 @@
+"""Guess the arguments with which a test can call a function of the project."""
+
+import ast
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from flag_harness.analysis.code.inert_reasons import decorator_name
+from flag_harness.cli.init.programs import PROMPT_NAME
+
+UNKNOWN_ARGUMENT = "..."
+"""Stands for an argument that cannot be guessed, in a test that a person completes."""
+_API_METHODS = ("create", "stream", "tool_runner", "parse")
+_PROMPT_ARGUMENT = '"Hello."'
+_MAX_UNTYPED_PARAMETERS = 2
+"""A function with more parameters without a known type takes something else than prompts."""
+_MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
+_CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
+_NON_PROMPT_NAMES = re.compile(
+    r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
+    r"|interaction|item|logger|member|node|options|params|payload|registry|repository|request|response|session|settings"
+    r"|state|store|tool(_use)?s?|update|user|ws|websocket)$"
+)
+"""Parameters without a type that are no prompts."""
+_NON_PROMPT_TEXT_NAMES = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
+"""Names of text parameters that are no prompts."""
+_ARGUMENT_BY_TYPE = {"bool": "False", "int": "3", "float": "1.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """The text of the arguments of a call, and the names of the parameters that cannot be guessed.
+
+    Attributes:
+        text: the arguments as code, with `...` for those that cannot be guessed.
+        needs_client: True if `text` uses a variable `client`.
+        prompts: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
+    """
+
+    text: str
+    needs_client: bool
+    prompts: int
+    unknown: tuple[str, ...]
+
+
+def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *, skip_first: bool) -> CallArguments:
+    """Return the arguments to call a function with. `clients` are the parameters that are used as a client of the API.
+
+    If more than two parameters may be prompts, none of them can be guessed.
+    """
+    positional = [*parameters.posonlyargs, *parameters.args][1 if skip_first else 0 :]
+    required = positional[: len(positional) - len(parameters.defaults)] if parameters.defaults else positional
+    keyword_only = [
+        one for one, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if default is None
+    ]
+    guesses = {one.arg: "client" if one.arg in clients else _guess_argument(one) for one in (*required, *keyword_only)}
+    prompts = [name for name, text in guesses.items() if text == _PROMPT_ARGUMENT]
+    rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
+    if len(prompts) > _MAX_UNTYPED_PARAMETERS:
+        guesses.update(dict.fromkeys(prompts))
+    texts: list[str] = []
+    needs_keyword = False
+    for parameter in (*required, *keyword_only):
+        text = guesses[parameter.arg]
+        needs_keyword |= text is None or parameter in keyword_only
+        named = needs_keyword and parameter not in parameters.posonlyargs
+        texts.append(f"{parameter.arg}={text or UNKNOWN_ARGUMENT}" if named else text or UNKNOWN_ARGUMENT)
+    unknown = tuple(name for name, text in guesses.items() if text is None)
+    return CallArguments(", ".join(texts), "client" in guesses.values(), rank, unknown)
+
+
+def _guess_argument(parameter: ast.arg) -> str | None:
+    """Return an argument as code, or None if it cannot be guessed."""
+    name = parameter.arg
+    annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
+    if "Anthropic" in annotation or (not annotation and name in _CLIENT_NAMES):
+        return "client"
+    if annotation.lower().startswith(("list", "sequence", "iterable")) or (
+        not annotation and name in _MESSAGE_LIST_NAMES
+    ):
+        return '[{"role": "user", "content": "Hello."}]' if not _is_list_without_messages(annotation, name) else None
+    if name == "model" and annotation in ("", "str"):
+        return '"claude-haiku-4-5"'
+    if annotation in _ARGUMENT_BY_TYPE:
+        return "1024" if "tokens" in name else _ARGUMENT_BY_TYPE[annotation]
+    is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAMES.search(name)
+    return _PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
+
+
+def _is_list_without_messages(annotation: str, name: str) -> bool:
+    """Return whether a list holds something else than messages, such as paths."""
+    return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
+
+
+def dataclass_parameters(node: ast.ClassDef) -> ast.arguments | None:
+    """Return the parameters with which a dataclass is made, `self` first; None if a class is no dataclass."""
+    if "dataclass" not in {decorator_name(one) for one in node.decorator_list}:
+        return None
+    fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+    names = [(one.target.id, one) for one in fields if isinstance(one.target, ast.Name)]
+    required = [ast.arg(name, field.annotation) for name, field in names if field.value is None]
+    return ast.arguments([], [ast.arg("self"), *required], None, [], [], None, [])
+
+
+def find_client_parameters(node: ast.AST, owner: ast.ClassDef | None) -> frozenset[str]:
+    """Return the names that a function uses as a client of the API: those before `.messages.create`.
+
+    For a method these are also the parameters and fields that become the attribute which its class uses as a client.
+    """
+    scope = owner or node
+    used = {ast.unparse(client) for one in ast.walk(scope) if (client := client_of_api_call(one)) is not None}
+    names = {name for name in used if name.isidentifier()} if owner is None else set[str]()
+    names |= {name.removeprefix("self.") for name in used if name.startswith("self.")}
+    for one in ast.walk(node):
+        targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+        value = getattr(one, "value", None)
+        if value is not None and any(ast.unparse(target) in used for target in targets):
+            names |= {word.id for word in ast.walk(value) if isinstance(word, ast.Name)}
+    return frozenset(names)
+
+
+def client_of_api_call(node: ast.AST) -> ast.expr | None:
+    """Return the client of `client.messages.create` or the like, called or given to another function; else None."""
+    if not isinstance(node, ast.Attribute) or node.attr not in _API_METHODS:
+        return None
+    owner = node.value
+    if isinstance(owner, ast.Attribute) and owner.attr in ("with_raw_response", "with_streaming_response"):
+        owner = owner.value
+    if not isinstance(owner, ast.Attribute) or owner.attr != "messages":
+        return None
+    client = owner.value
+    return client.value if isinstance(client, ast.Attribute) and client.attr == "beta" else client

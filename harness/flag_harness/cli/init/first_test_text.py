@@ -1,0 +1,143 @@
+"""The text of the first test that `flag-harness init` writes."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from flag_harness.analysis.code.detected_flag import DetectedFlag
+from flag_harness.cli.init.agents import FoundAgent
+from flag_harness.cli.init.launchdarkly import launchdarkly_lines
+
+PROMPT, ANSWER = "Hello.", "How can I help?"
+"""What the first test asks, and what the simulated model answers."""
+SCENARIO_NAME = "hello"
+MAX_FLAGS_OF_FULL_MATRIX = 6
+"""With more flags, and so more than 64 combinations, the first test runs a covering array."""
+_OPTIONS_OF_COMBINATION = "options = [option for (name, value), option in OPTIONS.items() if flags[name] == value]"
+_FIXTURE_OF_OPTIONS = """
+
+@pytest.fixture
+def harness_set_flags():
+    return lambda combination: None  # the test passes the options""".splitlines()
+_PROMPT_ASSERTION = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
+
+
+def first_test_text(
+    flags: Sequence[DetectedFlag],
+    agent: FoundAgent,
+    test: str,
+    services: Sequence[DetectedFlag],
+    *,
+    is_weak: bool = False,
+) -> str:
+    """Return the text of the first test, whose path is `test`. A weak one passes whatever the agent returns or prints.
+
+    It has the fixture that sets the flags of `services`.
+    """
+    options = [flag for flag in flags if flag.source == "option"]
+    fixtures = ["cassette", *(["flags"] if options else [])]
+    if agent.kind in ("program", "node"):
+        fixtures.append("cassette_server")
+        imports, body = _parts_of_test_that_runs_program(agent, test, is_weak)
+    elif agent.kind in ("main", "async main"):
+        fixtures += [*([] if is_weak else ["capsys"]), *([] if agent.takes_argv else ["monkeypatch"])]
+        imports, body = _parts_of_test_that_calls_main(agent, is_weak)
+    else:
+        imports, body = _parts_of_test_that_calls_function(agent, is_weak)
+    needs_fixture = options and all(flag.source != "set" for flag in flags)
+    matrix = "(strength=2)" if len(flags) > MAX_FLAGS_OF_FULL_MATRIX else ""
+    marks = [f"@pytest.mark.flag_matrix{matrix}"] if flags else []
+    parts = [
+        f'"""The agent answers{" under every combination of its flags" if flags else ""}."""',
+        "",
+        *imports,
+        *launchdarkly_lines(services),
+        *(_option_lines(options) if options else []),
+        *(_FIXTURE_OF_OPTIONS if needs_fixture else []),
+        "",
+        "",
+        *marks,
+        f'@pytest.mark.scenario("{SCENARIO_NAME}")',
+        f"def test_the_agent_answers({', '.join(fixtures)}):",
+        *(f"    {line}" for line in [*([_OPTIONS_OF_COMBINATION] if options else []), *body]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _option_lines(options: Sequence[DetectedFlag]) -> list[str]:
+    """Return the lines that say which option gives a flag which value."""
+    texts = [
+        f'    ("{flag.name}", {is_on}): "{option}",'
+        for flag in options
+        for is_on, option in ((True, flag.on), (False, flag.off))
+        if option
+    ]
+    return ["", "OPTIONS = {  # a flag and its value, and the option that gives it", *texts, "}"]
+
+
+def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
+    """Return the imports and the body of a test that calls a function which reads the command line."""
+    is_async = agent.kind.startswith("async")
+    arguments = _join_arguments(agent)
+    body, call = [], f"{agent.name}([{arguments}])"
+    if not agent.takes_argv:
+        body = [f'monkeypatch.setattr("sys.argv", ["{PurePosixPath(agent.path).name}", {arguments}])']
+        call = f"{agent.name}()"
+    body.append(f"asyncio.run({call})" if is_async else call)
+    expected = (
+        ["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in capsys.readouterr().out', _PROMPT_ASSERTION]
+    )
+    return _imports_of_agent(agent), [*body, *expected]
+
+
+def _join_arguments(agent: FoundAgent) -> str:
+    """Return the arguments of a command line as code, with those of the combination."""
+    return ", ".join([*([agent.call] if agent.call else []), *(["*options"] if agent.options else [])])
+
+
+def _imports_of_agent(agent: FoundAgent) -> list[str]:
+    """Return the lines that import the agent, with what the test needs to call it."""
+    imports = ["import asyncio", ""] if agent.kind.startswith("async") else []
+    third_party = ["import anthropic"] if agent.needs_client else []
+    if agent.module.replace(".", "_").isidentifier():
+        return [*imports, *third_party, "import pytest", f"from {agent.module} import {agent.name}"]
+    imports = [*imports[:1], "from importlib import import_module", ""]
+    return [*imports, *third_party, "import pytest", "", f'{agent.name} = import_module("{agent.module}").{agent.name}']
+
+
+def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
+    """Return the imports and the body of a test that calls a function of the project."""
+    is_async = agent.kind.startswith("async")
+    imports = _imports_of_agent(agent)
+    client = "AsyncAnthropic" if is_async else "Anthropic"
+    body = [f'client = anthropic.{client}(api_key="none")'] if agent.needs_client else []
+    call = f"asyncio.run({agent.call})" if is_async else agent.call
+    if agent.kind == "async generator":
+        body += ["async def read():", f"    return [part async for part in {agent.call}]", ""]
+        call = "asyncio.run(read())"
+    elif agent.kind == "generator":
+        call = f"list({agent.call})"
+    if is_weak:
+        return imports, [*body, call, "assert cassette.bodies  # what was sent, as decoded JSON"]
+    name = "answer" if agent.name != "answer" else "reply"
+    text = f'"".join(map(str, {name}))' if "generator" in agent.kind else f"str({name})"
+    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _PROMPT_ASSERTION]
+
+
+def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
+    """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
+    up = len(PurePosixPath(test).parts) - 1
+    interpreter = '"node"' if agent.kind == "node" else "sys.executable"
+    imports = [
+        "import subprocess",
+        *(["import sys"] if agent.kind == "program" else []),
+        "from pathlib import Path",
+        "",
+    ]
+    imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
+    return imports, [
+        f'command = [{interpreter}, "{agent.path}", {_join_arguments(agent)}]',
+        f'typed = "{PROMPT}\\nexit\\n"',
+        "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
+        "assert run.returncode == 0, run.stderr",
+        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _PROMPT_ASSERTION]),
+    ]

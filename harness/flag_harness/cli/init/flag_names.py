@@ -1,0 +1,56 @@
+"""Choose the names of flags that `flag-harness init` proposes, and their order."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
+
+_FEATURE_PREFIX = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
+"""The prefix of a name such as `myapp_feature_x`."""
+_MIN_FLAGS_WITH_PREFIX = 2
+_RESERVED = ("off", "all", "none")
+"""Names that mean something else in ids and options."""
+
+
+def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[DetectedFlag, ...]:
+    """Return flags in the order in which the code reads them, each once and with a short name.
+
+    `paths` has the files of the project in order. A prefix that all flags of a source share, such as `MYAPP_`, is no
+    part of a name. A flag whose short name is taken gets its whole key.
+    """
+    by_key: dict[tuple[str, str], DetectedFlag] = {}
+    for flag in sorted(flags, key=lambda one: position_of_place(one.place, paths)):
+        by_key.setdefault((flag.source, flag.key), flag)
+    prefixes = {source: _shared_prefix(key for kind, key in by_key if kind == source) for source, _ in by_key}
+    named: dict[str, DetectedFlag] = {}
+    for flag in by_key.values():
+        name = _short_name(flag.key, prefixes[flag.source])
+        name = name if name not in named else full_flag_name(flag.key)
+        named.setdefault(name, replace(flag, name=name))
+    return tuple(named.values())
+
+
+def position_of_place(place: str, paths: Sequence[str]) -> tuple[int, int]:
+    """Return the index of a place's file in `paths`, and its line."""
+    path, _, line = place.rpartition(":")
+    return paths.index(path), int(line)
+
+
+def _shared_prefix(keys: Iterable[str]) -> str:
+    """Return the words with which all keys begin, and an underscore; empty for a single key."""
+    names = [full_flag_name(key).split("_") for key in keys]
+    if len(names) < _MIN_FLAGS_WITH_PREFIX:
+        return ""
+    shared = 0
+    for words in zip(*(name[:-1] for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        shared += 1
+    return "".join(f"{word}_" for word in names[0][:shared])
+
+
+def _short_name(key: str, prefix: str) -> str:
+    """Return a short name for a flag, or its usual one if too little would be left."""
+    name = short_flag_name(_FEATURE_PREFIX.sub("", full_flag_name(key).removeprefix(prefix)))
+    return name if re.match(r"[a-z]", name) and name not in _RESERVED else short_flag_name(key)
