@@ -7,6 +7,7 @@ the sweep of the agent. `--only=WORD` runs those whose promise or file contains 
 import argparse
 import importlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -28,8 +29,8 @@ PRELOADED = ("anthropic", "anthropic.resources.messages", "anthropic.resources.b
 
 QUIETLY = ("-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported")
 RUNS = {"cases": ("--feature=all",), "sweep": ("--harness-sweep=faults",)}
-PATIENCE = 600
-"""Seconds after which a run counts as a mutant noticed: it hangs."""
+HANG_FACTOR = 5
+"""A mutant that takes this many times as long as the unchanged agent hangs, and counts as noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,11 @@ def load_mutants() -> list[AgentMutant]:
     return [AgentMutant(**row) for row in table["mutant"]]
 
 
-def red_run(mutant: AgentMutant | None) -> str | None:
-    """Return the name of the run that notices a mutant, or None. Without a mutant, the agent is unchanged."""
+def red_run(mutant: AgentMutant | None, limit: float = math.inf) -> str | None:
+    """Return the name of the run that fails or takes longer than `limit` seconds, or None if none does.
+
+    Without a mutant, the agent is unchanged.
+    """
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         checkout = Path(folder)
         for part in PARTS:
@@ -68,15 +72,15 @@ def red_run(mutant: AgentMutant | None) -> str | None:
                 shutil.copy(source, checkout / part)
         if mutant is not None:
             mutant.apply(checkout)
-        return next((name for name, arguments in RUNS.items() if _is_red(checkout, arguments)), None)
+        return next((name for name, arguments in RUNS.items() if _is_red(checkout, arguments, limit)), None)
 
 
-def _is_red(checkout: Path, arguments: Sequence[str]) -> bool:
-    """Run pytest in a fork of this process, and return whether it fails or hangs."""
+def _is_red(checkout: Path, arguments: Sequence[str], limit: float) -> bool:
+    """Run pytest in a fork of this process, and return whether it fails or takes longer than `limit` seconds."""
     child = os.fork()
     if not child:
         _run_pytest(checkout, arguments)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -111,11 +115,12 @@ def main() -> int:
     if options.cases:
         del RUNS["sweep"]
     mutants = [one for one in load_mutants() if options.only in f"{one.promise} {one.file}"]
+    started = time.monotonic()
     if run := red_run(None):
         sys.exit(f"the {run} must be green without a mutant; run pytest {' '.join(RUNS[run])}")
-    noticed = 0
+    noticed, limit = 0, HANG_FACTOR * (time.monotonic() - started)
     for mutant in mutants:
-        by = red_run(mutant)
+        by = red_run(mutant, limit)
         noticed += by is not None
         print(json.dumps({"by": by, "promise": mutant.promise, "file": mutant.file}), flush=True)
     print(f"{noticed} of {len(mutants)} noticed")
