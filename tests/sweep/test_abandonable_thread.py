@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -28,6 +29,14 @@ def test_a_job_that_waits_for_ever_is_left() -> None:
         thread.run_job(threading.Event().wait)
     assert thread.abandoned
     thread.stop()
+
+
+def test_a_job_does_not_take_too_long_because_others_use_the_cpu(compute_on_busy_cpu: Callable[[], None]) -> None:
+    """It takes longer than the limit in real time, and would not if it had the CPU for itself."""
+    thread = AbandonableThread(0.3)
+    thread.run_job(compute_on_busy_cpu)
+    thread.stop()
+    assert not thread.abandoned
 
 
 def test_a_job_that_computes_for_ever_is_ended() -> None:

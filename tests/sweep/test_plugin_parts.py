@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,6 +183,12 @@ def test_a_call_that_takes_too_long_is_a_hang() -> None:
     """The message says how long the sweep waited."""
     with pytest.raises(HangFailure, match=r"it takes more than 0\.05 s of real time"), limit_real_time(0.05):
         time.sleep(5)
+
+
+def test_a_call_does_not_hang_because_others_use_the_cpu(compute_on_busy_cpu: Callable[[], None]) -> None:
+    """It takes longer than the limit in real time, and would not if it had the CPU for itself."""
+    with limit_real_time(0.3):
+        compute_on_busy_cpu()
 
 
 def test_a_timer_of_the_project_goes_on_after_the_limit() -> None:

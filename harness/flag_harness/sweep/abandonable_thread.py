@@ -8,7 +8,11 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from flag_harness.transports.virtual_time import VirtualTimeout
-from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
+from flag_harness.transports.virtual_time.thread_cpu import (
+    SHORTEST_CPU_WAIT,
+    cpu_wait_seconds,
+    thread_cpu_seconds,
+)
 
 T = TypeVar("T")
 
@@ -33,11 +37,19 @@ class AbandonableThread:
         self.abandoned = False
 
     def run_job(self, job: Callable[[], T]) -> T:
-        """Run a job, and return its result or raise its error. If it takes too long, raise `VirtualTimeout`."""
+        """Run a job, and return its result or raise its error. If it takes too long, raise `VirtualTimeout`.
+
+        The time in which the thread waits for a CPU that others use does not count.
+        """
         result: Future[T] = Future()
         self._result = result
         self._jobs.put((job, result))
-        wait([result], self._patience)
+        limit, counted = self._patience, 0.0
+        while wait([result], limit).not_done:
+            waited = cpu_wait_seconds(self._thread.native_id)
+            limit, counted = waited - counted, waited
+            if limit < SHORTEST_CPU_WAIT:
+                break
         if not result.done():
             self.abandoned = True
             if _is_busy(self._thread):

@@ -60,13 +60,13 @@ class Probe:
     """Observes one run of a test in a sweep, and applies the trouble (such as a fault) to it.
 
     `call` is the number of the current call of the test function: 0 before the first. The trouble is applied during the
-    first call only; `is_interrupted` is true if the trouble is an interrupt. `simulator` and `clock` are those of the
-    test's traffic.
+    first call only; `has_trouble` is true if there is one, and `is_interrupted` if it is an interrupt. `simulator` and
+    `clock` are those of the test's traffic.
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
         self._armed = trouble.activate() if trouble else None
-        self._is_off_script = False
+        self._is_off_script, self.has_trouble = False, trouble is not None
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
         self.is_interrupted = trouble is not None and trouble.is_interrupt
         self.call = self.processes = 0

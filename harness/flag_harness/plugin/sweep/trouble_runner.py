@@ -23,8 +23,10 @@ from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
-PROCESS_TIME_FACTOR = 6
-"""The factor by which a test may take longer in real time if it uses other processes."""
+LONG_CALL_FACTOR = 6
+"""The factor by which a test may take longer in real time if it uses other processes, or runs without a trouble: that
+run comes first, and may import libraries.
+"""
 
 
 class TroubleRunner:
@@ -92,7 +94,7 @@ class TroubleRunner:
         reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
         start, used = probe.clock.now(), self._read_usage(_fixture_values(item))
         try:
-            with limit_real_time(self._call_time_limit(item)), self._signal_processes(item, probe):
+            with limit_real_time(self._call_time_limit(item, probe)), self._signal_processes(item, probe):
                 function()
         except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
@@ -116,9 +118,10 @@ class TroubleRunner:
             yield
         probe.processes = len(started)
 
-    def _call_time_limit(self, item: pytest.Item) -> float:
-        """Return the real seconds that a call may take, more if the test starts processes, which are slow."""
-        return self._settings.patience * (PROCESS_TIME_FACTOR if may_use_processes(item) else 1)
+    def _call_time_limit(self, item: pytest.Item, probe: Probe) -> float:
+        """Return the real seconds that a call may take."""
+        is_long = may_use_processes(item) or not probe.has_trouble
+        return self._settings.patience * (LONG_CALL_FACTOR if is_long else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:
