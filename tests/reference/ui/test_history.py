@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,10 +177,15 @@ def test_many_turns_are_shown_from_the_latest_on(open_page: Callable[..., Any], 
 def test_a_prompt_during_a_turn_of_another_tab_is_not_lost(
     open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page says that it was not sent, and repeats it."""
-    from flag_harness.reference.ui.chat.session import Chat
+    """The page shows that turn, says that the prompt was not sent, and has it in the field."""
+    from flag_harness.reference.ui.page import page as page_module
 
-    page = open_page('[[turn]]\ntext = "Hello."')
-    monkeypatch.setattr(Chat, "send", lambda self, text, environ: False)
+    page = open_page('[[turn]]\ntext = "Hello."', timing="[timing]\nfirst_token = 20\n")
+    chat = page_module.chat_directory(sys.argv[1]).open("one")
+    monkeypatch.setattr(page_module, "follow_turn", lambda *arguments: page_module.st.stop())
+    assert chat.send("From the first tab.", {"ENABLE_STREAMING": "true"})
     page.chat_input[0].set_value("Hi").run()
-    assert "running in another tab: Hi" in page.warning[0].value
+    assert "another tab has just started a turn" in page.warning[0].value
+    assert ("Hi", True) == (page.chat_input[0].proto.value, page.chat_input[0].proto.disabled)
+    assert ["From the first tab."] == [one.value for one in page.main.get("text")]
+    chat.stop()

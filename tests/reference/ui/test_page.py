@@ -126,9 +126,15 @@ def test_a_limit_says_what_to_switch(open_page: OpenPage) -> None:
     assert "Done." == _texts(page)[-1]
 
 
-@pytest.mark.parametrize(("allow", "expected"), [(True, "It is Linux."), (False, "It did not run.")])
-def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expected: str) -> None:
-    """While the gate is on, the answer of the user decides whether the tool runs."""
+@pytest.mark.parametrize(
+    ("allow", "expected"),
+    [
+        (True, ["Result:", "It is Linux."]),
+        (False, ["You did not allow it. The model was told:", "It did not run."]),
+    ],
+)
+def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expected: list[str]) -> None:
+    """While the gate is on, the answer of the user decides whether the tool runs; the card says which it was."""
     page = open_page(KERNEL, asks=True)
     assert page.toggle(key="ask").value
     gate = _page_chat().gate
@@ -140,7 +146,7 @@ def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expe
         gate.answer(allow=allow)
 
     threading.Thread(target=answer).start()
-    assert expected == _texts(_send(page, "Which kernel?"))[-1]
+    assert expected == _texts(_send(page, "Which kernel?"))[-2:]
 
 
 def test_a_turn_that_is_stopped_can_be_followed_by_another(open_page: OpenPage) -> None:

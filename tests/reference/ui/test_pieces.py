@@ -55,14 +55,18 @@ def test_an_answer_of_an_earlier_request_is_not_discarded() -> None:
 
 
 def test_a_tool_call_comes_before_its_delay_and_its_result() -> None:
-    """The card says which of them it is waiting for."""
+    """The card says what the call waits for, and only then that it is running."""
     turn = _turn(events.ToolUse(10.0, "a", "bash", {"command": "ls"}))
     states = [
-        piece.state for now in (10.1, 10.6) for piece in list_page_pieces(turn, now) if isinstance(piece, ToolPiece)
+        piece.state
+        for now, asks_user in ((10.1, False), (10.6, True), (10.7, False))
+        for piece in list_page_pieces(turn, now, asks_user=asks_user)
+        if isinstance(piece, ToolPiece)
     ]
-    assert ["It starts after 0.5 s.", "It is running, or waits for your permission."] == states
+    assert ["It starts after 0.5 s.", "It waits for your permission.", "It is running."] == states
     turn.add_event(events.ToolResult(11.0, "a", "ls: not found", is_error=True), MODEL)
-    assert [ToolPiece("bash", '{\n  "command": "ls"\n}', "", "ls: not found", True)] == list_page_pieces(turn, 11)
+    shown_input = '{\n  "command": "ls"\n}'
+    assert [ToolPiece("bash", shown_input, "The tool failed:", "ls: not found")] == list_page_pieces(turn, 11)
 
 
 def test_a_tool_call_without_result_says_so_after_the_turn() -> None:

@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 
 from tests.chromium import axe_violations, load_axe
-from tests.reference.ui.browser.chat_page import OpenPage, StartServer, send, wait_for_text, wait_until_idle
-from tests.reference.ui.browser.ui_server import WORDS
+from tests.reference.ui.browser.chat_page import (
+    OpenPage,
+    StartServer,
+    prompt_field,
+    send,
+    wait_for_text,
+    wait_until_idle,
+)
+from tests.reference.ui.browser.ui_server import SLOW_SCENARIO, WORDS
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -60,16 +67,39 @@ def test_a_hostile_answer_is_text(start_server: StartServer, open_page: OpenPage
 
 
 def test_a_call_waits_for_permission(start_server: StartServer, open_page: OpenPage) -> None:
-    """A tool does not run until the user allows it."""
+    """A tool does not run until the user allows it. While it runs, the page says so, and does not ask any more."""
     server = start_server()
     page = open_page(server.url + "?session=one")
     send(page, "Write a file.")
     page.get_by_role("button", name="Run bash").wait_for()
     runs = server.folder / "sessions" / "one.files" / "runs"
     assert not runs.exists()
+    wait_for_text(page, "It waits for your permission.")
     page.get_by_role("button", name="Run bash").click()
+    wait_for_text(page, "It is running.")
+    page.get_by_role("button", name="Do not run it").wait_for(state="detached")
+    assert page.get_by_text("It is running.").count()
     wait_for_text(page, "That is the result.")
     assert "run\n" == runs.read_text()
+
+
+def test_a_prompt_during_a_turn_of_another_tab_stays_in_the_field(
+    start_server: StartServer, open_page: OpenPage
+) -> None:
+    """The other tab shows that turn, and the prompt can be sent once it has ended."""
+    first = open_page(start_server(scenario=SLOW_SCENARIO).url)
+    second = open_page(first.url)
+    send(first, "Count")
+    wait_for_text(first, "word3")
+    send(second, "Hello")
+    wait_for_text(second, "word5")
+    assert second.get_by_text("Not sent, because another tab").count()
+    wait_until_idle(second)
+    assert "Hello" == prompt_field(second).input_value()
+    prompt_field(second).press("Enter")
+    for page in (second, first):
+        wait_for_text(page, "A short answer.")
+        assert 1 == page.get_by_text("word39").count()
 
 
 def test_two_tabs_do_not_mix(start_server: StartServer, open_page: OpenPage) -> None:

@@ -28,7 +28,7 @@ call = [{{ name = "bash", input = {{ command = {json.dumps("printf '%s' " + repr
 [[turn]]
 when = {{ user_contains = "file" }}
 text = "I will write it."
-call = [{{ name = "bash", input = {{ command = "echo run >> runs; sleep 0.5" }} }}]
+call = [{{ name = "bash", input = {{ command = "echo run >> runs; sleep 2" }} }}]
 
 [[turn]]
 when = {{ result_of = "bash" }}

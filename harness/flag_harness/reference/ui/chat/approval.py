@@ -9,7 +9,12 @@ from flag_harness.reference.tools.tool import Tool
 
 
 class CallDeniedError(Exception):
-    """The user did not allow a tool call. The message is the result that the model gets."""
+    """The user did not allow a tool call. Its name and message are the result that the model gets."""
+
+
+def is_denial(result: str) -> bool:
+    """Return whether the result of a tool call says that the user did not allow it."""
+    return result.startswith(f"{CallDeniedError.__name__}: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,12 @@ class ApprovalGate:
             self.pending = None
 
     def answer(self, *, allow: bool) -> None:
-        """Allow or deny the call that waits, from any thread. Do nothing if none waits."""
+        """Allow or deny the call that waits, from any thread. Do nothing if none waits.
+
+        No call waits from then on, even if the thread of the chat has not noticed the answer yet.
+        """
         if (pending := self.pending) is not None:
+            self.pending = None
             pending.answer.get_loop().call_soon_threadsafe(_set_answer, pending.answer, allow)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from flag_harness.errors import HarnessError
+from flag_harness.reference.ui.chat.approval import PendingCall
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
@@ -38,15 +39,15 @@ def show_page(options: UiOptions) -> None:
         show_exchange(chat.exchanges, number, session)
         return
     environ = show_sidebar(options, chat, chats.saved_chat_ids())
+    unsent = _send_prompt(chat, environ)
     is_running, revision = chat.is_running, chat.revision
     drawing = _show_turns(chat, session, is_running)
-    if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):
-        if chat.send(prompt, environ):
-            st.rerun()
-        st.warning(f"Not sent, because a turn is running in another tab: {_escape_markdown(prompt)}")
+    if unsent:
+        st.session_state[_PROMPT_KEY] = unsent
+        st.warning("Not sent, because another tab has just started a turn. Your prompt is still in the field below.")
+    st.chat_input("Your message", disabled=is_running, key=_PROMPT_KEY, on_submit=_note_submitted_prompt)
     if drawing is not None:
-        _show_controls(chat)
-        follow_turn(drawing, chat.turns[-1], chat)
+        follow_turn(drawing, chat.turns[-1], chat, _show_controls(chat))
         st.rerun()
     if chat.can_continue:
         st.button("Continue the unanswered turn", on_click=_continue_turn, args=(chat, environ), key="continue")
@@ -81,13 +82,28 @@ def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | Non
     return TurnDrawing(turns[-1].prompt) if is_running else None
 
 
-def _show_controls(chat: Chat) -> None:
-    """Show the buttons of a running turn."""
+def _show_controls(chat: Chat) -> PendingCall | None:
+    """Show the buttons of a running turn. Return the call that they ask about, or None."""
+    pending = chat.gate.pending
     with st.container(horizontal=True):
-        if (pending := chat.gate.pending) is not None:
-            st.button(f"Run {pending.name}", on_click=chat.gate.answer, kwargs={"allow": True}, key="allow")
-            st.button("Do not run it", on_click=chat.gate.answer, kwargs={"allow": False}, key="deny")
-        st.button("Stop", on_click=chat.stop, key="stop", type="primary")
+        # the slots stay: Streamlit would show a button of the last run as long as this one follows the turn
+        stop, allow, deny = st.empty(), st.empty(), st.empty()
+    stop.button("Stop", on_click=chat.stop, key="stop", type="primary")
+    if pending is not None:
+        allow.button(f"Run {pending.name}", on_click=chat.gate.answer, kwargs={"allow": True}, key="allow")
+        deny.button("Do not run it", on_click=chat.gate.answer, kwargs={"allow": False}, key="deny")
+    return pending
+
+
+def _note_submitted_prompt() -> None:
+    """Keep the prompt for this run of the script: the field gives it to no run in which it is disabled."""
+    st.session_state[_SUBMITTED_PROMPT_KEY] = st.session_state[_PROMPT_KEY]
+
+
+def _send_prompt(chat: Chat, environ: Mapping[str, str]) -> str:
+    """Send the prompt that the user has submitted, if there is one. Return it if a turn is running, else nothing."""
+    prompt: str = st.session_state.pop(_SUBMITTED_PROMPT_KEY, "")
+    return "" if not prompt or chat.send(prompt, environ) else prompt
 
 
 def _continue_turn(chat: Chat, environ: Mapping[str, str]) -> None:
@@ -105,4 +121,6 @@ def _escape_markdown(text: str) -> str:
     return "".join(f"\\{one}" if one in _MARKDOWN else one for one in make_text_safe_to_show(text))
 
 
+_PROMPT_KEY = "prompt"
+_SUBMITTED_PROMPT_KEY = "submitted"
 _MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flag_harness.reference.tools.tool import TOOL_DELAY_SECONDS
-from flag_harness.reference.ui.chat.transcript import Level, Part, TextPart, ToolPart, TurnTranscript
+from flag_harness.reference.ui.chat.approval import is_denial
+from flag_harness.reference.ui.chat.transcript import Level, NoticePart, Part, TextPart, ToolPart, TurnTranscript
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
 TEXT_CHARACTERS = 4_000
@@ -38,13 +39,12 @@ class FoldedPiece:
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-    """A tool call with its result; `state` says what happens while there is no result."""
+    """A tool call; `state` says what happens while there is no result, and then what kind of result it is."""
 
     name: str
     input: str
     state: str
-    result: str
-    is_error: bool
+    result: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,28 @@ class NoticePiece:
 Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
 
 
-def list_page_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
-    """Return what the page shows of a turn (texts, tool cards, waits) at the time `now` on the agent's clock."""
+def list_page_pieces(turn: TurnTranscript, now: float, *, asks_user: bool = False) -> list[Piece]:
+    """Return what the page shows of a turn (texts, tool cards, waits) at the time `now` on the agent's clock.
+
+    `asks_user` is true while a tool call waits for the user's answer.
+    """
     parts = list(turn.parts)
-    return [piece for index, part in enumerate(parts) for piece in _pieces_of_part(part, parts[index + 1 :], turn, now)]
+    return [
+        piece
+        for index, part in enumerate(parts)
+        for piece in (
+            [_tool_piece(part, _tool_state_text(part, turn, now, asks_user=asks_user))]
+            if isinstance(part, ToolPart)
+            else _pieces_of_part(part, parts[index + 1 :])
+        )
+    ]
 
 
-def _pieces_of_part(part: Part, later: list[Part], turn: TurnTranscript, now: float) -> Iterator[Piece]:
-    match part:
-        case TextPart():
-            yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
-        case ToolPart():
-            yield _tool_piece(part, turn, now)
-        case _:
-            yield NoticePiece(part.level, make_text_safe_to_show(part.text))
+def _pieces_of_part(part: TextPart | NoticePart, later: list[Part]) -> Iterator[Piece]:
+    if isinstance(part, TextPart):
+        yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
+    else:
+        yield NoticePiece(part.level, make_text_safe_to_show(part.text))
 
 
 def _is_current_text(part: Part) -> bool:
@@ -93,20 +101,25 @@ def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
         yield NoticePiece("warning", f"The {part.kind} above was discarded: {reason}")
 
 
-def _tool_piece(part: ToolPart, turn: TurnTranscript, now: float) -> ToolPiece:
+def _tool_piece(part: ToolPart, state: str) -> ToolPiece:
     shown_input = make_text_safe_to_show(json.dumps(part.input, indent=2, ensure_ascii=False, default=str))
-    state = "" if part.result is not None else _tool_state_text(part, turn, now)
-    return ToolPiece(
-        make_text_safe_to_show(part.name), shown_input, state, make_text_safe_to_show(part.result or ""), part.is_error
-    )
+    result = None if part.result is None else make_text_safe_to_show(part.result)
+    return ToolPiece(make_text_safe_to_show(part.name), shown_input, state, result)
 
 
-def _tool_state_text(part: ToolPart, turn: TurnTranscript, now: float) -> str:
+def _tool_state_text(part: ToolPart, turn: TurnTranscript, now: float, *, asks_user: bool) -> str:
+    if part.result is not None:
+        return _result_title(part)
     if turn.has_ended or part.called_at is None:
         return "It has no result: the turn ended before."
-    waited = now - part.called_at
+    if asks_user:
+        return "It waits for your permission."
     return (
-        f"It starts after {TOOL_DELAY_SECONDS:g} s."
-        if waited < TOOL_DELAY_SECONDS
-        else "It is running, or waits for your permission."
+        f"It starts after {TOOL_DELAY_SECONDS:g} s." if now - part.called_at < TOOL_DELAY_SECONDS else "It is running."
     )
+
+
+def _result_title(part: ToolPart) -> str:
+    if part.is_error and is_denial(part.result or ""):
+        return "You did not allow it. The model was told:"
+    return "The tool failed:" if part.is_error else "Result:"

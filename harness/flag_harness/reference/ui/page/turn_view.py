@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import read_settings
+from flag_harness.reference.ui.chat.approval import PendingCall
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.exchange_view import exchange_links
@@ -46,9 +47,9 @@ class TurnDrawing:
         self._drawn: list[Piece] = []
         self.below = self._place.empty()
 
-    def update(self, turn: TurnTranscript, now: float) -> None:
-        """Draw the turn as it is at the time `now` of the agent's clock."""
-        pieces = list_page_pieces(turn, now)
+    def update(self, turn: TurnTranscript, now: float, *, asks_user: bool = False) -> None:
+        """Draw the turn as it is at the time `now` of the agent's clock, as `list_page_pieces` says."""
+        pieces = list_page_pieces(turn, now, asks_user=asks_user)
         while len(self._slots) < len(pieces):
             self._slots.append(self._column.empty())
         for index, piece in enumerate(pieces):
@@ -67,16 +68,15 @@ def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
         drawing.below.caption(" · ".join([usage_text(turn)] * bool(turn.requests) + exchange_links(turn, session)))
 
 
-def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
-    """Draw a running turn until it ends, or until a tool call starts or stops waiting for the user's answer."""
-    pending = chat.gate.pending
+def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat, pending: PendingCall | None) -> None:
+    """Draw a running turn until it ends, or until another call than `pending` waits for the user's answer, or none."""
     while chat.is_running and chat.gate.pending is pending:
         seen = chat.revision
-        drawing.update(turn, chat.clock.now())
+        drawing.update(turn, chat.clock.now(), asks_user=pending is not None)
         _show_progress(drawing, turn, chat)
         time.sleep(REDRAW_SECONDS)
         chat.wait_for_change(seen, HEARTBEAT_SECONDS - REDRAW_SECONDS)
-    drawing.update(turn, chat.clock.now())
+    drawing.update(turn, chat.clock.now(), asks_user=chat.gate.pending is not None)
 
 
 def usage_text(turn: TurnTranscript) -> str:
@@ -121,11 +121,9 @@ def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
 def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
     card.text(f"Tool call: {piece.name}")
     card.code(piece.input, language=None, wrap_lines=True)
-    if piece.state:
-        card.text(piece.state)
-        return
-    card.text("The tool failed:" if piece.is_error else "Result:")
-    card.code(piece.result, language=None, wrap_lines=True)
+    card.text(piece.state)
+    if piece.result is not None:
+        card.code(piece.result, language=None, wrap_lines=True)
 
 
 def reset_container_keys() -> None:
