@@ -73,7 +73,7 @@ class FlagSpace:
     @cached_property
     def count(self) -> int:
         """The number of allowed rows."""
-        domains = self._possible_domains({})
+        domains = self._possible_values_of_flags({})
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
@@ -134,7 +134,9 @@ class FlagSpace:
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of all defaults first."""
-        for domains in self._complete_rows(self._possible_domains({}), range(len(self.flags)), self.default_row):
+        for domains in self._complete_rows(
+            self._possible_values_of_flags({}), range(len(self.flags)), self.default_row
+        ):
             yield tuple(domain.bit_length() - 1 for domain in domains)
 
     def complete_row(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
@@ -160,7 +162,7 @@ class FlagSpace:
         order = list(range(len(self.flags)))
         if random is not None:
             random.shuffle(order)
-        for domains in self._complete_rows(self._possible_domains(allowed), order, preferred, random):
+        for domains in self._complete_rows(self._possible_values_of_flags(allowed), order, preferred, random):
             return tuple(domain.bit_length() - 1 for domain in domains)
         return None
 
@@ -185,7 +187,7 @@ class FlagSpace:
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
 
-    def _possible_domains(self, allowed: Mapping[int, int]) -> list[int] | None:
+    def _possible_values_of_flags(self, allowed: Mapping[int, int]) -> list[int] | None:
         """Return a bit mask of each flag's possible values, or None if a constraint breaks.
 
         `allowed` restricts flags, by index, to the values of a bit mask.

@@ -87,7 +87,7 @@ class Simulator:
         self._threads, self._files = MessageThreads(), files.FileStore()
         self._batches = BatchStore(self._respond)
         for block in (block for turn in self._settings.turns for block in turn.content if block.raw is not None):
-            self.signatures.accept_raw_block(block.raw or {})
+            self.signatures.trust_raw_block(block.raw or {})
 
     def __call__(self, request: Request) -> Response:
         """Answer a request. Simulators with the same seed give the same requests the same bytes."""

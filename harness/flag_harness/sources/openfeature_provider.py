@@ -117,7 +117,7 @@ class _ReadRecorder(Hook):
         key, kind = hook_context.flag_key, hook_context.flag_type.value.lower()
         scope = running_scope()
         if scope is None:
-            message = _unknown_code_message(key)
+            message = _message_for_code_without_scope(key)
             for active in list(ACTIVE_SCOPES):
                 if active.find_flag(key) is not None:
                     active.add_read(FlagRead(key, kind, details.value, True, message))
@@ -173,7 +173,7 @@ def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluatio
     )
 
 
-def _unknown_code_message(key: str) -> str:
+def _message_for_code_without_scope(key: str) -> str:
     """Return the message for a read by code that belongs to none of several active scopes."""
     return (
         f"OpenFeature: {key!r} was read by code that no running block has started, and several run, so the provider of "

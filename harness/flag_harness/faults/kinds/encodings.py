@@ -19,7 +19,7 @@ from flag_harness.faults.edits import (
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
 from flag_harness.wire.timeline import Chunk, Edit, Head
 
-_ANSWERS_AS_USUAL = "answers as usual"
+_RESULT_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
@@ -27,7 +27,7 @@ _FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE)
+@fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE)
 def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
     """The lines of the stream end with CRLF (`crlf`) or CR (`cr`). The specification allows both."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
@@ -36,7 +36,7 @@ def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effe
     )
 
 
-@fault_kind("encoding", stream_result="raises AssertionError", create_result=_ANSWERS_AS_USUAL)
+@fault_kind("encoding", stream_result="raises AssertionError", create_result=_RESULT_AS_USUAL)
 def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     """The body begins with a byte order mark."""
 
@@ -63,7 +63,7 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
     return make_effect_at_point(at, occurrence, insert_invalid_byte)
 
 
-@fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)
+@fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_RESULT_AS_USUAL)
 def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     """Every character that has more than one byte is split over two chunks."""
 
@@ -77,7 +77,7 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     return make_answer_edit
 
 
-@fault_kind("encoding", stream_result=_ANSWERS_AS_USUAL, create_result=_ANSWERS_AS_USUAL)
+@fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_RESULT_AS_USUAL)
 def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[ConditionArguments]) -> Effect:
     """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)

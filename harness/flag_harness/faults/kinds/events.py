@@ -24,9 +24,9 @@ from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Edit, End, Piece
 
 _EVENT_DATA_PATTERN = re.compile(rb"data: ?(\{.*\})")
-_ANSWERS_AS_USUAL = "answers as usual"
+_RESULT_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
-_ANSWERS_DIFFERENTLY = "answers differently: content"
+_RESULT_DIFFERS = "answers differently: content"
 _POINTS_IN_BLOCKS = tuple(
     name for name in POINTS if name.startswith(("inside_", "after_block_start", "mid_", "between_th"))
 )
@@ -53,13 +53,13 @@ def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: 
     )
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point arrives twice."""
     return make_effect_at_point(at, occurrence, _make_event_replacer(lambda event: event * 2))
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The two events after a point arrive in the wrong order."""
     return make_effect_at_point(
@@ -67,19 +67,19 @@ def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Un
     )
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point is lost."""
     return make_effect_at_point(at, occurrence, lambda point: StreamChange(()) if point.event else None)
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """An event of an unknown type arrives at a point."""
     return make_effect_at_point(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE)
+@fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE)
 def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
     """A content block of an unknown type follows the last block."""
 
@@ -97,7 +97,7 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
     return make_effect_at_point("before_message_delta", 1, insert_unknown_block)
 
 
-@fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
+@fault_kind("bytes", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
 def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """A delta of an unknown type arrives inside an open content block."""
     checks.require_one_of("at", at, _POINTS_IN_BLOCKS)

@@ -224,7 +224,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     refuse_unrecorded_repetition(node, plan)
     test = node_id_of_all_combinations(nodeid_of_first_repetition(node), flags.id)
     plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_index(node)))
-    return replace(plan, project_names=_project_time_functions(node))
+    return replace(plan, project_names=_time_functions_to_make_virtual(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -293,7 +293,7 @@ def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
-def _project_time_functions(node: pytest.Item) -> ImportedTimeFunctions | None:
+def _time_functions_to_make_virtual(node: pytest.Item) -> ImportedTimeFunctions | None:
     """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
     if node.config.stash[CONFIG_KEY].time == "real" or node.get_closest_marker("harness_real_time"):
         return None

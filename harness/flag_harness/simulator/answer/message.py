@@ -9,9 +9,9 @@ import msgspec
 from flag_harness.models import Model
 from flag_harness.simulator.answer.profiles import (
     LATEST_MONTH,
-    convert_delta_usage_to_profile,
-    convert_message_to_profile,
-    remove_keys_newer_than_profile,
+    convert_delta_usage_to_month,
+    convert_message_to_month,
+    remove_keys_newer_than_month,
 )
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.signatures import (
@@ -74,14 +74,12 @@ class AnswerMessage:
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
-        return convert_delta_usage_to_profile(
-            {**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile
-        )
+        return convert_delta_usage_to_month({**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile)
 
     def stop_reason_delta(self) -> dict[str, Any]:
         """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
-        return remove_keys_newer_than_profile(delta, self.profile)
+        return remove_keys_newer_than_month(delta, self.profile)
 
     def _message_object(
         self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
@@ -98,7 +96,7 @@ class AnswerMessage:
             "stop_details": None,
             "usage": usage,
         }
-        return convert_message_to_profile(complete_message, self.profile)
+        return convert_message_to_month(complete_message, self.profile)
 
     def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
         """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
@@ -115,7 +113,7 @@ class AnswerMessage:
             "service_tier": "standard",
             "inference_geo": "not_available",
         }
-        return remove_keys_newer_than_profile(usage, self.profile)
+        return remove_keys_newer_than_month(usage, self.profile)
 
     def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
         """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
@@ -176,7 +174,7 @@ class BlockBuilder:
         if block.call is not None:
             return self._build_tool_call(block.call, marked=self.must_think and not _is_thinking_block(first))
         if block.raw is not None:
-            self.signatures.accept_raw_block(block.raw)
+            self.signatures.trust_raw_block(block.raw)
             raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
             return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
         return AnswerBlock({"type": "text", "text": block.text or ""})
@@ -191,7 +189,7 @@ class BlockBuilder:
             "input": msgspec.to_builtins(call.input or {}),
             "caller": {"type": "direct"},
         }
-        return AnswerBlock(remove_keys_newer_than_profile(block, self.profile), call.partial_json)
+        return AnswerBlock(remove_keys_newer_than_month(block, self.profile), call.partial_json)
 
 
 def _is_thinking_block(block: Block) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 from flag_harness.simulator.answer.headers import ResponseHeaders
 from flag_harness.simulator.answer.message import AnswerMessage
-from flag_harness.simulator.answer.profiles import LATEST_MONTH, remove_keys_newer_than_profile
+from flag_harness.simulator.answer.profiles import LATEST_MONTH, remove_keys_newer_than_month
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.stream import stream_events
 from flag_harness.simulator.count.rate_limits import ExceededLimit
@@ -75,7 +75,7 @@ def error_response(
     at, status = OTHER_RESPONSE_SECONDS, refusal.status
     details = {} if refusal.details is None else {"details": refusal.details}
     error = {"type": refusal.type, "message": refusal.message, **details}
-    value = remove_keys_newer_than_profile(
+    value = remove_keys_newer_than_month(
         {"type": "error", "error": error, "request_id": response_headers.request_id}, profile
     )
     content_headers = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))

@@ -59,7 +59,7 @@ class SeededSignatures:
         remembered = (self._trusted, self._trusted_calls, self._raw_calls, self._raw_results, self._paused)
         return self._key, *map(frozenset, remembered)
 
-    def accept_raw_block(self, block: Mapping[str, Any]) -> None:
+    def trust_raw_block(self, block: Mapping[str, Any]) -> None:
         """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""
         self._raw_calls.add(str(block.get("id")))
         self._raw_results.add(str(block.get("tool_use_id")))

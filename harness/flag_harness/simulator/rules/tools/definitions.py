@@ -7,16 +7,18 @@ from typing import Any
 from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
 from flag_harness.simulator.rules.request import ParsedRequest
 
-_COMMON_KEYS = frozenset({"type", "name", "allowed_callers", "cache_control", "defer_loading", "strict"})
-_CLIENT_KEYS = frozenset({"input_examples"})
-_TOOLSET_KEYS = frozenset({"type", "cache_control", "configs"})
-_SEARCH_KEYS = frozenset({"allowed_domains", "blocked_domains", "max_uses", "response_inclusion", "user_location"})
-_FETCH_KEYS = frozenset(
+_KEYS_OF_ALL_TOOLS = frozenset({"type", "name", "allowed_callers", "cache_control", "defer_loading", "strict"})
+_KEYS_OF_CLIENT_TOOLS = frozenset({"input_examples"})
+_KEYS_OF_TOOLSETS = frozenset({"type", "cache_control", "configs"})
+_KEYS_OF_SEARCH_TOOLS = frozenset(
+    {"allowed_domains", "blocked_domains", "max_uses", "response_inclusion", "user_location"}
+)
+_KEYS_OF_FETCH_TOOLS = frozenset(
     """
     allowed_domains blocked_domains citations max_content_tokens max_uses response_inclusion url_sources use_cache
     """.split()  # noqa: SIM905 - names in columns
 )
-_SCREEN_KEYS = frozenset({"display_width_px", "display_height_px"})
+_KEYS_OF_SCREEN_TOOLS = frozenset({"display_width_px", "display_height_px"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,26 @@ class _ToolFamily:
 
 
 _TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
-    "advisor_": _ToolFamily("advisor", _COMMON_KEYS | {"caching", "max_tokens", "max_uses", "model"}),
-    "bash_": _ToolFamily("bash", _COMMON_KEYS | _CLIENT_KEYS),
-    "browser_toolset_": _ToolFamily(None, _TOOLSET_KEYS),
-    "code_execution_": _ToolFamily("code_execution", _COMMON_KEYS),
-    "computer_toolset_": _ToolFamily(None, _TOOLSET_KEYS),
+    "advisor_": _ToolFamily("advisor", _KEYS_OF_ALL_TOOLS | {"caching", "max_tokens", "max_uses", "model"}),
+    "bash_": _ToolFamily("bash", _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS),
+    "browser_toolset_": _ToolFamily(None, _KEYS_OF_TOOLSETS),
+    "code_execution_": _ToolFamily("code_execution", _KEYS_OF_ALL_TOOLS),
+    "computer_toolset_": _ToolFamily(None, _KEYS_OF_TOOLSETS),
     "computer_": _ToolFamily(
-        "computer", _COMMON_KEYS | _CLIENT_KEYS | _SCREEN_KEYS | {"display_number", "enable_zoom"}, _SCREEN_KEYS
+        "computer",
+        _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS | _KEYS_OF_SCREEN_TOOLS | {"display_number", "enable_zoom"},
+        _KEYS_OF_SCREEN_TOOLS,
     ),
-    "memory_": _ToolFamily("memory", _COMMON_KEYS | _CLIENT_KEYS),
-    "text_editor_20241022": _ToolFamily("str_replace_editor", _COMMON_KEYS | _CLIENT_KEYS),
-    "text_editor_20250124": _ToolFamily("str_replace_editor", _COMMON_KEYS | _CLIENT_KEYS),
-    "text_editor_": _ToolFamily("str_replace_based_edit_tool", _COMMON_KEYS | _CLIENT_KEYS | {"max_characters"}),
-    "tool_search_tool_bm25": _ToolFamily("tool_search_tool_bm25", _COMMON_KEYS),
-    "tool_search_tool_regex": _ToolFamily("tool_search_tool_regex", _COMMON_KEYS),
-    "web_fetch_": _ToolFamily("web_fetch", _COMMON_KEYS | _FETCH_KEYS),
-    "web_search_": _ToolFamily("web_search", _COMMON_KEYS | _SEARCH_KEYS),
+    "memory_": _ToolFamily("memory", _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS),
+    "text_editor_20241022": _ToolFamily("str_replace_editor", _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS),
+    "text_editor_20250124": _ToolFamily("str_replace_editor", _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS),
+    "text_editor_": _ToolFamily(
+        "str_replace_based_edit_tool", _KEYS_OF_ALL_TOOLS | _KEYS_OF_CLIENT_TOOLS | {"max_characters"}
+    ),
+    "tool_search_tool_bm25": _ToolFamily("tool_search_tool_bm25", _KEYS_OF_ALL_TOOLS),
+    "tool_search_tool_regex": _ToolFamily("tool_search_tool_regex", _KEYS_OF_ALL_TOOLS),
+    "web_fetch_": _ToolFamily("web_fetch", _KEYS_OF_ALL_TOOLS | _KEYS_OF_FETCH_TOOLS),
+    "web_search_": _ToolFamily("web_search", _KEYS_OF_ALL_TOOLS | _KEYS_OF_SEARCH_TOOLS),
 }
 """The tool families by the beginning of the tool type. The first match applies, to all types of a family."""
 
