@@ -127,6 +127,14 @@ def test_each_other_value_of_a_flag_is_a_change() -> None:
     assert ["model=haiku", "model=sonnet"] == [change.label for change in flag_changes(MODEL, "opus")]
 
 
+def test_a_price_below_a_cent_is_not_shown_as_nothing() -> None:
+    """Simulated answers of small models cost a fraction of a cent."""
+    both = [_row("a", number, strict=strict) for number in range(9) for strict in (False, True)]
+    rows = [msgspec.structs.replace(row, cost=0.00001) for row in both]
+    *_, cost = verdict_lines(judge_flags(collect_evidence(rows, CHANGES))[0], rows)
+    assert "runs, less than $0.01)" in cost
+
+
 def _lines(losses: int, rounds: int) -> list[str]:
     upstream = "live" if losses else "simulator"
     rows = [
@@ -144,13 +152,16 @@ def test_the_lines_say_what_was_found_and_what_is_not_excluded() -> None:
         "strict: PASS (simulator only) after 100 rounds; worst: a[*], the same with and without the flag",
         "  excluded in every test: a loss of 6 points or more; not excluded: a loss of 5 points",
     ] == _lines(0, 100)
-    fail, _ = _lines(40, 100)
+    fail, bound = _lines(40, 100)
     assert "strict: FAIL after 100 rounds: it is worse with the flag in a[*], by 40.0 points" == fail
-    first, excluded, cost = _lines(1, 10)
+    assert "  in every test the loss is shown to be below 70 points" == bound
+    first, excluded, cost, failing = _lines(1, 10)
     assert "strict: INCONCLUSIVE after 10 rounds; worst: a[*], 10.0 points lower with the flag" == first
     assert excluded.startswith("  excluded in every test: a loss of ")
     assert cost.startswith("  a PASS must exclude a loss of 10 points: if the flag changes nothing, that takes about ")
     assert "runs, about $" in cost
+    assert failing.startswith("  if the loss stays at 10.0 points, a FAIL takes about ")
+    assert "runs, about $" in failing
     gain = Stratum("a", (0.0, 1.0))
     better, _, _ = verdict_lines(judge_flags([FlagEvidence("strict", (gain,))])[0], [])
     assert "strict: INCONCLUSIVE after 2 rounds; worst: a, 50.0 points higher with the flag" == better

@@ -19,7 +19,7 @@ _MAX_WEALTH = 1e300
 _MAX_STAKE_SHARE = 0.99
 """No strategy stakes more than this share of what would ruin it, so that one difference never takes all."""
 
-_HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
+HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
 """Constant stakes: most wealth is on those that find a fall of 15 points soonest, some on those for small falls."""
 
@@ -45,7 +45,7 @@ class HarmBettingStrategies:
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
         """Return how much each strategy bets in the next round, as a share of its wealth. It is always the same."""
-        return _HARM_STAKES
+        return HARM_STAKES
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,6 @@ class BettingProcess:
         self.wealth = self.largest_wealth = 1.0
         self.rounds = 0
         self.squares = 0.0
-
-    @property
-    def mean_square(self) -> float:
-        """The estimated mean square of a difference."""
-        return estimate_mean_square(self.rounds, self.squares)
 
     @property
     def p_value(self) -> float:

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from flag_harness.analysis.verdict.betting import make_harm_process, make_safety_process
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
-from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass, safety_p_value
+from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_fail, rounds_to_pass, safety_p_value
 
 DEFAULT_MARGIN = 0.10
 DEFAULT_ALPHA = 0.05
@@ -159,6 +159,8 @@ class Verdict:
         rounds: the number of rounds in the stratum with the fewest.
         excluded_loss: the smallest loss that is excluded in every stratum, or None.
         rounds_to_pass: about how many further rounds a PASS takes if the flag changes nothing; 0 if nothing is open.
+        rounds_to_fail: about how many further rounds a FAIL takes if the worst stratum loses as much in them as so far,
+            which is the margin or more; None if it loses less, or the verdict is decided.
         obstacles: why the evidence cannot support a PASS.
     """
 
@@ -170,6 +172,7 @@ class Verdict:
     rounds: int
     excluded_loss: float | None
     rounds_to_pass: int
+    rounds_to_fail: int | None = None
     obstacles: tuple[str, ...] = ()
 
 
@@ -185,7 +188,8 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     findings = find_harm_and_safety(tests, alpha)
     expected_at = _error_rate_per_expectation(flags, alpha)
     flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
-    return tuple(_make_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
+    harm_level = alpha / max(1, sum(map(len, tests)))
+    return tuple(_make_verdict(*figures, level, harm_level) for figures in zip(flags, tests, findings, strict=True))
 
 
 class SequentialJudge:
@@ -236,7 +240,9 @@ def _add_unmet_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
     return replace(flag, obstacles=(*flag.obstacles, *unmet))
 
 
-def _make_verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:
+def _make_verdict(
+    flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float, harm_level: float
+) -> Verdict:
     """Return the verdict on one flag, from its evidence and the results of its tests."""
     bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
     known = [bound for bound in bounds if bound is not None]
@@ -246,16 +252,20 @@ def _make_verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Fla
     elif excluded is not None and excluded <= flag.margin:  # each stratum excludes it, but not at the same look
         excluded = min((loss for loss in REPORTED_LOSSES if loss > flag.margin), default=None)
     is_hindered = finding.decision == "PASS" and bool(flag.obstacles)
+    worst = max(range(len(tests)), key=lambda index: flag.strata[index].mean_loss, default=None)
     return Verdict(
         flag=flag.flag,
         decision="INCONCLUSIVE" if is_hindered else finding.decision,
         margin=flag.margin,
         harmed=tuple(flag.strata[index].name for index in finding.harmed),
-        worst=max(flag.strata, key=lambda stratum: stratum.mean_loss, default=None),
+        worst=None if worst is None else flag.strata[worst],
         rounds=min((len(stratum.gains) for stratum in flag.strata), default=0),
         excluded_loss=excluded,
         rounds_to_pass=0
         if finding.is_safe
         else max((rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
+        rounds_to_fail=None
+        if worst is None or finding.harmed or finding.is_safe or flag.strata[worst].mean_loss < flag.margin
+        else rounds_to_fail(tests[worst], [-gain for gain in flag.strata[worst].gains], harm_level),
         obstacles=flag.obstacles,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flag_harness.analysis.verdict.evidence import FlagChange, is_provider_failure
-from flag_harness.analysis.verdict.judgment import REPORTED_LOSSES, Verdict
+from flag_harness.analysis.verdict.judgment import REPORTED_LOSSES, Stratum, Verdict
 from flag_harness.flag import value_text
 from flag_harness.wording import count_with_noun, join_names
 
@@ -30,7 +30,11 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     if text := provider_failures_text(rows):
         yield f"  {text}"
     if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
-        yield f"  {_cost_text(verdict, rows)}"
+        cost, loss = _cost_text(verdict.rounds_to_pass, rows), _loss_text(verdict.margin)
+        yield f"  a PASS must exclude a loss of {loss}: if the flag changes nothing, that takes {cost}"
+    if verdict.rounds_to_fail and verdict.worst:
+        cost = _cost_text(verdict.rounds_to_fail, rows)
+        yield f"  if the loss stays at {_mean_loss_text(verdict.worst)}, a FAIL takes {cost}"
 
 
 def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
@@ -70,6 +74,8 @@ def describe_losses_ruled_out(verdict: Verdict) -> str:
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded, however large"
+    if verdict.harmed:
+        return f"in every test the loss is shown to be below {_loss_text(excluded)}"
     below = [loss for loss in REPORTED_LOSSES if loss < excluded]
     rest = f"; not excluded: a loss of {_loss_text(below[-1])}" if below else ""
     return f"excluded in every test: a loss of {_loss_text(excluded)} or more{rest}"
@@ -86,7 +92,7 @@ def _reason_text(verdict: Verdict) -> str:
     if verdict.harmed:
         named, worst = join_names(verdict.harmed, _MAX_NAMED_TESTS), verdict.worst
         is_only_one = worst is not None and verdict.harmed == (worst.name,)
-        rest = f", by {worst.mean_loss * 100:.1f} points" if worst and is_only_one else _worst_stratum_text(verdict)
+        rest = f", by {_mean_loss_text(worst)}" if worst and is_only_one else _worst_stratum_text(verdict)
         return f": it is worse with the flag in {named}{rest}"
     if verdict.worst is None:
         return ": no test ran with and without it"
@@ -102,16 +108,18 @@ def _worst_stratum_text(verdict: Verdict) -> str:
     return f"; worst: {worst.name}, {change if worst.mean_loss else 'the same with and without the flag'}"
 
 
-def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
-    """Return how many further rounds and runs a decision takes, and what they cost."""
+def _cost_text(further: int, rows: "Sequence[RunRow]") -> str:
+    """Return how many further rounds and runs that is about, and what they cost."""
     repetitions = {row.repetition for row in rows}
-    runs = verdict.rounds_to_pass * max(1, round(len(rows) / max(1, len(repetitions))))
+    runs = further * max(1, round(len(rows) / max(1, len(repetitions))))
     costs = [row.cost for row in rows if row.cost is not None]
-    dollars = f", about ${runs * sum(costs) / len(costs):.2f}" if costs else ""
-    return (
-        f"a PASS must exclude a loss of {_loss_text(verdict.margin)}: if the flag changes nothing, that takes about "
-        f"{count_with_noun(verdict.rounds_to_pass, 'further round')} ({count_with_noun(runs, 'run')}{dollars})"
-    )
+    price = runs * sum(costs) / len(costs) if costs else 0.0
+    dollars = f", about ${price:.2f}" if price >= 0.005 else ", less than $0.01" if costs else ""
+    return f"about {count_with_noun(further, 'further round')} ({count_with_noun(runs, 'run')}{dollars})"
+
+
+def _mean_loss_text(stratum: Stratum) -> str:
+    return f"{stratum.mean_loss * 100:.1f} points"
 
 
 def _loss_text(loss: float) -> str:

@@ -119,7 +119,11 @@ def _harmful_combination_line(
     level = alpha / 2 / len(compared)
     further = max(rounds_to_pass(compared[part].test, compared[part].margin, level) for part in unknown)
     rounds = count_with_noun(further, "further round")
-    return f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing"
+    return (
+        f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing. "
+        "A run with --harness-record=FILE and without --harness-verdict plays all rounds of --harness-repeat; then: "
+        "flag-harness report verdict FILE"
+    )
 
 
 def _smaller_combinations(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:

@@ -1,16 +1,25 @@
-"""The statistical tests of one stratum (a group of tests), the p-value of SAFE, and how many rounds a PASS takes."""
+"""The tests of one stratum (a group of tests), the p-value of SAFE, and how many rounds a PASS or a FAIL takes."""
 
 import math
 from collections.abc import Sequence
 
-from flag_harness.analysis.verdict.betting import BettingProcess, make_harm_process, make_safety_process
+from flag_harness.analysis.verdict.betting import (
+    HARM_STAKES,
+    BettingProcess,
+    make_harm_process,
+    make_safety_process,
+)
 
 FAR_LOSS_IN_MARGINS = 1.5
 FAR_LOSS_ALPHA_SHARE = 0.02
 """SAFE also excludes a loss of this many margins, at this share of its error rate. That takes few further rounds."""
 
-_FORECAST_STAKE_SHARE = 0.8
-"""The share of the best stake that forecasts assume, as most strategies do."""
+_ASSUMED_ROUNDS = 5
+_ASSUMED_SQUARE = 0.1
+"""The rounds that forecasts add to those that ran. Their mean square is that of tests of which 95 % pass."""
+
+_FORECAST_STAKES = 40
+"""The number of stakes of which forecasts take the best."""
 
 
 class StratumTest:
@@ -69,15 +78,37 @@ def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     )
 
 
+def rounds_to_fail(test: StratumTest, losses: Sequence[float], level: float) -> int | None:
+    """Return about how many further rounds a FAIL takes if the losses stay as they were, or None if it never comes.
+
+    A loss is the result of a round without the flag minus the result with it. There must be one or more.
+    """
+    growth = max(math.fsum(math.log1p(stake * loss) for loss in losses) for stake in HARM_STAKES) / len(losses)
+    return _rounds_until_level(test.harm, level, growth) if growth > 0 else None
+
+
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
     """Return about how many further rounds the betting process needs until it excludes a loss."""
+    squares = process.squares + _ASSUMED_ROUNDS * _ASSUMED_SQUARE
+    growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUNDS), loss)
+    return _rounds_until_level(process, level, growth)
+
+
+def _rounds_until_level(process: BettingProcess, level: float, growth: float) -> int:
+    """Return after how many further rounds the wealth is 1 / `level`, if each adds `growth` to its logarithm."""
     missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
-    return max(1, math.ceil(missing / _expected_log_growth(process, loss)))
+    return max(1, math.ceil(missing / growth))
 
 
-def _expected_log_growth(process: BettingProcess, margin: float) -> float:
-    """Return the expected growth of the log wealth in one round, for differences -1, 0 and 1 with mean 0."""
-    square = process.mean_square
-    stake = margin / (square + margin**2) * _FORECAST_STAKE_SHARE
-    changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))
-    return max((1 - square) * math.log1p(stake * margin) + square / 2 * changed, 1e-6)
+def _expected_log_growth(square: float, loss: float) -> float:
+    """Return the expected growth of the log wealth in one round, at the best constant stake against a loss.
+
+    The differences are -1, 0 and 1, with mean 0 and the mean square `square`.
+    """
+    largest = 1 / max(1 - loss, 0.1)
+    stakes = (largest * step / _FORECAST_STAKES for step in range(1, _FORECAST_STAKES))
+    return max(
+        (1 - square) * math.log1p(stake * loss)
+        + square / 2 * (math.log1p(stake * (loss + 1)) + math.log1p(stake * (loss - 1)))
+        for stake in stakes
+    )
