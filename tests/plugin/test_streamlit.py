@@ -98,7 +98,7 @@ def test_requests_of_callbacks_reruns_fragments_and_threads_belong_to_their_test
 def test_the_recipe_in_the_documentation_is_the_one_that_runs() -> None:
     """The page shows the test files as they are."""
     page = (ROOT / "docs" / "streamlit.md").read_text("utf-8")
-    for name in ("test_chat.py", "test_server.py"):
+    for name in ("test_chat.py", "test_server.py", "pyproject.toml"):
         assert (AGENT / name).read_text("utf-8") in page
 
 
@@ -106,12 +106,18 @@ def test_the_recipe_in_the_documentation_is_the_one_that_runs() -> None:
 def test_the_recipe_interrupts_and_kills_a_real_server(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a real browser."""
+    """In a real browser, as it is printed. It finds an app that keeps a call without its result, and shows why."""
     pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     monkeypatch.setenv("CHROMIUM", CHROMIUM)
-    monkeypatch.setenv("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
     shutil.copytree(AGENT, pytester.path, dirs_exist_ok=True)
     options = ("--disable-recording", "--harness-upstream=simulator")
-    pytester.runpytest_subprocess(*PLAIN, *options, "test_server.py").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*PLAIN, *options, "test_server.py").assert_outcomes(passed=3)
+    app = pytester.path / "app.py"
+    app.write_text(app.read_text("utf-8").replace("\ndrop_unanswered_turn(messages)\n", "\n"), "utf-8")
+    broken = pytester.runpytest_subprocess(*PLAIN, *options, "test_server.py", "-k", "tool_runs")
+    broken.assert_outcomes(failed=1)
+    broken.stdout.fnmatch_lines(
+        ["E *AssertionError: *Error code: 400*`tool_use` ids were found without `tool_result`*"]
+    )

@@ -1,6 +1,7 @@
 """A support chat that can look orders up, of the kind that quickstarts show. It knows nothing of the harness."""
 
 import os
+import time
 
 import anthropic
 import streamlit as st
@@ -18,6 +19,12 @@ TOOLS = [
 @st.cache_resource
 def make_client() -> anthropic.Anthropic:
     return anthropic.Anthropic()
+
+
+def find_order(number: str) -> str:
+    st.caption(f"Looking order {number} up ...")
+    time.sleep(1)  # the shop's computer is slow
+    return ORDERS.get(number, "no such order")
 
 
 def ask_model(messages: list) -> anthropic.types.Message:
@@ -45,14 +52,25 @@ def answer_user(messages: list) -> None:
             return
         results = []
         for call in calls:
-            result = ORDERS.get(call.input["number"], "no such order")
+            result = find_order(call.input["number"])
             st.caption(f"{call.name}: {result}")
             results.append({"type": "tool_result", "tool_use_id": call.id, "content": result})
         messages.append({"role": "user", "content": results})
 
 
+def drop_unanswered_turn(messages: list) -> None:
+    """Drop the end of a turn that a click has interrupted: a question without answer, or a call without result."""
+    while messages and not is_answer(messages[-1]):
+        messages.pop()
+
+
+def is_answer(message: dict) -> bool:
+    return message["role"] == "assistant" and all(block["type"] != "tool_use" for block in message["content"])
+
+
 st.title("Support")
 messages = st.session_state.setdefault("messages", [])
+drop_unanswered_turn(messages)
 for message in messages:
     texts = (
         [message["content"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
-from flag_harness.transports.border.children import ChildProcessGuard
+from flag_harness.transports.border.children import IN_CHILD, ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_uvloop, import_uvloop_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
@@ -20,6 +20,7 @@ REPLAY_ERROR_TEXTS = "plays recordings", "record that traffic with --record-mode
 SIMULATOR_ERROR_TEXTS = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_IGNORE_HINT = "; if the program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
 _LOCAL_ADDRESSES = ("127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -129,6 +130,7 @@ class _NetworkGuard:
         return (
             f"this test {what}, but tried to reach {target}{how}; {instead}, "
             "or let it through with @pytest.mark.harness_network"
+            f"{_IGNORE_HINT if how == IN_CHILD else ''}"
         )
 
 

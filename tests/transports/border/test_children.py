@@ -33,7 +33,8 @@ def test_a_program_that_uses_proxies_is_told_why_it_is_refused() -> None:
         found = run(GET, "http://far.example/list")
     message = (
         "this test plays recordings, but tried to reach far.example:80 in a child process or a library in C; "
-        "record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network"
+        "record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network; if the "
+        "program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
     )
     assert [message] == list(map(str, refused))
     assert "HTTP Error 403: Forbidden" in found.stderr
@@ -56,7 +57,7 @@ def test_the_answer_of_the_proxy_says_what_to_do() -> None:
                 os.write(connection.fileno(), line + b"\r\n\r\n")  # `send` would be refused, as this test's own
                 answers.append(b"".join(iter(lambda: connection.recv(4096), b"")).decode())
     assert answers[0].startswith("HTTP/1.1 403 Forbidden\r\n")
-    assert answers[0].endswith("or let it through with @pytest.mark.harness_network")
+    assert answers[0].endswith("list it in ignore_hosts of [tool.flag-harness]")
     assert ["HTTP/1.1 400 Bad Request"] * 2 == [answer.split("\r\n")[0] for answer in answers[1:]]
 
 

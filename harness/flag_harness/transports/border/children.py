@@ -14,6 +14,8 @@ from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
+IN_CHILD = " in a child process or a library in C"
+"""The end of the message about a host that is refused to a program."""
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 _CHILD_START_EVENTS = (
     "os.exec",
@@ -94,7 +96,7 @@ class ChildProcessGuard:
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
         """Check a host that the proxy is to reach. The error says that a child process or a C library wants it."""
-        self._check(host, *(port or (None,)), " in a child process or a library in C")
+        self._check(host, *(port or (None,)), IN_CHILD)
 
     def _proxy_variables(self) -> Mapping[str, str]:
         """Return the environment variables that make HTTP clients use the proxy."""
