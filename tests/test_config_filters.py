@@ -47,7 +47,7 @@ def test_headers_to_keep_are_read() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("x", ' must be a table of lists: keep = ["x-ratelimit-*"]'),
+        ("x", ' must be a table of lists: keep = ["x-gateway-*"]'),
         ({"kept": []}, " has no key 'kept'; the nearest is 'keep' (all: keep)"),
         (
             {"keep": ["Set-Cookie"]},

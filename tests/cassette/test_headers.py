@@ -63,11 +63,32 @@ def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
     ) == select_response_headers(headers, URL)
 
 
+def test_headers_of_gateways_and_bedrock_that_clients_act_on_are_kept() -> None:
+    """Rate limits by any of their names, what Bedrock says only in headers, warnings, and parts of a download."""
+    headers = tuple(
+        (name, "v")
+        for name in (
+            "x-ratelimit-remaining-requests",
+            "ratelimit-reset",
+            "x-request-id",
+            "x-amzn-requestid",
+            "x-amzn-errortype",
+            "x-amzn-bedrock-input-token-count",
+            "deprecation",
+            "sunset",
+            "link",
+            "etag",
+            "content-range",
+        )
+    )
+    assert headers == select_response_headers((*headers, ("x-ratelimit-owner-key", "v"), ("via", "v")), URL)
+
+
 def test_a_project_keeps_more_headers_by_name_or_pattern() -> None:
     """Names ignore case; a credential stays out even if a pattern covers it."""
-    headers = (("X-RateLimit-Left", "3"), ("x-trace", "t"), ("Set-Cookie", "secret"), ("date", "today"))
-    kept = (("x-ratelimit-left", "3"), ("x-trace", "t"))
-    assert kept == select_response_headers(headers, URL, ["X-RateLimit-*", "x-trace"])
+    headers = (("X-Gateway-Cost", "3"), ("x-trace", "t"), ("Set-Cookie", "secret"), ("date", "today"))
+    kept = (("x-gateway-cost", "3"), ("x-trace", "t"))
+    assert kept == select_response_headers(headers, URL, ["X-Gateway-*", "x-trace"])
     assert (*kept, ("date", "today")) == select_response_headers(headers, URL, ["*"])
 
 

@@ -277,6 +277,44 @@ def test_each_setup_has_a_name_of_its_own(project: pytest.Pytester) -> None:
     project.runpytest_subprocess(*QUIET).assert_outcomes(passed=4)
 
 
+SETUP_FUNCTIONS = """
+import unittest
+
+def setup_module(): send("module")
+
+def teardown_module(): send("end of the module")
+
+class TestA:
+    @classmethod
+    def setup_class(cls): send("class")
+
+    def test_a(self, cassette): send("a")
+
+@pytest.mark.usefixtures("cassette")
+class TestB(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): send("class of unittest")
+
+    @classmethod
+    def tearDownClass(cls): assert [] == LOOKED_UP
+
+    def test_b(self): send("b")
+"""
+
+
+def test_setup_functions_of_pytest_and_unittest_are_answered_like_fixtures(project: pytest.Pytester) -> None:
+    """They are recorded, and reach no network while they are played."""
+    project.makepyfile(test_it=HEAD + SETUP_FUNCTIONS)
+    project.runpytest_subprocess(*RECORD).assert_outcomes(passed=2)
+    found = {name: [text for text, _ in texts] for name, texts in _prompts(project.path).items() if "fixture" in name}
+    assert {
+        "test_it/fixture-setup_module": ["module", "end of the module"],
+        "test_it/TestA.fixture-setup_class": ["class"],
+        "test_it/TestB.fixture-setUpClass-0041c6de": ["class of unittest"],
+    } == found
+    project.runpytest_subprocess(*QUIET).assert_outcomes(passed=2)
+
+
 SHARED = """
 from test_it import *
 

@@ -10,9 +10,11 @@ import httpx
 import httpx2
 import pytest
 
+from flag_harness import LoopbackServer
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import SystemClock, intercept_clients
 from flag_harness.transports.interception.custom_transports import find_custom_transports
+from flag_harness.transports.scope import ApiScope
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -176,3 +178,32 @@ def test_a_transport_is_found_in_the_client_that_another_one_holds() -> None:
 
     with httpx2.Client(transport=Sending()) as client:
         assert [Sending] == find_custom_transports(Retrying(client), httpx2, "handle_request", frozenset())
+
+
+@pytest.mark.asyncio
+async def test_a_transport_that_nobody_sees_within_another_passes_the_request_on() -> None:
+    """What sends through a transport in a closure is one request to the layers, not two."""
+    inner, async_inner, seen = httpx2.HTTPTransport(), httpx2.AsyncHTTPTransport(), list[Request]()
+
+    class Closure(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            return inner.handle_request(request)
+
+        def close(self) -> None:
+            inner.close()
+
+    class AsyncClosure(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return await async_inner.handle_async_request(request)
+
+        async def aclose(self) -> None:
+            await async_inner.aclose()
+
+    with LoopbackServer(_upstream) as server:
+        scope = ApiScope(base_url=server.url)
+        with intercept_clients(None, seen.append, clock=VirtualClock(), scope=scope):
+            with httpx2.Client(transport=Closure()) as client:
+                assert BODY == client.get(server.url).content
+            async with httpx2.AsyncClient(transport=AsyncClosure()) as async_client:
+                assert BODY == (await async_client.get(server.url)).content
+    assert 2 == len(seen)

@@ -20,6 +20,11 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, body, hea
         ("https://gateway.example/a/v1/models/claude-haiku-4-5", "/v1/models/claude-haiku-4-5"),
         ("https://gateway.example/aws/model/some.model/invoke", "/model/some.model/invoke"),
         ("/anthropic/v1/messages", "/v1/messages"),
+        ("https://gateway.example/v1/messages-proxy/17/v1/messages", "/v1/messages"),
+        (
+            "https://gateway.example/v1/messages/of/team/v1/messages/batches/msgbatch_1",
+            "/v1/messages/batches/msgbatch_1",
+        ),
         ("https://gateway.example/anthropic/v1/unheard_of", "/anthropic/v1/unheard_of"),
         ("https://vertex.example/v1/projects/p/models/m:rawPredict", "/v1/projects/p/models/m:rawPredict"),
     ],

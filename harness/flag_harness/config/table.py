@@ -247,7 +247,7 @@ def _parse_table_of_lists(table: Any, kind: type[msgspec.Struct], where: str) ->
 def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
     """Convert the table that names response headers to keep in addition to the allow-list."""
     if not isinstance(table, Mapping):
-        raise ConfigError(f'{where} must be a table of lists: keep = ["x-ratelimit-*"]')
+        raise ConfigError(f'{where} must be a table of lists: keep = ["x-gateway-*"]')
     keep = convert_table(table, _HeaderTable, where).keep
     for name in keep:
         if name.strip().lower() in CREDENTIAL_HEADERS:

@@ -21,7 +21,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 CutKind: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
 
-_MESSAGES = "/v1/messages"
+_MESSAGES, _VERSION = "/v1/messages", "/v1/"
 _ENDPOINT = re.compile(
     r".*(?P<endpoint>/v1/(?:messages|complete|models|files|skills|agents|sessions|environments|organizations|"
     r"memory_stores|vaults)(?:/.*)?|/v1/projects/.*|/model/[^/]+/(?:invoke|invoke-with-response-stream|"
@@ -53,7 +53,7 @@ class Request:
 
 def _remove_base_path(path: str) -> str:
     """Remove the base path of a gateway from a path, as in `/anthropic/v1/messages`."""
-    if path.startswith(_MESSAGES):
+    if path.startswith(_MESSAGES) and path.rfind(_VERSION) == 0:  # most paths need no regular expression
         return path
     found = _ENDPOINT.fullmatch(path)
     return found["endpoint"] if found else path

@@ -16,23 +16,43 @@ LOCATION_HEADER = "location"
 
 RESPONSE_HEADERS = frozenset(
     {
+        "accept-ranges",
         "anthropic-organization-id",
+        "anthropic-workspace-id",
         "cache-control",
         "content-disposition",
         "content-encoding",
+        "content-language",
+        "content-range",
         "content-type",
+        "deprecation",
+        "etag",
+        "last-modified",
+        "link",
         LOCATION_HEADER,
         "mcp-session-id",
         "request-id",
         "retry-after",
         "retry-after-ms",
+        "sunset",
+        "warning",
+        "x-amzn-bedrock-cache-read-input-token-count",
+        "x-amzn-bedrock-cache-write-input-token-count",
+        "x-amzn-bedrock-input-token-count",
+        "x-amzn-bedrock-invocation-latency",
+        "x-amzn-bedrock-output-token-count",
+        "x-amzn-errortype",
+        "x-amzn-requestid",
+        "x-request-id",
         "x-should-retry",
     }
 )
 """Response headers that are kept because a client acts on them. Rate limits are kept as well."""
 
-_RATE_LIMIT_HEADER = re.compile(r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)")
-"""Matches the API's rate-limit headers, such as `anthropic-priority-input-tokens-remaining`."""
+_RATE_LIMIT_HEADER = re.compile(
+    r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)|(?:x-)?ratelimit-(?:limit|remaining|reset).*"
+)
+"""Matches the rate-limit headers of the API, such as `anthropic-priority-input-tokens-remaining`, and of gateways."""
 
 
 def select_request_headers(headers: Headers) -> Headers:

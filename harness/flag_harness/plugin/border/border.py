@@ -223,9 +223,7 @@ class NetworkBorder:
 
     def _choose_route(self, http_request: Any) -> "Route | None":
         """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
-        from flag_harness.transports.interception.intercept import is_forwarding_request
-
-        owner = None if is_forwarding_request() else self.owner_of_request(http_request)
+        owner = self.owner_of_request(http_request)
         if owner is None:
             return None
         try:

@@ -16,7 +16,13 @@ from flag_harness.plugin.evidence.kept_cassettes import save_evidence_cassette
 from flag_harness.plugin.modes import record_mode_of_run
 from flag_harness.plugin.redact.secrets import mask_logs, mask_report
 from flag_harness.plugin.refusals import FixtureFailure, refusals_of_running_test
-from flag_harness.plugin.run.cassette_paths import fixture_case_id, fixture_cassette_path, wide_scope_fixtures
+from flag_harness.plugin.run.cassette_paths import (
+    fixture_case_id,
+    fixture_cassette_path,
+    is_setup_function,
+    wide_fixture_name,
+    wide_scope_fixtures,
+)
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_recorded_file
@@ -79,7 +85,9 @@ class WideScopeFixtureHooks:
 
     def _must_answer_requests(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
         """Return True if a fixture belongs to the project, and a test that uses the harness needs it."""
-        if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_PACKAGES_WITHOUT_REQUESTS):
+        if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(
+            _PACKAGES_WITHOUT_REQUESTS
+        ) and not is_setup_function(fixturedef):
             return False
         if uses_harness(getattr(request, "_pyfuncitem", None)):
             return True
@@ -100,7 +108,7 @@ class WideScopeFixture:
             fixturedef, request.node, getattr(parameter, "param", None), getattr(parameter, "param_index", 0)
         )
         self._case = fixture_case_id(fixturedef, request.node, self.path)
-        self.owner = CodeOwner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
+        self.owner = CodeOwner(f"the {fixturedef.scope} fixture {wide_fixture_name(fixturedef)}", is_shared=True)
         self.traffic: CassetteTraffic | None = None
         self.is_evidence = False
         self._plan: TrafficPlan | None = None

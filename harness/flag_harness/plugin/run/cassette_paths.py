@@ -1,5 +1,6 @@
 """Compute the paths of the cassettes of tests, and of fixtures with a wider scope than one test."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
+_SETUP_FUNCTION = re.compile(r"_(?:xunit|unittest)_(setup_module|setup_class|setUpClass)_fixture_")
+"""Matches the name of the fixture in which pytest calls such a function of the project."""
 _MODES_THAT_PLAY = ("none", "once", "new_episodes")
 """The record modes that play what a cassette holds."""
 
@@ -69,10 +72,21 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
         module = path.relative_to(config.rootpath) if path.is_relative_to(config.rootpath) else Path(path.name)
     parameters = {} if value is None else {"param": value}
     name = cassette_name(
-        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", parameters, {"param": index}, _make_secret_check(config)
+        [], f"{FIXTURE_PREFIX}{wide_fixture_name(fixturedef)}", parameters, {"param": index}, _make_secret_check(config)
     )
     folder = config.rootpath.joinpath(config.stash[CONFIG_KEY].recordings, *map(safe_file_name, module.parts))
     return folder / f"{'.'.join([*map(safe_file_name, classes), name])}.json"
+
+
+def is_setup_function(fixturedef: "pytest.FixtureDef[Any]") -> bool:
+    """Return whether a fixture is the one in which pytest calls `setup_module`, `setup_class` or `setUpClass`."""
+    return _SETUP_FUNCTION.match(fixturedef.argname) is not None
+
+
+def wide_fixture_name(fixturedef: "pytest.FixtureDef[Any]") -> str:
+    """Return the name of a wide-scope fixture, or that of the function that pytest calls in it (`setUpClass`)."""
+    setup = _SETUP_FUNCTION.match(fixturedef.argname)
+    return setup[1] if setup else fixturedef.argname
 
 
 def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:

@@ -158,7 +158,9 @@ class _HttpLibraryPatcher:
 
     def _wrap_sync(self, send: Any, is_intercepted: Any) -> Any:
         def handle_request(real: Any, request: Any) -> Any:
-            if not is_intercepted(request) or (route := self._choose_route(request)) is None:
+            if is_forwarding_request() or not is_intercepted(request):
+                return send(real, request)
+            if (route := self._choose_route(request)) is None:
                 return send(real, request)
             return self._make_transport(route, send, real).handle_request(request)
 
@@ -166,7 +168,9 @@ class _HttpLibraryPatcher:
 
     def _wrap_async(self, send: Any, is_intercepted: Any) -> Any:
         async def handle_async_request(real: Any, request: Any) -> Any:
-            if not is_intercepted(request) or (route := self._choose_route(request)) is None:
+            if is_forwarding_request() or not is_intercepted(request):
+                return await send(real, request)
+            if (route := self._choose_route(request)) is None:
                 return await send(real, request)
             return await self._make_transport(route, send, real).handle_async_request(request)
 
