@@ -56,7 +56,7 @@ def test_the_cost_is_said_before_a_live_run_and_after_it(
         first = suite.runpytest_subprocess(LIVE, "--record-mode=once", "-k", "one")
         second = suite.runpytest_subprocess(LIVE, "--record-mode=once")
         third = suite.runpytest_subprocess(LIVE, "--record-mode=rewrite", "--harness-max-cost=5")
-        played = suite.runpytest_subprocess(LIVE, "--record-mode=none")
+        played = suite.runpytest_subprocess(LIVE, "--record-mode=none", "--harness-max-cost=5")
         nothing_new = suite.runpytest_subprocess(LIVE, "--record-mode=once")
         workers = suite.runpytest_subprocess(LIVE, "--record-mode=rewrite", "-n2")
     start, advice = "live API, at list price: ", "; to limit it: --harness-max-cost=DOLLARS"
@@ -68,6 +68,8 @@ def test_the_cost_is_said_before_a_live_run_and_after_it(
     assert [] == _lines(played, start) + _lines(nothing_new, start)
     assert ["spent at the live API: $1.0000 at list price, by 2 tests with 2 requests"] == _lines(third, "spent at")
     assert [] == _lines(played, "spent at")
+    for run, count in ((played, 1), (third, 0), (nothing_new, 0)):
+        assert count == len(_lines(run, "--harness-max-cost limits what the live API costs; nothing was sent there"))
 
 
 def test_a_git_lfs_pointer_is_named_as_such(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

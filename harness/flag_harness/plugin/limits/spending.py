@@ -15,6 +15,9 @@ from flag_harness.wording import count_with_noun
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
+NOTHING_SPENT = "--harness-max-cost limits what the live API costs; nothing was sent there, so nothing was spent"
+"""What a run says that has a limit, and plays recordings or asks the simulator."""
+
 
 def register_cost_preview(config: pytest.Config) -> None:
     """If the run may send requests to the live API, register the lines about its cost."""
