@@ -191,6 +191,14 @@ def test_a_call_does_not_hang_because_others_use_the_cpu(compute_on_busy_cpu: Ca
         compute_on_busy_cpu()
 
 
+def test_a_call_that_waits_for_a_starved_thread_does_not_hang(compute_on_busy_cpu: Callable[[], None]) -> None:
+    """An agent may run its tools in threads."""
+    thread = threading.Thread(target=compute_on_busy_cpu)
+    with limit_real_time(0.3):
+        thread.start()
+        thread.join()
+
+
 def test_a_timer_of_the_project_goes_on_after_the_limit() -> None:
     """A plugin such as pytest-timeout may use the same timer."""
     fired: list[int] = []

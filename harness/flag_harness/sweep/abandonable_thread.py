@@ -5,14 +5,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
+from time import monotonic as real_monotonic  # a sweep patches `time.monotonic`
 from typing import Any, TypeVar
 
 from flag_harness.transports.virtual_time import VirtualTimeout
-from flag_harness.transports.virtual_time.thread_cpu import (
-    SHORTEST_CPU_WAIT,
-    cpu_wait_seconds,
-    thread_cpu_seconds,
-)
+from flag_harness.transports.virtual_time.thread_cpu import cpu_wait_seconds, thread_cpu_seconds
 
 T = TypeVar("T")
 
@@ -44,12 +41,10 @@ class AbandonableThread:
         result: Future[T] = Future()
         self._result = result
         self._jobs.put((job, result))
-        limit, counted = self._patience, 0.0
-        while wait([result], limit).not_done:
-            waited = cpu_wait_seconds(self._thread.native_id)
-            limit, counted = waited - counted, waited
-            if limit < SHORTEST_CPU_WAIT:
-                break
+        started, left = real_monotonic(), self._patience
+        while left > 0 and wait([result], left).not_done:
+            waited = cpu_wait_seconds().get(self._thread.native_id or 0, 0.0)
+            left = self._patience - (real_monotonic() - started - waited)
         if not result.done():
             self.abandoned = True
             if _is_busy(self._thread):

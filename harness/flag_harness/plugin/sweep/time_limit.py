@@ -8,30 +8,28 @@ from contextlib import contextmanager
 from typing import Any
 
 from flag_harness.plugin.sweep.exceptions import HangFailure
-from flag_harness.transports.virtual_time.thread_cpu import SHORTEST_CPU_WAIT, cpu_wait_seconds
+from flag_harness.transports.virtual_time.thread_cpu import cpu_wait_seconds
 
 
 @contextmanager
 def limit_real_time(seconds: float) -> Iterator[None]:
     """Raise `HangFailure` if the context takes more than this many real seconds.
 
-    The time in which the thread waits for a CPU that others use does not count. The limit does not work on Windows or
-    outside the main thread. A timer that was set before continues afterwards.
+    The time in which one of its threads waits for a CPU that others use does not count. The limit does not work on
+    Windows or outside the main thread. A timer that was set before continues afterwards.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    thread = threading.get_native_id()
-    counted = cpu_wait_seconds(thread)
+    waited = cpu_wait_seconds()
 
     def raise_hang_failure(number: int, frame: Any) -> None:
-        nonlocal counted
-        more = cpu_wait_seconds(thread) - counted
-        if more < SHORTEST_CPU_WAIT:
+        more = max((now - waited.get(thread, 0.0) for thread, now in cpu_wait_seconds().items()), default=0.0)
+        left = seconds - (time.monotonic() - started - more)
+        if left <= 0:
             raise HangFailure(f"it takes more than {seconds:g} s of real time", pytrace=False)
-        counted += more
-        signal.setitimer(signal.ITIMER_REAL, more)
+        signal.setitimer(signal.ITIMER_REAL, left)
 
     started, before = time.monotonic(), signal.signal(signal.SIGALRM, raise_hang_failure)
     rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)

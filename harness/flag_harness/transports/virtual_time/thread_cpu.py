@@ -3,13 +3,11 @@
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _THREAD_CLOCK = 0b110
 """The lowest three bits of a Linux clock id that counts the CPU time of one thread (`CPUCLOCK_PERTHREAD_MASK`)."""
-
-SHORTEST_CPU_WAIT = 0.01
-"""The shortest time of waiting for a CPU, in seconds, for which a time limit is extended."""
 
 
 def thread_cpu_seconds(thread: threading.Thread) -> float | None:
@@ -26,9 +24,13 @@ def thread_cpu_seconds(thread: threading.Thread) -> float | None:
         return None
 
 
-def cpu_wait_seconds(native_id: int | None) -> float:
-    """Return how long a thread has waited for a CPU that others used; 0.0 if the system cannot tell (not Linux)."""
-    try:
-        return int(Path(f"/proc/self/task/{native_id}/schedstat").read_text("ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+def cpu_wait_seconds() -> dict[int, float]:
+    """Return how long each thread of this process has waited for a CPU that others used, by its `native_id`.
+
+    Return an empty dict if the system cannot tell (not Linux).
+    """
+    waits: dict[int, float] = {}
+    for schedule in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):  # the thread has just ended, or the kernel does not count
+            waits[int(schedule.parent.name)] = int(schedule.read_text("ascii").split()[1]) / 1e9
+    return waits
