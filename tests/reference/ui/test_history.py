@@ -17,7 +17,7 @@ from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
-from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart
+from flag_harness.reference.ui.chat.transcript import NoticePart, TextPart, ToolPart
 from flag_harness.reference.ui.page.switches import environ_with_values, flag_switches, flag_value_in_environment
 
 
@@ -35,6 +35,26 @@ def test_messages_of_every_shape_become_turns() -> None:
     first, second = transcripts_of(Context(messages=messages), {2: [3, 4]})
     assert [ToolPart("a", "look", {}, result="Seen.\n[image]", is_error=True)] == first.parts
     assert ("Hello.", [TextPart("text", ["Hi."]), TextPart("thinking", ["Hm."])]) == (second.prompt, second.parts)
+
+
+def test_a_note_to_the_model_is_not_shown_as_the_users_words() -> None:
+    """Nor does it begin a turn, and the result of an earlier turn's call stays with that call."""
+    note = "This session was saved and restored.\nSwitched off since: streaming."
+    call = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "a", "content": "It was interrupted.", "is_error": True}
+    messages = (
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result, {"type": "text", "text": note}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "I see."}]},
+        {"role": "user", "content": [{"type": "text", "text": note}, {"type": "text", "text": "Thank you."}]},
+    )
+    first, second = transcripts_of(Context(messages=messages), {1: [1, 2], 2: [3]})
+    told = NoticePart("info", f"The model was told: {note}")
+    seen = ToolPart("a", "look", {}, result="It was interrupted.", is_error=True)
+    assert ("Look.", [seen, told, TextPart("text", ["I see."])], [1, 2]) == (first.prompt, first.parts, first.exchanges)
+    assert ("Thank you.", told, [3]) == (second.prompt, second.parts[0], second.exchanges)
+    assert second.parts[1].text.startswith("Interrupted: the server ended")
 
 
 def test_a_recorded_tool_gives_each_result_once() -> None:
@@ -132,7 +152,7 @@ def test_the_sidebar_shows_choices_sessions_and_tools(
     )
     monkeypatch.setenv("LEVEL", "high")
     page = open_page('[[turn]]\ntext = "Hello."')
-    assert "high" == page.selectbox(key="flag-level").value
+    assert "high" == page.selectbox(key="level-one").value
     page.chat_input[0].set_value("Hi").run()
     page.button(key="new").click().run()
     assert ["one"] != page.query_params["session"]

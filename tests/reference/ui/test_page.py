@@ -105,9 +105,9 @@ text = "A stream."
 text = "No stream."
 """
     page = open_page(scenario)
-    assert page.toggle(key="flag-streaming").value
+    assert page.toggle(key="streaming-one").value
     _send(page, "First")
-    page.toggle(key="flag-streaming").set_value(False).run()
+    page.toggle(key="streaming-one").set_value(False).run()
     _send(page, "Second")
     assert ["First", "A stream.", "Second", "No stream."] == _texts(page)
 
@@ -115,15 +115,16 @@ text = "No stream."
 def test_a_limit_says_what_to_switch(open_page: OpenPage) -> None:
     """The agent refuses settings that the API would refuse, and the prompt is kept for the next attempt."""
     page = open_page('[[turn]]\ntext = "Done."')
-    page.toggle(key="flag-extended_output").set_value(True)
-    page.toggle(key="flag-streaming").set_value(False)
-    page.text_input(key="MAX_TOKENS").set_value("30000").run()
+    page.toggle(key="extended_output-one").set_value(True)
+    page.toggle(key="streaming-one").set_value(False)
+    page.text_input(key="MAX_TOKENS-one").set_value("30000").run()
     _send(page, "Write a book.")
     assert "Nothing was sent" in _texts(page)[-1]
     assert "ENABLE_STREAMING" in _texts(page)[-1]
-    page.toggle(key="flag-streaming").set_value(True).run()
+    page.toggle(key="streaming-one").set_value(True).run()
     page.button(key="continue").click().run()
     assert "Done." == _texts(page)[-1]
+    assert 2 == len(page.chat_message)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_a_broken_session_is_kept_aside(open_page: OpenPage, tmp_path: Path) -> 
 
 
 def test_a_saved_session_is_restored(open_page: OpenPage, make_options: Any) -> None:
-    """A new process shows the conversation, and the model is told which flags have changed."""
+    """A new process shows the conversation under its flags, and tells the model if the user changes them."""
     scenario = KERNEL.replace(
         "[[turn]]", '[[turn]]\nwhen = { user_contains = "restored" }\ntext = "Welcome back."\n\n[[turn]]', 1
     )
@@ -190,19 +191,44 @@ def test_a_saved_session_is_restored(open_page: OpenPage, make_options: Any) -> 
     assert chat.wait(20)
     page = open_page(scenario)
     assert ["Which kernel?", "I'll look.", "Tool call: bash", "Result:", "It is Linux."] == _texts(page)
+    assert "before the server started; its tokens and cost" in page.main.get("caption")[0].value
+    page.toggle(key="streaming-one").set_value(True).run()
     texts = _texts(_send(page, "Again"))
     assert "Switched on since: streaming." in texts[-2]
     assert "Welcome back." == texts[-1]
 
 
-def test_a_cassette_says_what_to_send(open_page: OpenPage) -> None:
-    """The sidebar shows the recorded flags and the first prompt."""
+def test_each_session_keeps_its_flags(open_page: OpenPage, make_options: Any) -> None:
+    """In one tab: a saved session has those of its last turn, and a new one those of the session before it."""
+    chat = ChatDirectory(make_options(KERNEL), {"PATH": "/usr/bin:/bin"}).open("other")
+    chat.send("Which kernel?", {"PATH": "/usr/bin:/bin", "ENABLE_PROMPT_CACHE": "true"})
+    assert chat.wait(20)
+    page = open_page(KERNEL)
+    page = page.sidebar.selectbox(key="saved").set_value("other").run()
+    assert page.toggle(key="prompt_cache-other").value
+    assert not page.toggle(key="streaming-other").value
+    page = page.sidebar.button(key="new").click().run()
+    values = {one.label: one.value for one in page.sidebar.toggle}
+    assert (True, False) == (values["prompt_cache"], values["streaming"])
+    assert ["one", "other"] != page.query_params["session"]
+
+
+def test_a_cassette_says_what_to_send(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sidebar shows the first prompt and the recorded flags, which are on; a miss says which to switch back."""
+    monkeypatch.delenv("ENABLE_STREAMING")
     file = Path(__file__).parents[3] / "recordings" / "matrix" / "streaming.json"
     page = open_page("", upstream="cassette", file=str(file))
     assert (
         "recorded under the flags: streaming. Its first prompt:\nHow many open lines"
         in page.sidebar.get("text")[1].value
     )
+    prompt = page.sidebar.get("text")[1].value.partition("prompt:\n")[2]
+    assert page.toggle(key="streaming-one").value
+    page.toggle(key="streaming-one").set_value(False).run()
+    assert "Switch on streaming in the sidebar, then continue the turn." in _texts(_send(page, prompt))[-1]
+    page.toggle(key="streaming-one").set_value(True).run()
+    page.button(key="continue").click().run()
+    assert "There are 2 open lines." in _texts(page)[-1]
 
 
 def test_an_upstream_that_cannot_be_opened_is_said(open_page: OpenPage, tmp_path: Path) -> None:

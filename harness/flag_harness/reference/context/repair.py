@@ -13,6 +13,9 @@ from flag_harness.reference.tools.tool import ToolOutcome
 INTERRUPTED_CALL_MESSAGE = "The session was interrupted while this tool ran; it may or may not have taken effect."
 CALL_NOT_RUN_MESSAGE = "The session was interrupted before this tool ran; it was not run."
 
+TRANSITION_START = "This session was saved and restored.\n"
+"""The first line of each note to the model after a restore."""
+
 Block = dict[str, Any]
 Message = dict[str, Any]
 
@@ -44,7 +47,7 @@ def transition_prompt(context: Context, combination: str, repairs: Sequence[str]
     parts = [f"Switched on since: {', '.join(on)}."] if on else []
     parts += [f"Switched off since: {', '.join(off)}."] if off else []
     parts += ["Mended in the conversation:\n" + "\n".join(f"- {note}" for note in repairs)] if repairs else []
-    return "This session was saved and restored.\n" + "\n".join(parts) if parts else None
+    return TRANSITION_START + "\n".join(parts) if parts else None
 
 
 def _flag_names(combination: str) -> list[str]:

@@ -43,6 +43,7 @@ call = [{ name = "bash", input = { command = "echo run >> runs; sleep 1" } }]
 [[turn]]
 text = "Done."
 """
+FLAGS = ("streaming", "prompt_cache")
 KILLS = 10
 """The number of kills of each test that must hit a stream, or a tool."""
 
@@ -79,6 +80,7 @@ def test_a_conversation_survives_kills(start_server: StartServer, open_page: Ope
         wait_until_connected(page)
         wait_for_text(page, prompts[-1])
         if interrupted:
+            wait_for_text(page, "Interrupted: the server ended during this answer")
             page.get_by_role("button", name="Continue").click()
             page.get_by_role("button", name="Continue").wait_for(state="detached")
         wait_until_idle(page)
@@ -107,7 +109,7 @@ def _count_runs(server: UiServer) -> int:
 
 
 def test_flags_that_changed_across_a_restart_are_told(start_server: StartServer, open_page: OpenPage) -> None:
-    """The switches start as the new environment says, and the model gets the transition prompt."""
+    """The switches stay as they were, whatever the new environment says; the model is told what the user switches."""
     server = start_server()
     page = open_page(server.url + "?session=one")
     send(page, "Hello")
@@ -118,6 +120,12 @@ def test_flags_that_changed_across_a_restart_are_told(start_server: StartServer,
     page.goto(server.url + "?session=one")
     wait_until_idle(page)
     wait_for_text(page, "A short answer.")
-    assert page.get_by_role("switch", name="prompt_cache").or_(page.get_by_label("prompt_cache")).first.is_checked()
+    switches = [page.get_by_role("switch", name=name).or_(page.get_by_label(name)) for name in FLAGS]
+    assert [True, False] == [switch.first.is_checked() for switch in switches]
+    page.get_by_text("prompt_cache", exact=True).click()
     send(page, "Hello again")
     wait_for_text(page, "Switched on since: prompt_cache.")
+    page.reload()
+    note = page.get_by_test_id("stText").filter(has_text="Switched on since: prompt_cache.")
+    note.wait_for()
+    assert not page.get_by_label("Chat message from user").filter(has_text="Switched on").count()

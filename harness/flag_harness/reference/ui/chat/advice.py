@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.reference.events import AgentError, BlockDropped, FeatureDropped
 
 _TITLE_BY_ERROR: Mapping[str, str] = {
@@ -55,7 +56,37 @@ def advice_on_dropped_block(event: BlockDropped) -> str:
 
 
 STOPPED_NOTICE = (
-    "Stopped. The answer so far is not part of the conversation; your prompt is kept. Send the next prompt, or "
-    "continue the turn."
+    "Stopped. The answer so far is not part of the conversation, but your prompt is: it will be sent again with your "
+    "next prompt, or alone if you continue the turn."
 )
 """The notice at the end of a turn that the user stopped."""
+
+INTERRUPTED_NOTICE = (
+    "Interrupted: the server ended during this answer, or the turn was stopped before. The answer so far is not part "
+    "of the conversation, but your prompt is: it will be sent again with your next prompt, or alone if you continue "
+    "the turn."
+)
+"""The notice at the end of a restored turn that has no answer."""
+
+
+def transition_notice(text: str) -> str:
+    """Return a sentence about a note that the model got after a restore."""
+    return f"The model was told: {text}"
+
+
+def advice_on_recorded_flags(recorded: str, current: str) -> str:
+    """Return a sentence that says which flags a cassette needs, or an empty string if they are as they were recorded.
+
+    `recorded` and `current` are the ids of combinations. Flags that the agent does not have are left out.
+    """
+    switches = [
+        f"{'on' if flag.name in recorded.split('+') else 'off'} {flag.name}"
+        for flag in SHIPPED_FLAGS
+        if (flag.name in recorded.split("+")) != (flag.name in current.split("+"))
+    ]
+    if not recorded or not switches:
+        return ""
+    return (
+        f"The cassette was recorded under the flags: {recorded}. Switch {', '.join(switches)} in the sidebar, then "
+        "continue the turn."
+    )

@@ -4,11 +4,14 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, HarnessError
+from flag_harness.flag import SHIPPED_FLAGS, Flag
+from flag_harness.matrix.combination import parse_combination
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.store import verify_context
 from flag_harness.reference.tools.bash import Bash
@@ -38,7 +41,11 @@ def is_chat_id(text: str) -> bool:
 
 
 class ChatDirectory:
-    """The chats of a server by their ids. `environ` is the environment of the first turn of each."""
+    """The chats of a server by their ids.
+
+    `environ` is the environment of the first turn of each. A saved session starts with the flags that it had, and one
+    on a cassette with those of the recording.
+    """
 
     def __init__(self, options: UiOptions, environ: Mapping[str, str]) -> None:
         self.options = options
@@ -46,15 +53,15 @@ class ChatDirectory:
         self._chats: dict[str, Chat] = {}
         self._lock = threading.Lock()
 
-    def open(self, id: str) -> Chat:
-        """Return the chat with this id, restored from its file if there is one.
+    def open(self, id: str, environ: Mapping[str, str] | None = None) -> Chat:
+        """Return the chat with this id, restored from its file if there is one. A new one starts with `environ`.
 
         A file that cannot be restored is renamed, and the chat says so. Raise `HarnessError` if the upstream cannot be
         opened, or if that file cannot be renamed.
         """
         with self._lock:
             if id not in self._chats:
-                self._chats[id] = self._make_chat(id)
+                self._chats[id] = self._make_chat(id, self._environ if environ is None else environ)
             return self._chats[id]
 
     def saved_chat_ids(self) -> list[str]:
@@ -62,13 +69,13 @@ class ChatDirectory:
         files = {path: path.stat().st_mtime for path in self.options.folder_path.glob("*.json")}
         return [path.stem for path in sorted(files, key=files.__getitem__, reverse=True) if is_chat_id(path.stem)]
 
-    def _make_chat(self, id: str) -> Chat:
+    def _make_chat(self, id: str, start: Mapping[str, str]) -> Chat:
         folder = self.options.folder_path
         path = folder / f"{id}.json"
         exchanges = ExchangeFiles(folder / f"{id}.requests")
         client = make_client(self.options, id, exchanges)
         notices = _check_file(path)
-        environ, clock, gate = dict(self._environ), SystemClock(), ApprovalGate(is_on=self.options.asks)
+        environ, clock, gate = dict(start), SystemClock(), ApprovalGate(is_on=self.options.asks)
         recorded, tools, description = RecordedChat(), list[Tool](), ""
         if self.options.upstream == "cassette":
             recorded = read_recorded_chat(Path(self.options.file))
@@ -86,6 +93,7 @@ class ChatDirectory:
             "tool_timeout": _MAX_TOOL_CALL_SECONDS,
         }
         agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
+        _set_first_flags(environ, agent.context.combination, recorded.combination)
         return Chat(
             agent,
             environ,
@@ -97,7 +105,30 @@ class ChatDirectory:
             exchanges=exchanges,
             notices=notices,
             description=description,
+            recorded_combination=recorded.combination,
         )
+
+
+def _set_first_flags(environ: dict[str, str], saved: str | None, recorded: str) -> None:
+    """Set the flags of a chat's first turn: those of the saved session, or else those of the cassette, if any."""
+    if saved is not None:
+        _set_flags(environ, SHIPPED_FLAGS, saved)
+    else:
+        _set_flags(environ, [*read_project_config()[1].flags, *SHIPPED_FLAGS], recorded)
+
+
+def _set_flags(environ: dict[str, str], flags: Iterable[Flag], combination: str) -> None:
+    """Set the variables of `flags` in an environment as a combination says, unless it is empty or has other flags.
+
+    If two flags have the same variable or name, the first one counts.
+    """
+    kept: list[Flag] = []
+    for flag in flags:
+        if not any(flag.name == one.name or (flag.env and flag.env == one.env) for one in kept):
+            kept.append(flag)
+    if (parsed := parse_combination(kept, combination)) is not None:
+        for name, text in parsed.environ.items():
+            environ.pop(name, None) if text is None else environ.update({name: text})
 
 
 def _check_file(path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from flag_harness.cassette.redact.headers import select_request_headers, select_response_headers
 from flag_harness.reference.context.conversation import block_list
+from flag_harness.reference.context.repair import TRANSITION_START
 from flag_harness.wire.timeline import Chunk, Cut, Edit, Head, Piece, Request
 
 _FILE_NAME_PATTERN = re.compile(r"(\d{4,9})\.jsonl")
@@ -128,11 +129,19 @@ class ExchangeFiles:
 
 
 def turn_count(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many turns of the user are in these messages. Messages with tool results only do not count."""
-    return sum(
-        message["role"] == "user" and any(block["type"] == "text" for block in block_list(message["content"]))
-        for message in messages
-    )
+    """Return how many turns of the user are in these messages. Messages without a text of the user do not count."""
+    return sum(message["role"] == "user" and bool(user_texts(message)) for message in messages)
+
+
+def user_texts(message: Mapping[str, Any]) -> list[str]:
+    """Return what the user wrote in a message: its texts without the agent's notes to the model."""
+    blocks = block_list(message["content"])
+    return [block["text"] for block in blocks if block["type"] == "text" and not is_transition(block["text"])]
+
+
+def is_transition(text: str) -> bool:
+    """Return whether a text is a note of the agent to the model after a restore."""
+    return text.startswith(TRANSITION_START)
 
 
 def _turn_number(body: bytes) -> int:

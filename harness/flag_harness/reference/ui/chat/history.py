@@ -1,35 +1,44 @@
 """Turn the messages of a restored context into transcripts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.conversation import block_list
+from flag_harness.reference.context.conversation import block_list, ends_with_user_turn
+from flag_harness.reference.ui.chat.advice import INTERRUPTED_NOTICE, transition_notice
+from flag_harness.reference.ui.chat.exchanges import is_transition, user_texts
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTranscript
 
 
 def transcripts_of(context: Context, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
-    """Return one transcript for each turn in the context. Their usage is unknown, so it is empty.
+    """Return one transcript for each turn in the context. A last turn without an answer says so.
 
     `exchanges` are the numbers of the saved requests by turn, counted from 1.
     """
     turns: list[TurnTranscript] = []
     for message in context.messages:
-        blocks = block_list(message["content"])
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        if message["role"] == "user" and texts:
+        if message["role"] == "user" and (texts := user_texts(message)):
             number = sum(one.prompt is not None for one in turns) + 1
-            turns.append(TurnTranscript("\n\n".join(texts), has_ended=True, exchanges=exchanges.get(number, [])))
-        turn = turns[-1] if turns else TurnTranscript(None, has_ended=True)
-        if not turns:
-            turns.append(turn)
-        for block in blocks:
-            _add_block(turn, message["role"], block)
+            turns.append(_restored_turn("\n\n".join(texts), exchanges.get(number, [])))
+        elif not turns:
+            turns.append(_restored_turn(None, []))
+        for block in block_list(message["content"]):
+            _add_block(turns, message["role"], block)
+    if ends_with_user_turn(context.messages):
+        turns[-1].add_notice("warning", INTERRUPTED_NOTICE)
     return turns
 
 
-def _add_block(turn: TurnTranscript, role: str, block: Mapping[str, Any]) -> None:
+def _restored_turn(prompt: str | None, exchanges: Sequence[int]) -> TurnTranscript:
+    return TurnTranscript(prompt, has_ended=True, exchanges=exchanges, is_restored=True)
+
+
+def _add_block(turns: Sequence[TurnTranscript], role: str, block: Mapping[str, Any]) -> None:
+    """Add a block to the last turn. The result of a call may come with the prompt of the next turn."""
+    turn = turns[-1]
     match block["type"]:
+        case "text" if role == "user" and is_transition(block["text"]):
+            turn.add_notice("info", transition_notice(block["text"]))
         case "text" if role == "assistant":
             turn.parts.append(TextPart("text", [block["text"]]))
         case "thinking" if block["thinking"]:
@@ -37,7 +46,7 @@ def _add_block(turn: TurnTranscript, role: str, block: Mapping[str, Any]) -> Non
         case "tool_use":
             turn.parts.append(ToolPart(block["id"], block["name"], block["input"]))
         case "tool_result":
-            for part in turn.parts:
+            for part in (part for turn in turns for part in turn.parts):
                 if isinstance(part, ToolPart) and part.id == block["tool_use_id"]:
                     part.result, part.is_error = _result_text(block.get("content")), bool(block.get("is_error"))
 

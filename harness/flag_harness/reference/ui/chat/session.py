@@ -13,7 +13,7 @@ from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import ends_with_user_turn
 from flag_harness.reference.tools.tool import Tool
-from flag_harness.reference.ui.chat.advice import STOPPED_NOTICE
+from flag_harness.reference.ui.chat.advice import STOPPED_NOTICE, advice_on_recorded_flags
 from flag_harness.reference.ui.chat.approval import ApprovalGate
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
@@ -25,9 +25,9 @@ class Chat:
     """A chat session of the web page, with its agent. Any thread may call any method.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
-    page; `revision` grows each time one of them changes. `description` says what the upstream answers. `exchanges` is a
-    layer of the agent's client. The thread of the chat starts with the first turn, and ends with `close` or the
-    process.
+    page; `revision` grows each time one of them changes. `description` says what the upstream answers; a cassette was
+    recorded under `recorded_combination`. `exchanges` is a layer of the agent's client. The thread of the chat starts
+    with the first turn, and ends with `close` or the process.
     """
 
     def __init__(
@@ -43,10 +43,12 @@ class Chat:
         turns: Sequence[TurnTranscript] = (),
         notices: Sequence[str] = (),
         description: str = "",
+        recorded_combination: str = "",
     ) -> None:
         self.clock, self.gate, self.tools, self.path = clock, gate, tuple(tools), path
         self.turns, self.notices, self.revision = list(turns), tuple(notices), 0
         self.description, self.exchanges = description, exchanges
+        self._recorded_combination = recorded_combination
         self._earlier_usage = agent.context.usage
         self._agent, self._environ = agent, environ
         self._lock = threading.Lock()
@@ -94,10 +96,12 @@ class Chat:
             self._idle.clear()
             self._environ.clear()
             self._environ.update(environ)
-            turn = TurnTranscript(text)
-            self.turns.append(turn)
+            if text is None and self.turns:
+                self.turns[-1].resume()
+            else:
+                self.turns.append(TurnTranscript(text))
             self._announce_change()
-            self._start_loop().call_soon_threadsafe(self._start_turn, turn)
+            self._start_loop().call_soon_threadsafe(self._start_turn, self.turns[-1], text)
             return True
 
     def stop(self) -> None:
@@ -139,9 +143,9 @@ class Chat:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # type: ignore[arg-type, return-value]
             runner.get_loop().run_forever()
 
-    def _start_turn(self, turn: TurnTranscript) -> None:
+    def _start_turn(self, turn: TurnTranscript, text: str | None) -> None:
         before = self.exchanges.last
-        self._task = asyncio.get_running_loop().create_task(self._run_turn(turn))
+        self._task = asyncio.get_running_loop().create_task(self._run_turn(turn, text))
         self._task.add_done_callback(lambda task: self._end_turn(turn, before, task))
 
     def _cancel_turn(self) -> None:
@@ -149,19 +153,25 @@ class Chat:
         if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
-    async def _run_turn(self, turn: TurnTranscript) -> None:
-        async with aclosing(self._agent.send(turn.prompt)) as events:
+    async def _run_turn(self, turn: TurnTranscript, text: str | None) -> None:
+        async with aclosing(self._agent.send(text)) as events:
             async for event in events:
                 turn.add_event(event, self.agent_context.model)
                 self._announce_change()
 
+    def _advice_on_flags(self) -> list[str]:
+        """Return what to switch if the cassette was recorded under other flags than those of this turn."""
+        advice = advice_on_recorded_flags(self._recorded_combination, self.agent_context.combination or "")
+        return [advice] if advice else []
+
     def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:
-        turn.exchanges = range(before + 1, self.exchanges.last + 1)
+        turn.exchanges = [*turn.exchanges, *range(before + 1, self.exchanges.last + 1)]
         if task.cancelled():
             turn.add_notice("warning", STOPPED_NOTICE)
         elif (error := task.exception()) is not None:
             LOG.error("the turn has failed", exc_info=error)
             turn.add_notice("error", f"The turn has failed. {type(error).__name__}: {error}")
+            turn.add_notices(self._advice_on_flags())
         turn.has_ended = True
         self._idle.set()
         self._announce_change()

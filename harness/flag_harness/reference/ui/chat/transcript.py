@@ -25,6 +25,7 @@ from flag_harness.reference.ui.chat.advice import (
     advice_on_dropped_feature,
     advice_on_ending,
     error_advice,
+    transition_notice,
 )
 from flag_harness.wire.usage import Usage
 
@@ -80,7 +81,8 @@ class TurnTranscript:
     """One turn: the user's prompt (None continues an unanswered one), and what followed.
 
     `first_token` is the seconds to the first token of the turn's first answer. `cost` is in US dollars, or None if a
-    price is unknown. `exchanges` are the numbers of its saved requests.
+    price is unknown. `exchanges` are the numbers of its saved requests. If `is_restored`, the turn was sent before the
+    server started, so its usage and cost are unknown.
     """
 
     prompt: str | None
@@ -91,6 +93,7 @@ class TurnTranscript:
     first_token: float | None = None
     has_ended: bool = False
     exchanges: Sequence[int] = ()
+    is_restored: bool = False
     _attempt: int = 0
     """The index of the first part of the request that is under way."""
 
@@ -127,6 +130,13 @@ class TurnTranscript:
             case _:
                 self._add_notice_of(event)
 
+    def resume(self) -> None:
+        """Go on after an end without an answer. Calls that have no result will get none."""
+        for part in self.parts:
+            if isinstance(part, ToolPart) and part.result is None:
+                part.called_at = None
+        self.has_ended, self.is_restored, self._attempt = False, False, len(self.parts)
+
     def add_notice(self, level: Level, text: str) -> None:
         """Add a notice with one sentence."""
         self.parts.append(NoticePart(level, text))
@@ -145,7 +155,7 @@ class TurnTranscript:
             case BlockDropped():
                 self.add_notice("warning", advice_on_dropped_block(event))
             case _:
-                self.add_notice("info", f"The model was told: {event.text}")
+                self.add_notice("info", transition_notice(event.text))
 
     def _add_text(self, kind: Literal["text", "thinking"], text: str) -> None:
         last = self.parts[-1] if len(self.parts) > self._attempt else None

@@ -38,7 +38,7 @@ def show_page(options: UiOptions) -> None:
     if number := exchange_number_in_address():
         show_exchange(chat.exchanges, number, session)
         return
-    environ = show_sidebar(options, chat, chats.saved_chat_ids())
+    environ = show_sidebar(options, chats, chat, session)
     unsent = _send_prompt(chat, environ)
     is_running, revision = chat.is_running, chat.revision
     drawing = _show_turns(chat, session, is_running)

@@ -1,7 +1,7 @@
 """The sidebar: switches of the flags, the tools, and the usage of the session."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,7 +9,7 @@ import streamlit as st
 from flag_harness.config import find_root
 from flag_harness.flag import TRUE_VALUES
 from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_BUDGET
-from flag_harness.reference.ui.chat.directory import new_chat_id
+from flag_harness.reference.ui.chat.directory import ChatDirectory, new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION_PARAMETER
@@ -23,15 +23,15 @@ from flag_harness.reference.ui.page.switches import (
 )
 
 
-def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[str, str]:
-    """Show the sidebar, and return the environment of the next turn. `saved` are the ids of saved sessions."""
+def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: Chat, session: str) -> dict[str, str]:
+    """Show the sidebar, and return the environment of the next turn. `session` is the id of `chat`."""
     with st.sidebar:
         st.text(_upstream_text(options, chat))
         if chat.description:
             st.text(make_text_safe_to_show(chat.description))
-        environ = _show_switches(chat)
+        environ = _show_switches(chat, session)
         _show_tools(chat)
-        _show_session(chat, saved)
+        _show_session(chats, chat, environ)
     return environ
 
 
@@ -40,10 +40,10 @@ def _upstream_text(options: UiOptions, chat: Chat) -> str:
     return f"{chat.agent_context.model}\nanswered by: {options.upstream}{file}"
 
 
-def _show_switches(chat: Chat) -> dict[str, str]:
+def _show_switches(chat: Chat, session: str) -> dict[str, str]:
     st.subheader("Flags")
     st.text("They take effect with the next turn.")
-    values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(PYPROJECT)}
+    values = {switch.flag: _show_switch(switch, chat.environ, session) for switch in flag_switches(PYPROJECT)}
     if st.button("What do they change in the recordings?", key="changes"):
         st.code(
             "\n".join(map(make_text_safe_to_show, find_flag_changes_in_recordings(PYPROJECT))),
@@ -51,24 +51,29 @@ def _show_switches(chat: Chat) -> dict[str, str]:
             wrap_lines=True,
         )
     numbers = {
-        setting.env: _show_number_input(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
+        setting.env: _show_number_input(setting.env, setting.default, chat, session)
+        for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
-    has_tools = st.toggle("tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES)
+    has_tools = st.toggle(
+        "tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES, key=f"tools-{session}"
+    )
     return environ_with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
 
 
-def _show_switch(switch: FlagSwitch, environ: Mapping[str, str]) -> Any:
-    flag = switch.flag
+def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session: str) -> Any:
+    """Show the switch of a flag, and return its value. Each session has switches of its own."""
+    flag, key = switch.flag, f"{switch.flag.name}-{session}"
     value = flag_value_in_environment(flag, environ)
     help = f"{flag.env}: {switch.explanation}"
     if flag.is_boolean:
-        return st.toggle(flag.name, value=value, help=help, key=f"flag-{flag.name}")
+        return st.toggle(flag.name, value=value, help=help, key=key)
     index = flag.values.index(value)
-    return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=f"flag-{flag.name}")
+    return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=key)
 
 
-def _show_number_input(name: str, default: int, chat: Chat) -> str:
-    return st.text_input(name, value=chat.environ.get(name, ""), placeholder=f"{default} (the default)", key=name)
+def _show_number_input(name: str, default: int, chat: Chat, session: str) -> str:
+    placeholder = f"{default} (the default)"
+    return st.text_input(name, value=chat.environ.get(name, ""), placeholder=placeholder, key=f"{name}-{session}")
 
 
 def _show_tools(chat: Chat) -> None:
@@ -80,7 +85,7 @@ def _show_tools(chat: Chat) -> None:
             st.json(dict(tool.input_schema))
 
 
-def _show_session(chat: Chat, saved: Sequence[str]) -> None:
+def _show_session(chats: ChatDirectory, chat: Chat, environ: Mapping[str, str]) -> None:
     st.subheader("Session")
     usage, cost = chat.agent_context.usage, chat.cost
     st.text(
@@ -88,18 +93,20 @@ def _show_session(chat: Chat, saved: Sequence[str]) -> None:
         f"{usage.output_tokens:,} tokens out\n{'unknown cost' if cost is None else f'${cost:.4f} at list price'}\n"
         f"saved as {chat.path}"
     )
-    st.button("New session", on_click=_open_session, args=(new_chat_id(),), key="new")
-    if saved:
+    st.button("New session", on_click=_open_new_session, args=(chats, environ), key="new")
+    if saved := chats.saved_chat_ids():
         st.selectbox("Open a saved session", saved, index=None, key=_SAVED_SESSION_KEY, on_change=_open_saved_session)
 
 
 def _open_saved_session() -> None:
     if (id := st.session_state.get(_SAVED_SESSION_KEY)) is not None:
-        _open_session(id)
+        st.query_params[SESSION_PARAMETER] = id
 
 
-def _open_session(id: str) -> None:
-    """Show another session with the next run of the script, under the flags that are switched on now."""
+def _open_new_session(chats: ChatDirectory, environ: Mapping[str, str]) -> None:
+    """Show a new session with the next run of the script, under the flags that are switched on now."""
+    id = new_chat_id()
+    chats.open(id, environ)
     st.query_params[SESSION_PARAMETER] = id
 
 

@@ -65,7 +65,7 @@ def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
     if turn.requests or turn.exchanges:
-        drawing.below.caption(" · ".join([usage_text(turn)] * bool(turn.requests) + exchange_links(turn, session)))
+        drawing.below.caption(" · ".join([usage_text(turn), *exchange_links(turn, session)]))
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat, pending: PendingCall | None) -> None:
@@ -81,11 +81,16 @@ def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat, pending:
 
 def usage_text(turn: TurnTranscript) -> str:
     """Return the requests, tokens, cost and time of a turn, as Markdown."""
-    usage = turn.usage
+    if turn.is_restored:
+        return "before the server started; its tokens and cost are in the session's total"
+    usage, sent = turn.usage, len(turn.exchanges)
+    requests = f"{turn.requests} request{'' if turn.requests == 1 else 's'}"
+    if sent > turn.requests:
+        requests = f"{turn.requests} of {sent} request{'' if sent == 1 else 's'} answered"
     cost = "unknown cost" if turn.cost is None else f"\\${turn.cost:.4f}"
     first = "" if turn.first_token is None else f", first token after {turn.first_token:.2f} s"
     return (
-        f"{turn.requests} request{'s' if turn.requests > 1 else ''}, {usage.total_input:,} tokens in "
+        f"{requests}, {usage.total_input:,} tokens in "
         f"({usage.cache_read_input_tokens:,} from the cache), {usage.output_tokens:,} out, {cost}{first}"
     )
 
