@@ -59,7 +59,14 @@ def test_without_an_approval_nothing_is_promoted(project: Project) -> None:
     project.write("test/prompts/support.md", "two")
     project.record()
     before = project.tree()
-    assert "there is no approval" in project.run("promote", code=1)
+    words = project.run("promote", code=1)
+    assert 'there is no approval; to make one: flag-harness gate approve run.jsonl --reason "why"' in words
+    moved = project.root / "out" / "my run.jsonl"
+    moved.parent.mkdir()
+    (project.root / "run.jsonl").rename(moved)
+    words = project.run("promote", "--evidence", "out/my run.jsonl", code=1)
+    assert "flag-harness gate approve 'out/my run.jsonl' --reason" in words
+    assert "flag-harness gate approve run.jsonl --reason" in project.run("promote", code=1)
     assert before == project.tree()
 
 
@@ -72,7 +79,8 @@ def test_an_approval_of_other_files_covers_nothing(project: Project, path: str) 
     before = project.tree()
     printed = project.run("promote", "--evidence", "run.jsonl", code=1)
     assert "nobody has approved these files" in printed
-    assert f"differs in {path}" in printed
+    assert f"differs in {path}. If they have not been tested: pytest --harness-record=run.jsonl; then: " in printed
+    assert 'flag-harness gate approve run.jsonl --reason "why"' in printed
     assert before == project.tree()
 
 
@@ -190,6 +198,49 @@ def test_the_author_cannot_approve(repository: Project) -> None:
     repository.commit("approvals", person="bo")
     printed = repository.run("promote", code=1)
     assert "fail: other person: bo@example.com wrote the change, so somebody else must approve it" in printed
+
+
+def test_the_author_is_told_at_once(repository: Project) -> None:
+    """And no file is written; without PROD at hand, only the promotion knows what changed."""
+    before = [*repository.gate.approvals.iterdir()]
+    repository.git("config", "user.name", "Bo")
+    repository.git("config", "user.email", "BO@example.com")
+    words = repository.run("approve", "run.jsonl", "--reason", "mine", code=1)
+    assert "git is configured for bo@example.com, who wrote the change" in words
+    assert before == [*repository.gate.approvals.iterdir()]
+    repository.git("config", "user.email", "ann@example.com")
+    assert "approves 3 files" in repository.run("approve", "run.jsonl", "--reason", "hers")
+    repository.git("config", "user.email", "bo@example.com")
+    repository.prod.rename(repository.root / "elsewhere")
+    assert "approves 3 files" in repository.run("approve", "run.jsonl", "--reason", "mine")
+
+
+def test_status_says_which_approvals_do_not_count(repository: Project) -> None:
+    """Those that are not committed, the author's own, and those whose evidence is gone."""
+    assert "nobody has approved these files" in repository.run("status")
+    (file,) = repository.gate.approvals.iterdir()
+    path = file.relative_to(repository.root)
+    assert f"does not count: {path}: {path} is not committed; commit it" in repository.run("status")
+    repository.commit("approvals", person="bo")
+    assert f"does not count: {path}: bo@example.com wrote the change" in repository.run("status")
+    repository.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="ann")
+    assert f"approvals of these files: {path}" in repository.run("status")
+    (repository.root / "run.jsonl").unlink()
+    assert f"does not count: {path}: run.jsonl: cannot be read" in repository.run("status")
+
+
+def test_the_author_of_an_edit_of_prod_cannot_approve_it(repository: Project) -> None:
+    """Somebody edited PROD by hand, and committed the same to TEST, so TEST does not differ from PROD."""
+    repository.commit("approvals", person="ann")
+    repository.run("promote")
+    for folder in ("prod", "test"):
+        repository.write(f"{folder}/prompts/support.md", "hotfix")
+    repository.commit("test", person="eve")
+    repository.run("approve", repository.record(), "--name", "Ann", "--reason", "x")
+    repository.commit("approvals", person="eve")
+    assert "eve@example.com wrote the change" in repository.run("promote", code=1)
+    repository.git("commit", "-q", "--amend", "--reset-author", "-m", "x", person="ann")
+    assert "promotion 2: prod had these files already" in repository.run("promote")
 
 
 def test_somebody_else_can_approve(repository: Project) -> None:

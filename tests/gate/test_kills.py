@@ -141,7 +141,7 @@ def test_a_killed_recovery_is_recovered(
 
 
 def _entries(project: Project) -> list[object]:
-    from flag_harness.gate.prod.promotion import open_production_folder
+    from flag_harness.gate.prod.folder import open_production_folder
 
     return list(open_production_folder(project.gate, project.prod).history.read_entries())
 
@@ -163,7 +163,93 @@ def test_a_file_that_somebody_changed_during_the_interruption_is_not_lost(
     assert "was interrupted" in project.run("stage", "--overwrite", code=1)
     assert "was interrupted" in project.run("promote", "--dry-run", code=1)
     project.write("prod/prompts/1.md", "old 1")
-    assert "is finished: PROD has the new files" in project.run("promote")
+    assert "is finished: PROD has the promoted files" in project.run("promote")
+
+
+@pytest.fixture
+def promoted_thrice(project: Project) -> Project:
+    """Return the project after promotions of "two", "three" and "four", each of which changed several files."""
+    for text in ("two", "three", "four"):
+        for number in range(3):
+            project.write(f"test/prompts/{number}.md", text)
+        project.promote(text)
+    return project
+
+
+def _text_in_prod(project: Project) -> str:
+    """Return the text that all changed files of PROD have; fail if they differ."""
+    texts = {path.read_text(encoding="utf-8") for path in (project.prod / "prompts").glob("*.md")}
+    assert 1 == len(texts), texts
+    return texts.pop()
+
+
+def test_a_killed_rollback_that_is_typed_again_goes_back_by_one_change_only(
+    promoted_thrice: Project,
+    start: Callable[..., "subprocess.Popen[str]"],
+    tmp_path_factory: pytest.TempPathFactory,
+    deep: bool,
+) -> None:
+    """It is finished, or made if it had not begun, or refused in words if it was killed after its end."""
+    project, saved = promoted_thrice, tmp_path_factory.mktemp("saved") / "project"
+    shutil.copytree(project.root, saved)
+    counts = start(0, "rollback", "--name", "Ann").communicate()[0]
+    endings = set()
+    for point in _points(counts, deep):
+        _reset(project, saved)
+        start(point, "rollback", "--name", "Ann").communicate()
+        words = _run_any(project, "rollback", "--name", "Ann")
+        is_refused = "so PROD is as" in words
+        found = _text_in_prod(project)
+        assert found in (("three", "four") if is_refused else ("three",)), f"point {point} of {counts}: {words}"
+        assert not is_refused or f"{'rollback 4 (to 2)' if found == 'three' else 'promotion 3'} left it" in words
+        endings.add("refused" if is_refused else "finished" if "is finished" in words else "made")
+    assert {"refused", "finished", "made"} == endings
+
+
+def test_a_promotion_after_a_killed_rollback_promotes_nothing(
+    promoted_thrice: Project, start: Callable[..., "subprocess.Popen[str]"], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """TEST has the files that were rolled back, so it says what it finished, and what to type to promote them."""
+    project, saved = promoted_thrice, tmp_path_factory.mktemp("saved") / "project"
+    shutil.copytree(project.root, saved)
+    journal = int(start(0, "rollback", "--name", "Ann").communicate()[0].split()[-1])
+    for point, ending in ((journal + 3, "undone"), (journal + 20, "finished")):
+        _reset(project, saved)
+        start(point, "rollback", "--name", "Ann").communicate()
+        words = project.run("status", code=1)
+        assert "rollback 4 (to 2) is under way or was interrupted" in words
+        assert "of PROD are restored. To finish it: flag-harness gate rollback" in words
+        words = project.run("promote", code=1)
+        assert f"is {ending}: PROD has the" in words
+        assert "is not promoted now; to promote it: flag-harness gate promote" in words
+        assert ("four" if ending == "undone" else "three") == _text_in_prod(project)
+
+
+def test_a_rollback_after_a_killed_promotion_undoes_that_promotion_only(
+    promoted_thrice: Project, start: Callable[..., "subprocess.Popen[str]"], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whether it had replaced a file or not. A promotion that is typed again is finished, and no other follows."""
+    project, saved = promoted_thrice, tmp_path_factory.mktemp("saved") / "project"
+    for number in range(3):
+        project.write(f"test/prompts/{number}.md", "five")
+    project.write("test/prompts/support.md", "five")
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
+    shutil.copytree(project.root, saved)
+    journal = int(start(0, "promote").communicate()[0].split()[-1])
+    for point in (journal + 3, journal + 20):
+        _reset(project, saved)
+        start(point, "promote").communicate()
+        assert "To finish it: flag-harness gate promote; to undo it: flag-harness gate rollback" in project.run(
+            "status", code=1
+        )
+        project.run("rollback", "--name", "Ann")
+        assert "four" == _text_in_prod(project)
+    _reset(project, saved)
+    start(journal + 20, "promote").communicate()
+    project.write("test/prompts/support.md", "six")
+    words = project.run("promote", code=1)
+    assert "test differs from PROD in prompts/support.md, and is not promoted now" in words
+    assert "five" == _text_in_prod(project)
 
 
 def test_of_two_promotions_at_once_one_wins_and_one_is_told(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from flag_harness.gate.declared.manifest import read_file
-from flag_harness.gate.prod import promotion, stage
+from flag_harness.gate.prod import folder, stage
 from tests.gate.conftest import Project
 
 
@@ -31,7 +32,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_promoted(
     def read_late(folder: Path, path: str) -> bytes:
         return read_file(folder, path) + (b"!" if folder.name == "test" and path == "agent.py" else b"")
 
-    monkeypatch.setattr(promotion, "read_file", read_late)
+    monkeypatch.setattr(folder, "read_file", read_late)
     assert "test/agent.py: changed while it was copied" in project.run("promote", code=1)
     assert before == project.tree()
     assert "PROD prod: found 0" in project.run("status")
@@ -45,6 +46,8 @@ def test_stage_notices_that_prod_changes_meanwhile(project: Project, monkeypatch
 
 
 def _block(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("a file where a folder must be", encoding="utf-8")
 

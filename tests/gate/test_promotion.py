@@ -81,7 +81,7 @@ def test_a_dry_run_shows_the_change_and_makes_none(project: Project) -> None:
     assert "prompts/new.md: 0 bytes that are not text become 2" in lines
     assert "promotion 1 would change 3 files of prod; nothing was changed" == lines[-1]
     assert before == project.tree()
-    assert not (project.root / "prod.gate").exists()
+    assert ["staged.json"] == [path.name for path in (project.root / "prod.gate").iterdir()]
 
 
 def test_prod_that_somebody_edited_is_not_overwritten(project: Project) -> None:
@@ -167,13 +167,93 @@ def test_a_rollback_skips_entries_that_left_the_same_files(project: Project) -> 
     assert "one" == _prompt(project)
 
 
-def test_a_rollback_is_promoted_over_again(project: Project) -> None:
-    """The old approval still covers the files, the evidence and the policy."""
+def test_what_was_rolled_back_is_promoted_only_with_a_new_approval(project: Project) -> None:
+    """The message names the rollback, and the command; `status` says that the old approval does not count."""
     project.promote("two")
-    project.run("rollback", "--name", "Ann")
+    project.run("rollback", "--name", "Ann", "--reason", "It refunds too much")
+    words = project.run("promote", code=1)
+    assert "is older than rollback 2, which withdrew these files; if they may go to PROD again: flag-harness" in words
+    assert "one" == _prompt(project)
+    (old,) = project.gate.approvals.iterdir()
+    name = old.relative_to(project.root)
+    assert f"does not count: {name}: {name} is older than rollback 2" in project.run("status")
+    copy = json.loads(old.read_text(encoding="utf-8")) | {"reason": "a copy under another name"}
+    project.write("approvals/copy.json", json.dumps(copy))
+    assert "is older than rollback 2" in project.run("promote", code=1)
+    project.run("approve", "run.jsonl", "--name", "Cy", "--reason", "The refunds are mended elsewhere")
     assert "promotion 3: 1 file of prod changed" in project.run("promote")
     assert "prod has these files already; nothing is promoted" in project.run("promote")
     assert "two" == _prompt(project)
+
+
+def test_a_rollback_withdraws_what_it_skips_and_nothing_else(project: Project) -> None:
+    """Versions before it keep their approvals, and so does a version that another rollback restored."""
+    for text in ("two", "three", "four"):
+        project.write("test/prompts/support.md", text)
+        project.run("approve", project.record(name=f"{text}.jsonl"), "--name", "Ann", "--reason", text)
+        project.run("promote")
+    project.run("rollback", "--to", "1", "--name", "Ann")
+    project.write("test/prompts/support.md", "three")
+    assert "is older than rollback 4" in project.run("promote", code=1)
+    project.write("prod/prompts/support.md", "by hand")
+    project.run("rollback", "--overwrite", "--to", "4", "--name", "Ann")
+    project.promote("five")
+    project.write("test/prompts/support.md", "two")
+    assert "promotion 7" in project.run("promote")
+
+
+def test_the_first_promotion_does_not_overwrite_an_edit_of_prod(project: Project) -> None:
+    """PROD must be as it was staged, or TEST must have the edit too."""
+    project.write("prod/tools.py", "import os  # by hand\n")
+    project.write("test/prompts/support.md", "two")
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
+    for command in (["promote"], ["promote", "--dry-run"]):
+        words = project.run(*command, code=1)
+        assert "prod is not as it was staged: tools.py changed. Make the same change in TEST" in words
+        assert "flag-harness gate stage --overwrite" in words
+    assert "changed since it was staged by somebody else: tools.py" in project.run("status", code=1)
+    project.write("test/tools.py", "import os  # by hand\n")
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
+    assert "promotion 1: 1 file of prod changed: prompts/support.md" in project.run("promote")
+
+
+def test_an_edit_of_prod_that_is_made_in_test_too_is_promoted_by_approval(project: Project) -> None:
+    """Then PROD is what was promoted last, and the edit can be rolled back."""
+    project.promote("two")
+    project.write("prod/prompts/support.md", "hotfix")
+    words = project.run("stage", code=1)
+    assert (
+        "if the edit of prompts/support.md in PROD must not stay: flag-harness gate rollback --overwrite --to 1"
+        in words
+    )
+    project.run("stage", "--overwrite")
+    assert "nobody has approved these files" in project.run("promote", code=1)
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "a hotfix")
+    assert "promotion 2: prod had these files already, by somebody else's hand; now they are approved" in project.run(
+        "promote"
+    )
+    assert "PROD prod: promotion 2" in project.run("status")
+    assert "prod has these files already; nothing is promoted" in project.run("promote")
+    project.run("rollback", "--name", "Ann")
+    assert "two" == _prompt(project)
+
+
+def test_a_folder_that_is_named_prod_is_named_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the plan, whose folders are PROD and TEST."""
+    project.prod.rename(project.root / "PROD")
+    monkeypatch.setenv("PROD_ENV", "PROD")
+    assert "PROD: nothing has been promoted yet" in project.run("status").splitlines()
+
+
+def test_stage_says_that_a_change_was_interrupted(project: Project) -> None:
+    """Before it says that TEST differs, because that is due to the interruption."""
+    project.promote("two")
+    entry = json.loads((project.root / "prod.gate/entries/000001.json").read_text(encoding="utf-8"))
+    before = json.loads((project.root / "prod.gate/entries/000000.json").read_text(encoding="utf-8"))["files"]
+    journal = {"before": before, "entry": {**entry, "number": 2}}
+    project.write("prod.gate/journal.json", json.dumps(journal))
+    project.write("test/prompts/support.md", "three")
+    assert "promotion 2 is under way or was interrupted" in project.run("stage", code=1)
 
 
 def test_files_that_are_declared_later_are_found_first(project: Project) -> None:
@@ -270,6 +350,7 @@ def test_damaged_history_is_named(project: Project) -> None:
 
 def test_a_file_that_cannot_be_written_stops_the_promotion_until_it_can(project: Project) -> None:
     """The next command finishes it."""
+    (project.root / "prod.gate" / "staged.json").unlink()
     project.write("test/prompts/support.md", "two")
     project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
     (project.prod / "prompts" / "support.md").unlink()

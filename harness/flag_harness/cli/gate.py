@@ -21,10 +21,13 @@ from flag_harness.gate.output import (
     rule_results_to_json,
     status_lines,
 )
-from flag_harness.gate.prod.promotion import ProductionFolder, open_production_folder, promote, roll_back
+from flag_harness.gate.prod.folder import ProductionFolder, open_production_folder
+from flag_harness.gate.prod.promotion import promote
+from flag_harness.gate.prod.rollback import roll_back
 from flag_harness.gate.prod.stage import stage_files
 from flag_harness.gate.prod.status import read_status
-from flag_harness.gate.rules.candidate import do_all_rules_pass
+from flag_harness.gate.rules.approval_rules import find_authors
+from flag_harness.gate.rules.candidate import ReleaseCandidate, do_all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.wording import count_with_noun
 
@@ -143,6 +146,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     results = judge_candidate(candidate)
     if not do_all_rules_pass(results):
         raise GateRefusalError("\n".join(["not approved:", *rule_result_lines(results)]))
+    _refuse_own_approval(gate, candidate)
     file = write_approval(candidate, name, arguments.reason)
     values = {**rule_results_to_json(candidate, results), "approval": str(file.path)}
     _print_result(
@@ -151,6 +155,18 @@ def _run_approve(arguments: argparse.Namespace) -> int:
         [f"{file.path}: {name} approves {count_with_noun(len(candidate.files), 'file')}; commit this file"],
     )
     return 0
+
+
+def _refuse_own_approval(gate: Gate, candidate: ReleaseCandidate) -> None:
+    """Raise `GateRefusalError` if the policy demands another person than git's user, who wrote the change."""
+    if not gate.policy.other_person or gate.prod is None or not gate.prod.is_dir():
+        return
+    prod, email = _require_prod(gate), git.email_in_git_config(gate.root)
+    if email in find_authors(candidate, prod, prod.history.read_entries()):
+        raise GateRefusalError(
+            f"not approved: git is configured for {email}, who wrote the change, and the policy demands another "
+            "person; let somebody else run this command and commit the approval"
+        )
 
 
 def _run_promote(arguments: argparse.Namespace) -> int:
@@ -178,6 +194,10 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
+    if change is None:
+        line = "nothing more is rolled back; to go back by one more change: flag-harness gate rollback"
+        _print_result(arguments, {"changed": []}, [line])
+        return 0
     _print_result(arguments, production_change_to_json(change), production_change_lines(change, prod, None))
     return 0
 

@@ -1,8 +1,9 @@
 """Approvals, which are files in git. Each approves exact files, exact evidence and one policy."""
 
 import json
+import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
 from flag_harness.gate.rules.candidate import ReleaseCandidate
+from flag_harness.gate.settings import Gate
 from flag_harness.wording import join_names
 
 FORMAT_VERSION = 1
@@ -79,37 +81,56 @@ def load_approvals(folder: Path) -> list[ApprovalFile]:
     return sorted(files, key=lambda file: file.approval.time, reverse=True)
 
 
-def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[ApprovalFile]:
+def approvals_of_files(gate: Gate, files: Mapping[str, FileState], evidence: Sequence[Path] = ()) -> list[ApprovalFile]:
     """Return the approvals of exactly these files, newest first.
 
-    Raise `GateRefusalError`, which says what the nearest approval covers instead, if there is none.
+    Raise `GateRefusalError`, which says what the nearest approval covers instead and what to type, if there is none.
     """
+    folder = gate.approvals
     every, digest = load_approvals(folder), manifest_digest(files)
     if found := [one for one in every if one.approval.files == digest]:
         return found
     if not every:
-        raise GateRefusalError(f"{folder}: there is no approval; to make one: flag-harness gate approve")
+        command = approve_command([*map(str, evidence)] or [_newest_record(gate.root)])
+        raise GateRefusalError(f"{folder}: there is no approval; to make one: {command}")
     nearest = min(every, key=lambda one: len(paths_that_differ(one.approval.manifest, files)))
     names = join_names(paths_that_differ(nearest.approval.manifest, files))
+    records = [*map(str, evidence)] or sorted(nearest.approval.evidence) or [_newest_record(gate.root)]
     raise GateRefusalError(
-        f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. "
-        "To approve them: flag-harness gate approve"
+        f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. If they have not "
+        f"been tested: pytest --harness-record={records[0]}; then: {approve_command(records)}"
     )
+
+
+def approve_command(records: Sequence[str]) -> str:
+    """Return the command that approves files on these records."""
+    return f'flag-harness gate approve {" ".join(map(shlex.quote, records))} --reason "why"'
+
+
+def _newest_record(root: Path) -> str:
+    """Return the name of the newest file in `root` that may be a record, or else the name that the documents use."""
+    found = sorted(root.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    return found[-1].name if found else "run.jsonl"
 
 
 def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
     """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
-    approval = file.approval
+    approval, command = file.approval, approve_command([str(one.path) for one in candidate.evidence])
     age = time_since(approval.time, candidate.now)
     if age is None or is_in_future(age):
         return f"{file.path} was made at {approval.time}, which is in the future; set the clock"
     if approval.files != manifest_digest(approval.manifest):
         return f"{file.path} was edited: its list of files does not match its digest"
     if approval.policy != candidate.gate.policy_digest:
-        return f"{file.path} was made under another policy; approve again under the current one"
+        return f"{file.path} was made under another policy; approve again under the current one: {command}"
     if sorted(approval.evidence.values()) != sorted(one.digest for one in candidate.evidence):
-        return f"{file.path} was made on other evidence, or the evidence was edited since; approve again"
+        return f"{file.path} was made on other evidence, or the evidence was edited since; approve again: {command}"
     return ""
+
+
+def paths_of_evidence(gate: Gate, file: ApprovalFile) -> list[Path]:
+    """Return the paths of the records that an approval names."""
+    return [gate.root / path for path in file.approval.evidence]
 
 
 def _load_approval(path: Path) -> Approval:

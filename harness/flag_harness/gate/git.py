@@ -28,7 +28,8 @@ def is_committed(folder: Path, path: str) -> bool:
         return False
     mode, _, found = _git_output(folder, "ls-tree", "HEAD", "--", f"./{path}").partition(" ")
     blob = found.partition(" ")[2].partition("\t")[0]
-    return (mode, blob) == _git_mode_and_blob(folder, folder / path)
+    file = folder / path
+    return (mode, blob) == _git_mode_and_blob(folder, file, is_executable=file.is_file() and _may_owner_execute(file))
 
 
 def last_commit(folder: Path, path: str) -> str:
@@ -52,17 +53,17 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
     return bool(commit) and _run_git(folder, "verify-commit", commit).returncode == 0
 
 
-def people_who_wrote_change(folder: Path, path: str, old: Path) -> set[str]:
+def people_who_wrote_change(folder: Path, path: str, old: Path, *, is_executable: bool) -> set[str]:
     """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
 
-    These are the authors of the commits since the path last had the content and mode of `old`, or of all its commits if
-    it never had them, each as written and by `.mailmap`. Either file may be missing.
+    These are the authors of the commits since the path last had the content of `old` and was executable or not, or of
+    all its commits if it never had them, each as written and by `.mailmap`. Either file may be missing.
     """
     layout = f"--format={_COMMIT_HASH_PATTERN}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git_output(
         folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
     )
-    before, authors, pending = _git_mode_and_blob(folder, old), set[str](), list[str]()
+    before, authors, pending = _git_mode_and_blob(folder, old, is_executable=is_executable), set[str](), list[str]()
     for line in log.splitlines():
         if line.startswith(_COMMIT_HASH_PATTERN):
             authors.update(pending)
@@ -72,11 +73,20 @@ def people_who_wrote_change(folder: Path, path: str, old: Path) -> set[str]:
     return authors | set(pending)
 
 
-def _git_mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
+def email_in_git_config(folder: Path) -> str:
+    """Return the email of git's configured user in lower case, or an empty string."""
+    return _git_output(folder, "config", "user.email").lower()
+
+
+def _may_owner_execute(file: Path) -> bool:
+    return bool(file.stat().st_mode & stat.S_IXUSR)
+
+
+def _git_mode_and_blob(folder: Path, file: Path, *, is_executable: bool) -> tuple[str, str]:
     """Return the mode and the hash that git would store for a file, or two empty strings if it is missing."""
     if not file.is_file():
         return "", ""
-    mode = "100755" if file.stat().st_mode & stat.S_IXUSR else "100644"
+    mode = "100755" if is_executable else "100644"
     return mode, _git_output(folder, "hash-object", "--", str(file.absolute()))
 
 

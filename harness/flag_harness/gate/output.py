@@ -1,12 +1,14 @@
 """What the commands of the gate print: lines, Markdown, and plain values for JSON."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_file
+from flag_harness.gate.prod.folder import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
-from flag_harness.gate.prod.promotion import ProductionChange, ProductionFolder
+from flag_harness.gate.prod.journalled_change import change_name
 from flag_harness.gate.prod.status import GateStatus
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
 from flag_harness.wording import count_with_noun, join_names, printable_text
@@ -49,13 +51,15 @@ def production_change_lines(change: ProductionChange, prod: ProductionFolder, so
     `source` is the folder with the new files, or None if the history has them.
     """
     entry, paths = change.entry, change.changed_paths
-    what = f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
+    what = change_name(entry)
     if not change.is_made:
         diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
         return [
             *diff,
             f"{what} would change {count_with_noun(len(paths), 'file')} of {prod.folder}; nothing was changed",
         ]
+    if not paths and entry.kind == "promotion":
+        return [f"{what}: {prod.folder} had these files already, by somebody else's hand; now they are approved"]
     names = join_names(paths) or "no file differed"
     return [f"{what}: {count_with_noun(len(paths), 'file')} of {prod.folder} changed: {names}"]
 
@@ -80,11 +84,9 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         number = len(paths_that_differ(before.files, entry.files)) if before else len(entry.files)
         kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
         words = ": ".join(filter(None, (entry.name, entry.reason)))
-        lines.append(
-            printable_text(
-                f"{entry.number:>4}  {entry.time}  {kind:<14}  {count_with_noun(number, 'file'):<9}  {words}".rstrip()
-            )
-        )
+        files = count_with_noun(number, "file")
+        line = f"{entry.number:>4}  {_time_text(entry)}  {kind:<14}  {files:<9}  {words}"
+        lines.append(printable_text(line.rstrip()))
     return lines
 
 
@@ -110,20 +112,32 @@ def status_lines(status: GateStatus) -> list[str]:
     """Return the status as lines of text."""
     last = status.last
     lines = [
-        f"PROD {status.prod}: "
-        + (f"{last.kind} {last.number}, {last.time}" if last else "nothing has been promoted yet")
+        f"{_folder_text('PROD', status.prod)}: "
+        + (f"{last.kind} {last.number}, {_time_text(last)}" if last else "nothing has been promoted yet")
     ]
     if status.interruption:
         lines.append(f"  {status.interruption}")
     if status.modified:
-        lines.append(f"  changed since then by somebody else: {join_names(status.modified)}")
+        since = "then" if last else "it was staged"
+        lines.append(f"  changed since {since} by somebody else: {join_names(status.modified)}")
     if status.test is None:
         return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
     if not status.changed:
-        return [*lines, f"TEST {status.test}: same as PROD"]
-    lines.append(f"TEST {status.test}: differs from PROD in {join_names(status.changed)}")
-    approvals = join_names(status.approvals)
-    return [*lines, f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files"]
+        return [*lines, f"{_folder_text('TEST', status.test)}: same as PROD"]
+    lines.append(f"{_folder_text('TEST', status.test)}: differs from PROD in {join_names(status.changed)}")
+    approvals, void = join_names(status.approvals), status.void_approvals
+    lines.append(f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files")
+    return [*lines, *(f"  does not count: {path}: {printable_text(reason)}" for path, reason in void.items())]
+
+
+def _folder_text(role: str, folder: Path) -> str:
+    """Return the role of a folder and its name, or one word if they are the same."""
+    return role if str(folder) == role else f"{role} {folder}"
+
+
+def _time_text(entry: HistoryEntry) -> str:
+    """Return the time of an entry without fractions of seconds."""
+    return re.sub(r"\.\d+", "", entry.time)
 
 
 def _conclusion_text(results: Sequence[RuleResult]) -> str:

@@ -13,7 +13,7 @@ from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, make_file_state
 
 T = TypeVar("T")
-_LOCK, _JOURNAL, _ENTRIES, _BLOBS = "lock", "journal.json", "entries", "blobs"
+_LOCK, _JOURNAL, _STAGED, _ENTRIES, _BLOBS = "lock", "journal.json", "staged.json", "entries", "blobs"
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,18 +54,29 @@ class ChangeJournal(msgspec.Struct, frozen=True):
     entry: HistoryEntry
 
 
+class StagedFiles(msgspec.Struct, frozen=True):
+    """The declared files of PROD when they were staged to TEST, and the patterns of the declared files."""
+
+    files: dict[str, FileState]
+    patterns: tuple[str, ...]
+
+
 class ProductionHistory:
     """The folder with the history of one production folder (PROD).
 
-    It holds `entries/`, the files' bytes by hash in `blobs/`, the journal of a change under way, and the lock.
+    It holds `entries/`, the files' bytes by hash in `blobs/`, the journal of a change under way, the lock, and what was
+    staged before the first promotion.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @contextlib.contextmanager
-    def hold_lock(self, who: str) -> Iterator[None]:
-        """Hold the lock of PROD. Raise `GateRefusalError`, which names the holder, if another process has it."""
+    def hold_lock(self, who: str) -> Iterator[str]:
+        """Hold the lock of PROD, and yield the process that was killed while it held the lock last, or an empty string.
+
+        Raise `GateRefusalError`, which names the holder, if another process has the lock.
+        """
         try:
             import fcntl
         except ImportError:
@@ -79,15 +90,18 @@ class ProductionHistory:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
+                holder = _read_lock_holder(descriptor) or "another process"
                 raise GateRefusalError(
                     f"{holder} is changing PROD right now; wait until it has finished, and try again"
                 ) from None
+            killed = _read_lock_holder(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} ({who})".encode(), 0)
-            self._remove_part_files()
-            yield
-            os.ftruncate(descriptor, 0)
+            try:
+                self._remove_part_files()
+                yield killed
+            finally:
+                os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 
@@ -118,17 +132,26 @@ class ProductionHistory:
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         flush_folder_to_disk(self.folder)
 
+    def read_staged_files(self) -> StagedFiles | None:
+        """Return the files that were staged before the first promotion, or None if none were."""
+        path = self.folder / _STAGED
+        return self._decode_file(path, StagedFiles) if path.exists() else None
+
+    def write_staged_files(self, staged: StagedFiles) -> None:
+        """Write which files of PROD were staged, so that the first promotion notices if they changed since."""
+        self._write_file(self.folder / _STAGED, msgspec.json.encode(staged))
+
     def store_content(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
         state = make_file_state(data)
-        path = self._blob_path(state.digest)
+        path = self.content_path(state.digest)
         if not path.is_file() or path.read_bytes() != data:
             self._write_file(path, data)
         return state
 
     def read_content(self, digest: str) -> bytes:
         """Return the stored bytes whose SHA-256 is `digest`. Raise `GateError` if they are missing or damaged."""
-        path = self._blob_path(digest)
+        path = self.content_path(digest)
         try:
             data = read_regular_file(path, MAX_FILE_BYTES)
         except (OSError, ValueError) as error:
@@ -139,13 +162,14 @@ class ProductionHistory:
             raise GateError(f"{path}: is damaged: its hash does not match its name; restore it from a backup")
         return data
 
+    def content_path(self, digest: str) -> Path:
+        """Return the path of the stored bytes whose SHA-256 is `digest`."""
+        return self.folder / _BLOBS / digest[:2] / digest
+
     def _remove_part_files(self) -> None:
         """Remove the partial files that killed processes left in this folder. The caller holds the lock."""
         for part in self.folder.rglob(".*.part"):
             part.unlink(missing_ok=True)
-
-    def _blob_path(self, digest: str) -> Path:
-        return self.folder / _BLOBS / digest[:2] / digest
 
     def _write_file(self, path: Path, data: bytes) -> None:
         try:
@@ -159,6 +183,10 @@ class ProductionHistory:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
+
+
+def _read_lock_holder(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode("utf-8", "replace")
 
 
 def flush_folder_to_disk(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Change PROD under a journal, so that the next command can finish or undo an interrupted change."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
@@ -8,6 +9,14 @@ from flag_harness.files import remove_abandoned_temporary_files, write_atomicall
 from flag_harness.gate.declared.manifest import FileState, paths_that_differ, read_file_state, refuse_links
 from flag_harness.gate.prod.history import ChangeJournal, HistoryEntry, ProductionHistory, flush_folder_to_disk
 from flag_harness.wording import count_with_noun, join_names
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """An interrupted change of PROD that was finished, or undone: its entry in the history, and which of the two."""
+
+    entry: HistoryEntry
+    is_finished: bool
 
 
 def change_production_files(
@@ -28,40 +37,51 @@ def change_production_files(
     return _finish_change(history, prod, journal)
 
 
-def finish_or_undo_interrupted_change(history: ProductionHistory, prod: Path, say: Callable[[str], None]) -> None:
-    """Finish or undo an interrupted change, and report it through `say`. The caller holds the lock.
+def finish_or_undo_interrupted_change(
+    history: ProductionHistory, prod: Path, say: Callable[[str], None]
+) -> Recovery | None:
+    """Finish or undo an interrupted change, and report it through `say`; return None if there is none.
 
-    A change that has replaced no file is undone; any other is finished. Raise `GateRefusalError` if a file is
-    neither as before nor as after the change.
+    The caller holds the lock. A change that has replaced no file is undone; any other is finished. Raise
+    `GateRefusalError` if a file is neither as before nor as after the change.
     """
     if (journal := history.read_journal()) is None:
-        return
+        return None
     states = _file_states(prod, journal)
     _refuse_modified_files(prod, journal, states)
     for path in states:
         remove_abandoned_temporary_files(prod / path, of_any_age=True)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
-    name = f"{journal.entry.kind} {journal.entry.number}"
+    name = change_name(journal.entry)
     if states and not replaced:
         history.remove_journal()
-        say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the old files")
-        return
+        say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the same files as before")
+        return Recovery(journal.entry, is_finished=False)
     _finish_change(history, prod, journal)
+    restored = journal.entry.restored
+    which = "promoted files" if restored is None else f"files of entry {restored} again"
     changed = f"{replaced} of {count_with_noun(len(states), 'file')}"
-    say(f"{name} was interrupted after {changed}, so it is finished: PROD has the new files")
+    say(f"{name} was interrupted after {changed}, so it is finished: PROD has the {which}")
+    return Recovery(journal.entry, is_finished=True)
 
 
 def describe_interruption(history: ProductionHistory, prod: Path) -> str:
-    """Return what an interrupted change left and what to do about it, or an empty string. Change nothing."""
+    """Return what an interrupted change left and what to type, or an empty string. Change nothing."""
     if (journal := history.read_journal()) is None:
         return ""
-    states = _file_states(prod, journal)
+    states, is_rollback = _file_states(prod, journal), journal.entry.restored is not None
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     return (
-        f"{journal.entry.kind} {journal.entry.number} is under way or was interrupted: {replaced} of "
-        f"{count_with_noun(len(states), 'file')} of PROD are new; `flag-harness gate promote` or `rollback` finishes "
-        "or undoes it first"
+        f"{change_name(journal.entry)} is under way or was interrupted: {replaced} of "
+        f"{count_with_noun(len(states), 'file')} of PROD are {'restored' if is_rollback else 'replaced'}. To finish "
+        f"it: flag-harness gate {'rollback' if is_rollback else 'promote'}"
+        + ("" if is_rollback else "; to undo it: flag-harness gate rollback")
     )
+
+
+def change_name(entry: HistoryEntry) -> str:
+    """Return the name of a change of PROD, such as `rollback 5 (to 3)`."""
+    return f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
 
 
 def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJournal) -> list[str]:

@@ -1,15 +1,17 @@
 """The status of the gate: what is in PROD and TEST, and whether a change was interrupted."""
 
-import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flag_harness.errors import GateRefusalError
-from flag_harness.gate.approval import approvals_of_files
-from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_manifest
+from flag_harness.errors import GateError, GateRefusalError, RecordError
+from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
+from flag_harness.gate.declared.manifest import Manifest, manifest_digest, paths_that_differ, read_manifest
+from flag_harness.gate.prod.folder import ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_interruption
-from flag_harness.gate.prod.promotion import ProductionFolder
+from flag_harness.gate.rules.approval_rules import judge_approval_rules
+from flag_harness.gate.rules.judging import read_candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class GateStatus:
         modified: the files of PROD that are not as the last change left them.
         test: the folder TEST, or None if it is not known or does not exist.
         changed: the files that differ between TEST and PROD.
-        approvals: the approvals of the files in TEST.
+        approvals: the approvals of the files in TEST that count for a promotion.
+        void_approvals: the approvals of these files that do not count, each with the reason.
     """
 
     prod: Path
@@ -35,6 +38,7 @@ class GateStatus:
     test: Path | None
     changed: list[str]
     approvals: list[str]
+    void_approvals: dict[str, str]
 
     @property
     def is_prod_unmodified(self) -> bool:
@@ -52,6 +56,7 @@ class GateStatus:
             "test": str(self.test) if self.test else None,
             "changed": self.changed,
             "approvals": self.approvals,
+            "void_approvals": self.void_approvals,
         }
 
 
@@ -63,10 +68,7 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
     files = prod.read_declared_files()
     test = test if test and test.is_dir() else None
     staged = read_manifest(test, prod.gate.files) if test else None
-    approvals = []
-    if staged is not None:
-        with contextlib.suppress(GateRefusalError):
-            approvals = [str(file.path) for file in approvals_of_files(prod.gate.approvals, staged)]
+    judged = _judge_approvals(prod, test, staged, entries) if test and staged and files != staged else {}
     return GateStatus(
         prod=prod.folder,
         files=manifest_digest(files),
@@ -75,5 +77,28 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
         modified=modified,
         test=test,
         changed=paths_that_differ(files, staged) if staged is not None else [],
-        approvals=approvals,
+        approvals=[path for path, reason in judged.items() if not reason],
+        void_approvals={path: reason for path, reason in judged.items() if reason},
     )
+
+
+def _judge_approvals(
+    prod: ProductionFolder, test: Path, files: Manifest, entries: Sequence[HistoryEntry]
+) -> dict[str, str]:
+    """Return the path of each approval of the files in TEST, with the reason why it does not count, or empty."""
+    try:
+        found = approvals_of_files(prod.gate, files)
+    except GateRefusalError:
+        return {}
+    return {str(file.path): _reason_not_to_count(file, prod, test, files, entries) for file in found}
+
+
+def _reason_not_to_count(
+    file: ApprovalFile, prod: ProductionFolder, test: Path, files: Manifest, entries: Sequence[HistoryEntry]
+) -> str:
+    try:
+        candidate = read_candidate(prod.gate, test, paths_of_evidence(prod.gate, file), files)
+    except (GateError, RecordError) as error:
+        return str(error)
+    results = judge_approval_rules(file, candidate, prod, entries)
+    return next((one.reason for one in results if one.status != "pass"), "")

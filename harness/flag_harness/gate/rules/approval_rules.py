@@ -1,36 +1,75 @@
 """The rules about an approval: what it covers, who gave it, and whether its commit is signed."""
 
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
+from flag_harness.durations import time_since
 from flag_harness.gate import git
-from flag_harness.gate.approval import ApprovalFile, approval_problem
-from flag_harness.gate.declared.manifest import paths_that_differ, read_manifest
+from flag_harness.gate.approval import ApprovalFile, approval_problem, approve_command
+from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ
+from flag_harness.gate.prod.folder import ProductionFolder
+from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.wording import join_names
 
 
-def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether an approval covers the candidate."""
+def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate, entries: Sequence[HistoryEntry]) -> RuleResult:
+    """Judge whether an approval covers the candidate, and no rollback since then has withdrawn its files from PROD."""
     if problem := approval_problem(file, candidate):
         return RuleResult("approval", "fail", problem)
     approval = file.approval
+    if (rollback := _find_later_rollback(file, entries)) is not None:
+        command = approve_command(sorted(approval.evidence))
+        reason = f"{file.path} is older than rollback {rollback.number}, which withdrew these files"
+        return RuleResult("approval", "fail", f"{reason}; if they may go to PROD again: {command}")
     return RuleResult("approval", "pass", f"{approval.name}, {approval.time}: {approval.reason}")
 
 
-def judge_approver(file: ApprovalFile, candidate: ReleaseCandidate, prod: Path) -> RuleResult | None:
+def judge_approver(
+    file: ApprovalFile, candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]
+) -> RuleResult | None:
     """Judge whether the approval was committed by somebody who did not write the change."""
     if not candidate.gate.policy.other_person:
         return None
     if not git.is_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
-    changed = paths_that_differ(read_manifest(prod, candidate.gate.files), candidate.files)
+    before = prod.read_files_before_edits(entries)
+    changed = paths_that_differ(before, candidate.files)
     if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.author_of_last_commit(file.path.parent, file.path.name)
-    authors = {one for path in changed for one in git.people_who_wrote_change(candidate.source, path, prod / path)}
+    authors = find_authors(candidate, prod, entries)
     if same := sorted(authors & git.people_of_last_commit(file.path.parent, file.path.name)):
         return RuleResult("other person", "fail", f"{same[0]} wrote the change, so somebody else must approve it")
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
+
+
+def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]) -> set[str]:
+    """Return the emails of whoever committed to the files since they had what PROD was last given, or has."""
+    before, authors = prod.read_files_before_edits(entries), set[str]()
+    now = prod.read_declared_files()
+    for path in paths_that_differ(before, candidate.files):
+        state = before.get(path)
+        is_unedited = state is None or state == now.get(path)
+        old = prod.folder / path if is_unedited else prod.history.content_path(state.digest if state else "")
+        authors |= git.people_who_wrote_change(
+            candidate.source, path, old, is_executable=state is not None and state.is_executable
+        )
+    return authors
+
+
+def _find_later_rollback(file: ApprovalFile, entries: Sequence[HistoryEntry]) -> HistoryEntry | None:
+    """Return the last rollback that withdrew the approved files from PROD after they were approved, or None."""
+    for rollback in reversed(entries):
+        if rollback.restored is None:
+            continue
+        age = time_since(file.approval.time, datetime.fromisoformat(rollback.time))
+        is_older = age is not None and age >= timedelta(0)
+        for entry in entries[rollback.restored + 1 : rollback.number]:
+            is_same = manifest_digest(entry.files) == file.approval.files
+            if is_same and entry.files != rollback.files and (is_older or entry.approval == file.path.name):
+                return rollback
+    return None
 
 
 def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult | None:
@@ -46,7 +85,13 @@ def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResu
     return RuleResult("signature", "pass", f"git verify-commit accepts {commit[:12]}")
 
 
-def judge_approval_rules(file: ApprovalFile, candidate: ReleaseCandidate, prod: Path) -> tuple[RuleResult, ...]:
-    """Return the results of the rules about an approval."""
-    results = (judge_approval(file, candidate), judge_approver(file, candidate, prod), judge_signature(file, candidate))
+def judge_approval_rules(
+    file: ApprovalFile, candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]
+) -> tuple[RuleResult, ...]:
+    """Return the results of the rules about an approval. `entries` are the history of PROD."""
+    results = (
+        judge_approval(file, candidate, entries),
+        judge_approver(file, candidate, prod, entries),
+        judge_signature(file, candidate),
+    )
     return tuple(result for result in results if result is not None)

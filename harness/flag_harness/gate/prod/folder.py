@@ -1,0 +1,116 @@
+"""The production folder (PROD): its files, its history, and what must not be changed there."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flag_harness.errors import GateError, GateRefusalError
+from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_file, read_manifest
+from flag_harness.gate.prod.history import HistoryEntry, ProductionHistory
+from flag_harness.gate.prod.journalled_change import describe_interruption
+from flag_harness.gate.settings import Gate
+from flag_harness.wording import join_names
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionChange:
+    """A change of PROD that was made, or that a dry run shows: the files before it, and its entry in the history."""
+
+    before: Manifest
+    entry: HistoryEntry
+    is_made: bool
+
+    @property
+    def changed_paths(self) -> list[str]:
+        """The paths of the files that change."""
+        return paths_that_differ(self.before, self.entry.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionFolder:
+    """The production folder (PROD), its history, and the gate that decides which files may go to it."""
+
+    gate: Gate
+    folder: Path
+    history: ProductionHistory
+
+    def find_modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
+        """Return the declared files of PROD that are not as the last entry of the history left them.
+
+        Before the first promotion, these are the files that are not as they were staged.
+        """
+        last = entries[-1] if entries else self.history.read_staged_files()
+        return paths_that_differ(last.files, read_manifest(self.folder, last.patterns)) if last else []
+
+    def read_declared_files(self) -> Manifest:
+        """Return the states of the declared files of PROD."""
+        return read_manifest(self.folder, self.gate.files)
+
+    def read_files_before_edits(self, entries: Sequence[HistoryEntry]) -> Manifest:
+        """Return the states of the declared files, without what somebody else changed since the last entry."""
+        files = self.read_declared_files()
+        for path in self.find_modified_files(entries) if entries else []:
+            files.pop(path, None)
+            if (state := entries[-1].files.get(path)) is not None:
+                files[path] = state
+        return files
+
+
+def open_production_folder(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
+    """Return PROD with its history.
+
+    Raise `GateError` if PROD is missing, is not the one whose history the settings name, or overlaps one of `others`.
+    """
+    if not folder.is_dir():
+        raise GateError(
+            f"{folder}: there is no such folder; create it, or set PROD_ENV or `prod` in the gate's settings"
+        )
+    if gate.state and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
+        raise GateError(f"{gate.state}: holds the history of {gate.prod}, not of {folder}; leave out the argument PROD")
+    state = gate.state or folder.resolve().with_name(f"{folder.resolve().name}.gate")
+    for other in (*others, state, gate.approvals):
+        one, two = folder.resolve(), other.resolve()
+        if one == two or one in two.parents or (two in one.parents and other is not gate.approvals):
+            raise GateError(
+                f"{folder} and {other} must be separate folders, because only PROD's own files may change it"
+            )
+    return ProductionFolder(gate, folder, ProductionHistory(state))
+
+
+def store_files(prod: ProductionFolder, folder: Path, files: Manifest) -> None:
+    """Store the bytes of files in the history. Raise `GateRefusalError` if one changed after it was hashed."""
+    for path, state in files.items():
+        if prod.history.store_content(read_file(folder, path)).digest != state.digest:
+            raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")
+
+
+def refuse_modified_files(prod: ProductionFolder, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
+    """Raise `GateRefusalError`, which says what to type, if somebody has changed files of PROD."""
+    if modified:
+        before = "the last promotion left it" if entries else "it was staged"
+        discard = (
+            f"discard it: {restore_command(entries[-1].number)}"
+            if entries
+            else "discard what TEST changed, and begin again from PROD: flag-harness gate stage --overwrite"
+        )
+        raise GateRefusalError(
+            f"{prod.folder} is not as {before}: {join_names(modified)} changed. Make the same change in TEST, and test "
+            f"and promote it; or {discard}"
+        )
+
+
+def refuse_interrupted_change(prod: ProductionFolder) -> None:
+    """Raise `GateRefusalError` if a change of PROD was interrupted or is under way."""
+    if interruption := describe_interruption(prod.history, prod.folder):
+        raise GateRefusalError(interruption)
+
+
+def restore_command(number: int) -> str:
+    """Return the command that puts files of PROD back that somebody changed since the entry `number`."""
+    return f"flag-harness gate rollback --overwrite --to {number}"
+
+
+def current_time() -> str:
+    """Return the time in ISO 8601, to the microsecond, so that it tells whether an approval is older."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

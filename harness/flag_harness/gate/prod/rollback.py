@@ -1,0 +1,130 @@
+"""Roll PROD back to what an earlier change left there."""
+
+from collections.abc import Callable, Sequence
+
+from flag_harness.errors import GateRefusalError
+from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_manifest
+from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.prod.folder import (
+    ProductionChange,
+    ProductionFolder,
+    current_time,
+    refuse_interrupted_change,
+    refuse_modified_files,
+    store_files,
+)
+from flag_harness.gate.prod.history import HistoryEntry
+from flag_harness.gate.prod.journalled_change import (
+    Recovery,
+    change_name,
+    change_production_files,
+    finish_or_undo_interrupted_change,
+)
+
+
+def roll_back(
+    prod: ProductionFolder,
+    number: int | None,
+    who: str,
+    reason: str,
+    say: Callable[[str], None],
+    *,
+    dry_run: bool = False,
+    overwrite: bool = False,
+) -> ProductionChange | None:
+    """Restore the files of PROD as the entry `number` left them, or by default as they were before the last change.
+
+    An interrupted change is finished or undone first; return None if PROD is then as this rollback would leave it. With
+    `overwrite`, files that somebody else changed are kept in the history and replaced. Raise `GateRefusalError` if
+    there are such files, or there is no such entry.
+    """
+    if dry_run:
+        refuse_interrupted_change(prod)
+        return _restore_entry(prod, number, who, reason, dry_run=True, overwrite=overwrite)
+    with prod.history.hold_lock(who) as killed:
+        recovery = finish_or_undo_interrupted_change(prod.history, prod.folder, say)
+        if recovery is not None and _is_rollback_done(recovery, number):
+            return None
+        if recovery is None and killed and number is None:
+            _refuse_rollback_after_kill(prod, killed)
+        return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
+
+
+def _is_rollback_done(recovery: Recovery, number: int | None) -> bool:
+    """Return whether the recovery of an interrupted change was the rollback to an entry, or by default by one change.
+
+    That change is the interrupted one: a promotion that is undone has nothing to roll back.
+    """
+    if recovery.entry.restored is None:
+        return number is None and not recovery.is_finished
+    return recovery.is_finished and number in (None, recovery.entry.restored)
+
+
+def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
+    """Raise `GateRefusalError` because a killed command had not begun to change PROD, or had already done so."""
+    if entries := prod.history.read_entries():
+        raise GateRefusalError(
+            f"{killed} was killed before its first change of PROD or after its last one, so PROD is as "
+            f"{change_name(entries[-1])} left it. To roll that back: flag-harness gate rollback"
+        )
+
+
+def _restore_entry(
+    prod: ProductionFolder, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
+) -> ProductionChange:
+    entries = prod.history.read_entries()
+    patterns = entries[-1].patterns if entries else prod.gate.files
+    before = read_manifest(prod.folder, patterns)
+    modified = paths_that_differ(entries[-1].files, before) if entries else []
+    if not overwrite:
+        refuse_modified_files(prod, modified, entries)
+    number = _previous_number(entries, before) if number is None else number
+    if not 0 <= number < len(entries):
+        numbers = f"0 to {len(entries) - 1}" if entries else "none, because nothing was promoted"
+        raise GateRefusalError(f"there is no entry {number} to roll back to; there are: {numbers}")
+    entry = HistoryEntry(
+        number=len(entries),
+        kind="rollback",
+        time=current_time(),
+        name=who,
+        reason=reason,
+        files=_files_of_entry(entries, number),
+        patterns=patterns,
+        restored=number,
+        overwritten={path: before[path] for path in modified if path in before},
+    )
+    if not dry_run:
+        store_files(prod, prod.folder, entry.overwritten)
+        change_production_files(prod.history, prod.folder, before, entry)
+    return ProductionChange(before, entry, is_made=not dry_run)
+
+
+def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
+    """Return the files of PROD as an entry left them.
+
+    These are the entry's files that are still declared, and the files that only later patterns declared, as they were
+    then.
+    """
+    target = entries[number]
+    files = dict(target.files)
+    for entry in entries[number + 1 :]:
+        if entry.kind == "found":
+            later = {path: one for path, one in entry.files.items() if not matches_file(path, target.patterns)}
+            files = {**later, **files}
+    return {path: state for path, state in files.items() if matches_file(path, entries[-1].patterns)}
+
+
+def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
+    """Return the number of the newest earlier entry after which PROD held files that differ from `files`.
+
+    Raise `GateRefusalError` if there is none.
+    """
+    if not entries:
+        raise GateRefusalError("nothing was promoted, so there is nothing to roll back")
+    last = entries[-1]
+    number = (last.number if last.restored is None else last.restored) - 1
+    while number >= 0 and _files_of_entry(entries, number) == files:
+        number -= 1
+    if number < 0:
+        raise GateRefusalError("PROD is as it was before the first promotion; name an entry with --to N")
+    return number
