@@ -84,3 +84,45 @@ def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester:
         "- **The API would refuse a request when grouped and cached** (as the simulator does): "
         "`test_it.py::test_ask[grouped+cached]`"
     ) in Path("report.md").read_text("utf-8").splitlines()
+
+
+REPEATED = """
+import pytest
+
+@pytest.fixture
+def broken(harness_cassette):
+    raise ValueError("the setup is broken")
+
+@pytest.mark.flag_matrix
+@pytest.mark.harness_no_request
+def test_call(flags, cassette):
+    assert "a" not in flags, f"{object()} is broken" if "b" not in flags else "the call is broken"
+
+@pytest.mark.flag_matrix
+def test_setup(broken, cassette):
+    pass
+"""
+
+
+def test_an_error_that_combinations_share_is_printed_once(pytester: pytest.Pytester) -> None:
+    """The others are named after it, and stay in the short summary; `-v` prints each."""
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\na = "A"\nb = "B"\nc = "C"\n')
+    pytester.makepyfile(test_it=REPEATED)
+    run = pytester.runpytest_inprocess("-p", "no:randomly")
+    run.assert_outcomes(passed=4, failed=4, errors=8)
+    run.stdout.fnmatch_lines(
+        [
+            "E *ValueError: the setup is broken",
+            "-* the same error under a, b, c, a+b, a+c, b+c, a+b+c -*",
+            "the same error as under off",
+            "E *AssertionError: <object object at *> is broken",
+            "-* the same error under a+c -*",
+            "E *AssertionError: the call is broken",
+            "-* the same error under a+b+c -*",
+            "FAILED test_it.py::test_call[[]a+b+c[]]*",
+        ]
+    )
+    assert 1 == run.stdout.str().count("E       ValueError: the setup is broken")
+    assert 2 == run.stdout.str().count("E       AssertionError: ")
+    verbose = pytester.runpytest_inprocess("-p", "no:randomly", "-v").stdout.str()
+    assert [8, 4] == [verbose.count(f"E       {error}: ") for error in ("ValueError", "AssertionError")]

@@ -6,6 +6,7 @@ from flag_harness.plugin import check_hooks
 from flag_harness.plugin.border.border import BORDER_KEY, NetworkBorder
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import register_network_border_of_run
+from flag_harness.plugin.border.tracebacks import RepeatedErrors
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
 from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN, PARTS_KEY
 from flag_harness.plugin.limits.age import max_recording_age
@@ -41,6 +42,7 @@ def register_plugin_parts(config: pytest.Config) -> None:
     has_detectors = config.stash[CONFIG_KEY].privacy is not None or is_recording_disabled(config)
     summary, effects = RunSummary(max_recording_age(config), has_detectors=has_detectors), FlagEffects(config)
     register_plugin(FaultReporter(), "fault-reporter")
+    register_plugin(RepeatedErrors(), "repeated-errors")
     register_plugin(mask, "secrets")
     register_plugin(summary, "summary")
     register_plugin(RunRecorder(config, summary), "record")
