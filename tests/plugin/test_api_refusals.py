@@ -101,28 +101,34 @@ def test_call(flags, cassette):
 @pytest.mark.flag_matrix
 def test_setup(broken, cassette):
     pass
+
+def test_without_flags():
+    raise AssertionError("no combinations")
 """
 
 
 def test_an_error_that_combinations_share_is_printed_once(pytester: pytest.Pytester) -> None:
     """The others are named after it, and stay in the short summary; `-v` prints each."""
-    pytester.makepyprojecttoml('[tool.flag-harness.flags]\na = "A"\nb = "B"\nc = "C"\n')
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\na = "A"\nb = "B"\nc = "C"\nd = "D"\n')
     pytester.makepyfile(test_it=REPEATED)
     run = pytester.runpytest_inprocess("-p", "no:randomly")
-    run.assert_outcomes(passed=4, failed=4, errors=8)
+    run.assert_outcomes(passed=8, failed=9, errors=16)
     run.stdout.fnmatch_lines(
         [
             "E *ValueError: the setup is broken",
-            "-* the same error under a, b, c, a+b, a+c, b+c, a+b+c -*",
-            "the same error as under off",
+            "-* the same error in 15 other tests -*",
+            "test_it.py::test_setup[[]a], test_it.py::test_setup[[]b], *[[]d], * and 10 more; pytest -v prints each*",
+            "the same error as in test_it.py::test_setup[[]off]",
             "E *AssertionError: <object object at *> is broken",
-            "-* the same error under a+c -*",
+            "-* the same error in 3 other tests -*",
+            "test_it.py::test_call[[]a+c], *",
             "E *AssertionError: the call is broken",
-            "-* the same error under a+b+c -*",
+            "-* the same error in 3 other tests -*",
+            "E *AssertionError: no combinations",
             "FAILED test_it.py::test_call[[]a+b+c[]]*",
         ]
     )
-    assert 1 == run.stdout.str().count("E       ValueError: the setup is broken")
-    assert 2 == run.stdout.str().count("E       AssertionError: ")
+    shown = run.stdout.str()
+    assert [1, 3] == [shown.count(f"E       {error}: ") for error in ("ValueError", "AssertionError")]
     verbose = pytester.runpytest_inprocess("-p", "no:randomly", "-v").stdout.str()
-    assert [8, 4] == [verbose.count(f"E       {error}: ") for error in ("ValueError", "AssertionError")]
+    assert [16, 9] == [verbose.count(f"E       {error}: ") for error in ("ValueError", "AssertionError")]

@@ -229,9 +229,19 @@ def test_a_cassette_that_cannot_be_read_is_named(project: pytest.Pytester) -> No
     run = _run(project, GET)
     run.assert_outcomes(errors=1)
     run.stdout.fnmatch_lines(
+        [f"test_it.py::test_get: {path}: cannot be read as a cassette of vcrpy: it has no list of interactions"]
+    )
+
+
+def test_a_miss_says_that_the_api_would_refuse_the_request(project: pytest.Pytester) -> None:
+    """As the fixture `cassette` does."""
+    request = 'httpx2.post("https://api.anthropic.com/v1/messages", json={"model": "claude-haiku-4-5", "messages": []})'
+    run = _run(project, f"import httpx2, pytest\n@pytest.mark.vcr\ndef test_get():\n    {request}\n")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(
         [
-            f"E*UsageError: test_it.py::test_get: {path}: cannot be read as a cassette of vcrpy: it has no list of "
-            "interactions"
+            "The API would refuse this request (as the simulator does): max_tokens: Field required",
+            "Change what the code*",
         ]
     )
 

@@ -17,7 +17,7 @@ OTHERS = ("-p", "no:recording", "-p", "no:vcr", "-p", "no:cassetter", "-p", "no:
 def test_the_simulator_is_refused_before_any_request(
     pytester: pytest.Pytester, loopback_server: LoopbackServer, manner: str, option: str
 ) -> None:
-    """The error names the fixture that can use the simulator; a test without the mark runs."""
+    """In one paragraph for all, which names the fixture that can use the simulator; a test without the mark runs."""
     pytester.makepyprojecttoml(f"[tool.flag-harness]\nvcr_marks = {manner}\n")
     pytester.makepyfile(
         test_it=f"""
@@ -28,14 +28,25 @@ def test_the_simulator_is_refused_before_any_request(
         def test_marked():
             httpx2.get("{loopback_server.url}/")
 
+        @pytest.mark.vcr
+        def test_other():
+            httpx2.get("{loopback_server.url}/")
+
         def test_unmarked():
             pass
         """
     )
     run = pytester.runpytest_inprocess(*OTHERS, "--harness-upstream=simulator", option)
-    run.assert_outcomes(errors=1, passed=1)
+    run.assert_outcomes(errors=2, passed=1)
     run.stdout.fnmatch_lines(
-        ["*--harness-upstream=simulator: tests with vcr marks are recorded from the live API only*"]
+        [
+            "*ERROR at setup of test_marked *",
+            "--harness-upstream=simulator: tests with vcr marks are recorded from the live API only*-m 'not vcr'*",
+            "-* the same error in 1 other test -*",
+            "test_it.py::test_other; pytest -v prints each of them",
+            "*ERROR at setup of test_other *",
+            "the same error as in test_it.py::test_marked",
+        ],
+        consecutive=True,
     )
-    run.stdout.fnmatch_lines(["*test_it.py::test_marked: *use the fixture `cassette` instead of the mark*"])
     assert [] == loopback_server.received

@@ -10,6 +10,7 @@ import brotli
 import pytest
 
 from flag_harness.errors import CassetteError, CassetteMiss
+from flag_harness.simulator.refusal import refusal_message
 from flag_harness.vcr import VcrCassette, VcrRequest, parse_settings
 from flag_harness.wire.timeline import Head, Request, body
 
@@ -229,3 +230,16 @@ def test_an_answer_that_cannot_be_decompressed_names_the_file_and_the_package(
     monkeypatch.setattr("flag_harness.wire.compression.responses.codecs_for_encoding", lambda encoding: ())
     with pytest.warns(UserWarning, match=r"it\.yaml: .* pip install brotli"):
         _ask(cassette)
+
+
+def test_a_miss_that_the_api_would_refuse_says_so(tmp_path: Path) -> None:
+    """In place of the advice to record it: the recording would hold only the error."""
+    path = tmp_path / "it.yaml"
+    sent = Request("POST", URL, (), b'{"model": "claude-haiku-4-5", "max_tokens": 0.5, "messages": []}')
+    settings = parse_settings({}, {}, "none")
+    cassette = VcrCassette(path, settings, advice="Record it.", find_refusal=refusal_message)
+    with pytest.raises(CassetteMiss) as raised:
+        cassette(sent)
+    *_, note, advice = str(raised.value).splitlines()
+    assert note.startswith("The API would refuse this request (as the simulator does): max_tokens: ")
+    assert advice.startswith("Change what the code sends: ")

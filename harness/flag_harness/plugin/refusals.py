@@ -41,6 +41,10 @@ class ScenarioFailure(_FailureWithoutTraceback):
     """The scenario of the test does not exist or cannot be read, so that the test did not run."""
 
 
+class VcrFailure(_FailureWithoutTraceback):
+    """The cassette of vcrpy that a test names cannot be used in this run, so that the test did not run."""
+
+
 class MissingExtraFailure(_FailureWithoutTraceback):
     """A library that the test needs is not installed."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import filters, responses
 from flag_harness.vcr.interaction_hooks import apply_hooks
@@ -28,7 +29,8 @@ class VcrCassette:
     the record mode decides about a request without a match: it is sent and its answer recorded, or it raises
     `CassetteMiss`, which is also kept in `misses`. A request that a filter drops is sent, and not recorded.
 
-    `advice` is the end of the message of a miss, and `refusal` builds the exception from the message. Raise
+    `advice` is the end of the message of a miss, and `refusal` builds the exception from the message. `find_refusal`
+    returns the message with which the API would refuse a request; a miss has it in place of the advice. Raise
     `CassetteError` naming a cassette that cannot be read.
     """
 
@@ -39,12 +41,13 @@ class VcrCassette:
         extra: Iterable[Path] = (),
         advice: str = "",
         refusal: Callable[[str], CassetteMiss] = CassetteMiss,
+        find_refusal: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self.settings = settings
         self.misses: list[CassetteMiss] = []
         self.passed_on = False
         self.play_counts: Counter[int] = Counter()
-        self._file, self._advice, self._refusal = path, advice, refusal
+        self._file, self._advice, self._refusal, self._find_refusal = path, advice, refusal, find_refusal
         self._lock = threading.RLock()
         self._recorded_by_number: dict[int, VcrInteraction] = {}
         self._started_count = 0
@@ -61,7 +64,7 @@ class VcrCassette:
             if filtered is None:
                 self.passed_on = True
                 return None
-            answer = self.play(filtered)
+            answer = self.play(filtered, request)
         if answer is None:
             return self._make_recording_edit(sent)
         response = responses.response_from_vcr(answer)
@@ -70,7 +73,7 @@ class VcrCassette:
             warnings.warn(text, stacklevel=2)
         return response
 
-    def play(self, filtered: VcrRequest) -> VcrResponse | None:
+    def play(self, filtered: VcrRequest, original: Request) -> VcrResponse | None:
         """Return the next recorded answer to a filtered request, or None if its answer is to be recorded.
 
         Raise `CassetteMiss` if there is no answer and the record mode forbids recording.
@@ -81,7 +84,7 @@ class VcrCassette:
                 self.play_counts[index] += 1
                 return self.data[index][1]
             if self.write_protected:
-                self.misses.append(self._refusal(self._miss_message(filtered)))
+                self.misses.append(self._refusal(self._miss_message(filtered, original)))
                 raise self.misses[-1]
         return None
 
@@ -261,6 +264,8 @@ class VcrCassette:
                 return index
         return None
 
-    def _miss_message(self, sent: VcrRequest) -> str:
+    def _miss_message(self, sent: VcrRequest, original: Request) -> str:
         played: list[Any] = [index for index in range(len(self)) if self.play_counts[index]]
-        return miss_message(sent, self._file, self.requests, played, self.settings.matchers, self._advice)
+        refusal = self._find_refusal(original)
+        advice = f"{API_REFUSAL_NOTE}: {refusal}\n{REFUSAL_ADVICE}" if refusal else self._advice
+        return miss_message(sent, self._file, self.requests, played, self.settings.matchers, advice)

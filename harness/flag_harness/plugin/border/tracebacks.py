@@ -1,7 +1,7 @@
 """Shorten what pytest prints about failed tests.
 
-The SDK's frames say nothing about an error of the API that the harness answered, and an error that several combinations
-of a test share is printed once.
+The SDK's frames say nothing about an error of the API that the harness answered. An error that several combinations
+of a test share is printed once, and so is a message without a traceback that several tests share.
 """
 
 import re
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flag_harness.wording import count_with_noun, join_names
+
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 _SDK_PACKAGE = "anthropic"
 _HTTP_LIBRARIES = frozenset({_SDK_PACKAGE, "httpx", "httpx2", "flag_harness"})
+_STYLE_WITHOUT_TRACEBACK = "value"
 _VARYING_TEXT = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>")
 """Ids of requests, addresses of objects and combinations, which differ in each run."""
 
@@ -48,7 +51,7 @@ def _top_level_package(module: str) -> str:
 
 
 class RepeatedErrors:
-    """Prints an error that several combinations of a test share once, and names the others there. `-v` prints each."""
+    """Prints an error that several combinations or tests share once, and names the others there. `-v` prints each."""
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hide the failures that repeat an error, before pytest prints them. They stay in its short summary."""
@@ -58,31 +61,41 @@ class RepeatedErrors:
         for outcome in ("failed", "error"):
             groups: dict[tuple[str, ...], list[pytest.TestReport]] = {}
             for report in terminal.stats.get(outcome, ()):
-                if isinstance(report, pytest.TestReport) and "flag_matrix" in report.keywords:
-                    groups.setdefault(_test_and_error_of_report(report), []).append(report)
+                if isinstance(report, pytest.TestReport) and (error := _error_of_report(report)):
+                    groups.setdefault(error, []).append(report)
             for first, *others in groups.values():
                 _hide_reports(first, others)
 
 
-def _test_and_error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
-    """Return the test, the phase, the place and the message of a failure, without what differs in each run."""
+def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
+    """Return the phase, the place and the message of a failure, without what differs in each run, and the test.
+
+    A message without a traceback has no place and no test. The result is empty for another failure of a test that has
+    no combinations.
+    """
     crash = getattr(report.longrepr, "reprcrash", None)
-    place = f"{crash.path}:{crash.lineno}" if crash else ""
-    message = _VARYING_TEXT.sub("", crash.message if crash else str(report.longrepr))
-    return report.nodeid.partition("[")[0], str(report.when), place, message
+    if crash is None:
+        return ()
+    message = _VARYING_TEXT.sub("", crash.message)
+    if getattr(getattr(report.longrepr, "reprtraceback", None), "style", "") == _STYLE_WITHOUT_TRACEBACK:
+        return str(report.when), message
+    if "flag_matrix" not in report.keywords:
+        return ()
+    return str(report.when), f"{crash.path}:{crash.lineno}", message, report.nodeid.partition("[")[0]
 
 
 def _hide_reports(first: pytest.TestReport, others: list[pytest.TestReport]) -> None:
-    """Print the first report only, and name the combinations of the others after it.
+    """Print the first report only, and name the others after it.
 
     Of an error in a setup or teardown pytest prints each report, so that those of the others become one line.
     """
     if not others:
         return
-    names = [report.nodeid.partition("[")[2].removesuffix("]") for report in others]
-    first.sections.append((f"the same error under {', '.join(names)}", "pytest -v prints each of them."))
+    names = join_names(report.nodeid for report in others)
+    title = f"the same error in {count_with_noun(len(others), 'other test')}"
+    first.sections.append((title, f"{names}; pytest -v prints each of them"))
     for report in others:
         if report.when == "call":
             report._pdbshown = True  # type: ignore[attr-defined]  # pytest takes it for printed by its debugger
         else:
-            report.longrepr = f"the same error as under {first.nodeid.partition('[')[2].removesuffix(']')}"
+            report.longrepr = f"the same error as in {first.nodeid}"

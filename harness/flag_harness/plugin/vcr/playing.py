@@ -14,10 +14,11 @@ from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.plugin.marks import CONFIG_KEY
-from flag_harness.plugin.refusals import MissFailure, NetworkFailure
+from flag_harness.plugin.refusals import MissFailure, NetworkFailure, VcrFailure
 from flag_harness.plugin.run.recorded_files import shorten_file_list
 from flag_harness.plugin.stash import COMBINATION_KEY, REFUSALS_KEY, VCR_CASSETTE_KEY
 from flag_harness.plugin.test.rows import is_subtest_report
+from flag_harness.plugin.test.scenarios import find_api_refusal
 from flag_harness.plugin.vcr.combination_paths import (
     advice_about_cassette_without_combination,
     path_of_cassette_to_play,
@@ -40,7 +41,7 @@ _STRICT_MATCH_ON_SETTING = "match_on = ['method', 'scheme', 'host', 'port', 'pat
 def load_vcr_cassette(
     node: pytest.Item, path: Path, settings: "VcrSettings", extra: Sequence[Path], fixed_mode: str
 ) -> "VcrCassette":
-    """Load a test's vcrpy cassette. Raise `UsageError` if it cannot be read.
+    """Load a test's vcrpy cassette. Raise `VcrFailure` if it cannot be read.
 
     `fixed_mode` is a record mode that the command line cannot change, or an empty string.
     """
@@ -48,21 +49,23 @@ def load_vcr_cassette(
 
     path = path_of_cassette_to_play(node, path)
     try:
-        cassette = VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
+        cassette = VcrCassette(
+            path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure, find_api_refusal
+        )
     except CassetteError as error:
-        raise pytest.UsageError(f"{node.nodeid}: {error}") from None
+        raise VcrFailure(f"{node.nodeid}: {error}") from None
     if cassette.can_record:
         refuse_simulator(node)
     return cassette
 
 
 def refuse_simulator(node: pytest.Item) -> None:
-    """Raise `UsageError` if the run asks for the simulator: the mark `vcr` would send to the live API instead."""
+    """Raise `VcrFailure` if the run asks for the simulator: the mark `vcr` would send to the live API instead."""
     if node.config.getoption("--harness-upstream") == "simulator":
-        raise pytest.UsageError(
-            f"{node.nodeid}: --harness-upstream=simulator: tests with vcr marks are recorded from the live API only, "
-            "so nothing was sent; for the simulator use the fixture `cassette` instead of the mark, or deselect "
-            "this test"
+        raise VcrFailure(
+            "--harness-upstream=simulator: tests with vcr marks are recorded from the live API only, so nothing was "
+            "sent. Leave them out with -m 'not vcr'; or use the fixture `cassette` instead of the mark, which can be "
+            "recorded from the simulator (docs/moving-in.md)."
         )
 
 
