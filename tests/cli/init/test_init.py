@@ -746,3 +746,13 @@ def test_a_command_line_that_cannot_be_guessed_is_a_test_to_complete(
     assert "    main([...])\n" in shown
     assert "Then: pytest --record-mode=once --harness-upstream=simulator test_flag_matrix.py\n" in shown
     assert (repository / "fixtures/scenarios/hello.toml").exists()
+
+
+@pytest.mark.parametrize("table", ["[tool]\nflag-harness = 3", "[tool.flag-harness]\nflags = 3"])
+def test_settings_that_are_no_table_are_one_line(
+    repository: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    """Which names the file."""
+    _lay_out(repository, {"agent.py": AGENT.format(read="os.getenv(text)"), "pyproject.toml": table})
+    assert 2 == main(["init"])
+    assert capsys.readouterr().err.startswith(f"{repository}/pyproject.toml")

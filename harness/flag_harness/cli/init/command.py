@@ -64,9 +64,10 @@ def _run_init(arguments: argparse.Namespace) -> int:
         print_at_once(
             [f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""]
         )
-    print_at_once(_repository_lines(repository))
     if repository.settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
+    print_at_once(_repository_lines(repository))
+    if repository.settings is not None:
         print_at_once(_already_configured_lines(repository, repository.settings[1]))
         return 0
     _refuse_flags_of_packages(repository)
