@@ -251,6 +251,14 @@ class Settings(BaseSettings):
             '    answer = Bot(client)("Hello.")\n',
         ),
         (
+            "class Bot:\n    def run(self, text):\n        return client.messages.create()",
+            '    answer = Bot().run("Hello.")\n',
+        ),
+        (
+            "def chat(llm, text):\n    return _send(llm)\ndef _send(llm):\n    return llm.messages.create()",
+            '    answer = chat(client, "Hello.")\n',
+        ),
+        (
             "@dataclass\nclass Bot:\n    llm: object\n    limit: int = 3\n"
             "    def run(self, text):\n        return self.llm.messages.create()",
             '    answer = Bot(client).run("Hello.")\n',
@@ -756,3 +764,11 @@ def test_settings_that_are_no_table_are_one_line(
     _lay_out(repository, {"agent.py": AGENT.format(read="os.getenv(text)"), "pyproject.toml": table})
     assert 2 == main(["init"])
     assert capsys.readouterr().err.startswith(f"{repository}/pyproject.toml")
+
+
+def test_five_reads_whose_names_are_not_known_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are counted."""
+    _lay_out(repository, {"agent.py": AGENT.format(read="; ".join(f"os.getenv(text + 'X{n}')" for n in range(7)))})
+    shown = _proposal(capsys)
+    assert 5 == shown.count("    below [tool.flag-harness.flags]: ")
+    assert "\n  and 2 more\n" in shown
