@@ -44,7 +44,7 @@ def test_without_a_command_the_commands_are_shown(
     assert [command] == [line.split()[0] for line in output.err.splitlines() if line.startswith(f"    {command} ")]
 
 
-@pytest.mark.parametrize(
+MISSPELT = pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         (["dmo"], "did you mean 'demo'?"),
@@ -53,6 +53,16 @@ def test_without_a_command_the_commands_are_shown(
         (["xyzzy"], "'completion')"),
     ],
 )
+
+
+def test_an_unknown_option_prints_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that of the whole program."""
+    with pytest.raises(SystemExit):
+        main(["cassette", "check", "--nonsense"])
+    assert capsys.readouterr().err.startswith("usage: flag-harness cassette check ")
+
+
+@MISSPELT
 def test_a_misspelt_command_gets_the_nearest_one(
     capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
 ) -> None:

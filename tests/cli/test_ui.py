@@ -70,6 +70,11 @@ def test_a_scenario_is_found_by_its_name(started: list[list[str]], tmp_path: Pat
         (["--upstream=live", "--fault=reset:on=1"], "the live API gets no faults"),
         (["--fault=nonsense"], "nonsense"),
         (["--upstream=live"], "ANTHROPIC_API_KEY is not set"),
+        (["--port=99999"], "--port 99999: a port is a number from 1 to 65535"),
+        (["--host=192.0.2.1"], "--host 192.0.2.1: this machine does not have that address"),
+        (["--host=no such host"], "--host no such host: there is no such host"),
+        (["--folder=bad.toml"], "--folder bad.toml: bad.toml is a file"),
+        (["--folder=bad.toml/sessions"], "--folder bad.toml/sessions: bad.toml is a file"),
     ],
 )
 def test_a_wrong_upstream_is_an_error_before_anything_starts(
@@ -90,6 +95,34 @@ def test_a_wrong_upstream_is_an_error_before_anything_starts(
     assert 2 == main(["ui", *arguments])
     assert expected in capsys.readouterr().err
     assert [] == started
+
+
+def test_a_port_that_cannot_be_used_is_an_error(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message is one line with another port to type."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert 2 == main(["ui", f"--port={port}"])
+    assert f"--port {port}: another program listens there; choose another port" in capsys.readouterr().err
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    assert 2 == main(["ui", "--port=80"])
+    assert "Permission denied; choose a port from 1024 on\n" == capsys.readouterr().err.partition("there: ")[2]
+    assert [] == started
+
+
+def test_the_example_calls_a_tool_anywhere(started: list[list[str]]) -> None:
+    """In a project without scenarios; one of the project with that name comes first."""
+    assert 0 == main(["ui", "--scenario", "example"])
+    assert "reference/ui/example.toml" in started[-1][-1]
+    Path("fixtures", "scenarios").mkdir(parents=True)
+    Path("fixtures", "scenarios", "example.toml").write_text('[[turn]]\ntext = "Mine."\n')
+    assert 0 == main(["ui", "--scenario", "example"])
+    assert "reference/ui/example.toml" not in started[-1][-1]
 
 
 def test_the_page_is_served_and_opened_until_sigterm(tmp_path: Path, warm_python: Callable[[], str]) -> None:

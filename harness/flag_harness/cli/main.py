@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.completion import add_completion_command
@@ -43,7 +43,14 @@ Each sets `run`, a function that takes the parsed arguments and returns the exit
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that names the most similar command if a command is misspelt."""
+    """A parser that names the most similar command if a command is misspelt, and reports unknown options itself."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments. Unknown ones are an error of the command that got them, which prints its own usage."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print the message, and exit with 2."""

@@ -8,7 +8,8 @@ from flag_harness.errors import HarnessError
 
 _EXAMPLES = """examples:
   flag-harness ui
-  flag-harness ui --scenario kernel                 # fixtures/scenarios/kernel.toml
+  flag-harness ui --scenario example                # ask which kernel runs here: the agent calls a tool
+  flag-harness ui --scenario refund                 # fixtures/scenarios/refund.toml of your project
   flag-harness ui --fault overloaded:on=1           # see how the agent deals with it
   flag-harness ui --upstream=cassette recordings/matrix/streaming.json
   ENABLE_STREAMING=true flag-harness ui --upstream=live --port 8501
@@ -51,6 +52,7 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run_ui(arguments: argparse.Namespace) -> int:
+    from flag_harness.reference.ui.checks import check_address, check_folder
     from flag_harness.reference.ui.options import UiOptions
     from flag_harness.reference.ui.server import run_server
     from flag_harness.transports.serve.limits import listens_on_loopback
@@ -63,6 +65,8 @@ def _run_ui(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         faults=tuple(arguments.fault),
     )
+    check_folder(options.folder_path)
+    check_address(arguments.host, arguments.port)
     if not listens_on_loopback(arguments.host):
         print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
     return run_server(options, host=arguments.host, port=arguments.port, opens_browser=not arguments.no_browser)
@@ -93,13 +97,16 @@ def _check_upstream_file(arguments: argparse.Namespace) -> str:
 def _find_scenario(name: str) -> Path:
     from flag_harness.config import read_project_config
     from flag_harness.flag import nearest_name_hint
+    from flag_harness.reference.ui.options import EXAMPLE_SCENARIO
 
     root, config = read_project_config()
     folder = root / config.fixtures / "scenarios"
     for path in (Path(name), folder / f"{name}.toml"):
         if path.is_file():
             return path
-    names = [path.stem for path in sorted(folder.glob("*.toml"))]
+    if name == EXAMPLE_SCENARIO.stem:
+        return EXAMPLE_SCENARIO
+    names = [EXAMPLE_SCENARIO.stem, *(path.stem for path in sorted(folder.glob("*.toml")))]
     raise HarnessError(
         f"--scenario {name}: there is no such file, and none of that name in {folder}; {nearest_name_hint(name, names)}"
     )

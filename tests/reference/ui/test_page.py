@@ -47,6 +47,12 @@ def _page_chat() -> Chat:
     return chat_directory(sys.argv[1]).open("one")
 
 
+def test_an_empty_chat_says_what_to_do(open_page: OpenPage, tmp_path: Path) -> None:
+    """And leaves nothing in the folder of sessions."""
+    assert _texts(open_page(KERNEL))[0].startswith("Write a message below.")
+    assert not (tmp_path / "sessions").exists()
+
+
 def test_a_prompt_is_answered(open_page: OpenPage) -> None:
     """The page shows the prompt, the answer, and what the turn has used."""
     page = _send(open_page('[[turn]]\ntext = "Two plus two is four."'), "What is 2 + 2?")
@@ -204,6 +210,7 @@ def test_each_session_keeps_its_flags(open_page: OpenPage, make_options: Any) ->
     chat.send("Which kernel?", {"PATH": "/usr/bin:/bin", "ENABLE_PROMPT_CACHE": "true"})
     assert chat.wait(20)
     page = open_page(KERNEL)
+    assert "Which kernel?" in page.sidebar.selectbox(key="saved").options[0]
     page = page.sidebar.selectbox(key="saved").set_value("other").run()
     assert page.toggle(key="prompt_cache-other").value
     assert not page.toggle(key="streaming-other").value

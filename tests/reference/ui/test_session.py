@@ -126,6 +126,18 @@ def test_chats_do_not_mix(make_options: Callable[..., UiOptions]) -> None:
     assert first is directory.open("first")
 
 
+def test_a_saved_chat_is_described_by_its_first_prompt(make_options: Callable[..., UiOptions], tmp_path: Path) -> None:
+    """One that cannot be read or is gone is described, too."""
+    directory = ChatDirectory(make_options(HELLO), ENVIRON)
+    chat = directory.open("one")
+    chat.send("Hello there,\nwho are you?", ENVIRON)
+    assert chat.wait(20)
+    assert directory.describe_saved_chat("one").endswith(" · Hello there, who are you? · one")
+    (tmp_path / "sessions" / "two.json").write_text("{")
+    assert directory.describe_saved_chat("two").endswith(" · not readable · two")
+    assert "three" == directory.describe_saved_chat("three")
+
+
 def test_a_broken_file_never_overwrites_another(open_chat: OpenChat, tmp_path: Path) -> None:
     """Each broken file gets a name of its own."""
     path = tmp_path / "sessions" / "one.json"

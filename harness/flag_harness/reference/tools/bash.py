@@ -97,7 +97,8 @@ class Bash:
         self.directory = (directory or self._own / "work").absolute()
         self._state = self._own / "state"
         self._temporary = self._own / "tmp"
-        self._make_directories()
+        if directory is None:
+            self._make_directories()
         self._environ = {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",

@@ -5,6 +5,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+EXAMPLE_SCENARIO = Path(__file__).with_name("example.toml")
+"""A scenario of the package, in which the agent calls a tool."""
+
 UpstreamName: TypeAlias = Literal["simulator", "cassette", "live"]
 
 

@@ -5,6 +5,8 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,11 @@ from flag_harness.errors import ContextError, HarnessError
 from flag_harness.flag import SHIPPED_FLAGS, Flag
 from flag_harness.matrix.combination import parse_combination
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.store import verify_context
+from flag_harness.reference.context.store import load_context, verify_context
 from flag_harness.reference.tools.bash import Bash
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
-from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
+from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, user_texts
 from flag_harness.reference.ui.chat.history import transcripts_of
 from flag_harness.reference.ui.chat.recording import RecordedChat, read_recorded_chat
 from flag_harness.reference.ui.chat.session import Chat
@@ -26,6 +28,7 @@ from flag_harness.reference.ui.options import UiOptions
 from flag_harness.transports.clock import SystemClock
 
 _CHAT_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_MAX_LABEL_CHARACTERS = 40
 _MAX_TOOL_CALL_SECONDS = 24 * 3600.0
 """The seconds that a tool call may take, including the wait for the user's approval. Bash has a limit of its own."""
 
@@ -68,6 +71,17 @@ class ChatDirectory:
         """Return the ids of the saved sessions, the latest first."""
         files = {path: path.stat().st_mtime for path in self.options.folder_path.glob("*.json")}
         return [path.stem for path in sorted(files, key=files.__getitem__, reverse=True) if is_chat_id(path.stem)]
+
+    def describe_saved_chat(self, id: str) -> str:
+        """Return a label of a saved session: when it was saved, its first prompt, and its id."""
+        path = self.options.folder_path / f"{id}.json"
+        try:
+            saved_at = path.stat().st_mtime
+        except OSError:
+            return id
+        date = datetime.fromtimestamp(saved_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        prompt = " ".join(_first_prompt(path, saved_at).split())
+        return f"{date} · {prompt[:_MAX_LABEL_CHARACTERS] or 'not readable'} · {id}"
 
     def _make_chat(self, id: str, start: Mapping[str, str]) -> Chat:
         folder = self.options.folder_path
@@ -129,6 +143,16 @@ def _set_flags(environ: dict[str, str], flags: Iterable[Flag], combination: str)
     if (parsed := parse_combination(kept, combination)) is not None:
         for name, text in parsed.environ.items():
             environ.pop(name, None) if text is None else environ.update({name: text})
+
+
+@lru_cache(maxsize=1024)
+def _first_prompt(path: Path, saved_at: float) -> str:
+    """Return the first text of the user in a session file, or an empty string. `saved_at` is the file's time."""
+    try:
+        messages = load_context(path).messages
+    except ContextError:
+        return ""
+    return next((text for message in messages if message["role"] == "user" for text in user_texts(message)), "")
 
 
 def _check_file(path: Path) -> list[str]:

@@ -74,6 +74,10 @@ def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | Non
     turns = list(chat.turns)
     for notice in chat.notices:
         st.warning(_escape_markdown(notice))
+    if not turns:
+        st.text(
+            "Write a message below. It is sent under the flags in the sidebar, and the answer is shown as it comes."
+        )
     done = turns[:-1] if is_running else turns
     if (hidden := len(done) - _MAX_TURNS_SHOWN) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
         done = done[hidden:]

@@ -72,7 +72,7 @@ def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session: str) -
 
 
 def _show_number_input(name: str, default: int, chat: Chat, session: str) -> str:
-    placeholder = f"{default} (the default)"
+    placeholder = f"{default}, with extended_output"
     return st.text_input(name, value=chat.environ.get(name, ""), placeholder=placeholder, key=f"{name}-{session}")
 
 
@@ -95,7 +95,14 @@ def _show_session(chats: ChatDirectory, chat: Chat, environ: Mapping[str, str]) 
     )
     st.button("New session", on_click=_open_new_session, args=(chats, environ), key="new")
     if saved := chats.saved_chat_ids():
-        st.selectbox("Open a saved session", saved, index=None, key=_SAVED_SESSION_KEY, on_change=_open_saved_session)
+        st.selectbox(
+            "Open a saved session",
+            saved,
+            index=None,
+            format_func=lambda id: make_text_safe_to_show(chats.describe_saved_chat(id)),
+            key=_SAVED_SESSION_KEY,
+            on_change=_open_saved_session,
+        )
 
 
 def _open_saved_session() -> None:

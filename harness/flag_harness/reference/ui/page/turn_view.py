@@ -18,6 +18,7 @@ STYLE = """<style>
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 [class*="st-key-discarded"] [data-testid="stText"] { text-decoration: line-through; }
 [class*="st-key-answer"] { gap: 0; }
+[class*="st-key-card"] { margin: 0.5rem 0; }
 [data-testid="stStatusWidget"] { display: none; }
 [data-testid="stCaptionContainer"] { opacity: 1 !important; }
 [data-stale="true"] { opacity: 1 !important; }
@@ -118,9 +119,13 @@ def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
                 preserve_layout_for_streamlit(piece.text)
             )
         case ToolPiece():
-            _draw_tool(slot.container(border=True), piece)
+            _draw_tool(_draw_card(slot), piece)
         case _:
-            slot.container(border=True).text(f"{_TITLES[piece.level]}: {piece.text}")
+            _draw_card(slot).text(f"{_TITLES[piece.level]}: {piece.text}")
+
+
+def _draw_card(slot: DeltaGenerator) -> DeltaGenerator:
+    return slot.container(border=True, key=_new_container_key("card"))
 
 
 def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
