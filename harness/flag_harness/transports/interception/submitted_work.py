@@ -27,11 +27,18 @@ def follow_submitted_work() -> Iterator[None]:
     do. Nothing changes for code without an owner and without flags.
     """
     with ExitStack() as patches:
-        patches.enter_context(replace_attribute(threading.Thread, "start", _wrap_thread_start(threading.Thread.start)))
-        for pool, names in _pool_methods():
-            for name in names:
-                submit = _wrap_submit(getattr(pool, name))
-                patches.enter_context(replace_attribute(pool, name, submit))
+        patched: set[Any] = set()
+
+        def patch_pools() -> None:
+            for pool, names in _pool_methods():
+                if pool not in patched:
+                    patched.add(pool)
+                    for name in names:
+                        patches.enter_context(replace_attribute(pool, name, _wrap_submit(getattr(pool, name))))
+
+        patch_pools()
+        start = _wrap_thread_start(threading.Thread.start, patch_pools)
+        patches.enter_context(replace_attribute(threading.Thread, "start", start))
         yield
 
 
@@ -53,12 +60,18 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
     return any(module.startswith(_POOL_MODULES) for module in modules)
 
 
-def _wrap_thread_start(original: Any) -> Any:
-    """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it."""
+def _wrap_thread_start(original: Any, patch_pools: Callable[[], None]) -> Any:
+    """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it.
+
+    `patch_pools` is called before a pool starts a thread, since the pool's module may have been imported just now.
+    """
 
     def start_for_owner(thread: threading.Thread) -> Any:
         owner, scope = current_code_owner(), current_flag_scope()
-        if (owner is None and scope is None) or thread.ident is not None or _is_pool_thread(thread):
+        if (owner is None and scope is None) or thread.ident is not None:
+            return original(thread)
+        if _is_pool_thread(thread):
+            patch_pools()
             return original(thread)
         owner = owner.jobs if owner is not None and isinstance(thread, threading.Timer) else owner
         run = thread.run
