@@ -151,6 +151,9 @@ MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
     "a sum of strings in PHP": lambda key: f"'{key[:12]}' . '{key[12:]}'",
     "strings beside each other": lambda key: f'"{key[:12]}" "{key[12:]}"',
     "characters that are printed over": lambda key: "".join(f"{letter}\b{letter}" for letter in key),
+    "signs that are printed over": lambda key: "".join(
+        f"{sign}\b{key[at]}" for at, sign in enumerate(("%&=\\" * 20)[: len(key)])
+    ),
     "tags within a word": lambda key: f'<span class="s1">{key[:7]}</span><span>{key[7:]}</span>',
     "a place to break a word": lambda key: f"{key[:7]}<wbr>{key[7:]}",
     "%u escapes": lambda key: "".join(f"%u{ord(letter):04X}" for letter in key),

@@ -210,9 +210,9 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
         "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         r"|eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-        "a key of a tool": r"(?:dbt[cu]_|os_v2_app_|rnd_|dd[op]_|nyk_v0_|tpuf_|mxb_|ydc-sk-|hb_|dtn_|pl_|lsk_|KGAT_|cu_"
-        r"|nsct_|xau_|CCDB1_|mzp_|essu_|kit_|vtwn_|unkey_|depot_(?:org|project)_|m0-|nk-|ck-|mlsn\.|apify_api_)"
-        r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{28,}|AVNS_[A-Za-z0-9_-]{16,}|chpt_[0-9a-f]{12,}"
+        "a key of a tool": r"(?<![_-])(?:dbt[cu]_|os_v2_app_|rnd_|dd[op]_|nyk_v0_|tpuf_|mxb_|ydc-sk-|hb_|dtn_|pl_|lsk_"
+        r"|KGAT_|cu_|nsct_|xau_|CCDB1_|mzp_|essu_|kit_|vtwn_|unkey_|depot_(?:org|project)_|m0-|nk-|ck-|mlsn\.|apify_api_)"
+        r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{28,120}(?![A-Za-z0-9_-])|(?<![_-])AVNS_[A-Za-z0-9_-]{16,}|chpt_[0-9a-f]{12,}"
         r"|essu_[A-Za-z0-9+/]{40,}|unkey_[A-Za-z0-9]{20,}|(?<![+/])fnA[A-Za-z0-9_-]{37}(?![A-Za-z0-9+/=_-])"
         rf"|dub_{_HAS_TWO_DIGITS}[A-Za-z0-9]{{24}}|luma-{_UUID}(?:-{_UUID})?",
         "a key of a service": rf"KEY0[0-9A-Z]{{31}}_[A-Za-z0-9]{{22}}|1000\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
@@ -220,10 +220,11 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         rf"|0\.{_UUID}\.[A-Za-z0-9]{{30}}:[A-Za-z0-9+/]{{22}}==|st\.[0-9a-f-]{{24,36}}\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
         r"|eyJ2MiI6[A-Za-z0-9+/=]{16,}|(?:user|agent):[0-9a-f]{32}(?![0-9a-f])"
         r"|pk_[0-9]{5,}_[A-Z0-9]{32}|pk_[0-9a-f]{34}|AQE[A-Za-z0-9]{40,}-[A-Za-z0-9+/=]{20,}-|dG9rO[A-Za-z0-9+/]{20,}={0,2}"
-        r"|[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{6}:[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])|sk[A-Za-z0-9]{150,}"
+        r"|[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{6}:[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
+        r"|(?<![+/_-])sk[A-Za-z0-9]{150,}(?![A-Za-z0-9+/=_-])"
         r"|secret-(?:live|test)-[A-Za-z0-9_-]{30,}=?|b_[a-z0-9=_-]{44}(?![a-z0-9=_-])|bb_(?:live|test)_[A-Za-z0-9_-]{20,}",
-        "a key, by its prefix": r"(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key|testsk)"
-        rf"_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,}}(?:\.[a-z]{{2}}(?![a-z]))?",
+        "a key, by its prefix": r"(?<![_-])(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key"
+        rf"|testsk)_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,150}}(?![A-Za-z0-9_-])(?:\.[a-z]{{2}}(?![a-z]))?",
         "a TeamCity token": r"eyJ0eXAiOiAiVENWMiJ9\.[A-Za-z0-9._-]{40,}",
         "a PuTTY key": r"PuTTY-User-Key-File-[23]:(?:[\s\S]*?Private-MAC: [0-9a-f]+|[\s\S]*)",
         "a Kaggle key": r"key\\*\x22\s*:\s*\\*\x22[0-9a-f]{32}\\*\x22\s*\}",

@@ -87,6 +87,8 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
 def _decode_escape(unit: re.Match[str]) -> str:
     """Return the character that an escape stands for; empty if it stands for none, as an escaped line end does."""
     text = unit[0]
+    if text[-1] == "\b":
+        return ""
     match text[0]:
         case "%":
             return chr(int(text[1:].removeprefix("u"), 16))
