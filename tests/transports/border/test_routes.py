@@ -14,6 +14,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from os import posix_spawn
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -120,8 +122,26 @@ def use_program_with_sockets(address: Address) -> None:
 
 
 def use_posix_spawn(address: Address) -> None:
+    """With an environment that was made for it, and with that of the test."""
     code = f"import urllib.request as u; u.urlopen('http://{address[0]}:{address[1]}/').read()"
-    os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-c", code], {"PATH": os.environ["PATH"]}), 0)
+    command = [sys.executable, "-c", code]
+    os.waitpid(os.posix_spawn(sys.executable, command, {"PATH": os.environ["PATH"]}), 0)
+    os.waitpid(os.posix_spawnp(sys.executable, command, os.environ), 0)
+    os.spawnve(os.P_WAIT, sys.executable, command, {"PATH": os.environ["PATH"]})
+
+
+def use_posix_spawn_imported_before(address: Address) -> None:
+    code = f"import urllib.request as u; u.urlopen('http://{address[0]}:{address[1]}/').read()"
+    os.waitpid(posix_spawn(sys.executable, [sys.executable, "-c", code], {"PATH": os.environ["PATH"]}), 0)
+
+
+def use_subinterpreter(address: Address) -> None:
+    """The module is private up to Python 3.13."""
+    interpreters: Any = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
+    code = f"import _socket; s = _socket.socket(2, 1); s.connect({address!r}); s.send({REQUEST!r})"
+    one = interpreters.create()
+    interpreters.run_string(one, code)
+    interpreters.destroy(one)
 
 
 def use_libcurl(address: Address) -> None:
@@ -172,7 +192,9 @@ NEW: Mapping[str, Callable[[Address], None]] = {
     "program with an `env` of its own in `subprocess`": use_program_with_environment,
     "libcurl: pycurl, curl_cffi": use_libcurl,
     "program that opens sockets itself": use_program_with_sockets,
-    "program started by `os.execve` or `os.posix_spawn` with an environment of its own": use_posix_spawn,
+    "program started by `os.posix_spawn`, `os.execve` or `os.spawnve`": use_posix_spawn,
+    "`os.posix_spawn` or `os.execve`, imported before or from `posix`": use_posix_spawn_imported_before,
+    "Python code in a subinterpreter": use_subinterpreter,
     "library in C that opens sockets itself": use_c,
     "uvloop: single datagrams, connections that were open before, and proxies": send_datagram_with_uvloop,
 }
@@ -211,9 +233,17 @@ def waiting_thread(address: Address) -> Iterator[Callable[[], Any]]:
     jobs.put(False)
 
 
+@contextlib.contextmanager
+def waiting_process(address: Address) -> Iterator[Callable[[], Any]]:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(int).result(60)
+        yield lambda: pool.submit(send_request, address).result(60)
+
+
 EARLIER: Mapping[str, Callable[[Address], Any]] = {
     "connection that was open before, such as that of a pool": open_connection,
     "thread that was started before": waiting_thread,
+    "child process that was started before, without the harness": waiting_process,
     "data sent over the descriptor of an open connection": open_descriptor,
 }
 """Routes that begin before the test: contexts that yield what the test does."""
@@ -229,6 +259,7 @@ TESTED_ELSEWHERE = {
     "proxy on loopback, by SOCKS 5",
     "loopback, this machine's own name and addresses",
     "Unix socket",
+    "child process that an earlier test or fixture of the harness started",
 }
 """Routes that have tests of their own in this folder."""
 TESTED_IN_PLUGIN = {"function fixture that is set up before `cassette`, or torn down after it"}
@@ -258,6 +289,17 @@ def test_a_route_that_was_open_before_has_the_verdict_of_the_table(route: str, f
         with refuse_network() as refused:
             swallow(use)
         assert_verdict(route, far_host, refused)
+
+
+def test_a_process_that_an_earlier_test_has_started_is_refused(far_host: Any) -> None:
+    """A pool of a session fixture works for tests that start no process."""
+    with contextlib.ExitStack() as stack:
+        with refuse_network():
+            use = stack.enter_context(waiting_process(far_host.address))
+        with refuse_network() as refused:
+            swallow(use)
+    assert b"" == far_host.received()
+    assert [far_host.address[0] in str(one) for one in refused] == [True]
 
 
 def assert_verdict(route: str, far_host: Any, refused: list[NetworkRefused]) -> None:

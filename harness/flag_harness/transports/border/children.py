@@ -6,11 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import AuditHandlers, audit_hook
-from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
+from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy, has_checking_proxy
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
@@ -34,6 +35,8 @@ _SPAWN_MODULES = (
     "multiprocessing.popen_spawn_win32",
     "multiprocessing.popen_forkserver",
 )
+_FUNCTIONS_WITH_ENV = ("execve", "posix_spawn", "posix_spawnp")
+"""The functions of `os` that start a program with the environment in their third argument; `os.spawnve` calls one."""
 _INDEX_OF_ENV_ARGUMENT = 10
 """The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
 
@@ -41,9 +44,9 @@ _INDEX_OF_ENV_ARGUMENT = 10
 class ChildProcessGuard:
     """Refuses connections of child processes and libcurl by making them use a proxy that checks each host.
 
-    The proxy starts with the first child process, or if libcurl is loaded. The variables that name the proxy are set in
-    the environment that C code and child processes read, but not in `os.environ`, so the clients of this process ignore
-    it.
+    The proxy starts with the first child process of this process, or if libcurl is loaded. The variables that name the
+    proxy are set in the environment that C code and child processes read, but not in `os.environ`, so the clients of
+    this process ignore it.
     """
 
     def __init__(self, check: Callable[..., None], open_hosts: tuple[str, ...]) -> None:
@@ -65,9 +68,13 @@ class ChildProcessGuard:
         with self._undo:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
             self._undo.enter_context(popen)
+            for name in filter(partial(hasattr, os), _FUNCTIONS_WITH_ENV):
+                self._undo.enter_context(replace_attribute(os, name, self._guard_program(getattr(os, name))))
             for module in (*_LIBCURL_MODULES, *_SPAWN_MODULES):
                 if module in sys.modules:
                     self.guard_import(module)
+            if has_checking_proxy():  # a child that an earlier test or fixture started may use it
+                self.start_proxy()
             yield
 
     @property
@@ -122,6 +129,17 @@ class ChildProcessGuard:
             original(popen, args, *more, **options)
 
         return start_guarded_child
+
+    def _guard_program(self, original: Any) -> Any:
+        """Wrap a function of `os` that starts a program so that the program uses the proxy, too."""
+
+        def start_guarded_program(path: Any, argv: Any, env: Any, **options: Any) -> Any:
+            """Start a program. If the caller passes `env`, add the proxy variables to it."""
+            self.start_proxy()
+            environment = env if env is None else {**env, **self._proxy_variables()}
+            return original(path, argv, environment, **options)
+
+        return start_guarded_program
 
     def guard_import(self, module: str) -> None:
         """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""

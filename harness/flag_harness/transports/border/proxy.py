@@ -91,6 +91,11 @@ def checking_proxy() -> CheckingProxy:
     return CheckingProxy()
 
 
+def has_checking_proxy() -> bool:
+    """Return whether this process has started its proxy."""
+    return bool(checking_proxy.cache_info().currsize)
+
+
 def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
     """Ask the proxy of the parent process about a host. Return why the host is refused, or an empty string.
 
