@@ -86,13 +86,20 @@ def test_the_recipe_is_recorded_and_played(pytester: pytest.Pytester) -> None:
 
 
 def test_requests_of_callbacks_reruns_fragments_and_threads_belong_to_their_test(pytester: pytest.Pytester) -> None:
-    """Streamlit runs them in threads of its own; each test records and plays its own request."""
+    """Streamlit runs them in threads of its own; each test records and plays its own request.
+
+    A changed request is a failure of its test, without a warning about the thread that it has ended.
+    """
     pytester.makepyprojecttoml("[tool.flag-harness]\n")
     pytester.makepyfile(app=APP, test_ask=TEST)
     pytester.runpytest_subprocess(*PLAIN, *RECORD).assert_outcomes(passed=4)
     recorded = sorted(path.name for path in (pytester.path / "recordings").rglob("*.json"))
     assert [f"test_ask[name={name}].json" for name in ("callback", "fragment", "rerun", "thread")] == recorded
     pytester.runpytest_subprocess(*PLAIN).assert_outcomes(passed=4)
+    pytester.makepyfile(app=APP.replace('"role": "user", "content": words', '"role": "user", "content": f"{words}!"'))
+    changed = pytester.runpytest_subprocess(*PLAIN)
+    changed.assert_outcomes(failed=4, warnings=0)
+    changed.stdout.fnmatch_lines(["1 test: *, 1 word: 'callback' * 'callback!'"])
 
 
 def test_the_recipe_in_the_documentation_is_the_one_that_runs() -> None:

@@ -4,11 +4,14 @@ They derive from pytest's failure and not from `Exception`, so that agents canno
 `BaseException`, pytest would leave the fixtures open for all tests that follow.
 """
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from flag_harness.errors import CassetteMiss, LateRequest, NetworkRefused, Refusal
+from flag_harness.transports.patch import replace_attribute
 
 
 class _FailureWithoutTraceback(pytest.fail.Exception):  # type: ignore[misc,name-defined]
@@ -55,6 +58,19 @@ class FixtureFailure(Refusal, _FailureWithoutTraceback):
 
 class LateNetworkFailure(NetworkFailure, LateRequest):
     """A thread or task tried to reach the network after the test that started it had ended."""
+
+
+@contextmanager
+def hide_refusals_in_threads() -> Iterator[None]:
+    """Do not report a thread that a refused request has ended: the failure of the test says why it was refused."""
+    report_thread = threading.excepthook
+
+    def report_other_thread(arguments: "threading.ExceptHookArgs") -> None:
+        if not issubclass(arguments.exc_type, Refusal) or issubclass(arguments.exc_type, LateRequest):
+            report_thread(arguments)
+
+    with replace_attribute(threading, "excepthook", report_other_thread):
+        yield
 
 
 def refusals_of_running_test(refusals: Sequence[Refusal]) -> list[Refusal]:

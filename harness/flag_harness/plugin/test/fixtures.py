@@ -101,6 +101,7 @@ def harness_cassette(
     # imported here: a run that uses no cassette does not need them
     from flag_harness.plugin.border.border import BORDER_KEY
     from flag_harness.plugin.redact.secrets import REPORT_MASK_KEY, mask_logs
+    from flag_harness.plugin.refusals import hide_refusals_in_threads
     from flag_harness.plugin.run.log_counts import count_logs
     from flag_harness.plugin.test.plan import make_plan_of_extra_combination, make_plan_of_sweep, make_traffic_plan
 
@@ -115,6 +116,7 @@ def harness_cassette(
     with (
         mask_logs(traffic.mask),
         count_logs() as counter,
+        hide_refusals_in_threads(),
         traffic.open(lambda http_request: border.request_belongs_to(owner, http_request)),
     ):
         request.node.stash[LOG_COUNTER_KEY] = counter
