@@ -294,7 +294,7 @@ def test_markdown_says_how_to_make_sure_of_a_guess(make_record: Callable[[int], 
     partial = RunRecord(record.header, tuple(row for row in record.rows if row.combination != "prompt_cache"))
     text = "\n".join(markdown_lines(build_report(partial, NOW)))
     assert "- **perhaps " in text
-    assert "7 of 8 combinations ran; `--harness-locate` finds out which flags" in text
+    assert "7 of 8 combinations ran. To find out which flags: `pytest " in text
 
 
 @pytest.mark.deep

@@ -36,6 +36,7 @@ from flag_harness.record import (
 )
 from flag_harness.record.conversation import load_conversations, save_conversations
 from flag_harness.record.failed_test_cassettes import copy_failed_test_cassettes
+from flag_harness.report.commands.location import ReportLocation, locate_project
 from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.logs import log_digest_lines, logs_to_json
 from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines
@@ -191,7 +192,9 @@ def _run_build(arguments: argparse.Namespace) -> int:
     check_report_path(arguments.output)
     paths: Sequence[Path] = arguments.records
     record = merge_records([load_record(path) for path in paths]) if paths else _load_run(None)
-    write_report(arguments.output, record, datetime.now(UTC), load_conversations(*paths))
+    root = locate_project(record, paths or [find_root() / _LAST_RUN])
+    location = ReportLocation(root, str(paths[0]) if len(paths) == 1 else "")
+    write_report(arguments.output, record, datetime.now(UTC), load_conversations(*paths), location)
     _print_record_problem(record)
     print(f"{arguments.output}: a report of {_row_count_text(record)}")
     return 1 if record.problem else 0

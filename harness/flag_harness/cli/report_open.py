@@ -1,7 +1,6 @@
 """The command `flag-harness report open`, which shows the failed tests of a run, on this machine or another one."""
 
 import argparse
-import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
 from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
-from flag_harness.report.failures.causes import explain_failures_of_run, select_options
+from flag_harness.report.commands.location import ReportLocation, folder_seen_from, locate_project
+from flag_harness.report.commands.rerun import pytest_command, select_options
+from flag_harness.report.failures.causes import explain_failures_of_run
 from flag_harness.report.output import write_report
 from flag_harness.report.overview import failure_text
 from flag_harness.wording import count_with_noun
@@ -58,6 +59,12 @@ class OpenedRun:
         """Return whether the run kept a cassette with the answers that a test received."""
         return any(path_of_failed_test_cassette(file, case).exists() for file in self.shards)
 
+    @property
+    def location(self) -> ReportLocation:
+        """Where the project and the record are, as seen from the current folder."""
+        record = str(next(iter(self.shards))) if len(self.shards) == 1 else ""
+        return ReportLocation(locate_project(self.record, self.shards), record)
+
     def rerun_commands(self, case: str | None) -> Sequence[str]:
         """Return the commands that run the failed tests, or only `case`, again with the kept cassettes.
 
@@ -69,8 +76,12 @@ class OpenedRun:
             if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
         }
         runs = failed if len(set(failed.values())) > 1 else {self.path: next(iter(failed.values()), ())}
-        tests = [case] if case else []
-        return [shlex.join(["pytest", *tests, f"--harness-rerun={run}", *options]) for run, options in runs.items()]
+        tests, root = [case] if case else [], self.location.root
+        paths = {run: _path_from(root, run) for run in runs}
+        return [
+            pytest_command(self.record.header, [*tests, f"--harness-rerun={paths[run]}", *options], root)
+            for run, options in runs.items()
+        ]
 
 
 def add_open_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +101,7 @@ def _run_open(arguments: argparse.Namespace) -> int:
     print("\n".join(_failed_runs_lines(opened, arguments.case)))
     if arguments.browser:
         page = path / "report.html" if path.is_dir() else path.with_suffix(".html")
-        write_report(page, opened.record, datetime.now(UTC), opened.conversations)
+        write_report(page, opened.record, datetime.now(UTC), opened.conversations, opened.location)
         print(f"\n{page}: the report of the whole run")
         webbrowser.open(page.absolute().as_uri())
     return 1 if opened.record.problem else 0
@@ -113,8 +124,16 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     if rows:
         what = "it" if len(rows) == 1 else "them"
         yield ""
-        yield f"To run {what} again, from what the run kept, at the root of the project:"
+        where = ", at the root of the project" if opened.location.root is None else ""
+        yield f"To run {what} again, from what the run kept{where}:"
         yield from (f"  {command}" for command in opened.rerun_commands(case))
+
+
+def _path_from(root: str | None, path: Path) -> str:
+    """Return a path as it is typed in the root of the project; the whole path if it is not known where that is."""
+    if root is None:
+        return str(path.absolute())
+    return folder_seen_from(Path(root).absolute(), path.absolute()) or "." if root else str(path)
 
 
 def _sort_key_by_changed_flags(row: RunRow) -> tuple[str, int]:

@@ -40,6 +40,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         commit: the commit that git has checked out, or an empty string.
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
+        root_options: the options `-c` and `--rootdir`, if the run had them, with paths relative to pytest's root.
+        folder: the path of pytest's root in its git repository; empty if it is the top of the repository, or in none.
         left_out_by: the option in effect that left out whole files of tests, such as `--lf`, or empty.
         ignored: the paths that `--ignore` left out, and the modules that skipped themselves, relative to pytest's root.
         selected: the paths and node ids that the command line named, relative to pytest's root; empty for all tests.
@@ -64,6 +66,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     is_dirty: bool = False
     options: tuple[str, ...] = ()
+    root_options: tuple[str, ...] = ()
+    folder: str = ""
     left_out_by: str = ""
     ignored: tuple[str, ...] = ()
     selected: tuple[str, ...] = ()

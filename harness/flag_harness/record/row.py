@@ -122,6 +122,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         api_refusals: the messages with which the API would refuse such requests, as far as the simulator knows. Only a
             change of the code helps then, not a recording. It is empty in records of earlier versions.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
+        scenario: the name of the scenario with which the simulator can answer the test, or empty; also in records of
+            earlier versions.
         sweep: what a sweep over tests found, whose rows have no requests; None in the rows of ordinary tests.
     """
 
@@ -157,6 +159,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     duration: float = 0.0
     refusals: int = 0
     provider_failures: int = 0
+    scenario: str = ""
     sweep: SweepRecord | None = None
 
     @property

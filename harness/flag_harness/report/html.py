@@ -5,7 +5,7 @@ import hashlib
 import json
 import zlib
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from flag_harness.errors import require_extra
 from flag_harness.report.cache_page import MAX_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
+from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
@@ -57,6 +58,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         few=MAX_OPEN_REASONS,
         most_causes=MAX_CAUSES,
         refusal_advice=REFUSAL_ADVICE,
+        locate=partial(locate_command, report.record.header, root=report.location.root),
     )
 
 

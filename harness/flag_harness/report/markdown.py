@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
+from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import make_overview
@@ -31,7 +32,8 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         certainty = "" if cause.is_certain else "perhaps "
         yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
         if not cause.is_certain:
-            yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
+            command = _inline_code(locate_command(report.record.header, cause.case, report.location.root))
+            yield f"  - {cause.ran} of {cause.allowed:,} combinations ran. To find out which flags: {command}"
         if cause.reason:
             yield f"  - Why: {_inline_code(cause.reason)}"
         yield f"  - To reproduce: {_inline_code(cause.command)}"
@@ -72,10 +74,14 @@ def _overview_lines(report: RunReport) -> Iterator[str]:
     overview = make_overview(report)
     found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
     steps = () if report.causes else overview.next_steps
-    if found or steps:
+    where = f"- The commands work {overview.folder}" if overview.folder and (steps or report.causes) else ""
+    if found or steps or where:
         yield ""
+    yield from [escape_markdown(where)] if where else []
     yield from (f"- Also found: {escape_markdown(text)}" for text in found)
-    yield from (f"- To {escape_markdown(step.purpose)}: {_inline_code(step.command)}" for step in steps)
+    for step in steps:
+        command = f": {_inline_code(step.command)}" if step.command else ""
+        yield f"- To {escape_markdown(step.purpose)}{command}"
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:

@@ -9,6 +9,7 @@ from flag_harness.errors import RecordError, require_extra
 from flag_harness.files import write_atomically
 from flag_harness.record import RunRecord
 from flag_harness.record.conversation import Conversation
+from flag_harness.report.commands.location import HERE, ReportLocation
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.plain import report_to_json
@@ -29,16 +30,20 @@ def check_report_path(path: Path) -> None:
 
 
 def write_report(
-    path: Path, record: RunRecord, now: datetime, conversations: Mapping[str, Conversation] | None = None
+    path: Path,
+    record: RunRecord,
+    now: datetime,
+    conversations: Mapping[str, Conversation] | None = None,
+    location: ReportLocation = HERE,
 ) -> None:
     """Write the report of a record, in the format that the file's suffix stands for.
 
-    `conversations` holds what tests sent and received, by node id.
+    `conversations` holds what tests sent and received, by node id. `location` says where the reader is.
 
     Raise `RecordError` if the suffix is unknown or the file cannot be written.
     """
     check_report_path(path)
-    report = build_report(record, now, conversations)
+    report = build_report(record, now, conversations, location)
     if path.suffix == ".html":
         text = render_html(report, now)
     elif path.suffix == ".md":

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes
-from flag_harness.report.failures.causes import FailureCause, flags_in_header, rerun_command
+from flag_harness.report.commands.next_steps import folder_note, next_steps
+from flag_harness.report.commands.step import NextStep
+from flag_harness.report.failures.causes import FailureCause, flags_in_header
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_of_no_test
 from flag_harness.report.run_report import RunReport
@@ -16,8 +18,6 @@ MAX_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
 _MAX_NAMES = 2
 """The most causes of a flag, and the most tests of a cause, that a line names."""
-MAX_STEPS = 3
-"""The most failures whose command the first screen shows."""
 _OVER_BUDGET_TEXT = "over its budget of"
 
 
@@ -41,21 +41,18 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class NextStep:
-    """What to type next, and what for."""
-
-    purpose: str
-    command: str
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
-    """The first screen of a report. `more_flags` counts the flags that have no line."""
+    """The first screen of a report.
+
+    `more_flags` counts the flags that have no line. `folder` says where the commands of `next_steps` must be typed, if
+    the reader has to find that out.
+    """
 
     flags: tuple[FlagLine, ...]
     more_flags: int
     notices: tuple[Notice, ...]
     next_steps: tuple[NextStep, ...]
+    folder: str
 
 
 def make_overview(report: RunReport) -> Overview:
@@ -63,7 +60,9 @@ def make_overview(report: RunReport) -> Overview:
     summaries = flag_summaries(report)
     ordered = sorted(summaries, key=lambda one: (not one.breaks, not one.effects))
     lines = tuple(_flag_line(one, report) for one in ordered[:MAX_FLAGS])
-    return Overview(lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(_next_steps(report)))
+    return Overview(
+        lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(next_steps(report)), folder_note(report)
+    )
 
 
 def failure_text(cause: FailureCause) -> str:
@@ -157,21 +156,3 @@ def _cache_notices(report: RunReport) -> Iterator[Notice]:
         yield Notice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
     elif wasteful := [one for one in cache_use_by_test(report.rows) if one.use.costs_more]:
         yield Notice("cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}")
-
-
-def _next_steps(report: RunReport) -> Iterator[NextStep]:
-    """Yield what to type next: to run a failure again, or to learn more about flags that break nothing."""
-    options, failed = report.record.header.options, [row for row in report.rows if row.outcome == "failed"]
-    for cause in report.causes[:MAX_STEPS]:
-        when = cause.text.removeprefix("fails") if cause.is_certain and cause.literals else ""
-        yield NextStep(f"see {_short_name(cause.case.partition('[')[0])} fail{when}", cause.command)
-    if guesses := [cause for cause in report.causes if not cause.is_certain]:
-        yield NextStep("find out which flags break it", f"{guesses[0].command} --harness-locate")
-    if failed and not report.causes:
-        yield NextStep("run the first failure again", rerun_command(options, failed[0].case))
-    if report.has_passed:
-        yield NextStep("see every figure with its interval", "flag-harness report metrics")
-    if report.has_passed and (flags := list(report.record.header.flags)):
-        yield NextStep(
-            "judge whether a flag is safe to turn on", f"pytest --harness-verdict={flags[0]} --harness-repeat=200"
-        )

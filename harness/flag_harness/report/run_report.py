@@ -1,7 +1,7 @@
 """The contents of a report on a run, as values. All output formats are made from them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from flag_harness.flag import OFF_COMBINATION
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
+from flag_harness.report.commands.location import HERE, ReportLocation
 from flag_harness.report.failures.api_refusals import ApiRefusal
 from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, explain_failures_of_run
 from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
@@ -108,6 +109,7 @@ class RunReport:
         sweep: what a sweep over tests found.
         recordings: a line that says who answered, and how old the oldest recording is.
         conversations: what tests sent and received, by node id, as far as it was kept.
+        location: the paths that its commands need.
     """
 
     record: RunRecord
@@ -125,6 +127,7 @@ class RunReport:
     recordings: str
     sweep: SweepTable
     conversations: Mapping[str, Conversation] = field(default_factory=dict)
+    location: ReportLocation = HERE
 
     @property
     def headline(self) -> str:
@@ -149,13 +152,40 @@ class RunReport:
 
 
 def build_report(
-    record: RunRecord, now: datetime, conversations: Mapping[str, Conversation] | None = None
+    record: RunRecord,
+    now: datetime,
+    conversations: Mapping[str, Conversation] | None = None,
+    location: ReportLocation = HERE,
 ) -> RunReport:
     """Build the report of a run. The age of recordings is computed for the time `now`.
 
-    `conversations` holds what tests sent and received, by node id.
+    `conversations` holds what tests sent and received, by node id. `location` says where the reader is.
     """
     combinations = tuple(_order_combinations(record.rows))
+    lines, rows = _matrix_lines(record, combinations)
+    analysis = explain_failures_of_run(record, location.root)
+    return RunReport(
+        record=record,
+        outcomes=Counter(row.outcome for row in rows),
+        combinations=combinations,
+        lines=lines,
+        rows=rows,
+        causes=analysis.causes,
+        unblamed=analysis.unblamed,
+        refusals=analysis.refusals,
+        failures=_group_failures(rows),
+        effects=effects_in_record(record),
+        request_effects=request_effects(record),
+        logs=_log_entries(rows),
+        recordings=recordings_line(rows, now),
+        sweep=make_sweep_table(rows),
+        conversations=conversations or {},
+        location=location,
+    )
+
+
+def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple[MatrixLine, ...], tuple[RunRow, ...]]:
+    """Return a line for each test, those with a failure first, and the rows in the order of the lines."""
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
         name = node_id_of_all_combinations(row.case, row.combination)
@@ -170,24 +200,7 @@ def build_report(
             cells.append(MatrixCell(tuple(own), len(rows)) if own else None)
             rows += own or ()
         lines.append(MatrixLine(name, tuple(cells)))
-    analysis = explain_failures_of_run(record)
-    return RunReport(
-        record=record,
-        outcomes=Counter(row.outcome for row in rows),
-        combinations=combinations,
-        lines=tuple(lines),
-        rows=tuple(rows),
-        causes=analysis.causes,
-        unblamed=analysis.unblamed,
-        refusals=analysis.refusals,
-        failures=_group_failures(rows),
-        effects=effects_in_record(record),
-        request_effects=request_effects(record),
-        logs=_log_entries(rows),
-        recordings=recordings_line(rows, now),
-        sweep=make_sweep_table(rows),
-        conversations=conversations or {},
-    )
+    return tuple(lines), tuple(rows)
 
 
 def _order_combinations(rows: Iterable[RunRow]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,17 @@ _COLLECTION_SETTINGS = frozenset(
 """The settings of pytest that decide which tests exist."""
 
 
+def command_line_fields(config: pytest.Config) -> dict[str, Any]:
+    """Return the fields of a record's header that say what the command line asked for, and in which folder."""
+    return {
+        "options": tuple(harness_arguments_for_header(config)),
+        "root_options": root_options(config),
+        "folder": folder_in_repository(config.rootpath),
+        "left_out_by": option_that_leaves_out_tests(config),
+        "selected": tests_named_on_command_line(config),
+    }
+
+
 def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
     """Yield the arguments of the command line that concern the harness, without API keys."""
     from flag_harness.cassette.redact.scan import redact_api_keys
@@ -32,6 +44,19 @@ def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
             yield redact_api_keys(argument)
         has_value_after = argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
         follows = has_value_after or argument in ("-k", "-m")
+
+
+def root_options(config: pytest.Config) -> tuple[str, ...]:
+    """Return the options that choose pytest's root and configuration, to be typed in the root directory."""
+    file = config.getoption("inifilename")
+    options = ["-c", _path_in_root(Path(config.inipath or file).resolve(), config)] if file else []
+    return (*options, *(["--rootdir=."] if config.getoption("rootdir") else []))
+
+
+def folder_in_repository(root: Path) -> str:
+    """Return the path of a folder in its git repository; empty if it is the top of the repository, or in none."""
+    top = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    return "" if top == root else root.relative_to(top).as_posix()
 
 
 def option_that_leaves_out_tests(config: pytest.Config) -> str:

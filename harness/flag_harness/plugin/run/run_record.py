@@ -17,11 +17,7 @@ from flag_harness.plugin.evidence.content import evidence_content_level, is_evid
 from flag_harness.plugin.evidence.conversations import ConversationStore, conversation_of_report
 from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
-from flag_harness.plugin.evidence.selected_tests import (
-    harness_arguments_for_header,
-    option_that_leaves_out_tests,
-    tests_named_on_command_line,
-)
+from flag_harness.plugin.evidence.selected_tests import command_line_fields
 from flag_harness.plugin.limits.cache_use import remove_text_around_prefix_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
@@ -217,10 +213,12 @@ class RunRecorder:
     def _write_report(self, path: Path, record: "RunRecord") -> None:
         """Write the report, or keep the reason if it cannot be written."""
         from flag_harness.errors import HarnessError
+        from flag_harness.report.commands.location import location_of_run
         from flag_harness.report.output import write_report
 
+        location = location_of_run(self._config.rootpath, self._path, self._config.invocation_params.dir)
         try:
-            write_report(path, record, datetime.now(UTC), self._conversations.by_case)
+            write_report(path, record, datetime.now(UTC), self._conversations.by_case, location)
         except HarnessError as error:
             self._report_error = f"--harness-report: {error}"
 
@@ -238,10 +236,8 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            options=tuple(harness_arguments_for_header(self._config)),
-            left_out_by=option_that_leaves_out_tests(self._config),
+            **command_line_fields(self._config),
             ignored=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
-            selected=tests_named_on_command_line(self._config),
             deselected=self._config.stash[CASSETTE_USE_TRACKER_KEY].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),

@@ -54,8 +54,15 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         misses=tuple(map(_describe_miss_without_content, traffic.misses)),
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
+        scenario=_scenario_name(traffic),
         **fields_about_answer_source(traffic),
     )
+
+
+def _scenario_name(traffic: "CassetteTraffic") -> str:
+    """Return the name of the test's scenario, or an empty string if it has none, or no file of that name exists."""
+    path = traffic.plan.scenario
+    return path.stem if path is not None and path.exists() else ""
 
 
 def _describe_miss_without_content(miss: "Miss") -> str:

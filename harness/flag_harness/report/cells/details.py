@@ -12,7 +12,7 @@ from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.cache_page import cache_turn_details
 from flag_harness.report.cells.comparison import ChangeAtPath, comparison_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
-from flag_harness.report.failures.causes import rerun_command
+from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.run_report import RunReport, node_id_of_repetition
 from flag_harness.report.table import is_simulated
 
@@ -62,7 +62,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     rows = [
         {
             **_row_details(row, requests),
-            "command": _command_to_repeat(row, report.record.header.options),
+            "command": _command_to_repeat(row, report),
             "conversation": conversations.conversation_index(row),
             "scale": scales.get(node_id_of_all_combinations(row.case, row.combination)),
             **details_of_nearest_run(row),
@@ -108,11 +108,12 @@ def _to_milliseconds(seconds: float) -> int:
     return round(1000 * seconds)
 
 
-def _command_to_repeat(row: RunRow, options: Sequence[str]) -> str:
+def _command_to_repeat(row: RunRow, report: RunReport) -> str:
     """Return the command that runs a row again."""
+    header, root = report.record.header, report.location.root
     if row.sweep is None:
-        return rerun_command(options, row.case)
-    return f"{rerun_command(options, row.sweep.test)} --harness-sweep -k {row.sweep.kind}"
+        return rerun_command(header, row.case, root)
+    return f"{rerun_command(header, row.sweep.test, root)} --harness-sweep -k {row.sweep.kind}"
 
 
 def _conversation_details(conversation: Conversation, passages: dict[Passage, int]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Explains the failures of a run by the flags that cause them, using the rows of its record."""
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -34,6 +34,7 @@ from flag_harness.flag import SOURCE_KINDS, Flag
 from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
+from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
 from flag_harness.report.failures.reasons import shorten_failure_reason
 
@@ -44,8 +45,6 @@ MAX_CAUSES = 10
 """The most causes that a report shows at once. The others are folded or counted."""
 _SUSPECT_SIZE = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
-_UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
-"""The options that select what answers a test. A failed test is run again with the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,11 @@ class FailureAnalysis:
     refusals: tuple[ApiRefusal, ...]
 
 
-def explain_failures_of_run(record: RunRecord) -> FailureAnalysis:
-    """Return which flags explain the failures of which tests, and which runs say nothing about flags."""
+def explain_failures_of_run(record: RunRecord, root: str | None = "") -> FailureAnalysis:
+    """Return which flags explain the failures of which tests, and which runs say nothing about flags.
+
+    `root` is the folder in which the commands of the causes work (see `ReportLocation`).
+    """
     flags = flags_in_header(record.header)
     all_runs = [run for row in record.rows if (run := _row_to_matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
@@ -116,7 +118,7 @@ def explain_failures_of_run(record: RunRecord) -> FailureAnalysis:
     reasons = {row.case: row.reason for row in record.rows if row.outcome == "failed"}
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
-        tuple(_explain_tests(tests, flags, record.header.options, reasons)),
+        tuple(_explain_tests(tests, flags, partial(rerun_command, record.header, root=root), reasons)),
         tuple(_runs_not_blamed_on_flags(runs, alone, tests, flags)),
         find_api_refusals(record.rows, tests, flags),
     )
@@ -157,21 +159,6 @@ def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
         ) from None
 
 
-def rerun_command(options: Sequence[str], case: str) -> str:
-    """Return the command that runs a test again with the same upstream and record mode as in its run."""
-    return shlex.join(["pytest", case, *select_options(options, _UPSTREAM_OPTIONS)])
-
-
-def select_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
-    """Return the options of a command line that begin with one of `prefixes`, each with its value."""
-    selected = []
-    for option, following in zip(options, [*options[1:], ""], strict=False):
-        if option.startswith(prefixes):
-            has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
-            selected += [option, following] if has_value else [option]
-    return selected
-
-
 def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
     """Convert a row of the record to a run of a matrix test.
 
@@ -207,9 +194,12 @@ def _cause_other_than_flags(row: RunRow) -> str:
 
 
 def _explain_tests(
-    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str], reasons: Mapping[str, str]
+    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], rerun: Callable[[str], str], reasons: Mapping[str, str]
 ) -> Iterator[FailureCause]:
-    """Yield what explains the failures of the tests. `reasons` has why each run failed, by its node id."""
+    """Yield what explains the failures of the tests.
+
+    `rerun` returns the command for a node id. `reasons` has why each run failed, by its node id.
+    """
     for has_run_every_combination in (True, False):
         chosen = {
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
@@ -217,14 +207,14 @@ def _explain_tests(
         findings = explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags))
         explanations = {name: finding.explanation for finding in findings for name in finding.tests}
         for one in split_into_conjunctions(findings):
-            yield _make_failure_cause(one, chosen, explanations, options, reasons)
+            yield _make_failure_cause(one, chosen, explanations, rerun, reasons)
 
 
 def _make_failure_cause(
     shared: SharedConjunction,
     tests: Mapping[str, FailingTest],
     explanations: Mapping[str, Explanation],
-    options: Sequence[str],
+    rerun: Callable[[str], str],
     reasons: Mapping[str, str],
 ) -> FailureCause:
     first, conjunction = tests[shared.tests[0]], shared.conjunction
@@ -234,7 +224,7 @@ def _make_failure_cause(
     return FailureCause(
         f"fails when {conjunction}" if conjunction.literals else "always fails",
         shared.tests,
-        rerun_command(options, case),
+        rerun(case),
         ran,
         ran if has_run_all else first.space.count,
         () if has_run_all else tuple(_other_suspects(first, conjunction, explanations[first.name])),

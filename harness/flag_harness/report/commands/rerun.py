@@ -1,0 +1,42 @@
+"""Commands of pytest that run tests of a record again."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from flag_harness.record import RunHeader
+
+_UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
+"""The options that select what answers a test. A failed test is run again with the same ones."""
+
+_COMBINATION_OPTIONS = ("--harness-matrix", "--harness-flags", "--harness-max-cost")
+"""The options that select the combinations under which a test runs, and what they may cost."""
+
+
+def rerun_command(header: RunHeader, case: str, root: str | None = "") -> str:
+    """Return the command that runs a test again with the same upstream and record mode as in its run."""
+    return pytest_command(header, [case, *select_options(header.options, _UPSTREAM_OPTIONS)], root)
+
+
+def locate_command(header: RunHeader, case: str, root: str | None = "") -> str:
+    """Return the command that finds out which flags break a test: it runs the combinations of the run, and others."""
+    options = select_options(header.options, (*_UPSTREAM_OPTIONS, *_COMBINATION_OPTIONS))
+    return pytest_command(header, [case.partition("[")[0], *options, "--harness-locate"], root)
+
+
+def pytest_command(header: RunHeader, arguments: Iterable[str], root: str | None = "") -> str:
+    """Return a command of pytest with the configuration of a run.
+
+    It changes to the folder `root` first, unless that is empty or unknown (see `ReportLocation`).
+    """
+    command = shlex.join(["pytest", *header.root_options, *arguments])
+    return f"cd {shlex.quote(root)} && {command}" if root else command
+
+
+def select_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
+    """Return the options of a command line that begin with one of `prefixes`, each with its value."""
+    selected = []
+    for option, following in zip(options, [*options[1:], ""], strict=False):
+        if option.startswith(prefixes):
+            has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
+            selected += [option, following] if has_value else [option]
+    return selected

@@ -1,0 +1,11 @@
+"""One thing that the reader of a report can do next."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do next, and the command that does it; the command is empty if there is none."""
+
+    purpose: str
+    command: str = ""

@@ -1,0 +1,96 @@
+"""The command that judges whether a flag is safe to turn on, with whatever can answer the tests of a run."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from flag_harness.flag import Flag
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.record import RunRow
+from flag_harness.report.commands.rerun import pytest_command, select_options
+from flag_harness.report.commands.step import NextStep
+from flag_harness.report.failures.causes import flags_in_header
+from flag_harness.report.run_report import RunReport
+
+ROUNDS = 200
+"""The most rounds that the command runs."""
+_MOST_TESTS = 5
+"""The most tests that the command names."""
+_USUAL_LIMIT = 5
+"""The dollars that a live run may cost if nothing says what it costs."""
+_SELECTING_OPTIONS = ("-k", "-m")
+
+
+def verdict_step(report: RunReport) -> NextStep | None:
+    """Return how to judge a flag: on the simulator if it can answer the tests, else at the live API.
+
+    Recordings cannot answer: a further round of a test needs further answers. Return None if no flag is declared.
+    """
+    flags = flags_in_header(report.record.header)
+    tests = {flag.name: _tests_with_and_without(flag, report.rows) for flag in flags}
+    inert = {one.setting for one in report.request_effects if one.is_inert}
+    varied = sorted((flag for flag in flags if tests[flag.name]), key=lambda flag: flag.name in inert)
+    if not varied:
+        advice = "run a test with and without one: give it the mark flag_matrix"
+        return NextStep(f"judge whether a flag is safe to turn on, {advice}") if flags else None
+    is_live = any(row.answered_by == "live" for row in report.rows)
+    for flag in () if is_live else varied:
+        if (simulated := _simulated_tests(tests[flag.name])) is not None:
+            options = ["--disable-recording", "--harness-upstream=simulator"]
+            return NextStep(
+                f"judge on the simulator whether {flag.name} is safe to turn on",
+                _verdict_command(report, flag, options, simulated),
+            )
+    flag = varied[0]
+    limit = _most_dollars(tests[flag.name].values())
+    return NextStep(
+        f"judge on the live API whether {flag.name} is safe to turn on (needs an API key, and costs up to ${limit:,})",
+        _verdict_command(
+            report, flag, ["--disable-recording", "--harness-upstream=live", f"--harness-max-cost={limit}"]
+        ),
+    )
+
+
+def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], tests: Sequence[str] = ()) -> str:
+    """Return the command that judges a flag on these tests; without any, on those that the run selected."""
+    header = report.record.header
+    chosen = tests or (*header.selected, *select_options(header.options, _SELECTING_OPTIONS))
+    arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={ROUNDS}", *options]
+    return pytest_command(header, arguments, report.location.root)
+
+
+def _tests_with_and_without(flag: Flag, rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
+    """Return the rows of each test that ran with several values of a flag, by the name of the test."""
+    tests: dict[str, list[RunRow]] = {}
+    for row in rows:
+        if row.sweep is None and flag.name in row.values:
+            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
+    return {name: own for name, own in tests.items() if any(_value(row, flag) != _value(own[0], flag) for row in own)}
+
+
+def _value(row: RunRow, flag: Flag) -> object:
+    return row.values[flag.name]
+
+
+def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
+    """Return the tests to name so that the simulator answers all that run; None if it answers too few.
+
+    The list is empty if it answers all tests.
+    """
+    names = [name for name, rows in tests.items() if all(map(_can_be_simulated, rows))]
+    if len(names) == len(tests):
+        return []
+    files_and_functions = list(dict.fromkeys(name.partition("[")[0] for name in names))
+    return files_and_functions if 0 < len(files_and_functions) <= _MOST_TESTS else None
+
+
+def _can_be_simulated(row: RunRow) -> bool:
+    return bool(row.scenario) or "simulator" in (row.answered_by, row.recorded_from) or not row.requests
+
+
+def _most_dollars(tests: Iterable[Sequence[RunRow]]) -> int:
+    """Return the dollars, rounded up, that all rounds of these tests cost in two arms, at the price of their runs."""
+    costs = [[row.cost for row in rows] for rows in tests]
+    if any(cost is None for own in costs for cost in own):
+        return _USUAL_LIMIT
+    one_round = sum(2 * sum(cost or 0.0 for cost in own) / len(own) for own in costs)
+    return max(1, math.ceil(ROUNDS * one_round))
