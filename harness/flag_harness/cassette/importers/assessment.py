@@ -18,7 +18,7 @@ _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet
 """Beta features that have become part of the API, so that current clients no longer name them."""
 _LOOSE_MATCHING_REASONS = {
     REQUEST_BODY_MISSING: "a request's body is missing",
-    REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so beta_features are not known",
+    REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so betas are not known",
 }
 
 
