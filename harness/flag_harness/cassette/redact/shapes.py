@@ -46,9 +46,9 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
         "an authorization": r"(?i:authorization)\W{1,6}(?!(?i:bearer|basic)\s)[A-Za-z][A-Za-z0-9-]{1,24}\s+"
         r"(?:(?i:username=)[^\r\n]{16,}|(?=[^\s\x22\x27\\]*[0-9])[^\s\x22\x27\\]{16,})",
-        "a cookie": rf"(?i:cookie){_ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,2000}}=(?=[A-Za-z%._~+/-]*[0-9])"
+        "a cookie": rf"(?i:cookie){_ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
         r"[A-Za-z0-9%._~+/-]{20})[^\r\n\x22\x27\\]{20,4000}",
-        "a password of curl": r"curl\s(?:[^\n]{0,300}\s)?(?:-u|--user)[ =]?[\x22\x27]?[^\s:\x22\x27$]+:"
+        "a password of curl": r"curl\s(?:[^\n]{0,100}\s)?(?:-u|--user)[ =]?[\x22\x27]?[^\s:\x22\x27$]+:"
         r"(?=[^\s\x22\x27]*[0-9])[^\s\x22\x27$\\]{6,}",
         "an Anthropic key": r"sk-ant-[A-Za-z0-9_-]{12,}",
         "a Langfuse key": rf"[sp]k-lf-{_UUID}",
@@ -59,8 +59,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an AWS secret key": r'(?i:(?:aws_?)?secret_?access_?key|aws_?secret(?:_?key)?)[\s"=:\\]{1,8}'
         r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
         "an AWS session token": r"(?i:x-amz-security-token|(?:aws_?)?session_?token|<sessiontoken>)"
-        r"[\s\x22\x27=:\\]{0,8}"
-        r"[A-Za-z0-9/+=%]{60,}",
+        r"[\s\x22\x27=:\\]{0,8}[A-Za-z0-9/+=%]{60,}",
         "an AWS signature": r"(?i:(?:x-(?:amz|goog)-)?signature)=(?:[0-9a-f]{64,}|[A-Za-z0-9~_-]{150,})",
         "a Bedrock key": r"ABSK[A-Za-z0-9+/]{60,}=*|bedrock-api-key-[A-Za-z0-9+/=]{40,}",
         "a Google API key": r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9])|AQ\.Ab[A-Za-z0-9_-]{40,}"
