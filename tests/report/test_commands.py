@@ -1,6 +1,7 @@
 """The commands that a report tells its reader to type: each works as it is printed, in the folder that it names."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.record import RunHeader, RunRecord, encode_record, load_record
+from flag_harness.report.commands.location import location_of_run
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.overview import make_overview
@@ -208,6 +210,16 @@ def test_a_report_is_built_above_and_far_from_the_project(
             assert 0 == main(["report", "build", "run.jsonl", "-o", name])
         assert f"- The commands work {note}" in Path("report.md").read_text("utf-8").replace("\\", "")
         assert f"<h2>Type next, {note}</h2>" in Path("report.html").read_text("utf-8")
+
+
+def test_a_project_on_another_drive_is_named_by_its_whole_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No relative path leads there."""
+
+    def refuse(path: object, start: object) -> str:
+        raise ValueError(f"path is on mount {path!r}, start on mount {start!r}")
+
+    monkeypatch.setattr(os.path, "relpath", refuse)
+    assert str(Path("shop")) == location_of_run(Path("shop"), None, Path("home")).root
 
 
 def test_what_failed_is_run_again_from_wherever_it_is_shown(

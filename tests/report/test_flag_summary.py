@@ -196,7 +196,7 @@ def test_a_flag_that_no_test_varies_is_named(make_matrix_record: Callable[..., R
         build_report(RunRecord(record.header, tuple(row for row in record.rows if not row.values["fast"])), NOW)
     )
     assert ["other"] == [line.setting for line in overview.flags]
-    assert [("matrix-title", "no test ran with and without fast")] == [
+    assert [("matrix-title", "no test ran with and without the flag fast")] == [
         (notice.section, notice.text) for notice in overview.notices
     ]
 

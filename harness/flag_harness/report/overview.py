@@ -138,7 +138,8 @@ def _notices(report: RunReport) -> Iterator[Notice]:
     yield from _cache_notices(report)
     untested = flags_of_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
     if untested:
-        yield Notice("matrix-title", f"no test ran with and without {join_names(untested)}")
+        flags = "the flag" if len(untested) == 1 else "the flags"
+        yield Notice("matrix-title", f"no test ran with and without {flags} {join_names(untested)}")
     if report.logs:
         warnings = sum(one.count for one in report.logs if one.level == "WARNING")
         errors = sum(one.count for one in report.logs) - warnings
