@@ -172,7 +172,12 @@ def test_evidence_may_have_moved(project: Project, tmp_path: Path) -> None:
     moved = tmp_path / "artifacts" / "run.jsonl"
     moved.parent.mkdir()
     shutil.move(project.root / "run.jsonl", moved)
-    assert "run.jsonl: cannot be read" in project.run("promote", code=2)
+    words = project.run("promote", code=2)
+    assert "run.jsonl: cannot be read" in words
+    assert "If the record has moved: flag-harness gate promote --evidence FILE" in words
+    words = project.run("promote", "--evidence", "nowhere.jsonl", code=2)
+    assert "nowhere.jsonl: cannot be read" in words
+    assert "has moved" not in words
     assert "promotion 1" in project.run("promote", "--evidence", str(moved))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from flag_harness.record import GateFiles, LogCount, RunRow, VerdictRecord, append_row, encode_record, start_record
@@ -216,12 +217,78 @@ def test_other_tests_than_those_of_the_run_fail(project: Project) -> None:
     project.write("tests/test_agent.py", "assert answer")
     digests = {"tests/test_agent.py": hashlib.sha256(b"assert answer").hexdigest(), "test/agent.py": "00"}
     project.record(files=digests)
-    assert ("pass", "1 file as in the runs: tests and settings") == project.rule("test files")
+    assert ("pass", "1 file as in the runs: tests, settings, scenarios and recordings") == project.rule("test files")
     project.write("tests/test_agent.py", "assert answer == 42")
     words = "run.jsonl was made with other contents of tests/test_agent.py; run the tests again"
     assert ("fail", words) == project.rule("test files")
     (project.root / "tests" / "test_agent.py").unlink()
     assert ("fail", words) == project.rule("test files")
+
+
+@pytest.mark.parametrize("path", ["fixtures/scenarios/refund.toml", "recordings/test_a.json"])
+def test_a_scenario_or_recording_that_changed_after_the_run_fails(project: Project, path: str) -> None:
+    """Somebody may have made it milder for the run, and put it back; or have edited it after the approval."""
+    project.write(path, "mild")
+    inputs = {path: hashlib.sha256(b"mild").hexdigest()}
+    project.write("test/prompts/support.md", "two")
+    project.run("approve", project.record(row(inputs=inputs)), "--name", "Ann", "--reason", "x")
+    project.write(path, "as committed")
+    words = f"run.jsonl was made with other contents of {path}; run the tests again"
+    assert ("fail", words) == project.rule("test files")
+    assert words in project.run("promote", "--dry-run", code=1)
+    project.write(path, "mild")
+    project.record(row(inputs=inputs), _streamed(inputs={path: "00"}))
+    assert ("fail", words) == project.rule("test files")
+
+
+def test_recordings_without_hashes_are_not_shown(project: Project) -> None:
+    """An older release wrote the record, so nobody knows which recordings the runs played."""
+    project.record(row(answered_by=None, recorded_from="live"))
+    words = "the hashes of the recordings of tests/test_agent.py::test_a are not in the evidence"
+    assert ("not shown", True) == _says(project.rule("test files"), words)
+
+
+def test_files_of_the_evidence_must_be_committed_if_the_policy_says_so(project: Project) -> None:
+    """So that a reviewer sees a recording that somebody edited. Git may be told to take an edit for unchanged."""
+    project.configure(committed=True)
+    project.write("tests/test_agent.py", "assert answer")
+    project.write("recordings/test a.json", "played")
+    digests = {"tests/test_agent.py": hashlib.sha256(b"assert answer").hexdigest(), "test/agent.py": "00"}
+    inputs = {"recordings/test a.json": hashlib.sha256(b"played").hexdigest()}
+    project.record(row(inputs=inputs), files=digests)
+    words = "the last commit does not have gate.toml, recordings/test a.json, tests/test_agent.py as the runs had it"
+    assert ("not shown", True) == _says(project.rule("committed files"), words)
+    project.git("init", "-q")
+    assert ("not shown", True) == _says(project.rule("committed files"), words)
+    project.commit("tests", "recordings", "gate.toml")
+    words = "3 files committed: tests, settings, scenarios and recordings"
+    assert ("pass", words) == project.rule("committed files")
+    project.git("update-index", "--assume-unchanged", "recordings/test a.json")
+    project.write("recordings/test a.json", "forged")
+    words = "the last commit does not have recordings/test a.json as the runs had it; commit it"
+    assert ("not shown", words) == project.rule("committed files")
+    (project.root / "recordings" / "test a.json").unlink()
+    assert ("not shown", words) == project.rule("committed files")
+
+
+def test_a_failed_verdict_is_the_reason_why_pytest_failed(project: Project) -> None:
+    """No row shows it, because the trials that failed are no failed tests."""
+    project.configure(verdicts=["planner"])
+    project.record(verdicts=(VerdictRecord("planner", "fail"),), exit_status=1)
+    words = "exit status 1 because of the verdicts: planner: fail; to see why: flag-harness report verdict run.jsonl"
+    assert ("fail", True) == _says(project.rule("outcomes"), words)
+    project.record(verdicts=(VerdictRecord("planner", "pass"),), exit_status=1)
+    assert ("fail", True) == _says(project.rule("outcomes"), "for a reason that no row shows")
+
+
+def test_a_run_that_has_not_ended_does_not_say_what_it_imported(project: Project) -> None:
+    """It had imported the files of TEST, so the message must not say that it imported others."""
+    tested = project.header().tested
+    assert tested
+    files = {"test/agent.py": "00"}
+    project.record(tested=msgspec.structs.replace(tested, imported=()), files=files, exit_status=-1)
+    words = "run.jsonl: the run has not ended, so it does not say what it imported; run it again"
+    assert ("not shown", words) == project.rule("imported files")
 
 
 def test_failed_trials_of_a_verdict_are_judged_by_the_verdict(project: Project) -> None:
@@ -280,7 +347,12 @@ def test_simulated_answers_fail_unless_the_policy_takes_them(project: Project) -
     project.record(row(), _streamed(answered_by=None, recorded_from="live"))
     assert ("fail", True) == _says(project.rule("upstream"), "1 of 2 runs had SIMULATED answers; record them from")
     project.record(row(answered_by=None, recorded_from="live"), _streamed(answered_by="live"))
-    assert ("pass", "the live API answered 2 runs") == project.rule("upstream")
+    words = "the live API answered 1 run; 1 run played recordings of the live API"
+    assert ("pass", words) == project.rule("upstream")
+    project.record(row(answered_by="live"))
+    assert ("pass", "the live API answered 1 run") == project.rule("upstream")
+    project.record(row(answered_by=None, recorded_from="live"))
+    assert ("pass", "1 run played recordings of the live API") == project.rule("upstream")
 
 
 def test_answers_of_unknown_origin_are_not_shown(project: Project) -> None:

@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from flag_harness.errors import GateError
@@ -30,6 +31,20 @@ def is_committed(folder: Path, path: str) -> bool:
     blob = found.partition(" ")[2].partition("\t")[0]
     file = folder / path
     return (mode, blob) == _git_mode_and_blob(folder, file, is_executable=file.is_file() and _may_owner_execute(file))
+
+
+def uncommitted_paths(folder: Path, paths: Iterable[str]) -> list[str]:
+    """Return the sorted paths that the checked-out commit does not have with their present content.
+
+    The paths are relative to the folder. A missing file is one of them, and so is every file outside of a repository.
+    """
+    listed = _git_output(folder, "ls-tree", "-r", "-z", "HEAD", "--", ".").split("\0")
+    committed = {path: entry.split()[-1] for entry, _, path in (one.partition("\t") for one in listed if one)}
+    known = sorted(path for path in {*paths} if path in committed and (folder / path).is_file())
+    names = "".join(f"{(folder / path).absolute()}\n" for path in known)
+    hashes = _run_git(folder, "hash-object", "--stdin-paths", stdin=names).stdout.split()
+    unchanged = {path for path, blob in zip(known, hashes, strict=False) if committed[path] == blob}
+    return sorted({*paths} - unchanged)
 
 
 def last_commit(folder: Path, path: str) -> str:
@@ -104,12 +119,18 @@ def _git_output(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _run_git(folder: Path, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, env=environment
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+            env=environment,
+            input=stdin,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GateError(f"git cannot be run: {error}; install git, or add it to PATH") from None

@@ -32,6 +32,7 @@ class _PolicyTable(msgspec.Struct):
     budget: AnyTable = {}
     sweep: Text = ""
     log_errors: _Count | None = None
+    committed: Switch = False
     other_person: Switch = False
     signed: Switch = False
 
@@ -51,6 +52,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):
         budget: the limits for one run of a test, by the names of `[tool.flag-harness.budget]`.
         sweep: the file with the faults that the agent survived before, or empty.
         log_errors: how many errors the tests may log, or None if any number.
+        committed: True if the tests, scenarios, recordings and settings of the evidence must be committed to git.
         other_person: True if the approval must come from somebody who did not write the change.
         signed: True if the commit of the approval must have a signature that git verifies.
     """
@@ -66,6 +68,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):
     budget: dict[str, float] = {}
     sweep: str = ""
     log_errors: int | None = None
+    committed: bool = False
     other_person: bool = False
     signed: bool = False
 

@@ -124,6 +124,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
         scenario: the name of the scenario with which the simulator can answer the test, or empty; also in records of
             earlier versions.
+        inputs: the SHA-256 of the cassette that was played, or of the scenario by which the simulator answered, by path
+            relative to pytest's root directory. It is empty in records of earlier versions, and in pytest's cache.
         sweep: what a sweep over tests found, whose rows have no requests; None in the rows of ordinary tests.
     """
 
@@ -160,6 +162,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     refusals: int = 0
     provider_failures: int = 0
     scenario: str = ""
+    inputs: dict[str, str] = {}
     sweep: SweepRecord | None = None
 
     @property

@@ -1,5 +1,6 @@
 """`--harness-resume`: an interrupted run goes on from its record, and pays for no completed request twice."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.resume.resume import reason_not_to_resume
-from flag_harness.record import GateFiles, RunHeader
+from flag_harness.record import GateFiles, RunHeader, load_record
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -32,6 +33,9 @@ def test_agent(cassette, request):
     stop_at(request.node.name)
     assert "fails" not in ask(f"{request.node.nodeid} {first}")
 """
+SUITE_OF_ANY_UPSTREAM = SUITE.replace(
+    'os.environ["ANTHROPIC_BASE_URL"]', 'os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com")'
+)
 OPTIONS = ("--harness-upstream=live", "--harness-repeat=3")
 
 
@@ -300,3 +304,35 @@ def test_a_run_that_keeps_no_content_is_resumed_by_its_rows_alone(pytester: pyte
     run = pytester.runpytest_inprocess(*options, "--harness-resume=run.jsonl")
     run.stdout.fnmatch_lines(["*4 passed, 2 resumed*"])
     assert 13 == len(api.texts)
+
+
+def test_a_changed_scenario_or_recording_is_another_run(pytester: pytest.Pytester, api: Api) -> None:
+    """The record holds the hash of the file that answered each test: of the scenario, or of the recording."""
+    scenario = pytester.path / "fixtures" / "scenarios" / "refund.toml"
+    scenario.parent.mkdir(parents=True)
+    scenario.write_text('[[turn]]\ntext = "good"\n', encoding="utf-8")
+    suite = SUITE_OF_ANY_UPSTREAM.replace("@pytest", '@pytest.mark.scenario("refund")\n@pytest', 1)
+    pytester.makepyfile(test_it=suite)
+    options = ("--harness-upstream=simulator", "--harness-repeat=3", "--disable-recording")
+    pytester.runpytest_inprocess(*options, "--harness-record=run.jsonl")
+    path = pytester.path / "run.jsonl"
+    digest = hashlib.sha256(scenario.read_bytes()).hexdigest()
+    rows = load_record(path).rows
+    assert rows
+    assert all({"fixtures/scenarios/refund.toml": digest} == row.inputs for row in rows)
+    scenario.write_text('[[turn]]\ntext = "better"\n', encoding="utf-8")
+    run = pytester.runpytest_inprocess(*options, "--harness-resume=run.jsonl")
+    run.stderr.fnmatch_lines(["*not the run that was interrupted: fixtures/scenarios/refund.toml changed since then*"])
+
+
+def test_the_record_holds_the_hash_of_each_played_recording(pytester: pytest.Pytester, api: Api) -> None:
+    """And of no file that the live API or another upstream made unnecessary, or that the run itself has written."""
+    (pytester.path / "stop").write_text("")
+    pytester.makepyfile(test_it=SUITE_OF_ANY_UPSTREAM)
+    pytester.runpytest_inprocess("--record-mode=once", "--harness-upstream=live", "--harness-record=run.jsonl")
+    assert [{}, {}] == [row.inputs for row in load_record(pytester.path / "run.jsonl").rows]
+    pytester.runpytest_inprocess("--harness-record=run.jsonl")
+    for row in load_record(pytester.path / "run.jsonl").rows:
+        assert row.cassette
+        digest = hashlib.sha256((pytester.path / row.cassette).read_bytes()).hexdigest()
+        assert {row.cassette: digest} == row.inputs

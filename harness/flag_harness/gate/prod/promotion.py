@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flag_harness.errors import GateRefusalError
+from flag_harness.errors import GateRefusalError, RecordError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
 from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
@@ -77,12 +77,23 @@ def find_approval(
     judged = []
     for file in approvals_of_files(prod.gate, files, evidence):
         paths = list(evidence) or paths_of_evidence(prod.gate, file)
-        candidate = read_candidate(prod.gate, source, paths, files)
+        candidate = _read_candidate_or_name_option(prod, source, paths, files, is_named=bool(evidence))
         results = (*judge_approval_rules(file, candidate, prod, entries), *judge_candidate(candidate))
         judged.append((file, candidate, results))
         if do_all_rules_pass(results):
             break
     return judged[-1] if do_all_rules_pass(judged[-1][2]) else judged[0]
+
+
+def _read_candidate_or_name_option(
+    prod: ProductionFolder, source: Path, paths: Sequence[Path], files: Manifest, *, is_named: bool
+) -> ReleaseCandidate:
+    """Read the evidence. Raise `RecordError`, which names --evidence unless it was given, if a record is missing."""
+    try:
+        return read_candidate(prod.gate, source, paths, files)
+    except RecordError as error:
+        hint = "" if is_named else ". If the record has moved: flag-harness gate promote --evidence FILE"
+        raise RecordError(f"{error}{hint}") from None
 
 
 def _promote_declared_files(

@@ -4,10 +4,13 @@ import hashlib
 from pathlib import Path
 
 from flag_harness.errors import GateError
+from flag_harness.gate import git
 from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
 from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.evidence import EvidenceRecord
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
+from flag_harness.gate.settings import GATE_FILE
 from flag_harness.wording import count_with_noun, join_names
 
 
@@ -64,22 +67,50 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
 def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the files that are not promoted are unchanged since the runs in evidence.
 
-    These are the tests, the modules that they import, and the settings.
+    These are the tests, the modules that they import, the settings, and the scenarios and recordings that answered.
     """
-    gate = candidate.gate
-    folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
-    known: dict[str, str] = {}
+    gate, known = candidate.gate, dict[str, str]()
     for one in candidate.evidence:
         changed = [
             path
-            for path, digest in one.record.header.files.items()
-            if not any((gate.root / path).resolve().is_relative_to(folder) for folder in folders)
-            and known.setdefault(path, _digest_or_empty(gate.root / path)) != digest
+            for path, digest in _files_of_run(candidate, one)
+            if known.setdefault(path, _digest_or_empty(gate.root / path)) != digest
         ]
         if changed:
-            reason = f"{one.path} was made with other contents of {join_names(sorted(changed))}; run the tests again"
+            reason = f"{one.path} was made with other contents of {join_names(sorted({*changed}))}; run the tests again"
             return RuleResult("test files", "fail", reason)
-    return RuleResult("test files", "pass", f"{count_with_noun(len(known), 'file')} as in the runs: tests and settings")
+    played = [row.case for one in candidate.evidence for row in one.record.rows if row.recorded_from and not row.inputs]
+    if played:
+        reason = f"the hashes of the recordings of {join_names(dict.fromkeys(played))} are not in the evidence"
+        return RuleResult("test files", "not shown", f"{reason}, as in records of older releases; run the tests again")
+    reason = f"{count_with_noun(len(known), 'file')} as in the runs: tests, settings, scenarios and recordings"
+    return RuleResult("test files", "pass", reason)
+
+
+def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
+    """Judge whether git has the files that are not promoted as they are, so that reviewers see a change of them."""
+    if not candidate.gate.policy.committed:
+        return None
+    root = candidate.gate.root
+    paths = {path for one in candidate.evidence for path, _ in _files_of_run(candidate, one)}
+    paths |= {GATE_FILE} if (root / GATE_FILE).is_file() else set()
+    if loose := git.uncommitted_paths(root, paths):
+        reason = f"the last commit does not have {join_names(loose)} as the runs had it; commit it"
+        return RuleResult("committed files", "not shown", reason)
+    reason = f"{count_with_noun(len(paths), 'file')} committed: tests, settings, scenarios and recordings"
+    return RuleResult("committed files", "pass", reason)
+
+
+def _files_of_run(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple[str, str]]:
+    """Return the path and hash of each file, outside of TEST and PROD, that a run imported or that answered a test."""
+    gate = candidate.gate
+    folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
+    files = {item for row in one.record.rows for item in row.inputs.items()} | {*one.record.header.files.items()}
+    return {
+        (path, digest)
+        for path, digest in files
+        if not any((gate.root / path).resolve().is_relative_to(folder) for folder in folders)
+    }
 
 
 def _digest_or_empty(path: Path) -> str:
@@ -111,6 +142,9 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     missing = wanted - {path for one in tested if one for path in one.imported}
     if not missing:
         return RuleResult("imported files", "pass", f"the runs imported {count_with_noun(len(wanted), 'file')}")
+    if killed := [str(one.path) for one in candidate.evidence if one.record.header.exit_status == -1]:
+        reason = f"{join_names(killed)}: the run has not ended, so it does not say what it imported; run it again"
+        return RuleResult("imported files", "not shown", reason)
     elsewhere = sorted(
         run_path
         for one in candidate.evidence

@@ -15,6 +15,7 @@ RULES = (
     file_rules.judge_patterns,
     file_rules.judge_file_digests,
     file_rules.judge_test_files,
+    file_rules.judge_committed_files,
     file_rules.judge_imports,
     file_rules.judge_imported_files,
     run_rules.judge_tests,

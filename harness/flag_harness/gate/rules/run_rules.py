@@ -1,7 +1,7 @@
 """The rules about runs: the tests that passed, their flags, the upstream, the age of the runs, and what they used."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from flag_harness.durations import duration_text, is_in_future, time_since
@@ -69,6 +69,11 @@ def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
         )
     for one in candidate.evidence:
         if status := one.record.header.exit_status:
+            verdicts = [f"{each.flag}: {each.verdict}" for each in one.record.header.verdicts if each.verdict != "pass"]
+            if status == 1 and verdicts:
+                why = f"pytest ended with exit status 1 because of the verdicts: {join_names(verdicts)}"
+                hint = f"to see why: flag-harness report verdict {one.path}"
+                return RuleResult("outcomes", "fail", f"{one.path}: {why}; {hint}")
             reason = (
                 f"{one.path}: pytest ended with exit status {status}, for a reason that no row shows; {_RERUN_ADVICE}"
             )
@@ -125,11 +130,21 @@ def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
     simulated = upstreams["simulator"]
     text = f"{simulated} of {count_with_noun(len(rows), 'run')} had SIMULATED answers"
     if not simulated:
-        return RuleResult("upstream", "pass", f"the live API answered {count_with_noun(len(rows), 'run')}")
+        return RuleResult("upstream", "pass", _describe_live_answers(rows))
     if policy.upstream == "live":
         hint = 'record them from the live API, or set `upstream = "simulator"` in the policy'
         return RuleResult("upstream", "fail", f"{text}; {hint}")
     return RuleResult("upstream", "pass", f"{text}, which the policy accepts: they show nothing about a real model")
+
+
+def _describe_live_answers(rows: Sequence[RunRow]) -> str:
+    """Return how many runs the live API answered, and how many played recordings that say so."""
+    played = sum(row.answered_by is None for row in rows)
+    words = [
+        f"the live API answered {count_with_noun(len(rows) - played, 'run')}" if played < len(rows) else "",
+        f"{count_with_noun(played, 'run')} played recordings of the live API" if played else "",
+    ]
+    return "; ".join(filter(None, words))
 
 
 def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:

@@ -1,8 +1,9 @@
 """`--harness-resume`: go on with an interrupted run, and take the results of finished tests from its record."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -101,7 +102,10 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
     """
     resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN_NAME)
-    if resumer is not None and (why := reason_not_to_resume(resumer.header, header, config.rootpath)):
+    if resumer is None:
+        return
+    inputs = {path: digest for row in resumer.rows for path, digest in row.inputs.items()}
+    if why := reason_not_to_resume(resumer.header, header, config.rootpath, inputs):
         raise pytest.UsageError(
             f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
             "--harness-record=FILE"
@@ -114,8 +118,13 @@ def start_time_of_interrupted_run(config: pytest.Config) -> str:
     return resumer.header.started_at if resumer is not None else ""
 
 
-def reason_not_to_resume(old: "RunHeader", new: "RunHeader", root: Path) -> str:
-    """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string."""
+def reason_not_to_resume(
+    old: "RunHeader", new: "RunHeader", root: Path, inputs: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string.
+
+    `inputs` are the hashes of the scenarios and cassettes that answered the old run, by path.
+    """
     for name in _HEADER_FIELDS_THAT_MUST_MATCH:
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
@@ -123,7 +132,7 @@ def reason_not_to_resume(old: "RunHeader", new: "RunHeader", root: Path) -> str:
     before, now = _options_that_must_match(old.options), _options_that_must_match(new.options)
     if before != now:
         return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
-    changed = sorted(path for path, digest in old.files.items() if _hash_file(root / path) != digest)
+    changed = sorted(path for path, digest in (old.files | dict(inputs)).items() if _hash_file(root / path) != digest)
     if not changed and old.tested and new.tested:
         found = old.tested.digests, new.tested.digests
         changed = sorted({path for path, _ in found[0].items() ^ found[1].items()})
@@ -152,7 +161,7 @@ class RunResumer:
     """Reports the finished runs of an interrupted run from its rows, in place of running their tests."""
 
     def __init__(self, config: pytest.Config, path: Path, header: "RunHeader", rows: "Sequence[RunRow]") -> None:
-        self.path, self.header = path, header
+        self.path, self.header, self.rows = path, header, rows
         self._rows = {(row.case, row.repetition): row for row in rows}
         self._is_verdict = bool(config.getoption("--harness-verdict"))
 

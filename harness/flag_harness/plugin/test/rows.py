@@ -1,7 +1,9 @@
 """Build the rows of the run record (one for each test and combination), and attach them to reports."""
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +57,7 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
         scenario=_scenario_name(traffic),
+        inputs=_digests_of_inputs(item, traffic),
         **fields_about_answer_source(traffic),
     )
 
@@ -152,7 +155,23 @@ def _make_request_record(request: "Request", measured: "RequestMetrics", filters
 
 def relative_cassette_path(item: pytest.Item, traffic: "CassetteTraffic") -> str:
     """Return the path of a test's cassette, relative to pytest's root directory."""
-    return os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/")
+    return _path_from_root(item, traffic.plan.path)
+
+
+def _path_from_root(item: pytest.Item, path: Path) -> str:
+    return os.path.relpath(path, item.config.rootpath).replace(os.sep, "/")
+
+
+def _digests_of_inputs(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
+    """Return the SHA-256 of the file that answered the test, if the run is recorded: a cassette, or a scenario."""
+    plan = traffic.plan
+    if item.config.getoption("--harness-record") is None or not traffic.exchanges:
+        return {}
+    simulated = plan.scenario if plan.upstream == "simulator" else None
+    path = simulated if plan.can_reach_upstream else plan.path
+    if path is None or not path.is_file():
+        return {}
+    return {_path_from_root(item, path): hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
