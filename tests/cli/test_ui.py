@@ -20,9 +20,16 @@ pytest.importorskip("streamlit", reason="streamlit is not installed: pip install
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The arguments with which Streamlit was started, which it is not."""
+    """The arguments with which Streamlit was started, which it is not. The default port counts as free."""
     import streamlit.web.cli
 
+    from flag_harness.reference.ui import checks
+
+    check = checks.check_address
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        free_port = free.getsockname()[1]
+    monkeypatch.setattr(checks, "check_address", lambda host, port: check(host, free_port if port == 8501 else port))
     calls: list[list[str]] = []
 
     def start(*, args: list[str], **options: Any) -> None:
