@@ -222,6 +222,9 @@ def test_merged_shards_say_how_the_worst_ended_and_what_they_tested() -> None:
     tested = merge((0, "00"), (0, "11")).tested
     assert tested
     assert ("a.py",) == tested.changed
+    tested = (GateFiles({}, opened=("a.md",)), GateFiles({}, opened=("b.md",), opened_in_prod=("c.md",)))
+    merged = merge_records([RunRecord(RunHeader(tested=one), ()) for one in tested])
+    assert GateFiles({}, opened=("a.md", "b.md"), opened_in_prod=("c.md",)) == merged.header.tested
     without = merge_records([RunRecord(RunHeader(tested=GateFiles({})), ()), RunRecord(RunHeader(), ())])
     assert None is without.header.tested
 

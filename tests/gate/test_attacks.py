@@ -170,7 +170,7 @@ def test_a_run_names_a_file_whose_bytecode_it_ran_in_place_of_the_source(project
     source = project.test / "agent.py"
     py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     source.write_text("import tools  # and nothing else\nX = 1\n", encoding="utf-8")
-    found = DeclaredFiles(project.root).make_gate_files(["agent.py", "tools.py"])
+    found = DeclaredFiles(project.root).make_gate_files([("imported", "agent.py"), ("imported", "tools.py")])
     assert found
     assert ("agent.py",) == found.changed
     project.record(tested=found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flag_harness.cli import main
 from flag_harness.gate.settings import read_gate
 from tests.gate.conftest import FILES, Project
 
@@ -391,6 +392,26 @@ def test_every_command_has_json(project: Project, command: tuple[str, ...], key:
     """One object, refusals included."""
     printed = project.run(*command, "--json", code=1 if key == "refused" else 0)
     assert key in json.loads(printed)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ((), "flag-harness gate promote --dry-run"),
+        (("promote",), "flag-harness gate promote --evidence"),
+        (("rollback",), "flag-harness gate rollback --overwrite --to 3"),
+        (("stage",), "flag-harness gate stage --overwrite"),
+        (("check",), "--source DIR"),
+    ],
+)
+def test_the_help_of_a_command_has_its_own_examples(project: Project, command: tuple[str, ...], words: str) -> None:
+    """With the options that are hard to guess."""
+    with pytest.raises(SystemExit):
+        main(["gate", *command, "--help"])
+    examples = project.capsys.readouterr().out.partition("examples:")[2]
+    assert words in examples
+    assert "Exit code: 0, 1 if the gate refuses" in examples
+    assert bool(command) == ("gate approve" not in examples)
 
 
 def test_without_a_gate_or_its_folders_the_commands_say_what_to_write(project: Project) -> None:

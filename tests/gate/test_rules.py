@@ -281,6 +281,20 @@ def test_a_failed_verdict_is_the_reason_why_pytest_failed(project: Project) -> N
     assert ("fail", True) == _says(project.rule("outcomes"), "for a reason that no row shows")
 
 
+def test_a_prompt_that_the_runs_read_in_prod_fails(project: Project) -> None:
+    """The tests passed with the prompt of PROD. One that nothing opened is named; a server may have opened it."""
+    tested = project.header().tested
+    assert tested
+    assert ("", "") == project.rule("opened files")  # an older release wrote the record
+    for opened, in_prod, status, words in (
+        ((), ("prompts/support.md",), "fail", "prompts/support.md, not the file of TEST; let the code read that"),
+        ((), (), "pass", "the runs opened 0 files; no run opened prompts/support.md, unless in another process"),
+        (("prompts/support.md",), ("prompts/support.md",), "pass", "the runs opened 1 file"),
+    ):
+        project.record(tested=msgspec.structs.replace(tested, opened=opened, opened_in_prod=in_prod))
+        assert (status, True) == _says(project.rule("opened files"), words)
+
+
 def test_a_run_that_has_not_ended_does_not_say_what_it_imported(project: Project) -> None:
     """It had imported the files of TEST, so the message must not say that it imported others."""
     tested = project.header().tested
@@ -324,6 +338,18 @@ def test_a_run_with_other_flags_fails(project: Project) -> None:
     project.configure(flags=("planner", "memory"))
     project.record(flags={"planner": {"default": True}, "memory": project.header().flags["memory"]})
     assert ("fail", True) == _says(project.rule("flags"), "another declaration of planner;")
+
+
+def test_a_flag_that_the_files_read_undeclared_is_named(project: Project) -> None:
+    """No run varied it, so nobody knows what it does. One that is declared is not named."""
+    code = "import os, tools\nif os.environ.get('SHOP_RUDE'):\n    pass\nif os.environ.get('PLANNER'):\n    pass\n"
+    project.write("test/agent.py", code)
+    project.record()
+    words = "declared as they are now: planner; read, but NOT declared, so no run varied it: SHOP_RUDE (agent.py:2)"
+    assert ("pass", words) == project.rule("flags")
+    project.write("test/agent.py", "import tools\nif (\n")
+    project.record()
+    assert ("pass", "declared as they are now: planner") == project.rule("flags")
 
 
 @pytest.mark.parametrize("combinations", ["full", ["off", "planner"]])

@@ -212,3 +212,25 @@ def test_a_run_that_stopped_at_a_failure_has_failed(pytester: pytest.Pytester, m
     pytester.runpytest_inprocess("--harness-record=run.jsonl", "-q")
     header = load_record(pytester.path / "run.jsonl").header
     assert (1, ("test_gone.py",)) == (header.exit_status, header.ignored)
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+def test_the_record_says_which_prompts_the_tests_opened(suite: pytest.Pytester, options: list[str]) -> None:
+    """In TEST, and in PROD, whoever opened them; the hashing of the files does not count."""
+    gate = GATE.replace('test = "test"', 'test = "test"\nprod = "prod"')
+    suite.makepyprojecttoml(gate)
+    for path in ("test/prompts/other.md", "prod/prompts/support.md", "test/prompts/unread.md"):
+        (suite.path / path).parent.mkdir(parents=True, exist_ok=True)
+        (suite.path / path).write_text("x", encoding="utf-8")
+    suite.makepyfile(
+        test_it="""
+        import os
+        from pathlib import Path
+
+        def test_a():
+            Path("prod/prompts/support.md").read_text()
+            os.close(os.open(b"test/prompts/other.md", os.O_RDONLY))
+        """
+    )
+    tested = _tested(_header(suite, *options))
+    assert (("prompts/other.md",), ("prompts/support.md",)) == (tested.opened, tested.opened_in_prod)

@@ -40,7 +40,21 @@ examples:
   flag-harness gate promote --dry-run
   flag-harness gate promote                                 # TEST to PROD
   flag-harness gate rollback
-
+"""
+_EXAMPLES_OF_COMMANDS = {
+    "stage": ["stage", "stage --overwrite                    # discard what TEST changed"],
+    "check": ["check run.jsonl", 'check run.jsonl sweep.jsonl --source DIR --markdown >> "$GITHUB_STEP_SUMMARY"'],
+    "approve": ['approve run.jsonl --reason "Faster, and nothing broke" --name Ann'],
+    "promote": ["promote --dry-run", "promote --evidence artifacts/run.jsonl   # if the record has moved"],
+    "rollback": [
+        'rollback --reason "Customers do not like it"',
+        "rollback --to 3                          # as entry 3 of `log` left PROD",
+        "rollback --overwrite --to 3              # also what somebody changed in PROD by hand",
+    ],
+    "log": ["log"],
+    "status": ["status --json"],
+}
+_SETTINGS = """
 The settings are [tool.flag-harness.gate] in pyproject.toml, or gate.toml. TEST_ENV and PROD_ENV name the folders.
 
 Exit code: 0, 1 if the gate refuses, 2 for wrong usage or a file that cannot be read."""
@@ -85,9 +99,15 @@ def _add_parser(
         name,
         help=description[0].lower() + description[1:].rstrip("."),
         description=description,
-        epilog=_EXAMPLES,
+        epilog=_examples_of_command(name) + _SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _examples_of_command(name: str) -> str:
+    """Return the examples of one command, or those of all steps for `gate` itself."""
+    lines = [f"  flag-harness gate {one}" for one in _EXAMPLES_OF_COMMANDS.get(name, ())]
+    return "\n".join(["examples:", *lines, ""]) if lines else _EXAMPLES
 
 
 def _add_command(

@@ -214,7 +214,15 @@ def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
     imported = {path for shard in known for path in shard.imported}
     policies = {shard.policy for shard in known}
     policy = policies.pop() if len(policies) == 1 else ""
-    return GateFiles(known[0].digests, tuple(sorted(imported)), tuple(sorted(changed)), policy)
+    is_opened_known = all(shard.opened is not None for shard in known)
+    return GateFiles(
+        known[0].digests,
+        tuple(sorted(imported)),
+        tuple(sorted(changed)),
+        policy,
+        tuple(sorted({path for shard in known for path in shard.opened or ()})) if is_opened_known else None,
+        tuple(sorted({path for shard in known for path in shard.opened_in_prod})),
+    )
 
 
 def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:

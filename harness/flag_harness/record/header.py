@@ -16,6 +16,9 @@ class GateFiles(msgspec.Struct, frozen=True):
     Attributes:
         digests: the SHA-256 of each file, by path.
         imported: the paths of the files that the run imported as Python modules.
+        opened: the paths of the files that the run opened in `TEST`, or None in records of earlier versions. What
+            subprocesses open is not known, nor what a conftest.py opens while it is loaded.
+        opened_in_prod: the paths of the files that the run opened in `PROD`.
         changed: the paths of the files that were added, changed or removed during the run, and of those for which
             Python had the bytecode of another source.
         policy: the digest of the gate's policy when the run began.
@@ -25,6 +28,8 @@ class GateFiles(msgspec.Struct, frozen=True):
     imported: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     policy: str = ""
+    opened: tuple[str, ...] | None = None
+    opened_in_prod: tuple[str, ...] = ()
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,48 @@
 """Hash the files that the gate declares, at the beginning and the end of a run, for the header of the record."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from flag_harness.gate import Gate
     from flag_harness.record import GateFiles
+
+FileUse: TypeAlias = tuple[str, str]
+"""How a run used a declared file, and the path of that file."""
+_IMPORTED, _OPENED, _OPENED_IN_PROD = _USES = ("imported", "opened", "opened in PROD")
+
+
+class OpenedFiles:
+    """Collects the paths of the files that this process opens, with an audit hook, which Python never removes."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+        self._is_paused = False
+        sys.addaudithook(self._note_event)
+
+    @property
+    def paths(self) -> set[Path]:
+        """The absolute paths, without links, of the files that were opened so far."""
+        return {Path(path).resolve() for path in [*self._paths]}
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Do not collect what is opened meanwhile."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+
+    def _note_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Collect the path of an event `open`. An error here would be raised by the code that opens the file."""
+        if event == "open" and not self._is_paused and isinstance(arguments[0], str | bytes | os.PathLike):
+            with contextlib.suppress(OSError, ValueError):
+                self._paths.add(os.path.abspath(os.fsdecode(arguments[0])))
 
 
 class DeclaredFiles:
@@ -19,20 +54,27 @@ class DeclaredFiles:
 
         self._gate: Gate | None = read_gate(root)
         self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
+        self._opened = OpenedFiles() if self._gate else None
         self._before = self._hash_files()
 
-    def paths_of_imported_files(self) -> set[str]:
-        """Return the paths of the declared files that this process has imported."""
-        if self._gate is None:
+    def find_uses(self) -> set[FileUse]:
+        """Return which declared files this process has imported or opened, in `TEST` and in `PROD`."""
+        if self._gate is None or self._opened is None:
             return set()
-        declared = {self._folder / path: path for path in self._before}
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
-        return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
+        imported, opened = {Path(file).resolve() for file in files if file}, self._opened.paths
+        found = {(_IMPORTED, path) for path in self._before if self._folder / path in imported}
+        found |= {(_OPENED, path) for path in self._before if self._folder / path in opened}
+        prod = self._gate.prod.resolve() if self._gate.prod else self._folder
+        if prod != self._folder:
+            found |= {(_OPENED_IN_PROD, path) for path in self._before if prod / path in opened}
+        return found
 
-    def make_gate_files(self, imported: Iterable[str]) -> "GateFiles | None":
+    def make_gate_files(self, uses: Iterable[FileUse]) -> "GateFiles | None":
         """Return the current hashes and the files that changed since the start, or None if the project has no gate.
 
-        A file whose cached bytecode is that of another source counts as changed, because the run did not test it.
+        `uses` are those of all processes. A file whose cached bytecode is that of another source counts as changed,
+        because the run did not test it.
         """
         if self._gate is None:
             return None
@@ -40,14 +82,17 @@ class DeclaredFiles:
         from flag_harness.gate.declared.manifest import paths_that_differ
         from flag_harness.record import GateFiles
 
-        now = self._hash_files()
+        uses, now = [*uses], self._hash_files()
         stale = {path for path in now if path.endswith(".py") and has_bytecode_of_other_source(self._folder / path)}
         changed = tuple(sorted({*paths_that_differ(self._before, now), *stale}))
-        return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
+        used = {how: tuple(sorted({path for one, path in uses if one == how})) for how in _USES}
+        policy = self._gate.policy_digest
+        return GateFiles(now, used[_IMPORTED], changed, policy, used[_OPENED], used[_OPENED_IN_PROD])
 
     def _hash_files(self) -> dict[str, str]:
-        if self._gate is None or not self._folder.is_dir():
+        if self._gate is None or self._opened is None or not self._folder.is_dir():
             return {}
         from flag_harness.gate.declared.manifest import file_digests, read_manifest
 
-        return file_digests(read_manifest(self._folder, self._gate.files))
+        with self._opened.pause():
+            return file_digests(read_manifest(self._folder, self._gate.files))

@@ -156,3 +156,23 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
         return RuleResult("imported files", "fail", f"the runs imported {join_names(elsewhere)}, not the file of TEST")
     reason = f"no run imported {join_names(sorted(missing))}; test it, or leave it out of `policy.imported`"
     return RuleResult("imported files", "not shown", reason)
+
+
+def judge_opened_files(candidate: ReleaseCandidate) -> RuleResult | None:
+    """Judge whether the runs opened the declared files that are not Python, such as prompts, in TEST and not in PROD.
+
+    Name those that no run opened; another process, such as a server under test, may have opened them.
+    """
+    wanted = {path for path in candidate.files if not path.endswith(".py")}
+    tested = [one.record.header.tested for one in candidate.evidence]
+    if not wanted or any(one is None or one.opened is None for one in tested):
+        return None
+    opened = {path for one in tested if one for path in one.opened or ()} & wanted
+    in_prod = {path for one in tested if one for path in one.opened_in_prod} & wanted
+    if elsewhere := sorted(in_prod - opened):
+        names = join_names(f"{candidate.gate.prod}/{path}" for path in elsewhere)
+        reason = f"the runs read {names}, not the file of TEST; let the code read that"
+        return RuleResult("opened files", "fail", reason)
+    missing = join_names(sorted(wanted - opened))
+    note = f"; no run opened {missing}, unless in another process" if missing else ""
+    return RuleResult("opened files", "pass", f"the runs opened {count_with_noun(len(opened), 'file')}{note}")

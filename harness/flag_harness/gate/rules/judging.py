@@ -18,6 +18,7 @@ RULES = (
     file_rules.judge_committed_files,
     file_rules.judge_imports,
     file_rules.judge_imported_files,
+    file_rules.judge_opened_files,
     run_rules.judge_tests,
     run_rules.judge_left_out_tests,
     run_rules.judge_outcomes,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from flag_harness.durations import duration_text, is_in_future, time_since
+from flag_harness.gate.declared.flag_reads import find_undeclared_flags
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import is_sweep, missing_tests_reason
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
@@ -89,7 +90,10 @@ def judge_declared_flags(candidate: ReleaseCandidate) -> RuleResult:
         if other := [name for name, values in declared.items() if known.get(name) != values]:
             reason = f"{one.path}: the run had another declaration of {join_names(other)}; run the tests again"
             return RuleResult("flags", "fail", reason)
-    return RuleResult("flags", "pass", f"declared as they are now: {join_names(declared)}")
+    loose = find_undeclared_flags(candidate.source, candidate.files, candidate.gate.flags)
+    names = join_names(f"{key} ({place})" for key, place in loose.items())
+    note = f"; read, but NOT declared, so no run varied it: {names}" if loose else ""
+    return RuleResult("flags", "pass", f"declared as they are now: {join_names(declared)}{note}")
 
 
 def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:

@@ -54,7 +54,7 @@ class RunRecorder:
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
         self._declared: DeclaredFiles | None = None
-        self._imported: set[str] = set()
+        self._used: set[tuple[str, str]] = set()
         self._exit_status = -1
         self._report_error = ""
         self._conversations = ConversationStore()
@@ -132,7 +132,7 @@ class RunRecorder:
         """Merge the hashes of the files that a worker imported."""
         output = getattr(node, "workeroutput", {})
         self._files.update(output.get("flag_harness_files", {}))
-        self._imported.update(output.get("flag_harness_imported", ()))
+        self._used.update(map(tuple, output.get("flag_harness_used", ())))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -144,13 +144,13 @@ class RunRecorder:
     def _write_final_record(self, session: pytest.Session) -> None:
         self._exit_status = int(session.exitstatus)
         if self._declared is not None:
-            self._imported |= self._declared.paths_of_imported_files()
+            self._used |= self._declared.find_uses()
         wanted = is_evidence_wanted(self._config)
         if self._is_worker:
             if wanted:
                 output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
                 output["flag_harness_files"] = self._hash_files()
-                output["flag_harness_imported"] = sorted(self._imported)
+                output["flag_harness_used"] = sorted(self._used)
             return
         if wanted:
             self._write_evidence()
@@ -246,7 +246,7 @@ class RunRecorder:
             shard=str(self._config.stash[SHARD_KEY] or ""),
             exit_status=self._exit_status,
             verdicts=self._config.stash.get(VERDICTS_KEY, ()),
-            tested=self._declared.make_gate_files(self._imported) if self._declared and is_evidence else None,
+            tested=self._declared.make_gate_files(self._used) if self._declared and is_evidence else None,
         )
 
     def _hash_files(self, nodeids: Sequence[str] = ()) -> dict[str, str]:

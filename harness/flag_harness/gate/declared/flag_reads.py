@@ -1,0 +1,23 @@
+"""Find the flags that declared files read although the project does not declare them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from flag_harness.analysis.code.python_flags import find_flags, parse_code
+from flag_harness.flag import Flag
+from flag_harness.gate.declared.manifest import read_file
+
+
+def find_undeclared_flags(folder: Path, paths: Iterable[str], flags: Iterable[Flag]) -> dict[str, str]:
+    """Return the variables and keys of undeclared flags that Python files read, each with the file and line.
+
+    A variable that only looks like a flag may be among them, and a flag whose name is computed is not.
+    """
+    declared = {flag.source for flag in flags}
+    found = dict[str, str]()
+    for path in sorted(path for path in paths if path.endswith(".py")):
+        tree = parse_code(read_file(folder, path).decode("utf-8", "replace"))
+        for flag in find_flags(tree, path) if tree else ():
+            if flag.key not in declared:
+                found.setdefault(flag.key, flag.place)
+    return found
