@@ -134,6 +134,24 @@ def test_rows_that_cannot_be_run_leave_it_undecided() -> None:
     assert "rows could not be run" in location.reason
 
 
+@given(st.integers(0, 10_000))
+@settings(max_examples=60)
+def test_a_search_ends_though_nothing_can_be_run_any_more(seed: int) -> None:
+    """Whichever rows failed at first, and however few of the next can be run; what is named then is not wrong."""
+    random = Random(seed)
+    space = FlagSpace([MatrixFlag(f"f{index}") for index in range(random.randint(2, 5))])
+    faults = [{index: random.randrange(2) for index in random.sample(range(len(space.flags)), 2)}]
+    left = random.randrange(6)
+
+    def run(row: Row) -> bool | None:
+        nonlocal left
+        left -= 1
+        return passes(row, faults) if left >= 0 else None
+
+    before = [(row, passes(row, faults)) for row in covering_array(space, 2)]
+    assert [] == wrong_names(space, find_failure_causes(space, run, before, seed=seed, budget=64), faults)
+
+
 def test_three_faults_are_not_named_as_two() -> None:
     """The proof assumes two at most; what was found becomes suspect."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1}, {1: 1}, {2: 1}]))

@@ -174,6 +174,24 @@ def test_what_no_recording_answers_is_said_to_be_undecided(repository: pytest.Py
     )
 
 
+def test_a_test_that_sends_no_request_needs_no_recording(pytester: pytest.Pytester) -> None:
+    """Its further combinations run as they are."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.harness_no_request
+        @pytest.mark.flag_matrix("f0", "f1", "f2", strength=2)
+        def test_plain(cassette, flags):
+            assert not (os.environ.get("F0") == os.environ.get("F1") == "true")
+        """
+    )
+    result = pytester.runpytest_subprocess("--harness-locate", "-W", "ignore")
+    result.stdout.fnmatch_lines(["fails when f0 and f1: *::test_plain[[]*] ([1-9]* further combinations ran)"])
+
+
 def test_a_spent_budget_is_said(repository: pytest.Pytester) -> None:
     """After three further combinations nothing is named, and the suspects are."""
     run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate=3")

@@ -121,6 +121,9 @@ class CauseSearch:
         if self._evidence.runs >= self._budget:
             self._reason = f"the budget of {self._budget} runs is spent"
             return ()
+        if bits in self._evidence.blocked:
+            self._reason = "a combination that failed could not be run again"
+            return ()
         if len(self._evidence.blocked) >= self._budget:
             self._reason = f"{len(self._evidence.blocked)} rows could not be run"
             return ()
@@ -153,7 +156,7 @@ class CauseSearch:
                 self._reason = "no conjunction of up to four literals could be proven for the other failing rows"
                 return None
             row = left[0]
-            if self._named and self._evidence.count_runs_of_row(row) < 2:
+            if self._named and self._evidence.count_runs_of_row(row) < 2 and row not in self._evidence.blocked:
                 return row
             if len(self._named) == 2:
                 self._reason = "more than two conjunctions make it fail"
