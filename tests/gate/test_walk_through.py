@@ -12,7 +12,9 @@ from tests.gate.conftest import tree_hash
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
 WALK = DOCUMENT[DOCUMENT.index("## A complete example") : DOCUMENT.index("## Settings")]
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", WALK, re.DOTALL | re.MULTILINE)
+VERDICTS = DOCUMENT[DOCUMENT.index("## An agent whose answers vary") : DOCUMENT.index("## What an approval covers")]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCKS = BLOCK.findall(WALK)
 
 
 @pytest.fixture
@@ -37,6 +39,21 @@ def shell(tmp_path: Path, warm_python: Callable[[], str]) -> Callable[[str], str
     return run
 
 
+def _check_output(text: str, output: str) -> None:
+    """Check that each line of a block is in the output; `…` stands for any text."""
+    for line in text.splitlines():
+        pattern = ".*".join(map(re.escape, line.split("…")))
+        assert re.search(f"{pattern}$", output, re.MULTILINE), f"{line!r} is not in:\n{output}"
+
+
+def _write_file(project: Path, text: str) -> None:
+    """Write the file whose name is in the first line of a block."""
+    name, _, content = text.partition("\n")
+    path = project / name.removeprefix("# ")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
 def test_the_walk_through_works_as_it_is_written(shell: Callable[[str], str], tmp_path: Path) -> None:
     """Stage, change, validation, review, promotion and rollback print what the page shows, and PROD follows."""
     output, prod = "", tmp_path / "project" / "prod"
@@ -47,12 +64,25 @@ def test_the_walk_through_works_as_it_is_written(shell: Callable[[str], str], tm
             if not re.search("gate promote$|gate rollback|mkdir", text, re.MULTILINE):
                 assert before == tree_hash(prod), text
         elif language == "text":
-            for line in text.splitlines():
-                pattern = ".*".join(map(re.escape, line.split("…")))
-                assert re.search(f"{pattern}$", output, re.MULTILINE), f"{line!r} is not in:\n{output}"
+            _check_output(text, output)
         else:
-            name, _, content = text.partition("\n")
-            path = tmp_path / "project" / name.removeprefix("# ")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
+            _write_file(tmp_path / "project", text)
     assert "Answer in one sentence.\n" == (prod / "prompts" / "support.md").read_text(encoding="utf-8")
+
+
+def test_the_evidence_of_an_agent_whose_answers_vary_passes_as_it_is_written(
+    shell: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The policy with a verdict, in the project of the walk-through, and the one command that yields its evidence."""
+    project = tmp_path / "project"
+    for language, text in BLOCKS[:4]:
+        shell(text) if language == "sh" else _write_file(project, text)
+    _write_file(project, BLOCKS[4][1].partition("[tool.flag-harness.gate]")[0])
+    output = ""
+    for language, text in BLOCK.findall(VERDICTS):
+        if language == "toml":
+            _write_file(project, text)
+        elif language == "sh":
+            output = shell(f"flag-harness gate stage\n{text}")
+        else:
+            _check_output(text, output)
