@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 
 from flag_harness.errors import CassetteMiss, LateRequest, NetworkRefused, Refusal
-from flag_harness.transports.patch import replace_attribute
 
 
 class _FailureWithoutTraceback(pytest.fail.Exception):  # type: ignore[misc,name-defined]
@@ -68,6 +67,8 @@ def hide_refusals_in_threads() -> Iterator[None]:
     def report_other_thread(arguments: "threading.ExceptHookArgs") -> None:
         if not issubclass(arguments.exc_type, Refusal) or issubclass(arguments.exc_type, LateRequest):
             report_thread(arguments)
+
+    from flag_harness.transports.patch import replace_attribute  # imported here: it needs asyncio
 
     with replace_attribute(threading, "excepthook", report_other_thread):
         yield
