@@ -67,6 +67,32 @@ def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int)
     assert expected == told
 
 
+def _deltas(stream: bytes) -> list[str]:
+    events = [json.loads(line.removeprefix(b"data: ")) for line in stream.splitlines() if line.startswith(b"data: ")]
+    deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+    return [next((text for name, text in delta.items() if name in _TEXT_OF_DELTAS), "") for delta in deltas]
+
+
+_TEXT_OF_DELTAS = ("text", "thinking", "partial_json")
+
+
+@given(TEXTS, INPUTS, st.text(min_size=1, max_size=40))
+def test_a_text_is_split_in_the_same_places_whatever_else_was_asked(
+    text: str, value: dict[str, Any], prompt: str
+) -> None:
+    """A bug in reading pieces fails under every combination that streams them, so no other flag is blamed for it."""
+    call = Block(call=Call(name="bash", input=value))
+    turn = ScenarioTurn(blocks=(Block(thinking=text), Block(text=text), call), when=TurnConditions())
+    other = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 9000, "system": "Be kind."}
+    assert _deltas(body(asked(turn, stream=True))) == _deltas(body(asked(turn, stream=True, **other)))
+
+
+def test_another_seed_splits_a_text_in_other_places() -> None:
+    """So a sweep over seeds cuts it wherever it can be cut."""
+    turn = ScenarioTurn(text="A text that is long enough to be split in several pieces." * 3)
+    assert 1 < len({tuple(_deltas(body(asked(turn, seed, stream=True)))) for seed in range(5)})
+
+
 def test_a_stream_tells_what_the_plain_answer_tells() -> None:
     """Same blocks, same stop reason, same totals; a plain body is not padded."""
     turn = ScenarioTurn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))

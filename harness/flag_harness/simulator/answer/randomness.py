@@ -23,8 +23,13 @@ class SeededRandom:
     """
 
     def __init__(self, *seeds: object) -> None:
+        self._first_seed = seeds[0] if seeds else ""
         digest = hashlib.sha256("\0".join(map(str, seeds)).encode()).digest()
         self._random = random.Random(int.from_bytes(digest))
+
+    def for_text(self, text: str) -> "SeededRandom":
+        """Return a sequence that depends on the first seed and a text only."""
+        return SeededRandom(self._first_seed, "text", text)
 
     def integer_below(self, end: int) -> int:
         """Return an integer from 0 to `end` - 1.

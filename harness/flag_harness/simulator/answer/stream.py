@@ -76,8 +76,10 @@ def _start_block_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple
 def _split_text(text: str, size: tuple[int, int], random: SeededRandom) -> list[str]:
     """Split a text into pieces of random sizes. `size` is the smallest and the largest number of characters.
 
-    The first piece has the smallest size, as a first token is short.
+    The first piece has the smallest size, as a first token is short. A text is split in the same places whatever else
+    is in the request, so that an agent that reads pieces wrongly fails under every combination that streams this text.
     """
+    random = random.for_text(text)
     least, most = size
     pieces: list[str] = []
     start = 0
