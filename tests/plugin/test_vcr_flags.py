@@ -91,3 +91,24 @@ def test_a_matrix_that_does_not_compare_the_body_is_named(
 def test_a_name_loses_its_combination_only(name: str, plain: str) -> None:
     """Other parameters stay."""
     assert plain == name_without_combination(name, "off", "-")
+
+
+def test_a_test_with_a_vcr_mark_runs_under_the_flags_that_the_command_line_pins(pytester: pytest.Pytester) -> None:
+    """It needs no fixture for that; without pins, and without `vcr_marks`, nothing is set."""
+    pytester.makepyfile(
+        test_it="""
+        import os
+        import pytest
+
+        @pytest.mark.vcr
+        def test_short():
+            assert "true" == os.environ.get("SHORT")
+        """
+    )
+    for settings, options, expected in (
+        (CONFIG, ("--harness-flags=short",), {"passed": 1}),
+        (CONFIG, (), {"failed": 1}),
+        (CONFIG.replace("vcr_marks = true", ""), ("--harness-flags=short",), {"failed": 1}),
+    ):
+        pytester.makepyprojecttoml(settings)
+        pytester.runpytest_inprocess(*OTHERS, *options).assert_outcomes(**expected)

@@ -45,7 +45,7 @@ def test_the_table_sums_up_each_combination() -> None:
         "streaming              3 passed         6       0  3,600      90            0       0.50 s        -",
         "",
         "-: not measured (nothing was streamed, or no price is known). first token: median seconds.",
-        "cache reads 0 in 5 cases: no request has a cache_control mark",
+        "cache reads 0 in 4 cases: no request has a cache_control mark",
         "recordings: 0 simulated, 5 live; oldest 2 days old",
     ] == list(summary_lines(rows, NOW))
 

@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.errors import FlagError, HarnessError
 from flag_harness.flag import Flag, nearest_name_hint, unknown_flag_message
-from flag_harness.plugin.marks import all_flags, declared_flags
+from flag_harness.plugin.marks import CONFIG_KEY, all_flags, declared_flags
 
 if TYPE_CHECKING:
     from flag_harness.matrix import Combination
@@ -150,13 +150,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Make every test with the mark `flags` or `flag_matrix` run under its flags, even if it uses no fixture."""
+    """Make every test with the mark `flags` or `flag_matrix` run under its flags, even if it uses no fixture.
+
+    A test whose vcr mark the harness plays runs under the flags that the command line pins.
+    """
     if "=" in item.name:
         item.extra_keyword_matches.add(item.name.replace("=", ":"))
     if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
         return
-    if item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags"):
+    is_marked = item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags")
+    if is_marked or (_plays_vcr_mark(item) and item.config.stash[COMMAND_LINE_FLAGS_KEY].pins):
         _add_combination_fixture(item.fixturenames)
+
+
+def _plays_vcr_mark(item: pytest.Item) -> bool:
+    return bool(item.config.stash[CONFIG_KEY].vcr_marks) and item.get_closest_marker("vcr") is not None
 
 
 def _add_combination_fixture(fixtures: list[str]) -> None:

@@ -50,9 +50,9 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
 def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield why the tests of a table read nothing from the cache, for each reason.
 
-    Tests without a cache mark are not counted if others have one.
+    Tests without a cache mark are not counted if others have one. Nor are failed tests: their requests may be refused.
     """
-    sent = [row for row in rows if row.requests]
+    sent = [row for row in rows if row.requests and row.outcome == "passed"]
     has_marks = any(row.cache for row in sent)
     unread = [row for row in sent if not row.usage.cache_read_input_tokens and bool(row.cache) is has_marks]
     for reason, count in Counter(map(_reason_for_no_cache_read, unread)).items():
