@@ -194,6 +194,8 @@ def test_what_was_never_recorded_can_be_recorded_with_one_command(
         "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
         "  To record them: pytest --record-mode=once --harness-upstream=live",
         "  Without a key: pytest --record-mode=once --harness-upstream=simulator",
+        "    It answers by the scenario that the test's mark names, and repeats the prompt if there is none; "
+        "to write one from a recording: flag-harness scenario from CASSETTE -o fixtures/scenarios/NAME.toml",
     ] == _summary(run)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key")
     assert "Without a key" not in pytester.runpytest_inprocess("-q").stdout.str()

@@ -208,6 +208,10 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
         yield f"  To record them: {record}{rows[0]['upstream']}"
         if rows[0]["upstream"] == "live" and not has_api_key():
             yield f"  Without a key: {record}simulator"
+            yield (
+                "    It answers by the scenario that the test's mark names, and repeats the prompt if there is none; "
+                "to write one from a recording: flag-harness scenario from CASSETTE -o fixtures/scenarios/NAME.toml"
+            )
     if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
         yield f"  if it differs at every run, in pyproject.toml: {' '.join(normalise)}"
     if reason := next((row["refusal"] for row in rows if row["refusal"]), ""):
