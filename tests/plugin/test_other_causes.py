@@ -149,6 +149,14 @@ def test_a_test_that_fails_in_every_combination_has_no_suspects(repository: pyte
     assert not [line for line in lines if "explain it as well" in line or "perhaps" in line]
 
 
+def test_a_flag_that_had_one_value_in_all_runs_may_be_the_cause(repository: pytest.Pytester) -> None:
+    """As after `-k` and `--lf`, which run the failing combinations only; the line below says how to find out."""
+    lines = _lines(repository, *SIMULATED, "-k", "streaming", body="assert 'streaming' not in flags")
+    (line,) = [index for index, line in enumerate(lines) if line.startswith("fails in every combination that ran")]
+    assert "fails in every combination that ran; streaming had one value in all of them: test_ask.py" in lines[line]
+    assert "--harness-locate" in lines[line + 1]
+
+
 def test_a_flag_that_is_read_at_import_is_named_with_the_line(repository: pytest.Pytester) -> None:
     """Also in a quiet run."""
     repository.makepyfile(settings="import os\nCONCISE = os.environ.get('CONCISE')\n")

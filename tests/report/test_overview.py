@@ -45,7 +45,9 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     assert shown == extended.breaks
     assert "costs 42.8 % less; input tokens -2,700" == cache.costs
     assert ("costs the same", True) == (extended.costs, extended.is_simulated)
-    [step] = overview.next_steps
+    step, verdict = overview.next_steps
+    assert "extended_output" in verdict.purpose, "no flag that breaks a test"
+    assert "--harness-verdict=extended_output" in verdict.command
     assert "see test_agent_answers_question_0 fail when streaming and not prompt_cache" == step.purpose
     page = render_html(report, NOW)
     start = page.index('class="overview"')

@@ -129,8 +129,8 @@ NOTHING = {"recorded_from": None, "recorded_at": None}
         ([_row(recorded_from="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
         ([_row(**NOTHING, answered_by="live")], "0 simulated, 0 live, 1 answered by the live API"),
         ([_row(**NOTHING, answered_by="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),
-        ([_row(**NOTHING)], "0 simulated, 0 live, 1 case without a cassette"),
-        ([_row(**NOTHING), _row(**NOTHING)], "0 simulated, 0 live, 2 cases without a cassette"),
+        ([_row(**NOTHING)], "0 simulated, 0 live, 1 case without an answer"),
+        ([_row(**NOTHING), _row(**NOTHING)], "0 simulated, 0 live, 2 cases without an answer"),
         ([_row(**NOTHING, outcome="inconclusive")], "0 simulated, 0 live"),
     ],
 )

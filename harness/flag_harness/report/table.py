@@ -150,7 +150,7 @@ def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     parts += [f"{answered[name]} answered by the {label}" for name, label in _UPSTREAM_NAMES.items() if answered[name]]
     unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
     if without := sum(row.outcome != "inconclusive" for row in unanswered):
-        parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
+        parts.append(f"{without} case{'s' if without != 1 else ''} without an answer")
     ages = [age for row in rows if (age := time_since(row.recorded_at, now)) is not None]
     oldest = [f"oldest {count_with_noun(max(*ages, timedelta()).days, 'day')} old"] if ages else []
     return "recordings: " + "; ".join([", ".join(parts), *oldest])

@@ -116,7 +116,11 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
 def _explanation_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
     names = join_names(finding.tests, MAX_NAMES_PER_LINE)
     if advice and finding.explanation.always_fails:
-        yield f"fails in every combination that ran, whatever its flags: {names}"
+        fixed = _flags_with_one_value(tests[finding.tests[0]])
+        cause = f"; {join_names(fixed)} had one value in all of them" if fixed else ", whatever its flags"
+        yield f"fails in every combination that ran{cause}: {names}"
+        if fixed:
+            yield f"  {advice}"
         return
     yield f"{'perhaps ' if advice else ''}{finding} ({names})"
     if advice:
@@ -124,6 +128,12 @@ def _explanation_lines(finding: "SharedExplanation", tests: "dict[str, FailingTe
         yield f"  {advice}"
     if finding.explanation.flaky:
         yield "  Combinations that both passed and failed are left out"
+
+
+def _flags_with_one_value(test: "FailingTest") -> list[str]:
+    """Return the flags that had the same value in every combination that ran, and so may be the cause."""
+    columns = zip(*(row for row, _ in test.row_outcomes), strict=True)
+    return [flag.name for flag, column in zip(test.flags, columns, strict=True) if len(set(column)) == 1]
 
 
 def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:

@@ -25,11 +25,11 @@ def next_steps(report: RunReport) -> Iterator[NextStep]:
     if failed and not report.causes:
         command = rerun_command(header, failed[0].case, report.location.root)
         yield NextStep("run the first failure again", command)
-    if report.has_passed:
-        if record := report.location.record:
-            yield NextStep("see every figure with its interval", f"flag-harness report metrics {shlex.quote(record)}")
-        if (step := verdict_step(report)) is not None:
-            yield step
+    if report.has_passed and (record := report.location.record):
+        yield NextStep("see every figure with its interval", f"flag-harness report metrics {shlex.quote(record)}")
+    step = verdict_step(report)
+    if step is not None and (report.has_passed or step.command):
+        yield step
 
 
 def folder_note(report: RunReport) -> str:

@@ -23,7 +23,8 @@ _SELECTING_OPTIONS = ("-k", "-m")
 def verdict_step(report: RunReport) -> NextStep | None:
     """Return how to judge a flag: on the simulator if it can answer the tests, else at the live API.
 
-    Recordings cannot answer: a further round of a test needs further answers. Return None if no flag is declared.
+    Recordings cannot answer: a further round of a test needs further answers. Return None if no flag is declared, or
+    each one that varied is a cause of failures.
     """
     flags = flags_in_header(report.record.header)
     tests = {flag.name: _tests_with_and_without(flag, report.rows) for flag in flags}
@@ -32,6 +33,10 @@ def verdict_step(report: RunReport) -> NextStep | None:
     if not varied:
         advice = "run a test with and without one: give it the mark flag_matrix"
         return NextStep(f"judge whether a flag is safe to turn on, {advice}") if flags else None
+    broken = {literal.flag for cause in report.causes for literal in cause.literals}
+    varied = [flag for flag in varied if flag.name not in broken]
+    if not varied:
+        return None
     is_live = any(row.answered_by == "live" for row in report.rows)
     for flag in () if is_live else varied:
         if (simulated := _simulated_tests(tests[flag.name])) is not None:
