@@ -130,6 +130,18 @@ def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:
     assert "concise" == attribution.flag_that_changes("messages[0].content[3].cache_control.type")
 
 
+def test_a_prompt_that_is_one_string_is_changed_as_the_text_of_a_block_is() -> None:
+    """A miss names the string, as it is sent; nothing else in the prompt changes with the flag."""
+    attribution = _attribute(
+        lambda s, c, m: [_request({"system": [{"type": "text", "text": f"Be kind.{' Be brief.' if c else ''}"}]})]
+    )
+    assert ["system[*].text"] == [effect.path for effect in attribution.effects]
+    assert ["concise", "concise", None, None] == [
+        attribution.flag_that_changes(path)
+        for path in ("system", "system[0].text", "system[0].type", "messages[0].content")
+    ]
+
+
 def test_added_requests_headers_and_endpoints_are_effects() -> None:
     """What the body does not show is seen too."""
 

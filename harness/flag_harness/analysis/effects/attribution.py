@@ -70,10 +70,15 @@ class FlagEffectAttribution:
     def flag_that_changes(self, path: str) -> str | None:
         """Return the flag that changes this path of a request body, or None if no flag does.
 
-        If several flags do, return the one that changes the path in the largest share of pairs of runs.
+        If several flags do, return the one that changes the path in the largest share of pairs of runs. A content or
+        system prompt that is one string is known as the text of its only block.
         """
         wanted = replace_indices_by_star(path)
-        fitting = [effect for effect in self.effects if is_same_or_inner_path(effect.path, wanted)]
+        fitting = [
+            effect
+            for effect in self.effects
+            if is_same_or_inner_path(effect.path, wanted) or effect.path == f"{wanted}[*].text"
+        ]
         best = max(fitting, key=lambda effect: effect.changed_pairs / effect.pairs, default=None)
         return best.flag if best else None
 
