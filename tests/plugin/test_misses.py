@@ -215,10 +215,17 @@ def test_a_part_that_only_moved_is_called_reordered() -> None:
 
 
 def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
-    """As `--from` of the command."""
-    collector = MissCollector(SimpleNamespace(cache=object(), getini=lambda name: "elsewhere"))  # type: ignore[arg-type]
-    advice = "If the answers still hold: flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
-    assert advice == collector._rebase_advice()
+    """As `--from` of the command, which is typed in the folder in which pytest was started."""
+    root = Path("/repository/package")
+    for folder, start in ((root, ""), (root.parent, "cd package && ")):
+        config = SimpleNamespace(
+            cache=object(),
+            getini=lambda name: "elsewhere",
+            rootpath=root,
+            invocation_params=SimpleNamespace(dir=folder),
+        )
+        command = f"{start}flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
+        assert f"If the answers still hold: {command}" == MissCollector(config)._rebase_advice()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

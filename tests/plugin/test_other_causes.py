@@ -1,5 +1,7 @@
 """Failures that something else than flags explains are not blamed on flags, nor taken for effects of flags."""
 
+import shlex
+
 import pytest
 
 CONFIGURATION = """
@@ -222,3 +224,16 @@ def test_a_missing_key_is_no_fault_of_a_flag(repository: pytest.Pytester, monkey
         "not blamed on flags: no key for the live API: test_ask.py::test_ask[concise], test_ask.py::test_ask[off], "
         "test_ask.py::test_ask[streaming+concise] and 1 more"
     ] == _blame(lines)
+
+
+def test_commands_can_be_typed_where_pytest_was_started(pytester: pytest.Pytester) -> None:
+    """As above a package with settings of its own, whose folder is the root of the run."""
+    package = pytester.mkdir("package")
+    (package / "pyproject.toml").write_text("[tool.pytest.ini_options]\n[tool.flag-harness.flags]\nfast = 'FAST'\n")
+    (package / "test_it.py").write_text(
+        "import os, pytest\n\n@pytest.mark.flag_matrix\ndef test_it(flags):\n    assert 'FAST' not in os.environ\n"
+    )
+    lines = pytester.runpytest_subprocess("package", "-W", "ignore").outlines
+    (command,) = [line.partition("To reproduce: ")[2] for line in lines if "To reproduce: " in line]
+    assert "pytest 'package/test_it.py::test_it[fast]'" == command
+    pytester.runpytest_subprocess(*shlex.split(command)[1:]).assert_outcomes(failed=1)

@@ -1,5 +1,6 @@
 """Read the options that the harness shares with other recorders, such as `--record-mode`."""
 
+import os
 import shlex
 from importlib.metadata import entry_points
 from typing import Literal, TypeAlias, cast
@@ -42,7 +43,13 @@ def command_to_reproduce(config: pytest.Config, nodeid: str) -> str:
         options.append(f"--record-mode={mode}")
     if options and config.getoption("--harness-upstream") == "simulator":
         options.append("--harness-upstream=simulator")
-    return " ".join(["pytest", shlex.quote(nodeid), *options])
+    return " ".join(["pytest", quoted_nodeid(config, nodeid), *options])
+
+
+def quoted_nodeid(config: pytest.Config, nodeid: str) -> str:
+    """Return a node id for a command that is typed in the folder in which pytest was started."""
+    path, separator, name = nodeid.partition("::")
+    return shlex.quote(os.path.relpath(config.rootpath / path, config.invocation_params.dir) + separator + name)
 
 
 def is_option_of_other_plugin(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:

@@ -6,6 +6,7 @@ shown in full.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,9 @@ class MissCollector:
         if getattr(self._config, "cache", None) is None:
             return "To keep the answers and rewrite the requests, run without `-p no:cacheprovider` first."
         option = "" if self._config.getini("cache_dir") == ".pytest_cache" else f" --from {self._miss_cache_path()}"
-        return f"If the answers still hold: flag-harness cassette rebase --dry-run{option}"
+        started_in, root = self._config.invocation_params.dir, self._config.rootpath
+        folder = "" if started_in == root else f"cd {shlex.quote(os.path.relpath(root, started_in))} && "
+        return f"If the answers still hold: {folder}flag-harness cassette rebase --dry-run{option}"
 
     def _miss_cache_path(self) -> str:
         return os.path.join(str(self._config.getini("cache_dir")), "v", *CACHE_KEY.split("/"))

@@ -4,7 +4,6 @@ A row is one combination of a matrix test. Rows cannot be added to a run that is
 pytest-xdist, so this is a second pass, in the process that the user started.
 """
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import ne
@@ -16,7 +15,7 @@ from flag_harness.analysis.matrix_runs import count_changed_flags, row_of_run
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY
-from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, quoted_nodeid, record_mode_of_run
 from flag_harness.plugin.run.blame import FlagSearchResult
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.special_runs.extra_combinations import (
@@ -250,7 +249,7 @@ class FlagSearch:
         options = "--disable-recording" + (
             " --harness-upstream=simulator" if self._upstream_name == "simulator" else ""
         )
-        return f"pytest {shlex.quote(self._nodeid_of_row(smallest))} {options}"
+        return f"pytest {quoted_nodeid(self._template.config, self._nodeid_of_row(smallest))} {options}"
 
     def _result_notes(self, location: "CauseSearchResult") -> Iterator[str]:
         if self._reused_recordings:

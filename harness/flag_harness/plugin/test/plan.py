@@ -1,7 +1,6 @@
 """Decide from options, marks and configuration how the requests of one test are answered."""
 
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,7 +22,7 @@ from flag_harness.plugin.evidence.rerun_filters import RerunFilters
 from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, CostLimit
 from flag_harness.plugin.marks import CONFIG_KEY
-from flag_harness.plugin.modes import RecordMode, is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.modes import RecordMode, is_recording_disabled, quoted_nodeid, record_mode_of_run
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY, PaidAnswers
@@ -248,7 +247,7 @@ def _make_plan_from_marks(
     mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
     number = repetition_index(node)
     repeat = f" --harness-repeat={number + 1}" if number else ""
-    command = f"pytest {shlex.quote(node.nodeid)}{repeat} --record-mode=rewrite"
+    command = f"pytest {quoted_nodeid(config, node.nodeid)}{repeat} --record-mode=rewrite"
     upstream = config.getoption("--harness-upstream")
     return TrafficPlan(
         path=path,

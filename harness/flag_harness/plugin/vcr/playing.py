@@ -14,6 +14,7 @@ from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.plugin.marks import CONFIG_KEY
+from flag_harness.plugin.modes import quoted_nodeid
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure, VcrFailure
 from flag_harness.plugin.run.recorded_files import shorten_file_list
 from flag_harness.plugin.stash import COMBINATION_KEY, REFUSALS_KEY, VCR_CASSETTE_KEY
@@ -143,7 +144,7 @@ class VcrSummary:
 
 
 def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
-    test, cassette = shlex.quote(node.nodeid), shlex.quote(os.path.relpath(path, node.config.rootpath))
+    test, cassette = quoted_nodeid(node.config, node.nodeid), shlex.quote(os.path.relpath(path, node.config.rootpath))
     recordings = node.config.stash[CONFIG_KEY].recordings
     option = "--vcr-record" if node.config.stash[CONFIG_KEY].vcr_marks == "pytest-vcr" else "--record-mode"
     command = f"To record it: pytest {test}" + ("" if fixed_mode else f" {option}=new_episodes")

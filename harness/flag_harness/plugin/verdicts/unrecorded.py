@@ -1,11 +1,11 @@
 """Refuse to play a repetition of a test that was not recorded."""
 
-import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flag_harness.cassette.merge import is_recorded_by
+from flag_harness.plugin.modes import quoted_nodeid
 from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None
     number = repetition_index(node)
     if not number or plan.can_reach_upstream or (plan.cassette and is_recorded_by(plan.cassette, plan.case)):
         return
-    first = shlex.quote(nodeid_of_first_repetition(node))
+    first = quoted_nodeid(node.config, nodeid_of_first_repetition(node))
     raise pytest.fail.Exception(
         f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
         f"recording again would be no new evidence.\n"
