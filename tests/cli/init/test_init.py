@@ -259,6 +259,18 @@ class Settings(BaseSettings):
             '    answer = chat(client, "Hello.")\n',
         ),
         (
+            "def chat(user: str, question: str):\n    return client.messages.create()",
+            '    answer = chat("test-user", "Hello.")\n',
+        ),
+        (
+            "def chat(history: list, tone: str):\n    return client.messages.create()",
+            '    answer = chat([{"role": "user", "content": "Hello."}], "test-tone")\n',
+        ),
+        (
+            "def chat(system_prompt: str, question: str):\n    return client.messages.create()",
+            '    answer = chat("test-system_prompt", "Hello.")\n',
+        ),
+        (
             "@dataclass\nclass Bot:\n    llm: object\n    limit: int = 3\n"
             "    def run(self, text):\n        return self.llm.messages.create()",
             '    answer = Bot(client).run("Hello.")\n',

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.inert_reasons import decorator_name
@@ -12,6 +12,7 @@ UNKNOWN_ARGUMENT = "..."
 """Stands for an argument that cannot be guessed, in a test that a person completes."""
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
 _PROMPT_ARGUMENT = '"Hello."'
+_MESSAGES_ARGUMENT = '[{"role": "user", "content": "Hello."}]'
 _MAX_UNTYPED_PARAMETERS = 2
 """A function with more parameters without a known type takes something else than prompts."""
 _MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
@@ -56,8 +57,9 @@ def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *,
     guesses = {one.arg: "client" if one.arg in clients else _guess_argument(one) for one in (*required, *keyword_only)}
     prompts = [name for name, text in guesses.items() if text == _PROMPT_ARGUMENT]
     rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
-    if len(prompts) > _MAX_UNTYPED_PARAMETERS:
-        guesses.update(dict.fromkeys(prompts))
+    guesses.update(
+        dict.fromkeys(prompts) if len(prompts) > _MAX_UNTYPED_PARAMETERS else _distinct_arguments(guesses, prompts)
+    )
     texts: list[str] = []
     needs_keyword = False
     for parameter in (*required, *keyword_only):
@@ -69,6 +71,17 @@ def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *,
     return CallArguments(", ".join(texts), "client" in guesses.values(), rank, unknown)
 
 
+def _distinct_arguments(guesses: Mapping[str, str | None], prompts: Sequence[str]) -> dict[str, str]:
+    """Return a text of its own for each of `prompts` but the likeliest one, so that a mix-up of two shows.
+
+    A list of messages is likelier than a parameter that has no name of a prompt.
+    """
+    lists = [name for name, text in guesses.items() if text == _MESSAGES_ARGUMENT]
+    named = sorted(filter(PROMPT_NAME.search, prompts), key=lambda name: "system" in name)
+    likeliest = next(iter([*named, *lists, *prompts]), "")
+    return {name: f'"test-{name}"' for name in prompts if name != likeliest}
+
+
 def _guess_argument(parameter: ast.arg) -> str | None:
     """Return an argument as code, or None if it cannot be guessed."""
     name = parameter.arg
@@ -78,7 +91,7 @@ def _guess_argument(parameter: ast.arg) -> str | None:
     if annotation.lower().startswith(("list", "sequence", "iterable")) or (
         not annotation and name in _MESSAGE_LIST_NAMES
     ):
-        return '[{"role": "user", "content": "Hello."}]' if not _is_list_without_messages(annotation, name) else None
+        return _MESSAGES_ARGUMENT if not _is_list_without_messages(annotation, name) else None
     if name == "model" and annotation in ("", "str"):
         return '"claude-haiku-4-5"'
     if annotation in _ARGUMENT_BY_TYPE:
