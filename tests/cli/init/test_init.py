@@ -515,7 +515,7 @@ def test_a_test_that_no_agent_passes_is_left_with_the_reason(
     _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n", **other})
     assert 1 == main(["init"])
     assert "The agent's module cannot be imported without the variable BOT_SIGNING_TOKEN." in capsys.readouterr().out
-    assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness]")
+    assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness")
     assert (repository / "test_flag_matrix.py").exists()
 
 

@@ -99,10 +99,11 @@ text = "Welcome. {ANSWER}"
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
-    lines = ["[tool.flag-harness]"]
+    lines = []
     if repository.vcr:
-        lines.append("vcr_marks = true" if repository.vcr == "pytest-recording" else f'vcr_marks = "{repository.vcr}"')
-    lines += ["", "[tool.flag-harness.flags]"]
+        marks = "true" if repository.vcr == "pytest-recording" else f'"{repository.vcr}"'
+        lines += ["[tool.flag-harness]", f"vcr_marks = {marks}", ""]
+    lines.append("[tool.flag-harness.flags]")
     flags = repository.tested_flags
     lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in flags]
     lines += [
