@@ -11,7 +11,7 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.cli.init import plan
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from tests.cli.init import samples
 
 
@@ -319,12 +319,55 @@ def test_the_root_of_several_projects_is_left_as_it_is(
     assert before == _tree(repository)
 
 
+@pytest.mark.parametrize("folder", ["packages/bot", "packages/bot/src/bot"])
+def test_a_package_below_settings_of_pytest_is_set_up(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    """It becomes the root of its runs, and the root of the repository, which names it, is left as it is."""
+    package = repository / "packages/bot"
+    _lay_out(repository, {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["packages/bot/tests"]\n'})
+    _lay_out(package, samples.ASYNC_BOT)
+    assert 2 == main(["init"])
+    assert "packages/bot has its own pyproject.toml" in capsys.readouterr().err
+    root_before = (repository / "pyproject.toml").read_bytes()
+    monkeypatch.chdir(repository / folder)
+    assert f"In {repository}, run its tests with: pytest packages/bot\n" in _proposal(capsys)
+    assert 0 == main(["init"]), capsys.readouterr()
+    shown = capsys.readouterr().out
+    assert 2 == shown.count("4 passed")
+    assert f"In {repository}, run its tests with: pytest packages/bot\n" in shown
+    assert root_before == (repository / "pyproject.toml").read_bytes()
+    assert [package / "pyproject.toml", repository / "pyproject.toml"] == sorted(repository.rglob("pyproject.toml"))
+    assert package == find_root(package)
+
+
+def test_a_program_of_a_package_below_settings_of_pytest_needs_its_own(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table is written although nothing is imported; a configured package that lacks it is told so."""
+    package = repository / "packages/ask"
+    _lay_out(repository, {"pytest.ini": "[pytest]\n"})
+    _lay_out(package, {**samples.COMMAND_LINE_AGENT, "pyproject.toml": ""})
+    monkeypatch.chdir(package)
+    assert "\n[tool.pytest.ini_options]\n" in _proposal(capsys)
+    (package / "pyproject.toml").write_text("[tool.flag-harness.flags]\n")
+    before = _tree(repository)
+    assert 0 == main(["init"])
+    step = f"pytest takes its settings from {repository}: add [tool.pytest.ini_options] to pyproject.toml.\n"
+    assert step in capsys.readouterr().out
+    assert before == _tree(repository)
+
+
 def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the lines to add."""
     table = '[tool.flag-harness.flags]\nbot_thinking = { env = "BOT_THINKING", on = "on" }\n'
     _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
     assert 0 == main(["init"])
-    assert '  streaming = { env = "BOT_STREAMING", off = "0", default = true }\n' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert (
+        'below [tool.flag-harness.flags]:\n  streaming = { env = "BOT_STREAMING", off = "0", default = true }\n'
+        in shown
+    )
 
 
 def test_flags_that_change_nothing_in_the_first_test_are_shown(

@@ -17,7 +17,8 @@ from flag_harness.cli.init.first_test import (
 from flag_harness.cli.init.plan import InitPlan, conflicting_files, make_init_plan
 from flag_harness.cli.init.repository import Repository, read_repository
 from flag_harness.cli.init.write import write_plan
-from flag_harness.config import find_root, read_config
+from flag_harness.config import find_root, read_config, read_settings_table
+from flag_harness.config.root import PYPROJECT
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
 
@@ -59,7 +60,7 @@ def _run_init(arguments: argparse.Namespace) -> int:
     root = find_root().absolute()
     if arguments.example:
         _write_example(root)
-    repository = read_repository(root)
+    repository = _read_package_or_root(root)
     if repository.root != Path.cwd():
         print_at_once(
             [f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""]
@@ -75,6 +76,15 @@ def _run_init(arguments: argparse.Namespace) -> int:
         print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
     return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
+
+
+def _read_package_or_root(root: Path) -> Repository:
+    """Read the package of a monorepo in which the command runs, if `root`, above it, does not configure the harness."""
+    folders = [folder for folder in (Path.cwd(), *Path.cwd().parents) if root in folder.parents]
+    package = next((folder for folder in folders if (folder / PYPROJECT).is_file()), None)
+    if package is None or read_settings_table(root / PYPROJECT) is not None:
+        return read_repository(root)
+    return replace(read_repository(package), outer_root=root)
 
 
 def _refuse_flags_of_packages(repository: Repository) -> None:
@@ -101,7 +111,7 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
         return 0
     if plan.agent is not None and not plan.extras:
         return _run_first_test_of_agent(plan, repository)
-    print_at_once([*write_plan(plan, repository.root).lines, "", *_conftest_lines(plan)])
+    print_at_once([*write_plan(plan, repository.root).lines, "", *_note_lines(plan, repository)])
     if plan.agent is None:
         vcr = ["Your tests with vcr marks play their cassettes: pytest", ""] if plan.has_vcr_marks else []
         print_at_once([*vcr, *_missing_test_lines(plan, repository)])
@@ -120,7 +130,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
     failures = []
     for choice in _plans_of_agents(plan, repository):
         written = write_plan(choice, repository.root)
-        print_at_once([*written.lines, "", *_conftest_lines(choice)])
+        print_at_once([*written.lines, "", *_note_lines(choice, repository)])
         if (failure := record_test(choice, repository.root)) is None:
             return play_test(choice, repository.root)
         if failure.has_sent_requests:
@@ -142,6 +152,20 @@ def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPla
         if not choice.extras and not conflicting_files(choice, repository.root):
             print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
             yield choice
+
+
+def _note_lines(plan: InitPlan, repository: Repository) -> list[str]:
+    """Return what to know about the files of a plan."""
+    return [*_outer_root_lines(repository), *_conftest_lines(plan)]
+
+
+def _outer_root_lines(repository: Repository) -> Iterator[str]:
+    """Yield what `[tool.pytest.ini_options]` in a package of a monorepo changes."""
+    if (outer := repository.outer_root) is not None:
+        yield "[tool.pytest.ini_options] in pyproject.toml makes this folder the root of its runs, in place of"
+        yield f"{outer}. Copy the settings of pytest there that its tests need."
+        yield f"In {outer}, run its tests with: pytest {repository.root.relative_to(outer).as_posix()}"
+        yield ""
 
 
 def _conftest_lines(plan: InitPlan) -> list[str]:
@@ -197,8 +221,11 @@ def _already_configured_lines(repository: Repository, source: Path) -> Iterator[
     missing = repository.undeclared_flags
     yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
     if missing:
-        yield "Flags that it does not declare:"
+        yield "Flags that it does not declare; add them below [tool.flag-harness.flags]:"
         yield from (f"  {flag.name} = {flag.toml_declaration}" for flag in missing)
+    if repository.outer_root is not None:
+        place = repository.outer_root
+        yield f"pytest takes its settings from {place}: add [tool.pytest.ini_options] to pyproject.toml."
     yield "To run the tests: pytest"
 
 
@@ -206,7 +233,7 @@ def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
     for file in plan.files:
         yield f"--- {file.path}"
         yield file.text
-    yield from _conftest_lines(plan)
+    yield from _note_lines(plan, repository)
     if plan.agent is None:
         yield from [*_missing_test_lines(plan, repository), ""]
     elif not plan.has_flags:

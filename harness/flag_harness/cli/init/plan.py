@@ -111,12 +111,13 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
     ]
     if not flags and not repository.unclear:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
-    if (
-        agent is not None
-        and agent.kind not in ("program", "node")
-        and (folder := _pythonpath_folder(repository, agent))
-    ):
-        lines += ["", "[tool.pytest.ini_options]", f'pythonpath = ["{folder}"]']
+    folder = ""
+    if agent is not None and agent.kind not in ("program", "node"):
+        folder = _pythonpath_folder(repository, agent)
+    if folder or repository.outer_root is not None:
+        lines += ["", "[tool.pytest.ini_options]"]
+    if folder:
+        lines.append(f'pythonpath = ["{folder}"]')
     return "\n".join(lines) + "\n"
 
 

@@ -41,6 +41,7 @@ class Repository:
         pyproject: the decoded `pyproject.toml`; empty if there is none.
         tests: the folder of the tests, relative to the repository; `.` if there is none.
         unreadable: why files were left out, by their paths.
+        outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Repository:
     tests: str
     unreadable: Mapping[str, str]
     unclear: tuple[UnclearRead, ...] = ()
+    outer_root: Path | None = None
 
     @property
     def tested_flags(self) -> tuple[DetectedFlag, ...]:
