@@ -128,6 +128,34 @@ def test_the_fixture_of_launchdarkly_serves_all_test_files_and_leaves_no_flag_on
     )
 
 
+@pytest.mark.parametrize(
+    ("function", "is_replaced"),
+    [
+        ("def service():\n    ldclient.set_config(Config('key'))\n    return ldclient.get()", True),
+        ("def service():\n    global _made\n    _made = LDClient(Config('key'))\n    return _made", True),
+        ("def service():\n    ldclient.set_config(Config('key'))\n    return start()", False),
+        ("def service():\n    ldclient.set_config(Config('key'))", False),
+        ("def service(key):\n    ldclient.set_config(Config(key))\n    return ldclient.get()", False),
+        ("def service():\n    return ldclient.get()", False),
+    ],
+)
+def test_a_function_that_makes_a_client_of_launchdarkly_is_replaced(
+    repository: Path, capsys: pytest.CaptureFixture[str], function: str, is_replaced: bool
+) -> None:
+    """Or its client would lack the test data. So is its import, and only a function that does no more."""
+    code = samples.LAUNCHDARKLY_PACKAGE["assist/agent.py"]
+    files = {
+        **samples.LAUNCHDARKLY_PACKAGE,
+        "assist/flags.py": f"import ldclient\n@functools.lru_cache\n{function}\n",
+        "assist/agent.py": f"from assist.flags import service as get_service\n{code}",
+    }
+    _lay_out(repository, files)
+    shown = _proposal(capsys)
+    assert is_replaced == ("def harness_set_flags(monkeypatch):\n" in shown)
+    for name in ("assist.flags.service", "assist.agent.get_service"):
+        assert is_replaced == (f'    monkeypatch.setattr("{name}", ldclient.get)\n' in shown)
+
+
 def test_a_conftest_that_exists_is_left_as_it_is(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

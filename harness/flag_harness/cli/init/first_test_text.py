@@ -5,7 +5,6 @@ from pathlib import PurePosixPath
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
-from flag_harness.cli.init.launchdarkly import launchdarkly_lines
 
 PROMPT, ANSWER = "Hello.", "How can I help?"
 """What the first test asks, and what the simulated model answers."""
@@ -25,13 +24,13 @@ def first_test_text(
     flags: Sequence[DetectedFlag],
     agent: FoundAgent,
     test: str,
-    services: Sequence[DetectedFlag],
+    fixture_lines: Sequence[str],
     *,
     is_weak: bool = False,
 ) -> str:
     """Return the text of the first test, whose path is `test`. A weak one passes whatever the agent returns or prints.
 
-    It has the fixture that sets the flags of `services`.
+    `fixture_lines` are the fixture that sets the flags of a service, if the test has to have it.
     """
     options = [flag for flag in flags if flag.source == "option"]
     fixtures = ["cassette", *(["flags"] if options else [])]
@@ -50,7 +49,7 @@ def first_test_text(
         f'"""The agent answers{" under every combination of its flags" if flags else ""}."""',
         "",
         *imports,
-        *launchdarkly_lines(services),
+        *fixture_lines,
         *(_option_lines(options) if options else []),
         *(_FIXTURE_OF_OPTIONS if needs_fixture else []),
         "",

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.first_test_text import ANSWER, SCENARIO_NAME, first_test_text
-from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text
+from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
 from flag_harness.cli.init.repository import Repository
 
 TEST_FILE = "test_flag_matrix.py"
@@ -63,7 +63,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
     existing_conftest = fixture_text = ""
     if services := _flags_of_services(repository):
         conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
-        fixture_text = launchdarkly_conftest_text(services)
+        fixture_text = launchdarkly_conftest_text(services, repository.client_functions)
         if (repository.root / conftest).exists():
             existing_conftest = conftest
         else:
@@ -71,8 +71,9 @@ def make_init_plan(repository: Repository) -> InitPlan:
     text = weaker_test = ""
     if subject is not None:
         in_test = services if existing_conftest else []
-        text = first_test_text(repository.tested_flags, subject, test, in_test)
-        weaker_test = first_test_text(repository.tested_flags, subject, test, in_test, is_weak=True)
+        fixture_lines = launchdarkly_lines(in_test, repository.client_functions)
+        text = first_test_text(repository.tested_flags, subject, test, fixture_lines)
+        weaker_test = first_test_text(repository.tested_flags, subject, test, fixture_lines, is_weak=True)
         text = text if subject.has_answer else weaker_test
         files += [PlannedFile(test, text)] if agent is not None else []
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", _SCENARIO_TEXT))

@@ -16,6 +16,7 @@ from flag_harness.analysis.code.unclear_reads import UnclearRead, find_unclear_r
 from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents, find_callers
 from flag_harness.cli.init.flag_names import name_flags, position_of_place
 from flag_harness.cli.init.imports import ModuleImports, find_import_location, read_imports
+from flag_harness.cli.init.launchdarkly import find_client_functions
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
@@ -42,6 +43,7 @@ class Repository:
         tests: the folder of the tests, relative to the repository; `.` if there is none.
         unreadable: why files were left out, by their paths.
         outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
+        client_functions: the functions, as `module.function`, that make a LaunchDarkly client of their own.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class Repository:
     unreadable: Mapping[str, str]
     unclear: tuple[UnclearRead, ...] = ()
     outer_root: Path | None = None
+    client_functions: tuple[str, ...] = ()
 
     @property
     def tested_flags(self) -> tuple[DetectedFlag, ...]:
@@ -129,6 +132,9 @@ def read_repository(root: Path) -> Repository:
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
         tuple(sorted(unclear, key=lambda one: position_of_place(one.place, paths))),
+        client_functions=tuple(
+            f"{find_import_location(path, root, modules).module}.{name}" for path, name in find_client_functions(trees)
+        ),
     )
 
 
