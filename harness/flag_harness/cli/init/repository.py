@@ -103,8 +103,7 @@ def read_repository(root: Path) -> Repository:
     paths: list[str] = []
     has_vcr_marks = False
     for path, text in source_texts(root, (".py", *_NODE_SUFFIXES)):
-        name = path.as_posix()
-        paths.append(name)
+        paths.append(name := path.as_posix())
         if text is None:
             unreadable[name] = "cannot be read"
         elif _TEST_FOLDERS & {*path.parts} or path.name.startswith(("test_", "conftest")):
@@ -132,10 +131,16 @@ def read_repository(root: Path) -> Repository:
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
         tuple(sorted(unclear, key=lambda one: position_of_place(one.place, paths))),
-        client_functions=tuple(
-            f"{find_import_location(path, root, modules).module}.{name}" for path, name in find_client_functions(trees)
-        ),
+        client_functions=tuple(_name_client_functions(trees, root, modules)),
     )
+
+
+def _name_client_functions(
+    trees: Mapping[str, ast.Module], root: Path, modules: Mapping[str, ModuleImports]
+) -> Iterator[str]:
+    """Yield the functions that make a LaunchDarkly client of their own, as `module.function`."""
+    for path, name in find_client_functions(trees):
+        yield f"{find_import_location(path, root, modules).module}.{name}"
 
 
 def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[UnclearRead]]:
