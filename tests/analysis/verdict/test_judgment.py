@@ -228,3 +228,34 @@ def test_a_safe_flag_runs_on_until_its_improvement_is_shown() -> None:
         expected = Expectation("cost", "lower", (gain,) * 300)
         evidence = FlagEvidence("flag", (safe,), expectations=(expected,))
         assert [is_decided] == SequentialJudge().are_flags_decided([evidence])
+
+
+def test_more_flags_exclude_larger_losses_only() -> None:
+    """The losses that a verdict says are excluded hold over all flags together."""
+    alone, *among = (
+        judge_flags([FlagEvidence(f"flag {i}", (Stratum("test", (0.0,) * 60),)) for i in range(count)])[0]
+        for count in (1, 40)
+    )
+    assert alone.excluded_loss is not None
+    assert among[0].excluded_loss is not None
+    assert alone.excluded_loss < among[0].excluded_loss
+
+
+def test_expectations_share_the_error_rate() -> None:
+    """An improvement that is just shown for one flag is not shown if a second flag expects one too."""
+    gains = next(
+        (1.0,) * count
+        for count in range(1, 50)
+        if Expectation("cost", "lower", (1.0,) * count).judge_improvement(0.05) == "shown"
+    )
+    safe = Stratum("test", (0.0,) * 300)
+    flags = [FlagEvidence(f"flag {i}", (safe,), expectations=(Expectation("cost", "lower", gains),)) for i in range(2)]
+    assert ["PASS", "INCONCLUSIVE"] == [judge_flags(flags[:count])[0].decision for count in (1, 2)]
+
+
+def test_a_judge_forgets_rounds_that_are_no_longer_in_the_evidence() -> None:
+    """As if it had never seen them."""
+    judge = SequentialJudge()
+    assert [True] == judge.are_flags_decided([_evidence((-1.0,) * 60)])
+    assert [False] == judge.are_flags_decided([_evidence((0.0,) * 10)])
+    assert [False] == judge.are_flags_decided([_evidence((0.0,) * 10 + (-1.0,))])
