@@ -8,7 +8,7 @@ from flag_harness.flag import Flag
 from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
-from flag_harness.report.flags.support import FlagSupport, flag_support
+from flag_harness.report.flags.support import FlagSupport, RowsByTest, flag_support, group_rows_by_test
 from flag_harness.report.run_report import RunReport
 
 SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")
@@ -49,8 +49,8 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
 
     A flag with several values has one for each value that is not its default.
     """
-    flags = flags_in_header(report.record.header)
-    found = [_make_summary(report, setting, flags[index], value) for setting, (index, value) in _settings(flags)]
+    flags, tests = flags_in_header(report.record.header), group_rows_by_test(report.rows)
+    found = [_make_summary(report, tests, setting, flags[index], value) for setting, (index, value) in _settings(flags)]
     return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.breaks))
 
 
@@ -59,7 +59,7 @@ def _settings(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
     return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
 
 
-def _make_summary(report: RunReport, setting: str, flag: Flag, value: int) -> FlagSummary:
+def _make_summary(report: RunReport, tests: RowsByTest, setting: str, flag: Flag, value: int) -> FlagSummary:
     own = sorted(
         (one for one in report.effects if one.name == setting and one.figure.name in SUMMARY_FIGURES),
         key=lambda effect: SUMMARY_FIGURES.index(effect.figure.name),
@@ -72,7 +72,7 @@ def _make_summary(report: RunReport, setting: str, flag: Flag, value: int) -> Fl
         setting,
         tuple(cause for cause in report.causes if _needs_value(cause, flag, value, default)),
         tuple(cause for cause in report.causes if _needs_value(cause, flag, default, value)),
-        flag_support(report.rows, flag, flag.values[value]),
+        flag_support(tests, flag, flag.values[value]),
         (*shown[:MAX_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),

@@ -1,13 +1,16 @@
 """On how many tests and combinations a statement about a flag stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from flag_harness.flag import Flag
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
 from flag_harness.wording import count_with_noun
 
+RowsByTest: TypeAlias = Mapping[str, Sequence[RunRow]]
+"""Rows of the run record by the node id of their test, in which `*` stands for the combination."""
 _PASSED = ("passed", "xpassed")
 _JUDGED = (*_PASSED, "failed")
 
@@ -47,9 +50,9 @@ class FlagSupport:
         return f"breaks {self.text}" if self.tests else f"what it breaks is {self.text}"
 
 
-def flag_support(rows: Sequence[RunRow], flag: Flag, value: object) -> FlagSupport:
-    """Return which tests ran and passed both with `value` and with the default of a flag. A sweep does not count."""
-    tests, both = _group_by_test(rows), (value, flag.default)
+def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
+    """Return which tests ran and passed both with `value` and with the default of a flag."""
+    both = (value, flag.default)
     ran = [own for own in tests.values() if all(one in _values(own, flag, _JUDGED) for one in both)]
     passed = [own for own in ran if all(one in _values(own, flag, _PASSED) for one in both)]
     combinations = {row.combination for own in passed for row in own if row.outcome in _JUDGED}
@@ -58,14 +61,16 @@ def flag_support(rows: Sequence[RunRow], flag: Flag, value: object) -> FlagSuppo
 
 def flags_of_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tuple[str, ...]:
     """Return the names of the flags that no test ran with and without."""
+    tests = group_rows_by_test(rows)
     return tuple(
         flag.name
         for flag in flags
-        if not any(flag_support(rows, flag, value).ran for value in flag.values if value != flag.default)
+        if not any(flag_support(tests, flag, value).ran for value in flag.values if value != flag.default)
     )
 
 
-def _group_by_test(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
+def group_rows_by_test(rows: Sequence[RunRow]) -> RowsByTest:
+    """Return the rows of each test under all combinations. Those of a sweep do not count."""
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None:
