@@ -419,7 +419,7 @@ def _report_of_two_failures(reasons: Sequence[str], files: Sequence[str] = ("a.p
         ("400: too many marks (req_0112345678)", "400: too many marks (req_01pDBT5fbgGyv)"),
         ("assert <Agent object at 0x7f11c0524b90>", "assert <Agent object at 0x7f11c0524c10>"),
         ("no file /tmp/pytest-of-ann/pytest-3/test_a0/x.txt", "no file /tmp/pytest-of-ann/pytest-4/test_a1/x.txt"),
-        ("no file /work/tmp/pytest-of-ann/pytest-3/x", "no file /work/tmp/pytest-of-ann/pytest-12/x"),
+        ("no file /srv/tmp/pytest-of-ann/pytest-3/x", "no file /srv/tmp/pytest-of-ann/pytest-12/x"),
         (r"no file C:\Users\ann\AppData\Local\Temp\tmpab\x", r"no file C:\Users\ann\AppData\Local\Temp\tmpcd\x"),
         ("late: 2026-11-28T09:00:00Z", "late: 2026-11-28T10:30:01.5Z"),
         ("late: 09:00:00", "late: 10:30:01"),
