@@ -107,9 +107,7 @@ def _files_of_run(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple
     folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
     files = {item for row in one.record.rows for item in row.inputs.items()} | {*one.record.header.files.items()}
     return {
-        (path, digest)
-        for path, digest in files
-        if not any((gate.root / path).resolve().is_relative_to(folder) for folder in folders)
+        (path, digest) for path, digest in files if not any(map((gate.root / path).resolve().is_relative_to, folders))
     }
 
 
