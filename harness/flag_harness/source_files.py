@@ -2,11 +2,24 @@
 
 import os
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path, PurePath
 
 _MAX_BYTES = 1_000_000
 """Longer files are not read: they are generated."""
 _SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
+
+
+MAX_CODE_FILES = 2_000
+"""The most files of a project that are read to explain what its flags do."""
+
+
+def read_code_files(root: Path, suffixes: Collection[str]) -> dict[str, str]:
+    """Return the text of each file that can be read, by its path below `root`; none if there are too many files."""
+    texts = dict(islice(source_texts(root, suffixes), MAX_CODE_FILES + 1))
+    if len(texts) > MAX_CODE_FILES:
+        return {}
+    return {path.as_posix(): text for path, text in texts.items() if text is not None}
 
 
 def source_texts(root: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePath, str | None]]:

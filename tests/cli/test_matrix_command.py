@@ -94,6 +94,28 @@ def test_what_a_covering_array_covers_is_one_json_object(elsewhere: Path, capsys
     assert [3, []] == [document["strength"], document["missing"]]
 
 
+def test_check_says_how_to_declare_a_flag_if_none_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """The flags of the reference agent are not the project's."""
+    assert 1 == main(["matrix", "--check"])
+    shown = capsys.readouterr().out
+    assert "pyproject.toml declares no flags" in shown
+    assert "flag-harness init" in shown
+    assert "prompt_cache" not in shown
+
+
+def test_check_names_variables_that_no_code_reads(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt one is an error, with the name that is meant; one that a library may read is not."""
+    (elsewhere / "agent.py").write_text("import os\n\ndef ask():\n    return os.environ.get('SUPPORT_STREAMING')\n")
+    declaration = '[tool.flag-harness.flags]\nstreaming = "SUPORT_STREAMING"\n'
+    (elsewhere / "pyproject.toml").write_text(declaration)
+    assert 1 == main(["matrix", "--check"])
+    assert "did you mean SUPPORT_STREAMING (agent.py:4)?" in capsys.readouterr().out
+    (elsewhere / "pyproject.toml").write_text(declaration.replace("SUPORT_STREAMING", "TELEMETRY"))
+    assert 0 == main(["matrix", "--check"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "streaming: no code of this project reads TELEMETRY: it is gone, misspelt, or read by a library." == last
+
+
 def test_check_prints_one_line(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The flags and the number of combinations that their constraints leave."""
     (elsewhere / "pyproject.toml").write_text(FLAGS)

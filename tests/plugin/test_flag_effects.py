@@ -68,7 +68,7 @@ def test_each_flag_is_reported_with_the_paths_that_it_changes(repository: pytest
             "*- what each flag changes -*",
             "streaming  stream: False → True (4 of 4 pairs)",
             "concise    max_tokens: 200 → 100 (4 of 4 pairs)",
-            "idle: changed no request in 4 of 4 pairs",
+            "idle: changed no request in 4 of 4 pairs; no code of this project reads IDLE: it is gone, misspelt, *",
         ]
     )
     run.stdout.no_fnmatch_line("*which flags broke it*")
@@ -80,8 +80,33 @@ def test_a_quiet_run_names_only_the_flags_that_change_nothing(
 ) -> None:
     """Also if the tests ran on workers."""
     run = repository.runpytest_subprocess("-q", *SIMULATED, *workers)
-    run.stdout.fnmatch_lines(["idle: changed no request in 4 of 4 pairs"])
+    run.stdout.fnmatch_lines(["idle: changed no request in 4 of 4 pairs; no code of this project reads IDLE*"])
     run.stdout.no_fnmatch_line("*max_tokens: 200*")
+
+
+SHARED_STATE = """
+HISTORY = []
+
+def messages():
+    HISTORY.append({"role": "user", "content": "Hello."})
+    return HISTORY
+"""
+
+
+def test_a_flag_that_no_code_reads_is_not_what_changed_the_requests(repository: pytest.Pytester) -> None:
+    """Here the tests share a list of messages, which grows from run to run. Flags that are read are not named."""
+    test = _test().replace('[{"role": "user", "content": "Hello."}]', "messages()")
+    repository.makepyfile(test_ask=SHARED_STATE + test.replace('"STREAM"', '"STREAMS"'))
+    run = repository.runpytest_inprocess(*SIMULATED)
+    run.assert_outcomes(passed=8)
+    run.stdout.fnmatch_lines(
+        [
+            "idle       messages*: <absent> *",
+            "streaming: no code *reads STREAM; did you mean STREAMS (test_ask.py:*)? So its changes come from some*",
+            "idle: no code of this project reads IDLE: * So its changes come from something else: *",
+        ]
+    )
+    run.stdout.no_fnmatch_line("concise: no code*")
 
 
 def test_a_run_can_fail_on_a_flag_that_changes_nothing(repository: pytest.Pytester) -> None:

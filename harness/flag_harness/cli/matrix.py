@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flag_harness.analysis.code.unread_variables import CODE_SUFFIXES, find_unread_variables
 from flag_harness.config import find_root, read_config, read_settings_table
 from flag_harness.flag import SET_FLAGS_FIXTURE, SHIPPED_FLAGS, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP
+from flag_harness.source_files import read_code_files
 from flag_harness.wording import count_with_noun
 
 _EXAMPLES = """examples:
@@ -23,7 +25,8 @@ _EXAMPLES = """examples:
 The flags are those of [tool.flag-harness.flags]; without them, the three of the reference agent. The settings are read
 from the directory that pytest takes as its root, which may be above the current one.
 
-Exit code: 0, or with --check 1 if no combination has some value; 2 if the flags are invalid."""
+Exit code: 0; with --check 1 if no flag is declared, no combination has some value, or a variable is misspelt; 2 if the
+flags are invalid."""
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,7 +39,9 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.add_argument("--check", action="store_true", help="only check the declarations, and print one line")
+    parser.add_argument(
+        "--check", action="store_true", help="only check the declarations, and that code reads the variables"
+    )
     parser.add_argument(
         "--strength",
         metavar="SELECTION",
@@ -50,7 +55,8 @@ def _run_matrix(arguments: argparse.Namespace) -> int:
     pyproject = find_root() / "pyproject.toml"
     flags, source = read_config(pyproject).flags, (read_settings_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
-        return _run_check(flags, source)
+        is_declared = bool((read_settings_table(pyproject) or ({}, pyproject))[0].get("flags"))
+        return _run_check(flags, source) if is_declared else _refuse_missing_declaration(source)
     if flags == SHIPPED_FLAGS:
         from flag_harness.reference.settings import read_settings
 
@@ -79,7 +85,17 @@ def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
     names = ", ".join(flag.name for flag in flags)
     combinations = count_with_noun(space.count, "combination")
     print(f"{source}: valid: {count_with_noun(len(flags), 'flag')} ({names}), {combinations}")
-    return 0
+    unread = find_unread_variables(flags, read_code_files(source.parent, CODE_SUFFIXES), flags)
+    for name, reason in unread.items():
+        print(f"{name}: {reason}")
+    return int(any(one.nearest for one in unread.values()))
+
+
+def _refuse_missing_declaration(source: Path) -> int:
+    """Say that no flag is declared, and how to declare one."""
+    print(f"{source} declares no flags. To find those that the code reads, and declare them: flag-harness init")
+    print('Or write a line for each, such as: streaming = "ENABLE_STREAMING", below [tool.flag-harness.flags]')
+    return 1
 
 
 def _report_lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:

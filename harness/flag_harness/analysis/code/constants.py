@@ -3,7 +3,8 @@
 import ast
 import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 _COLLECTION_TYPES = ("frozenset", "set", "tuple", "list")
@@ -22,9 +23,12 @@ def inline_constants(trees: Mapping[str, ast.Module]) -> None:
     for path, constants in own.items():
         own[path] = {name: value for name, value in constants.items() if bound[path][name.partition(".")[0]] == 1}
     known = own
+    imports = {path: _list_imported_names(tree, path) for path, tree in trees.items()}
+    paths = _paths_by_module_name(trees)
     for _ in range(_MAX_REEXPORTS):
         known = {
-            path: {**_imported_constants(tree, path, known, bound[path]), **own[path]} for path, tree in trees.items()
+            path: {**_imported_constants(names, known, paths, bound[path]), **own[path]}
+            for path, names in imports.items()
         }
     for path, tree in trees.items():
         if known[path]:
@@ -79,24 +83,50 @@ def _class_assignment_targets(node: ast.ClassDef) -> Iterator[ast.expr]:
             yield statement.target
 
 
+@dataclass(frozen=True, slots=True)
+class _ImportedName:
+    """A name that a module imports: the dotted module, and its member or an empty text for the module itself."""
+
+    name: str
+    module: str
+    member: str
+
+
+def _list_imported_names(tree: ast.Module, path: str) -> list[_ImportedName]:
+    """Return the names that a module imports, anywhere in its code."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [_ImportedName(one.asname or one.name, one.name, "") for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute_module(node, path)
+            found += [_ImportedName(one.asname or one.name, module, one.name) for one in node.names]
+    return found
+
+
+def _paths_by_module_name(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the paths of modules by each dotted name that may import them: `src.bot.flags`, `bot.flags`."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        words = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        for start in range(len(words)):
+            found.setdefault(".".join(words[start:]), []).append(path)
+    return found
+
+
 def _imported_constants(
-    tree: ast.Module, path: str, known: Mapping[str, Mapping[str, ast.expr]], bound: Mapping[str, int]
+    names: Iterable[_ImportedName],
+    known: Mapping[str, Mapping[str, ast.expr]],
+    paths: Mapping[str, Sequence[str]],
+    bound: Mapping[str, int],
 ) -> dict[str, ast.expr]:
     """Return the constants of other modules, by the dotted names under which a module can use them."""
-    found: dict[str, ast.expr] = {}
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Import, ast.ImportFrom)):
-            continue
-        for alias in node.names:
-            name = alias.asname or alias.name
-            if isinstance(node, ast.Import):
-                module, member = alias.name, ""
-            else:
-                module, member = _absolute_module(node, path), alias.name
-            for constant, value in _constants_of_import(module, member, known):
-                if not bound.get(name.partition(".")[0]):
-                    found[name + constant] = value
-    return found
+    return {
+        one.name + constant: value
+        for one in names
+        if not bound.get(one.name.partition(".")[0])
+        for constant, value in _constants_of_import(one, known, paths)
+    }
 
 
 def _absolute_module(node: ast.ImportFrom, path: str) -> str:
@@ -106,18 +136,16 @@ def _absolute_module(node: ast.ImportFrom, path: str) -> str:
 
 
 def _constants_of_import(
-    module: str, member: str, known: Mapping[str, Mapping[str, ast.expr]]
+    imported: _ImportedName, known: Mapping[str, Mapping[str, ast.expr]], paths: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, ast.expr]]:
     """Yield the constants below an imported name: an empty text for the name itself, `.KEY` for a member of it."""
-    whole = f"{module}.{member}".strip(".") if member else module
-    for path, constants in known.items():
-        dotted = f".{path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}"
-        if dotted.endswith(f".{whole}"):
-            yield from ((f".{name}", value) for name, value in constants.items())
-        elif member and dotted.endswith(f".{module}"):
-            for name, value in constants.items():
-                if name == member or name.startswith(f"{member}."):
-                    yield name.removeprefix(member), value
+    module, member = imported.module, imported.member
+    for path in paths.get(f"{module}.{member}".strip(".") if member else module, ()):
+        yield from ((f".{name}", value) for name, value in known[path].items())
+    for path in paths.get(module, ()) if member else ():
+        for name, value in known[path].items():
+            if name == member or name.startswith(f"{member}."):
+                yield name.removeprefix(member), value
 
 
 class _ConstantInliner(ast.NodeTransformer):

@@ -7,24 +7,37 @@ from dataclasses import dataclass
 from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.python_flags import (
     find_flag_helpers,
-    flags_in_settings_class,
     parse_code,
     parse_variable_read,
     strings_compared_with,
 )
+from flag_harness.analysis.code.settings_classes import flags_in_settings_class
+from flag_harness.analysis.code.unread_variables import find_unread_variables
 from flag_harness.flag import Flag
 
 _CACHING_DECORATORS = ("cache", "lru_cache", "cached_property")
 _FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def explain_inert_flags(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
+def explain_inert_flags(
+    flags: Iterable[Flag], sources: Mapping[str, str], declared: Iterable[Flag] = ()
+) -> dict[str, str]:
     """Return why flags that changed nothing have no effect, by the flag's name.
 
-    A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each
-    Python file of the project, by path.
+    A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each file
+    of code of the project, by path; `declared` all flags of the project.
     """
-    trees = {path: tree for path, text in sources.items() if (tree := parse_code(text)) is not None}
+    flags = list(flags)
+    unread = find_unread_variables(flags, sources, declared)
+    reasons = {name: str(one) for name, one in unread.items()}
+    flags = [flag for flag in flags if flag.name not in unread]
+    return {**reasons, **(_explain_reads(flags, sources) if flags else {})}
+
+
+def _explain_reads(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
+    """Return why the reads of variables that the code names have no effect, by the flag's name."""
+    python = {path: text for path, text in sources.items() if path.endswith(".py")}
+    trees = {path: tree for path, text in python.items() if (tree := parse_code(text)) is not None}
     inline_constants(trees)
     modules = [_ParsedModule(path, tree) for path, tree in trees.items()]
     import_calls = {name for module in modules for name in module.import_calls}

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag, short_flag_name
+from flag_harness.analysis.code.settings_classes import flags_in_settings_class
+from flag_harness.analysis.code.syntax import string_literal
 
 _ON_WORDS = ("true", "1", "yes", "on", "t", "y", "enabled")
 _OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
@@ -216,22 +218,6 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
 
 
-def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedFlag]:
-    """Yield a flag for each boolean field of a pydantic settings class."""
-    bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
-    if "BaseSettings" not in bases:
-        return
-    words = (word for word in ast.walk(node) if isinstance(word, ast.keyword) and word.arg == "env_prefix")
-    prefix = next((string_literal(word.value) or "" for word in words), "")
-    for field in node.body:
-        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
-            continue
-        if getattr(field.annotation, "id", "") == "bool":
-            key, is_on = f"{prefix}{field.target.id}".upper(), getattr(field.value, "value", False) is True
-            off, place = "false" if is_on else None, f"{path}:{field.lineno}"
-            yield DetectedFlag(field.target.id.lower(), "env", key, "true", off, is_on, place)
-
-
 def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
     key = string_literal(call.args[0]) if call.args else None
@@ -264,11 +250,6 @@ def _reads_environ(function: ast.expr) -> bool:
 def _is_environ(node: ast.expr) -> bool:
     """Return whether an expression is `environ` or `os.environ`."""
     return getattr(node, "attr", getattr(node, "id", "")) == "environ"
-
-
-def string_literal(node: ast.AST | None) -> str | None:
-    """Return the value of a string literal, or None if the node is anything else."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def is_on_or_off_word(text: str) -> bool:

@@ -13,11 +13,11 @@ from flag_harness.analysis.code.python_flags import (
     function_name,
     is_on_or_off_word,
     parent_by_node,
-    string_literal,
     variable_name_expression,
 )
+from flag_harness.analysis.code.syntax import string_literal
 
-_UNKNOWN = "NAME"
+UNKNOWN_NAME = "NAME"
 """Stands for the part of a name that is only known when the code runs."""
 _MAX_CHARACTERS = 70
 _SETTINGS = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
@@ -56,7 +56,7 @@ class UnclearRead:
 
     def may_read(self, source: str) -> bool:
         """Return whether this may be a read of a variable or key."""
-        return re.fullmatch(re.escape(self.key).replace(_UNKNOWN, ".+"), source) is not None
+        return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME, ".+"), source) is not None
 
 
 def find_unclear_reads(tree: ast.Module, path: str, helpers: Mapping[str, FlagHelper]) -> Iterator[UnclearRead]:
@@ -130,12 +130,12 @@ def _names_no_flag(node: ast.AST, key: str) -> bool:
     default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
     text = string_literal(default)
     has_other_default = text is not None and function_name(node) != "getattr" and not is_on_or_off_word(text)
-    return has_other_default or bool(NOT_A_FLAG_PATTERN.search(key.replace(_UNKNOWN, "x").upper()))
+    return has_other_default or bool(NOT_A_FLAG_PATTERN.search(key.replace(UNKNOWN_NAME, "x").upper()))
 
 
 def _name_template(node: ast.expr) -> str:
     """Return the name that an expression makes, with `NAME` for what is only known when the code runs."""
-    return re.sub(rf"({_UNKNOWN})+", _UNKNOWN, _join_name_parts(node))
+    return re.sub(rf"({UNKNOWN_NAME})+", UNKNOWN_NAME, _join_name_parts(node))
 
 
 def _join_name_parts(node: ast.expr) -> str:
@@ -148,10 +148,10 @@ def _join_name_parts(node: ast.expr) -> str:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _join_name_parts(node.left) + _join_name_parts(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return re.sub(r"%[sr]", _UNKNOWN, _join_name_parts(node.left))
+        return re.sub(r"%[sr]", UNKNOWN_NAME, _join_name_parts(node.left))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         text = _join_name_parts(node.func.value)
         if node.func.attr == "format":
-            return re.sub(r"\{\w*\}", _UNKNOWN, text)
+            return re.sub(r"\{\w*\}", UNKNOWN_NAME, text)
         return text.upper() if node.func.attr == "upper" else text
-    return _UNKNOWN
+    return UNKNOWN_NAME

@@ -99,6 +99,17 @@ def flag_effect_lines(
     return [*lines, *inert_flag_lines(attribution.inert, reasons), *_not_compared_lines(attribution.left_out)]
 
 
+def unread_flag_lines(unread: Mapping[str, object]) -> list[str]:
+    """Return one line for each flag that seems to change something and that no code reads.
+
+    `unread` says of each flag that its variable is not read.
+    """
+    return [
+        f"{name}: {reason} So its changes come from something else: what one run leaves to the next, or a random text"
+        for name, reason in unread.items()
+    ]
+
+
 def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
     """Return a line with the number of pairs of runs that were not compared, by cause; or no line."""
     if not left_out:

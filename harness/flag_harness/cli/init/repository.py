@@ -11,7 +11,8 @@ from typing import Any
 
 from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, possible_flag_names, short_flag_name
-from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, flags_in_settings_class, parse_code
+from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
+from flag_harness.analysis.code.settings_classes import flags_in_settings_class
 from flag_harness.analysis.code.unclear_reads import UnclearRead, find_unclear_reads
 from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents, find_callers
 from flag_harness.cli.init.flag_names import name_flags, position_of_place

@@ -1,6 +1,6 @@
 """Print at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
 
-from itertools import islice
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,16 +29,17 @@ from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, 
 from flag_harness.plugin.run.blame import BLAME_ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
 from flag_harness.plugin.stash import COMBINATION_KEY, TRAFFIC_KEY, VCR_CASSETTE_KEY, repetition_index
 from flag_harness.plugin.test.faults import active_faults
-from flag_harness.source_files import source_texts
+from flag_harness.source_files import read_code_files
 
 if TYPE_CHECKING:
+    from flag_harness.analysis.code.unread_variables import UnreadVariable
     from flag_harness.analysis.effects.attribution import FlagEffectAttribution
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
 
-_MAX_SOURCES = 2_000
-"""The most files of a project that are read for the reason why a flag changed nothing."""
+_PATHS_OF_CONVERSATION = ("messages", "system", "requests")
+"""Where requests differ if tests share state, or if the agent sends random texts."""
 _REPORT_ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
@@ -76,12 +77,13 @@ class FlagEffects:
         """Print what each flag changed (not under `-q`), the flags that changed nothing, and those that broke tests."""
         if not self._runs:
             return
-        from flag_harness.analysis.effects.flag_runs import flag_effect_lines, inert_flag_lines
+        from flag_harness.analysis.effects.flag_runs import flag_effect_lines, inert_flag_lines, unread_flag_lines
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         reasons = self._reasons_of_inert_flags()
         lines = inert_flag_lines(attribution.inert, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
+        lines += unread_flag_lines(self._unread_flags_with_effects())
         if self._config.get_verbosity() > 0:
             lines += [
                 f"{run['nodeid']} is left out: {run['left_out']}" for run in self._runs_in_order() if run["left_out"]
@@ -135,8 +137,33 @@ class FlagEffects:
             return {}
         from flag_harness.analysis.code.inert_reasons import explain_inert_flags
 
-        texts = islice(source_texts(self._config.rootpath, (".py",)), _MAX_SOURCES)
-        return explain_inert_flags(flags, {path.as_posix(): text for path, text in texts if text is not None})
+        return explain_inert_flags(flags, self._code_files, all_flags(self._config))
+
+    def _unread_flags_with_effects(self) -> "dict[str, UnreadVariable]":
+        """Return the flags whose variables no code reads, and that seem to change what one run can leave to the next.
+
+        The code is not read for flags that change other things, such as `max_tokens`.
+        """
+        attribution = self.attribution()
+        flags = [
+            flag
+            for flag in self._flags_of_all_runs()
+            if flag.env
+            and (effects := attribution.effects_of(flag.name))
+            and all(effect.path.startswith(_PATHS_OF_CONVERSATION) for effect in effects)
+        ]
+        if not flags:
+            return {}
+        from flag_harness.analysis.code.unread_variables import find_unread_variables
+
+        return find_unread_variables(flags, self._code_files, all_flags(self._config))
+
+    @cached_property
+    def _code_files(self) -> dict[str, str]:
+        """The text of each file of code of the project, by path."""
+        from flag_harness.analysis.code.unread_variables import CODE_SUFFIXES
+
+        return read_code_files(self._config.rootpath, CODE_SUFFIXES)
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""

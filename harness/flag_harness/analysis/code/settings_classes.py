@@ -1,0 +1,83 @@
+"""The environment variables that the fields of pydantic settings classes are read from."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flag_harness.analysis.code.detected_flag import DetectedFlag
+from flag_harness.analysis.code.syntax import string_literal, values_named
+
+_BASE_CLASS = "BaseSettings"
+_ALIAS_KEYWORDS = ("validation_alias", "alias", "env")
+_BOOLEAN_TYPES = ("bool", "bool | None", "Optional[bool]", "typing.Optional[bool]", "StrictBool")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsField:
+    """A field of a settings class, and a variable that it is read from.
+
+    Attributes:
+        name: the attribute.
+        variable: the environment variable.
+        annotation: the type, as code.
+        default: the expression of the default, or None.
+        line: the line of the field.
+    """
+
+    name: str
+    variable: str
+    annotation: str
+    default: ast.expr | None
+    line: int
+
+
+def settings_fields(node: ast.ClassDef) -> Iterator[SettingsField]:
+    """Yield the fields of a class that derives from `BaseSettings`, or from a class whose name ends so."""
+    if not any(_base_name(base).endswith(_BASE_CLASS) for base in node.bases):
+        return
+    prefix = next((text for value in values_named(node, "env_prefix") if (text := string_literal(value))), "")
+    is_exact = any(getattr(value, "value", None) is True for value in values_named(node, "case_sensitive"))
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        name, annotation = field.target.id, ast.unparse(field.annotation)
+        variable = _alias(field.value) or prefix + name
+        default = _default(field.value)
+        yield SettingsField(name, variable if is_exact else variable.upper(), annotation, default, field.lineno)
+
+
+def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedFlag]:
+    """Yield a flag for each boolean field of a pydantic settings class."""
+    for field in settings_fields(node):
+        if field.annotation in _BOOLEAN_TYPES:
+            is_on = getattr(field.default, "value", False) is True
+            off, place = "false" if is_on else None, f"{path}:{field.line}"
+            yield DetectedFlag(field.name.lower(), "env", field.variable, "true", off, is_on, place)
+
+
+def _base_name(base: ast.expr) -> str:
+    return str(getattr(base, "attr", getattr(base, "id", "")))
+
+
+def _field_call(value: ast.expr | None) -> ast.Call | None:
+    """Return the call of `Field` that a field is assigned, or None."""
+    is_call = isinstance(value, ast.Call) and _base_name(value.func) == "Field"
+    return value if is_call and isinstance(value, ast.Call) else None
+
+
+def _alias(value: ast.expr | None) -> str:
+    """Return the name that `Field` reads instead of the field's own, or an empty string; the first of several."""
+    call = _field_call(value)
+    for keyword in call.keywords if call is not None else ():
+        if keyword.arg in _ALIAS_KEYWORDS:
+            literals = (one.value for one in ast.walk(keyword.value) if isinstance(one, ast.Constant))
+            return next((text for text in literals if isinstance(text, str)), "")
+    return ""
+
+
+def _default(value: ast.expr | None) -> ast.expr | None:
+    """Return the default of a field, also inside `Field`."""
+    call = _field_call(value)
+    if call is None:
+        return value
+    return next((one.value for one in call.keywords if one.arg == "default"), call.args[0] if call.args else None)

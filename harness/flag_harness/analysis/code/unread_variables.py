@@ -1,0 +1,146 @@
+"""Find declared flags whose environment variable no code of the project names, and the name that may be meant."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from flag_harness.analysis.code.constants import inline_constants
+from flag_harness.analysis.code.python_flags import NOT_A_FLAG_PATTERN, parse_code
+from flag_harness.analysis.code.settings_classes import SettingsField, settings_fields
+from flag_harness.analysis.code.syntax import string_constants, string_literal, values_named
+from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME, find_unclear_reads
+from flag_harness.flag import Flag
+
+CODE_SUFFIXES = (
+    *(".py", ".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx", ".go", ".rb", ".rs", ".java", ".kt", ".cs", ".php"),
+    *(".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg"),
+)
+"""The files in which a variable may be read."""
+_CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
+"""Files that read a variable as `${NAME}` only; elsewhere they set it."""
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
+_NODE_VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
+_MIN_PREFIX = 3
+"""The shortest text that counts as the beginning of a name that is completed when the code runs."""
+_OPAQUE_PREFIXES = ("auto_envvar_prefix", "envvar_prefix")
+"""What click and dynaconf call the beginning of the variables that they read."""
+_MIN_SIMILARITY = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadVariable:
+    """A variable that a flag is declared with and that no code of the project names.
+
+    Attributes:
+        variable: the declared variable.
+        nearest: the most similar variable that the code reads and no flag declares, or empty.
+        place: the file and line that reads `nearest`.
+    """
+
+    variable: str
+    nearest: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        if self.nearest:
+            return f"no code of this project reads {self.variable}; did you mean {self.nearest} ({self.place})?"
+        return f"no code of this project reads {self.variable}: it is gone, misspelt, or read by a library."
+
+
+def find_unread_variables(
+    flags: Iterable[Flag], texts: Mapping[str, str], declared: Iterable[Flag] = ()
+) -> dict[str, UnreadVariable]:
+    """Return the variables of `flags` that no code names, by the flag's name.
+
+    `texts` has the files of the project with `CODE_SUFFIXES`, by path; without code, nothing is found. A variable
+    counts as named if a text other than a comment or docstring contains it, or may be completed to it when the code
+    runs. No variable of `declared` is proposed in its place.
+    """
+    trees: dict[str, ast.Module] = {}
+    has_code = any(not path.endswith(_CONFIGURATION_SUFFIXES) for path in texts)
+    missing = [flag for flag in flags if has_code and flag.env and not _is_named(flag.env, texts, trees)]
+    if not missing:
+        return {}
+    trees = {path: tree for path, text in texts.items() if path.endswith(".py") and (tree := parse_code(text))}
+    inline_constants(trees)
+    missing = [flag for flag in missing if not _may_be_completed(flag.env, trees.values())]
+    taken = {flag.env for flag in (*declared, *missing)}
+    known = {name: place for name, place in _read_variables(texts, trees) if name not in taken} if missing else {}
+    found = {}
+    for flag in missing:
+        near = next(iter(get_close_matches(flag.env, known, n=1, cutoff=_MIN_SIMILARITY)), "")
+        found[flag.name] = UnreadVariable(flag.env, near, known.get(near, ""))
+    return found
+
+
+def _is_named(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
+    """Return whether a file names a variable outside comments and docstrings. Keep the parsed modules in `trees`."""
+    word = re.compile(rf"(?<!\w){re.escape(variable)}(?!\w)")
+    for path, text in texts.items():
+        if not word.search(text):
+            continue
+        if path.endswith(_CONFIGURATION_SUFFIXES):
+            if re.search(rf"\$\{{?(?:[\w.]+:)?{re.escape(variable)}(?!\w)", text):
+                return True
+        elif not path.endswith(".py"):
+            return True
+        else:
+            tree = trees.get(path) or parse_code(text)
+            if tree is None:
+                return True
+            trees[path] = tree
+            if any(word.search(text) for _, text in string_constants(tree)) or _has_name(tree, variable):
+                return True
+    return False
+
+
+def _has_name(tree: ast.Module, variable: str) -> bool:
+    """Return whether code uses a variable's name as a name or an attribute, such as `settings.PLANNER`."""
+    return any(variable in (getattr(node, "id", ""), getattr(node, "attr", "")) for node in ast.walk(tree))
+
+
+def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
+    """Return whether the code may read a variable whose whole name stands nowhere."""
+    unclear = [one for tree in trees for one in find_unclear_reads(tree, "", {}) if one.source == "env"]
+    if any(one.key != UNKNOWN_NAME and one.may_read(variable) for one in unclear):
+        return True
+    has_any_name = any(one.key == UNKNOWN_NAME for one in unclear)
+    for tree in trees:
+        if any(one.variable == variable for one in _settings_fields(tree)):
+            return True
+        opaque = {id(value) for name in _OPAQUE_PREFIXES for value in values_named(tree, name)}
+        strings = list(string_constants(tree))
+        is_nested = any(text == "__" for _, text in strings)  # the delimiter of pydantic's nested settings
+        known = {id(value) for value in values_named(tree, "env_prefix")} if not is_nested else set[int]()
+        for one, text in strings:
+            if has_any_name and text == variable.lower():
+                return True
+            is_prefix = id(one) in opaque or (text.endswith("_") and id(one) not in known)
+            prefix = f"{text.rstrip('_')}_"
+            if is_prefix and len(prefix) > _MIN_PREFIX and variable.startswith(prefix):
+                return True
+    return False
+
+
+def _settings_fields(tree: ast.Module) -> Iterator[SettingsField]:
+    """Yield the fields of all settings classes of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from settings_fields(node)
+
+
+def _read_variables(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that the code reads, each with the file and line."""
+    for path, text in texts.items():
+        if not path.endswith((".py", *_CONFIGURATION_SUFFIXES)):
+            for found in _NODE_VARIABLE.finditer(text):
+                yield found[1], f"{path}:{text.count(chr(10), 0, found.start()) + 1}"
+    for path, tree in trees.items():
+        yield from ((one.variable, f"{path}:{one.line}") for one in _settings_fields(tree))
+        for node in ast.walk(tree):
+            first = node.args[0] if isinstance(node, ast.Call) and node.args else getattr(node, "slice", None)
+            name = string_literal(first) or ""
+            if _VARIABLE.fullmatch(name) and not NOT_A_FLAG_PATTERN.search(name):
+                yield name, f"{path}:{getattr(node, 'lineno', 1)}"
