@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -75,9 +76,30 @@ def test_a_combination_that_passed_and_failed_is_said_to_be_left_out(pytestconfi
     """Of a test that ran under all combinations."""
     flags = FLAGS[:1]
     outcomes = [(0, True), (1, False), (0, False), (0, True)]
-    runs = tuple(
-        MatrixRun(nodeid=f"test_ask[{on}]", test="test_ask", row={"f0": on}, passed=passed, left_out="", requests=[])
-        for on, passed in outcomes
-    )
+    runs = tuple(_run({"f0": on}, passed) for on, passed in outcomes)
     lines = list(blame_lines(pytestconfig, [FailingTest("test_ask[*]", flags, runs)], [], flags))
     assert "  Combinations that both passed and failed are left out" in lines
+
+
+def _run(row: dict[str, int], passed: bool, is_miss: bool = False) -> MatrixRun:
+    """Return a run of a combination."""
+    found = {"nodeid": f"test_ask[{row}]", "test": "", "row": row, "passed": passed, "is_miss": is_miss}
+    return cast(MatrixRun, found)
+
+
+@pytest.mark.parametrize(("has_passed", "error", "miss"), [(True, "f1", "f0"), (False, "f1", "not f1")])
+def test_misses_and_errors_of_a_test_are_explained_apart(
+    pytestconfig: pytest.Config, has_passed: bool, error: str, miss: str
+) -> None:
+    """One hides the other, so a combination with one of them says nothing of the other, unless none passes."""
+    runs = (
+        _run({"f0": 0, "f1": 0}, has_passed, is_miss=not has_passed),
+        _run({"f0": 1, "f1": 0}, False, is_miss=True),
+        _run({"f0": 0, "f1": 1}, False),
+        _run({"f0": 1, "f1": 1}, False),
+    )
+    lines = list(blame_lines(pytestconfig, [FailingTest("test_ask[*]", FLAGS[:2], runs)], [], FLAGS[:2]))
+    assert [
+        f"fails with an error when {error}: 1 test (test_ask[*])",
+        f"sends what is not recorded when {miss}: 1 test (test_ask[*])",
+    ] == lines[::2]

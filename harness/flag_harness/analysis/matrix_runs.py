@@ -20,7 +20,8 @@ class MatrixRun(TypedDict):
     `test` is the node id without the combination. `row` has the index of each flag's value. `left_out` says why the run
     must not be compared with others, or is empty. `requests` are the sent requests, without secrets. `faults` are the
     faults that could fire in the run. `other_cause` says why the outcome is not due to flags, such as `skipped`, or is
-    empty. `is_refused` is True if the run failed and the API would refuse a request that its cassette does not hold.
+    empty. `is_miss` is True if the run failed and its cassette does not hold a request, `is_refused` if the API would
+    refuse that request, too.
     """
 
     nodeid: str
@@ -31,6 +32,7 @@ class MatrixRun(TypedDict):
     requests: list[list[Any]]
     faults: list[str]
     other_cause: str
+    is_miss: bool
     is_refused: bool
 
 

@@ -34,8 +34,8 @@ def is_recording_disabled(config: pytest.Config) -> bool:
     return bool(config.getoption("--disable-recording", default=False))
 
 
-def command_to_reproduce(config: pytest.Config, nodeid: str) -> str:
-    """Return the pytest command that runs a test again with the same record mode and upstream."""
+def command_to_reproduce(config: pytest.Config, *nodeids: str) -> str:
+    """Return the pytest command that runs tests again with the same record mode and upstream."""
     options = []
     if is_recording_disabled(config):
         options.append("--disable-recording")
@@ -43,7 +43,7 @@ def command_to_reproduce(config: pytest.Config, nodeid: str) -> str:
         options.append(f"--record-mode={mode}")
     if options and config.getoption("--harness-upstream") == "simulator":
         options.append("--harness-upstream=simulator")
-    return " ".join(["pytest", quoted_nodeid(config, nodeid), *options])
+    return " ".join(["pytest", *(quoted_nodeid(config, one) for one in nodeids), *options])
 
 
 def quoted_nodeid(config: pytest.Config, nodeid: str) -> str:

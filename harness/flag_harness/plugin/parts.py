@@ -19,6 +19,7 @@ from flag_harness.plugin.run.flag_reads import FlagReadReporter
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder
 from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.special_runs.alone import LoneRunPass
 from flag_harness.plugin.special_runs.locate import register_flag_search_pass
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
@@ -48,6 +49,8 @@ def register_plugin_parts(config: pytest.Config) -> None:
     register_plugin(RunRecorder(config, summary), "record")
     register_plugin(effects, "effects")
     register_flag_search_pass(config, effects)
+    if not hasattr(config, "workerinput"):
+        register_plugin(LoneRunPass(config, effects), "alone")
     if config.stash[CONFIG_KEY].vcr_marks:
         configure_vcr(config)
     register_plugin(MissCollector(config), "misses")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import outcomes_by_test
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import command_to_reproduce
-from flag_harness.wording import count_with_noun, join_names
+from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import SharedExplanation
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MAX_NAMES_PER_LINE = 3
 """The most tests, suspects or combinations that a line names. It only counts the others."""
 _MAX_FLAGS_PER_SUSPECT = 3
+STATE_EXAMPLES = "a module global, a class attribute, a cached client, a wide fixture"
 BLAME_ADVICE = "To find out which: add --harness-locate"
 
 
@@ -43,46 +45,131 @@ class FlagSearchResult:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StateLeak:
+    """A test that fails in the run and passes alone, because an earlier test leaves state behind.
+
+    Attributes:
+        nodeid: the smallest failing combination of a test, which passes alone.
+        tests: the names of this test and of others that fail under the same combinations.
+        cause: an earlier test after which it fails, or empty if none was found.
+    """
+
+    nodeid: str
+    tests: tuple[str, ...]
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureFinding:
+    """What explains failures of some tests.
+
+    Attributes:
+        explanation: the flags under which they fail.
+        tests: these tests by name, with the runs that are explained.
+        is_complete: True if each of them ran under every allowed combination.
+        verb: `fails`, or what sets these failures apart from others of the same tests.
+    """
+
+    explanation: "SharedExplanation"
+    tests: "Mapping[str, FailingTest]"
+    is_complete: bool
+    verb: str
+
+    @property
+    def smallest_failure(self) -> str:
+        """The node id of the failing run with the fewest flags that are not at their default."""
+        failures = [(test.smallest_failure, test) for test in self.tests.values()]
+        return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
+
+    def __str__(self) -> str:
+        names = join_names(self.explanation.tests, MAX_NAMES_PER_LINE)
+        return f"{str(self.explanation).replace('fails', self.verb, 1)} ({names})"
+
+
+def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]") -> "Iterator[FailureFinding]":
+    """Yield what explains the failures of tests, those that ran under every combination first.
+
+    Requests that are not recorded and other errors of a test are explained apart from each other.
+    """
+    from flag_harness.analysis.blame import explain_failures_of_tests
+
+    groups: dict[tuple[bool, str], dict[str, FailingTest]] = {(True, "fails"): {}, (False, "fails"): {}}
+    for test in tests:
+        for verb, part in _parts_by_kind_of_failure(test).items():
+            groups.setdefault((test.has_run_every_combination, verb), {})[test.name] = part
+    space = flag_space(tuple(flags))
+    for (is_complete, verb), chosen in groups.items():
+        for found in explain_failures_of_tests(space, outcomes_by_test(chosen, flags)):
+            yield FailureFinding(found, {name: chosen[name] for name in found.tests}, is_complete, verb)
+
+
+def _parts_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
+    """Return a test with its failures of one kind, for each kind, by the verb that tells it.
+
+    Runs with another kind of failure are left out, unless no run passes, since one failure may hide the other.
+    """
+    kinds = {run["is_miss"] for run in test.runs if not run["passed"]}
+    if len(kinds) == 1:
+        return {"fails": test}
+    has_passed = any(run["passed"] for run in test.runs)
+
+    def part(is_miss: bool) -> "FailingTest":
+        """Return the test with its failures of one kind."""
+        runs: list[MatrixRun] = []
+        for run in test.runs:
+            is_other = not run["passed"] and run["is_miss"] is not is_miss
+            if not (is_other and has_passed):
+                runs.append({**run, "passed": run["passed"] or is_other})
+        return replace(test, runs=tuple(runs))
+
+    return {"fails with an error": part(False), "sends what is not recorded": part(True)}
+
+
 def blame_lines(
     config: pytest.Config,
     tests: "Sequence[FailingTest]",
     located: Sequence[FlagSearchResult],
     flags: "Sequence[Flag]",
     advice: str = BLAME_ADVICE,
+    leaks: "Mapping[str, StateLeak]" = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield lines that name the flags behind the failures. `located` holds the tests that ran further combinations.
 
-    `advice` is printed if a test did not run under all combinations.
+    `advice` is printed if a test did not run under all combinations. `leaks` holds the tests that pass alone, by the
+    node id of their smallest failure: no flag is blamed for them.
     """
-    from flag_harness.analysis.blame import explain_failures_of_tests
-
     known = {one.test.name for one in located}
-    others = {test.name: test for test in tests if test.name not in known}
-    for has_run_every_combination in (True, False):
-        chosen = {
-            name: test for name, test in others.items() if test.has_run_every_combination is has_run_every_combination
-        }
-        space = flag_space(tuple(flags))
-        for finding in explain_failures_of_tests(space, outcomes_by_test(chosen, flags)):
-            yield from _explanation_lines(finding, chosen, "" if has_run_every_combination else advice)
-            yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, chosen))}"
+    for finding in findings_about_tests([test for test in tests if test.name not in known], flags):
+        if (leak := leaks.get(finding.smallest_failure)) is not None:
+            yield from state_leak_lines(config, leak)
+            continue
+        yield from _explanation_lines(finding, "" if finding.is_complete else advice)
+        yield f"  To reproduce: {command_to_reproduce(config, finding.smallest_failure)}"
     for one in located:
         yield from flag_search_lines(one)
+
+
+def state_leak_lines(config: pytest.Config, leak: StateLeak) -> Iterator[str]:
+    """Yield lines about a test that passes alone, with the command that shows its failure if that is known."""
+    others = [name for name in leak.tests if not leak.nodeid.startswith(name.partition("[")[0] + "[")]
+    more = f", and so may {join_names(others, MAX_NAMES_PER_LINE)}" if others else ""
+    yield f"fails only after other tests, and passes alone: {leak.nodeid}{more}"
+    if leak.cause:
+        yield f"  {leak.cause} leaves state behind that breaks it: {STATE_EXAMPLES}"
+        yield f"  To reproduce: {command_to_reproduce(config, leak.cause, leak.nodeid)}"
+    else:
+        yield f"  An earlier test leaves state behind ({STATE_EXAMPLES}), or it fails now and then"
+        if config.getoption("--harness-locate") is None:
+            yield "  To find that test: add --harness-locate"
 
 
 def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
     """Yield lines about tests with two kinds of failures: the flags under which the API would refuse a request."""
     refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
-    if not refused:
-        return
-    from flag_harness.analysis.blame import explain_failures_of_tests
-
-    for finding in explain_failures_of_tests(flag_space(tuple(flags)), outcomes_by_test(refused, flags)):
-        perhaps = "" if all(refused[name].has_run_every_combination for name in finding.tests) else "perhaps "
-        when = ", or when ".join(map(str, finding.explanation.conjunctions))
-        count = f"{count_with_noun(len(finding.tests), 'test')} ({join_names(finding.tests, MAX_NAMES_PER_LINE)})"
-        yield f"{perhaps}the API would refuse a request when {when}: {count}"
-        yield f"  To reproduce: {command_to_reproduce(config, _smallest_failing_test(finding, refused))}"
+    for finding in findings_about_tests(refused.values(), flags):
+        yield f"{'' if finding.is_complete else 'perhaps '}{replace(finding, verb='the API would refuse a request')}"
+        yield f"  To reproduce: {command_to_reproduce(config, finding.smallest_failure)}"
 
 
 def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
@@ -113,20 +200,21 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     yield f"  To reproduce: {located.command}"
 
 
-def _explanation_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
-    names = join_names(finding.tests, MAX_NAMES_PER_LINE)
-    if advice and finding.explanation.always_fails:
-        fixed = _flags_with_one_value(tests[finding.tests[0]])
+def _explanation_lines(finding: FailureFinding, advice: str) -> Iterator[str]:
+    explanation, first = finding.explanation.explanation, finding.tests[finding.explanation.tests[0]]
+    if advice and explanation.always_fails:
+        fixed = _flags_with_one_value(first)
         cause = f"; {join_names(fixed)} had one value in all of them" if fixed else ", whatever its flags"
+        names = join_names(finding.explanation.tests, MAX_NAMES_PER_LINE)
         yield f"fails in every combination that ran{cause}: {names}"
         if fixed:
             yield f"  {advice}"
         return
-    yield f"{'perhaps ' if advice else ''}{finding} ({names})"
+    yield f"{'perhaps ' if advice else ''}{finding}"
     if advice:
-        yield from _suspected_flag_lines(tests[finding.tests[0]], finding)
+        yield from _suspected_flag_lines(first, finding.explanation)
         yield f"  {advice}"
-    if finding.explanation.flaky:
+    if explanation.flaky:
         yield "  Combinations that both passed and failed are left out"
 
 
@@ -134,11 +222,6 @@ def _flags_with_one_value(test: "FailingTest") -> list[str]:
     """Return the flags that had the same value in every combination that ran, and so may be the cause."""
     columns = zip(*(row for row, _ in test.row_outcomes), strict=True)
     return [flag.name for flag, column in zip(test.flags, columns, strict=True) if len(set(column)) == 1]
-
-
-def _smallest_failing_test(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:
-    failures = [(tests[name].smallest_failure, tests[name]) for name in finding.tests]
-    return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
 
 
 def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:

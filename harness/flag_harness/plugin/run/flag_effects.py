@@ -26,7 +26,14 @@ from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
-from flag_harness.plugin.run.blame import BLAME_ADVICE, FlagSearchResult, blame_lines, refusal_lines, unblamed_run_lines
+from flag_harness.plugin.run.blame import (
+    BLAME_ADVICE,
+    FlagSearchResult,
+    StateLeak,
+    blame_lines,
+    refusal_lines,
+    unblamed_run_lines,
+)
 from flag_harness.plugin.stash import COMBINATION_KEY, TRAFFIC_KEY, VCR_CASSETTE_KEY, repetition_index
 from flag_harness.plugin.test.faults import active_faults
 from flag_harness.source_files import read_code_files
@@ -52,6 +59,7 @@ class FlagEffects:
         self._runs: dict[str, list[MatrixRun]] = {}
         self._attribution: FlagEffectAttribution | None = None
         self.located: list[FlagSearchResult] = []
+        self.leaks: dict[str, StateLeak] = {}
         self.advice = BLAME_ADVICE
 
     @pytest.hookimpl(wrapper=True)
@@ -93,10 +101,10 @@ class FlagEffects:
             for line in lines:
                 terminalreporter.write_line(line)
         tests = self.failing_tests()
-        lines = (
-            [*blame_lines(self._config, tests, self.located, self._flags_of_all_runs(), self.advice)] if tests else []
+        lines = [*blame_lines(self._config, tests, self.located, self.flags_of_all_runs(), self.advice, self.leaks)]
+        lines += refusal_lines(
+            self._config, [one for one in tests if one.name not in self.leaking_tests()], self.flags_of_all_runs()
         )
-        lines += refusal_lines(self._config, tests, self._flags_of_all_runs())
         lines += unblamed_run_lines(runs_by_cause_other_than_flags(self._runs_in_order(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
@@ -132,7 +140,7 @@ class FlagEffects:
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
         """Return why flags changed nothing, as far as the Python code of the project shows it."""
-        flags = [flag for flag in self._flags_of_all_runs() if flag.name in self.attribution().inert and flag.env]
+        flags = [flag for flag in self.flags_of_all_runs() if flag.name in self.attribution().inert and flag.env]
         if not flags:
             return {}
         from flag_harness.analysis.code.inert_reasons import explain_inert_flags
@@ -171,17 +179,22 @@ class FlagEffects:
         has_pins = bool(command_line.pins or command_line.baseline)
         return failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
 
+    def leaking_tests(self) -> set[str]:
+        """Return the names of tests that fail only because an earlier test leaves state behind."""
+        return {name for leak in self.leaks.values() for name in leak.tests}
+
     def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
-        return row_of_run(run, self._flags_of_all_runs())
+        return row_of_run(run, self.flags_of_all_runs())
 
     def _runs_in_order(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
     def _flag_space_of_run(self) -> "FlagSpace":
-        return flag_space(self._flags_of_all_runs())
+        return flag_space(self.flags_of_all_runs())
 
-    def _flags_of_all_runs(self) -> "tuple[Flag, ...]":
+    def flags_of_all_runs(self) -> "tuple[Flag, ...]":
+        """Return the declared flags that vary in some test of this run."""
         used = {name for runs in self._runs.values() for name in runs[0]["row"]}
         return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
@@ -212,6 +225,7 @@ def _make_matrix_run(
         ],
         "faults": [] if traffic is None else active_faults(traffic),
         "other_cause": _cause_other_than_flags(report, error, item),
+        "is_miss": report.failed and _has_missed(item),
         "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }
 
@@ -243,6 +257,12 @@ def _has_no_recording(item: pytest.Item) -> bool:
         return bool(traffic.misses) and traffic.plan.cassette is None
     vcr = item.stash.get(VCR_CASSETTE_KEY, None)
     return vcr is not None and bool(vcr.misses) and not vcr.rewound
+
+
+def _has_missed(item: pytest.Item) -> bool:
+    """Return True if a request of the test is not in its cassette."""
+    traffic, vcr = item.stash.get(TRAFFIC_KEY, None), item.stash.get(VCR_CASSETTE_KEY, None)
+    return bool(traffic is not None and traffic.misses) or bool(vcr is not None and vcr.misses)
 
 
 def _comparison_problem(run: MatrixRun) -> str:

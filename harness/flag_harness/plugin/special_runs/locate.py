@@ -62,7 +62,12 @@ class FlagSearchPass:
         except session.Failed:
             self._effects.advice = "To find out which: run without -x and --maxfail, which ended the run first"
             raise
-        tests = [test for test in self._effects.failing_tests() if not test.has_run_every_combination]
+        leaking = self._effects.leaking_tests()
+        tests = [
+            test
+            for test in self._effects.failing_tests()
+            if not test.has_run_every_combination and test.name not in leaking
+        ]
         if tests and (refusal := self._refusal_reason()):
             self._effects.advice = refusal
         elif tests:

@@ -179,6 +179,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
         "other_cause": _cause_other_than_flags(row),
+        "is_miss": row.outcome == "failed" and bool(row.misses),
         "is_refused": row.outcome == "failed" and bool(row.api_refusals),
     }
 

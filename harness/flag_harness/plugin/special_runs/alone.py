@@ -1,0 +1,205 @@
+"""Run failing tests alone, each in a process of its own, to see whether they fail only after other tests.
+
+A test that passes alone is broken by what an earlier test leaves behind, such as a module global, and not by its flags.
+Only tests are run again that are answered by recordings or the simulator: nothing is paid for, and nothing is written.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.run.blame import FailureFinding, StateLeak, findings_about_tests
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.run.flag_effects import FlagEffects
+
+MAX_TESTS = 3
+"""The most failing tests that are run alone, at the same time."""
+MAX_SECONDS_FOR_SUSPECTS = 15.0
+MAX_SECONDS_FOR_ALL = 3.0
+"""If the first test of a run ends later than this, no test is run alone unless `--harness-locate` asks for it.
+
+The longer time holds for suspects: failing tests of which every combination fails once one has failed.
+"""
+MAX_RUN_SECONDS = 60.0
+"""A process that takes longer than this is killed, and says nothing."""
+MAX_EARLIER_TESTS = 1_000
+"""The most tests before a failing one among which its cause is sought."""
+_DROPPED_OPTIONS = frozenset(
+    {
+        "-x",
+        "--exitfirst",
+        "--lf",
+        "--last-failed",
+        "--ff",
+        "--failed-first",
+        "--nf",
+        "--new-first",
+        "--sw",
+        "--stepwise",
+    }
+    | {"--sw-skip", "--stepwise-skip", "--pdb", "--trace"}
+)
+"""Options that select other tests or wait for somebody."""
+_DROPPED_OPTIONS_WITH_VALUE = frozenset(
+    {"-n", "--numprocesses", "--dist", "--maxfail", "--basetemp", "--junitxml", "--junit-xml", "--report-log", "--html"}
+    | {"--alluredir", "--json-report-file", "--harness-record", "--harness-report", "--harness-shard"}
+)
+"""Options that select other tests or write files, and whose value may be the next argument."""
+_OWN_OPTIONS = ("--maxfail=0", "-p", "no:flag-harness-alone", "-p", "no:flag-harness-locate")
+
+
+class LoneRunPass:
+    """After the tests of a run, runs the smallest failing combinations alone. `effects` holds what it finds."""
+
+    def __init__(self, config: pytest.Config, effects: "FlagEffects") -> None:
+        self._config, self._effects = config, effects
+        self._started = time.monotonic()
+        self._seconds_to_first_result: float | None = None
+        self._outcomes_by_process: dict[object, dict[str, bool]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the order in which each process runs its tests, and which of them pass."""
+        outcomes = self._outcomes_by_process.setdefault(getattr(report, "node", None), {})
+        outcomes[report.nodeid] = outcomes.get(report.nodeid, True) and not report.failed
+        if self._seconds_to_first_result is None and report.when == "teardown":
+            self._seconds_to_first_result = time.monotonic() - self._started
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        """Run failing tests alone, after all tests have run or `-x` has ended the run."""
+        try:
+            result = yield
+        except session.Failed:
+            self._run_failing_tests_alone()
+            raise
+        self._run_failing_tests_alone()
+        return result
+
+    def _is_check_free_of_charge(self) -> bool:
+        """Return whether tests can be run again without paying for answers or writing cassettes."""
+        if is_recording_disabled(self._config):
+            return bool(self._config.getoption("--harness-upstream") == "simulator")
+        return record_mode_of_run(self._config) == "none"
+
+    def _run_failing_tests_alone(self) -> None:
+        if not self._is_check_free_of_charge():
+            return
+        findings = findings_about_tests(self._effects.failing_tests(), self._effects.flags_of_all_runs())
+        due = {one.smallest_failure: one for one in findings if self._is_due(one)}
+        chosen = list(due)[:MAX_TESTS]
+        results = zip(chosen, self._run_each([[one] for one in chosen]), strict=True)
+        passing = [nodeid for nodeid, passed in results if passed]
+        before = {nodeid: self._earlier_tests(nodeid)[-1] for nodeid in passing}
+        results = zip(passing, self._run_each([[before[one], one] for one in passing]), strict=True)
+        for nodeid, passed in results:
+            cause = before[nodeid] if passed is False else self._locate_cause(nodeid)
+            self._effects.leaks[nodeid] = StateLeak(nodeid, tuple(due[nodeid].tests), cause)
+
+    def _is_due(self, finding: FailureFinding) -> bool:
+        """Return whether to run the smallest failing combination of a finding alone."""
+        earlier, seconds = self._earlier_tests(finding.smallest_failure), self._seconds_to_first_result or 0.0
+        if not earlier or self._config.getoption("--harness-locate") is not None:
+            return bool(earlier)
+        return seconds <= (MAX_SECONDS_FOR_SUSPECTS if self._is_suspect(finding, earlier) else MAX_SECONDS_FOR_ALL)
+
+    def _is_suspect(self, finding: FailureFinding, earlier: Sequence[str]) -> bool:
+        """Return whether some test has passed before, but no combination of the failing test after its failure."""
+        outcomes = self._outcomes_of_process(finding.smallest_failure)
+        test = next(one for one in finding.tests.values() if one.smallest_failure["nodeid"] == finding.smallest_failure)
+        nodeids = {run["nodeid"] for run in test.runs}
+        own = [passed for nodeid, passed in outcomes.items() if nodeid in nodeids]
+        return any(outcomes[one] for one in earlier) and True not in own[own.index(False) :]
+
+    def _outcomes_of_process(self, nodeid: str) -> dict[str, bool]:
+        return next((one for one in self._outcomes_by_process.values() if nodeid in one), {})
+
+    def _earlier_tests(self, nodeid: str) -> list[str]:
+        """Return the tests that ran before a test in the same process."""
+        return list(takewhile(lambda one: one != nodeid, self._outcomes_of_process(nodeid)))
+
+    def _locate_cause(self, nodeid: str) -> str:
+        """Return an earlier test after which a test fails, found by bisection; empty if there is none.
+
+        It is also empty without `--harness-locate`, since it takes many runs.
+        """
+        earlier = self._earlier_tests(nodeid)[-MAX_EARLIER_TESTS:]
+        if self._config.getoption("--harness-locate") is None or not self._fails_after(earlier, nodeid):
+            return ""
+        while len(earlier) > 1:
+            half = earlier[: len(earlier) // 2]
+            earlier = half if self._fails_after(half, nodeid) else earlier[len(half) :]
+        return earlier[0] if self._fails_after(earlier, nodeid) else ""
+
+    def _fails_after(self, earlier: Sequence[str], nodeid: str) -> bool:
+        return self._run_each([[*earlier, nodeid]]) == [False]
+
+    def _run_each(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
+        """Run lists of tests, each in a process of its own. Return whether the last test of each passes.
+
+        The result is None if that is not known.
+        """
+        with tempfile.TemporaryDirectory(prefix="flag-harness-") as folder, ExitStack() as stack:
+            files = [Path(folder, f"{number}.xml") for number in range(len(runs))]
+            processes = [
+                stack.enter_context(self._start_pytest(tests, file)) for tests, file in zip(runs, files, strict=True)
+            ]
+            end = time.monotonic() + MAX_RUN_SECONDS
+            for process in processes:
+                try:
+                    process.wait(max(0.0, end - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            return [has_last_test_passed(file) for file in files]
+
+    def _start_pytest(self, tests: Sequence[str], result: Path) -> "subprocess.Popen[bytes]":
+        config, root = self._config, self._config.rootpath
+        own = [*_OWN_OPTIONS, f"--junitxml={result}", "-o", f"cache_dir={result}.cache", f"--rootdir={root}"]
+        own += ["-c", str(config.inipath)] if config.inipath else []
+        own += ["-n", "0"] if config.pluginmanager.hasplugin("xdist") else []
+        own += ["--no-cov"] if hasattr(config.option, "no_cov") else []
+        given = arguments_without_tests(list(map(str, config.invocation_params.args)), config.args)
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *given, *own, *(os.path.join(root, one) for one in tests)],
+            cwd=config.invocation_params.dir,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def arguments_without_tests(arguments: Sequence[str], tests: Sequence[str]) -> list[str]:
+    """Return the arguments of a command line without the tests that it names, and without options that write files."""
+    kept, drops_next = [], False
+    for argument in arguments:
+        option, has_value, _ = argument.partition("=")
+        if not drops_next and option not in {*tests, *_DROPPED_OPTIONS, *_DROPPED_OPTIONS_WITH_VALUE}:
+            kept.append(argument)
+        drops_next = not drops_next and option in _DROPPED_OPTIONS_WITH_VALUE and not has_value
+    return kept
+
+
+def has_last_test_passed(file: Path) -> bool | None:
+    """Return whether the last test in a JUnit file passed, or None if it was skipped, or the file cannot be read."""
+    try:
+        cases = list(ET.parse(file).iter("testcase"))
+    except (OSError, ET.ParseError):
+        return None
+    if not cases:
+        return None
+    last = [one for one in cases if one.attrib == cases[-1].attrib or one.get("name") == cases[-1].get("name")]
+    kinds = {child.tag for one in last for child in one}
+    if kinds & {"failure", "error"}:
+        return False
+    return None if "skipped" in kinds else True
