@@ -155,7 +155,7 @@ class FlagEffects:
         attribution = self.attribution()
         flags = [
             flag
-            for flag in self._flags_of_all_runs()
+            for flag in self.flags_of_all_runs()
             if flag.env
             and (effects := attribution.effects_of(flag.name))
             and all(effect.path.startswith(_PATHS_OF_CONVERSATION) for effect in effects)
