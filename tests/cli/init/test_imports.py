@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cli.init.imports import find_import_location, read_imports
-from flag_harness.cli.init.programs import program_arguments
+from flag_harness.cli.init.reading.imports import find_import_location, read_imports
+from flag_harness.cli.init.reading.programs import program_arguments
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_name_that_breaks_the_search_is_missing(monkeypatch: pytest.MonkeyPatc
     def find_spec(name: str) -> None:
         raise ValueError(f"{name}.__spec__ is None")
 
-    monkeypatch.setattr("flag_harness.cli.init.imports.find_spec", find_spec)
+    monkeypatch.setattr("flag_harness.cli.init.reading.imports.find_spec", find_spec)
     modules = {"c.py": read_imports(ast.parse("import no_such_library"))}
     assert ("no_such_library",) == find_import_location("c.py", Path("/project"), modules).missing
 

@@ -167,9 +167,9 @@ def test_a_conftest_that_exists_is_left_as_it_is(
     assert "# mine\n" == (repository / "tests/conftest.py").read_text()
     assert "def harness_set_flags():" in (repository / "tests/test_flag_matrix.py").read_text()
     assert (
-        "tests/conftest.py exists, so the fixture harness_set_flags is in tests/test_flag_matrix.py"
-        in capsys.readouterr().out
-    )
+        "tests/conftest.py exists, so harness_set_flags is in tests/test_flag_matrix.py, for that file only.\n"
+        "Move it to tests/conftest.py to use the flags in other test files.\n"
+    ) in capsys.readouterr().out
 
 
 AGENT = """
@@ -193,6 +193,9 @@ def answer(text):
         ('flag = os.getenv("FAST") and 1 if os.getenv("FAST") else 2', 'fast = "FAST"'),
         ('def is_on(name): return os.environ[name]\n    flag = 1 if is_on("FAST") else 2', 'fast = "FAST"'),
         ('flag = int(os.getenv("USE_FAST", "0"))', 'fast = "USE_FAST"'),
+        ('flag = os.getenv("FAST")\n    limit = 1 if flag else 2', 'fast = "FAST"'),
+        ('flag = os.getenv("FAST")\n    limit = flag if flag else 2', ""),
+        ('[flag] = os.getenv("FAST")\n    limit = 1 if flag else 2', ""),
         (
             'flag = client.get_boolean_value("fast-path", True)',
             'fast_path = { openfeature = "fast-path", default = true }',
@@ -758,6 +761,7 @@ def test_a_read_whose_name_is_not_known_is_listed(repository: Path, capsys: pyte
     assert "API_KEY" not in shown.partition("---")[0]
     declared = '[tool.flag-harness.flags]\nfast = "BOT_FAST"\ntone = { set = "harness_set_flags" }\n'
     (repository / "pyproject.toml").write_text(declared)
+    (repository / "test_agent.py").write_text("@pytest.mark.flag_matrix\ndef test_agent(cassette): ...\n")
     assert 0 == main(["init"])
     assert "Unclear" not in capsys.readouterr().out
 
@@ -769,6 +773,10 @@ def test_options_are_flags_that_the_test_passes(repository: Path, capsys: pytest
     shown = capsys.readouterr().out
     assert "Agent: main (ask.py:" in shown
     assert 2 == shown.count("6 passed")
+    assert "OPTIONS" not in (repository / "test_flag_matrix.py").read_text()
+    fixtures = (repository / "conftest.py").read_text()
+    assert "def harness_set_flags():\n" in fixtures
+    assert "def flag_options(flags):\n" in fixtures
     fast, deep, cache = read_config(repository / "pyproject.toml").flags
     assert ("fast", False, ()) == (fast.name, fast.default, fast.excludes)
     assert ("deep", False, ("fast",)) == (deep.name, deep.default, deep.excludes)
@@ -782,14 +790,17 @@ def test_options_are_flags_that_the_test_passes(repository: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("def main(argv=None)", "async def main()"), ['("sys.argv", ["ask.py", "Hello.", *options])', "(main())"]),
-        (("print(", "sys.exit("), ['command = [sys.executable, "ask.py", "Hello.", *options]', "cassette_server"]),
-        (("parser.parse_args", "parser.add_subparsers"), ["    main([..., *options])"]),
+        (
+            ("def main(argv=None)", "async def main()"),
+            ['("sys.argv", ["ask.py", "Hello.", *flag_options])', "(main())"],
+        ),
+        (("print(", "sys.exit("), ['command = [sys.executable, "ask.py", "Hello.", *flag_options]', "cassette_server"]),
+        (("parser.parse_args", "parser.add_subparsers"), ["    main([..., *flag_options])"]),
         (("action=", "help="), ["def test_the_agent_answers(cassette, capsys):", '    main(["Hello."])']),
         (("mutually_exclusive_group()", 'argument_group("x")'), ['    ("safe", False): "--safe",']),
         (('--deep", action="store_true"', '--deep", action=argparse.BooleanOptionalAction'), ['False): "--no-deep",']),
-        (("argv=None", "args: argparse.Namespace"), ['command = [sys.executable, "ask.py", "Hello.", *options]']),
-        (("argv=None", "x=None, argv=None"), ['command = [sys.executable, "ask.py", "Hello.", *options]']),
+        (("argv=None", "args: argparse.Namespace"), ['command = [sys.executable, "ask.py", "Hello.", *flag_options]']),
+        (("argv=None", "x=None, argv=None"), ['command = [sys.executable, "ask.py", "Hello.", *flag_options]']),
     ],
 )
 def test_a_command_line_is_tested_as_it_reads_its_arguments(

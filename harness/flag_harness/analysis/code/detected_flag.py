@@ -11,7 +11,8 @@ class DetectedFlag:
 
     Attributes:
         name: the suggested name of the flag, such as `planner_v2`.
-        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`.
+        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`; or `attribute` if a test sets
+            the attribute that holds it, as the variable is read at import.
         key: the environment variable, the key of the flag service, or the option of the command line.
         on, off: the texts of the variable, or the options, that turn the flag on and off; `off` is None if the variable
             must be unset instead.
@@ -34,7 +35,7 @@ class DetectedFlag:
         """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'
-        is_set_by_fixture = self.source in ("set", "option")
+        is_set_by_fixture = self.source in ("set", "option", "attribute")
         parts = ['set = "harness_set_flags"' if is_set_by_fixture else f'{self.source} = "{self.key}"']
         if self.source == "env":
             parts += [f'on = "{self.on}"'] if self.on != "true" else []

@@ -177,7 +177,8 @@ def _flag_from_variable_read(
     words, is_negated = strings_compared_with(node, parents)
     if helper and not words:
         words, is_negated = [*helper.words], helper.is_negated
-    is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
+    is_condition = _is_condition(node, parents) or _is_kept_for_conditions(node, parents)
+    is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or is_condition
     if not is_switch and not (
         _FLAG_NAME_PATTERN.search(name.upper()) and (helper or text is None or is_on_or_off_word(text))
     ):
@@ -216,6 +217,20 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     if isinstance(parent, (ast.If, ast.IfExp, ast.While)):
         return parent.test is current
     return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
+
+
+def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Return whether a function assigns an expression to a variable, and uses that in conditions only."""
+    assignment = parents.get(node)
+    name = getattr(assignment.targets[0], "id", "") if isinstance(assignment, ast.Assign) else ""
+    function = parents.get(assignment) if assignment is not None else None
+    while function is not None and not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        function = parents.get(function)
+    if not name or function is None:
+        return False
+    loads = [one for one in ast.walk(function) if isinstance(one, ast.Name) and one.id == name]
+    loads = [one for one in loads if isinstance(one.ctx, ast.Load)]
+    return bool(loads) and all(_is_condition(one, parents) for one in loads)
 
 
 def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:

@@ -16,11 +16,13 @@ from flag_harness.cli.init.first_test import (
 )
 from flag_harness.cli.init.plan import InitPlan, conflicting_files, make_init_plan
 from flag_harness.cli.init.repository import Repository, read_repository
+from flag_harness.cli.init.repository_lines import already_configured_lines, repository_lines, undeclared_flag_lines
 from flag_harness.cli.init.write import write_plan
 from flag_harness.config import find_root, read_config, read_settings_table
 from flag_harness.config.root import PYPROJECT
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
+from flag_harness.wording import join_names
 
 _EXAMPLES = """examples:
   flag-harness init --dry-run
@@ -28,15 +30,14 @@ _EXAMPLES = """examples:
   flag-harness init --example      # in an empty folder
 
 It reads code and runs none of it, until it runs the test that it wrote. No existing file is overwritten; the table
-[tool.flag-harness] is added to the end of pyproject.toml. If that table exists, nothing is written.
+[tool.flag-harness.flags] is added to the end of pyproject.toml. If it exists, only a first test is written, if none
+has the mark flag_matrix.
 
 Exit code: 0; 1 if the first test fails; 2 if a file cannot be written, or a package in a folder has its own
 pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
 _MAX_AGENTS = 3
 """How many agents are tried."""
-_MAX_READS = 5
-"""How many reads of unknown flags are shown."""
 _MAX_FUNCTIONS = 5
 """How many functions are named that init cannot call."""
 
@@ -67,15 +68,24 @@ def _run_init(arguments: argparse.Namespace) -> int:
         )
     if repository.settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
-    print_at_once(_repository_lines(repository))
-    if repository.settings is not None:
-        print_at_once(_already_configured_lines(repository, repository.settings[1]))
+    print_at_once(repository_lines(repository))
+    if repository.settings is not None and not _needs_first_test(repository):
+        print_at_once(already_configured_lines(repository, repository.settings[1]))
         return 0
+    if repository.has_flag_table:
+        print_at_once(undeclared_flag_lines(repository))
     _refuse_flags_of_packages(repository)
     if not (repository.flags or repository.agents or repository.uncallable or repository.vcr):
         print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
     return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
+
+
+def _needs_first_test(repository: Repository) -> bool:
+    """Return whether a project with settings lacks flags or a test of them, and init can write what is missing."""
+    if repository.has_flag_table:
+        return bool(repository.declared and repository.agents) and not repository.has_matrix_tests
+    return repository.settings is not None and repository.settings[1].name == PYPROJECT
 
 
 def _read_package_or_root(root: Path) -> Repository:
@@ -172,9 +182,15 @@ def _conftest_lines(plan: InitPlan) -> list[str]:
     if not plan.existing_conftest:
         return []
     if not plan.test:
-        return [f"{plan.existing_conftest} exists. Add the fixture of the flags to it:", "", plan.fixture_text]
-    place = f"{plan.existing_conftest} exists, so the fixture harness_set_flags is in {plan.test}, for that file only."
-    return [place, "Move the fixture there to use the flags in other test files.", ""]
+        return [
+            f"{plan.existing_conftest} exists. Add the fixtures of the flags to it:",
+            "",
+            plan.fixtures.conftest_text,
+        ]
+    names = join_names(plan.fixtures.names)
+    be, pronoun = ("is", "it") if len(plan.fixtures.names) == 1 else ("are", "them")
+    place = f"{plan.existing_conftest} exists, so {names} {be} in {plan.test}, for that file only."
+    return [place, f"Move {pronoun} to {plan.existing_conftest} to use the flags in other test files.", ""]
 
 
 def _write_example(root: Path) -> None:
@@ -187,46 +203,6 @@ def _write_example(root: Path) -> None:
     except OSError as error:
         raise InitError(f"{path} cannot be written: {error}") from None
     print_at_once([f"wrote     {_EXAMPLE_FILE}", ""])
-
-
-def _repository_lines(repository: Repository) -> Iterator[str]:
-    flags = repository.tested_flags
-    width = max((len(flag.name) for flag in flags), default=0)
-    yield f"Flags that the code reads: {len(flags)}"
-    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in flags)
-    yield from _unclear_read_lines(repository)
-    if repository.agents:
-        best, *others = repository.agents
-        yield f"Agent: {agent_name_and_location(best)}{f', and {len(others)} more' if others else ''}"
-    if repository.vcr:
-        yield f"Tests with vcr marks: they run as they are ({repository.vcr})"
-    for path, reason in repository.unreadable.items():
-        yield f"Left out, because it {reason}: {path}"
-    yield ""
-
-
-def _unclear_read_lines(repository: Repository) -> Iterator[str]:
-    """Yield the reads of flags whose names are not known, except those that a declared flag may be read by."""
-    unclear = [one for one in repository.unclear if not any(map(one.may_read, repository.declared))]
-    if unclear:
-        yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
-    for read in unclear[:_MAX_READS]:
-        yield f"  {read.place}  {read.code}"
-        yield f"    below [tool.flag-harness.flags]: {read.toml_line}"
-    if more := len(unclear[_MAX_READS:]):
-        yield f"  and {more} more"
-
-
-def _already_configured_lines(repository: Repository, source: Path) -> Iterator[str]:
-    missing = repository.undeclared_flags
-    yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
-    if missing:
-        yield "Flags that it does not declare; add them below [tool.flag-harness.flags]:"
-        yield from (f"  {flag.name} = {flag.toml_declaration}" for flag in missing)
-    if repository.outer_root is not None:
-        place = repository.outer_root
-        yield f"pytest takes its settings from {place}: add [tool.pytest.ini_options] to pyproject.toml."
-    yield "To run the tests: pytest"
 
 
 def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.first_test_text import ANSWER, PROMPT
 from flag_harness.cli.init.plan import InitPlan
+from flag_harness.cli.init.reading.agents import FoundAgent
 from flag_harness.cli.terminal import show_progress
 
 _ERROR_NAME = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")

@@ -3,37 +3,31 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from flag_harness.analysis.code.detected_flag import DetectedFlag
-from flag_harness.cli.init.agents import FoundAgent
+from flag_harness.cli.init.flag_fixtures import FlagFixtures
+from flag_harness.cli.init.reading.agents import FoundAgent
 
 PROMPT, ANSWER = "Hello.", "How can I help?"
 """What the first test asks, and what the simulated model answers."""
 SCENARIO_NAME = "hello"
 MAX_FLAGS_OF_FULL_MATRIX = 6
 """With more flags, and so more than 64 combinations, the first test runs a covering array."""
-_OPTIONS_OF_COMBINATION = "options = [option for (name, value), option in OPTIONS.items() if flags[name] == value]"
-_FIXTURE_OF_OPTIONS = """
-
-@pytest.fixture
-def harness_set_flags():
-    return lambda combination: None  # the test passes the options""".splitlines()
 _PROMPT_ASSERTION = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
 
 
 def first_test_text(
-    flags: Sequence[DetectedFlag],
     agent: FoundAgent,
     test: str,
-    fixture_lines: Sequence[str],
+    fixtures_in_test: FlagFixtures,
     *,
+    flag_count: int,
     is_weak: bool = False,
 ) -> str:
     """Return the text of the first test, whose path is `test`. A weak one passes whatever the agent returns or prints.
 
-    `fixture_lines` are the fixture that sets the flags of a service, if the test has to have it.
+    It runs under the combinations of the project's flags, if there are any. `fixtures_in_test` set the flags if they
+    cannot be in a `conftest.py`.
     """
-    options = [flag for flag in flags if flag.source == "option"]
-    fixtures = ["cassette", *(["flags"] if options else [])]
+    fixtures = ["cassette", *(["flag_options"] if agent.options else [])]
     if agent.kind in ("program", "node"):
         fixtures.append("cassette_server")
         imports, body = _parts_of_test_that_runs_program(agent, test, is_weak)
@@ -42,35 +36,28 @@ def first_test_text(
         imports, body = _parts_of_test_that_calls_main(agent, is_weak)
     else:
         imports, body = _parts_of_test_that_calls_function(agent, is_weak)
-    needs_fixture = options and all(flag.source != "set" for flag in flags)
-    matrix = "(strength=2)" if len(flags) > MAX_FLAGS_OF_FULL_MATRIX else ""
-    marks = [f"@pytest.mark.flag_matrix{matrix}"] if flags else []
+    matrix = "(strength=2)" if flag_count > MAX_FLAGS_OF_FULL_MATRIX else ""
+    marks = [f"@pytest.mark.flag_matrix{matrix}"] if flag_count else []
     parts = [
-        f'"""The agent answers{" under every combination of its flags" if flags else ""}."""',
+        f'"""The agent answers{" under every combination of its flags" if flag_count else ""}."""',
         "",
-        *imports,
-        *fixture_lines,
-        *(_option_lines(options) if options else []),
-        *(_FIXTURE_OF_OPTIONS if needs_fixture else []),
+        *_merge_imports(imports, fixtures_in_test),
+        *fixtures_in_test.code,
         "",
         "",
         *marks,
         f'@pytest.mark.scenario("{SCENARIO_NAME}")',
         f"def test_the_agent_answers({', '.join(fixtures)}):",
-        *(f"    {line}" for line in [*([_OPTIONS_OF_COMBINATION] if options else []), *body]),
+        *(f"    {line}" for line in body),
     ]
     return "\n".join(parts) + "\n"
 
 
-def _option_lines(options: Sequence[DetectedFlag]) -> list[str]:
-    """Return the lines that say which option gives a flag which value."""
-    texts = [
-        f'    ("{flag.name}", {is_on}): "{option}",'
-        for flag in options
-        for is_on, option in ((True, flag.on), (False, flag.off))
-        if option
-    ]
-    return ["", "OPTIONS = {  # a flag and its value, and the option that gives it", *texts, "}"]
+def _merge_imports(imports: Sequence[str], fixtures: FlagFixtures) -> list[str]:
+    """Return the imports of a test, and of the fixtures in it."""
+    added = [line for line in fixtures.imports if line not in imports]
+    start = imports.index("import pytest")
+    return [*imports[: start + 1], *added, *imports[start + 1 :]]
 
 
 def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
@@ -90,7 +77,7 @@ def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[li
 
 def _join_arguments(agent: FoundAgent) -> str:
     """Return the arguments of a command line as code, with those of the combination."""
-    return ", ".join([*([agent.call] if agent.call else []), *(["*options"] if agent.options else [])])
+    return ", ".join([*([agent.call] if agent.call else []), *(["*flag_options"] if agent.options else [])])
 
 
 def _imports_of_agent(agent: FoundAgent) -> list[str]:

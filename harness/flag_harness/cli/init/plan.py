@@ -1,15 +1,15 @@
 """The files that `flag-harness init` writes: the configuration, a first test, and the scenario that answers it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from flag_harness.analysis.code.detected_flag import DetectedFlag
-from flag_harness.cli.init.agents import FoundAgent
 from flag_harness.cli.init.first_test_text import ANSWER, SCENARIO_NAME, first_test_text
-from flag_harness.cli.init.launchdarkly import launchdarkly_conftest_text, launchdarkly_lines
+from flag_harness.cli.init.flag_fixtures import NO_FIXTURES, FlagFixtures, make_flag_fixtures
+from flag_harness.cli.init.reading.agents import FoundAgent
 from flag_harness.cli.init.repository import Repository
+from flag_harness.config.root import PYPROJECT
 
 TEST_FILE = "test_flag_matrix.py"
 _PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
@@ -32,9 +32,9 @@ class InitPlan:
         weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
         extras: the harness's extras that the test needs and that are not installed.
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
-        existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the fixture
-            of the flags is written into the test file. Empty if there is no such file, or no such fixture.
-        fixture_text: the fixture of the flags, as a conftest.py; empty if no flag needs one.
+        existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the
+            fixtures of the flags are written into the test file. Empty if there is no such file, or no such fixture.
+        fixtures: the fixtures of the flags.
         sketch: a test for a person to complete, if the arguments of no agent can be guessed; else empty.
         sketch_path: the path at which to save it.
         has_flags: True if flags are declared.
@@ -47,33 +47,36 @@ class InitPlan:
     extras: tuple[str, ...]
     has_vcr_marks: bool
     existing_conftest: str = ""
-    fixture_text: str = ""
+    fixtures: FlagFixtures = NO_FIXTURES
     has_flags: bool = True
     sketch: str = ""
     sketch_path: str = ""
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
-    """Return the files to write for a repository that does not configure the harness yet."""
+    """Return the files to write for a repository: if it declares flags already, a first test and its scenario."""
     agent = repository.agents[0] if repository.agents else None
     sketched = repository.uncallable[0].agent if agent is None and repository.uncallable else None
     subject = agent or sketched
-    files = [PlannedFile("pyproject.toml", _configuration_text(repository, subject))]
+    if subject is not None and repository.has_flag_table:
+        subject = replace(subject, options=())  # the settings do not say which of their flags they are
+    flags = () if repository.has_flag_table else repository.tested_flags
+    files = []
+    if configuration := _configuration_text(repository, subject):
+        files.append(PlannedFile(PYPROJECT, configuration))
     test = _test_path(repository, subject) if subject is not None else ""
-    existing_conftest = fixture_text = ""
-    if services := _flags_of_services(repository):
-        conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
-        fixture_text = launchdarkly_conftest_text(services, repository.client_functions)
-        if (repository.root / conftest).exists():
-            existing_conftest = conftest
-        else:
-            files.append(PlannedFile(conftest, fixture_text))
+    folder = subject.folder if subject is not None else "."
+    fixtures = make_flag_fixtures(flags, repository.client_functions, repository.targets, folder)
+    conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
+    has_conftest = (repository.root / conftest).exists()
+    if fixtures and not has_conftest:
+        files.append(PlannedFile(conftest, fixtures.conftest_text))
     text = weaker_test = ""
     if subject is not None:
-        in_test = services if existing_conftest else []
-        fixture_lines = launchdarkly_lines(in_test, repository.client_functions)
-        text = first_test_text(repository.tested_flags, subject, test, fixture_lines)
-        weaker_test = first_test_text(repository.tested_flags, subject, test, fixture_lines, is_weak=True)
+        in_test = fixtures if has_conftest else NO_FIXTURES
+        count = len(flags) or repository.declared_count
+        text = first_test_text(subject, test, in_test, flag_count=count)
+        weaker_test = first_test_text(subject, test, in_test, flag_count=count, is_weak=True)
         text = text if subject.has_answer else weaker_test
         files += [PlannedFile(test, text)] if agent is not None else []
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", _SCENARIO_TEXT))
@@ -84,9 +87,9 @@ def make_init_plan(repository: Repository) -> InitPlan:
         weaker_test,
         tuple(_missing_extras(repository, agent)),
         bool(repository.vcr),
-        existing_conftest,
-        fixture_text,
-        bool(repository.tested_flags),
+        conftest if fixtures and has_conftest else "",
+        fixtures,
+        bool(flags or repository.declared),
         sketch=text if agent is None else "",
         sketch_path=test if agent is None else "",
     )
@@ -100,11 +103,26 @@ text = "Welcome. {ANSWER}"
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
+    """Return the text to add to pyproject.toml, or an empty string if it has all settings."""
     lines = []
-    if repository.vcr:
+    if repository.vcr and repository.settings is None:
         marks = "true" if repository.vcr == "pytest-recording" else f'"{repository.vcr}"'
         lines += ["[tool.flag-harness]", f"vcr_marks = {marks}", ""]
-    lines.append("[tool.flag-harness.flags]")
+    if not repository.has_flag_table:
+        lines += _flag_table_lines(repository)
+    folder = ""
+    if agent is not None and agent.kind not in ("program", "node"):
+        folder = _pythonpath_folder(repository, agent)
+    if folder or repository.outer_root is not None:
+        lines += [*([""] if lines else []), "[tool.pytest.ini_options]"]
+    if folder:
+        lines.append(f'pythonpath = ["{folder}"]')
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _flag_table_lines(repository: Repository) -> list[str]:
+    """Return the table of flags, with the reads that are unclear as comments."""
+    lines = ["[tool.flag-harness.flags]"]
     flags = repository.tested_flags
     lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in flags]
     lines += [
@@ -112,14 +130,7 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
     ]
     if not flags and not repository.unclear:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
-    folder = ""
-    if agent is not None and agent.kind not in ("program", "node"):
-        folder = _pythonpath_folder(repository, agent)
-    if folder or repository.outer_root is not None:
-        lines += ["", "[tool.pytest.ini_options]"]
-    if folder:
-        lines.append(f'pythonpath = ["{folder}"]')
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
@@ -183,11 +194,6 @@ def _conftest_path(test: str) -> str:
     return str(PurePosixPath(test).with_name("conftest.py"))
 
 
-def _flags_of_services(repository: Repository) -> list[DetectedFlag]:
-    """Return the flags that only a fixture can set."""
-    return [flag for flag in repository.flags if flag.source == "set"]
-
-
 def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:
     if agent is not None and agent.kind in ("program", "node") and find_spec("uvicorn") is None:
         yield "serve"
@@ -199,4 +205,4 @@ def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterato
 
 def conflicting_files(plan: InitPlan, root: Path) -> list[str]:
     """Return the files of a plan that already exist and would be overwritten."""
-    return [file.path for file in plan.files if file.path != "pyproject.toml" and (root / file.path).exists()]
+    return [file.path for file in plan.files if file.path != PYPROJECT and (root / file.path).exists()]

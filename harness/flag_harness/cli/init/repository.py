@@ -4,8 +4,8 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_nam
 from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
 from flag_harness.analysis.code.settings_classes import flags_in_settings_class
 from flag_harness.analysis.code.unclear_reads import UnclearRead, find_unclear_reads
-from flag_harness.cli.init.agents import FoundAgent, UncallableFunction, find_agents, find_callers
+from flag_harness.cli.init.flag_fixtures import can_set_targets
 from flag_harness.cli.init.flag_names import name_flags, position_of_place
-from flag_harness.cli.init.imports import ModuleImports, find_import_location, read_imports
-from flag_harness.cli.init.launchdarkly import find_client_functions
+from flag_harness.cli.init.reading.agents import FoundAgent, UncallableFunction, find_agents, find_callers
+from flag_harness.cli.init.reading.import_time_flags import FlagTarget, find_flag_targets
+from flag_harness.cli.init.reading.imports import ModuleImports, find_import_location, read_imports
+from flag_harness.cli.init.reading.launchdarkly import find_client_functions
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
@@ -45,6 +47,8 @@ class Repository:
         unreadable: why files were left out, by their paths.
         outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
         client_functions: the functions, as `module.function`, that make a LaunchDarkly client of their own.
+        targets: the attributes that hold the flags which are read at import, by variable.
+        has_matrix_tests: True if a test has the mark `flag_matrix`.
     """
 
     root: Path
@@ -58,15 +62,25 @@ class Repository:
     unclear: tuple[UnclearRead, ...] = ()
     outer_root: Path | None = None
     client_functions: tuple[str, ...] = ()
+    targets: Mapping[str, tuple[FlagTarget, ...]] = field(default_factory=dict)
+    has_matrix_tests: bool = False
 
     @property
     def tested_flags(self) -> tuple[DetectedFlag, ...]:
-        """The flags that the code reads, and those that are options of the most likely agent."""
+        """The flags that the code reads, and those that are options of the most likely agent.
+
+        Those that are read at import have the source `attribute`, unless the agent is a program, which reads them anew.
+        """
         subjects = [*self.agents[:1], *(one.agent for one in self.uncallable[:1])]
         names = {flag.name for flag in self.flags}
         options = subjects[0].options if subjects else ()
+        at_import = (
+            {key for key, targets in self.targets.items() if can_set_targets(targets, subjects[0].folder)}
+            if subjects and subjects[0].kind not in ("program", "node")
+            else set()
+        )
         return (
-            *self.flags,
+            *(replace(one, source="attribute") if one.key in at_import else one for one in self.flags),
             *(replace(one, name=f"{one.name}_option") if one.name in names else one for one in options),
         )
 
@@ -76,11 +90,21 @@ class Repository:
         return read_settings_table(self.root / PYPROJECT)
 
     @property
+    def declared_count(self) -> int:
+        """The number of flags that the settings declare."""
+        return len(self.settings[0].get("flags", {})) if self.settings else 0
+
+    @property
     def declared(self) -> frozenset[str]:
         """The names of the flags that the settings declare, with their variables and keys; empty without settings."""
         table = self.settings[0].get("flags", {}) if self.settings else {}
         sources = [one if isinstance(one, dict) else {"env": one} for one in table.values()]
         return frozenset([*table, *(str(text) for one in sources for key, text in one.items() if key in SOURCE_KINDS)])
+
+    @property
+    def has_flag_table(self) -> bool:
+        """Whether the settings have a table of flags, perhaps an empty one."""
+        return self.settings is not None and "flags" in self.settings[0]
 
     @property
     def undeclared_flags(self) -> tuple[DetectedFlag, ...]:
@@ -101,14 +125,13 @@ def read_repository(root: Path) -> Repository:
     modules: dict[str, ModuleImports] = {}
     trees: dict[str, ast.Module] = {}
     unreadable: dict[str, str] = {}
-    paths: list[str] = []
-    has_vcr_marks = False
+    paths, tests = list[str](), list[str]()
     for path, text in source_texts(root, (".py", *_NODE_SUFFIXES)):
         paths.append(name := path.as_posix())
         if text is None:
             unreadable[name] = "cannot be read"
         elif _TEST_FOLDERS & {*path.parts} or path.name.startswith(("test_", "conftest")):
-            has_vcr_marks = has_vcr_marks or "mark.vcr" in text
+            tests.append(text)
         elif path.suffix == ".py":
             if (tree := parse_code(text)) is None:
                 unreadable[name] = "is not valid Python"
@@ -118,21 +141,34 @@ def read_repository(root: Path) -> Repository:
             flags += _flags_in_node_script(text, name)
             found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
     placed = [_add_import_location(one, root, modules) for one in (*found, *_find_agents_of_modules(trees))]
-    agents = [one for one in placed if isinstance(one, FoundAgent)]
-    uncallable = [one for one in placed if isinstance(one, UncallableFunction)]
+    agents, uncallable = _sort_by_rank(placed)
     read, unclear = _find_flags_of_modules(trees)
     pyproject = _read_toml(root / PYPROJECT)
     return Repository(
         root,
         name_flags([*flags, *read], paths),
-        tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
-        tuple(sorted(uncallable, key=lambda one: -one.agent.rank)),
-        _find_vcr_plugin(root, pyproject) if has_vcr_marks else "",
+        agents,
+        uncallable,
+        _find_vcr_plugin(root, pyproject) if any("mark.vcr" in text for text in tests) else "",
         pyproject,
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
         tuple(sorted(unclear, key=lambda one: position_of_place(one.place, paths))),
         client_functions=tuple(_name_client_functions(trees, root, modules)),
+        targets=find_flag_targets(read, trees),
+        has_matrix_tests=any("flag_matrix" in text for text in tests),
+    )
+
+
+def _sort_by_rank(
+    found: Sequence[FoundAgent | UncallableFunction],
+) -> tuple[tuple[FoundAgent, ...], tuple[UncallableFunction, ...]]:
+    """Return the agents that a test can call, and the functions that it cannot call, the most likely first."""
+    agents = [one for one in found if isinstance(one, FoundAgent)]
+    uncallable = [one for one in found if isinstance(one, UncallableFunction)]
+    return (
+        tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
+        tuple(sorted(uncallable, key=lambda one: -one.agent.rank)),
     )
 
 

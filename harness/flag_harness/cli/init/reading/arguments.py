@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.inert_reasons import decorator_name
-from flag_harness.cli.init.programs import PROMPT_NAME
+from flag_harness.cli.init.reading.programs import PROMPT_NAME
 
 UNKNOWN_ARGUMENT = "..."
 """Stands for an argument that cannot be guessed, in a test that a person completes."""

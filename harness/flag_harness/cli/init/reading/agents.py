@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
-from flag_harness.cli.init.arguments import (
+from flag_harness.cli.init.reading.arguments import (
     UNKNOWN_ARGUMENT,
     CallArguments,
     client_of_api_call,
@@ -16,7 +16,7 @@ from flag_harness.cli.init.arguments import (
     find_client_parameters,
     guess_call_arguments,
 )
-from flag_harness.cli.init.programs import find_option_flags, program_arguments
+from flag_harness.cli.init.reading.programs import find_option_flags, program_arguments
 
 _TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}

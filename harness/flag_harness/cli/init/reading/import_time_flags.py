@@ -1,0 +1,142 @@
+"""Find where a test can set flags that are read while a module is imported: constants, and objects with settings."""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from flag_harness.analysis.code.detected_flag import DetectedFlag
+from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
+from flag_harness.analysis.code.settings_classes import settings_fields
+
+_CACHING_DECORATORS = ("cache", "lru_cache")
+_NOT_IN_MODULE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagTarget:
+    """An attribute that holds the value of a flag after the import.
+
+    Attributes:
+        path: the file of the module.
+        owner: the expression of the object in the module, such as `settings`; empty for the module itself.
+        attribute: the name of the attribute.
+    """
+
+    path: str
+    owner: str
+    attribute: str
+
+
+def find_flag_targets(
+    flags: Sequence[DetectedFlag], trees: Mapping[str, ast.Module]
+) -> dict[str, tuple[FlagTarget, ...]]:
+    """Return the attributes that hold the flags which are read at import, by their variables.
+
+    A variable is left out if some code reads it later, or if nobody can say where a value is kept. `flags` has each
+    read of a flag, and `trees` the parsed modules, by path.
+    """
+    found: dict[str, list[tuple[FlagTarget, ...]]] = {}
+    for flag in flags:
+        if flag.source == "env" and flag.place.rpartition(":")[0] in trees:
+            path, _, line = flag.place.rpartition(":")
+            found.setdefault(flag.key, []).append(tuple(_targets_of_read(path, int(line), trees)))
+    return {
+        key: tuple(dict.fromkeys(target for targets in reads for target in targets))
+        for key, reads in found.items()
+        if all(reads)
+    }
+
+
+def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+    """Yield the attributes that hold what a line of a module reads while it is imported."""
+    for node in _module_statements(trees[path]):
+        if not _spans(node, line):
+            continue
+        if name := _assigned_name(node):
+            yield FlagTarget(path, "", name)
+            yield from _imported_copies(path, name, trees)
+        elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
+            yield from _targets_in_class(node, path, line, trees)
+        elif isinstance(node, ast.FunctionDef) and (attribute := _attribute_of_read(node, line)):
+            yield from (FlagTarget(*one, attribute) for one in _objects_made_by(node.name, trees))
+
+
+def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Yield the statements that run while a module is imported, also those below `if` and `try`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt):
+            yield node
+        if not isinstance(node, _NOT_IN_MODULE) and not is_main_guard(node):
+            yield from _module_statements(node)
+
+
+def _targets_in_class(
+    node: ast.ClassDef, path: str, line: int, trees: Mapping[str, ast.Module]
+) -> Iterator[FlagTarget]:
+    """Yield the attributes for a read in a class: on the class, or on the objects of it that modules make."""
+    field = next((one.name for one in settings_fields(node) if one.line == line), "")
+    if not field and "dataclass" in {decorator_name(one) for one in node.decorator_list}:
+        return
+    for statement in node.body if not field else ():
+        if _spans(statement, line) and (name := _assigned_name(statement)):
+            yield FlagTarget(path, node.name, name)
+            return
+    if attribute := field or _attribute_of_read(node, line):
+        yield from (FlagTarget(*one, attribute) for one in _objects_made_by(node.name, trees))
+
+
+def _attribute_of_read(node: ast.AST, line: int) -> str:
+    """Return the attribute to which a function assigns what it reads in a line, or the keyword that gets it."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Assign) and _spans(one, line):
+            if getattr(getattr(one.targets[0], "value", None), "id", "") == "self":
+                return str(getattr(one.targets[0], "attr", ""))
+        elif isinstance(one, ast.keyword) and one.arg and one.value.lineno <= line <= (one.value.end_lineno or 0):
+            return one.arg
+    return ""
+
+
+def _objects_made_by(maker: str, trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
+    """Yield the path of a module and an expression in it, for each object that a class or function makes once.
+
+    That is a variable of the module, or what a cached function returns.
+    """
+    for path, tree in trees.items():
+        for node in _module_statements(tree):
+            if (name := _assigned_name(node)) and _calls(getattr(node, "value", None), maker):
+                yield path, name
+            elif isinstance(node, ast.FunctionDef) and not node.args.args:
+                is_cached = any(decorator_name(one) in _CACHING_DECORATORS for one in node.decorator_list)
+                returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)]
+                if is_cached and any(_calls(one, maker) for one in returned):
+                    yield path, f"{node.name}()"
+
+
+def _calls(node: ast.expr | None, maker: str) -> bool:
+    """Return whether an expression is `Maker(...)`, `module.Maker(...)` or `Maker.from_env(...)`."""
+    return isinstance(node, ast.Call) and maker in ast.unparse(node.func).split(".")
+
+
+def _imported_copies(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+    """Yield the names of a constant in the modules that import it from its own."""
+    stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
+    for other, tree in trees.items():
+        for node in _module_statements(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == stem:
+                yield from (FlagTarget(other, "", one.asname or one.name) for one in node.names if one.name == name)
+
+
+def _assigned_name(node: ast.stmt) -> str:
+    """Return the only variable that a statement assigns, or an empty string."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return str(getattr(targets[0], "id", "")) if len(targets) == 1 else ""
+
+
+def _spans(node: ast.stmt, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+def _is_frozen(node: ast.ClassDef) -> bool:
+    """Return whether the fields of a class's objects cannot be set."""
+    words = [one for one in ast.walk(node) if isinstance(one, ast.keyword) and one.arg == "frozen"]
+    return any(getattr(one.value, "value", None) is True for one in words)
