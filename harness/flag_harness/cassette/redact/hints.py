@@ -26,13 +26,16 @@ _VALUE_AFTER_NAME = re.compile(
 """Matches the value after a name that announces a key: an assignment, or a long word."""
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
-_KEY_LITERALS = ("-----BEGIN", "sk-ant-")
+_END_OF_ESCAPE = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
+_NAME_LITERALS = ("-----BEGIN", "7Q~", "8Q~", "JQQJ99", "AzSe", "+ACR", "ACDb", "+ASt")
+"""Announce a private key, or are in the middle of a key of Azure."""
+_KEY_LITERALS = ("sk-ant-",)
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
     """Yield the (start, stop) spans of `shortest` or more letters in a row; `make_letter_table` makes the table."""
-    classes = ascii_bytes(text).translate(table)
+    classes = latin_bytes(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
     while start >= 0:
@@ -50,9 +53,9 @@ def make_letter_table(letters: str) -> bytes:
 
 
 @lru_cache(maxsize=1)  # each text is asked for several times in a row
-def ascii_bytes(text: str) -> bytes:
-    """Encode a text with one byte for each character, which is `?` if the character is not ASCII."""
-    return text.encode("ascii", "replace")
+def latin_bytes(text: str) -> bytes:
+    """Encode a text with one byte for each character, which is `?` if the character is not Latin."""
+    return text.encode("latin-1", "replace")
 
 
 _WORD_TABLE = make_letter_table(_WORD_LETTERS)
@@ -61,49 +64,55 @@ _WORD_TABLE = make_letter_table(_WORD_LETTERS)
 class ApiKeyHints:
     """Finds the parts of a text in which an API key or a password may be.
 
-    `words` is a pattern for keys that are one word. `start` is a pattern for the start of a word after an escape
-    sequence, such as one that sets a colour.
+    `words` is a pattern for keys that are one word.
     """
 
-    def __init__(self, words: str, start: str) -> None:
-        self._words, self._escaped_words = (
-            re.compile(rf"(?<![A-Za-z0-9])(?:{words})"),
-            re.compile(f"{start}(?:{words})"),
-        )
+    def __init__(self, words: str) -> None:
+        self._words, self._escaped_words = re.compile(rf"(?<![A-Za-z0-9])(?:{words})"), re.compile(words)
 
-    def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
-        """Yield the spans of a text in which a key may begin, without overlaps.
+    def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int, bool]]:
+        """Yield the spans of a text in which a key may begin, without overlaps, and whether one is a single word.
 
         Each span reaches from `before` characters before a hint to `behind` characters after it.
         """
-        first, last = 0, 0
-        for position in sorted(self._hint_positions(text)):
+        first, last, has_word = 0, 0, False
+        words = ((position, True) for position in self._word_positions(text))
+        for position, is_word in sorted((*words, *((position, False) for position in _name_positions(text)))):
             if position - before > last:
                 if last:
-                    yield first, last
-                first = max(position - before, last)
-            last = position + behind
+                    yield first, last, has_word
+                first, has_word = max(position - before, last), False
+            last, has_word = position + behind, has_word or is_word
         if last:
-            yield first, last
+            yield first, last, has_word
 
-    def _hint_positions(self, text: str) -> Iterator[int]:
-        """Yield the positions of hints: words that look like keys, names such as `api_key=`, and passwords in URLs."""
+    def _word_positions(self, text: str) -> Iterator[int]:
+        """Yield the positions of words that look like keys."""
         for start, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
-            words = self._escaped_words if text[start - 1 : start] in _CHARACTERS_BEFORE_ESCAPED_WORD else self._words
-            while match := words.search(text, start, stop):
+            if (
+                text[start - 1 : start] in _CHARACTERS_BEFORE_ESCAPED_WORD
+                and (escape := _END_OF_ESCAPE.match(text, start))
+                and self._escaped_words.match(text, escape.end(), stop)
+            ):
+                yield escape.end()
+            while match := self._words.search(text, start, stop):
                 yield match.start()
                 start = match.end()
-        lowered = ascii_bytes(text).lower()
-        for stem in _KEY_NAME_STEMS:
-            yield from (
-                position for position in _positions_of(lowered, stem) if _VALUE_AFTER_NAME.match(text, position)
-            )
-        for name in _RARE_NAMES:
-            yield from _positions_of(lowered, name)
         for literal in _KEY_LITERALS:
             yield from _positions_of(text, literal)
-        if "@" in text:
-            yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
+
+
+def _name_positions(text: str) -> Iterator[int]:
+    """Yield the positions of names such as `api_key=`, of passwords in URLs, and of parts of longer keys."""
+    lowered = latin_bytes(text).lower()
+    for stem in _KEY_NAME_STEMS:
+        yield from (position for position in _positions_of(lowered, stem) if _VALUE_AFTER_NAME.match(text, position))
+    for name in _RARE_NAMES:
+        yield from _positions_of(lowered, name)
+    for literal in _NAME_LITERALS:
+        yield from _positions_of(text, literal)
+    if "@" in text:
+        yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
 
 
 def _positions_of(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:

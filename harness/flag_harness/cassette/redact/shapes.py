@@ -261,18 +261,27 @@ _MULTI_WORD_KINDS = KINDS_KNOWN_BY_NAME | {
     "a PuTTY key",
     "a Kaggle key",
     "an authentication of a registry",
+    "an Azure key",
 }
-"""The kinds of keys that are not a single word: they contain a name, a space or a quote."""
+"""The kinds of keys that are not a single word (they contain a name, a space or a quote), or have no certain start."""
 _AFTER_COLOUR_CODE = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
 _KEY_START = (
     rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR_CODE})|(?=sk-ant-[a-z]+[0-9]+-))"
 )
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
-_KEY_KINDS = tuple(KEY_SHAPES)
-_ANY_KEY_PATTERN = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
-_SHAPES_OF_WORDS = "|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS)
-_KEY_HINTS = ApiKeyHints(_SHAPES_OF_WORDS, _KEY_START)
-_BEFORE, _BEHIND = 64, 300
+_ALL_KINDS = tuple(KEY_SHAPES)
+_NAMED_KINDS = tuple(kind for kind, shape in KEY_SHAPES.items() if kind in _MULTI_WORD_KINDS or r"\W" in shape)
+"""The kinds of keys that may be more than a word."""
+
+
+def _pattern_of_kinds(kinds: tuple[str, ...]) -> re.Pattern[str]:
+    """Return a pattern with a group for each kind."""
+    return re.compile(_KEY_START + "(?:" + "|".join(f"({KEY_SHAPES[kind]})" for kind in kinds) + ")")
+
+
+_ANY_KEY_PATTERN, _NAMED_KEY_PATTERN = _pattern_of_kinds(_ALL_KINDS), _pattern_of_kinds(_NAMED_KINDS)
+_KEY_HINTS = ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
+_BEFORE, _BEHIND = 90, 300
 """How far before and after a hint a key may begin, in characters."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 _EXAMPLE_WORDS = re.compile(
@@ -282,14 +291,14 @@ _EXAMPLE_WORDS = re.compile(
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for window_start, window_stop in _KEY_HINTS.candidate_spans(text, _BEFORE, _BEHIND):
-        start = window_start
-        while near := _ANY_KEY_PATTERN.search(text, start, window_stop):
+    for start, window_stop, has_word in _KEY_HINTS.candidate_spans(text, _BEFORE, _BEHIND):
+        pattern, kinds = (_ANY_KEY_PATTERN, _ALL_KINDS) if has_word else (_NAMED_KEY_PATTERN, _NAMED_KINDS)
+        while near := pattern.search(text, start, window_stop):
             start = near.start() + 1
-            match = _ANY_KEY_PATTERN.match(text, near.start())  # the window may have cut it
+            match = pattern.match(text, near.start())  # the window may have cut it
             if match is None:
                 continue
-            kind = _KEY_KINDS[(match.lastindex or 1) - 1]
+            kind = kinds[(match.lastindex or 1) - 1]
             if not is_placeholder(kind, match[0]):  # a key may be inside an example: `password: https://...?token=...`
                 start = match.end()
                 yield match.start(), match.end(), kind

@@ -1,6 +1,5 @@
 """Find secrets in encoded texts: behind escapes, in base64, hexadecimal, UTF-16 and compressed, and in nestings."""
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -9,13 +8,14 @@ from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_
 from flag_harness.cassette.redact.encodings.dumps import find_words_broken_over_lines
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, unescape_in_rounds
 from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
+from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""
 SEPARATOR = " \x02 "
 """The text between texts that are joined to be searched together, so that no match spans two of them."""
 
-_PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
+_PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH = make_letter_table("\t\r\n" + "".join(map(chr, range(32, 127)))), 12
 """Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
 
 
@@ -63,8 +63,8 @@ def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int,
 
 def _find_in_printable_parts(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
     """Yield the findings of `find` in the printable parts of binary data."""
-    for part in _PRINTABLE.finditer(text):
-        yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
+    for first, last in find_letter_runs(text, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH):
+        yield from ((first + start, first + stop, kind) for start, stop, kind in find(text[first:last]))
 
 
 def first_finding(
@@ -99,7 +99,8 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
 
 def _has_finding_in_binary(data: str, find: Finder, depth: int) -> bool:
     """Return whether `find` finds anything in the printable parts of binary data, or in what is compressed in it."""
-    text = SEPARATOR.join(_PRINTABLE.findall(data))
+    runs = find_letter_runs(data, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH)
+    text = SEPARATOR.join(data[start:stop] for start, stop in runs)
     if any(True for _ in find(text)):
         return True
     spans = (*find_compressed_spans(data), *find_encoded_spans(text, SHORTEST_SEARCHED, True)) if depth else ()
