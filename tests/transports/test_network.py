@@ -111,6 +111,29 @@ def test_the_refusal_says_what_the_test_does_instead() -> None:
     ) == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [
+        (
+            "stream.launchdarkly.com",
+            "LaunchDarkly; set them in the test instead: give ldclient.set_config a Config with",
+        ),
+        (
+            "clientsdk.launchdarkly.us.",
+            "TestData in the fixture harness_set_flags, as flag-harness init writes it, or with",
+        ),
+        ("eu.app.unleash.getunleash.io", "Unleash; set them in the test instead: load the flags from a dictionary in"),
+    ],
+)
+def test_a_service_of_flags_is_refused_with_how_to_set_them(host: str, advice: str) -> None:
+    """As an error that its client expects, so that its threads end; the test fails at its end all the same."""
+    with refuse_network() as refused, pytest.raises(ConnectionRefusedError, match="is refused to tests"):
+        _look_up(host)
+    [message] = map(str, refused)
+    assert message.startswith(f"this test plays recordings, but tried to reach {host}:443 to fetch flags from ")
+    assert advice in message
+
+
 @pytest.mark.parametrize("reach", WAYS[:8])
 def test_another_address_is_refused(reach: Callable[[str], None]) -> None:
     """A number needs no look-up; TEST-NET-1 belongs to nobody."""

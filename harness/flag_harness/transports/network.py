@@ -12,6 +12,7 @@ from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import IN_CHILD, ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_uvloop, import_uvloop_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
+from flag_harness.transports.flag_services import flag_service_advice
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
@@ -93,6 +94,8 @@ class _NetworkGuard:
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
         else:
             self.refused.append(self._refusal(self._refusal_message(name, port, how)))
+            if flag_service_advice(name):  # its threads must go on, or closing the service's client waits forever
+                raise ConnectionRefusedError(f"{name} is refused to tests")
             raise self.refused[-1]
 
     def _check_name_lookup(self, host: Any, port: Any = None) -> None:
@@ -125,6 +128,8 @@ class _NetworkGuard:
     def _refusal_message(self, name: str, port: Any, how: str) -> str:
         what, instead = self._doing
         target = name if port is None else f"{name}:{port}"
+        if advice := flag_service_advice(name):
+            return f"this test {what}, but tried to reach {target}{how} {advice}"
         if how and self._scope.has_host(f"https://{target}"):
             instead = f"if a program that the test starts asks the API, use the fixture cassette_server; else {instead}"
         return (

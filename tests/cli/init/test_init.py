@@ -286,6 +286,15 @@ class Settings(BaseSettings):
             '    answer = Bot().run("Hello.")\n',
         ),
         (
+            "class Bot:\n    def __init__(self, name): ...\n"
+            "    def run(self, text):\n        return client.messages.create()",
+            '    answer = Bot("test-name").run("Hello.")\n',
+        ),
+        (
+            "class Bot:\n    def __init__(self, q): ...\n    def run(self):\n        return client.messages.create()",
+            '    answer = Bot("Hello.").run()\n',
+        ),
+        (
             "def chat(llm, text):\n    return _send(llm)\ndef _send(llm):\n    return llm.messages.create()",
             '    answer = chat(client, "Hello.")\n',
         ),

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
 from flag_harness.cli.init.reading.arguments import (
+    PROMPT_ARGUMENT,
     UNKNOWN_ARGUMENT,
     CallArguments,
     client_of_api_call,
@@ -200,7 +201,7 @@ def _make_agent(
     arguments = guess_call_arguments(
         node.args, clients, skip_first=class_node is not None and "staticmethod" not in decorators
     )
-    created = _guess_constructor_arguments(class_node)
+    created = _guess_constructor_arguments(class_node, is_prompted_later=PROMPT_ARGUMENT in arguments.text)
     unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
     texts = arguments.text
     if method.startswith("on_") and not unknown:
@@ -224,7 +225,7 @@ def _make_agent(
     return UncallableFunction(agent, name, ", ".join(unknown)) if unknown else agent
 
 
-def _guess_constructor_arguments(owner: ast.ClassDef | None) -> CallArguments:
+def _guess_constructor_arguments(owner: ast.ClassDef | None, *, is_prompted_later: bool) -> CallArguments:
     """Return the arguments to make an object of a class with; none for a class that defines no constructor."""
     if owner is None:
         return CallArguments("", False, 0, ())
@@ -235,7 +236,8 @@ def _guess_constructor_arguments(owner: ast.ClassDef | None) -> CallArguments:
         parameters = dataclass_parameters(owner)
     if parameters is None:
         return CallArguments("", False, 0, ())
-    return guess_call_arguments(parameters, find_client_parameters(constructor or owner, owner), skip_first=True)
+    clients = find_client_parameters(constructor or owner, owner)
+    return guess_call_arguments(parameters, clients, skip_first=True, is_prompted_later=is_prompted_later)
 
 
 def _functions_by_name(tree: ast.Module) -> Iterator[tuple[str, _Function]]:

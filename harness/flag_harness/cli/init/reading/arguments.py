@@ -11,7 +11,7 @@ from flag_harness.cli.init.reading.programs import PROMPT_NAME
 UNKNOWN_ARGUMENT = "..."
 """Stands for an argument that cannot be guessed, in a test that a person completes."""
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
-_PROMPT_ARGUMENT = '"Hello."'
+PROMPT_ARGUMENT = '"Hello."'
 _MESSAGES_ARGUMENT = '[{"role": "user", "content": "Hello."}]'
 _MAX_UNTYPED_PARAMETERS = 2
 """A function with more parameters without a known type takes something else than prompts."""
@@ -44,10 +44,13 @@ class CallArguments:
     unknown: tuple[str, ...]
 
 
-def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *, skip_first: bool) -> CallArguments:
+def guess_call_arguments(
+    parameters: ast.arguments, clients: Collection[str], *, skip_first: bool, is_prompted_later: bool = False
+) -> CallArguments:
     """Return the arguments to call a function with. `clients` are the parameters that are used as a client of the API.
 
-    If more than two parameters may be prompts, none of them can be guessed.
+    If more than two parameters may be prompts, none of them can be guessed. The likeliest one is the prompt, unless a
+    later call gets it.
     """
     positional = [*parameters.posonlyargs, *parameters.args][1 if skip_first else 0 :]
     required = positional[: len(positional) - len(parameters.defaults)] if parameters.defaults else positional
@@ -55,10 +58,12 @@ def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *,
         one for one, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if default is None
     ]
     guesses = {one.arg: "client" if one.arg in clients else _guess_argument(one) for one in (*required, *keyword_only)}
-    prompts = [name for name, text in guesses.items() if text == _PROMPT_ARGUMENT]
+    prompts = [name for name, text in guesses.items() if text == PROMPT_ARGUMENT]
     rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
     guesses.update(
-        dict.fromkeys(prompts) if len(prompts) > _MAX_UNTYPED_PARAMETERS else _distinct_arguments(guesses, prompts)
+        dict.fromkeys(prompts)
+        if len(prompts) > _MAX_UNTYPED_PARAMETERS
+        else _distinct_arguments(guesses, prompts, is_prompted_later)
     )
     texts: list[str] = []
     needs_keyword = False
@@ -71,14 +76,16 @@ def guess_call_arguments(parameters: ast.arguments, clients: Collection[str], *,
     return CallArguments(", ".join(texts), "client" in guesses.values(), rank, unknown)
 
 
-def _distinct_arguments(guesses: Mapping[str, str | None], prompts: Sequence[str]) -> dict[str, str]:
+def _distinct_arguments(
+    guesses: Mapping[str, str | None], prompts: Sequence[str], is_prompted_later: bool
+) -> dict[str, str]:
     """Return a text of its own for each of `prompts` but the likeliest one, so that a mix-up of two shows.
 
-    A list of messages is likelier than a parameter that has no name of a prompt.
+    A list of messages is likelier than a parameter that has no name of a prompt; so is a later call.
     """
     lists = [name for name, text in guesses.items() if text == _MESSAGES_ARGUMENT]
     named = sorted(filter(PROMPT_NAME.search, prompts), key=lambda name: "system" in name)
-    likeliest = next(iter([*named, *lists, *prompts]), "")
+    likeliest = "" if is_prompted_later else next(iter([*named, *lists, *prompts]), "")
     return {name: f'"test-{name}"' for name in prompts if name != likeliest}
 
 
@@ -97,7 +104,7 @@ def _guess_argument(parameter: ast.arg) -> str | None:
     if annotation in _ARGUMENT_BY_TYPE:
         return "1024" if "tokens" in name else _ARGUMENT_BY_TYPE[annotation]
     is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAMES.search(name)
-    return _PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
+    return PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
 
 
 def _is_list_without_messages(annotation: str, name: str) -> bool:
