@@ -22,6 +22,7 @@ FLOORS = (
         "clock",
         "durations",
         "files",
+        "callers",
         "imports",
         "owner",
         "source_files",

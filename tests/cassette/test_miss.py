@@ -53,6 +53,7 @@ The nearest is interaction 1; it differs in:
   system[0].text: recorded 'A careful assistant, for commands.', sent 'A careful helper, for commands.'
   system[0].cache_control: recorded nothing, sent {}   [the flag prompt_cache changes this]
   stream: recorded nothing, sent True   [the flag streaming changes this]
+If nobody meant this change, it is a bug in the code
 To record it: pytest cases -k x --record-mode=rewrite""" == _message(_interaction(sent), far, _interaction(BODY))
 
 
@@ -69,9 +70,11 @@ def test_a_request_that_was_recorded_too_few_times_is_told_so() -> None:
     one = _interaction(BODY)
     assert """POST /v1/messages is not in recordings/x.json (1 interaction).
 It was recorded 1 time, and each answer has been played.
+If nobody meant this change, it is a bug in the code
 To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, unplayed=())
     assert """POST /v1/messages is not in recordings/x.json (3 interactions).
 It was recorded 2 times, and each answer has been played.
+If nobody meant this change, it is a bug in the code
 To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, _interaction({}), one, unplayed=(1,))
 
 
@@ -173,3 +176,17 @@ def test_a_request_that_the_api_would_refuse_is_reported_as_such(
     reporter = MissReporter(cassette, cassette.index, CHANGED_BY.get, COMMAND, find_refusal)
     lines = reporter.report_miss(_interaction({"max_tokens": 0}), range(len(recorded))).message.splitlines()
     assert is_reported == ("The API would refuse this request (as the simulator does): must be positive" in lines)
+
+
+def test_no_normaliser_is_suggested_for_what_a_flag_changes() -> None:
+    """It would hide what the flag does; other parts that differ at random are still named."""
+    recorded = _interaction({"system": "Answer in 50 words.", "user": "c1f2a3b4-0000-4000-8000-000000000001"})
+    sent = _interaction({"system": "Answer in 90 words.", "user": "d1f2a3b4-0000-4000-8000-000000000002"})
+    cassette = Cassette(ENVELOPE, (recorded,), PATH)
+    reporter = MissReporter(
+        cassette, cassette.index, lambda path: None, "", depends_on_flag=lambda path: path == "system"
+    )
+    (line,) = reporter.report_miss(sent, (0,)).normalise[1:]
+    assert "Answer" not in line
+    assert "in 50" not in line
+    assert line.startswith("patterns = ['[0-9a-fA-F]{8}-")

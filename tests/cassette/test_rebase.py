@@ -13,6 +13,7 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Normalisers, 
 from flag_harness.cassette.rebase import (
     RequestChange,
     RequestRewrite,
+    find_rebase_problem,
     indices_of_rewritten_requests,
     rebase_cassette,
     request_changes_of_miss,
@@ -183,3 +184,43 @@ def test_two_requests_for_one_place_are_refused() -> None:
         rebase_cassette(cassette, [one, other])
     assert "recordings/x.json: different requests came nearest to interaction 0" == str(caught.value)
     assert rebase_cassette(cassette, [one]) == rebase_cassette(cassette, [one, one])
+
+
+def _turns(*systems: str) -> list[Any]:
+    """Return the requests of a conversation, one for each system prompt."""
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    return [{"system": one, "messages": [*said * turn, said[0]]} for turn, one in enumerate(systems)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (
+            {"system": "new", "messages": [{"role": "user", "content": "hello there"}]},
+            "interaction 1 continues interaction 0, and would not do so any more: record it again",
+        ),
+        (
+            {"system": "b", "messages": [*_turns("a", "b")[1]["messages"][:2], {"role": "user", "content": "more"}]},
+            "interaction 1: the test did not send interaction 0, which was recorded before it: record it again",
+        ),
+        (
+            {"system": "a", "messages": [*_turns("a")[0]["messages"], {"role": "user", "content": "more"}]},
+            "interaction 0: the test sends more messages than the one that was answered: record it again",
+        ),
+    ],
+)
+def test_a_cassette_that_would_be_rewritten_by_half_is_refused(sent: Any, reason: str) -> None:
+    """What the test sends after the miss is not known."""
+    cassette = _cassette(*_turns("a", "b"))
+    rewrite = _missed(replay(cassette), _request(sent))
+    assert reason == find_rebase_problem(cassette, [rewrite], (), lambda request: None)
+
+
+def test_a_request_that_the_api_would_refuse_is_a_problem_only_if_it_was_not_refused_before() -> None:
+    """The simulator does not know all that the API accepts."""
+    cassette = _cassette(BODY)
+    rewrite = _missed(replay(cassette), _request(_with(BODY, ["system", 0, "text"], "")))
+    assert "interaction 0: the API would refuse the new request: no text; change what the code sends" == (
+        find_rebase_problem(cassette, [rewrite], (), lambda request: None if b"careful" in request.body else "no text")
+    )
+    assert "" == find_rebase_problem(cassette, [rewrite], (), lambda request: "no text")

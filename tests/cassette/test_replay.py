@@ -99,6 +99,7 @@ def test_the_command_and_the_flag_stand_in_the_report() -> None:
         "POST /v1/messages is not in the cassette (1 interaction).\n"
         "The nearest is interaction 0; it differs in:\n"
         "  stream: recorded True, sent nothing   [the flag streaming changes this]\n"
+        "If nobody meant this change, it is a bug in the code\n"
         "To record it: pytest --now" == str(caught.value)
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.match.miss import BUG_ADVICE
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
 URL = "https://api.anthropic.com/v1/messages"
@@ -49,12 +50,12 @@ def _run(pytester: pytest.Pytester, body: str, *marks: str, asynchronous: bool =
 
 
 def _failure(run: pytest.RunResult) -> str:
-    """What the one test failed with."""
+    """What the one test failed with, without the line that names the code that sent a request."""
     run.assert_outcomes(failed=1)
     lines = run.stdout.lines
     start = next(place for place, line in enumerate(lines) if line.strip("_") == " test_it ")
     stop = next(place for place, line in enumerate(lines) if place > start and line.startswith(("===", "---")))
-    return "\n".join(lines[start + 1 : stop])
+    return "\n".join(line for line in lines[start + 1 : stop] if not line.startswith(BUG_ADVICE))
 
 
 SWALLOWING = """

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.match.difference import find_differences
+from flag_harness.cassette.match.difference import describe_difference, find_differences
 from flag_harness.flag import Flag
-from flag_harness.plugin.run.misses import MissCollector, describe_difference
+from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.recorded_effects import FlagEffectsInRecordings
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -102,11 +102,12 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     _asking(pytester, SYSTEM.replace("careful", "helpful"))
     run = pytester.runpytest_subprocess("-q", *workers)
     run.assert_outcomes(failed=TESTS)
-    mend, first, hit, price, advice = _summary(run)
+    mend, first, hit, price, record, advice = _summary(run)
     assert "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:" == mend
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
     assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 9 more", hit)
     assert "  recording anew: 12 cassettes, about $0.0240 at list prices" == price
+    assert "To record all 12 anew: pytest --lf --record-mode=rewrite --harness-upstream=live" == record
     assert "If the answers still hold: flag-harness cassette rebase --dry-run" == advice
     output = run.stdout.str()
     assert 1 == output.count("The nearest is interaction 0; it differs in:")
@@ -225,7 +226,7 @@ def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
             invocation_params=SimpleNamespace(dir=folder),
         )
         command = f"{start}flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
-        assert f"If the answers still hold: {command}" == MissCollector(config)._rebase_advice()  # type: ignore[arg-type]
+        assert f"If the answers still hold: {command}" == MissCollector(config, SimpleNamespace())._rebase_advice()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -241,9 +242,82 @@ def test_a_flag_at_its_default_explains_no_change(
         tmp_path, [Flag("concise"), Flag("streaming"), Flag("model", values=("a", "b"), default="a")]
     )
     assert flag == effects.explain_in(combination)("max_tokens")
+    assert effects.depends_on_flag("max_tokens")
 
 
 def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:
     """It is reported by the test that plays it."""
     (tmp_path / "broken.json").write_text("{")
     assert None is FlagEffectsInRecordings(tmp_path, []).flag_that_changes("tools")
+
+
+CONVERSATION = """
+import httpx2
+import pytest
+
+PROMPT = {prompt!r}
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_ask(cassette, number):
+    with cassette.http_client() as client:
+        said = []
+        for turn in range(2):
+            said.append(dict(role="user", content=f"{{PROMPT}} {{turn}}"))
+            body = dict(model="claude-haiku-4-5", max_tokens=100, messages=MESSAGES)
+            client.post("https://api.anthropic.com/v1/messages", json=body)
+            said.append(dict(role="assistant", content="Fine."))
+"""
+SIMULATED = ("--record-mode=once", "--harness-upstream=simulator")
+
+
+@pytest.mark.parametrize(
+    ("messages", "problem"),
+    [
+        ("[*said, dict(role='user', content='More.')]", "the test sends more messages than the one that was answered"),
+        ("[dict(one, content=one['content'].replace('Turn', 'Step')) for one in said]", ""),
+    ],
+)
+def test_a_rebase_is_offered_only_if_the_whole_cassette_can_be_rewritten(
+    pytester: pytest.Pytester, messages: str, problem: str
+) -> None:
+    """The reason is given by the run and by the command, and nothing is written."""
+    text = CONVERSATION.format(prompt="Turn")
+    pytester.makepyfile(test_prompt=text.replace("MESSAGES", "said"))
+    pytester.runpytest_subprocess(*SIMULATED).assert_outcomes(passed=2)
+    paths = sorted(pytester.path.glob("recordings/**/*.json"))
+    before = [path.read_bytes() for path in paths]
+    pytester.makepyfile(test_prompt=text.replace("MESSAGES", messages))
+    lines = _summary(pytester.runpytest_subprocess())
+    assert (not problem) is any("flag-harness cassette rebase" in line for line in lines)
+    if problem:
+        assert [line for line in lines if line.startswith("  no rebase: ") and problem in line], lines
+        refused = _rebase(pytester, "--yes")
+        assert 1 == refused.returncode
+        assert problem in refused.stdout
+        assert before == [path.read_bytes() for path in paths]
+
+
+def test_misses_of_tests_that_do_not_run_again_are_kept(pytester: pytest.Pytester) -> None:
+    """A rebase says that they are older, and forgets what it has mended."""
+    _record(pytester.path, 3)
+    _asking(pytester, SYSTEM.replace("careful", "helpful"), tests=3)
+    pytester.runpytest_subprocess()
+    pytester.runpytest_subprocess("test_prompt.py::test_ask[0]")
+    (pytester.path / "recordings/test_prompt/test_ask[number=2].json").unlink()
+    pytester.runpytest_subprocess("test_prompt.py::test_ask[0]")
+    done = _rebase(pytester, "--yes")
+    assert (
+        "From the pytest run that ended 0 minutes ago, and for 1 test that did not run in it, from runs before:"
+    ) == done.stdout.splitlines()[0]
+    assert "2 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
+    assert ["There is nothing to rebase."] == _rebase(pytester).stdout.splitlines()[1:]
+
+
+def test_a_few_stale_cassettes_are_named_in_the_command_that_records_them(pytester: pytest.Pytester) -> None:
+    """Without a cache, any number is."""
+    _record(pytester.path, 2)
+    _asking(pytester, SYSTEM.replace("careful", "helpful"), tests=2)
+    tests = "'test_prompt.py::test_ask[0]' 'test_prompt.py::test_ask[1]'"
+    assert f"To record all 2 anew: pytest {tests} --record-mode=rewrite --harness-upstream=live" in _summary(
+        pytester.runpytest_subprocess()
+    )

@@ -87,6 +87,7 @@ def test_a_miss_names_the_nearest_request_and_what_differs(repository: pytest.Py
                 "POST /v1/messages is not in */test_ask.json (1 interaction).",
                 "The nearest is interaction 0; it differs in:",
                 "  max_tokens: recorded 101, sent 100",
+                "If nobody meant this change, it is a bug: test_ask.py:* sends the request",
                 "To record it: pytest test_ask.py::test_ask --record-mode=rewrite --harness-upstream=simulator",
             ]
         )

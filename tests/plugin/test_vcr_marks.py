@@ -127,6 +127,7 @@ def test_a_miss_says_what_differs_and_what_to_type(project: pytest.Pytester) -> 
                 "test_get.yaml (1 interaction).",
                 "The nearest is interaction 0; it differs in:",
                 "  query: recorded [[][]], sent [[]('limit', '1')[]]",
+                "If nobody meant this change, it is a bug: test_it.py:* sends the request",
                 "To record it: pytest test_it.py::test_get --record-mode=new_episodes",
                 "To match it strictly from now on: flag-harness cassette import cassettes/test_it/test_get.yaml "
                 "--to recordings, and use the cassette fixture instead of the mark",

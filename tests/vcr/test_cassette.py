@@ -37,6 +37,12 @@ def _ask(cassette: VcrCassette, data: bytes = b"{}", url: str = URL, headers: An
     return body(response)
 
 
+def _bug_line() -> str:
+    """Return the line of a miss that names the code that sends the request, which is `_ask`."""
+    line = _ask.__code__.co_firstlineno + 1
+    return f"If nobody meant this change, it is a bug: tests/vcr/test_cassette.py:{line} sends the request"
+
+
 def test_equal_requests_are_answered_in_order_and_once(tmp_path: Path) -> None:
     """The third is a miss, kept too."""
     cassette = _played(tmp_path, _row(answer="1"), _row(answer="2"), advice="Do this.")
@@ -46,7 +52,8 @@ def test_equal_requests_are_answered_in_order_and_once(tmp_path: Path) -> None:
     assert [raised.value] == cassette.misses
     assert str(raised.value) == (
         f"POST {URL} is not in {tmp_path}/it.yaml (2 interactions).\n"
-        "It was recorded 2 times, and each answer has been played.\nDo this."
+        "It was recorded 2 times, and each answer has been played.\n"
+        f"{_bug_line()}\nDo this."
     )
     assert (2, True) == (cassette.play_count, cassette.all_played)
     cassette.rewind()
@@ -94,7 +101,9 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, why: str) -> No
 def _miss(cassette: VcrCassette, *arguments: Any) -> list[str]:
     with pytest.raises(CassetteMiss) as raised:
         _ask(cassette, *arguments)
-    return str(raised.value).splitlines()[1:]
+    *differences, bug = str(raised.value).splitlines()[1:]
+    assert bug == _bug_line()
+    return differences
 
 
 def test_a_miss_shows_where_bodies_differ(tmp_path: Path) -> None:

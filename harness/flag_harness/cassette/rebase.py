@@ -4,7 +4,7 @@ The changes are the differences between requests that were missed and the record
 answer, such as another model, other tools or other thinking settings, are refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from flag_harness.cassette.match.difference import ABSENT, Difference, PathSteps
 from flag_harness.cassette.match.matching import encode_with_sorted_keys
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
+from flag_harness.wire.timeline import Request
 
+API_REFUSAL = "the API would refuse"
 UNCHANGEABLE_MEMBERS = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
@@ -75,9 +77,10 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     """Return the cassette with requests rewritten and answers kept, marked as `rebased` in its envelope.
 
     A rewrite is also applied to requests that were neither missed nor `played` if they hold the same old values, since
-    later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, or if the
-    cassette has changed since the request was missed.
+    later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, if the cassette
+    has changed since the request was missed, or if the rewritten requests would not fit the others any more.
     """
+    played = tuple(played)
     interactions = list(cassette.interactions)
     by_index: dict[int, RequestRewrite] = {}
     for rewrite in rewrites:
@@ -98,7 +101,68 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     for index, interaction in enumerate(cassette.interactions):
         if index not in kept:
             interactions[index] = _rewrite_repeated_request(interaction, cassette, by_index.values())
-    return replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
+    new = replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
+    for index in by_index:
+        _require_order(cassette, index, kept)
+        _require_continuations(cassette, new, index)
+    return new
+
+
+def find_rebase_problem(
+    cassette: Cassette,
+    rewrites: Sequence[RequestRewrite],
+    played: Iterable[int],
+    find_refusal: Callable[[Request], str | None],
+) -> str:
+    """Return why a cassette cannot be rebased, or an empty string if it can."""
+    try:
+        require_legal_requests(cassette, rebase_cassette(cassette, rewrites, played), find_refusal)
+    except CassetteError as error:
+        return str(error).removeprefix(f"{cassette.path}: ")
+    return ""
+
+
+def require_legal_requests(old: Cassette, new: Cassette, find_refusal: Callable[[Request], str | None]) -> None:
+    """Raise `CassetteError` if the API would refuse a rewritten request whose recorded form it accepts.
+
+    `find_refusal` returns the message with which the API would refuse a request, or None.
+    """
+    for index in indices_of_rewritten_requests(old, new):
+        message = find_refusal(new.interactions[index].request)
+        if message is not None and find_refusal(old.interactions[index].request) is None:
+            raise CassetteError(
+                f"{old.path}: interaction {index}: {API_REFUSAL} the new request: {message}; change what the code sends"
+            )
+
+
+def _require_order(cassette: Cassette, index: int, sent: Iterable[int]) -> None:
+    """Raise `CassetteError` if the test has not sent a request that was recorded before the one that is rewritten."""
+    case = cassette.interactions[index].case
+    earlier = (one for one in range(index) if cassette.interactions[one].case == case)
+    if (missing := next((one for one in earlier if one not in sent), None)) is not None:
+        raise CassetteError(
+            f"{cassette.path}: interaction {index}: the test did not send interaction {missing}, which was recorded "
+            "before it: record it again"
+        )
+
+
+def _require_continuations(old: Cassette, new: Cassette, index: int) -> None:
+    """Raise `CassetteError` if a later request continued the rewritten one, and does not any more."""
+    before, after = _messages(old.interactions[index]), _messages(new.interactions[index])
+    for later in range(index + 1, len(old.interactions)):
+        recorded = _messages(old.interactions[later])
+        is_continuation = 0 < len(before) < len(recorded) and _is_same_json(recorded[: len(before)], before)
+        if is_continuation and not _is_same_json(_messages(new.interactions[later])[: len(after)], after):
+            raise CassetteError(
+                f"{old.path}: interaction {later} continues interaction {index}, and would not do so any more: "
+                "record it again"
+            )
+
+
+def _messages(interaction: Interaction) -> list[Any]:
+    value = interaction.value
+    messages = value.get("messages") if isinstance(value, dict) else None
+    return messages if isinstance(messages, list) else []
 
 
 def indices_of_rewritten_requests(old: Cassette, new: Cassette) -> tuple[int, ...]:
@@ -120,6 +184,12 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
         raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
     if rewrite.index >= len(cassette.interactions):
         raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
+    count = len(_messages(cassette.interactions[rewrite.index]))
+    if any(one.at[0] == "messages" and one.old is ABSENT and one.at[1:] >= (count,) for one in rewrite.changes):
+        raise CassetteError(
+            f"{cassette.path}: interaction {rewrite.index}: the test sends more messages than the one that was "
+            "answered: record it again"
+        )
 
 
 def _rewrite_repeated_request(

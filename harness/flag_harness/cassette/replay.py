@@ -26,8 +26,8 @@ class Replay:
 
     A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
     stopped. Each exception is kept in `misses` and its details in `reports`. `refusal` builds the exception from the
-    message, and `find_refusal` returns the message with which the API would refuse a request, or None. `own` holds the
-    indices of the interactions that the test `case` recorded, which are played first.
+    message; `find_refusal`, `depends_on_flag` and `find_sender` are those of `MissReporter`. `own` holds the indices of
+    the interactions that the test `case` recorded, which are played first.
     """
 
     def __init__(
@@ -42,13 +42,17 @@ class Replay:
         refusal: Callable[[str], CassetteMiss] = CassetteMiss,
         repeat: bool = False,
         find_refusal: Callable[[Request], str | None] = lambda request: None,
+        depends_on_flag: Callable[[str], bool] = lambda path: False,
+        find_sender: Callable[[], str] = str,
     ) -> None:
         self.cassette = _filter_cassette(cassette, filters)
         self.own = indices_recorded_by(cassette, case)
         self._filters = filters
         self._index = _build_request_index(cassette, self.cassette, normalisers, frozenset(self.own))
         explain = explain or (lambda path: None)
-        self._reporter = MissReporter(self.cassette, self._index, explain, record, find_refusal)
+        self._reporter = MissReporter(
+            self.cassette, self._index, explain, record, find_refusal, depends_on_flag, find_sender
+        )
         self._refusal = refusal
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []

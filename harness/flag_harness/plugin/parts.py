@@ -53,7 +53,7 @@ def register_plugin_parts(config: pytest.Config) -> None:
         register_plugin(LoneRunPass(config, effects), "alone")
     if config.stash[CONFIG_KEY].vcr_marks:
         configure_vcr(config)
-    register_plugin(MissCollector(config), "misses")
+    register_plugin(MissCollector(config, effects), "misses")
     register_plugin(FlagReadReporter(), "flag-reads")
     register_cost_preview(config)
     register_network_border_of_run(config)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
+from flag_harness.callers import find_calling_line
+from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, BUG_ADVICE, REFUSAL_ADVICE
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import filters, responses
 from flag_harness.vcr.interaction_hooks import apply_hooks
@@ -268,4 +269,6 @@ class VcrCassette:
         played: list[Any] = [index for index in range(len(self)) if self.play_counts[index]]
         refusal = self._find_refusal(original)
         advice = f"{API_REFUSAL_NOTE}: {refusal}\n{REFUSAL_ADVICE}" if refusal else self._advice
+        if self.requests and not refusal:
+            advice = f"{BUG_ADVICE}: {find_calling_line() or 'the code'} sends the request\n{advice}"
         return miss_message(sent, self._file, self.requests, played, self.settings.matchers, advice)

@@ -10,6 +10,7 @@ import msgspec
 
 from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
+    MAX_QUOTE_LENGTH,
     DifferingBlock,
     differing_blocks,
     find_changed_words,
@@ -64,6 +65,20 @@ class Difference:
         if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > MAX_EXCERPT_LENGTH:
             words = f"{find_changed_words(self.recorded, self.sent)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
+
+
+def describe_difference(difference: Difference) -> str:
+    """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
+    path = difference.path or "body"
+    if difference.is_reordered:
+        return f"`{path}`, reordered"
+    if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
+        words = find_changed_words(difference.recorded, difference.sent)
+        if not words.recorded and not words.sent:
+            return f"`{path}`, white space: {' → '.join(make_excerpts(difference.recorded, difference.sent))}"
+        return f"`{path}`, {words}: {' → '.join(words.short_quotes)}"
+    recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
+    return f"`{path}`: {recorded} → {sent}"
 
 
 def find_differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:

@@ -20,6 +20,7 @@ MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
 API_REFUSAL_NOTE = "The API would refuse this request (as the simulator does)"
 REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
+BUG_ADVICE = "If nobody meant this change, it is a bug"
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
 """The most unplayed requests among which the nearest is sought, beginning with the test's own.
@@ -64,7 +65,9 @@ class MissReporter:
     """Builds the reports of requests that have no recorded answer.
 
     `explain` returns the flag that changes a JSON path, or None. `record` is the command that records the cassette.
-    `find_refusal` returns the message with which the API would refuse a request, or None.
+    `find_refusal` returns the message with which the API would refuse a request, or None. `depends_on_flag` says
+    whether any flag changes a JSON path: no normaliser is suggested for it. `find_sender` returns the line of code that
+    sends a request, or an empty string.
     """
 
     cassette: Cassette
@@ -72,6 +75,8 @@ class MissReporter:
     explain: Callable[[str], str | None]
     record: str
     find_refusal: Callable[[Request], str | None] = lambda request: None
+    depends_on_flag: Callable[[str], bool] = lambda path: False
+    find_sender: Callable[[], str] = str
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Report that a request matches no unplayed interaction, and how it differs from the nearest one."""
@@ -122,19 +127,21 @@ class MissReporter:
     ) -> Miss:
         """Return a miss whose message holds `lines`, and what to do about it.
 
-        That is to change the code if the API would refuse the request. Else it is the command that records it, after
-        suggestions for the differences that look random. `equal` is the index of an equal recorded request, or None.
+        That is to change the code if the API would refuse the request. Else it is where the bug is if the change is
+        one, then suggestions for the differences that look random, and the command that records it. `equal` is the
+        index of an equal recorded request, or None.
         """
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
-        normalise = normalise_settings_lines(filter(None, map(find_variable_part, found)))
+        random = (find_variable_part(one) for one in found if not self.depends_on_flag(one.path))
+        normalise = normalise_settings_lines(filter(None, random))
         refusal = self._api_refusal(sent, index if equal is None else equal)
         if refusal:
             advice = [f"{API_REFUSAL_NOTE}: {refusal}", REFUSAL_ADVICE]
         else:
             suggestions = [NORMALISE_ADVICE, *(f"  {line}" for line in normalise)] if normalise else []
-            advice = [*suggestions, *self._record_command_lines()]
+            advice = [*self._bug_lines(), *suggestions, *self._record_command_lines()]
         message = "\n".join([first, *lines, *advice])
         return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
 
@@ -157,6 +164,16 @@ class MissReporter:
         if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
             return ""  # the simulator does not know all that the API accepts
         return message
+
+    def _bug_lines(self) -> list[str]:
+        """Return a line that names the code that sends the request.
+
+        There is none if nothing was recorded before, or outside of tests, which have a command to record.
+        """
+        if not (self.cassette.interactions and self.record):
+            return []
+        sender = self.find_sender()
+        return [f"{BUG_ADVICE}: {sender} sends the request" if sender else f"{BUG_ADVICE} in the code"]
 
     def _record_command_lines(self) -> list[str]:
         return [f"To record it: {self.record}"] if self.record else []

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,14 @@ from typing import Any
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
-from flag_harness.cassette.rebase import RequestChange, RequestRewrite, indices_of_rewritten_requests, rebase_cassette
+from flag_harness.cassette.rebase import (
+    API_REFUSAL,
+    RequestChange,
+    RequestRewrite,
+    indices_of_rewritten_requests,
+    rebase_cassette,
+    require_legal_requests,
+)
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root
@@ -21,7 +29,6 @@ from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.source_files import source_paths
 from flag_harness.wording import count_with_noun, join_names
 
-_API_REFUSAL = "the API would refuse"
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
 REVIEWED_FILE = "rebase-reviewed"
@@ -81,8 +88,9 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     source = arguments.source or find_root() / MISSES_FILE
     root, rows = _read_misses(source)
     wanted = [row for row in rows if _is_selected_by_paths(root / row["cassette"], arguments.paths)]
-    left = [row for row in wanted if not row["changes"]]
-    changed = [row for row in wanted if row["changes"]]
+    blocked = {row["cassette"] for row in wanted if not row["changes"] or row.get("api_refusal")}
+    left = [row for row in wanted if row["cassette"] in blocked]
+    changed = [row for row in wanted if row["cassette"] not in blocked]
     reviewed = source.with_name(REVIEWED_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plan_rebases(root, changed)
@@ -90,12 +98,13 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
         does = not refusals and not arguments.dry_run and (arguments.yes or _read_reviewed_digest(reviewed) == digest)
         if does:
             _write_cassettes(plans)
+            _forget_misses(source, root, rows, {plan.name for plan in plans})
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
         print_json(_json_report(plans, refusals, left, written=does))
     else:
-        print("\n".join(_age_of_run_lines(source, root, datetime.now(UTC))))
+        print("\n".join(_age_of_run_lines(source, root, wanted, datetime.now(UTC))))
         print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
@@ -115,11 +124,27 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
-def _age_of_run_lines(source: Path, root: Path, now: datetime) -> Iterator[str]:
-    """Yield when the run ended whose misses are used, and which Python files of the project are newer."""
+def _forget_misses(source: Path, root: Path, rows: Sequence[dict[str, Any]], cassettes: set[str]) -> None:
+    """Remove the misses of rewritten cassettes from the file, and keep the time of its run."""
+    document = {"root": str(root), "misses": [row for row in rows if row["cassette"] not in cassettes]}
+    end = source.stat().st_mtime
+    write_atomically(source, json.dumps(document).encode())
+    os.utime(source, (end, end))
+
+
+def _age_of_run_lines(source: Path, root: Path, rows: Sequence[dict[str, Any]], now: datetime) -> Iterator[str]:
+    """Yield when the run ended whose misses are used, and which Python files of the project are newer.
+
+    Tests that did not run then have their misses from an earlier run.
+    """
     end = source.stat().st_mtime
     minutes = max(0, int(now.timestamp() - end) // 60)
-    yield f"From the pytest run that ended {count_with_noun(minutes, 'minute')} ago:"
+    tests = {row["test"] for row in rows if "run_ended" in row}
+    earlier = (
+        f", and for {count_with_noun(len(tests), 'test')} that did not run in it, from runs before" if tests else ""
+    )
+    yield f"From the pytest run that ended {count_with_noun(minutes, 'minute')} ago{earlier}:"
+    end = min([end, *(row["run_ended"] for row in rows if "run_ended" in row)])
     if newer := [one.as_posix() for one in source_paths(root, (".py",)) if (root / one).stat().st_mtime > end]:
         yield f"Files have changed since, so run pytest again first: {join_names(newer)}"
 
@@ -143,30 +168,19 @@ def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[Reba
 
 
 def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
+    # imported here: the other commands do not need it
+    from flag_harness.simulator.refusal import refusal_message
+
     old = Cassette.load(path)
     rewrites = [
         RequestRewrite(row["index"], tuple(map(RequestChange.from_json_object, row["changes"]))) for row in rows
     ]
     new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_api_keys(path, new.envelope, new.interactions)
-    _require_legal_requests(path, old, new)
+    require_legal_requests(old, new, refusal_message)
     return RebasePlan(
         path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
     )
-
-
-def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
-    """Raise `CassetteError` if the simulator refuses a rewritten request whose recorded form it accepts."""
-    # imported here: the other commands do not need it
-    from flag_harness.simulator.refusal import refusal_message
-
-    for index in indices_of_rewritten_requests(old, new):
-        message = refusal_message(new.interactions[index].request)
-        if message is None or refusal_message(old.interactions[index].request) is not None:
-            continue
-        raise CassetteError(
-            f"{path}: interaction {index}: {_API_REFUSAL} the new request: {message}; change what the code sends"
-        )
 
 
 def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
@@ -217,7 +231,7 @@ def _report_lines(
     refused = [row for row in left if row.get("api_refusal")]
     if refused:
         count = count_with_noun(len(refused), "miss", "misses")
-        yield f"{count} that {_API_REFUSAL}; change what the code sends:"
+        yield f"{count} that {API_REFUSAL}; change what the code sends:"
         yield from _shorten_list_of_lines([f"{row['test']}: {row['api_refusal']}" for row in refused])
     if recordable := [row for row in left if not row.get("api_refusal")]:
         yield f"{count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
@@ -230,7 +244,7 @@ def _conclusion_text(
 ) -> str:
     requests = count_with_noun(sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
-        if any(_API_REFUSAL in refusal for refusal in refusals):
+        if any(API_REFUSAL in refusal for refusal in refusals):
             return "Name the PATHs of the others."
         return "Record them anew, or name the PATHs of the others."
     if not plans:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.plugin.border.offline import has_api_key
+from flag_harness.plugin.modes import quoted_nodeid
 from flag_harness.plugin.test.rows import has_record_row
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Miss
+    from flag_harness.plugin.run.flag_effects import FlagEffects
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 CACHE_KEY = "flag-harness/misses"
@@ -38,8 +41,8 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
         return ""
     import msgspec  # imported here: a run without misses does not need it
 
-    is_only_cause = failure in traffic.miss_messages
-    rows = [{**_make_miss_row(item, traffic, miss), "is_only_cause": is_only_cause} for miss in misses]
+    shared = {"is_only_cause": failure in traffic.miss_messages, "problem": _rebase_problem(traffic)}
+    rows = [{**_make_miss_row(item, traffic, miss), **shared} for miss in misses]
     text = msgspec.json.encode(rows).decode()
     if traffic.mask(text) == text:
         return text
@@ -58,6 +61,7 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
 
 
 def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> MissRow:
+    from flag_harness.cassette.match.difference import describe_difference
     from flag_harness.cassette.rebase import request_changes_of_miss
 
     cassette = traffic.cassette
@@ -68,6 +72,7 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
     )
     return {
         "test": item.nodeid,
+        "combination": traffic.plan.combination,
         "cassette": os.path.relpath(traffic.plan.path, item.config.rootpath),
         "request": f"{miss.sent.request.method} {miss.sent.request.path}",
         "index": miss.nearest,
@@ -84,20 +89,20 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
     }
 
 
-def describe_difference(difference: Any) -> str:
-    """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
-    from flag_harness.cassette.match.excerpts import MAX_QUOTE_LENGTH, find_changed_words, make_excerpts, truncate
+def _rebase_problem(traffic: "CassetteTraffic") -> str:
+    """Return why the cassette of a test cannot be rebased on what the test sends, or an empty string."""
+    from flag_harness.cassette.rebase import RequestRewrite, find_rebase_problem, request_changes_of_miss
+    from flag_harness.plugin.test.scenarios import find_api_refusal
 
-    path = difference.path or "body"
-    if difference.is_reordered:
-        return f"`{path}`, reordered"
-    if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
-        words = find_changed_words(difference.recorded, difference.sent)
-        if not words.recorded and not words.sent:
-            return f"`{path}`, white space: {' → '.join(make_excerpts(difference.recorded, difference.sent))}"
-        return f"`{path}`, {words}: {' → '.join(words.short_quotes)}"
-    recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
-    return f"`{path}`: {recorded} → {sent}"
+    if (cassette := traffic.cassette) is None:
+        return ""
+    nearest = [(miss, miss.nearest) for miss in traffic.misses if miss.nearest is not None and miss.differences]
+    if len(nearest) < len(traffic.misses):
+        return "another request of the test can only be recorded"
+    rewrites = [
+        RequestRewrite(index, request_changes_of_miss(miss, cassette.interactions[index])) for miss, index in nearest
+    ]
+    return find_rebase_problem(cassette, rewrites, traffic.played, find_api_refusal)
 
 
 def _cost_to_record_again(traffic: "CassetteTraffic") -> float | None:
@@ -112,16 +117,18 @@ def _cost_to_record_again(traffic: "CassetteTraffic") -> float | None:
 class MissCollector:
     """Collects the misses of a run, shortens failures that repeat a cause, and prints each cause once."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, effects: "FlagEffects") -> None:
         self._config = config
+        self._effects = effects
         self._causes: dict[tuple[str, ...], list[MissRow]] = {}
-        self._is_harness_used = False
+        self._finished_tests: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the misses in a report. Shorten its failure if another test has shown the same cause."""
         text = getattr(report, "flag_harness_misses", "")
-        self._is_harness_used |= has_record_row(report) or bool(text)
+        if has_record_row(report) or text:
+            self._finished_tests.add(report.nodeid)
         if not text:
             return
         import msgspec
@@ -141,25 +148,56 @@ class MissCollector:
         if not self._causes:
             return
         terminalreporter.section("missed requests")
-        if any(is_changed_request(row) for group in self._causes.values() for row in group):
+        rows = [row for group in self._causes.values() for row in group]
+        leaking = self._effects.leaking_tests()
+        kept = [row for row in rows if not _is_of_any_test(row, leaking)]
+        if any(is_changed_request(row) for row in kept):
             terminalreporter.write_line(MEND_CODE_FIRST_ADVICE)
         for group in sorted(self._causes.values(), key=len, reverse=True):
-            for line in miss_lines(group):
+            for line in miss_lines(group, leaking):
                 terminalreporter.write_line(line)
-        if any(
-            not (row["refusal"] or row["api_refusal"]) and row["changes"] and not row["normalise"]
-            for group in self._causes.values()
-            for row in group
-        ):
+        for line in self._record_lines([row for row in kept if is_changed_request(row)]):
+            terminalreporter.write_line(line)
+        if any(is_rebase_possible(row) and not row["normalise"] for row in kept):
             terminalreporter.write_line(self._rebase_advice())
 
     def pytest_sessionfinish(self) -> None:
-        """Store the misses in pytest's cache, for `flag-harness cassette rebase`."""
+        """Store the misses in pytest's cache, for `flag-harness cassette rebase`.
+
+        The misses of tests that did not run stay there.
+        """
         cache = self._config.cache if hasattr(self._config, "cache") else None
-        if cache is None or hasattr(self._config, "workerinput") or not self._is_harness_used:
+        if cache is None or hasattr(self._config, "workerinput") or not self._finished_tests:
             return
+        root = str(self._config.rootpath)
+        earlier = cache.get(CACHE_KEY, None) or {"root": root, "misses": []}
         rows = [row for group in self._causes.values() for row in group]
-        cache.set(CACHE_KEY, {"root": str(self._config.rootpath), "misses": rows})
+        if earlier["root"] == root:
+            ended = self._end_of_earlier_run()
+            rows += [{"run_ended": ended, **row} for row in earlier["misses"] if self._is_kept(row)]
+        cache.set(CACHE_KEY, {"root": root, "misses": rows})
+
+    def _is_kept(self, row: MissRow) -> bool:
+        """Return whether to keep a miss of an earlier run: its test did not run in this one, and has its cassette."""
+        return row["test"] not in self._finished_tests and (self._config.rootpath / row["cassette"]).exists()
+
+    def _end_of_earlier_run(self) -> float:
+        file = self._config.rootpath / self._miss_cache_path()
+        return file.stat().st_mtime if file.exists() else 0.0
+
+    def _record_lines(self, rows: list[MissRow]) -> Iterator[str]:
+        """Yield one command for each upstream that records all stale cassettes; no line for a single test."""
+        tests: dict[str, list[str]] = {}
+        for row in rows:
+            tests.setdefault(row["upstream"], []).append(row["test"])
+        if len({row["test"] for row in rows}) < 2:
+            return
+        for upstream, nodeids in tests.items():
+            names = list(dict.fromkeys(nodeids))
+            by_name = len(names) <= TESTS_SHOWN or getattr(self._config, "cache", None) is None
+            chosen = " ".join(quoted_nodeid(self._config, one) for one in names) if by_name else "--lf"
+            options = f"--record-mode=rewrite --harness-upstream={upstream}"
+            yield f"To record all {len(names)} anew: pytest {chosen} {options}"
 
     def _rebase_advice(self) -> str:
         if getattr(self._config, "cache", None) is None:
@@ -183,6 +221,16 @@ def is_changed_request(row: MissRow) -> bool:
     return row["is_recorded"] and row["index"] is not None and not row["api_refusal"]
 
 
+def is_rebase_possible(row: MissRow) -> bool:
+    """Return whether the cassette of a miss can be rebased."""
+    return bool(row["changes"]) and not (row["refusal"] or row["api_refusal"] or row["problem"])
+
+
+def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
+    """Return whether a miss is of one of these tests, which are named without their combinations."""
+    return bool(tests) and node_id_of_all_combinations(row["test"], row["combination"]) in tests
+
+
 def describe_changes_of_miss(row: MissRow) -> str:
     """Return the first differences of a miss as text, and the number of the others."""
     differences = row["differences"]
@@ -190,8 +238,11 @@ def describe_changes_of_miss(row: MissRow) -> str:
     return "; ".join(differences[:CHANGES_SHOWN]) + more
 
 
-def miss_lines(rows: list[MissRow]) -> Iterator[str]:
-    """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
+def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
+    """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew.
+
+    Tests in `leaking` miss requests only because of the state that an earlier test leaves: nothing is to be recorded.
+    """
     from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
 
     tests = list(dict.fromkeys(row["test"] for row in rows))
@@ -203,6 +254,9 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     if rows[0]["api_refusal"]:
         yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
         yield f"  {REFUSAL_ADVICE}"
+        return
+    if all(_is_of_any_test(row, leaking) for row in rows):
+        yield "  mend the code: this follows from state that an earlier test leaves behind (see which flags broke it)"
         return
     if any(row["is_recorded"] for row in rows):
         yield f"  recording anew: {_describe_price_of_recording_again(list(cassettes.values()))}"
@@ -217,7 +271,7 @@ def miss_lines(rows: list[MissRow]) -> Iterator[str]:
             )
     if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
         yield f"  if it differs at every run, in pyproject.toml: {' '.join(normalise)}"
-    if reason := next((row["refusal"] for row in rows if row["refusal"]), ""):
+    if reason := next((row["refusal"] or row["problem"] for row in rows if row["refusal"] or row["problem"]), ""):
         yield f"  no rebase: {reason}"
 
 

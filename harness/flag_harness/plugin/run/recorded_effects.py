@@ -40,6 +40,10 @@ class FlagEffectsInRecordings:
         """Return the flag that changes a path of a request body, or None if the recordings show none."""
         return self._attribution.flag_that_changes(path)
 
+    def depends_on_flag(self, path: str) -> bool:
+        """Return whether the recordings show that some flag changes a path, under whichever combination."""
+        return self.flag_that_changes(path) is not None
+
     def explain_in(self, combination: str) -> Callable[[str], str | None]:
         """Return `flag_that_changes` for the requests of a combination: a flag at its default explains none of them.
 

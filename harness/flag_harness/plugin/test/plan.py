@@ -58,7 +58,7 @@ class TrafficPlan:
         scenario: the file of the simulator's scenario, or None if the simulator echoes the prompt.
         case: the node id of the test, or the name of the fixture.
         combination: the id of the flags that the test runs under.
-        command: the pytest command that records the cassette, without `--harness-upstream`.
+        command: the command that records the cassette, without `--harness-upstream`.
         filters: what to remove from recordings and reports.
         normalisers: the parts of a request to ignore when it is matched with a recorded one.
         kept_headers: response headers to record beyond the allow-list.
@@ -73,6 +73,7 @@ class TrafficPlan:
         cost_limit: how much the run may spend at the live API, or None.
         paid_answers: the complete answers of the live API, which a resumed run gets back, or None.
         explain: a function that returns the flag that changes a JSON path of a request body, or None.
+        depends_on_flag: a function that returns whether any flag changes a JSON path of a request body.
         draws: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
         project_names: the functions imported from `time` to make virtual, or None to keep time real.
     """
@@ -99,6 +100,7 @@ class TrafficPlan:
     cost_limit: CostLimit | None = None
     paid_answers: PaidAnswers | None = None
     explain: Callable[[str], str | None] = lambda path: None
+    depends_on_flag: Callable[[str], bool] = lambda path: False
     project_names: ImportedTimeFunctions | None = None
     draws: tuple[object, ...] = ()
 
@@ -222,8 +224,8 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     plan = _make_plan_from_marks(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
     test = node_id_of_all_combinations(nodeid_of_first_repetition(node), flags.id)
-    plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_index(node)))
-    return replace(plan, project_names=_time_functions_to_make_virtual(node))
+    draws = request.config.getoption("--harness-seed"), test, repetition_index(node)
+    return replace(plan, draws=draws, project_names=_time_functions_to_make_virtual(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -240,15 +242,13 @@ def _make_plan_from_marks(
 ) -> TrafficPlan:
     """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
     config, node = request.config, request.node
-    filters, folder = collect_filters(request), path.parent
+    filters, effects = collect_filters(request), load_flag_effects(config, path.parent)
     if (kept := find_evidence_cassette(config, case)) is not None:
         filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG_KEY].recordings, max_recording_age(config)
-    mode, disabled = record_mode_of_run(config), is_recording_disabled(config)
-    number = repetition_index(node)
-    repeat = f" --harness-repeat={number + 1}" if number else ""
+    mode, disabled, number = record_mode_of_run(config), is_recording_disabled(config), repetition_index(node)
+    upstream, repeat = config.getoption("--harness-upstream"), f" --harness-repeat={number + 1}" if number else ""
     command = f"pytest {quoted_nodeid(config, node.nodeid)}{repeat} --record-mode=rewrite"
-    upstream = config.getoption("--harness-upstream")
     return TrafficPlan(
         path=path,
         mode=mode,
@@ -260,7 +260,8 @@ def _make_plan_from_marks(
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT_KEY],
         paid_answers=config.stash[PAID_ANSWERS_KEY],
-        explain=load_flag_effects(config, folder).explain_in(combination),
+        explain=effects.explain_in(combination),
+        depends_on_flag=effects.depends_on_flag,
         disabled=disabled,
         upstream=upstream,
         scenario=scenario_path(scope, scenarios),

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from flag_harness.callers import find_calling_line
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
@@ -109,6 +110,8 @@ class CassetteTraffic:
             case=self.plan.case,
             refusal=MissFailure,
             find_refusal=find_api_refusal,
+            depends_on_flag=self.plan.depends_on_flag,
+            find_sender=find_calling_line,
         )
 
     @contextmanager
@@ -159,9 +162,8 @@ class CassetteTraffic:
 
     def _refuse_mixing_upstreams(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
-        refusal = MissFailure(messages.mixed_upstreams_message(self.plan, request))
-        self._unsent_refusals.append(refusal)
-        raise refusal
+        self._unsent_refusals.append(MissFailure(messages.mixed_upstreams_message(self.plan, request)))
+        raise self._unsent_refusals[-1]
 
     def exclude_from_effects(self, reason: str) -> None:
         """Leave this run of the test out of the comparison that shows what each flag changes.
@@ -179,9 +181,8 @@ class CassetteTraffic:
     def async_http_client(self) -> "AsyncClient":
         """Return an async client of the SDK's HTTP library, for `anthropic.AsyncAnthropic(http_client=...)`."""
         upstream, layers = self.upstream_and_layers
-        client: AsyncClient
-        client = async_http_client(upstream, *layers, clock=self.clock) if upstream else live_async_http_client()
-        return client
+        found: Any = async_http_client(upstream, *layers, clock=self.clock) if upstream else live_async_http_client()
+        return cast("AsyncClient", found)
 
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
@@ -252,9 +253,8 @@ class CassetteTraffic:
     @property
     def miss_messages(self) -> frozenset[str]:
         """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
-        misses = [miss.message for miss in self.misses]
         unplayed = [self._describe_unplayed_interactions(in_teardown) for in_teardown in (False, True)]
-        return messages.possible_failure_messages(misses, *unplayed)
+        return messages.possible_failure_messages([miss.message for miss in self.misses], *unplayed)
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
