@@ -38,7 +38,7 @@ def test_what_is_recorded_is_played(repository: pytest.Pytester) -> None:
     assert "simulator" == json.loads(path.read_bytes())["envelope"]["upstream"]
     played = repository.runpytest_subprocess()
     played.assert_outcomes(passed=1)
-    played.stdout.fnmatch_lines(["recordings: 1 simulated, 0 live; oldest 0 days old"])
+    played.stdout.fnmatch_lines(["answered: 1 run by recordings of the simulator; the oldest recording is 0 days old"])
 
 
 def test_without_a_cassette_nothing_is_sent(repository: pytest.Pytester) -> None:
@@ -192,7 +192,7 @@ def test_recording_disabled_goes_straight_to_the_upstream(repository: pytest.Pyt
     run = repository.runpytest_subprocess("--disable-recording", "--harness-upstream=simulator")
     run.assert_outcomes(passed=1)
     assert not (repository.path / "recordings").exists()
-    run.stdout.fnmatch_lines(["recordings: 0 simulated, 0 live, 1 answered by the simulator"])
+    run.stdout.fnmatch_lines(["answered: 1 run by the simulator"])
 
 
 def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

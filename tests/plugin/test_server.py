@@ -61,7 +61,7 @@ def test_a_program_is_recorded_and_played(repository: pytest.Pytester) -> None:
     assert ("simulator", 2) == (recorded["envelope"]["upstream"], len(recorded["interactions"]))
     played = _run(repository, questions, answers)
     played.assert_outcomes(passed=1)
-    played.stdout.fnmatch_lines(["recordings: 1 simulated, 0 live; oldest 0 days old"])
+    played.stdout.fnmatch_lines(["answered: 1 run by recordings of the simulator; the oldest recording is 0 days old"])
 
 
 def test_a_program_that_swallows_a_miss_fails_its_test(repository: pytest.Pytester) -> None:

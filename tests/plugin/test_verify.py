@@ -126,7 +126,7 @@ def test_an_upstream_that_answers_as_it_did_has_not_drifted(repository: Reposito
     code, output = repository.verify(*SIMULATED)
     assert 0 == code, output
     assert "1 passed" in output
-    assert "recordings: 0 simulated, 0 live, 1 answered by the simulator" in output
+    assert "answered: 1 run by the simulator" in output
     assert "--harness-verify: 2 requests of 1 test sent to: simulator; no answer has changed" in output
 
 

@@ -1,5 +1,6 @@
 """The report in a real browser, which must be installed: `nox -s browser`."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.record import RunRecord
-from flag_harness.record.conversation import Conversation
+from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
 from flag_harness.report.output import write_report
 from tests.chromium import axe_violations, load_axe, load_factor
 
@@ -83,6 +84,40 @@ def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: OpenReport)
     page.select_option("#filter-outcome", "")
     assert (8, 5) == (lines.count(), page.locator("#matrix thead th:visible").count())
     assert [] == troubles()
+
+
+def test_combinations_that_are_cut_off_are_counted(open_report: OpenReport) -> None:
+    """Beside the table, which fades out at the right until it is scrolled to its end."""
+    page, troubles = open_report(4, viewport={"width": 700, "height": 740})
+    note, region = page.locator("#matrix-sides"), page.locator(".scroll.matrix")
+    assert re.fullmatch(r"[1-7] of 8 combinations are further to the right: scroll sideways.", note.inner_text())
+    assert "more" in region.get_attribute("class")
+    region.evaluate("region => region.scrollTo(region.scrollWidth, 0)")
+    page.wait_for_function("document.getElementById('matrix-sides').textContent === ''")
+    assert "more" not in region.get_attribute("class")
+    page.set_viewport_size({"width": 3000, "height": 740})
+    assert "" == note.inner_text()
+    assert [] == troubles()
+
+
+def test_ids_that_the_api_drew_are_no_difference(
+    open_tab: Callable[..., Any], make_matrix_record: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    """A call of a tool has another id in each run."""
+    record = make_matrix_record({"fast": (False, True)}, {"test_a": lambda fast: "no" if fast else ""})
+    calls = [Passage("assistant", "tool_use", f'{{"id": "toolu_{letter * 20}"}}', 36) for letter in "ab"]
+    question = Passage("user", "text", "Where?", 6)
+    kept = {
+        row.case: Conversation(row.case, (ConversationTurn((question,), (call,)),))
+        for row, call in zip(record.rows, calls, strict=True)
+    }
+    path = tmp_path / "report.html"
+    write_report(path, record, datetime.now(UTC), kept)
+    page = open_tab()
+    page.goto(path.as_uri())
+    comparison = _open_failed_cell(page)
+    assert (0, 0) == (comparison.locator("del").count(), comparison.locator("ins").count())
+    assert "1 equal part: assistant · tool_use" in comparison.inner_text()
 
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}

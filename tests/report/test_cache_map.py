@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRecord, RunRow
 from flag_harness.report.cache_map import cache_lines, group_broken_prefixes, input_token_shares
 from flag_harness.report.html import render_html
-from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.markdown.document import markdown_lines
 from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 

@@ -124,3 +124,24 @@ def test_the_streams_of_a_test_share_a_scale() -> None:
     by_rhythm = {tuple(one.get("rhythm", ())): one for one in details["requests"]}
     assert {(0, 250, 750), (500, 2000), ()} == by_rhythm.keys()
     assert ([250, 750], 3) == (by_rhythm[0, 250, 750]["gap"], by_rhythm[0, 250, 750]["chunks"])
+
+
+def test_changed_texts_are_named_only_if_they_are_not_kept() -> None:
+    """A record has hashes of texts. Where the conversations are kept, the texts themselves stand side by side."""
+    outlines = ((("max_tokens", 5), ("messages[0]", "#aaaaaa")), (("max_tokens", 5), ("messages[0]", "#bbbbbb")))
+    rows = tuple(
+        RunRow(
+            case=f"test_it.py::test_it[{name}]",
+            combination=name,
+            outcome=outcome,
+            values={"a": name == "a"},
+            requests=(RequestRecord("POST", "/v1/messages", 200, "", outline=outline),),
+        )
+        for name, outcome, outline in (("off", "passed", outlines[0]), ("a", "failed", outlines[1]))
+    )
+    record = RunRecord(RunHeader(flags={"a": {"default": False, "values": [False, True]}}), rows)
+    [change] = cell_details(build_report(record, NOW))["changes"]
+    assert ("messages[0]", "text", "another text") == change
+    turns = (ConversationTurn((Passage("user", "text", "Hello", 5),), ()),)
+    kept = {row.case: Conversation(row.case, turns) for row in rows}
+    assert [] == cell_details(build_report(record, NOW, kept))["changes"]

@@ -16,7 +16,7 @@ from flag_harness.cli import main
 from flag_harness.record import RunHeader, RunRecord, encode_record, load_record
 from flag_harness.report.commands.location import location_of_run
 from flag_harness.report.html import render_html
-from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.markdown.document import markdown_lines
 from flag_harness.report.overview import make_overview
 from flag_harness.report.run_report import build_report
 from flag_harness.transports.serve.server import LoopbackServer
@@ -137,7 +137,7 @@ def test_without_a_test_that_varies_a_flag_no_command_is_shown(make_matrix_recor
     purpose, command = _overview_command(alone)
     assert ("", True) == (command, "give it the mark flag_matrix" in purpose)
     report = build_report(alone, NOW)
-    assert "give it the mark flag_matrix</li>" in render_html(report, NOW)
+    assert "give it the mark flag_matrix</div></li>" in render_html(report, NOW)
     assert any(line.endswith("give it the mark flag\\_matrix") for line in markdown_lines(report))
     assert () == make_overview(build_report(RunRecord(RunHeader(), record.rows), NOW)).next_steps
 
@@ -197,7 +197,7 @@ def test_a_report_is_built_above_and_far_from_the_project(
     (pytester.path / ".git").mkdir()
     monkeypatch.chdir(project)
     pytester.runpytest_inprocess("--harness-record=out/run.jsonl", "--harness-report=report.md")
-    assert "- The commands work in shop, a folder of the repository" in (project / "report.md").read_text("utf-8")
+    assert "The commands work in shop, a folder of the repository" in (project / "report.md").read_text("utf-8")
     monkeypatch.chdir(pytester.path)
     assert 0 == main(["report", "build", "shop/out/run.jsonl", "-o", "report.md"])
     assert "cd shop && pytest 'test_it.py::test_ask[fast+slow]'" == _steps(Path("report.md"))["reproduce"]
@@ -208,8 +208,8 @@ def test_a_report_is_built_above_and_far_from_the_project(
         Path("run.jsonl").write_bytes(encode_record(header, record.rows))
         for name in ("report.md", "report.html"):
             assert 0 == main(["report", "build", "run.jsonl", "-o", name])
-        assert f"- The commands work {note}" in Path("report.md").read_text("utf-8").replace("\\", "")
-        assert f"<h2>Type next, {note}</h2>" in Path("report.html").read_text("utf-8")
+        assert f"The commands work {note}." in Path("report.md").read_text("utf-8").replace("\\", "")
+        assert f'to type next <span class="hint">({note})</span></h2>' in Path("report.html").read_text("utf-8")
 
 
 def test_a_project_on_another_drive_is_named_by_its_whole_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
 
 from flag_harness.analysis.conjunctions import Literal
 from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
-from flag_harness.record import CacheBreak, CacheTurn, CacheUse, LogCount, RunHeader, RunRecord, RunRow
+from flag_harness.record import CacheBreak, CacheTurn, CacheUse, LogCount, RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.sweep import SweepCause, SweepRecord
 from flag_harness.report.failures.causes import FailureCause
+from flag_harness.report.flags.request_effects import RequestEffect
 from flag_harness.report.html import render_html
-from flag_harness.report.markdown import markdown_lines
-from flag_harness.report.overview import make_overview
+from flag_harness.report.markdown.document import markdown_lines
+from flag_harness.report.overview import FlagLine, make_overview
+from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import RunReport, build_report
+from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 (COST,) = (one for one in RUN_METRICS if one.name == "cost")
@@ -24,6 +28,12 @@ FLAGS = {"fast": {"default": False, "values": [False, True], "env": "FAST"}}
 
 def _report(*rows: RunRow) -> RunReport:
     return build_report(RunRecord(RunHeader(flags=FLAGS), rows), NOW)
+
+
+def _cell(line: FlagLine, name: str) -> str:
+    """Return what a flag changes in a figure."""
+    [text] = [cell.text for cell in line.figures.cells if cell.name == name]
+    return text
 
 
 def _row(case: str, **fields: Any) -> RunRow:
@@ -38,45 +48,150 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     overview = make_overview(report)
     streaming, cache, extended = overview.flags
     assert ("streaming", "prompt_cache", "extended_output") == (streaming.setting, cache.setting, extended.setting)
-    failure = "test_agent_answers_question_0 and test_agent_answers_question_4 fail when streaming and not prompt_cache"
-    assert failure == streaming.breaks
-    shown = "breaks nothing in 8 tests of 8 (8 combinations)"
-    assert f"{shown}; prevents a failure: {failure}" == cache.breaks
+    names = "test_agent_answers_question_0, test_agent_answers_question_4"
+    assert f"{names}, only without prompt_cache" == streaming.breaks
+    shown = "nothing in 8 tests of 8 (8 combinations)"
+    assert f"{shown}; prevents a failure of the same 2 tests, only with streaming" == cache.breaks
     assert shown == extended.breaks
-    assert "costs 42.8 % less; input tokens -2,700" == cache.costs
-    assert ("costs the same", True) == (extended.costs, extended.is_simulated)
-    step, verdict = overview.next_steps
+    assert "-$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less)" == _cell(cache, "dollars")
+    assert ("input -2,700", "same") == (_cell(cache, "tokens"), _cell(cache, "time"))
+    assert "-0.74 s (0.97 to 0.24 s)" == _cell(streaming, "first token")
+    assert extended.figures.are_same
+    failure = "test_agent_answers_question_0 and test_agent_answers_question_4 fail when streaming and not prompt_cache"
+    [cause], [verdict] = overview.causes, overview.next_steps
+    assert (failure, "") == (cause.text, cause.locate)
+    assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reasons[1]
     assert "extended_output" in verdict.purpose, "no flag that breaks a test"
     assert "--harness-verdict=extended_output" in verdict.command
-    assert "see test_agent_answers_question_0 fail when streaming and not prompt_cache" == step.purpose
+    assert "in the folder that has tests/test_area_0.py" == overview.folder
     page = render_html(report, NOW)
     start = page.index('class="overview"')
-    assert start < page.index(failure) < page.index("Type next") < page.index("Also found") < page.index("<nav ")
+    parts = ("to type next", failure, cause.command.replace("'", "&#39;"), "per 1,000 runs", "Also found", "<nav ")
+    assert sorted(parts, key=lambda part: page.index(part, start)) == list(parts)
+
+
+def _pair(case: str, without: dict[str, Any], **fields: Any) -> tuple[RunRow, RunRow]:
+    """Return the runs of a test without the flag `fast`, which have the fields `without`, and with it."""
+    return (
+        _row(f"{case}[off]", values={"fast": False}, **without),
+        _row(f"{case}[fast]", combination="fast", values={"fast": True}, **{**without, **fields}),
+    )
 
 
 @pytest.mark.parametrize(
-    ("mean", "low", "high", "text"),
+    ("costs", "text"),
     [
-        (0.732, 0.7, 0.8, "costs 26.8 % less"),
-        (25.3, 20.0, 30.0, "costs 25.3 times as much"),
-        (1.1, 0.9, 1.3, "not clear: costs from 10.0 % less to 30.0 % more"),
-        (1.1, None, None, "costs 10.0 % more in the only pair of runs"),
-        (None, None, None, "cost unknown: no two runs that passed differ in this flag alone"),
+        ([(0.01, 0.0075), (0.02, 0.0145)], "-$0.008 per run of the 2 tests, -$8.00 per 1,000 runs (26.3 % less)"),
+        ([(0.01, 0.25), (0.02, 0.5)], "+$0.72 per run of the 2 tests, +$720.00 per 1,000 runs (25.0 times as much)"),
+        ([(0.01, 0.02), (0.01, 0.01)], "may be chance: from 98.3 % less to 115.6 times as much"),
+        ([(0.01, 0.011)], "+$0.001 per run of the test, +$1.00 per 1,000 runs (10.0 % more, in the only pair)"),
+        ([(0.01, 0.01), (0.02, 0.02)], "same"),
+        ([(None, None), (None, None)], "unknown"),
     ],
 )
-def test_costs_are_said_in_words(mean: float | None, low: float | None, high: float | None, text: str) -> None:
-    """With the interval if the runs do not tell."""
-    effects = () if mean is None else (MetricEffect((("fast", True),), COST, mean, low, high, 9, False, "fast"),)
-    [line] = make_overview(replace(_report(), causes=(_cause("fast", 2),), effects=effects)).flags
-    assert (text, "test_0 fails when fast") == (line.costs, line.breaks)
+def test_costs_are_said_in_dollars(costs: list[tuple[float | None, float | None]], text: str) -> None:
+    """For all tests once, and 1,000 times; that it may be chance is said of live figures only."""
+    pairs = [
+        _pair(f"t.py::test_{number}", {"cost": without, "answered_by": "live"}, cost=cost)
+        for number, (without, cost) in enumerate(costs)
+    ]
+    [line] = make_overview(_report(*(row for pair in pairs for row in pair))).flags
+    assert text in _cell(line, "dollars")
+    assert not line.is_simulated
+
+
+def test_what_depends_on_another_flag_is_not_called_chance() -> None:
+    """The simulator always gives the same figures. The flag on which the effect depends is named, if it is one."""
+    flags = {name: {"default": False, "values": [False, True], "env": name} for name in ("fast", "tools", "other")}
+
+    def rows(tokens: Callable[[bool, bool], int]) -> RunReport:
+        found = [
+            _row(
+                f"t.py::test_a[{fast}{tools}{other}]",
+                combination=f"{fast}{tools}{other}",
+                values={"fast": fast, "tools": tools, "other": other},
+                usage=Usage(100 + fast * tokens(tools, other), 5),
+                answered_by="simulator",
+            )
+            for fast, tools, other in product((False, True), repeat=3)
+        ]
+        return build_report(RunRecord(RunHeader(flags=flags, flag_order=tuple(flags)), tuple(found)), NOW)
+
+    report = rows(lambda tools, _: 900 if tools else -10)
+    [line] = [one for one in make_overview(report).flags if one.setting == "fast"]
+    assert "input -10 without tools, +900 with tools" == _cell(line, "tokens")
+    [effect] = [one for one in report.effects if (one.name, one.figure.name) == ("fast", "input tokens")]
+    assert (True, "-10 to +900, depending on the test and on other flags (4 pairs)") == (effect.is_mixed, str(effect))
+    assert "may be chance" not in render_html(report, NOW)
+    assert "(4 pairs)" in render_html(report, NOW)
+    line = make_overview(rows(lambda tools, other: 90 * (tools ^ other) - 30)).flags[0]
+    assert "input -30 to +60, depending on the test and on other flags" == _cell(line, "tokens")
+
+
+def test_pairs_that_are_not_compared_are_named() -> None:
+    """Of each test how many, and why; flags that leave out the same ones share a line."""
+    report = _report(
+        *_pair("t.py::test_a", {}),
+        *_pair("t.py::test_b", {}, outcome="failed"),
+        *_pair("t.py::test_c", {}, outcome="skipped"),
+        *_pair("t.py::test_d", {}, excluded_from_effects="its clock"),
+    )
+    overview = make_overview(report)
+    [line] = overview.flags
+    assert (1, 4) == (line.figures.compared, line.figures.pairs)
+    assert (
+        "fast: 1 of 4 pairs left out, as a run of the pair failed: test_b (1)",
+        "fast: 1 of 4 pairs left out, as a run of the pair was skipped: test_c (1)",
+        "fast: 1 of 4 pairs left out, as the test says: its clock: test_d (1)",
+    ) == overview.left_out
+    page, markdown = render_html(report, NOW), "\n".join(markdown_lines(report))
+    for text in (*overview.left_out, "1 of 4"):
+        assert text in page
+        assert text in markdown.replace("\\", "")
+    [flag] = report_to_json(report)["flags"]
+    assert [1, 1, 1] == [sum(one["pairs_by_test"].values()) for one in flag["pairs_left_out"]]
+    assert (4, 1) == (flag["pairs"], flag["pairs_compared"])
+
+
+@pytest.mark.parametrize(
+    ("without", "fields", "text"),
+    [
+        ({"first_token": 0.5}, {"first_token": 0.25}, "-0.25 s (0.50 to 0.25 s)"),
+        ({"first_token": 0.5}, {}, "same"),
+        ({}, {}, "nothing streamed"),
+        ({}, {"first_token": 0.5}, "-1.50 s (2.00 to 0.50 s)"),
+    ],
+)
+def test_the_first_token_of_an_answer_that_is_no_stream_is_its_end(
+    without: dict[str, float], fields: dict[str, float], text: str
+) -> None:
+    """So that a flag that streams can be compared at all."""
+    requests = (RequestRecord("POST", "/v1/messages", 200, "", seconds=2.0),)
+    [line] = make_overview(_report(*_pair("t.py::test_a", {"requests": requests, **without}, **fields))).flags
+    assert text == _cell(line, "first token")
+    assert "first token at its end" in render_html(_report(*_pair("t.py::test_a", {})), NOW)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"answered_by": "simulator"}, "Simulated: tokens are the simulator's estimate and times its settings"),
+        ({"answered_by": "live"}, "Tokens and times are those of the live API in this run"),
+        ({"recorded_from": "live"}, "Tokens and times are those of the recordings, one live answer each"),
+        ({}, ""),
+    ],
+)
+def test_what_figures_are_worth_is_said(fields: dict[str, str], text: str) -> None:
+    """By who answered."""
+    assert make_overview(_report(*_pair("t.py::test_a", fields))).worth.startswith(text)
 
 
 def test_a_number_has_one_notation() -> None:
     """From twice as much on it is a multiple, below a change in percent: in words, tables and scales."""
     effect = MetricEffect((("fast", True),), COST, 25.33, 1.5, 29.52, 9, False, "fast")
-    report = replace(_report(), effects=(effect,))
+    report = replace(_report(*_pair("t.py::test_a", {"cost": 0.01}, cost=0.2533)), effects=(effect,))
     [line] = make_overview(report).flags
-    assert "costs 25.3 times as much" == line.costs
+    assert _cell(line, "dollars").endswith("(25.3 times as much)")
     page, markdown = render_html(report, NOW), "\n".join(markdown_lines(report))
     for text in (page, markdown, str(effect)):
         assert "25.3 times (+50.0 % to 29.5 times, 9 pairs)" in text
@@ -92,12 +207,51 @@ def _cause(flag: str, ran: int = 2, tests: int = 1, command: str = "pytest") -> 
 
 
 def test_a_guess_says_perhaps_and_how_to_make_sure() -> None:
-    """Many tests are counted, and the commands of three failures are shown."""
-    causes = [_cause("fast", 1, 3, f"pytest {number}") for number in range(4)]
-    overview = make_overview(replace(_report(), causes=tuple(causes)))
-    assert overview.flags[0].breaks.startswith("perhaps 3 tests fail when fast; ")
-    commands = [step.command for step in overview.next_steps]
-    assert ["pytest 0", "pytest 1", "pytest 2", "pytest t.py::test_0 --harness-locate"] == commands
+    """Many tests are counted, and each of the first causes has its commands."""
+    causes = [_cause("fast", 1, 3, f"pytest {number}") for number in range(6)]
+    report = replace(_report(), causes=tuple(causes))
+    overview = make_overview(report)
+    assert overview.flags[0].breaks.startswith("perhaps test_0, test_1 and 1 more, by itself; the same 3 tests")
+    assert ["pytest 0", "pytest 1", "pytest 2", "pytest 3"] == [cause.command for cause in overview.causes]
+    assert {"pytest t.py::test_0 --harness-locate"} == {cause.locate for cause in overview.causes}
+    assert "2 further causes, each with its command" in render_html(
+        replace(report, lines=_report(_row("t.py::test_0[fast]")).lines), NOW
+    )
+
+
+def test_different_reasons_of_one_cause_are_told(make_matrix_record: Callable[..., RunRecord]) -> None:
+    """Each with its test; more than two are counted on the first screen and in Markdown."""
+    reasons = {f"test_{name}": lambda fast, name=name: f"KeyError: '{name}'" if fast else "" for name in "abcd"}
+    report = build_report(make_matrix_record({"fast": (False, True)}, reasons), NOW)
+    [cause], [line] = report.causes, make_overview(report).causes
+    assert [("KeyError: 'a'", ("test_a.py::test_a[*]",)), ("KeyError: 'b'", ("test_a.py::test_b[*]",))] == [
+        *cause.reasons[:2]
+    ]
+    assert ("test_a: KeyError: 'a'", "test_b: KeyError: 'b'", "and 2 other reasons") == line.reasons
+    lines = [*markdown_lines(report)]
+    assert "  - and 2 other reasons" in lines
+    assert "  - Why (`test_a.py::test_b[*]`): `KeyError: 'b'`" in lines
+    assert "<code>test_d</code>: KeyError: &#39;d&#39;" in render_html(report, NOW)
+
+
+def test_marks_below_the_models_minimum_have_one_reason() -> None:
+    """At the flag that sets them, and once in the section on the cache, for all runs together."""
+    why = "the marked prefix has fewer than 4,096 tokens, too few for this model to cache"
+    use = CacheUse((CacheTurn(0, 0, 0, 719, why=why), CacheTurn(1, 0, 0, 700, why=why)))
+    pairs = [_pair(f"t.py::test_{number}", {}, cache=use) for number in range(3)]
+    report = _report(*(row for pair in pairs for row in pair))
+    text = f"ache marks do nothing in 3 runs: {why} (the longest prompt has 719)"
+    overview, page = make_overview(report), render_html(report, NOW)
+    assert [("cache", f"c{text}")] == [(one.section, one.text) for one in overview.notices]
+    assert f"<summary>C{text}</summary>" in page
+    assert "$0.00" not in page
+    assert "Cache map" not in page
+    effects = (RequestEffect("fast", "system[*].cache_control: absent → ephemeral", 3, 3),)
+    overview = make_overview(replace(report, request_effects=effects))
+    assert (f"c{text}", ()) == (overview.flags[0].note, overview.notices)
+    assert f"- fast: c{text}" in [
+        line.replace("\\", "") for line in markdown_lines(replace(report, request_effects=effects))
+    ]
 
 
 def test_flags_beyond_eight_are_counted() -> None:

@@ -20,7 +20,7 @@ from flag_harness.record import CacheTurn, CacheUse, LogCount, RunHeader, RunRec
 from flag_harness.record.conversation import Conversation
 from flag_harness.record.sweep import SweepRecord
 from flag_harness.report.html import render_html
-from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.markdown.document import markdown_lines
 from flag_harness.report.output import write_report
 from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import RunReport, build_report
@@ -113,7 +113,9 @@ def test_the_headline_says_how_many_runs_failed_and_which_flags_explain_it(
     markdown = _markdown(record)
     assert "## ❌ 4 of 64 runs failed" == markdown[0]
     assert "AssertionError: assert 'refund 0' in answer" in text.partition("To reproduce")[0]
-    assert "  - Why: `AssertionError: assert 'refund 0' in answer`" in markdown
+    test = "tests/test_area_0.py::test_agent_answers_question_"
+    for number in (0, 4):
+        assert f"  - Why (`{test}{number}[*]`): `AssertionError: assert 'refund {number}' in answer`" in markdown
     assert any(f"`{command}`" in line for line in markdown)
 
 
@@ -219,7 +221,7 @@ def test_markdown_tables_keep_their_columns() -> None:
     """Whatever the names and reasons of tests contain."""
     lines = _markdown(_hostile_record())
     bars = [len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0 for line in lines]
-    assert {4, 6} <= set(bars)
+    assert {4, 9} <= set(bars)
     assert all(one == other for one, other in pairwise(bars) if one and other)
     assert "\n" not in "".join(lines)
     assert not any("<script>" in re.sub(r"(`+).*?\1", "", line).replace("\\<", "") for line in lines)
@@ -228,7 +230,7 @@ def test_markdown_tables_keep_their_columns() -> None:
 def test_markdown_is_short_for_a_large_run(make_record: Callable[[int], RunRecord]) -> None:
     """It lists some of the failing tests and counts the others."""
     lines = _markdown(make_record(400))
-    assert len(lines) < 180
+    assert len(lines) < 190
     assert "and 50 more" in lines
 
 
@@ -503,12 +505,16 @@ def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[.
 def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callable[[int], RunRecord]) -> None:
     """Its table comes before the details, and marks simulated figures."""
     lines = _markdown(make_record(8))
-    start = lines.index("### Flags: what each breaks and costs")
+    start = lines.index("### Flags: what each breaks, and what it costs (+) or saves (-)")
     assert start < lines.index("### Failing tests")
     text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` |"))
-    assert "| nothing in 8 tests of 8 (8 combinations) | cost -" in text
-    assert "(simulated); input tokens -" in text
-    assert "2 tests: fails when streaming and not prompt\\_cache" in " ".join(lines[start : start + 8])
+    assert "| nothing in 8 tests of 8 (8 combinations); prevents a failure of " in text
+    assert "| -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less) | input -2,700 |" in text
+    broken = (
+        "| test\\_agent\\_answers\\_question\\_0, test\\_agent\\_answers\\_question\\_4, only without prompt\\_cache |"
+    )
+    assert broken in " ".join(lines[start : start + 8])
+    assert any(line.startswith("- Simulated: tokens are the simulator's estimate") for line in lines[start:])
 
 
 def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flag_harness.record import LogCount, RequestRecord, RunRow
 from flag_harness.record.cache import CacheTurn, CacheUse
-from flag_harness.report.table import align_columns, group_by_combination, log_lines, recordings_line, summary_lines
+from flag_harness.report.table import align_columns, answers_line, group_by_combination, log_lines, summary_lines
 from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ def test_the_table_sums_up_each_combination() -> None:
         "",
         "-: not measured (nothing was streamed, or no price is known). first token: median seconds.",
         "cache reads 0 in 4 cases: no request has a cache_control mark",
-        "recordings: 0 simulated, 5 live; oldest 2 days old",
+        "answered: 5 runs by recordings of the live API; the oldest recording is 2 days old",
     ] == list(summary_lines(rows, NOW))
 
 
@@ -117,26 +117,33 @@ def test_combinations_with_fewer_flags_come_first() -> None:
     assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
 
 
+LIVE = "1 run by recordings of the live API"
 NOTHING = {"recorded_from": None, "recorded_at": None}
 
 
 @pytest.mark.parametrize(
     ("rows", "line"),
     [
-        ([_row(recorded_at="2026-11-21T11:00:00Z")], "0 simulated, 1 live; oldest 1 day old"),
-        ([_row(recorded_at="9999-12-31T23:59:59-12:00")], "0 simulated, 1 live; oldest 0 days old"),
-        ([_row(recorded_at="yesterday")], "0 simulated, 1 live"),
-        ([_row(recorded_from="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
-        ([_row(**NOTHING, answered_by="live")], "0 simulated, 0 live, 1 answered by the live API"),
-        ([_row(**NOTHING, answered_by="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),
-        ([_row(**NOTHING)], "0 simulated, 0 live, 1 case without an answer"),
-        ([_row(**NOTHING), _row(**NOTHING)], "0 simulated, 0 live, 2 cases without an answer"),
-        ([_row(**NOTHING, outcome="inconclusive")], "0 simulated, 0 live"),
+        (
+            [_row(recorded_at="2026-11-21T11:00:00Z")],
+            f"{LIVE}; the oldest recording is 1 day old",
+        ),
+        (
+            [_row(recorded_at="9999-12-31T23:59:59-12:00")],
+            f"{LIVE}; the oldest recording is 0 days old",
+        ),
+        ([_row(recorded_at="yesterday")], LIVE),
+        ([_row(recorded_from="imported")], "1 run by imported recordings; the oldest recording is 2 days old"),
+        ([_row(**NOTHING, answered_by="live")], "1 run by the live API"),
+        ([_row(**NOTHING, answered_by="simulator")], "1 run by the simulator"),
+        ([_row(**NOTHING)], "1 run by nobody"),
+        ([_row(**NOTHING), _row(**NOTHING)], "2 runs by nobody"),
+        ([_row(**NOTHING, outcome="inconclusive")], "no run"),
     ],
 )
 def test_where_the_answers_came_from(rows: list[RunRow], line: str) -> None:
     """And how old the oldest recording is."""
-    assert f"recordings: {line}" == recordings_line(rows, NOW)
+    assert f"answered: {line}" == answers_line(rows, NOW)
 
 
 @given(st.lists(st.tuples(*[st.text("ab", max_size=6)] * 3), min_size=1, max_size=5))

@@ -6,6 +6,7 @@ from typing import Any
 
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.report.table import is_simulated
+from flag_harness.wording import count_with_noun
 
 MAX_TESTS = 5
 """The number of broken prefixes, and of tests that cost more, that the terminal shows."""
@@ -73,6 +74,38 @@ class CacheUseOfTest:
             return UNKNOWN_PRICE
         change = "saved" if self.use.saved >= 0 else "more than without marks"
         return f"{_price_text(abs(self.use.saved))} per {PRICED_RUNS:,} runs {change}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedMarks:
+    """Runs whose cache marks do nothing: no request read or wrote anything, all for one reason."""
+
+    reason: str
+    rows: tuple[RunRow, ...]
+
+    @property
+    def text(self) -> str:
+        """How many runs they are, and the reason."""
+        longest = max(turn.uncached for row in self.rows if row.cache for turn in row.cache.turns)
+        reason = self.reason or "nothing was written or read"
+        runs = count_with_noun(len(self.rows), "run")
+        return f"cache marks do nothing in {runs}: {reason} (the longest prompt has {longest:,})"
+
+
+def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
+    """Group the runs that have cache marks, but neither read nor wrote the cache, by the reason; most runs first."""
+    groups: dict[str, list[RunRow]] = {}
+    for row in rows:
+        if is_unused(row.cache):
+            reasons = (turn.why for turn in row.cache.turns if turn.why) if row.cache else ()
+            groups.setdefault(next(iter(reasons), ""), []).append(row)
+    found = [UnusedMarks(reason, tuple(own)) for reason, own in groups.items()]
+    return tuple(sorted(found, key=lambda one: -len(one.rows)))
+
+
+def is_unused(use: CacheUse | None) -> bool:
+    """Return whether requests have cache marks, and none of them read or wrote the cache."""
+    return use is not None and bool(use.turns) and not (use.tokens_read or use.tokens_written)
 
 
 def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...]:

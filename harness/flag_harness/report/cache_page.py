@@ -8,7 +8,9 @@ from flag_harness.report.cache_map import (
     cache_use_by_test,
     describe_cache_reads_and_writes,
     group_broken_prefixes,
+    group_unused_marks,
     input_token_shares,
+    is_unused,
 )
 from flag_harness.report.table import is_simulated
 
@@ -18,9 +20,10 @@ MAX_TESTS = 50
 
 def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     """Return the values of the page's section on caching, or None if no test sent a cache mark."""
-    tests = cache_use_by_test(rows)
-    if not tests:
+    every = cache_use_by_test(rows)
+    if not every:
         return None
+    tests = [test for test in every if not is_unused(test.use)]
     shown = [
         {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_as_json, test.use.turns))}
         for test in tests[:MAX_TESTS]
@@ -28,8 +31,9 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     return {
         "places": group_broken_prefixes(rows),
         "tests": shown,
+        "unused": group_unused_marks(rows),
         "hidden": len(tests) - len(shown),
-        "is_simulated": any(is_simulated(test.row) for test in tests),
+        "is_simulated": any(is_simulated(test.row) for test in every),
     }
 
 

@@ -17,7 +17,7 @@ from flag_harness.report.chart import effect_charts
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES
 from flag_harness.report.flags.summary import flag_summaries
-from flag_harness.report.overview import make_overview
+from flag_harness.report.overview import COMPARISON_NOTE, make_overview
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
 
@@ -40,6 +40,7 @@ def render_html(report: RunReport, now: datetime) -> str:
     return environment.get_template("page.html.j2").render(
         report=report,
         overview=make_overview(report),
+        comparison_note=COMPARISON_NOTE,
         cells={row.case: cell for line in report.lines for cell in line.cells if cell for row in cell.rows},
         summaries=flag_summaries(report),
         charts=list(effect_charts(alone)),

@@ -44,22 +44,23 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     yield from align_columns_to_the_left(passes or [("no run passed or failed",)])
 
 
-def effects_in_record(record: RunRecord) -> tuple[MetricEffect, ...]:
-    """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
-    return metric_effects(record.rows, _flag_defaults(record), _labels_of_flag_values(record), _flag_groups(record))
+def effects_in_record(record: RunRecord, most: int = 2) -> tuple[MetricEffect, ...]:
+    """Return what each flag changes in the figures of a record's runs and, unless `most` is 1, each pair of flags."""
+    labels = labels_of_flag_values(record)
+    return metric_effects(record.rows, default_values(record), labels, flag_groups(record), most)
 
 
-def _flag_defaults(record: RunRecord) -> dict[str, Any]:
+def default_values(record: RunRecord) -> dict[str, Any]:
     """Return the default value of each flag that the record's header lists."""
     return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
 
 
-def _flag_groups(record: RunRecord) -> dict[str, tuple[str, ...]]:
+def flag_groups(record: RunRecord) -> dict[str, tuple[str, ...]]:
     """Return the names of all flags in a flag's group, by the name of each flag that is in one."""
     return {name: tuple(flag["group"]) for name, flag in record.header.flags.items() if flag.get("group")}
 
 
-def _labels_of_flag_values(record: RunRecord) -> dict[tuple[str, str], str]:
+def labels_of_flag_values(record: RunRecord) -> dict[tuple[str, str], str]:
     """Return the label that each flag value has in combination ids.
 
     The keys are pairs of a flag's name and the text of a value.
@@ -92,5 +93,8 @@ def effect_to_json(effect: MetricEffect) -> dict[str, Any]:
         "high": effect.high,
         "pairs": effect.pairs,
         "can_be_told": effect.is_significant,
+        "least": effect.least,
+        "most": effect.most,
+        "has_chance": effect.has_chance,
         "is_simulated": effect.is_simulated,
     }

@@ -11,7 +11,7 @@ from flag_harness.record import RunRecord
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.commands.location import HERE, ReportLocation
 from flag_harness.report.html import render_html
-from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.markdown.document import markdown_lines
 from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 

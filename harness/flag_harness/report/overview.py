@@ -3,22 +3,49 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flag_harness.analysis.effects.figures import MetricEffect
+from flag_harness.flag import SWITCHED_OFF_PREFIX
 from flag_harness.matrix import node_id_of_all_combinations
-from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes
+from flag_harness.record import RunRow
+from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes, group_unused_marks
 from flag_harness.report.commands.next_steps import folder_note, next_steps
+from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
+from flag_harness.report.flags.figures import FlagFigures, left_out_texts, short_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_of_no_test
-from flag_harness.report.run_report import RunReport
-from flag_harness.wording import count_with_noun, is_multiple, join_names, ratio_text
+from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
+from flag_harness.report.table import is_simulated
+from flag_harness.wording import count_with_noun, join_names
 
 MAX_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
+MAX_SHOWN_CAUSES = 4
+"""The most causes of failures that the first screen shows, each with its command. The others are counted."""
 _MAX_NAMES = 2
 """The most causes of a flag, and the most tests of a cause, that a line names."""
+COMPARISON_NOTE = (
+    "Means of the pairs of runs of one test that differ in this flag alone. "
+    "An answer that is no stream has its first token at its end."
+)
 _OVER_BUDGET_TEXT = "over its budget of"
+
+
+@dataclass(frozen=True, slots=True)
+class CauseLine:
+    """Which tests fail when, why, and the command that shows it.
+
+    Attributes:
+        text: `test_refund fails when streaming`.
+        reasons: why, in one line for each different reason; with the tests, if there are several reasons.
+        command: runs the smallest failing combination again.
+        locate: if the cause is a guess, the command that finds out which flags it is; else empty.
+    """
+
+    text: str
+    reasons: tuple[str, ...]
+    command: str
+    locate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +55,8 @@ class FlagLine:
     setting: str
     has_failures: bool
     breaks: str
-    costs: str
+    figures: FlagFigures
+    note: str
     is_simulated: bool
 
 
@@ -44,30 +72,55 @@ class Notice:
 class Overview:
     """The first screen of a report.
 
-    `more_flags` counts the flags that have no line. `folder` says where the commands of `next_steps` must be typed, if
-    the reader has to find that out.
+    `more_causes` and `more_flags` count what has no line. `next_steps` are those beside the commands of the causes.
+    `folder` says where all commands must be typed. `left_out` says which pairs of runs the figures of flags do not
+    compare, and `worth` where these figures come from.
     """
 
+    causes: tuple[CauseLine, ...]
+    more_causes: int
     flags: tuple[FlagLine, ...]
     more_flags: int
     notices: tuple[Notice, ...]
     next_steps: tuple[NextStep, ...]
     folder: str
+    left_out: tuple[str, ...]
+    worth: str
 
 
 def make_overview(report: RunReport) -> Overview:
     """Return the first screen of a report."""
-    summaries = flag_summaries(report)
-    ordered = sorted(summaries, key=lambda one: (not one.breaks, not one.effects))
-    lines = tuple(_flag_line(one, report) for one in ordered[:MAX_FLAGS])
+    ordered = sorted(flag_summaries(report), key=lambda one: (not one.breaks, not one.effects))
+    seen: set[str] = set()
+    lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_FLAGS])
+    causes = report.causes[:MAX_SHOWN_CAUSES]
     return Overview(
-        lines, len(ordered) - len(lines), tuple(_notices(report)), tuple(next_steps(report)), folder_note(report)
+        tuple(_cause_line(cause, report) for cause in causes),
+        len(report.causes) - len(causes),
+        lines,
+        len(ordered) - len(lines),
+        tuple(_notices(report, any(line.note for line in lines))),
+        tuple(next_steps(report)),
+        folder_note(report),
+        tuple(left_out_texts({line.setting: line.figures for line in lines})),
+        _origin_of_figures(report.rows),
     )
+
+
+def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
+    """Return a cause for the first screen."""
+    reasons = [reason for reason, _ in cause.reasons if reason]
+    if len(cause.reasons) > 1:
+        reasons = [f"{join_names(map(short_name, tests), _MAX_NAMES)}: {reason}" for reason, tests in cause.reasons]
+    locate = "" if cause.is_certain else locate_command(report.record.header, cause.case, report.location.root)
+    more = len(reasons) - _MAX_NAMES
+    reasons[_MAX_NAMES:] = [f"and {count_with_noun(more, 'other reason')}"] if more > 0 else []
+    return CauseLine(failure_text(cause), tuple(reasons), cause.command, locate)
 
 
 def failure_text(cause: FailureCause) -> str:
     """Return which tests fail when, such as `test_refund fails when streaming`."""
-    names = [_short_name(test) for test in cause.tests]
+    names = [short_name(test) for test in cause.tests]
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
         return f"{certainty}{names[0]} {cause.text}"
@@ -75,51 +128,54 @@ def failure_text(cause: FailureCause) -> str:
     return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
 
 
-def _short_name(test: str) -> str:
-    return test.rpartition("::")[2].removesuffix("[*]")
+def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagLine:
+    """Return the line of a flag. `seen` has the causes that earlier lines name in full."""
+    parts = [*_first_failures(summary.breaks, summary.setting, seen)] or [summary.support.text]
+    parts += [f"prevents a failure of {text}" for text in _first_failures(summary.prevents, summary.setting, seen)]
+    is_simulated = any(one.is_simulated for one in report.effects if one.name == summary.setting)
+    note = _note_on_unread_cache(summary, report)
+    return FlagLine(summary.setting, bool(summary.breaks), "; ".join(parts), summary.figures, note, is_simulated)
 
 
-def _flag_line(summary: FlagSummary, report: RunReport) -> FlagLine:
-    own = {one.figure.name: one for one in report.effects if one.name == summary.setting and len(one.settings) == 1}
-    failures = list(_first_failures(summary.breaks)) or [summary.support.sentence]
-    failures += [f"prevents a failure: {text}" for text in _first_failures(summary.prevents)]
-    others = [f"{one.figure.name} {one.short_text}" for one in summary.effects if one.figure.name != "cost"]
-    costs = "; ".join([_cost_text(own.get("cost")), *others])
-    is_simulated = any(one.is_simulated for one in own.values())
-    return FlagLine(summary.setting, bool(summary.breaks), "; ".join(failures), costs, is_simulated)
-
-
-def _first_failures(causes: Sequence[FailureCause]) -> Iterator[str]:
-    yield from map(failure_text, causes[:_MAX_NAMES])
+def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]) -> Iterator[str]:
+    for cause in causes[:_MAX_NAMES]:
+        yield _broken_tests(cause, setting, seen)
+        seen.add(cause.text)
     if len(causes) > _MAX_NAMES:
         yield f"and {count_with_noun(len(causes) - _MAX_NAMES, 'more cause')}"
 
 
-def _cost_text(effect: MetricEffect | None) -> str:
-    """Return how much more or less a run costs with a flag."""
-    if effect is None:
-        return "cost unknown: no two runs that passed differ in this flag alone"
-    if effect.is_unchanged:
-        return "costs the same"
-    if effect.is_significant:
-        return f"costs {_ratio_text(effect.mean)}"
-    if effect.low is None or effect.high is None:
-        return f"costs {_ratio_text(effect.mean)} in the only pair of runs"
-    return f"not clear: costs from {_ratio_text(effect.low)} to {_ratio_text(effect.high)}"
+def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
+    """Return which tests a cause breaks, and with which other flags; tests that were named before are counted."""
+    certainty = "" if cause.is_certain else "perhaps "
+    names = f"{certainty}{join_names(map(short_name, cause.tests), _MAX_NAMES)}"
+    if cause.text in seen:
+        names = "the same test" if len(cause.tests) == 1 else f"the same {len(cause.tests):,} tests"
+    flag = setting.removeprefix(SWITCHED_OFF_PREFIX).partition("=")[0]
+    others = [str(one) for one in cause.literals if one.flag not in (setting, flag)]
+    together = [f"without {one[len('not ') :]}" if one.startswith("not ") else f"with {one}" for one in others]
+    return f"{names}, {'only ' if together else 'by itself'}{' and '.join(together)}"
 
 
-def _ratio_text(ratio: float) -> str:
-    """Return a ratio of costs in words.
+def _origin_of_figures(rows: Sequence[RunRow]) -> str:
+    """Return where figures come from, and what they are worth."""
+    if any(map(is_simulated, rows)):
+        return f"Simulated: {SIMULATED_NOTE.partition(': ')[2]}. Dollars are those tokens at list price."
+    if any(row.answered_by == "live" for row in rows):
+        return "Tokens and times are those of the live API in this run, and dollars are list prices."
+    if any(row.recorded_from for row in rows):
+        return "Tokens and times are those of the recordings, one live answer each, and dollars are list prices."
+    return ""
 
-    >>> _ratio_text(0.732), _ratio_text(1.015), _ratio_text(25.3)
-    ('26.8 % less', '1.5 % more', '25.3 times as much')
-    """
-    if is_multiple(ratio):
-        return f"{ratio_text(ratio)} as much"
-    return f"{ratio_text(ratio).lstrip('+-')} {'more' if ratio >= 1 else 'less'}"
+
+def _note_on_unread_cache(summary: FlagSummary, report: RunReport) -> str:
+    """Return why a flag that marks blocks for the cache saves nothing, or an empty string."""
+    if not any("cache_control" in change for change in summary.changes):
+        return ""
+    return next((group.text for group in group_unused_marks(report.rows)), "")
 
 
-def _notices(report: RunReport) -> Iterator[Notice]:
+def _notices(report: RunReport, is_cache_explained: bool) -> Iterator[Notice]:
     """Yield what was found besides flags that break tests."""
     for cause in report.causes:
         if "when" not in cause.text:
@@ -131,11 +187,13 @@ def _notices(report: RunReport) -> Iterator[Notice]:
             "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
         )
     if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
-        names = [_short_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
+        names = [short_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
         yield Notice("failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}")
     if report.sweep.causes:
         yield Notice("sweep", f"the sweep found {count_with_noun(len(report.sweep.causes), 'cause')} of failures")
     yield from _cache_notices(report)
+    for unused in () if is_cache_explained else group_unused_marks(report.rows)[:1]:
+        yield Notice("cache", unused.text)
     untested = flags_of_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
     if untested:
         flags = "the flag" if len(untested) == 1 else "the flags"

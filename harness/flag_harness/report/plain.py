@@ -9,6 +9,7 @@ from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_use_to_json
+from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import RunReport
 
@@ -33,6 +34,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
             {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
+        "flags": [_flag_as_json(summary) for summary in flag_summaries(report)],
         "request_effects": [asdict(one) for one in report.request_effects],
         "effects": [_effect_as_json(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
@@ -41,6 +43,24 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "recordings": report.recordings,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row_as_json(row) for row in report.rows],
+    }
+
+
+def _flag_as_json(summary: FlagSummary) -> dict[str, Any]:
+    """Return what a flag breaks and costs. Means are given per run of a test, and dollars also for all tests."""
+    figures = summary.figures
+    return {
+        "setting": summary.setting,
+        "breaks": [cause.text for cause in summary.breaks],
+        "prevents": [cause.text for cause in summary.prevents],
+        "changes_no_request": summary.is_inert,
+        "costs": {cell.name: cell.text for cell in figures.cells},
+        "dollars_per_run": figures.dollars_per_run,
+        "dollars_per_suite": figures.dollars_per_suite,
+        "tests_compared": figures.tests,
+        "pairs": figures.pairs,
+        "pairs_compared": figures.compared,
+        "pairs_left_out": [{"reason": one.reason, "pairs_by_test": dict(one.tests)} for one in figures.left_out],
     }
 
 

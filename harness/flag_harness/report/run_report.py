@@ -17,7 +17,7 @@ from flag_harness.report.failures.reasons import comparable_reason, shorten_fail
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
-from flag_harness.report.table import group_by_combination, group_rows_by_log_message, is_simulated, recordings_line
+from flag_harness.report.table import answers_line, group_by_combination, group_rows_by_log_message, is_simulated
 from flag_harness.wording import count_with_noun
 
 SIMULATED_NOTE = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -177,7 +177,7 @@ def build_report(
         effects=effects_in_record(record),
         request_effects=request_effects(record),
         logs=_log_entries(rows),
-        recordings=recordings_line(rows, now),
+        recordings=answers_line(rows, now),
         sweep=make_sweep_table(rows),
         conversations=conversations or {},
         location=location,

@@ -42,7 +42,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
         yield _totals_line(others)
     if any(map(is_simulated, rows)):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
-    yield recordings_line(rows, now)
+    yield answers_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
 
@@ -141,19 +141,18 @@ def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunR
     return sorted(groups.items(), key=lambda group: (_count_flags(group[0]), group[0]))
 
 
-def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
+def answers_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     """Return a line that counts where the answers came from and gives the age of the oldest recording."""
     played = Counter(row.recorded_from for row in rows)
     answered = Counter(row.answered_by for row in rows)
-    parts = [f"{played['simulator']} simulated, {played['live']} live"]
-    parts += [f"{played['imported']} imported"] if played["imported"] else []
-    parts += [f"{answered[name]} answered by the {label}" for name, label in _UPSTREAM_NAMES.items() if answered[name]]
+    found = [(played[name], label) for name, label in _RECORDING_NAMES.items()]
+    found += [(answered[name], label) for name, label in _UPSTREAM_NAMES.items()]
     unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
-    if without := sum(row.outcome != "inconclusive" for row in unanswered):
-        parts.append(f"{without} case{'s' if without != 1 else ''} without an answer")
+    found.append((sum(row.outcome != "inconclusive" for row in unanswered), "nobody"))
+    parts = [f"{count_with_noun(count, 'run')} by {label}" for count, label in found if count]
     ages = [age for row in rows if (age := time_since(row.recorded_at, now)) is not None]
-    oldest = [f"oldest {count_with_noun(max(*ages, timedelta()).days, 'day')} old"] if ages else []
-    return "recordings: " + "; ".join([", ".join(parts), *oldest])
+    oldest = [f"the oldest recording is {count_with_noun(max(*ages, timedelta()).days, 'day')} old"] if ages else []
+    return "answered: " + "; ".join([", ".join(parts) or "no run", *oldest])
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -171,7 +170,12 @@ def align_columns_to_the_left(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-_UPSTREAM_NAMES = {"simulator": "simulator", "live": "live API"}
+_UPSTREAM_NAMES = {"simulator": "the simulator", "live": "the live API"}
+_RECORDING_NAMES = {
+    "simulator": "recordings of the simulator",
+    "live": "recordings of the live API",
+    "imported": "imported recordings",
+}
 
 
 def _table_row(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def test_an_imported_cassette_plays_as_loosely_as_at_home_and_is_counted(pyteste
     """The prompt is worded otherwise; method, path and query decide, as in vcrpy, and the summary says `imported`."""
     result = _imported(pytester)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["recordings: 0 simulated, 0 live, 1 imported*"])
+    result.stdout.fnmatch_lines(["answered: 1 run by imported recordings*"])
 
 
 def test_where_the_body_decided_it_still_decides(pytester: pytest.Pytester) -> None:

@@ -36,6 +36,22 @@ class RunMetric:
     is_ratio: bool
     read: Callable[[RunRow], float | None]
 
+    def difference(self, *rows: RunRow) -> float | None:
+        """Return by how much the figure differs between two runs, or None if a run lacks it.
+
+        For four runs it is the difference of two differences. Ratios are compared by their logarithms.
+        """
+        values = [self.read(row) for row in rows]
+        numbers = [value for value in values if value is not None and (value > 0 or not self.is_ratio)]
+        if len(numbers) < len(values):
+            return None
+        if self.is_ratio:
+            numbers = [math.log(number) for number in numbers]
+        if len(numbers) == 2:
+            return numbers[0] - numbers[1]
+        both, first, second, neither = numbers
+        return (both - first) - (second - neither)
+
 
 RUN_METRICS = (
     RunMetric("first token", "s", True, lambda row: row.first_token),
@@ -69,6 +85,9 @@ class MetricEffect:
         pairs: the number of pairs of runs; with two flags, of groups of four runs. They are assumed to be independent.
         is_simulated: True if the simulator gave some of the answers.
         name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
+        least, most: the smallest and largest difference or ratio of a pair.
+        has_chance: False if the same runs always give the same figures, because the simulator answered, and repetitions
+            of a run, if any, agree. Pairs then differ because of their tests and other flags.
     """
 
     settings: ChangedFlagValues
@@ -79,6 +98,9 @@ class MetricEffect:
     pairs: int
     is_simulated: bool
     name: str
+    least: float = math.nan
+    most: float = math.nan
+    has_chance: bool = True
 
     @property
     def is_unchanged(self) -> bool:
@@ -92,29 +114,42 @@ class MetricEffect:
             return False
         return not self.low <= (1.0 if self.figure.is_ratio else 0.0) <= self.high
 
+    @property
+    def is_mixed(self) -> bool:
+        """Return whether the effect has no single direction, although the figures are not subject to chance."""
+        return not (self.has_chance or self.low is None or self.is_significant or self.is_unchanged)
+
+    @property
+    def mixed_text(self) -> str:
+        """The smallest and the largest change of a pair, and why they differ."""
+        return f"{self._format_range(self.least, self.most)}, depending on the test and on other flags"
+
     def __str__(self) -> str:
         if self.is_unchanged:
             return f"unchanged ({_pair_count_text(self.pairs)})"
+        if self.is_mixed:
+            return f"{self.mixed_text} ({_pair_count_text(self.pairs)})"
         if self.low is None or self.high is None:
-            return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
+            return f"{self.format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
         interval = self._format_range(self.low, self.high)
         if not self.is_significant:
             return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
         if self.low == self.high:
-            return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
-        return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
+            return f"{self.format_value(self.mean)} ({_pair_count_text(self.pairs)})"
+        return f"{self.format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
 
     @property
     def short_text(self) -> str:
         """The mean change, without its interval."""
-        return self._format_value(self.mean)
+        return self.format_value(self.mean)
 
     def _format_range(self, low: float, high: float) -> str:
         if self.figure.is_ratio:
             return ratio_range_text(low, high)
-        return f"{self._format_value(low)} to {self._format_value(high)}"
+        return f"{self.format_value(low)} to {self.format_value(high)}"
 
-    def _format_value(self, value: float) -> str:
+    def format_value(self, value: float) -> str:
+        """Return a change of the figure as text: a ratio, or a difference with its sign."""
         if self.figure.is_ratio:
             return ratio_text(value)
         return f"{value:+,.0f}" if abs(value) >= _MIN_SHOWN_WITHOUT_DECIMALS else f"{value:+,.3g}"
@@ -125,35 +160,61 @@ def metric_effects(
     defaults: Mapping[str, Any],
     labels: ValueLabels = MappingProxyType({}),
     groups: FlagGroups = MappingProxyType({}),
+    most: int = 2,
 ) -> tuple[MetricEffect, ...]:
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
     For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
     four runs that differ only in these two. Only passed runs count, without those that a test excluded. `defaults` has
     the default value of each flag, and `labels` the labels of values. A flag of a group is compared with the flag that
-    is on in this group by default. Ratios are computed only for figures above 0.
+    is on in this group by default. Ratios are computed only for figures above 0. With `most` 1, the
+    effects of pairs of flags are left out.
     """
-    tests: dict[tuple[str, int], dict[ChangedFlagValues, RunRow]] = {}
-    for row in rows:
-        if row.is_comparable:
-            key = node_id_of_all_combinations(row.case, row.combination), row.repetition
-            values = tuple((name, _to_hashable(value)) for name, value in sorted(row.values.items()))
-            tests.setdefault(key, {})[values] = row
-    defaults = {name: _to_hashable(value) for name, value in defaults.items()}
-    contrasts: dict[ChangedFlagValues, list[tuple[RunRow, ...]]] = {}
-    for runs in tests.values():
-        for settings, members in _runs_to_compare(runs, defaults, groups):
-            contrasts.setdefault(settings, []).append(members)
+    rows = [row for row in rows if row.is_comparable]
+    noisy = {figure.name for figure in RUN_METRICS if _has_chance(figure, rows)}
     effects = (
-        _estimate_effect(settings, figure, members, labels)
-        for settings, members in contrasts.items()
+        _estimate_effect(settings, figure, members, labels, figure.name in noisy)
+        for settings, members in group_runs_to_compare(rows, defaults, groups, most).items()
         for figure in RUN_METRICS
     )
     return tuple(effect for effect in effects if effect is not None)
 
 
+def group_runs_to_compare(
+    rows: Iterable[RunRow], defaults: Mapping[str, Any], groups: FlagGroups = MappingProxyType({}), most: int = 2
+) -> dict[ChangedFlagValues, list[tuple[RunRow, ...]]]:
+    """Return the pairs of runs that differ in one flag alone, and the groups of four that differ in two.
+
+    The keys are the settings that make the difference. The run with all of them comes first, then those without. With
+    `most` 1, only the pairs are returned.
+    """
+    tests: dict[tuple[str, int], dict[ChangedFlagValues, RunRow]] = {}
+    for row in rows:
+        key = node_id_of_all_combinations(row.case, row.combination), row.repetition
+        values = tuple((name, _to_hashable(value)) for name, value in sorted(row.values.items()))
+        tests.setdefault(key, {})[values] = row
+    defaults = {name: _to_hashable(value) for name, value in defaults.items()}
+    contrasts: dict[ChangedFlagValues, list[tuple[RunRow, ...]]] = {}
+    for runs in tests.values():
+        for settings, members in _runs_to_compare(runs, defaults, groups, most):
+            contrasts.setdefault(settings, []).append(members)
+    return contrasts
+
+
+def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
+    """Return whether a figure could be another one if the same runs were made again."""
+    repetitions: dict[tuple[str, str], float | None] = {}
+    for row in rows:
+        value = figure.read(row)
+        if value and "simulator" not in (row.recorded_from, row.answered_by):
+            return True
+        if repetitions.setdefault((row.case, row.combination), value) != value:
+            return True
+    return False
+
+
 def _runs_to_compare(
-    runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups
+    runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups, most: int
 ) -> Iterator[tuple[ChangedFlagValues, tuple[RunRow, ...]]]:
     """Yield groups of runs to compare, each with the settings that make the difference.
 
@@ -169,7 +230,7 @@ def _runs_to_compare(
         for setting in changed:
             if (without := runs.get(_reset_to_defaults(values, defaults, groups, setting))) is not None:
                 yield (setting,), (row, without)
-        for one, other in combinations(changed, 2):
+        for one, other in combinations(changed, 2) if most > 1 else ():
             first, second = (
                 runs.get(_reset_to_defaults(values, defaults, groups, other)),
                 runs.get(_reset_to_defaults(values, defaults, groups, one)),
@@ -188,38 +249,26 @@ def _reset_to_defaults(
 
 
 def _estimate_effect(
-    settings: ChangedFlagValues, figure: RunMetric, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
+    settings: ChangedFlagValues,
+    figure: RunMetric,
+    contrasts: Sequence[tuple[RunRow, ...]],
+    labels: ValueLabels,
+    has_chance: bool,
 ) -> MetricEffect | None:
     """Return the effect of flag settings on a figure, or None if no group of runs has the figure.
 
     Each item of `contrasts` holds the two or four runs that are compared.
     """
-    differences = [found for rows in contrasts if (found := _metric_difference(figure, rows)) is not None]
+    differences = [found for rows in contrasts if (found := figure.difference(*rows)) is not None]
     if not differences:
         return None
     interval = mean_with_interval(differences) if len(differences) > 1 else (differences[0],)
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
     simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)
-    name = " and ".join(_setting_name(*setting, labels) for setting in settings)
-    return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name)
-
-
-def _metric_difference(figure: RunMetric, rows: tuple[RunRow, ...]) -> float | None:
-    """Return by how much a figure differs between runs, or None if a run lacks it.
-
-    For four runs it is the difference of two differences. Ratios are compared by their logarithms.
-    """
-    values = [figure.read(row) for row in rows]
-    numbers = [value for value in values if value is not None and (value > 0 or not figure.is_ratio)]
-    if len(numbers) < len(values):
-        return None
-    if figure.is_ratio:
-        numbers = [math.log(number) for number in numbers]
-    if len(numbers) == 2:
-        return numbers[0] - numbers[1]
-    both, first, second, neither = numbers
-    return (both - first) - (second - neither)
+    name = " and ".join(setting_name(*setting, labels) for setting in settings)
+    least, most = (math.exp(one) if figure.is_ratio else one for one in (min(differences), max(differences)))
+    return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name, least, most, has_chance)
 
 
 def _to_hashable(value: Any) -> Any:
@@ -227,7 +276,7 @@ def _to_hashable(value: Any) -> Any:
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 
 
-def _setting_name(name: str, value: Any, labels: ValueLabels) -> str:
+def setting_name(name: str, value: Any, labels: ValueLabels) -> str:
     """Return a flag and its value as text: `streaming`, `no-streaming` or `model=haiku`."""
     if isinstance(value, bool):
         return name if value else f"no-{name}"

@@ -8,6 +8,7 @@ import pytest
 
 from flag_harness.plugin.limits.age import MaxRecordingAge, recording_age_lines
 from flag_harness.plugin.limits.spending import NOTHING_SPENT, spending_lines
+from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import row_of_report
@@ -78,6 +79,18 @@ class RunSummary:
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
             terminalreporter.write_line(NO_DETECTORS_WARNING)
+        if verbosity >= 0 and len({row.combination for row in rows}) > 1:
+            _write_flag_costs(terminalreporter, rows)
+
+
+def _write_flag_costs(terminalreporter: "pytest.TerminalReporter", rows: "Sequence[RunRow]") -> None:
+    """Print what each flag costs or saves, if a test ran with it and without it."""
+    from flag_harness.report.flags.cost_lines import flag_cost_lines  # imported here: only runs of a matrix need it
+
+    if lines := [*flag_cost_lines(rows, all_flags(terminalreporter.config))]:
+        terminalreporter.section("what each flag costs (+) or saves (-)", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def _sort_key_of_row(row: "RunRow") -> tuple[str, int]:

@@ -5,10 +5,14 @@ from typing import Any
 
 from flag_harness.analysis.alignment import align_sequences
 from flag_harness.record import RequestRecord, RunRow
-from flag_harness.report.diff.requests import outline_changes
+from flag_harness.report.diff.requests import ABSENT, HIDDEN_VALUE, outline_changes
 
 ChangeAtPath = tuple[str, str, str]
 """A path in a request or answer, with its value in the passing run and in the other."""
+ANOTHER_TEXT = "another text"
+"""Stands for a text of which the record has only a hash, which differs from that in the passing run."""
+_TEXTS = {HIDDEN_VALUE, ANOTHER_TEXT, ABSENT}
+"""The values of a path that say nothing beside the texts themselves."""
 
 
 def comparison_details(
@@ -24,11 +28,16 @@ def comparison_details(
     belongs to the one at the same index, and `changes` if none of them differs.
     """
     theirs, ours = turns
+    are_texts_kept = theirs is not None and ours is not None
     if theirs is None or ours is None:
         theirs, ours = [one.outline for one in neighbour.requests], [one.outline for one in row.requests]
     pairs = align_sequences(theirs, ours)
     found = [
-        [changes.setdefault(change, len(changes)) for change in _find_changes_in_pair(neighbour, row, *pair)]
+        [
+            changes.setdefault(change, len(changes))
+            for change in _find_changes_in_pair(neighbour, row, *pair)
+            if not (are_texts_kept and {*change[1:]} <= _TEXTS)
+        ]
         for pair in pairs
     ]
     details: dict[str, Any] = {}
@@ -46,7 +55,8 @@ def _find_changes_in_pair(
     if left is None or right is None or left >= len(neighbour.requests) or right >= len(row.requests):
         return
     theirs, ours = neighbour.requests[left], row.requests[right]
-    yield from outline_changes(theirs, ours)
+    for path, before, after in outline_changes(theirs, ours):
+        yield path, before, ANOTHER_TEXT if before == after == HIDDEN_VALUE else after
     for name, before, after in (
         ("status of the answer", _status_text(theirs), _status_text(ours)),
         ("stop reason of the answer", theirs.stop_reason or "none", ours.stop_reason or "none"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from flag_harness.report.diff.requests import HIDDEN_VALUE, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
-from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
+from flag_harness.report.markdown.text import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import SIMULATED_NOTE
 from flag_harness.report.table import align_columns_to_the_left

@@ -36,7 +36,7 @@ from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
-from flag_harness.report.failures.reasons import shorten_failure_reason
+from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
 
 FLAKY_REASON = "passed in some repetitions and failed in others, under the same flags"
 SINGLE_RUN_REASON = "the test ran under one combination only"
@@ -61,6 +61,7 @@ class FailureCause:
         others: other conjunctions of flags that explain these failures of the first test as well, if it is not certain.
         case: the node id of the run that `command` repeats.
         reason: why that run failed, shortened by `shorten_failure_reason`.
+        reasons: why the tests failed: a pair of a reason and the tests that failed for it, for each different reason.
         has_flaky: True if a combination both passed and failed; such combinations are left out.
         literals: the flag values of `text`; empty if the tests always fail.
     """
@@ -75,6 +76,7 @@ class FailureCause:
     case: str = ""
     reason: str = ""
     literals: tuple[Literal, ...] = ()
+    reasons: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def is_certain(self) -> bool:
@@ -221,7 +223,8 @@ def _make_failure_cause(
     first, conjunction = tests[shared.tests[0]], shared.conjunction
     ran = len({row for row, _ in first.row_outcomes})
     has_run_all = first.has_run_every_combination
-    case = _smallest_failing_run(shared, tests, explanations)
+    smallest = _smallest_failing_runs(shared, tests, explanations)
+    case = min(smallest.values())[2]
     return FailureCause(
         f"fails when {conjunction}" if conjunction.literals else "always fails",
         shared.tests,
@@ -233,14 +236,27 @@ def _make_failure_cause(
         case,
         shorten_failure_reason(reasons.get(case, "")),
         conjunction.literals,
+        tuple(_group_tests_by_reason({name: reasons.get(run[2], "") for name, run in smallest.items()})),
     )
 
 
-def _smallest_failing_run(
+def _group_tests_by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each different reason, as the first test has it, with the tests that failed for it."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(comparable_reason(reason), []).append(name)
+    for names in groups.values():
+        yield shorten_failure_reason(reasons[names[0]]), tuple(names)
+
+
+def _smallest_failing_runs(
     shared: SharedConjunction, tests: Mapping[str, FailingTest], explanations: Mapping[str, Explanation]
-) -> str:
-    """Return the node id of the failing run with the fewest changed flags, if possible one that has no other cause."""
-    found = []
+) -> dict[str, tuple[int, int, str]]:
+    """Return the failing run of each test with the fewest changed flags, if possible one that has no other cause.
+
+    A run is given by how many other causes it has, how many flags it changes, and its node id.
+    """
+    found = {}
     for test in map(tests.__getitem__, shared.tests):
         others = [one for one in explanations[test.name].conjunctions if one != shared.conjunction]
         runs = [
@@ -248,8 +264,8 @@ def _smallest_failing_run(
             for run in test.failures_when(shared.conjunction)
         ]
         count, run = min(runs, key=itemgetter(0))
-        found.append((count, test.count_changed_flags(run), run["nodeid"]))
-    return min(found)[2]
+        found[test.name] = (count, test.count_changed_flags(run), run["nodeid"])
+    return found
 
 
 def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: Explanation) -> Iterator[str]:

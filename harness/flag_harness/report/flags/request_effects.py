@@ -6,7 +6,7 @@ from typing import Any
 
 from flag_harness.analysis.effects.attribution import FlagEffect, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
-from flag_harness.analysis.effects.request_changes import ABSENT, LONG_VALUE_TEXT, SentRequest
+from flag_harness.analysis.effects.request_changes import ABSENT, LONG_VALUE_TEXT, WHOLE_REQUESTS_PATH, SentRequest
 from flag_harness.errors import FlagError
 from flag_harness.flag import SWITCHED_OFF_PREFIX
 from flag_harness.matrix import flag_space, node_id_of_all_combinations
@@ -103,6 +103,8 @@ def _change_text(effect: FlagEffect) -> str:
     """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
     before, after = (LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""
+    if effect.path == WHOLE_REQUESTS_PATH and {before, after} & {VARIOUS}:
+        return f"another number of requests{when}"
     if before == ABSENT and after in (LONG_VALUE_TEXT, VARIOUS):
         return f"{effect.path} is added{when}"
     if after == ABSENT and before in (LONG_VALUE_TEXT, VARIOUS):

@@ -1,5 +1,6 @@
 """What a reader wants to know of each flag first: what it breaks, what it changes, and what it costs or saves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.conjunctions import values_in_literals
@@ -8,6 +9,7 @@ from flag_harness.flag import Flag
 from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
+from flag_harness.report.flags.figures import FlagFigures, RunPair, flag_figures, pairs_by_setting
 from flag_harness.report.flags.support import FlagSupport, RowsByTest, flag_support, group_rows_by_test
 from flag_harness.report.run_report import RunReport
 
@@ -30,7 +32,9 @@ class FlagSummary:
         is_inert: whether the flag changed no request of the run.
         effects: what the flag changes in figures, as far as these runs can tell, in the order of `SUMMARY_FIGURES`.
         untold: the figures for which these runs do not tell whether the flag changes them.
+        mixed: the figures that the flag raises in some pairs of runs and lowers in others, not by chance.
         unchanged: the figures that the flag does not change.
+        figures: what the flag costs or saves, in a few words, and which pairs of runs say so.
     """
 
     setting: str
@@ -41,7 +45,9 @@ class FlagSummary:
     is_inert: bool
     effects: tuple[MetricEffect, ...]
     untold: tuple[str, ...]
+    mixed: tuple[MetricEffect, ...]
     unchanged: tuple[str, ...]
+    figures: FlagFigures
 
 
 def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
@@ -50,7 +56,11 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
     A flag with several values has one for each value that is not its default.
     """
     flags, tests = flags_in_header(report.record.header), group_rows_by_test(report.rows)
-    found = [_make_summary(report, tests, setting, flags[index], value) for setting, (index, value) in _settings(flags)]
+    pairs = pairs_by_setting(report.record)
+    found = [
+        _make_summary(report, tests, pairs.get(setting, []), setting, flags[index], value)
+        for setting, (index, value) in _settings(flags)
+    ]
     return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.breaks))
 
 
@@ -59,11 +69,11 @@ def _settings(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
     return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
 
 
-def _make_summary(report: RunReport, tests: RowsByTest, setting: str, flag: Flag, value: int) -> FlagSummary:
-    own = sorted(
-        (one for one in report.effects if one.name == setting and one.figure.name in SUMMARY_FIGURES),
-        key=lambda effect: SUMMARY_FIGURES.index(effect.figure.name),
-    )
+def _make_summary(
+    report: RunReport, tests: RowsByTest, pairs: Sequence[RunPair], setting: str, flag: Flag, value: int
+) -> FlagSummary:
+    effects = {one.figure.name: one for one in report.effects if one.name == setting and len(one.settings) == 1}
+    own = [effects[name] for name in SUMMARY_FIGURES if name in effects]
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change for one in requests if not one.is_inert]
     rest = len(shown) - MAX_CHANGES
@@ -76,8 +86,10 @@ def _make_summary(report: RunReport, tests: RowsByTest, setting: str, flag: Flag
         (*shown[:MAX_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
-        tuple(effect.figure.name for effect in own if not effect.is_significant and not effect.is_unchanged),
+        tuple(one.figure.name for one in own if not (one.is_significant or one.is_unchanged or one.is_mixed)),
+        tuple(effect for effect in own if effect.is_mixed),
         tuple(effect.figure.name for effect in own if effect.is_unchanged),
+        flag_figures(pairs, effects, len(tests)),
     )
 
 
@@ -93,5 +105,5 @@ def _needs_value(cause: FailureCause, flag: Flag, value: int, other: int) -> boo
 def _has_findings(summary: FlagSummary) -> bool:
     """Return whether a summary contains any finding about its flag."""
     causes = summary.breaks or summary.prevents
-    figures = summary.effects or summary.untold or summary.unchanged
+    figures = summary.effects or summary.untold or summary.mixed or summary.unchanged
     return bool(causes or summary.changes or summary.is_inert or figures or summary.support.ran)

@@ -44,11 +44,6 @@ class FlagSupport:
             [f"nothing in {count_with_noun(self.tests, 'test')} of {self.total:,} ({combinations})", *others]
         )
 
-    @property
-    def sentence(self) -> str:
-        """The same, as a statement on the flag."""
-        return f"breaks {self.text}" if self.tests else f"what it breaks is {self.text}"
-
 
 def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
     """Return which tests ran and passed both with `value` and with the default of a flag."""

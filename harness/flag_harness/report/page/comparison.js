@@ -89,11 +89,23 @@ const equalLines = (texts) => {
   return made;
 };
 
+// A text without the ids that the API drew, which differ in all runs.
+const withoutIds = (words) => words.replace(/\b(toolu|srvtoolu|mcptoolu|msg|req)_\w+/g, "$1_…");
+
+// The first passage that is the same as this one but for such ids.
+const firstAlike = (index) => {
+  firsts ??= new Map();
+  const key = JSON.stringify([passageTitle(index), withoutIds(details.passages[index][2])]);
+  if (!firsts.has(key)) firsts.set(key, index);
+  return firsts.get(key);
+};
+let firsts = null;
+
 const passageTitle = (index) => details.passages[index].slice(0, 2).join(" · ");
 
 const passagePair = (left, right, names) => {
   const title = element("p", passageTitle(right ?? left), "part");
-  const texts = [left, right].map((index) => (index === undefined ? undefined : details.passages[index][2]));
+  const texts = [left, right].map((index) => (index === undefined ? undefined : withoutIds(details.passages[index][2])));
   if (left === undefined || right === undefined) return [title, ...sides(...texts, names)];
   if (passageTitle(left) !== passageTitle(right)) return [element("p", `${passageTitle(left)} → ${passageTitle(right)}`, "part"), ...sides(...texts, names)];
   const lines = texts.map((words) => words.split("\n"));
@@ -110,7 +122,7 @@ const passageTitles = (indices) => {
   return [...counts].map(([title, number]) => (number === 1 ? title : `${number} × ${title}`)).join(", ");
 };
 
-const passageDifferences = (left, right, names) => stretches(left, right).flatMap(([isEqual, some, others]) => {
+const passageDifferences = (left, right, names) => stretches(left.map(firstAlike), right.map(firstAlike)).flatMap(([isEqual, some, others]) => {
   if (isEqual) {
     const made = element("details", undefined, "equal");
     const words = some.length === 1 ? details.passages[some[0]][2].replace(/\s+/g, " ").trim() : "";

@@ -92,3 +92,19 @@ const filter = () => {
 };
 byId("filters").addEventListener("input", filter);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
+
+// What is cut off at the right fades out, and the table of tests says how many combinations that are.
+const showSides = () => {
+  for (const region of document.querySelectorAll(".scroll")) {
+    region.classList.toggle("more", region.scrollWidth - region.clientWidth - region.scrollLeft > 2);
+  }
+  const region = matrix.parentElement;
+  const end = region.getBoundingClientRect().right;
+  const shown = heads.slice(1).filter((head) => head.offsetParent !== null);
+  const hidden = shown.filter((head) => head.getBoundingClientRect().right > end + 2).length;
+  byId("matrix-sides").textContent = hidden ? `${hidden} of ${shown.length} combinations are further to the right: scroll sideways.` : "";
+};
+addEventListener("scroll", showSides, {capture: true, passive: true});
+addEventListener("resize", showSides);
+byId("filters").addEventListener("input", showSides);
+showSides();

@@ -1,51 +1,52 @@
 """A report in Markdown, short enough for the summary of a CI job or a pull request."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
-from flag_harness.report.flags.summary import flag_summaries
-from flag_harness.report.overview import make_overview
+from flag_harness.report.flags.figures import FIGURES
+from flag_harness.report.markdown.text import (
+    code_cell,
+    escape_markdown,
+    inline_code,
+    join_first_names,
+    names_cell,
+    table_lines,
+)
+from flag_harness.report.overview import COMPARISON_NOTE, Overview, make_overview
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.wording import count_with_noun
 
-MAX_ROWS = 50
-"""The most rows that a table shows. The number of other rows is stated below it."""
 MAX_COLUMNS = 16
+MAX_REASONS = 2
 MAX_CACHED_TESTS = 5
 """The most tests whose cache use is shown request by request."""
 _OUTCOME_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
-_MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
     """Yield a report: a headline, the causes of failures, the failing tests, and what each flag changes."""
+    overview = make_overview(report)
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
+    if overview.folder and report.causes:
+        yield ""
+        yield f"The commands work {escape_markdown(overview.folder)}."
     if report.causes:
         yield ""
     for cause in report.causes[:MAX_CAUSES]:
-        certainty = "" if cause.is_certain else "perhaps "
-        yield f"- **{escape_markdown(certainty + cause.text)}**: {_join_first_names(cause.tests)}"
-        if not cause.is_certain:
-            command = _inline_code(locate_command(report.record.header, cause.case, report.location.root))
-            yield f"  - {cause.ran} of {cause.allowed:,} combinations ran. To find out which flags: {command}"
-        if cause.reason:
-            yield f"  - Why: {_inline_code(cause.reason)}"
-        yield f"  - To reproduce: {_inline_code(cause.command)}"
+        yield from _cause_lines(cause, report)
     if (more := len(report.causes) - MAX_CAUSES) > 0:
         yield f"- and {count_with_noun(more, 'more cause')}"
     yield from _api_refusal_lines(report)
     if report.unblamed:
         yield ""
     for unblamed in report.unblamed:
-        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {_join_first_names(unblamed.cases)}"
-    yield from _overview_lines(report)
-    yield from _summary_lines(report)
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {join_first_names(unblamed.cases)}"
+    yield from _overview_lines(overview, has_causes=bool(report.causes))
+    yield from _flag_lines(overview)
     yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _request_effect_lines(report)
@@ -58,30 +59,44 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
 
 
+def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
+    """Yield which tests fail when, why, and what to type."""
+    certainty = "" if cause.is_certain else "perhaps "
+    yield f"- **{escape_markdown(certainty + cause.text)}**: {join_first_names(cause.tests)}"
+    if not cause.is_certain:
+        command = inline_code(locate_command(report.record.header, cause.case, report.location.root))
+        yield f"  - {cause.ran} of {cause.allowed:,} combinations ran. To find out which flags: {command}"
+    for reason, tests in cause.reasons[:MAX_REASONS]:
+        if reason:
+            whose = f" ({join_first_names(tests)})" if len(cause.reasons) > 1 else ""
+            yield f"  - Why{whose}: {inline_code(reason)}"
+    if (more := len(cause.reasons) - MAX_REASONS) > 0:
+        yield f"  - and {count_with_noun(more, 'other reason')}"
+    yield f"  - To reproduce: {inline_code(cause.command)}"
+
+
 def _api_refusal_lines(report: RunReport) -> Iterator[str]:
     if report.refusals:
         yield ""
     for refusal in report.refusals:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
-        names = _join_first_names(refusal.cases)
+        names = join_first_names(refusal.cases)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
         yield f"  - {code_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
 
 
-def _overview_lines(report: RunReport) -> Iterator[str]:
-    """Yield what the caches and logs show in short, and what to type next if no flag breaks anything."""
-    overview = make_overview(report)
+def _overview_lines(overview: Overview, *, has_causes: bool) -> Iterator[str]:
+    """Yield what the caches and logs show in short, and what to type next besides running failures again."""
     found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
-    steps = () if report.causes else overview.next_steps
-    where = f"- The commands work {overview.folder}" if overview.folder and (steps or report.causes) else ""
-    if found or steps or where:
+    if found or overview.next_steps:
         yield ""
-    yield from [escape_markdown(where)] if where else []
+    if overview.next_steps and overview.folder and not has_causes:
+        yield f"- The commands work {escape_markdown(overview.folder)}"
     yield from (f"- Also found: {escape_markdown(text)}" for text in found)
-    for step in steps:
-        command = f": {_inline_code(step.command)}" if step.command else ""
-        yield f"- To {escape_markdown(step.purpose)}{command}"
+    for step in overview.next_steps:
+        command = f": {inline_code(step.command)}" if step.command else ""
+        yield f"- {'Then, to' if has_causes else 'To'} {escape_markdown(step.purpose)}{command}"
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:
@@ -107,33 +122,31 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
         yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
 
 
-def _summary_lines(report: RunReport) -> Iterator[str]:
+def _flag_lines(overview: Overview) -> Iterator[str]:
     """Yield what each flag breaks and costs, in one table."""
-    summaries = flag_summaries(report)
-    if not summaries:
+    if not overview.flags:
         return
     yield ""
-    yield "### Flags: what each breaks and costs"
+    yield "### Flags: what each breaks, and what it costs (+) or saves (-)"
     yield ""
+    headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURES]]
     rows = [
         [
-            code_cell(one.setting),
-            escape_markdown("; ".join(map(_broken_tests_text, one.breaks)) or one.support.text),
-            escape_markdown("; ".join(map(_short_effect_text, one.effects))),
-            escape_markdown(", ".join(one.unchanged)),
-            escape_markdown(", ".join(one.untold)),
+            code_cell(line.setting),
+            escape_markdown(line.breaks),
+            *(escape_markdown(cell.text) for cell in line.figures.cells[:FIGURES]),
+            f"{line.figures.compared:,} of {line.figures.pairs:,}",
         ]
-        for one in summaries
+        for line in overview.flags
     ]
-    yield from table_lines(["flag", "breaks", "costs (+) or saves (-)", "unchanged", "cannot be told"], rows)
-
-
-def _short_effect_text(effect: MetricEffect) -> str:
-    return f"{effect.figure.name} {effect.short_text}{' (simulated)' if effect.is_simulated else ''}"
-
-
-def _broken_tests_text(cause: FailureCause) -> str:
-    return f"{'' if cause.is_certain else 'perhaps '}{count_with_noun(len(cause.tests), 'test')}: {cause.text}"
+    yield from table_lines(["flag", "breaks", *headings, "pairs compared"], rows)
+    yield ""
+    if overview.more_flags:
+        yield f"- and {count_with_noun(overview.more_flags, 'further flag')}"
+    notes = [f"{line.setting}: {line.note}" for line in overview.flags if line.note]
+    for text in (COMPARISON_NOTE, *notes, *overview.left_out, overview.worth):
+        if text:
+            yield f"- {escape_markdown(text)}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:
@@ -164,7 +177,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [str(len(group.rows)), code_cell(group.reason or "no reason"), _names_cell(group.places)]
+        [str(len(group.rows)), code_cell(group.reason or "no reason"), names_cell(group.places)]
         for group in report.failures
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
@@ -229,7 +242,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
                 code_cell(place.text_change) if place.text_change else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
-                _names_cell(place.tests, 1),
+                names_cell(place.tests, 1),
             ]
             for place in places
         ]
@@ -237,7 +250,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         yield ""
     wasteful = [test for test in tests if test.use.costs_more]
     for one in wasteful[:MAX_CACHED_TESTS]:
-        yield f"- {_inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
+        yield f"- {inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
     if len(wasteful) > MAX_CACHED_TESTS:
         yield f"- and {len(wasteful) - MAX_CACHED_TESTS:,} further tests"
     yield ""
@@ -253,42 +266,3 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         for turn in test.use.turns
     ]
     yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
-
-
-def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table. Rows beyond `MAX_ROWS` are counted below it."""
-    yield f"| {' | '.join(headings)} |"
-    yield f"|{' --- |' * len(headings)}"
-    for row in rows[:MAX_ROWS]:
-        yield f"| {' | '.join(row)} |"
-    if len(rows) > MAX_ROWS:
-        yield ""
-        yield f"and {len(rows) - MAX_ROWS:,} more"
-
-
-def _join_first_names(names: Sequence[str], most: int = 3) -> str:
-    more = len(names) - most
-    return ", ".join(map(_inline_code, names[:most])) + (f" and {more} more" if more > 0 else "")
-
-
-def _names_cell(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names as code for a table cell."""
-    return _join_first_names(names, most).replace("|", "\\|")
-
-
-def code_cell(text: str) -> str:
-    """Return a text as code for a table cell. Its vertical bars are escaped."""
-    return _inline_code(text).replace("|", "\\|")
-
-
-def _inline_code(text: str) -> str:
-    """Return a text as inline code, so that Markdown does not format it."""
-    line = " ".join(text.split())
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def escape_markdown(text: str) -> str:
-    """Return a text on one line that Markdown does not format."""
-    return _MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))

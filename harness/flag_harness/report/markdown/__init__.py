@@ -1,0 +1,1 @@
+"""Private: a report in Markdown."""

@@ -1,0 +1,48 @@
+"""Names, code and tables in Markdown, which does not format what they quote."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+MAX_ROWS = 50
+"""The most rows that a table shows. The number of other rows is stated below it."""
+_MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
+
+
+def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a Markdown table. Rows beyond `MAX_ROWS` are counted below it."""
+    yield f"| {' | '.join(headings)} |"
+    yield f"|{' --- |' * len(headings)}"
+    for row in rows[:MAX_ROWS]:
+        yield f"| {' | '.join(row)} |"
+    if len(rows) > MAX_ROWS:
+        yield ""
+        yield f"and {len(rows) - MAX_ROWS:,} more"
+
+
+def join_first_names(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names as code, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(inline_code, names[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+def names_cell(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names as code for a table cell."""
+    return join_first_names(names, most).replace("|", "\\|")
+
+
+def code_cell(text: str) -> str:
+    """Return a text as code for a table cell. Its vertical bars are escaped."""
+    return inline_code(text).replace("|", "\\|")
+
+
+def inline_code(text: str) -> str:
+    """Return a text as inline code, so that Markdown does not format it."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text on one line that Markdown does not format."""
+    return _MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))

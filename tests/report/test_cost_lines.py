@@ -1,0 +1,50 @@
+"""What each flag costs or saves, as the terminal shows it."""
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from flag_harness.record import RunRecord
+from flag_harness.report.failures.causes import flags_in_header
+from flag_harness.report.flags.cost_lines import flag_cost_lines
+
+
+def test_each_flag_has_a_line(make_record: Callable[[int], RunRecord]) -> None:
+    """With what it changes and how many pairs say so, and then which pairs are not compared."""
+    record = make_record(8)
+    assert [
+        "extended_output  the same dollars, tokens, time, first token, requests (30 of 32 pairs)",
+        "prompt_cache     dollars -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less); "
+        "tokens input -2,700 (28 of 32 pairs)",
+        "streaming        first token -0.74 s (0.97 to 0.24 s) (28 of 32 pairs)",
+        "extended_output: 2 of 32 pairs left out, as a run of the pair failed: "
+        "test_agent_answers_question_0 (1), test_agent_answers_question_4 (1)",
+        "prompt_cache, streaming: 4 of 32 pairs left out, as a run of the pair failed: "
+        "test_agent_answers_question_0 (2), test_agent_answers_question_4 (2)",
+    ] == list(flag_cost_lines(record.rows, flags_in_header(record.header)))
+    alone = [row for row in record.rows if row.combination == "off"]
+    failed = [replace(row, outcome="failed") for row in record.rows if row.combination in ("off", "streaming")]
+    assert "streaming  unknown: none of 8 pairs of runs can be compared" == next(
+        flag_cost_lines(failed, flags_in_header(record.header))
+    )
+    assert [] == list(flag_cost_lines(alone, flags_in_header(record.header)))
+
+
+def test_a_run_of_a_matrix_ends_with_them(pytester: pytest.Pytester) -> None:
+    """Not if it is quiet, and not if no test ran under two combinations."""
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\nfast = "FAST"\n')
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.harness_no_request
+        @pytest.mark.flag_matrix("fast")
+        def test_a(cassette, flags):
+            pass
+        """
+    )
+    title, line = "what each flag costs (+) or saves (-)", "fast  * (1 of 1 pairs)"
+    pytester.runpytest_inprocess().stdout.fnmatch_lines([f"*{title}*", line])
+    pytester.runpytest_inprocess("-q").stdout.no_fnmatch_line(f"*{title}*")
+    pytester.runpytest_inprocess("--harness-flags=fast").stdout.no_fnmatch_line(f"*{title}*")
