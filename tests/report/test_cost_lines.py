@@ -14,10 +14,10 @@ def test_each_flag_has_a_line(make_record: Callable[[int], RunRecord]) -> None:
     """With what it changes and how many pairs say so, and then which pairs are not compared."""
     record = make_record(8)
     assert [
-        "extended_output  the same dollars, tokens, time, first token, requests (30 of 32 pairs)",
+        "extended_output  the same dollars, tokens, time, first token, requests (30 of 32 pairs), simulated",
         "prompt_cache     dollars -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less); "
-        "tokens input -2,700 (28 of 32 pairs)",
-        "streaming        first token -0.74 s (0.97 to 0.24 s) (28 of 32 pairs)",
+        "tokens input -2,700 (28 of 32 pairs), simulated",
+        "streaming        first token -0.74 s (0.97 to 0.24 s) (28 of 32 pairs), simulated",
         "extended_output: 2 of 32 pairs left out, as a run of the pair failed: "
         "test_agent_answers_question_0 (1), test_agent_answers_question_4 (1)",
         "prompt_cache, streaming: 4 of 32 pairs left out, as a run of the pair failed: "

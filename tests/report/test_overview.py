@@ -66,6 +66,7 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     assert "in the folder that has tests/test_area_0.py" == overview.folder
     page = render_html(report, NOW)
     start = page.index('class="overview"')
+    assert 3 == page[start : page.index("<nav ")].count('<span class="tag">simulated</span>')
     parts = ("to type next", failure, cause.command.replace("'", "&#39;"), "per 1,000 runs", "Also found", "<nav ")
     assert sorted(parts, key=lambda part: page.index(part, start)) == list(parts)
 

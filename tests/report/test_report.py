@@ -507,7 +507,7 @@ def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callab
     lines = _markdown(make_record(8))
     start = lines.index("### Flags: what each breaks, and what it costs (+) or saves (-)")
     assert start < lines.index("### Failing tests")
-    text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` |"))
+    text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` (simulated) |"))
     assert "| nothing in 8 tests of 8 (8 combinations); prevents a failure of " in text
     assert "| -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less) | input -2,700 |" in text
     broken = (

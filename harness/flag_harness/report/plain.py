@@ -34,7 +34,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
             {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
-        "flags": [_flag_as_json(summary) for summary in flag_summaries(report)],
+        "flags": [_flag_as_json(summary, report) for summary in flag_summaries(report)],
         "request_effects": [asdict(one) for one in report.request_effects],
         "effects": [_effect_as_json(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
@@ -46,7 +46,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
     }
 
 
-def _flag_as_json(summary: FlagSummary) -> dict[str, Any]:
+def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
     """Return what a flag breaks and costs. Means are given per run of a test, and dollars also for all tests."""
     figures = summary.figures
     return {
@@ -57,6 +57,7 @@ def _flag_as_json(summary: FlagSummary) -> dict[str, Any]:
         "costs": {cell.name: cell.text for cell in figures.cells},
         "dollars_per_run": figures.dollars_per_run,
         "dollars_per_suite": figures.dollars_per_suite,
+        "is_simulated": any(one.is_simulated for one in report.effects if one.name == summary.setting),
         "tests_compared": figures.tests,
         "pairs": figures.pairs,
         "pairs_compared": figures.compared,

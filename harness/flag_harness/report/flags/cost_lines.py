@@ -18,7 +18,8 @@ def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[s
         setting: flag_figures(pairs, {one.figure.name: one for one in effects if one.name == setting}, tests)
         for setting, pairs in pairs_by_setting(record).items()
     }
+    simulated = {one.name for one in effects if one.is_simulated}
     width = max(map(len, figures), default=0)
     for setting, own in figures.items():
-        yield f"{setting:<{width}}  {own.text}"
+        yield f"{setting:<{width}}  {own.text}{', simulated' if setting in simulated else ''}"
     yield from left_out_texts(figures)

@@ -132,7 +132,7 @@ def _flag_lines(overview: Overview) -> Iterator[str]:
     headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURES]]
     rows = [
         [
-            code_cell(line.setting),
+            code_cell(line.setting) + (" (simulated)" if line.is_simulated else ""),
             escape_markdown(line.breaks),
             *(escape_markdown(cell.text) for cell in line.figures.cells[:FIGURES]),
             f"{line.figures.compared:,} of {line.figures.pairs:,}",
