@@ -12,6 +12,7 @@ PROJECT = Path(__file__).with_name("docs_project")
 RUN_PAGES = {
     "tutorial": "tests/test_tutorial.py",
     "monorepos": "tests/test_tutorial.py",
+    "moving-in-flags": "tests/test_tutorial.py",
     "gate": "tests/gate/test_walk_through.py",
 }
 """Pages whose blocks with a language are all run, in their order, with the tests that do so."""

@@ -22,6 +22,7 @@ SECTIONS = {
         "cassettes",
         "scenarios",
         "moving-in",
+        "moving-in-flags",
         "agents",
         "sweep",
         "streamlit",

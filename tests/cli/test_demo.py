@@ -193,7 +193,7 @@ def test_a_demo_that_takes_long_says_what_it_is_doing(
     shown = io.StringIO()
 
     def run_slowly(*command: Any, **options: Any) -> "subprocess.CompletedProcess[str]":
-        while shown.getvalue().count("running the tests: ") < 2:
+        while shown.getvalue().count("running the test 16 times: ") < 2:
             time.sleep(0.001)
         return subprocess.CompletedProcess([], 0, "no tests ran", "")
 
@@ -201,7 +201,7 @@ def test_a_demo_that_takes_long_says_what_it_is_doing(
     monkeypatch.setattr(subprocess, "run", run_slowly)
     monkeypatch.setattr(sys, "stderr", shown)
     assert 2 == main(["demo", "--keep", str(tmp_path / "new")])
-    assert shown.getvalue().startswith("  running the tests: 0 s so far ...\n")
+    assert shown.getvalue().startswith("  running the test 16 times: 0 s so far ...\n")
     assert "no tests ran" in shown.getvalue()
 
 

@@ -90,7 +90,7 @@ def _run_tests(project: Path) -> str:
     environ = {**inherited, "PYTHONIOENCODING": "utf-8"}
     others = sorted({entry.name for entry in entry_points(group="pytest11")} - {"flag_harness"})
     options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD_FILE}"]
-    with show_progress("running the test 16 times, with up to ten requests each"):
+    with show_progress("running the test 16 times"):
         run = subprocess.run(
             [sys.executable, "-m", "pytest", *options],
             cwd=project,

@@ -22,6 +22,7 @@ from flag_harness.simulator.scenario.turn_selector import TurnSelector
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Head
+from flag_harness.wording import count_with_noun
 
 _MESSAGES_PATH = "/v1/messages"
 _COPIED_ERROR_HEADER = "retry-after"
@@ -52,7 +53,8 @@ def write_scenario(arguments: argparse.Namespace) -> int:
         print(text, end="")
     else:
         _write_scenario_file(target, text, is_forced=arguments.force)
-        print(f"{target}: {len(scenario.turns)} turns; to use it: @pytest.mark.scenario({target.stem!r})")
+        turns = count_with_noun(len(scenario.turns), "turn")
+        print(f"{target}: {turns}; to use it: @pytest.mark.scenario({target.stem!r})")
     for note in notes:
         print(f"{path}: {note}", file=sys.stderr)
     return 1 if notes else 0

@@ -66,7 +66,7 @@ def refuse_simulator(node: pytest.Item) -> None:
         raise VcrFailure(
             "--harness-upstream=simulator: tests with vcr marks are recorded from the live API only, so nothing was "
             "sent. Leave them out with -m 'not vcr'; or use the fixture `cassette` instead of the mark, which can be "
-            "recorded from the simulator (docs/moving-in.md)."
+            "recorded from the simulator (docs/moving-in-flags.md)."
         )
 
 
