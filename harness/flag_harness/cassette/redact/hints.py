@@ -17,7 +17,26 @@ _KEY_NAME_STEMS = tuple(
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
 """Every name that announces a key contains one of these."""
-_RARE_NAMES = (b"authorization", b"auth=", b"auth:", b'auth"', b"cookie", b"curl ", b"certificate", b"putty-user-key")
+_RARE_NAMES = (
+    b"authorization",
+    b"auth=",
+    b"auth:",
+    b'auth"',
+    b"cookie",
+    b"curl ",
+    b"certificate",
+    b"putty-user-key",
+    b"keystring",
+    b"_pat=",
+    b"_pat:",
+    b'_pat"',
+    b"mysql",
+    b"sshpass",
+    b"mnemonic",
+    b"seed phrase",
+    b"seed_phrase",
+    b"azurewebsites.net",
+)
 """Names that announce a key of any form; they are too rare to look at what follows."""
 _VALUE_AFTER_NAME = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
@@ -27,10 +46,22 @@ _VALUE_AFTER_NAME = re.compile(
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
 _END_OF_ESCAPE = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
-_NAME_LITERALS = ("-----BEGIN", "7Q~", "8Q~", "JQQJ99", "AzSe", "+ACR", "ACDb", "+ASt")
-"""Announce a private key, or are in the middle of a key of Azure."""
+_NAME_LITERALS = (
+    b"-----BEGIN",
+    b":5432:",
+    b":*:",
+    b"7Q~",
+    b"8Q~",
+    b"JQQJ99",
+    b"AzSe",
+    b"AZDO",
+    b"+ACR",
+    b"ACDb",
+    b"+ASt",
+)
+"""Announce a private key, or are in the middle of a key of Azure or a line of .pgpass."""
 _KEY_LITERALS = ("sk-ant-",)
-_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
+_PASSWORD_IN_URL = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[0-9a-f]{32})@")
 
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
@@ -110,7 +141,7 @@ def _name_positions(text: str) -> Iterator[int]:
     for name in _RARE_NAMES:
         yield from _positions_of(lowered, name)
     for literal in _NAME_LITERALS:
-        yield from _positions_of(text, literal)
+        yield from _positions_of(latin_bytes(text), literal)
     if "@" in text:
         yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
 

@@ -5,33 +5,20 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from flag_harness.cassette.redact.hints import ApiKeyHints
+from flag_harness.cassette.redact.named_values import (
+    ASSIGNMENT,
+    HAS_LETTER_AND_DIGIT,
+    KEY_NAME,
+    KINDS_KNOWN_BY_NAME,
+    PASSWORD_NAME,
+    PPRINT_BREAK,
+    TOOL_KEY_NAME,
+    is_placeholder,
+)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-_KEY_NAME = (
-    r"(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage|license"
-    r"|hmac|ssh)[_-]?(?:access[_-]?)?key|(?:client|app|consumer|webhook|jwt)[_-]?secret|secret(?:[_-]?token)?|credentials?"
-    r"|(?:access|auth|refresh|id|session|security|bearer|bot|api|private|personal[_-]access|deploy|oauth)[_-]?token"
-    r"|(?:sas|x-vault|x-auth|codecov|snyk|travis|server|source|rest|pagerduty|npm|sonar|bitly|circle|ci|github|gh|gitlab"
-    r"|slack|discord|telegram|hf|hugging[_-]?face|notion|sentry|cloudflare|digitalocean|heroku|netlify|railway|pypi|twine"
-    r"|docker|terraform|consul|nomad|grafana|datadog)[_-]token|secret[_-]key[_-]base"
-    r"|(?:write|admin|server|deploy|adafruit)[_-]key|connection[_-]?string|sessionid"
-)
-"""The names of fields, variables and parameters that hold a credential."""
-_TOOL_KEY_NAME = (
-    r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
-    r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
-    r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
-    r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
-)
-"""Other names that end like one, such as `FASTLY_KEY`, except those of pages, caches and databases."""
-_PASSWORD_NAME = r"pass(?:word|wd|phrase)|pwd|PGPASSWORD"
-_ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
 _HAS_TWO_DIGITS = r"(?=(?:[A-Za-z_-]*[0-9]){2})(?=[0-9_-]*[A-Za-z])"
-_HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
-
-_PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
-"""The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
 
 KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -40,13 +27,13 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a bearer token": r"(?i:bearer)\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*",
         "a basic authorization": r"(?i:authorization|proxy-authorization)\W{1,6}(?i:basic)\s+[A-Za-z0-9+/_-]{10,}={0,2}"
         r"|(?i:basic)\s+(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{14,}={1,2}",
-        "a token in a wrapped string": f"(?i:bearer|basic){_PPRINT_BREAK}"
+        "a token in a wrapped string": f"(?i:bearer|basic){PPRINT_BREAK}"
         + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
-        r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
+        r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]|https?://[0-9a-f]{32}@[A-Za-z0-9]",
         "an authorization": r"(?i:authorization)\W{1,6}(?!(?i:bearer|basic)\s)[A-Za-z][A-Za-z0-9-]{1,24}\s+"
         r"(?:(?i:username=)[^\r\n]{16,}|(?=[^\s\x22\x27\\]*[0-9])[^\s\x22\x27\\]{16,})",
-        "a cookie": rf"(?i:cookie){_ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
+        "a cookie": rf"(?i:cookie){ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
         r"[A-Za-z0-9%._~+/-]{20})[^\r\n\x22\x27\\]{20,4000}",
         "a password of curl": r"curl\s(?:[^\n]{0,100}\s)?(?:-u|--user)[ =]?[\x22\x27]?[^\s:\x22\x27$]+:"
         r"(?=[^\s\x22\x27]*[0-9])[^\s\x22\x27$\\]{6,}",
@@ -56,6 +43,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1|or)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})"
         r"|sess-[A-Za-z0-9]{40}",
         "an AWS access key id": r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9_-])",
+        "an AWS marketplace token": rf"amzn\.mws\.{_UUID}",
         "an AWS secret key": r'(?i:(?:aws_?)?secret_?access_?key|aws_?secret(?:_?key)?)[\s"=:\\]{1,8}'
         r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
         "an AWS session token": r"(?i:x-amz-security-token|(?:aws_?)?session_?token|<sessiontoken>)"
@@ -205,7 +193,8 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"
         r"|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,26}"
         r"|[A-Za-z0-9]{42}(?:AzSe|[+]ACR)[A-Za-z0-9]{6}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/]{76}(?:ACDb|[+]ASt)[A-Za-z0-9]{6}=="
-        r"|(?i:ocp-apim-subscription-key|azure[a-z_]*key)\W{1,6}[0-9a-f]{32}",
+        r"|(?i:ocp-apim-subscription-key|azure[a-z_]*key)\W{1,6}[0-9a-f]{32}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}"
+        r"|azurewebsites\.net/[^\s\x22\x27]{0,200}[?&]code=[A-Za-z0-9%/+_-]{30,}={0,2}",
         "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
         "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         r"|eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
@@ -222,47 +211,51 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{6}:[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
         r"|(?<![+/_-])sk[A-Za-z0-9]{150,}(?![A-Za-z0-9+/=_-])"
         r"|secret-(?:live|test)-[A-Za-z0-9_-]{30,}=?|b_[a-z0-9=_-]{44}(?![a-z0-9=_-])|bb_(?:live|test)_[A-Za-z0-9_-]{20,}",
+        "a key of an exchange or a data service": r"[PA]K(?=[A-Z]*[0-9])(?:[A-Z0-9]{24}|[A-Z0-9]{18})(?![A-Za-z0-9])"
+        rf"|db-{_HAS_TWO_DIGITS}[A-Za-z0-9]{{29}}(?![A-Za-z0-9_-])|appid=[0-9a-f]{{32}}(?![0-9a-f])"
+        r"|infura\.io/(?:ws/)?v3/[0-9a-f]{32}|alchemy\.com/v2/[A-Za-z0-9_-]{32}",
+        "a token of a chat or a tool": rf"oauth:[a-z0-9]{{30}}(?![a-z0-9])|(?:sub|pub)-c-{_UUID}"
+        r"|sec-c-[A-Za-z0-9]{48}"
+        rf"|waka_{_UUID}|loggly\.com/inputs/{_UUID}|2[A-Za-z0-9]{{26}}_[0-9][A-Za-z0-9]{{20}}(?![A-Za-z0-9])"
+        r"|CC_TEST_REPORTER_ID=[0-9a-f]{64}|(?i:contribsys__com)=[0-9a-f]{8}:[0-9a-f]{8}",
+        "a key of storage": rf"(?<![+/])(?:YC{_HAS_TWO_DIGITS}[A-Za-z0-9_-]{{38}}|K00[0-9][A-Za-z0-9/+]{{27}}"
+        r"|IGQ[A-Za-z0-9_-]{60,})(?![A-Za-z0-9+/=_-])",
+        "a key of Laravel": r"base64:[A-Za-z0-9+/]{43}=",
+        "a hash of a password": r"\$(?:apr1|[156y]|2[aby]\$[0-9]{2})\$[A-Za-z0-9./$+]{22,}",
         "a key, by its prefix": r"(?<![_-])(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key"
         rf"|testsk)_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,150}}(?![A-Za-z0-9_-])(?:\.[a-z]{{2}}(?![a-z]))?",
         "a TeamCity token": r"eyJ0eXAiOiAiVENWMiJ9\.[A-Za-z0-9._-]{40,}",
         "a PuTTY key": r"PuTTY-User-Key-File-[23]:(?:[\s\S]*?Private-MAC: [0-9a-f]+|[\s\S]*)",
         "a Kaggle key": r"key\\*\x22\s*:\s*\\*\x22[0-9a-f]{32}\\*\x22\s*\}",
-        "an authentication of a registry": rf"(?i:_?auth){_ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
+        "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
         r"(?![A-Za-z0-9+/._-])",
-        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_KEY_NAME})){_ASSIGNMENT}"
-        rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
-        "a credential of a tool, by its name": rf"(?i:{_TOOL_KEY_NAME}){_ASSIGNMENT}"
-        rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
-        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGNMENT}{_HAS_LETTER_AND_DIGIT}"
+        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME})){ASSIGNMENT}"
+        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
+        "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME}){ASSIGNMENT}"
+        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
+        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){ASSIGNMENT}{HAS_LETTER_AND_DIGIT}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
+        "a password of .pgpass": r"[A-Za-z0-9.*-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]+:[A-Za-z0-9_.@-]+:"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s:\x22\x27]{{8,}}",
+        "a password of mysql or ssh": r"(?:mysql[a-z]{0,6}\s(?:[^\n]{0,100}\s)?-p|sshpass\s+-p\s?)[\x22\x27]?"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}",
+        "an option of a command, by its name": r"--(?:[a-z0-9]+-){0,4}(?:token|api-?key|secret|(?:access|secret)-key"
+        rf"|password)[ \t]+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{12,}}",
+        "a phrase of a wallet": r"(?i:mnemonic|seed[_ ]phrase)"
+        rf"{ASSIGNMENT}(?:[a-z]{{3,8}}[ ]+){{11,23}}[a-z]{{3,8}}(?! ?[a-z])",
         "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
-        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_PASSWORD_NAME})){_ASSIGNMENT}"
-        rf"{_HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
+        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{PASSWORD_NAME})){ASSIGNMENT}"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
 )
 """The regular expression of each kind of key. Each can also be used as a pattern in a filter."""
 
-KINDS_KNOWN_BY_NAME = frozenset(
-    {"a credential, by its name", "a credential of a tool, by its name", "a token, by its name"}
-    | {"a password, by its name", "a password of curl", "an authorization", "a cookie"}
+_MULTI_WORD_KINDS = (
+    KINDS_KNOWN_BY_NAME
+    | {"a private key", "a bearer token", "a basic authorization", "a token in a wrapped string", "an Okta token"}
+    | {"a password in a URL", "a password of .netrc", "a phrase of a wallet", "an AWS secret key", "a PuTTY key"}
+    | {"an AWS session token", "a Kaggle key", "an authentication of a registry", "an Azure key"}
 )
-"""The kinds of keys that are recognised by the name before them, not by their form."""
-
-_MULTI_WORD_KINDS = KINDS_KNOWN_BY_NAME | {
-    "a private key",
-    "a bearer token",
-    "a basic authorization",
-    "a token in a wrapped string",
-    "a password in a URL",
-    "a password of .netrc",
-    "an AWS secret key",
-    "an AWS session token",
-    "an Okta token",
-    "a PuTTY key",
-    "a Kaggle key",
-    "an authentication of a registry",
-    "an Azure key",
-}
 """The kinds of keys that are not a single word (they contain a name, a space or a quote), or have no certain start."""
 _AFTER_COLOUR_CODE = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
 _KEY_START = (
@@ -283,10 +276,6 @@ _ANY_KEY_PATTERN, _NAMED_KEY_PATTERN = _pattern_of_kinds(_ALL_KINDS), _pattern_o
 _KEY_HINTS = ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
 _BEFORE, _BEHIND = 90, 300
 """How far before and after a hint a key may begin, in characters."""
-_PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
-_EXAMPLE_WORDS = re.compile(
-    r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
-)
 
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
@@ -302,8 +291,3 @@ def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
             if not is_placeholder(kind, match[0]):  # a key may be inside an example: `password: https://...?token=...`
                 start = match.end()
                 yield match.start(), match.end(), kind
-
-
-def is_placeholder(kind: str, key: str) -> bool:
-    """Return whether text that looks like a key is only an example or a placeholder, such as `xxxxxxxx`."""
-    return bool(_PLACEHOLDER.search(key)) or (kind in KINDS_KNOWN_BY_NAME and _EXAMPLE_WORDS.search(key) is not None)

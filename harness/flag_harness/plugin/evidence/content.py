@@ -45,7 +45,8 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
     """
     from flag_harness.cassette import Filters
     from flag_harness.cassette.redact.detectors import Detector, PatternFinder
-    from flag_harness.cassette.redact.shapes import KEY_SHAPES, KINDS_KNOWN_BY_NAME
+    from flag_harness.cassette.redact.named_values import KINDS_KNOWN_BY_NAME
+    from flag_harness.cassette.redact.shapes import KEY_SHAPES
 
     detectors = [replace(detector, action="mask") for detector in filters.detectors]
     detectors.append(Detector("key", _api_key_spans))
