@@ -320,6 +320,10 @@ class Settings(BaseSettings):
             "    async def run(self, text):\n        return await self.client.messages.create()",
             '    answer = asyncio.run(Bot(client, store=...).run("Hello."))\n',
         ),
+        (
+            "def chat(question: str, skills: list[Skill]):\n    return client.messages.create()",
+            '    answer = chat("Hello.", [])\n',
+        ),
         ("def hello():\n    client.posts.create()", "No function that takes a prompt alone calls messages.create"),
     ],
 )
@@ -597,7 +601,7 @@ def test_a_test_that_no_agent_passes_is_left_with_the_reason(
     other = {"my-bots/agent.py": code, "my-bots/test_flag_matrix.py": "mine"}
     _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n", **other})
     assert 1 == main(["init"])
-    assert "The agent's module cannot be imported without the variable BOT_SIGNING_TOKEN." in capsys.readouterr().out
+    assert "The agent needs the variable BOT_SIGNING_TOKEN. Set it for the tests" in capsys.readouterr().out
     assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness")
     assert (repository / "test_flag_matrix.py").exists()
 

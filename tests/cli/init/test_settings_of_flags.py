@@ -205,3 +205,38 @@ def test_options_of_a_project_with_declared_flags_are_left_to_it(
     assert '    main(["Hello."])\n' in shown
     assert "@pytest.mark.flag_matrix\n" in shown
     assert '  cache = { set = "harness_set_flags", default = true }\n' in shown
+
+
+@pytest.mark.parametrize(
+    ("output", "variable"),
+    [
+        ("1 validation error for Settings\nBOT_MODEL\n  Field required [type=missing, input", "BOT_MODEL"),
+        ("E   1 validation error for AppConfig\nE   bot_model\nE     Field required [type=missing, input", "BOT_MODEL"),
+        ("E    x = os.environ['BOT_MODEL']\nE   File os.py\nE   KeyError: 'BOT_MODEL'", "BOT_MODEL"),
+    ],
+)
+def test_a_variable_that_the_agent_needs_is_named(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    output: str,
+    variable: str,
+) -> None:
+    """Whether its settings or its code miss it, in this process or in a program that the test starts."""
+    failure = subprocess.CompletedProcess([], 1, f"{output}\nanswered: 1 run by nobody; requests: 1", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: failure)
+    _lay_out(repository, samples.ASYNC_BOT)
+    assert 1 == main(["init"])
+    assert f'os.environ.setdefault("{variable}", "none") in a conftest.py beside test_' in capsys.readouterr().out
+
+
+def test_a_program_in_a_package_is_started_as_a_module(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it can import its package; a script that imports what lies beside it is started by its path."""
+    code = "import client\nif __name__ == '__main__':\n    client.messages.create()\n"
+    package = {"bot/__init__.py": "", "bot/client.py": "client = None\n"}
+    _lay_out(repository, {**package, "bot/cli.py": code.replace("import client", "from bot import client")})
+    assert 0 == main(["init", "--dry-run"])
+    assert 'command = [sys.executable, "-m", "bot.cli", "Hello."]' in capsys.readouterr().out
+    _lay_out(repository, {"bot/cli.py": code})
+    assert 0 == main(["init", "--dry-run"])
+    assert 'command = [sys.executable, "bot/cli.py", "Hello."]' in capsys.readouterr().out

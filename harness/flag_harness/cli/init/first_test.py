@@ -18,6 +18,8 @@ _UNKNOWN_KEYWORD = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argu
 _UNSET_VARIABLE = re.compile(
     r"^E  (?=.*(?:KeyError|environ|variable|required)).*?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", re.MULTILINE
 )
+_MISSING_SETTING = re.compile(r"validation errors? for \w+\nE? *(\w+)\nE? *Field required \[type=missing")
+_MISSING_KEY = re.compile(r"os\.environ.*\n(?:.*\n){0,6}.*KeyError: '([A-Z][A-Z0-9_]+)'")
 _UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
@@ -106,12 +108,20 @@ def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Itera
         yield f"The installed release of anthropic does not take `{keyword[1]}`; the project was written"
         yield f"for another one. Install what it pins, such as: pip install -r requirements.txt. Then: {command}"
         return
-    if (unset := _UNSET_VARIABLE.search(output)) and "ERROR collecting" in output:
-        yield f"The agent's module cannot be imported without the variable {unset[1]}. Set it for the tests, such as"
-        yield f'with os.environ.setdefault("{unset[1]}", "none") in a conftest.py. Then: {command}'
+    if variable := _find_unset_variable(output):
+        yield f"The agent needs the variable {variable}. Set it for the tests, such as"
+        yield f'with os.environ.setdefault("{variable}", "none") in a conftest.py beside {plan.test}. Then: {command}'
         return
     yield "The first test fails. If pytest names flags that broke it, read what the agent did under them."
     yield f"Otherwise the proposed test is wrong: fix {plan.test}. Then: {command}"
+
+
+def _find_unset_variable(output: str) -> str:
+    """Return the environment variable that the agent's module or its settings lack, or an empty string."""
+    if setting := _MISSING_SETTING.search(output):
+        return setting[1].upper()
+    unset = _UNSET_VARIABLE.search(output) if "ERROR collecting" in output else _MISSING_KEY.search(output)
+    return unset[1] if unset else ""
 
 
 def _pytest_summary_line(output: str) -> str:

@@ -113,6 +113,8 @@ def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool
     """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
     up = len(PurePosixPath(test).parts) - 1
     interpreter = '"node"' if agent.kind == "node" else "sys.executable"
+    is_in_package = "." in agent.module and agent.folder == "."
+    program = f'"-m", "{agent.module}"' if is_in_package else f'"{agent.path}"'
     imports = [
         "import subprocess",
         *(["import sys"] if agent.kind == "program" else []),
@@ -121,7 +123,7 @@ def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool
     ]
     imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
     return imports, [
-        f'command = [{interpreter}, "{agent.path}", {_join_arguments(agent)}]',
+        f"command = [{interpreter}, {program}, {_join_arguments(agent)}]",
         f'typed = "{PROMPT}\\nexit\\n"',
         "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
         "assert run.returncode == 0, run.stderr",

@@ -98,6 +98,8 @@ def _guess_argument(parameter: ast.arg) -> str | None:
     if annotation.lower().startswith(("list", "sequence", "iterable")) or (
         not annotation and name in _MESSAGE_LIST_NAMES
     ):
+        if _is_list_of_project_values(annotation):
+            return "[]"
         return _MESSAGES_ARGUMENT if not _is_list_without_messages(annotation, name) else None
     if name == "model" and annotation in ("", "str"):
         return '"claude-haiku-4-5"'
@@ -110,6 +112,12 @@ def _guess_argument(parameter: ast.arg) -> str | None:
 def _is_list_without_messages(annotation: str, name: str) -> bool:
     """Return whether a list holds something else than messages, such as paths."""
     return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
+
+
+def _is_list_of_project_values(annotation: str) -> bool:
+    """Return whether a list holds objects of a class that are no messages, such as `list[SkillDomain]`."""
+    inner = re.search(r"\[(?:[a-z_]+\.)*([A-Z]\w*)", annotation)
+    return inner is not None and not re.search(r"Message|Dict|Any|Mapping|Path|Tool|Union|Optional", inner[1])
 
 
 def dataclass_parameters(node: ast.ClassDef) -> ast.arguments | None:
