@@ -1,9 +1,11 @@
 """Places in which a key may hide: every place times every encoding, for the scan and for a declared pattern."""
 
 import base64
+import bz2
 import gzip
 import html
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Callable
@@ -38,6 +40,14 @@ def _dump(text: str, width: int, after_offset: str) -> str:
     """Lines with an offset, bytes in groups of `width`, and what is printable."""
     parts = [(start, text[start : start + 16]) for start in range(0, len(text), 16)]
     return "\n".join(f"{start:08x}{after_offset}{part.encode().hex(' ', -width)}  {part}" for start, part in parts)
+
+
+def _character_dump(text: str) -> str:
+    """Lines as `od -c` prints them."""
+    fields = [
+        f"   {chr(byte)}" if 32 <= byte < 127 else "  \\n" if byte == 10 else f" {byte:03o}" for byte in text.encode()
+    ]
+    return "\n".join(f"{at:07o}{''.join(fields[at : at + 16])}" for at in range(0, len(fields), 16))
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -157,11 +167,28 @@ MORE_ENCODINGS: dict[str, Callable[[str], str]] = {
     "tags within a word": lambda key: f'<span class="s1">{key[:7]}</span><span>{key[7:]}</span>',
     "a place to break a word": lambda key: f"{key[:7]}<wbr>{key[7:]}",
     "%u escapes": lambda key: "".join(f"%u{ord(letter):04X}" for letter in key),
+    "base64 of bzip2": lambda key: base64.b64encode(bz2.compress(f"it is {key}".encode())).decode(),
+    "base64 of xz": lambda key: base64.b64encode(lzma.compress(f"it is {key}".encode())).decode(),
+    "hexadecimal of bzip2": lambda key: bz2.compress(f"it is {key}".encode()).hex(),
+    "ascii85": lambda key: f"see {base64.a85encode(f'it is {key}'.encode(), adobe=True).decode()} there",
+    "no ascii85, then ascii85": lambda key: f"<~{'uuuuu' * 5}~> {base64.a85encode(key.encode(), adobe=True).decode()}",
+    "binary digits": lambda key: " ".join(f"{byte:08b}" for byte in key.encode()),
+    "binary digits without spaces": lambda key: "".join(f"{byte:08b}" for byte in key.encode()),
+    "lines of od": lambda key: f"$ od -c\n{_character_dump(f'key é {key}')}\n0000061\n",
+    "lines of od, with line ends": lambda key: _character_dump(f"a\n{key}"),
+    "a joined list": lambda key: f'"".join(["{key[:9]}", "{key[9:15]}", "{key[15:]}"])',
+    "a joined tuple": lambda key: f"''.join(('{key[:9]}', '{key[9:]}'))",
+    "a joined list in JavaScript": lambda key: f"const key = ['{key[:9]}', '{key[9:]}'].join('')",
     "hexadecimal of gzip": lambda key: gzip.compress(f"it is {key}".encode()).hex(),
 }
 MORE_PLACES: dict[str, Callable[[str], Interaction]] = {
     "stream of Bedrock": _aws_stream,
     "zlib request": lambda text: _sent(zlib.compress(json.dumps({"a": text}).encode())),
+    "deflate request, without a header": lambda text: _sent(
+        zlib.compress(json.dumps({"a": text}).encode(), wbits=-zlib.MAX_WBITS)
+    ),
+    "bzip2 request": lambda text: _sent(bz2.compress(json.dumps({"a": text}).encode())),
+    "xz request": lambda text: _sent(lzma.compress(json.dumps({"a": text}).encode())),
     "zstd request": lambda text: _sent(zstandard.compress(json.dumps({"a": text}).encode())),
     "brotli request": lambda text: _sent(brotli.compress(json.dumps({"a": text}).encode())),
     "id of a test": lambda text: replace(_sent(b"{}"), case=f"test_a.py::test_b[{text}]"),

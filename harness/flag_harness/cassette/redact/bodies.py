@@ -1,8 +1,9 @@
-"""Read and edit bodies in binary formats: AWS event streams, and requests in brotli, which no header announces."""
+"""Read and edit bodies in binary formats: AWS event streams, brotli, and deflate without a header."""
 
+import zlib
 from bisect import bisect_left
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
@@ -16,14 +17,16 @@ EditSplitText = Callable[[Sequence[bytes]], list[bytes]]
 
 
 def searchable_body(data: bytes) -> bytes:
-    """Return the text of a body: the events of an AWS stream, the decompressed brotli data, or the body itself."""
+    """Return the text of a body: the events of an AWS stream, the decompressed data, or the body itself."""
     if _is_text(data):
         return data
     frames, rest = split_frames(data)
     if frames:
         return b"".join(map(sse_line_of_frame, frames)) + rest
-    plain = _decompress_brotli(data)
-    return data if plain is None else plain
+    for encoding in _COMPRESSORS:
+        if (plain := _decompress(encoding, data)) is not None:
+            return plain
+    return data
 
 
 def edit_body(chunks: Sequence[bytes], edit: EditSplitText) -> list[bytes]:
@@ -33,9 +36,10 @@ def edit_body(chunks: Sequence[bytes], edit: EditSplitText) -> list[bytes]:
         return edit(chunks)
     if frames := split_frames(data)[0]:
         return _edit_frames(chunks, frames, edit)
-    if len(chunks) == 1 and (plain := _decompress_brotli(data)) is not None:
-        (edited,) = edit([plain])
-        return list(chunks) if edited == plain else [_compress_brotli(edited)]
+    for encoding, compress in _COMPRESSORS.items() if len(chunks) == 1 else ():
+        if (plain := _decompress(encoding, data)) is not None:
+            (edited,) = edit([plain])
+            return list(chunks) if edited == plain else [compress(edited)]
     return edit(chunks)
 
 
@@ -68,13 +72,13 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Edit
     return result
 
 
-def _decompress_brotli(data: bytes) -> bytes | None:
-    """Return the decompressed data, or None if the data is not brotli or the library is missing."""
-    for codec in codecs_for_encoding("br"):
+def _decompress(encoding: str, data: bytes) -> bytes | None:
+    """Return the decompressed data, or None if it is no text in this encoding, or if the library is missing."""
+    for codec in codecs_for_encoding(encoding)[-1:]:  # the last one of `deflate` reads it without a header
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):
             plain = decompressor.decompress(data)
-            return plain if decompressor.is_finished and _is_text(plain) else None
+            return plain if plain and decompressor.is_finished and _is_text(plain) else None
     return None
 
 
@@ -82,3 +86,10 @@ def _compress_brotli(data: bytes) -> bytes:
     import brotli  # type: ignore[import-untyped]  # only data that the library has decompressed is compressed again
 
     return bytes(brotli.compress(data))
+
+
+def _compress_raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, wbits=-zlib.MAX_WBITS)
+
+
+_COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {"br": _compress_brotli, "deflate": _compress_raw_deflate}

@@ -1,4 +1,4 @@
-"""Decompression of gzip, deflate, br and zstd, chunk by chunk. This is the only implementation in the package."""
+"""Decompression of gzip, deflate, br, zstd, bzip2 and xz, chunk by chunk: the only one in the package."""
 
 import importlib
 import zlib
@@ -17,6 +17,9 @@ MAX_DECOMPRESSED_RATIO = 32
 
 _ZSTD_BYTES_AT_ONCE = 1024
 """The number of zstd bytes that are expanded at once: few, so that a decompression bomb is noticed early."""
+
+_MAX_XZ_MEMORY = 100 << 20
+"""The memory in bytes that the dictionary of xz may take. The largest preset, 9, takes 65 MB."""
 
 
 def max_decompressed_size(size: int) -> int:
@@ -141,6 +144,11 @@ class _Zstandard:
         return bytes(plain)
 
 
+def _new_xz_decoder(library: Any) -> _Codec:
+    decoder: _Codec = library.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
+    return decoder
+
+
 def codecs_for_encoding(encoding: str) -> tuple[Callable[[], _Codec], ...]:
     """Return the decoders to try for a content encoding, such as `gzip`.
 
@@ -165,6 +173,8 @@ _CODECS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _Codec], ...]]]
         "deflate": ("", (lambda: _Zlib(zlib.MAX_WBITS), lambda: _Zlib(-zlib.MAX_WBITS))),
         "br": ("brotli", (_Brotli,)),
         "zstd": ("zstandard", (_Zstandard,)),
+        "bzip2": ("bz2", (lambda library: library.BZ2Decompressor(),)),
+        "xz": ("lzma", (_new_xz_decoder,)),
     }
 )
 """For each encoding, the library that it needs and its decoders.

@@ -1,4 +1,4 @@
-"""Find base32 and base85 in texts, and decode them."""
+"""Find base32, base85 and ascii85 in texts, and decode them."""
 
 import base64
 import re
@@ -34,6 +34,9 @@ _MAX_BASE85_LENGTH = 8192
 """Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
 _BASE85_ONLY_CHARACTER = re.compile(r"[^A-Za-z0-9+/=_.-]")
 """A character that base85 has, and base64 and names have not."""
+
+_ASCII85 = re.compile(r"<~([!-uz\s]{20,8192})~>")
+"""Adobe's variant of base85, as in PDF."""
 
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 """The alphabet of RFC 1924, which Python's `b85encode` and git use."""
@@ -81,3 +84,15 @@ def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
 
 def _encode_base85(text: str) -> str:
     return base64.b85encode(text.encode(*LOSSLESS_UTF8)).decode("ascii")
+
+
+def ascii85_spans(text: str) -> Iterator[EncodedSpan]:
+    """Decode and yield the parts of a text that are ascii85 between `<~` and `~>`."""
+    for match in _ASCII85.finditer(text) if "<~" in text else ():
+        with suppress(ValueError):
+            decoded = base64.a85decode(match[1]).decode(*LOSSLESS_UTF8)
+            yield EncodedSpan(*match.span(), decoded, _encode_ascii85)
+
+
+def _encode_ascii85(text: str) -> str:
+    return base64.a85encode(text.encode(*LOSSLESS_UTF8), adobe=True).decode("ascii")

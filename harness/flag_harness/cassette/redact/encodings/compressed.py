@@ -36,10 +36,24 @@ def _compress_zstd(data: bytes) -> bytes:
     return bytes(zstandard.compress(data))
 
 
+def _compress_bzip2(data: bytes) -> bytes:
+    import bz2  # some builds of Python lack it
+
+    return bz2.compress(data)
+
+
+def _compress_xz(data: bytes) -> bytes:
+    import lzma  # some builds of Python lack it
+
+    return lzma.compress(data)
+
+
 _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": partial(gzip.compress, mtime=0),
     "deflate": zlib.compress,
     "zstd": _compress_zstd,
+    "bzip2": _compress_bzip2,
+    "xz": _compress_xz,
 }
 _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"\x1f\x8b\x08": "gzip",
@@ -48,11 +62,13 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"x\x9c": "deflate",
     b"x\xda": "deflate",
     b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
 }
 """The encoding of data that begins with these bytes."""
-_FIRST_CHARACTERS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd")
-_FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd")
-_FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^")
+_FIRST_CHARACTERS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
+_FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
+_FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh")
 """The first characters of compressed data in a text that was decoded as Latin-1, as UTF-8, or as either."""
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _SAMPLE_BYTES = 256

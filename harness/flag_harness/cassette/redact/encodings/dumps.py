@@ -1,4 +1,4 @@
-"""Find bytes that a program printed as a hexadecimal dump or as decimal numbers, and words broken over lines."""
+"""Find bytes that a program printed as a dump or as numbers, and words that are broken over lines or lists."""
 
 import re
 import string
@@ -25,6 +25,24 @@ _DECIMALS = re.compile(rf"(?<![0-9]){_ASCII_CODE}(?:[, ]\s*{_ASCII_CODE}(?![0-9]
 _DECIMALS_TABLE = make_letter_table("0123456789, \t\r\n")
 _MIN_DECIMALS_LENGTH = 48
 _SEPARATOR = re.compile("[^0-9]+")
+
+_CHARACTER_FIELD = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
+_CHARACTER_LINES = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD}){{1,16}}\r?\n)+")
+"""Lines of `od -c`: an octal offset, and up to 16 characters, escapes or octal numbers, each four characters wide."""
+_CHARACTER_ESCAPES = dict(zip("0abefnrtv", b"\0\a\b\x1b\f\n\r\t\v", strict=True))
+
+_BINARY_DIGITS = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}")
+"""At least 16 ASCII bytes as binary digits."""
+_BINARY_DIGITS_TABLE = make_letter_table("01 ,\n")
+_MIN_BINARY_DIGITS_LENGTH = 128
+
+_QUOTED = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}')"""
+_JOINED_LIST = re.compile(
+    rf"(?<=join\()\s*[\[(]\s*({_QUOTED}(?:\s*,\s*{_QUOTED})+)"
+    rf"|\[\s*({_QUOTED}(?:\s*,\s*{_QUOTED})+)(?=\s*,?\s*\]\.join\()"
+)
+"""The strings of a list that a program joins, as `"".join([...])` of Python and `[...].join("")` of JavaScript do."""
+_QUOTED_STRING = re.compile(_QUOTED)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
 _CONTINUATION_LINES = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
@@ -63,6 +81,44 @@ def _encode_hex_dump(text: str) -> str:
     return "\n".join(
         f"{start:08x}  {part.hex(' '):<48}  |{re.sub(rb'[^ -~]', b'.', part).decode('ascii')}|" for start, part in parts
     )
+
+
+def character_dump_spans(text: str) -> Iterator[EncodedSpan]:
+    """Decode and yield the lines of `od -c` in a text."""
+    if not _DUMP_START.search(text):
+        return
+    for lines in _CHARACTER_LINES.finditer(f"{text}\n"):
+        fields = [line[at : at + 4].strip() for line in lines[0].splitlines() for at in range(7, len(line), 4)]
+        data = bytes(map(_byte_of_field, fields))
+        yield EncodedSpan(lines.start(), min(lines.end(), len(text)), data.decode(*LOSSLESS_UTF8), _encode_hex_dump)
+
+
+def _byte_of_field(field: str) -> int:
+    """Return the byte that a field of `od -c` shows."""
+    if len(field) == 3:
+        return int(field, 8) & 0xFF
+    return _CHARACTER_ESCAPES[field[1]] if len(field) == 2 else ord(field or " ")
+
+
+def binary_digit_spans(text: str) -> Iterator[EncodedSpan]:
+    """Decode and yield the binary digits in a text that are the bytes of ASCII text."""
+    for start, stop in find_letter_runs(text, _BINARY_DIGITS_TABLE, _MIN_BINARY_DIGITS_LENGTH):
+        for match in _BINARY_DIGITS.finditer(text, start, stop):
+            digits = re.sub("[^01]", "", match[0])
+            decoded = "".join(chr(int(digits[at : at + 8], 2)) for at in range(0, len(digits), 8))
+            yield EncodedSpan(*match.span(), decoded, _encode_binary_digits)
+
+
+def _encode_binary_digits(text: str) -> str:
+    return " ".join(f"{byte:08b}" for byte in text.encode(*LOSSLESS_UTF8))
+
+
+def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
+    """Yield the lists of strings in a text that a program joins, joined."""
+    for match in _JOINED_LIST.finditer(text) if "join(" in text else ():
+        group = match.lastindex or 1
+        joined = "".join(quoted[1:-1] for quoted in _QUOTED_STRING.findall(match[group]))
+        yield EncodedSpan(*match.span(group), joined, lambda changed: f'"{changed}"')
 
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:

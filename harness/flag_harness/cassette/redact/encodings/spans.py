@@ -8,9 +8,20 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
-from flag_harness.cassette.redact.encodings.bases import base32_spans, base85_spans, patterns_of_letters_without_bit
+from flag_harness.cassette.redact.encodings.bases import (
+    ascii85_spans,
+    base32_spans,
+    base85_spans,
+    patterns_of_letters_without_bit,
+)
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
-from flag_harness.cassette.redact.encodings.dumps import decimal_spans, hex_dump_spans
+from flag_harness.cassette.redact.encodings.dumps import (
+    binary_digit_spans,
+    character_dump_spans,
+    decimal_spans,
+    hex_dump_spans,
+    joined_list_spans,
+)
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
 SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
@@ -23,10 +34,11 @@ _BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_L
 _BASE64_OF_TEXT = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
 
-_BASE64_OF_ZLIB_OR_ZSTD = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/")
+_BASE64_OF_COMPRESSED_DATA = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
+"""Base64 of the first bytes of zlib, zstd, bzip2 or xz."""
 _HEX = re.compile("[0-9A-Fa-f]{24,}")
-_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08")
-"""Hexadecimal digits of twelve printable characters, or of the first bytes of gzip."""
+_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
+"""Hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
 _SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _MIN_SPACED_HEX_LENGTH = 35
@@ -60,8 +72,12 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
         yield from map(_hex_span_with_separators, _SPACED_HEX.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)
+    yield from ascii85_spans(text)
     yield from hex_dump_spans(text)
+    yield from character_dump_spans(text)
     yield from decimal_spans(text)
+    yield from binary_digit_spans(text)
+    yield from joined_list_spans(text)
 
 
 def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
@@ -94,7 +110,7 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
     packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
-    if is_search and not (_BASE64_OF_TEXT.search(standard) or _BASE64_OF_ZLIB_OR_ZSTD.match(standard)):
+    if is_search and not (_BASE64_OF_TEXT.search(standard) or _BASE64_OF_COMPRESSED_DATA.match(standard)):
         return
     for phase in range(4):
         data = binascii.a2b_base64(_pad_base64(standard[phase:]))
