@@ -20,6 +20,7 @@ _UNSET_VARIABLE = re.compile(
 )
 _MISSING_SETTING = re.compile(r"validation errors? for \w+\nE? *(\w+)\nE? *Field required \[type=missing")
 _MISSING_KEY = re.compile(r"os\.environ.*\n(?:.*\n){0,6}.*KeyError: '([A-Z][A-Z0-9_]+)'")
+_OTHER_HOST = re.compile(r"tried to reach ([\w.-]+\w)")
 _UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
@@ -111,6 +112,11 @@ def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Itera
     if variable := _find_unset_variable(output):
         yield f"The agent needs the variable {variable}. Set it for the tests, such as"
         yield f'with os.environ.setdefault("{variable}", "none") in a conftest.py beside {plan.test}. Then: {command}'
+        return
+    if host := _OTHER_HOST.search(output):
+        yield f"The agent also asks {host[1]}, which tests may not reach. Replace what asks it in {plan.test},"
+        yield "with monkeypatch.setattr; or, if the agent goes on without it, add below [tool.flag-harness]:"
+        yield f'ignore_hosts = ["{host[1]}"]. Then: {command}'
         return
     yield "The first test fails. If pytest names flags that broke it, read what the agent did under them."
     yield f"Otherwise the proposed test is wrong: fix {plan.test}. Then: {command}"
