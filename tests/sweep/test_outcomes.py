@@ -22,6 +22,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
 CALL: ConversationLine = ("assistant", "tool_use", "note", "{}")
 DONE: ConversationLine = ("assistant", "text", "Done.")
+LAST: ConversationLine = ("assistant", "text", "Nothing.")
 CONVERSATION: tuple[ConversationLine, ...] = (
     ("user", "text", FIRST_PROMPT),
     CALL,
@@ -37,7 +38,7 @@ BASELINE = TrialObservation(
     requests=3,
     effects=(TOOL_INPUT,),
     conversation=(*CONVERSATION, ("user", "text", SECOND_PROMPT)),
-    answers=((CALL,), (DONE,)),
+    answers=((CALL,), (DONE,), (LAST,)),
     streamed=True,
     seconds=3.0,
 )
@@ -49,6 +50,8 @@ FAILED = replace(
     messages=("529", "", ""),
 )
 TOOL_RAN_TWICE = (("assistant", "text", "Done. Done."),)
+GARBLED: ConversationLine = ("assistant", "text", "it down. I note")
+GARBLED_CONVERSATION = (BASELINE.conversation[0], GARBLED, *BASELINE.conversation[1:])
 
 
 def changed(*added: ConversationLine, without: ConversationLine | None = None) -> tuple[ConversationLine, ...]:
@@ -94,6 +97,16 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
             "missing: assistant text",
         ),
         (replace(FAILED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
+        (
+            replace(FAILED, conversation=GARBLED_CONVERSATION, answers=((GARBLED, CALL), (DONE,), (LAST,))),
+            TrialOutcome.REPORTED,
+            "529",
+        ),
+        (
+            replace(FAILED, conversation=GARBLED_CONVERSATION, answers=((CALL,), (DONE,), (LAST,))),
+            TrialOutcome.LOST,
+            "added: assistant text",
+        ),
         (replace(FIRED, effects=()), TrialOutcome.LOST, "0 side effects, not 1"),
     ],
 )

@@ -116,8 +116,15 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
     if len(observed.effects) != len(baseline.effects):
         reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
         return TrialVerdict(TrialOutcome.LOST, reason)
+    if gave_up and _keeps_all_complete_answers(observed):
+        return TrialVerdict(TrialOutcome.REPORTED, _first_exception_message(observed, "gave up"))
     outcome = TrialOutcome.ACCEPTED if not gave_up and _keeps_complete_answers_only(observed) else TrialOutcome.LOST
     return TrialVerdict(outcome, _first_differing_line(found, expected))
+
+
+def _keeps_all_complete_answers(observed: TrialObservation) -> bool:
+    """Return whether the agent sent back each complete answer unchanged, but the last, after which it sent nothing."""
+    return tuple(_group_model_turns(observed.conversation)) == observed.answers[:-1]
 
 
 def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
