@@ -85,7 +85,7 @@ def test_ask(cassette, flags, who, tmp_path, record_property, capsys):
     body = dict(
         model="claude-sonnet-4-5", max_tokens=3000, tools=TOOLS, metadata={{"user_id": DATA["customer"]}},
         thinking={{"type": "enabled", "budget_tokens": 1024}},
-        system=[{{"type": "text", "text": f"You talk to {{who}}. " * 20, "cache_control": {{"type": "ephemeral"}}}}],
+        system=[{{"type": "text", "text": f"You talk to {{who}}. " * 9, "cache_control": {{"type": "ephemeral"}}}}],
     )
     messages = [{{"role": "user", "content": f"Where is my refund? {{who}}"}}]
     while True:
@@ -99,7 +99,7 @@ def test_ask(cassette, flags, who, tmp_path, record_property, capsys):
         call = answer.content[-1]
         result = {{"type": "tool_result", "tool_use_id": call.id, "content": f"{{who}}; password={KEYS["named"]}"}}
         messages += [{{"role": "assistant", "content": answer.content}}, {{"role": "user", "content": [result]}}]
-        body["system"][0]["text"] = f"You still talk to {{who}}. " * 20
+        body["system"][0]["text"] = f"You still talk to {{who}}. " * 9
     text = answer.content[-1].text
     assert "STREAMING" not in os.environ or text == "nothing", f"{{who}} got {{text}}"
 """
@@ -113,6 +113,8 @@ thinking = "I know {ALL}."
 text = "Let me look up {ALL}."
 call = [{{ name = "look_up", input = {{ who = {ALL!r}, list = {list(PERSONAL_DATA.values())!r} }} }}]
 """
+NOT_ALONE = ("-p", "no:flag-harness-alone")
+"""A failed test is not run in a second process, of whose output nothing is shown."""
 OTHER_REPORTER = """
 def pytest_runtest_logreport(report):
     with open("out/ctrf.txt", "a") as file:
@@ -131,7 +133,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, warm_run: Callable[..., An
         (project / name).write_text(text, encoding="utf-8")
     environ = {**os.environ, "CI": "true", "GITHUB_STEP_SUMMARY": "out/summary.md", "GITHUB_ACTIONS": "true"}
     reports = ["--harness-record=out/run.jsonl", "--harness-report=out/full.html", "--junitxml=out/junit.xml"]
-    command = [sys.executable, "-m", "pytest", "-ra", "--harness-report-content=full", *reports]
+    command = [sys.executable, "-m", "pytest", "-ra", "--harness-report-content=full", *NOT_ALONE, *reports]
     done = warm_run(command, cwd=project, env=environ, capture_output=True, text=True)
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     (project / "out" / "terminal.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
@@ -171,7 +173,7 @@ def test_no_view_of_a_run_shows_personal_data_or_keys(
         code = main(["report", *command])
         views[name] = "".join(capsys.readouterr())
         assert 0 == code, views[name]
-    again = [sys.executable, "-m", "pytest", "--harness-rerun=out"]
+    again = [sys.executable, "-m", "pytest", "--harness-rerun=out", *NOT_ALONE]
     views["rerun"] = warm_run(again, capture_output=True, text=True).stdout
     views |= dict(_read_views(project))
     expected = {"out/run.conversations.jsonl", "out/ctrf.txt", "details of out/full.html", "details of out/built.html"}
@@ -179,6 +181,7 @@ def test_no_view_of_a_run_shows_personal_data_or_keys(
     assert any(name.startswith("out/run.cassettes/") for name in views)
     secrets = PERSONAL_DATA | KEYS
     assert [] == [(name, kind) for name, text in views.items() for kind, one in secrets.items() if one in text]
+    assert "You still talk to REDACTED" in views["out/run.jsonl"], "the words around a change that broke the cache"
     assert "It is on its way to REDACTED" in views["details of out/full.html"]
     assert "REDACTED got It is on its way to REDACTED" in views["rerun"]
     assert "REDACTED got It is on its way to REDACTED, REDACTED" in views["out/ctrf.txt"]
