@@ -73,8 +73,8 @@ class Overview:
     """The first screen of a report.
 
     `more_causes` and `more_flags` count what has no line. `next_steps` are those beside the commands of the causes.
-    `folder` says where all commands must be typed. `left_out` says which pairs of runs the figures of flags do not
-    compare, and `worth` where these figures come from.
+    `folder` says in which folder all commands work. `left_out` says which pairs of runs the figures of flags do not
+    compare, and `worth` what these figures are worth.
     """
 
     causes: tuple[CauseLine, ...]
@@ -158,7 +158,7 @@ def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
 
 
 def _origin_of_figures(rows: Sequence[RunRow]) -> str:
-    """Return where figures come from, and what they are worth."""
+    """Return the source of figures, and what they are worth."""
     if any(map(is_simulated, rows)):
         return f"Simulated: {SIMULATED_NOTE.partition(': ')[2]}. Dollars are those tokens at list price."
     if any(row.answered_by == "live" for row in rows):

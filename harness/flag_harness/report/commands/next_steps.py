@@ -28,7 +28,7 @@ def next_steps(report: RunReport) -> Iterator[NextStep]:
 
 
 def folder_note(report: RunReport) -> str:
-    """Return where the commands of pytest must be typed; empty if they change to that folder, or no test is known."""
+    """Return in which folder the commands of pytest work; empty if they change to it, or no test is known."""
     files, folder = sorted(set(test_files(report.record))), report.record.header.folder
     if report.location.root or not files:
         return ""
