@@ -72,6 +72,7 @@ def test_a_comparison_with_other_texts_than_those_of_the_flag_is_named(code: str
         "import os\ndef ask():\n    return os.getenv('PLANNER', '').lower() == 'TRUE'",
         "import os\ndef main():\n    return os.getenv('PLANNER')\nif __name__ == '__main__':\n    main()",
         "def broken(:  # PLANNER",
+        "class Settings(BaseSettings):\n    other: bool = False\ndef ask():\n    return os.getenv('PLANNER')",
         "import os\nOTHER = os.getenv('OTHER')\n(lambda: 0)('PLANNER')",
     ],
 )

@@ -181,6 +181,9 @@ def test_settings_in_an_ini_file_are_shown_the_lines_to_add(
     assert 0 == main(["init"])
     assert 2 == capsys.readouterr().out.count("2 passed")
     assert "" == (repository / "pyproject.toml").read_text()
+    (repository / "pytest.ini").write_text(ini)
+    assert 0 == main(["init"])
+    assert "Then flag-harness init" not in capsys.readouterr().out
 
 
 def test_a_declared_flag_that_no_code_reads_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
