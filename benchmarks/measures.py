@@ -16,7 +16,7 @@ from flag_harness.simulator import Scenario, ScenarioTurn, simulate
 from flag_harness.simulator.answer.profiles import LATEST_MONTH
 from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.count.prefix import PromptSegment, prompt_segments
-from flag_harness.simulator.scenario.scenario import Block, Call
+from flag_harness.simulator.scenario.scenario import ScriptedBlock, ScriptedToolCall
 from flag_harness.simulator.simulator import Simulator
 from flag_harness.wire.timeline import Head, Request, Response
 from flag_harness.wire.timeline import body as body_of
@@ -158,9 +158,9 @@ def _turn(recorded: Mapping[str, Any]) -> ScenarioTurn:
     blocks = []
     for block in recorded["content"]:
         if "partial_json" in block:
-            blocks.append(Block(call=Call(name=block["name"], partial_json=block["partial_json"])))
+            blocks.append(ScriptedBlock(call=ScriptedToolCall(name=block["name"], partial_json=block["partial_json"])))
         else:
-            blocks.append(Block(raw=dict(block)))
+            blocks.append(ScriptedBlock(raw=dict(block)))
     usage = recorded.get("usage") or {}
     return ScenarioTurn(
         blocks=tuple(blocks),

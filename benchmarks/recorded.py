@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from recorded_grammar import WrongStreamError, message
 
-from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS
+from flag_harness.simulator.rules.betas import BETAS_BY_BODY_FIELD, BETAS_BY_TOOL_TYPE
 from flag_harness.wire.timeline import Request
 
 TRAFFIC = Path(__file__).parents[2] / "shared" / "traffic" / "interactions.jsonl.gz"
@@ -119,9 +119,9 @@ class Row:
     def _needed_betas(self) -> Iterator[str]:
         body = self.body if isinstance(self.body, dict) else {}
         for tool in body.get("tools") or ():
-            if tool.get("type") in BETA_TOOLS:
-                yield min(BETA_TOOLS[tool["type"]])
-        for name, opening in BETA_FIELDS.items():
+            if tool.get("type") in BETAS_BY_TOOL_TYPE:
+                yield min(BETAS_BY_TOOL_TYPE[tool["type"]])
+        for name, opening in BETAS_BY_BODY_FIELD.items():
             if name in body:
                 yield min(opening)
 

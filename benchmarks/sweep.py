@@ -16,7 +16,7 @@ from pathlib import Path
 from flag_harness.faults import fault_kinds
 from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.matrix import all_combinations
-from flag_harness.sweep import Sweep, TrialResult, all_trials, count_fault_point_pairs, load_agent
+from flag_harness.sweep import TrialResult, TrialSweep, all_trials, count_fault_point_pairs, load_agent
 from flag_harness.sweep.table import markdown_lines_by_fault, markdown_lines_by_kind, summary_line
 from flag_harness.transports import sdk_version
 
@@ -62,7 +62,7 @@ def _sweep_agent(title: str, name: str) -> list[TrialResult]:
     started = time.process_time()
     with tempfile.TemporaryDirectory() as directory:
         results = list(
-            Sweep(load_agent(name), all_combinations(SHIPPED_FLAGS), Path(directory)).run_trials(all_trials())
+            TrialSweep(load_agent(name), all_combinations(SHIPPED_FLAGS), Path(directory)).run_trials(all_trials())
         )
     print(f"{title}: {time.process_time() - started:.1f} s of CPU")
     print("\n".join(markdown_lines_by_kind(results)), end="\n\n")

@@ -110,7 +110,7 @@ class Wealth:
             return self._strategies.stakes(self._rounds, 0.0)
         square, margin = betting.estimate_mean_square(self._rounds, self._squares), self._strategies.margin
         largest = betting._MAX_STAKE_SHARE / (1 - margin)
-        return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
+        return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_STAKE_MULTIPLES]
 
 
 class Safety:

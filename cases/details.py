@@ -11,10 +11,18 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.conformance.support import cache_marks
 from flag_harness.errors import CommandRefused
-from flag_harness.reference import Agent, AgentError, Bash, Context, RetryPolicy, load_context, save_context
-from flag_harness.reference.context.conversation import without_last_turn
+from flag_harness.reference import (
+    Agent,
+    AgentError,
+    BashTool,
+    ConversationContext,
+    RetryPolicy,
+    load_context,
+    save_context,
+)
+from flag_harness.reference.context.conversation import remove_last_turn
 from flag_harness.reference.request.cache_marks import add_cache_marks_to_latest_turns
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
 from flag_harness.reference.request.request import PreparedRequest, RequestTemplate
@@ -32,7 +40,7 @@ RUNS = """kill -0 $pid 2>/dev/null && case $(cat /proc/$pid/stat 2>/dev/null) in
 """A command that fails unless the process `$pid` runs."""
 MAX_REQUESTS = 300
 """More requests than the agent sends before it gives a turn up."""
-OVERLOADED = Failure("overloaded", "Overloaded", "policy", 529)
+OVERLOADED = RequestFailure("overloaded", "Overloaded", "policy", 529)
 
 
 def check_patience(errors: Sequence[AgentError]) -> None:
@@ -44,8 +52,8 @@ def check_patience(errors: Sequence[AgentError]) -> None:
     assert [0.5, None] == waits, "no attempt starts later than the policy allows"
 
 
-def _refusal(words: str) -> Failure:
-    return Failure("request", words, status=400, words=words)
+def _refusal(words: str) -> RequestFailure:
+    return RequestFailure("request", words, status=400, words=words)
 
 
 def check_rejections() -> None:
@@ -57,7 +65,7 @@ def check_rejections() -> None:
     }.items():
         assert dropped == find_rejected_features(_refusal(words), features), words
 
-    context = Context(messages=(ASK, ANSWER, {"role": "user", "content": [RESULT]}))
+    context = ConversationContext(messages=(ASK, ANSWER, {"role": "user", "content": [RESULT]}))
     for index, kept in enumerate((["text", "tool_use"], ["text", "tool_use"], None, None)):
         found = drop_refused_block(context, _refusal(f"messages.1.content.{index}: Invalid block"))
         kinds = found and [block["type"] for block in found[0].messages[1]["content"]]
@@ -84,7 +92,7 @@ def check_refused_words() -> None:
     """Only the user's words are taken out if they are refused: a call keeps its result."""
     results = {"role": "user", "content": [RESULT]}
     both = {"role": "user", "content": [RESULT, *ASK["content"]]}
-    assert (ASK, ANSWER, results) == without_last_turn((ASK, ANSWER, both)), "the result of a call stays"
+    assert (ASK, ANSWER, results) == remove_last_turn((ASK, ANSWER, both)), "the result of a call stays"
 
 
 def check_split_character() -> None:
@@ -112,7 +120,7 @@ def check_split_character() -> None:
 
 def check_half_character(path: Path) -> None:
     """A conversation with half a surrogate pair can be saved, and is the same afterwards."""
-    context = Context(messages=({"role": "user", "content": "\ud83d"},))
+    context = ConversationContext(messages=({"role": "user", "content": "\ud83d"},))
     save_context(context, path)
     assert context == load_context(path), "half a character is saved"
 
@@ -133,16 +141,16 @@ async def check_failed_save(agent: Agent) -> None:
 async def check_shell(directory: Path) -> None:
     """Commands of `bash` are limited in time and to what is allowed, and leave nothing behind."""
     environ = {"PATH": os.environ["PATH"]}
-    bash = Bash(environ=environ, directory=directory, timeout=0.05)
+    bash = BashTool(environ=environ, directory=directory, timeout=0.05)
     with pytest.raises(TimeoutError, match=r"0\.05 s"):
         await bash.run({"command": "sleep 5"})
-    bash = Bash(environ=environ, directory=directory)
+    bash = BashTool(environ=environ, directory=directory)
     await bash.run({"command": "kept=yes; sleep 60 & pid=$!"})
     assert "[exit code 1]" == await bash.run({"command": RUNS}), "a background process is killed with its command"
     assert "yes" == await bash.run({"command": "printf %s $kept"}), "variables are kept"
     await bash.run({"restart": True})
     assert "(no output)" == await bash.run({"command": "printf %s $kept"}), "a restart forgets them"
-    careful = Bash(environ=environ, directory=directory, allowed=("pwd",))
+    careful = BashTool(environ=environ, directory=directory, allowed=("pwd",))
     with pytest.raises(CommandRefused):
         await careful.run({"command": "touch made"})
     assert not directory.joinpath("made").exists(), "a command that is not allowed is not run"

@@ -16,9 +16,9 @@ from flag_harness.reference import (
     ToolResult,
     ToolUse,
     TurnDiscarded,
-    Waiting,
+    WaitingForRetry,
 )
-from flag_harness.reference.logs import HIDDEN_TEXT, JsonLinesFormatter
+from flag_harness.reference.logs import REPLACEMENT_FOR_SECRETS, JsonLinesFormatter
 from flag_harness.wire.timeline import header_value
 from flag_harness.wire.usage import Usage
 
@@ -32,7 +32,7 @@ RETRIED = frozenset({408, 409, 429})
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
 LOGGED = (
     (RequestUsage, "answer"),
-    (Waiting, "retry"),
+    (WaitingForRetry, "retry"),
     (TurnDiscarded, "turn_discarded"),
     (FeatureDropped, "feature_dropped"),
     (BlockDropped, "block_dropped"),
@@ -106,7 +106,9 @@ def check_secrets() -> None:
     record = logging.LogRecord("flag_harness", logging.INFO, "", 0, "key", None, None)
     record.fields = {"api_key": "x-y-z", "words": ["say sk-ant-api03-secret"], "sum": 3}
     line = json.loads(JsonLinesFormatter().format(record))
-    assert {"api_key": HIDDEN_TEXT, "words": [f"say {HIDDEN_TEXT}"], "sum": 3} == line["fields"], "no secret is logged"
+    assert {"api_key": REPLACEMENT_FOR_SECRETS, "words": [f"say {REPLACEMENT_FOR_SECRETS}"], "sum": 3} == line[
+        "fields"
+    ], "no secret is logged"
     assert ["time", "level", "logger", "event", "fields"] == [*line], "a line has its time, level, logger and event"
 
 
@@ -114,14 +116,14 @@ def check_times(send: Send, exchanges: Sequence[Exchange]) -> None:
     """Waits and delays are made, and waits are those that the API asks for or the policy has."""
     times = [one.sent for one in exchanges]
     for event in send.events:
-        if isinstance(event, Waiting):
+        if isinstance(event, WaitingForRetry):
             moment = event.at + event.seconds
             assert any(moment <= time <= moment + SLACK for time in times), "a wait is made before the next request"
     uses = [event for event in send.events if isinstance(event, ToolUse)]
     results = [event for event in send.events if isinstance(event, ToolResult)]
     for use, result in zip(uses, results, strict=True):
         assert result.is_error or result.at - use.at > TOOL_DELAY - SLACK, "a tool starts half a second after its event"
-    waits = [event.seconds for event in send.events if isinstance(event, Waiting)]
+    waits = [event.seconds for event in send.events if isinstance(event, WaitingForRetry)]
     if not any(isinstance(event, (FeatureDropped, BlockDropped)) for event in send.events):
         assert waits == [*_expected_waits(exchanges)][: len(waits)], "a wait is as long as asked, or doubles from 0.5 s"
     if isinstance(send.events[-1], AgentError) and exchanges and exchanges[-1].answer.status != 200:

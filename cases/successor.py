@@ -20,7 +20,7 @@ from typing import Any
 
 from flag_harness.clock import VirtualClock
 from flag_harness.conformance.support import make_bash, restore_agent
-from flag_harness.reference import Context, save_context
+from flag_harness.reference import ConversationContext, save_context
 from flag_harness.wire.timeline import Cut, Request, Response
 
 PROCESSES = multiprocessing.get_context("fork" if hasattr(os, "fork") else None)
@@ -70,7 +70,7 @@ async def next_request(path: Path, text: str, commands: list[str]) -> bytes:
     return bodies[0]
 
 
-def session(words: str, count: int) -> Context:
+def session(words: str, count: int) -> ConversationContext:
     """Return a session with SDK objects inside: the assistant's turns are content blocks of the SDK."""
     from anthropic.types import TextBlock, ToolUseBlock
 
@@ -81,7 +81,7 @@ def session(words: str, count: int) -> Context:
     result = {"type": "tool_result", "tool_use_id": "toolu_01", "content": words}
     turns = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": turn}]
     messages: list[dict[str, Any]] = [*turns, {"role": "user", "content": [result]}] * count
-    return Context(messages=tuple(messages))
+    return ConversationContext(messages=tuple(messages))
 
 
 def save_forever(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flag_harness.clock import Clock
-from flag_harness.reference import Agent, Bash, Context, Event, Tool, load_context
+from flag_harness.reference import Agent, BashTool, ConversationContext, Event, Tool, load_context
 from flag_harness.reference.logs import ROOT_LOGGER
 from flag_harness.reference.settings import AGENT_VARIABLES
 from flag_harness.reference.tools.function_tool import function_tool
@@ -49,7 +49,7 @@ def make_agent(
     client: "AsyncAnthropic",
     clock: Clock,
     *,
-    bash: Bash,
+    bash: BashTool,
     tools: Iterable[Tool] = (),
     model: str = "",
     context_path: Path | None = None,
@@ -69,16 +69,16 @@ def make_agent(
 
 
 def restore_agent(
-    path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash, context_path: Path | None = None
+    path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: BashTool, context_path: Path | None = None
 ) -> Agent:
     """Return the agent of the cases, continuing a saved session."""
     options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (bash,)}
     return Agent.restore(path, client, context_path=context_path, **options)
 
 
-def make_bash(commands: Iterable[str]) -> Bash:
+def make_bash(commands: Iterable[str]) -> BashTool:
     """Return a `bash` that runs only the scenario's commands."""
-    return Bash(allowed=frozenset(commands), environ=os.environ)
+    return BashTool(allowed=frozenset(commands), environ=os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Step:
     """An event, the agent's context after it, and the context that was in the agent's file then."""
 
     event: Event
-    context: Context
-    saved: Context | None
+    context: ConversationContext
+    saved: ConversationContext | None
 
 
 @dataclass
@@ -98,11 +98,11 @@ class Send:
     """
 
     environ: Mapping[str, str]
-    before: Context
+    before: ConversationContext
     first_request: int
     steps: list[Step] = field(default_factory=list)
     records: list[logging.LogRecord] = field(default_factory=list)
-    after: Context = field(default_factory=Context)
+    after: ConversationContext = field(default_factory=ConversationContext)
     requests: slice = field(default_factory=lambda: slice(0))
 
     @property
@@ -128,7 +128,7 @@ class Conversation:
     """
 
     agent: Agent
-    bash: Bash
+    bash: BashTool
     cassette: Any = None
     path: Path | None = None
     sends: list[Send] = field(default_factory=list)

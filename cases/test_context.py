@@ -20,10 +20,10 @@ from flag_harness.errors import ContextError
 from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
 from flag_harness.reference import (
     AgentError,
-    Context,
+    ConversationContext,
+    RestoreNote,
     ToolResult,
     ToolUse,
-    Transition,
     TurnEnded,
     function_tool,
     load_context,
@@ -75,7 +75,9 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
     for _ in range(KILLS):
         kill_while_it_saves(path)
         session = session_or_error(path)
-        assert isinstance(session, Context), "the file holds the old session or the new one, never half of one"
+        assert isinstance(session, ConversationContext), (
+            "the file holds the old session or the new one, never half of one"
+        )
         blocks = [message["content"] for message in session.messages if message["role"] == "assistant"]
         assert len(blocks) in (1, 400), "the session is complete"
         assert {"type", "text"} == set(blocks[0][0]), "SDK objects are saved in the API's form"
@@ -110,7 +112,7 @@ def write_traces(path: Path) -> tuple[list[str], int | None]:
     return names, size
 
 
-def session_or_error(path: Path) -> Context | str:
+def session_or_error(path: Path) -> ConversationContext | str:
     """Return the session in a file, or the error message that refuses it."""
     try:
         return load_context(path)
@@ -149,7 +151,7 @@ async def test_pending_tool_use(
     assert all(block.get("is_error") for block in user["content"] if block["type"] == "tool_result"), (
         "no result is invented"
     )
-    notes = [event.text for event in conversation.events_of(Transition)]
+    notes = [event.text for event in conversation.events_of(RestoreNote)]
     texts = [block["text"] for block in user["content"] if block["type"] == "text"]
     assert [*notes, "Now go on."] == texts, "the note comes before the user's text"
     assert all(any(id in text for id in calls) for text in notes), "the note names the call"
@@ -202,7 +204,7 @@ async def _check_damages(
         assert any(words in note for note in verify_context(damaged)), "the repair is announced"
         resumed = resume(damaged)
         await resumed.send("Now go on.")
-        assert words in resumed.events_of(Transition)[0].text, "the model is told what was repaired"
+        assert words in resumed.events_of(RestoreNote)[0].text, "the model is told what was repaired"
         assert isinstance(resumed.events[-1], TurnEnded), f"a damaged session goes on: {words}"
 
 
@@ -222,14 +224,14 @@ async def test_flags_changed(
 
     same = resume(tmp_path / "context.json")
     await same.send("Now go on.")
-    assert not same.events_of(Transition), "under the same flags there is no transition prompt"
+    assert not same.events_of(RestoreNote), "under the same flags there is no transition prompt"
     same.agent.save(tmp_path / "context.json")
 
     for flag in (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT):
         monkeypatch.delenv(flag.env)
     changed = resume(tmp_path / "context.json")
     await changed.send("Now, and then?")
-    notes = [event.text for event in changed.events_of(Transition)]
+    notes = [event.text for event in changed.events_of(RestoreNote)]
     assert 1 == len(notes), "under other flags there is a transition prompt"
     last = cassette.bodies[-1]
     assert [*notes, "Now, and then?"] == [block["text"] for block in last["messages"][-1]["content"]], (
@@ -246,6 +248,6 @@ async def test_flags_changed(
         monkeypatch.setenv(flag.env, "YES")
     back = resume(tmp_path / "context.json")
     await back.send("Now go on.")
-    (note,) = back.events_of(Transition)
+    (note,) = back.events_of(RestoreNote)
     assert "Switched on since: streaming, extended_output." in note.text, "it says what is on"
     assert "Switched off" not in note.text, "and nothing else"

@@ -24,13 +24,13 @@ from flag_harness.faults import (
 )
 from flag_harness.reference import (
     AgentError,
-    Context,
+    ConversationContext,
     FeatureDropped,
     RetryPolicy,
     TextDelta,
     TurnDiscarded,
     TurnEnded,
-    Waiting,
+    WaitingForRetry,
 )
 from flag_harness.reference.request.retry import retry_after_seconds
 from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
@@ -112,7 +112,7 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
     began = cassette.clock.now()
     await conversation.send("Answer when you can.")
 
-    waits = [event.seconds for event in conversation.events_of(Waiting)]
+    waits = [event.seconds for event in conversation.events_of(WaitingForRetry)]
     assert [ASKED_WAIT] == waits[:1], "retry-after is honoured"
     assert [True] == [ASKED_WAIT < wait <= LONGEST_WAIT for wait in waits[1:]], "an excessive wait is capped"
     assert cassette.clock.now() - began >= sum(waits), "the agent waits on the clock"
@@ -122,7 +122,7 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
 
     for status, seconds in failures.STATUSES.items():
         await conversation.send(f"Status {status}.")
-        assert seconds == conversation.events_of(Waiting)[-1].seconds, f"{status} is retried after its time"
+        assert seconds == conversation.events_of(WaitingForRetry)[-1].seconds, f"{status} is retried after its time"
         assert isinstance(conversation.events[-1], TurnEnded), "the next attempt succeeds"
     assert 9 == retry_after_seconds(failures.DATES), "a date in retry-after is compared with the answer's own"
     for status, kind in failures.FINAL.items():
@@ -292,7 +292,7 @@ async def _check_other_marks(cassette: Any, start: Callable[..., Conversation], 
     messages = json.loads(json.dumps(marked.agent.context.messages))
     for message in messages:
         message["content"][-1]["cache_control"] = {"type": "ephemeral"}
-    restored = start(context=Context(messages=tuple(messages)))
+    restored = start(context=ConversationContext(messages=tuple(messages)))
     for conversation in (automatic, automatic, restored):
         await conversation.send("And the rest.")
     assert all(1 <= len(cache_marks(body)) <= MAX_MARKS for body in cassette.bodies), "there are never more than four"

@@ -10,7 +10,7 @@ import pytest
 from flag_harness.conformance import details
 from flag_harness.conformance.support import BUDGET_MODEL, Conversation, ToolSpy, about, deltas
 from flag_harness.faults import bad_request
-from flag_harness.reference import AgentError, Bash, BlockDropped, ToolResult, ToolUse, TurnEnded
+from flag_harness.reference import AgentError, BashTool, BlockDropped, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.settings import ENABLE_TOOLS, THINKING_BUDGET
 from flag_harness.reference.tools.function_tool import function_tool
 
@@ -145,7 +145,9 @@ async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
     assert "kept in deck, key hidden\noops\n[exit code 3]" == said, "a command continues from the one before"
     assert 500 == len(zeros), "the output is complete"
     assert "bash has been restarted" == again, "bash can be restarted"
-    bash = Bash(environ={"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "sk-ant-secret"}, output_limit=100, timeout=1)
+    bash = BashTool(
+        environ={"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "sk-ant-secret"}, output_limit=100, timeout=1
+    )
     assert "[400 bytes left out]" in await bash.run({"command": "printf %0500d 0"}), "a long output is shortened"
     assert "sk-ant-secret" not in await bash.run({"command": "env"}), "no command gets the key"
     await details.check_shell(bash.directory)

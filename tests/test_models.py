@@ -16,7 +16,7 @@ from flag_harness.models import (
     DEFAULT_MODEL,
     EFFORTS,
     Model,
-    Prices,
+    TokenPrices,
     effort_for_budget,
     find_model,
     load_model_table,
@@ -84,7 +84,9 @@ def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
     for name in REQUIRED:
         assert getattr(model, name) == figures[name].value
     for at, band in enumerate(model.prices):
-        assert {f"prices[{at}].{name}" for name in Prices.__slots__ if getattr(band, name) is not None} <= set(figures)
+        assert {f"prices[{at}].{name}" for name in TokenPrices.__slots__ if getattr(band, name) is not None} <= set(
+            figures
+        )
 
 
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
@@ -197,7 +199,7 @@ def test_a_price_that_nobody_states_gives_no_cost() -> None:
 
 def test_a_prompt_beyond_the_last_band_has_no_cost() -> None:
     """A table of one's own may stop at a length."""
-    model = Model("m", prices=(Prices(input=1.0, up_to=10),))
+    model = Model("m", prices=(TokenPrices(input=1.0, up_to=10),))
     assert pytest.approx(10e-6) == model.cost(Usage(10))
     assert model.cost(Usage(11)) is None
 
@@ -278,7 +280,7 @@ us = { where = "ours", read = 2026-11-22 }
 def test_a_table_of_ones_own_reads() -> None:
     """Figures that are left out are the table's own defaults."""
     table = parse_model_table(VALID, "mine.toml")
-    expected = Model("m", aliases=("n",), default_effort="low", max_output_tokens=100, prices=(Prices(input=2.0),))
+    expected = Model("m", aliases=("n",), default_effort="low", max_output_tokens=100, prices=(TokenPrices(input=2.0),))
     assert expected == replace(table.find("n"), figures=())
     assert Model("other", known=False, max_output_tokens=100) == replace(table.find("other"), figures=())
 

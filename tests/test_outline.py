@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flag_harness.record.outline import body_outline, is_hash
+from flag_harness.record.outline import body_outline, is_hashed_value
 
 BODY = {
     "model": "claude-haiku-4-5",
@@ -22,7 +22,7 @@ BODY = {
 def test_an_outline_shows_parameters_and_hides_texts() -> None:
     """Numbers, switches and words of the API stand as they are; what people say, and who they are, does not."""
     outline = dict(body_outline(BODY))
-    plain = {path: value for path, value in outline.items() if not is_hash(value)}
+    plain = {path: value for path, value in outline.items() if not is_hashed_value(value)}
     assert {
         "max_tokens": 4096,
         "model": "claude-haiku-4-5",
@@ -64,7 +64,7 @@ def test_cache_marks_have_a_path_of_their_own() -> None:
     paths = ("messages[*].content[*].cache_control", "tools[*].cache_control")
     assert dict(body_outline(marked)) == {**dict(body_outline(plain)), **dict.fromkeys(paths, "ephemeral 1h")}
     odd = {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {"type": "Ada"}}]}
-    assert is_hash(dict(body_outline({"messages": [odd]}))[paths[0]])
+    assert is_hashed_value(dict(body_outline({"messages": [odd]}))[paths[0]])
 
 
 def test_an_outline_is_short() -> None:

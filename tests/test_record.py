@@ -17,14 +17,14 @@ from flag_harness.record import (
     RunHeader,
     RunRecord,
     RunRow,
-    append_row,
+    append_row_to_file,
     body_hash,
     encode_record,
     find_record_problem,
     load_record,
     merge_records,
     row_from_builtins,
-    start_record,
+    start_record_file,
 )
 from flag_harness.wire.usage import Usage
 
@@ -100,8 +100,8 @@ def test_equal_runs_have_equal_bytes(rows: list[RunRow]) -> None:
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Row by row, or whole."""
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
-    start_record(one, HEADER)
-    append_row(one, ROW)
+    start_record_file(one, HEADER)
+    append_row_to_file(one, ROW)
     other.write_bytes(encode_record(HEADER, [ROW]))
     assert RunRecord(HEADER, (ROW,)) == load_record(one) == load_record(other)
 
@@ -201,8 +201,8 @@ def test_an_edited_record_is_noticed(index: int, byte: int) -> None:
 def test_a_record_without_its_end_is_noticed(tmp_path: Path) -> None:
     """A missing row, a torn line, and a run that was killed before it wrote the last header."""
     path = tmp_path / "run.jsonl"
-    start_record(path, HEADER)
-    append_row(path, ROW)
+    start_record_file(path, HEADER)
+    append_row_to_file(path, ROW)
     assert "it has no digest, so the run did not come to its end" in find_record_problem(path.read_bytes())
     whole = encode_record(HEADER, _rows(3))
     assert "its digest does not match" in find_record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))

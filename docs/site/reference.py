@@ -12,7 +12,7 @@ import flag_harness
 from flag_harness.cli.main import make_parser
 from flag_harness.fault_arguments import ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS
 from flag_harness.faults import fault_kinds
-from flag_harness.plugin.marks import MARKS
+from flag_harness.plugin.marks import MARK_DESCRIPTIONS
 
 
 def options_page() -> str:
@@ -25,7 +25,7 @@ def options_page() -> str:
 
 def marks_page() -> str:
     """Return the page of the marks, as `pytest --markers` describes them."""
-    rows = [(f"@pytest.mark.{name}", text) for name, _, text in (mark.partition(": ") for mark in MARKS)]
+    rows = [(f"@pytest.mark.{name}", text) for name, _, text in (mark.partition(": ") for mark in MARK_DESCRIPTIONS)]
     return _page("Marks", "`pytest --markers` prints the same.", _table(("mark", "what it does"), rows))
 
 

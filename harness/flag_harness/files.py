@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{secrets.token_hex(8)}.part")
+    part = path.with_name(f".{path.name[:_MAX_STEM_OF_TEMPORARY_NAME]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
             with contextlib.suppress(FileNotFoundError):
@@ -92,7 +92,7 @@ def remove_abandoned_temporary_files(path: Path, *, of_any_age: bool = False) ->
     With `of_any_age`, recent files are removed too; the caller must know that nobody is writing the file.
     """
     path = Path(os.path.realpath(path))
-    for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
+    for part in path.parent.glob(f".{glob.escape(path.name[:_MAX_STEM_OF_TEMPORARY_NAME])}.{'[0-9a-f]' * 16}.part"):
         if of_any_age or _is_abandoned(part, time.time()):
             with contextlib.suppress(OSError):
                 part.unlink()
@@ -108,6 +108,6 @@ def _is_abandoned(path: Path, now: float) -> bool:
 
 _TEMPORARY_NAME_PATTERN = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _MAX_WRITING_SECONDS = 60.0
-_NAME_CHARACTERS = 50
+_MAX_STEM_OF_TEMPORARY_NAME = 50
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """A part file repeats so many characters of the file's name. At 4 bytes each they fit into the limit of 255 bytes."""

@@ -70,45 +70,45 @@ class CodeOwner:
         return running if self.jobs is self else [*running, *self.jobs.running_work]
 
 
-_OWNER: ContextVar[CodeOwner | None] = ContextVar("flag_harness_owner", default=None)
+_CURRENT_OWNER: ContextVar[CodeOwner | None] = ContextVar("flag_harness_owner", default=None)
 
 
 def current_code_owner() -> CodeOwner | None:
     """Return the test or fixture that the running code belongs to, or None if it is unknown."""
-    return _OWNER.get()
+    return _CURRENT_OWNER.get()
 
 
 @contextmanager
 def attribute_code_to_owner(owner: CodeOwner | None) -> Iterator[None]:
     """Attribute requests from the code in the `with` block, and from tasks that it creates, to `owner`."""
-    token = _OWNER.set(owner)
+    token = _CURRENT_OWNER.set(owner)
     try:
         yield
     finally:
-        _OWNER.reset(token)
+        _CURRENT_OWNER.reset(token)
 
 
 def attribute_thread_to_owner(owner: CodeOwner | None) -> None:
     """Attribute requests from all code that this thread runs from now on to `owner`."""
-    _OWNER.set(owner)
+    _CURRENT_OWNER.set(owner)
 
 
-_SCOPE: ContextVar[object | None] = ContextVar("flag_harness_scope", default=None)
+_CURRENT_FLAG_SCOPE: ContextVar[object | None] = ContextVar("flag_harness_scope", default=None)
 
 
 def current_flag_scope() -> object | None:
     """Return the flag values that the running code was started under, or None if they are unknown."""
-    return _SCOPE.get()
+    return _CURRENT_FLAG_SCOPE.get()
 
 
 @contextmanager
 def use_flag_scope(scope: object | None) -> Iterator[None]:
     """Run the code in the `with` block, and the tasks that it creates, under the flag values of `scope`."""
-    token = _SCOPE.set(scope)
+    token = _CURRENT_FLAG_SCOPE.set(scope)
     try:
         yield
     finally:
         try:
-            _SCOPE.reset(token)
+            _CURRENT_FLAG_SCOPE.reset(token)
         except ValueError:  # an async generator may end in another context than it began in
-            _SCOPE.set(None)
+            _CURRENT_FLAG_SCOPE.set(None)

@@ -21,11 +21,11 @@ _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
 _ERROR_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _MISSING_FIELD_ERROR = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 
-Text = Annotated[str, msgspec.Meta(description="a string")]
-TextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of strings")]
-Switch = Annotated[bool, msgspec.Meta(description="true or false")]
-Day = Annotated[date, msgspec.Meta(description="a date (2026-11-22)")]
-AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
+TomlText = Annotated[str, msgspec.Meta(description="a string")]
+TomlTextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of strings")]
+TomlBoolean = Annotated[bool, msgspec.Meta(description="true or false")]
+TomlDate = Annotated[date, msgspec.Meta(description="a date (2026-11-22)")]
+TomlTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
 
 
 def toml_string(text: str) -> str:
@@ -47,7 +47,7 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
         raise ConfigError(f"{source}: its values are nested too deeply") from None
 
 
-def find_line(text: str, message: str) -> int:
+def find_line_of_error(text: str, message: str) -> int:
     """Return the number of the line that an error message is about, or 1 if it is not found.
 
     The message names a table and its keys, as in `[tool.x] key = 5 must be a string`. The line is that of the most

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 MAX_NAMES = 5
 """The most names that a list shows by default; the others are counted."""
 
-_MULTIPLE_FROM = 2
+_MIN_RATIO_SHOWN_AS_MULTIPLE = 2
 _CENTS = 2
 """The decimals of an amount from one dollar on."""
 
@@ -74,7 +74,7 @@ def dollars_text(dollars: float) -> str:
 
 def is_multiple(ratio: float) -> bool:
     """Return whether a ratio is written as a multiple, and not in percent."""
-    return round(ratio, 3) >= _MULTIPLE_FROM
+    return round(ratio, 3) >= _MIN_RATIO_SHOWN_AS_MULTIPLE
 
 
 def printable_text(text: str) -> str:

@@ -8,15 +8,15 @@ import pytest
 
 from flag_harness.conformance.support import Conversation, make_bash
 from flag_harness.errors import CommandRefused
-from flag_harness.reference import Bash, Context, Event, TurnEnded
+from flag_harness.reference import BashTool, ConversationContext, Event, TurnEnded
 
 
 class Swallowing:
     """An agent that runs one command and catches every exception."""
 
-    context = Context()
+    context = ConversationContext()
 
-    def __init__(self, bash: Bash) -> None:
+    def __init__(self, bash: BashTool) -> None:
         self._bash = bash
 
     async def send(self, command: str) -> AsyncIterator[Event]:

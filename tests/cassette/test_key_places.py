@@ -261,7 +261,7 @@ def test_an_error_of_bedrock_is_filtered_too() -> None:
 
 def test_data_whose_library_is_missing_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As before it is installed: nothing can be seen in it."""
-    monkeypatch.setattr("flag_harness.cassette.redact.encodings.compressed.codecs_for_encoding", lambda encoding: ())
+    monkeypatch.setattr("flag_harness.cassette.redact.encodings.compressed.decoders_for_encoding", lambda encoding: ())
     sent = PLACES["request text"](MORE_ENCODINGS["base64 of zlib"](DECLARED))
     assert sent == Filters(patterns=(PATTERN,)).filter_interaction(sent)
 

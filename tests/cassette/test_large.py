@@ -21,8 +21,8 @@ def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cassette, "_MIN_BYTES_OF_LARGE_FILE", 1024)
     monkeypatch.setattr(body_strings, "MIN_LARGE_BODY_BYTES", 1024)
     monkeypatch.setattr(scan, "MIN_LARGE_BODY_BYTES", 1024)
-    monkeypatch.setattr(body_strings, "_WINDOW", 256)
-    monkeypatch.setattr(body_strings, "_OVERLAP", 100)
+    monkeypatch.setattr(body_strings, "_WINDOW_LENGTH", 256)
+    monkeypatch.setattr(body_strings, "_WINDOW_OVERLAP_LENGTH", 100)
     monkeypatch.setattr(bodies, "_BYTES_DECODED_AT_ONCE", 3)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
-from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_parent_folder
+from flag_harness.cassette.file.lock import LOCK_FILE_NAME, STALE_LOCK_SECONDS, lock_parent_folder
 from flag_harness.cassette.merge import can_add_answers_from, indices_recorded_by, is_recorded_by, merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
@@ -284,10 +284,10 @@ def test_a_lock_file_that_a_killed_process_left_holds_nobody_up(
 ) -> None:
     """Once it is older than any writing takes."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    lock = tmp_path / LOCK_FILE
+    lock = tmp_path / LOCK_FILE_NAME
     lock.touch()
-    then = time.time() - STALE_SECONDS - 1
+    then = time.time() - STALE_LOCK_SECONDS - 1
     os.utime(lock, (then, then))
     with lock_parent_folder(tmp_path / "x.json"):
-        assert time.time() - lock.stat().st_mtime < STALE_SECONDS
+        assert time.time() - lock.stat().st_mtime < STALE_LOCK_SECONDS
     assert not lock.exists()

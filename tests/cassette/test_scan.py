@@ -328,8 +328,8 @@ def test_a_key_in_a_request_that_got_no_answer_is_found() -> None:
 
 def test_gzip_data_that_expands_too_far_is_searched_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What begins in the first 2,000 bytes is found, and nothing after them is decompressed."""
-    monkeypatch.setattr(compressed, "EXPANDED_BYTES", 2000)
-    monkeypatch.setattr(compressed, "EXPANDED_RATIO", 0)
+    monkeypatch.setattr(compressed, "BASE_LIMIT_OF_DECOMPRESSED_BYTES", 2000)
+    monkeypatch.setattr(compressed, "MAX_DECOMPRESSION_RATIO", 0)
     packed = gzip.compress(f"{KEY} ".encode() + random.Random(0).randbytes(9000).hex().encode()).decode("latin-1")
     body = json.dumps({"system": packed}).encode()
     interaction = Interaction(Request("POST", "/v1/messages", (), body), (End(0.1),))

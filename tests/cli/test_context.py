@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cli.context import add_context_command
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.store import load_context, save_context
 
 NEXT = "restore it from a copy, or start a new session"
@@ -58,7 +58,9 @@ def test_messages_from_standard_input_are_saved_under_the_flags_of_the_environme
     monkeypatch.setenv("ENABLE_STREAMING", "true")
     piped({"model": "claude-haiku-4-5", "max_tokens": 5, "messages": SOUND})
     assert 0 == harness("save", path)
-    assert Context(messages=tuple(SOUND), combination="streaming", model="claude-haiku-4-5") == load_context(path)
+    assert ConversationContext(
+        messages=tuple(SOUND), combination="streaming", model="claude-haiku-4-5"
+    ) == load_context(path)
     assert f"{path}: 2 messages saved, flags: streaming\n" == capsys.readouterr().out
 
 
@@ -70,7 +72,7 @@ def test_messages_from_a_file_are_saved_with_the_names_given(
     messages.write_text(json.dumps(BROKEN))
     words = ("save", path, "--messages", messages, "--model", "m", "--combination", "prompt_cache")
     assert 0 == harness(*words)
-    assert Context(messages=tuple(BROKEN), combination="prompt_cache", model="m") == load_context(path)
+    assert ConversationContext(messages=tuple(BROKEN), combination="prompt_cache", model="m") == load_context(path)
     assert (
         f"{path}: 2 messages saved, flags: prompt_cache\n  a restore will repair: {NOT_RUN}\n"
         == capsys.readouterr().out
@@ -148,7 +150,7 @@ def test_restore_prints_the_mended_session_and_what_the_model_is_told(
 ) -> None:
     """Under the flags of the present environment; the file is as it was."""
     path = tmp_path / "session.json"
-    save_context(Context(messages=tuple(BROKEN), model="m", combination="off"), path)
+    save_context(ConversationContext(messages=tuple(BROKEN), model="m", combination="off"), path)
     before = path.read_bytes()
     monkeypatch.setenv("ENABLE_STREAMING", "true")
     assert 0 == harness("restore", path)
@@ -173,7 +175,7 @@ def test_restore_of_a_sound_session_under_the_same_flags_prints_the_messages_alo
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """There is nothing to tell the model."""
-    save_context(Context(messages=tuple(SOUND)), tmp_path / "session.json")
+    save_context(ConversationContext(messages=tuple(SOUND)), tmp_path / "session.json")
     assert 0 == harness("restore", tmp_path / "session.json")
     assert "user: Grüße\nassistant: Hi\n" == capsys.readouterr().out
 
@@ -182,7 +184,7 @@ def test_a_flag_that_cannot_be_read_is_wrong_usage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the words of the flag."""
-    save_context(Context(messages=tuple(SOUND)), tmp_path / "session.json")
+    save_context(ConversationContext(messages=tuple(SOUND)), tmp_path / "session.json")
     monkeypatch.setenv("MAX_TOKENS", "many")
     assert 2 == harness("restore", tmp_path / "session.json")
     assert "MAX_TOKENS='many' is not a whole number; set it to one, or unset it for 16384\n" == capsys.readouterr().err
@@ -193,8 +195,8 @@ def test_verify_tells_sound_files_from_those_to_mend_and_those_to_refuse(
 ) -> None:
     """The exit code is that of the worst."""
     sound, broken, cut = (tmp_path / name for name in ("sound", "broken", "cut"))
-    save_context(Context(messages=tuple(SOUND)), sound)
-    save_context(Context(messages=tuple(BROKEN)), broken)
+    save_context(ConversationContext(messages=tuple(SOUND)), sound)
+    save_context(ConversationContext(messages=tuple(BROKEN)), broken)
     cut.write_text("{")
     assert 0 == harness("verify", sound)
     assert f"{sound}: sound\n" == capsys.readouterr().out

@@ -11,11 +11,11 @@ from flag_harness.errors import RecordError
 from flag_harness.record import (
     RunHeader,
     RunRow,
-    append_row,
+    append_row_to_file,
     encode_record,
     flag_declaration,
     load_record,
-    start_record,
+    start_record_file,
 )
 from flag_harness.report.failures.causes import flags_in_header
 
@@ -71,8 +71,8 @@ def test_the_last_run_is_reported_by_default(
 def test_a_torn_record_is_reported_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit code is 1, and the rows before the torn line are in the report."""
     path = tmp_path / "run.jsonl"
-    start_record(path, RunHeader())
-    append_row(path, ROW)
+    start_record_file(path, RunHeader())
+    append_row_to_file(path, ROW)
     with path.open("ab") as file:
         file.write(b'{"case":')
     assert 1 == main(["report", "build", str(path), "-o", str(tmp_path / "out.md")])

@@ -8,7 +8,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
-from flag_harness.record.conversation import Conversation, ConversationTurn, Passage, save_conversations
+from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart, save_conversations
 from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
 
 CASE = "test_a.py::test_refund[streaming]"
@@ -21,8 +21,8 @@ def _write(path: Path, *cases: str, text: str = "It is lost.", flags: str = "con
     rows = [RunRow(case=case, combination="streaming", outcome="failed", reason="assert lost") for case in cases]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode_record(header, rows))
-    asked = Passage("user", "text", "Where is it?", 12)
-    said = Passage("assistant", "text", text, len(text))
+    asked = MessagePart("user", "text", "Where is it?", 12)
+    said = MessagePart("assistant", "text", text, len(text))
     save_conversations(path, [Conversation(case, (ConversationTurn((asked,), (said,), "reset"),)) for case in cases])
     for case in cases:
         Cassette(Envelope("live", "2026-01-01T00:00:00Z", case=case), ()).save(path_of_failed_test_cassette(path, case))

@@ -12,7 +12,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cli import main
 from flag_harness.cli.scenario.from_cassette import RecordedAnswer, _make_scenario_block, make_scenario
 from flag_harness.cli.scenario.text import format_scenario
-from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
+from flag_harness.simulator import Scenario, ScenarioTurn, ScriptedBlock, ScriptedToolCall, parse_scenario
 from flag_harness.simulator.scenario.matching import make_request_view
 from flag_harness.simulator.scenario.scenario import TurnConditions
 from flag_harness.simulator.scenario.turn_selector import TurnSelector
@@ -202,8 +202,8 @@ def test_each_of_very_many_answers_has_the_number_of_its_request() -> None:
 def test_a_scenario_is_read_as_it_was_written() -> None:
     """Strings of every kind, nested values, and null, which TOML has not."""
     text = 'a "quoted" \\ line\n\ttab \x00 \x7f """ end\\n'
-    call = Call(name="t", input={"x y": [1, 2.5, {"z": text}], "null": None, "": False})
-    blocks = (Block(raw={"type": "new", "value": text}), Block(redacted_thinking="r"))
+    call = ScriptedToolCall(name="t", input={"x y": [1, 2.5, {"z": text}], "null": None, "": False})
+    blocks = (ScriptedBlock(raw={"type": "new", "value": text}), ScriptedBlock(redacted_thinking="r"))
     turns = (
         ScenarioTurn(when=TurnConditions(user=text, nth=(1, 3), streaming=False), text=text, calls=(call,)),
         ScenarioTurn(blocks=blocks),
@@ -243,21 +243,21 @@ def test_a_target_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ({"type": "redacted_thinking", "data": "c2VjcmV0"}, Block(redacted_thinking="c2VjcmV0")),
+        ({"type": "redacted_thinking", "data": "c2VjcmV0"}, ScriptedBlock(redacted_thinking="c2VjcmV0")),
         (
             {"type": "tool_use", "id": "toolu_1", "name": "note", "input": '{"text": "half'},
-            Block(call=Call(name="note", partial_json='{"text": "half')),
+            ScriptedBlock(call=ScriptedToolCall(name="note", partial_json='{"text": "half')),
         ),
         (
             {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
-            Block(raw={"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}),
+            ScriptedBlock(raw={"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}),
         ),
         (
             {"type": "text", "text": "cited", "citations": [{"type": "char_location"}]},
-            Block(raw={"type": "text", "text": "cited", "citations": [{"type": "char_location"}]}),
+            ScriptedBlock(raw={"type": "text", "text": "cited", "citations": [{"type": "char_location"}]}),
         ),
     ],
 )
-def test_a_block_is_said_as_a_scenario_says_it(block: dict[str, Any], expected: Block) -> None:
+def test_a_block_is_said_as_a_scenario_says_it(block: dict[str, Any], expected: ScriptedBlock) -> None:
     """Redacted thinking, input that was cut, and any other block as it is."""
     assert expected == _make_scenario_block(block)

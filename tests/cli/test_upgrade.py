@@ -13,7 +13,7 @@ from flag_harness.cassette.file import blobs
 from flag_harness.cli import main
 from flag_harness.cli.upgrade import command
 from flag_harness.config import read_config
-from flag_harness.record import RunHeader, start_record
+from flag_harness.record import RunHeader, start_record_file
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 OLD_SETTINGS = """# ours
@@ -167,7 +167,7 @@ def test_a_project_without_old_names_is_up_to_date(settings: str | None, capsys:
 
 def test_records_are_checked_and_broken_files_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A record of this format is up to date; one broken recording keeps all others from being changed."""
-    start_record(Path("run.jsonl"), RunHeader())
+    start_record_file(Path("run.jsonl"), RunHeader())
     assert 0 == main(["upgrade", "run.jsonl", str(FOLDER)])
     assert "3 files upgraded, 2 files up to date" == capsys.readouterr().out.splitlines()[-1]
     Path("future.jsonl").write_text('{"flag_harness_record": 99}\n')

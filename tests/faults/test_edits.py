@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flag_harness import faults
 from flag_harness.faults import Fault
-from flag_harness.wire.grammar import POINTS, names_of_points_in_stream
+from flag_harness.wire.grammar import POINTS_BY_NAME, names_of_points_in_stream
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header_value
@@ -46,10 +46,10 @@ def _rechunked(data: bytes, cuts: Iterable[int]) -> Response:
 
 def test_the_sample_has_every_point(events: tuple[bytes, ...]) -> None:
     """So that no test below passes by finding nothing to do."""
-    assert tuple(POINTS) == names_of_points_in_stream(events)
+    assert tuple(POINTS_BY_NAME) == names_of_points_in_stream(events)
 
 
-@pytest.mark.parametrize("at", POINTS)
+@pytest.mark.parametrize("at", POINTS_BY_NAME)
 @pytest.mark.parametrize(("make", "last"), ENDS)
 def test_what_came_before_the_point_is_verbatim(
     make: Callable[..., Fault], last: str, at: str, stream: Response, events: tuple[bytes, ...]
@@ -70,7 +70,7 @@ def test_what_came_before_the_point_is_verbatim(
 @given(st.sampled_from(POINT_FAULTS), st.data(), st.lists(st.integers(0, 10**6), max_size=40))
 def test_chunking_never_matters(kind: faults.FaultKind, data: Any, cuts: list[int]) -> None:
     """Any chunks give the same bytes, and the same end, as the whole body in one."""
-    at = data.draw(st.sampled_from([point for point in kind.points if point in POINTS]))
+    at = data.draw(st.sampled_from([point for point in kind.points if point in POINTS_BY_NAME]))
     whole, split = (kind.make(at=at, seed=3) for _ in range(2))
     expected = _play(whole, _rechunked(SAMPLE, []))
     played = _play(split, _rechunked(SAMPLE, cuts))

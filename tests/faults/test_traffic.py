@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness import faults
-from flag_harness.wire.grammar import POINTS, names_of_points_in_stream
+from flag_harness.wire.grammar import POINTS_BY_NAME, names_of_points_in_stream
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
@@ -31,7 +31,9 @@ def sample(streams: list[bytes], deep: bool) -> list[bytes]:
     if deep:
         return streams[::3]
     by_length = [(data, names_of_points_in_stream([data])) for data in sorted(streams, key=len)]
-    return list(dict.fromkeys(data for point in POINTS for data in [d for d, had in by_length if point in had][:2]))
+    return list(
+        dict.fromkeys(data for point in POINTS_BY_NAME for data in [d for d, had in by_length if point in had][:2])
+    )
 
 
 def _streams() -> Iterator[bytes]:
@@ -50,7 +52,7 @@ def _response(data: bytes) -> Response:
 def test_recorded_streams_have_every_point(streams: list[bytes]) -> None:
     """The grammar's names are not inventions: each occurs, most in most streams."""
     met = Counter(name for data in streams for name in names_of_points_in_stream([data]))
-    assert set(POINTS) == set(met)
+    assert set(POINTS_BY_NAME) == set(met)
     everywhere = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
     assert [len(streams)] * 4 == [met[name] for name in everywhere]
 

@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from flag_harness.record import GateFiles, LogCount, RunRow, VerdictRecord, append_row, encode_record, start_record
+from flag_harness.record import (
+    GateFiles,
+    LogCount,
+    RunRow,
+    VerdictRecord,
+    append_row_to_file,
+    encode_record,
+    start_record_file,
+)
 from flag_harness.wire.usage import Usage
 from tests.gate.conftest import FILES, Project, row, trials
 
@@ -40,8 +48,8 @@ def test_evidence_that_was_edited_fails(project: Project) -> None:
 
 def test_evidence_of_a_killed_run_fails(project: Project) -> None:
     """Its rows stand in the file, but its end does not."""
-    start_record(project.root / "run.jsonl", project.header())
-    append_row(project.root / "run.jsonl", row())
+    start_record_file(project.root / "run.jsonl", project.header())
+    append_row_to_file(project.root / "run.jsonl", row())
     assert ("fail", True) == _says(project.rule("evidence"), "it has no digest, so the run did not come to its end")
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from pluggy import PluginManager
 
-from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN, DeferredPluginParts
+from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN_NAME, DeferredPluginParts
 
 TEST = """
 import _socket, os, socket, subprocess, sys, time
@@ -58,8 +58,8 @@ def test_after_a_test_that_uses_the_harness_the_functions_are_those_of_python(py
 def test_a_second_collection_of_tests_that_do_not_use_the_harness_changes_nothing() -> None:
     """The first one has taken the harness out."""
     manager = PluginManager("pytest")
-    manager.register(object(), CHECKS_PLUGIN)
+    manager.register(object(), CHECKS_PLUGIN_NAME)
     session = SimpleNamespace(items=[], config=SimpleNamespace(stash=pytest.Stash(), pluginmanager=manager))
     for _ in range(2):
         DeferredPluginParts().pytest_collection_finish(session)  # type: ignore[arg-type]
-        assert not manager.has_plugin(CHECKS_PLUGIN)
+        assert not manager.has_plugin(CHECKS_PLUGIN_NAME)

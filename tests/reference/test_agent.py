@@ -15,9 +15,10 @@ from flag_harness.errors import CommandRefused
 from flag_harness.reference import (
     Agent,
     AgentError,
-    Context,
+    ConversationContext,
     FeatureDropped,
     RequestUsage,
+    RestoreNote,
     RetryPolicy,
     TextDelta,
     ThinkingDelta,
@@ -25,10 +26,9 @@ from flag_harness.reference import (
     ToolOutcome,
     ToolResult,
     ToolUse,
-    Transition,
     TurnDiscarded,
     TurnEnded,
-    Waiting,
+    WaitingForRetry,
     load_context,
     save_context,
 )
@@ -161,7 +161,7 @@ async def test_a_turn_in_circles_ends(
     start: Callable[..., Any], wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that only ever calls tools is stopped, and the session can go on."""
-    monkeypatch.setattr("flag_harness.reference.turn.MAX_REQUESTS", 2)
+    monkeypatch.setattr("flag_harness.reference.turn.MAX_REQUESTS_PER_TURN", 2)
     replies = [wire.message(wire.call(f"toolu_{number}"), stop="tool_use") for number in range(2)]
     session = start([*replies, wire.message(wire.text("Fine."))], tools=[noting([])])
     await session.send("Go on.")
@@ -306,7 +306,7 @@ async def test_flags_are_read_at_each_send(start: Callable[..., Any], wire: Simp
     await session.send("Second")
     assert [None, True] == [body.get("stream") for body in session.bodies]
     assert "streaming" == session.agent.context.combination
-    assert [] == session.events_of(Transition)
+    assert [] == session.events_of(RestoreNote)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ async def test_an_overloaded_api_is_asked_again(start: Callable[..., Any], wire:
     overloaded = wire.error(529, "overloaded_error", "Overloaded")
     session = start([*[overloaded] * 4, wire.message(wire.text("Hi."))])
     await session.send("Hello")
-    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(Waiting)]
+    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(WaitingForRetry)]
     words = "529 overloaded_error: Overloaded (4 attempts in 5.5 s; your turn is kept: send again)"
     assert AgentError(5.5, "overloaded", words, 529, "req_error") == session.events[-1]
     await session.send("Hello")
@@ -392,7 +392,16 @@ async def test_a_broken_stream_is_discarded_and_tried_once_more(
     session = start([wire.played(half), wire.played(half, cut="reset")], environ=STREAMING)
     await session.send("Tell a story.")
     kinds = [type(event) for event in session.events]
-    assert [TextDelta, TextDelta, TurnDiscarded, Waiting, TextDelta, TextDelta, TurnDiscarded, AgentError] == kinds
+    assert [
+        TextDelta,
+        TextDelta,
+        TurnDiscarded,
+        WaitingForRetry,
+        TextDelta,
+        TextDelta,
+        TurnDiscarded,
+        AgentError,
+    ] == kinds
     first, second = session.events_of(TurnDiscarded)
     assert "the answer broke off: the stream ended before message_stop" == first.reason
     assert "the answer broke off: ReadError: the connection was cut: reset" == second.reason
@@ -407,7 +416,7 @@ async def test_an_error_event_in_a_stream_follows_the_policy(start: Callable[...
     head = type(head)(head.at, head.status, (*head.headers, ("retry-after", "30")))
     session = start([(head, *pieces)] * 3 + [wire.stream(wire.text("Once."))], environ=STREAMING)
     await session.send("Tell a story.")
-    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(Waiting)]
+    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(WaitingForRetry)]
     assert ["529 overloaded_error: Overloaded"] * 3 == [event.reason for event in session.events_of(TurnDiscarded)]
     assert "end_turn" == session.events[-1].stop_reason
 
@@ -497,7 +506,7 @@ async def test_each_step_is_saved_before_the_next(
 ) -> None:
     """Whoever is killed at any event finds in the file all that the event stands on."""
     path = tmp_path / "context.json"
-    seen: list[Context] = []
+    seen: list[ConversationContext] = []
 
     def run(**given: Any) -> str:
         seen.append(load_context(path))
@@ -609,7 +618,7 @@ async def test_no_call_runs_twice(
 ) -> None:
     """A call that the ledger knows is answered from it."""
     calls: list[Any] = []
-    context = Context(ledger={"toolu_1": entry}, model="claude-haiku-4-5")
+    context = ConversationContext(ledger={"toolu_1": entry}, model="claude-haiku-4-5")
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
     session = start(replies, tools=[noting(calls)], context=context)
     await session.send("Note it.")
@@ -651,7 +660,7 @@ async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
     start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:
     """What is left of finished calls goes where its result stands, also where that was mended just now."""
-    context = Context(
+    context = ConversationContext(
         (user(wire.text("Go.")), assistant(wire.call("toolu_1"))),
         ledger={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))},
     )
@@ -702,7 +711,9 @@ async def test_a_restored_session_tells_the_model_what_changed(
 ) -> None:
     """Once, in front of the user's text, and only where something did change."""
     path = tmp_path / "context.json"
-    save_context(Context((user(wire.text("Hi")), assistant(wire.text("Hello"))), combination="streaming"), path)
+    save_context(
+        ConversationContext((user(wire.text("Hi")), assistant(wire.text("Hello"))), combination="streaming"), path
+    )
 
     def restored(client: Any, **options: Any) -> Agent:
         return Agent.restore(path, client, **options)
@@ -712,7 +723,7 @@ async def test_a_restored_session_tells_the_model_what_changed(
     await changed.send("Still there?")
     await changed.send("Sure?")
     told = "This session was saved and restored.\nSwitched off since: streaming."
-    assert [told] == [event.text for event in changed.events_of(Transition)]
+    assert [told] == [event.text for event in changed.events_of(RestoreNote)]
     assert user(wire.text(told), wire.text("Still there?")) == changed.bodies[0]["messages"][-1]
     assert user(wire.text("Sure?")) == changed.bodies[1]["messages"][-1]
 
@@ -728,7 +739,7 @@ async def test_a_restore_removes_what_a_killed_saver_left(
 ) -> None:
     """Half a context is of no use to anybody."""
     path, part = tmp_path / "context.json", tmp_path / ".context.json.0123456789abcdef.part"
-    save_context(Context(), path)
+    save_context(ConversationContext(), path)
     part.touch()
     os.utime(part, (0, 0))
     start([], make=lambda client, **options: Agent.restore(path, client, **options))
@@ -744,7 +755,7 @@ async def test_a_session_saved_before_its_first_send_has_nothing_to_tell(
     assert load_context(path).combination is None
     restored = start([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load_context(path))
     await restored.send("Hello")
-    assert [] == restored.events_of(Transition)
+    assert [] == restored.events_of(RestoreNote)
     assert "streaming" == restored.agent.context.combination
 
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CommandRefused
-from flag_harness.reference.tools.bash import MAX_COMMAND_BYTES, Bash
+from flag_harness.reference.tools.bash import MAX_COMMAND_BYTES, BashTool
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 ENVIRON = {
@@ -28,9 +28,9 @@ ENVIRON = {
 
 
 @pytest_asyncio.fixture
-async def bash() -> AsyncIterator[Bash]:
+async def bash() -> AsyncIterator[BashTool]:
     """A bash in a temporary directory of its own."""
-    tool = Bash(environ=ENVIRON)
+    tool = BashTool(environ=ENVIRON)
     yield tool
     await tool.aclose()
 
@@ -69,13 +69,13 @@ async def gone(pid: int) -> bool:
         ("no_such_command", "bash: line 1: no_such_command: command not found\n[exit code 127]"),
     ],
 )
-async def test_the_text_is_stdout_then_stderr_then_how_it_ended(bash: Bash, command: str, text: str) -> None:
+async def test_the_text_is_stdout_then_stderr_then_how_it_ended(bash: BashTool, command: str, text: str) -> None:
     """The same on every run, since recordings hold it; nothing waits for input."""
     assert text == await bash.run({"command": command})
 
 
 @pytest.mark.asyncio
-async def test_directory_and_variables_last_from_call_to_call_until_a_restart(bash: Bash) -> None:
+async def test_directory_and_variables_last_from_call_to_call_until_a_restart(bash: BashTool) -> None:
     """As in one session of bash."""
     await bash.run({"command": "mkdir 'a b'; cd 'a b'; X=5; export Y='two\nlines'"})
     assert f"{bash.directory}/a b\n5 two\nlines\n" == await bash.run({"command": 'pwd; echo "$X $Y"; exit 0'})
@@ -85,7 +85,7 @@ async def test_directory_and_variables_last_from_call_to_call_until_a_restart(ba
 
 
 @pytest.mark.asyncio
-async def test_variables_come_back_as_they_were(bash: Bash) -> None:
+async def test_variables_come_back_as_they_were(bash: BashTool) -> None:
     """Arrays, integers and readonly ones; what was not exported reaches no process."""
     await bash.run({"command": "a=(1 'b c'); declare -A m=([k]=v); declare -i n=3; readonly R=9; X=1; cd /; cd ~"})
     assert "b c v 7 9 /\n" == await bash.run({"command": 'n=n+4; echo "${a[1]} ${m[k]} $n $R $OLDPWD"'})
@@ -93,7 +93,7 @@ async def test_variables_come_back_as_they_were(bash: Bash) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_large_variable_harms_no_later_command(bash: Bash) -> None:
+async def test_a_large_variable_harms_no_later_command(bash: BashTool) -> None:
     """An exported one of that size would leave no room for any process's arguments."""
     assert "200000\n" == await bash.run({"command": 'data=$(seq 200000); echo "$data" | wc -l'})
     assert "1\n1288894\n" == await bash.run({"command": 'echo hi | wc -l; echo "${#data}"'})
@@ -108,7 +108,9 @@ async def test_a_large_variable_harms_no_later_command(bash: Bash) -> None:
         ("trap 'echo no' EXIT; trap 'exit 6' 0", "[exit code 6]"),
     ],
 )
-async def test_a_trap_of_the_commands_own_runs_and_loses_nothing(bash: Bash, trap: str, end: str, shown: str) -> None:
+async def test_a_trap_of_the_commands_own_runs_and_loses_nothing(
+    bash: BashTool, trap: str, end: str, shown: str
+) -> None:
     """However the command ends; the last of its traps is the one that runs."""
     outcome = await bash.run({"command": f"{trap}; mkdir -p a; cd a; X=5; {end}"})
     assert outcome.startswith(shown)
@@ -116,14 +118,14 @@ async def test_a_trap_of_the_commands_own_runs_and_loses_nothing(bash: Bash, tra
 
 
 @pytest.mark.asyncio
-async def test_a_subshell_leaves_the_session_alone(bash: Bash) -> None:
+async def test_a_subshell_leaves_the_session_alone(bash: BashTool) -> None:
     """Also where it sets a trap for its end."""
     assert "bye\n" == await bash.run({"command": "X=1; (trap 'echo bye' EXIT; X=2; cd /)"})
     assert f"{bash.directory} 1\n" == await bash.run({"command": 'echo "$PWD $X"'})
 
 
 @pytest.mark.asyncio
-async def test_a_trap_that_bash_refuses_is_told_with_its_status(bash: Bash) -> None:
+async def test_a_trap_that_bash_refuses_is_told_with_its_status(bash: BashTool) -> None:
     """And one that is taken back is gone."""
     refused = await bash.run({"command": "trap x NOPE; echo $?"})
     assert "1\n" == refused[:2]
@@ -132,7 +134,7 @@ async def test_a_trap_that_bash_refuses_is_told_with_its_status(bash: Bash) -> N
 
 
 @pytest.mark.asyncio
-async def test_directories_that_a_command_removed_are_there_again(bash: Bash) -> None:
+async def test_directories_that_a_command_removed_are_there_again(bash: BashTool) -> None:
     """Where commands start, and for temporary files: before the next command, and at a restart."""
     remove = 'rm -rf "$HOME" "$TMPDIR"'
     await bash.run({"command": remove})
@@ -143,7 +145,7 @@ async def test_directories_that_a_command_removed_are_there_again(bash: Bash) ->
 
 
 @pytest.mark.asyncio
-async def test_a_closed_bash_runs_nothing(bash: Bash) -> None:
+async def test_a_closed_bash_runs_nothing(bash: BashTool) -> None:
     """What it had is gone for good."""
     bash.close()
     with pytest.raises(FileNotFoundError):
@@ -152,7 +154,7 @@ async def test_a_closed_bash_runs_nothing(bash: Bash) -> None:
 
 
 @pytest.mark.asyncio
-async def test_no_secret_reaches_a_command(bash: Bash) -> None:
+async def test_no_secret_reaches_a_command(bash: BashTool) -> None:
     """The variables that do are on a short list; home is the working directory."""
     lines = (await bash.run({"command": "env"})).splitlines()
     variables = dict(line.split("=", 1) for line in lines)
@@ -184,11 +186,11 @@ def test_no_command_reads_the_environment_of_its_parent(has_landlock: bool) -> N
     program = f"""
 import asyncio, os
 from flag_harness.reference.tools import confinement
-from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.bash import BashTool
 if not {has_landlock}:
     confinement._restrict_by_landlock = lambda libc: False
 async def run():
-    bash = Bash(environ=os.environ)
+    bash = BashTool(environ=os.environ)
     for name, command in {commands!r}.items():
         found = await bash.run({{"command": command}})
         print(name, ":", *(line for line in found.splitlines() if line.isdecimal()))
@@ -201,7 +203,7 @@ asyncio.run(run())
 
 
 @pytest.mark.asyncio
-async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: Bash) -> None:
+async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: BashTool) -> None:
     """Confinement takes nothing from ordinary work: no file right, no process of the command's own."""
     await bash.run({"command": "mkdir a b; touch a/f; mv a/f b/g; ln b/g a/h"})
     assert "a/h\nb/g\n" == await bash.run({"command": "ls a/* b/*"})
@@ -212,7 +214,7 @@ async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: B
 @pytest.mark.asyncio
 @pytest.mark.parametrize("command", ["echo one; exit 3", "kill -9 $$"])
 async def test_a_command_ends_also_where_processes_have_no_descriptors(
-    bash: Bash, command: str, monkeypatch: pytest.MonkeyPatch
+    bash: BashTool, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before Linux 5.3 and on macOS a thread waits for it: output and exit code are the same."""
     expected = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": command}))
@@ -221,7 +223,7 @@ async def test_a_command_ends_also_where_processes_have_no_descriptors(
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: Bash) -> None:
+async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: BashTool) -> None:
     """In bytes, and with what to do instead; the longest one that Linux passes on runs."""
     box, characters = Toolbox([bash], clock=VirtualClock()), MAX_COMMAND_BYTES - len("# ")
     assert ToolOutcome("t", "(no output)") == await box.run(ToolCall("t", "bash", {"command": "# " + characters * "x"}))
@@ -236,7 +238,7 @@ async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: Bash) ->
 @pytest.mark.asyncio
 async def test_long_output_is_bounded_while_it_is_read() -> None:
     """Head and tail are kept, characters whole, the rest is counted."""
-    bash = Bash(environ=ENVIRON, output_limit=9)
+    bash = BashTool(environ=ENVIRON, output_limit=9)
     assert "€\n[16 bytes left out]\n€" == await bash.run({"command": "printf '€€€€€€xé€'"})
     text = await bash.run({"command": "head -c 50000000 /dev/zero | tr '\\0' a; printf end; echo no >&2"})
     assert "aaaa\n[49999995 bytes left out]\naend\nno\n" == text
@@ -246,7 +248,7 @@ async def test_long_output_is_bounded_while_it_is_read() -> None:
 @pytest.mark.asyncio
 async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started() -> None:
     """The output so far is in the error."""
-    bash = Bash(environ=ENVIRON, timeout=2)
+    bash = BashTool(environ=ENVIRON, timeout=2)
     with pytest.raises(TimeoutError) as caught:
         await bash.run({"command": "sleep 60 & echo $!; sleep 60"})
     first, pid = str(caught.value).split("\n")[:2]
@@ -256,7 +258,7 @@ async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: Bash) -> None:
+async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: BashTool) -> None:
     """Cancelling the turn leaves no process behind."""
     task = asyncio.create_task(bash.run({"command": "sleep 60 & echo $! >pid; sleep 60"}))
     pid = bash.directory / "pid"
@@ -270,7 +272,7 @@ async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: Bash
 
 @pytest.mark.asyncio
 async def test_a_command_cancelled_while_it_starts_is_killed_with_all_that_it_started(
-    bash: Bash, monkeypatch: pytest.MonkeyPatch
+    bash: BashTool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a busy machine it may have run for a while before the loop has its pipes."""
     loop, pid, running = asyncio.get_running_loop(), bash.directory / "pid", asyncio.Event()
@@ -294,7 +296,7 @@ async def test_a_command_cancelled_while_it_starts_is_killed_with_all_that_it_st
 
 
 @pytest.mark.asyncio
-async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: Bash) -> None:
+async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: BashTool) -> None:
     """The answer does not wait for it."""
     start = time.monotonic()
     pid = int(await bash.run({"command": "sleep 60 & echo $!"}))
@@ -303,7 +305,7 @@ async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: Bash) 
 
 
 @pytest.mark.asyncio
-async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bash) -> None:
+async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: BashTool) -> None:
     """It keeps the pipes open; they are closed on it."""
     start = time.monotonic()
     pid = int(await bash.run({"command": "setsid sleep 60 & echo $!"}))
@@ -313,9 +315,9 @@ async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bas
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: Bash, tmp_path: Path) -> None:
+async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: BashTool, tmp_path: Path) -> None:
     """It does not run, and no `except Exception` swallows it."""
-    bash = Bash(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
+    bash = BashTool(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
     box = Toolbox([bash], clock=VirtualClock())
     assert ToolOutcome("t", "a\n") == await box.run(ToolCall("t", "bash", {"command": "echo a"}))
     assert bash.refused is None
@@ -341,7 +343,7 @@ class Nothing:
 @pytest.mark.parametrize("allowed", [(), Nothing()])
 async def test_a_refusal_says_so_where_nothing_is_declared(allowed: Any) -> None:
     """Or where what is declared cannot be listed."""
-    bash = Bash(environ={}, allowed=allowed)
+    bash = BashTool(environ={}, allowed=allowed)
     with pytest.raises(CommandRefused, match=r"Declared are:\n  \(none\)\n"):
         await bash.run({"command": "ls"})
     bash.close()
@@ -359,14 +361,14 @@ async def test_a_refusal_says_so_where_nothing_is_declared(allowed: Any) -> None
         ),
     ],
 )
-async def test_a_call_without_a_command_names_it(bash: Bash, arguments: Mapping[str, Any], content: str) -> None:
+async def test_a_call_without_a_command_names_it(bash: BashTool, arguments: Mapping[str, Any], content: str) -> None:
     """No command is ever made up."""
     outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", arguments))
     assert ToolOutcome("t", f"bash was not run: its input does not fit its schema.\n- {content}", True) == outcome
 
 
 @pytest.mark.asyncio
-async def test_a_command_that_no_process_can_be_given_is_an_error(bash: Bash) -> None:
+async def test_a_command_that_no_process_can_be_given_is_an_error(bash: BashTool) -> None:
     """A NUL in it, for example."""
     outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": "echo \0"}))
     assert ToolOutcome("t", "ValueError: embedded null byte", True) == outcome
@@ -374,7 +376,7 @@ async def test_a_command_that_no_process_can_be_given_is_an_error(bash: Bash) ->
 
 def test_closing_removes_what_was_temporary_and_nothing_else(tmp_path: Path) -> None:
     """A directory that was given stays, with what is in it."""
-    own, given = Bash(environ=ENVIRON), Bash(environ=ENVIRON, directory=tmp_path)
+    own, given = BashTool(environ=ENVIRON), BashTool(environ=ENVIRON, directory=tmp_path)
     temporary = Path(asyncio.run(given.run({"command": "touch kept; echo $TMPDIR"})).strip())
     assert own.directory.is_dir()
     assert temporary.is_dir()

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
+from flag_harness.reference.context.context import ConversationContext, ToolCallState, to_json_value
 from flag_harness.reference.tools.tool import ToolOutcome
 
 
 def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     """Each step is a new value; the old one is as it was."""
-    empty = Context()
+    empty = ConversationContext()
     started = empty.with_call_start("toolu_1")
     finished = started.with_call_outcome(ToolOutcome("toolu_1", "done"))
     assert {} == empty.ledger
@@ -30,9 +30,9 @@ def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() ->
         {"role": "user", "content": [result, {"type": "text", "text": "on"}]},
     ]
     entries = {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done")), "toolu_2": ToolCallState()}
-    before = Context(messages=tuple(messages), ledger=entries, model="m")
+    before = ConversationContext(messages=tuple(messages), ledger=entries, model="m")
     assert (
-        Context(messages=tuple(messages), ledger={"toolu_2": ToolCallState()}, model="m")
+        ConversationContext(messages=tuple(messages), ledger={"toolu_2": ToolCallState()}, model="m")
         == before.without_answered_calls()
     )
 

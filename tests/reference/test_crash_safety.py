@@ -11,13 +11,13 @@ import pytest
 KILLER = '''
 import json, os, random, signal, sys, time
 from pathlib import Path
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.store import load_context, save_context
 from flag_harness.errors import ContextError
 
 how, path, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 contexts = [
-    Context(messages=tuple({"role": role, "content": [{"type": "text", "text": letter * 2000}]}
+    ConversationContext(messages=tuple({"role": role, "content": [{"type": "text", "text": letter * 2000}]}
                            for _ in range(50) for role in ("user", "assistant")))
     for letter in "ab"
 ]

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded
-from flag_harness.reference.request.failure import BrokenAnswerError, Failure, failure_of_answer, failure_of_request
+from flag_harness.reference.request.failure import (
+    BrokenAnswerError,
+    RequestFailure,
+    failure_of_answer,
+    failure_of_request,
+)
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
 ONCE = RetryPolicy(attempts=1)
@@ -178,11 +183,11 @@ async def test_a_garbled_answer_is_tried_once_more(
 def test_a_call_that_the_sdk_refuses_names_its_keyword() -> None:
     """A TypeError or ValueError of the SDK is about the request."""
     words = "AsyncMessages.create() got an unexpected keyword argument 'beta'"
-    refused = Failure("request", f"the SDK refused the request: {words}", words=words, keyword="beta")
+    refused = RequestFailure("request", f"the SDK refused the request: {words}", words=words, keyword="beta")
     assert refused == failure_of_request(TypeError(words))
     assert refused.is_rejection
     words = "Streaming is required for operations that may take longer than 10 minutes."
-    assert Failure("request", f"the SDK refused the request: {words}", words=words) == failure_of_request(
+    assert RequestFailure("request", f"the SDK refused the request: {words}", words=words) == failure_of_request(
         ValueError(words)
     )
 
@@ -195,10 +200,10 @@ def test_a_missing_key_is_about_credentials() -> None:
 
 def test_other_exceptions_are_told_as_they_are() -> None:
     """With their name; while an answer is read, they mean that it broke."""
-    assert Failure("unexpected", "OSError: full") == failure_of_request(OSError("full"))
-    assert Failure("broken_answer", "the answer broke off: AssertionError", "once") == failure_of_answer(
+    assert RequestFailure("unexpected", "OSError: full") == failure_of_request(OSError("full"))
+    assert RequestFailure("broken_answer", "the answer broke off: AssertionError", "once") == failure_of_answer(
         AssertionError()
     )
-    assert Failure("broken_answer", "the answer cannot be read: no", "once") == failure_of_request(
+    assert RequestFailure("broken_answer", "the answer cannot be read: no", "once") == failure_of_request(
         BrokenAnswerError("no")
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.request import PreparedRequest
 
@@ -17,9 +17,9 @@ PREPARED = PreparedRequest(
 )
 
 
-def rejected(words: str) -> Failure:
+def rejected(words: str) -> RequestFailure:
     """A 400 with these words."""
-    return Failure("request", f"400 invalid_request_error: {words}", status=400, words=words)
+    return RequestFailure("request", f"400 invalid_request_error: {words}", status=400, words=words)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_what_the_api_names_is_found(words: str, features: tuple[str, ...]) -> N
 def test_a_keyword_is_dropped_where_it_can_be(keyword: str, features: tuple[str, ...]) -> None:
     """What the SDK's signature lacks; an argument that every request needs cannot be dropped."""
     words = f"create() got an unexpected keyword argument '{keyword}'"
-    assert features == find_rejected_features(Failure("request", words, words=words, keyword=keyword), PREPARED)
+    assert features == find_rejected_features(RequestFailure("request", words, words=words, keyword=keyword), PREPARED)
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 429, 500, 529])
 def test_only_a_rejection_drops(status: int) -> None:
     """Whatever words another error has."""
     kind = {401: "credentials", 404: "request", 413: "request"}.get(status, "server")
-    assert () == find_rejected_features(Failure(kind, "thinking", status=status, words="thinking"), PREPARED)
+    assert () == find_rejected_features(RequestFailure(kind, "thinking", status=status, words="thinking"), PREPARED)
 
 
 @given(st.text())

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.logs import HIDDEN_TEXT, JsonLinesFormatter, hide_secrets, json_lines_handler, log_event
+from flag_harness.reference.logs import (
+    REPLACEMENT_FOR_SECRETS,
+    JsonLinesFormatter,
+    hide_secrets,
+    json_lines_handler,
+    log_event,
+)
 
 KEY = "sk-ant-api03-AAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -67,19 +73,19 @@ def test_other_records_and_exceptions_are_lines_too(log: logging.Logger, tmp_pat
         log.exception("it failed: %s", "badly")
     (line,) = lines(tmp_path)
     assert ("it failed: badly", {}) == (line["event"], line["fields"])
-    assert line["exception"].endswith(f"KeyError: '{HIDDEN_TEXT}'")
+    assert line["exception"].endswith(f"KeyError: '{REPLACEMENT_FOR_SECRETS}'")
 
 
 @pytest.mark.parametrize(
     ("fields", "written"),
     [
-        ({"api_key": KEY}, {"api_key": HIDDEN_TEXT}),
-        ({"headers": {"Authorization": ["Bearer x"]}}, {"headers": {"Authorization": HIDDEN_TEXT}}),
-        ({"text": f"my key is {KEY}."}, {"text": f"my key is {HIDDEN_TEXT}."}),
-        ({"text": "Bearer abcdefgh12345"}, {"text": HIDDEN_TEXT}),
+        ({"api_key": KEY}, {"api_key": REPLACEMENT_FOR_SECRETS}),
+        ({"headers": {"Authorization": ["Bearer x"]}}, {"headers": {"Authorization": REPLACEMENT_FOR_SECRETS}}),
+        ({"text": f"my key is {KEY}."}, {"text": f"my key is {REPLACEMENT_FOR_SECRETS}."}),
+        ({"text": "Bearer abcdefgh12345"}, {"text": REPLACEMENT_FOR_SECRETS}),
         ({"max_tokens": 4096, "cookie": None}, {"max_tokens": 4096, "cookie": None}),
         ({"betas": ("a", "b"), "on": True}, {"betas": ["a", "b"], "on": True}),
-        ({KEY: 1}, {HIDDEN_TEXT: 1}),
+        ({KEY: 1}, {REPLACEMENT_FOR_SECRETS: 1}),
     ],
 )
 def test_keys_are_hidden(fields: dict[str, Any], written: dict[str, Any]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference import AgentError, BlockDropped, Context, FeatureDropped, TurnEnded
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference import AgentError, BlockDropped, ConversationContext, FeatureDropped, TurnEnded
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.refused_block import drop_refused_block
 
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
@@ -18,9 +18,9 @@ UNKNOWN = "messages.1.content.2: Input tag 'novelty' found using 'type' does not
 EXPECTED = "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`."
 
 
-def context(*content: dict[str, Any]) -> Context:
+def context(*content: dict[str, Any]) -> ConversationContext:
     """A conversation whose second message holds the blocks."""
-    return Context(
+    return ConversationContext(
         messages=(
             {"role": "user", "content": [HELLO]},
             {"role": "assistant", "content": list(content)},
@@ -29,9 +29,9 @@ def context(*content: dict[str, Any]) -> Context:
     )
 
 
-def rejected(words: str, status: int = 400) -> Failure:
+def rejected(words: str, status: int = 400) -> RequestFailure:
     """A rejection in the API's words."""
-    return Failure("request", words, status=status, words=words)
+    return RequestFailure("request", words, status=status, words=words)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_message_that_held_nothing_else_goes_with_it() -> None:
     ],
     ids=["no place", "no rejection", "a text", "the user's", "no block", "no message"],
 )
-def test_nothing_else_is_given_up(content: Any, failure: Failure) -> None:
+def test_nothing_else_is_given_up(content: Any, failure: RequestFailure) -> None:
     """Texts, calls, and what the user said are never dropped to please the API."""
     assert drop_refused_block(context(*content), failure) is None
 
@@ -76,7 +76,7 @@ def test_nothing_else_is_given_up(content: Any, failure: Failure) -> None:
 def test_a_message_whose_content_is_a_string_has_no_blocks() -> None:
     """There is nothing in it that could be left out."""
     messages = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"})
-    assert drop_refused_block(Context(messages=messages), rejected(SIGNATURE)) is None
+    assert drop_refused_block(ConversationContext(messages=messages), rejected(SIGNATURE)) is None
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.context.context import Context, ToolCallState
+from flag_harness.reference.context.context import ConversationContext, ToolCallState
 from flag_harness.reference.context.repair import repair_context, transition_prompt
 from flag_harness.reference.tools.tool import ToolOutcome
 
@@ -143,7 +143,7 @@ def mutilated(draw: st.DrawFn) -> list[dict[str, Any]]:
 @given(history())
 def test_the_checker_and_the_healer_agree_on_what_is_legal(messages: list[dict[str, Any]]) -> None:
     """A legal history is left alone to the last byte; one that ends with calls is not legal."""
-    context = Context(messages=tuple(messages))
+    context = ConversationContext(messages=tuple(messages))
     if violations(messages):
         assert messages[-1]["role"] == "assistant"
         assert repair_context(context)[1]
@@ -159,7 +159,7 @@ def test_any_mutilated_history_is_legal_after_healing(messages: list[dict[str, A
     ids = [f"toolu_{turn}_{n}" for turn in range(3) for n in range(3)]
     entries = {id: st.none() | st.just(ToolCallState()) | st.just(ToolCallState(ToolOutcome(id, "kept"))) for id in ids}
     drawn = data.draw(st.fixed_dictionaries(entries))
-    context = Context(messages=tuple(messages), ledger={id: entry for id, entry in drawn.items() if entry})
+    context = ConversationContext(messages=tuple(messages), ledger={id: entry for id, entry in drawn.items() if entry})
     mended, notes = repair_context(context)
     assert [] == violations(list(mended.messages))
     assert bool(notes) == (mended.messages != context.messages)
@@ -218,7 +218,7 @@ def in_turn(messages: list[Any]) -> tuple[dict[str, Any], ...]:
 def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list[Any], notes: list[str]) -> None:
     """The ledger decides what a call without a result is told."""
     ledger = {"a": ToolCallState(ToolOutcome("a", "kept")), "b": ToolCallState()}
-    context = Context(messages=in_turn(broken), ledger=ledger, model="m")
+    context = ConversationContext(messages=in_turn(broken), ledger=ledger, model="m")
     after = repair_context(context)
     assert tuple(notes) == after[1]
     assert in_turn(mended) == after[0].messages
@@ -244,4 +244,4 @@ def test_the_model_is_told_which_flags_changed_and_what_was_mended(
     before: str | None, after: str, notes: tuple[str, ...], prompt: str | None
 ) -> None:
     """And nothing where nothing did."""
-    assert prompt == transition_prompt(Context(combination=before), after, notes)
+    assert prompt == transition_prompt(ConversationContext(combination=before), after, notes)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from flag_harness.clock import VirtualClock
 from flag_harness.reference import FeatureDropped, TurnEnded
 from flag_harness.reference.request.request import RequestTemplate, prepare_request, usable_tools
-from flag_harness.reference.settings import Settings
-from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.settings import AgentSettings
+from flag_harness.reference.tools.bash import BashTool
 from flag_harness.reference.tools.tool import Toolbox
 
 MARK = {"type": "ephemeral"}
@@ -34,18 +34,18 @@ class Computer:
         raise NotImplementedError
 
 
-TOOLBOX = Toolbox([Computer(), Bash(environ={})], clock=VirtualClock())
+TOOLBOX = Toolbox([Computer(), BashTool(environ={})], clock=VirtualClock())
 EMPTY = Toolbox((), clock=VirtualClock())
 
 
-def arguments(settings: Settings, brief: RequestTemplate = HAIKU, **options: Any) -> dict[str, Any]:
+def arguments(settings: AgentSettings, brief: RequestTemplate = HAIKU, **options: Any) -> dict[str, Any]:
     """The arguments of a request that says hello."""
     return dict(prepare_request(brief, settings, [HELLO], **{"toolbox": EMPTY, **options}).arguments)
 
 
 def test_extended_output_is_asked_for_as_the_model_takes_it() -> None:
     """A budget on one model, adaptive thinking with an effort on another; MAX_TOKENS on both."""
-    settings = Settings(extended_output=True, max_tokens=16000, thinking_budget=2000)
+    settings = AgentSettings(extended_output=True, max_tokens=16000, thinking_budget=2000)
     budget = arguments(settings)
     adaptive = arguments(settings, RequestTemplate("claude-opus-4-8"))
     assert (16000, {"type": "enabled", "budget_tokens": 2000}) == (budget["max_tokens"], budget["thinking"])
@@ -55,12 +55,12 @@ def test_extended_output_is_asked_for_as_the_model_takes_it() -> None:
 
 def test_marks_stand_on_tools_system_and_the_latest_turn() -> None:
     """In object form; without the flag, or with `cache_control` dropped, nowhere."""
-    marked = arguments(Settings(prompt_cache=True), toolbox=TOOLBOX)
+    marked = arguments(AgentSettings(prompt_cache=True), toolbox=TOOLBOX)
     assert [None, MARK] == [tool.get("cache_control") for tool in marked["tools"]]
     assert [{"type": "text", "text": "Be kind.", "cache_control": MARK}] == marked["system"]
     assert MARK == marked["messages"][0]["content"][0]["cache_control"]
-    plain = arguments(Settings(), toolbox=TOOLBOX)
-    assert plain == arguments(Settings(prompt_cache=True), toolbox=TOOLBOX, dropped=["cache_control"])
+    plain = arguments(AgentSettings(), toolbox=TOOLBOX)
+    assert plain == arguments(AgentSettings(prompt_cache=True), toolbox=TOOLBOX, dropped=["cache_control"])
     assert ("Be kind.", [HELLO]) == (plain["system"], plain["messages"])
 
 
@@ -68,7 +68,7 @@ def test_automatic_caching_takes_one_of_the_marks() -> None:
     """With a `cache_control` of the whole request, one turn fewer is marked."""
     brief = RequestTemplate("claude-haiku-4-5", "Be kind.", {"cache_control": MARK})
     turns = [HELLO, {"role": "assistant", "content": "Hi"}, HELLO]
-    prepared = prepare_request(brief, Settings(prompt_cache=True), turns, toolbox=TOOLBOX)
+    prepared = prepare_request(brief, AgentSettings(prompt_cache=True), turns, toolbox=TOOLBOX)
     marked = ["cache_control" in message["content"][0] for message in prepared.arguments["messages"][::2]]
     assert [False, True] == marked
     assert ("computer-use-2025-11-24", "cache_control") == prepared.features
@@ -76,7 +76,7 @@ def test_automatic_caching_takes_one_of_the_marks() -> None:
 
 def test_what_was_dropped_is_not_asked_for() -> None:
     """Thinking, a parameter, the legacy header; a tool goes with its beta."""
-    settings = Settings(extended_output=True, prompt_cache=True)
+    settings = AgentSettings(extended_output=True, prompt_cache=True)
     brief = RequestTemplate("claude-haiku-4-5", parameters={"metadata": {"user_id": "u"}})
     dropped = ["thinking", "metadata", LEGACY, "computer-use-2025-11-24"]
     toolbox = usable_tools(TOOLBOX, dropped)
@@ -88,8 +88,8 @@ def test_what_was_dropped_is_not_asked_for() -> None:
 
 def test_the_legacy_header_is_sent_only_with_the_cache() -> None:
     """It is a setting of prompt caching, and needs no beta namespace."""
-    on = prepare_request(HAIKU, Settings(prompt_cache=True), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
-    off = prepare_request(HAIKU, Settings(), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
+    on = prepare_request(HAIKU, AgentSettings(prompt_cache=True), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
+    off = prepare_request(HAIKU, AgentSettings(), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
     assert ((LEGACY,), {}, ()) == (on.betas, on.tool_betas, off.betas)
 
 
@@ -129,14 +129,14 @@ def test_headers_that_hold_nothing_but_betas_are_no_parameter() -> None:
     """And none at all are none."""
     for headers in ({"anthropic-beta": "new-2"}, {}, None):
         prepared = prepare_request(
-            replace(HAIKU, parameters={"extra_headers": headers}), Settings(), [HELLO], toolbox=EMPTY
+            replace(HAIKU, parameters={"extra_headers": headers}), AgentSettings(), [HELLO], toolbox=EMPTY
         )
         assert "extra_headers" not in prepared.arguments
         assert (("new-2",) if headers else ()) == prepared.betas == prepared.features
 
 
-@given(st.builds(Settings, st.booleans(), st.booleans(), st.booleans()), st.lists(st.just(HELLO), max_size=5))
-def test_requests_never_hold_a_key_called_beta(settings: Settings, messages: list[dict[str, Any]]) -> None:
+@given(st.builds(AgentSettings, st.booleans(), st.booleans(), st.booleans()), st.lists(st.just(HELLO), max_size=5))
+def test_requests_never_hold_a_key_called_beta(settings: AgentSettings, messages: list[dict[str, Any]]) -> None:
     """Under no combination; and never more than four marks."""
     prepared = prepare_request(HAIKU, settings, messages, toolbox=TOOLBOX, legacy_beta=LEGACY)
     assert not {"beta", "betas"} & prepared.arguments.keys()

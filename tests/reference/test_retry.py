@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.retry import RetryPolicy, RetryState, retry_after_seconds
 
-OVERLOADED = Failure("overloaded", "529 overloaded_error: Overloaded", "policy", 529)
-REFUSED = Failure("request", "400 invalid_request_error: no", "never", 400)
-BROKEN = Failure("broken_answer", "the answer broke off", "once")
+OVERLOADED = RequestFailure("overloaded", "529 overloaded_error: Overloaded", "policy", 529)
+REFUSED = RequestFailure("request", "400 invalid_request_error: no", "never", 400)
+BROKEN = RequestFailure("broken_answer", "the answer broke off", "once")
 
 
-def waits(policy: RetryPolicy, failure: Failure, most: int = 50) -> list[float]:
+def waits(policy: RetryPolicy, failure: RequestFailure, most: int = 50) -> list[float]:
     """The waits until the policy gives up, on a clock where nothing else takes time."""
     attempts, now, found = RetryState(policy, 0.0), 0.0, []
     for _ in range(most):
@@ -32,13 +32,17 @@ def test_waits_double_up_to_the_longest() -> None:
 def test_what_is_refused_is_not_retried() -> None:
     """A 400 stays a 400, unless the server says that it may not."""
     assert [] == waits(RetryPolicy(), REFUSED)
-    assert 3 == len(waits(RetryPolicy(), Failure("request", "", status=400, headers={"x-should-retry": "true"})))
+    assert 3 == len(waits(RetryPolicy(), RequestFailure("request", "", status=400, headers={"x-should-retry": "true"})))
 
 
 def test_the_server_can_forbid_a_retry() -> None:
     """x-should-retry: false ends it; any other word says nothing."""
-    assert [] == waits(RetryPolicy(), Failure("overloaded", "", "policy", 529, headers={"x-should-retry": "false"}))
-    assert 3 == len(waits(RetryPolicy(), Failure("overloaded", "", "policy", 529, headers={"x-should-retry": "?"})))
+    assert [] == waits(
+        RetryPolicy(), RequestFailure("overloaded", "", "policy", 529, headers={"x-should-retry": "false"})
+    )
+    assert 3 == len(
+        waits(RetryPolicy(), RequestFailure("overloaded", "", "policy", 529, headers={"x-should-retry": "?"}))
+    )
 
 
 def test_a_broken_answer_is_retried_once() -> None:
@@ -50,7 +54,7 @@ def test_a_broken_answer_is_retried_once() -> None:
 
 def test_patience_ends() -> None:
     """No attempt begins later than the patience allows."""
-    slow = Failure("rate_limit", "", "policy", 429, headers={"retry-after": "50"})
+    slow = RequestFailure("rate_limit", "", "policy", 429, headers={"retry-after": "50"})
     assert [50.0, 50.0] == waits(RetryPolicy(attempts=9, patience=120), slow)
 
 
@@ -58,7 +62,7 @@ def test_patience_ends() -> None:
 def test_waiting_is_bounded_whatever_a_server_asks(asked: float, attempts: int, cap: float, patience: float) -> None:
     """No wait exceeds the cap, all together not the patience, and there are fewer than attempts."""
     policy = RetryPolicy(attempts=attempts, retry_after_cap=cap, patience=patience)
-    found = waits(policy, Failure("rate_limit", "", "policy", 429, headers={"retry-after": str(asked)}))
+    found = waits(policy, RequestFailure("rate_limit", "", "policy", 429, headers={"retry-after": str(asked)}))
     assert len(found) < attempts
     assert all(wait <= cap for wait in found)
     assert sum(found) <= patience * (1 + 1e-9)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.tools.schema import InvalidToolInputError, Schema, SchemaError
+from flag_harness.reference.tools.schema import CompiledSchema, InvalidToolInputError, SchemaError
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(),
@@ -57,11 +57,11 @@ def schema_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], A
 def test_what_is_drawn_from_a_schema_is_accepted_unchanged_and_what_is_spoilt_is_refused(drawn: Any) -> None:
     """No value is converted on its way through, and no change of kind, missing field or extra field gets through."""
     schema, fitting, wrong = drawn
-    accepted = Schema(schema).validate(fitting)
+    accepted = CompiledSchema(schema).validate(fitting)
     assert accepted == fitting
     assert type(accepted) is type(fitting)
     with pytest.raises(InvalidToolInputError):
-        Schema(schema).validate(wrong)
+        CompiledSchema(schema).validate(wrong)
 
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -107,7 +107,7 @@ REFUSED = [
 def test_an_error_names_the_field_and_what_was_expected(schema: Any, value: Any, message: str) -> None:
     """One sentence a problem: where, what it must be, what it is."""
     with pytest.raises(InvalidToolInputError) as caught:
-        Schema(schema).validate(value)
+        CompiledSchema(schema).validate(value)
     assert (message,) == caught.value.problems
     assert message == str(caught.value)
 
@@ -116,13 +116,13 @@ def test_every_problem_of_an_input_is_named_at_once() -> None:
     """The model can mend all of them with its next call."""
     schema = {**PERSON, "properties": {**PERSON["properties"], "age": {"type": "integer"}}}  # type: ignore[dict-item]
     with pytest.raises(InvalidToolInputError) as caught:
-        Schema(schema).validate({"age": "x"}, "people[0]")
+        CompiledSchema(schema).validate({"age": "x"}, "people[0]")
     assert ("people[0].name is required", 'people[0].age must be a whole number, not "x"') == caught.value.problems
 
 
 def test_declared_defaults_are_filled_in_also_where_the_field_is_required_and_never_shared() -> None:
     """Filling in twice gives two lists."""
-    schema = Schema(
+    schema = CompiledSchema(
         {
             "type": "object",
             "properties": {"tags": {"type": "array", "default": ["new"]}, "n": {"type": "integer"}},
@@ -138,7 +138,7 @@ def test_declared_defaults_are_filled_in_also_where_the_field_is_required_and_ne
 def test_references_may_be_recursive() -> None:
     """A schema as `model_json_schema()` of a tree writes it."""
     tree = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}
-    schema = Schema({"$ref": "#/$defs/Tree", "$defs": {"Tree": {**tree, "additionalProperties": False}}})
+    schema = CompiledSchema({"$ref": "#/$defs/Tree", "$defs": {"Tree": {**tree, "additionalProperties": False}}})
     assert {"children": [{"children": []}]} == schema.validate({"children": [{"children": []}]})
     with pytest.raises(InvalidToolInputError, match=r"^children\[0\].leaf is not a field of the schema$"):
         schema.validate({"children": [{"leaf": 1}]})
@@ -158,7 +158,7 @@ def test_references_may_be_recursive() -> None:
 )
 def test_what_a_schema_does_not_restrict_passes_as_it_is(schema: Any, value: Any) -> None:
     """Bounds of one kind let the other kinds pass."""
-    assert value == Schema(schema).validate(value)
+    assert value == CompiledSchema(schema).validate(value)
 
 
 CHECKED = (
@@ -190,5 +190,5 @@ CHECKED = (
 def test_a_schema_that_cannot_be_checked_is_refused_when_the_tool_is_built(schema: Any, message: str) -> None:
     """A restriction that nobody checks would be worse than none."""
     with pytest.raises(SchemaError) as caught:
-        Schema(schema)
+        CompiledSchema(schema)
     assert message == str(caught.value)

@@ -11,7 +11,7 @@ from flag_harness.flag import SHIPPED_FLAGS, TRUE_VALUES, Flag, combination_id
 from flag_harness.reference.settings import (
     AGENT_VARIABLES,
     MAX_TOKENS,
-    Settings,
+    AgentSettings,
     read_settings,
     thinking_budget_message,
 )
@@ -39,7 +39,7 @@ def test_each_flag_is_read_from_its_own_variable(on: set[Flag], value: str) -> N
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     """The plan's numbers: 16384 tokens, 12000 of them to think, tools on."""
-    assert Settings(False, False, False, 16384, 12000, True) == read_settings({})
+    assert AgentSettings(False, False, False, 16384, 12000, True) == read_settings({})
 
 
 @pytest.mark.parametrize(

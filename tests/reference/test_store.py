@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flag_harness.errors import ContextError
-from flag_harness.reference.context.context import Context, ToolCallState
+from flag_harness.reference.context.context import ConversationContext, ToolCallState
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
@@ -27,7 +27,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
     max_leaves=20,
 )
-CONTEXT = Context(
+CONTEXT = ConversationContext(
     messages=(
         {"role": "user", "content": "Grüße"},
         {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"b": 1}}]},
@@ -41,7 +41,7 @@ CONTEXT = Context(
 )
 
 
-def body(context: Context) -> str:
+def body(context: ConversationContext) -> str:
     """The messages as they stand in a request: every byte counts."""
     return json.dumps(context.messages, ensure_ascii=False, separators=(",", ":"))
 
@@ -51,7 +51,7 @@ def body(context: Context) -> str:
 def test_what_was_saved_is_what_is_loaded_to_the_byte(tmp_path: Path, inputs: list[Any], extra: Any) -> None:
     """Order of keys, characters, floats and big numbers, anywhere in the messages."""
     blocks = [{"type": "tool_use", "id": f"toolu_{n}", "name": "x", "input": value} for n, value in enumerate(inputs)]
-    context = Context(
+    context = ConversationContext(
         messages=({"role": "user", "content": "go"}, {"extra": extra, "role": "assistant", "content": blocks})
     )
     save_context(context, tmp_path / "context.json")
@@ -63,8 +63,8 @@ def test_what_was_saved_is_what_is_loaded_to_the_byte(tmp_path: Path, inputs: li
 def test_all_of_a_context_comes_back_and_a_second_save_writes_the_same(tmp_path: Path) -> None:
     """Usage, flags, model, refused features and ledger too; also where no flags are known yet."""
     first, second = tmp_path / "deep" / "first.json", tmp_path / "second.json"
-    save_context(Context(), first)
-    assert Context() == load_context(first)
+    save_context(ConversationContext(), first)
+    assert ConversationContext() == load_context(first)
     save_context(CONTEXT, first)
     assert CONTEXT == load_context(first)
     save_context(load_context(first), second)
@@ -87,7 +87,9 @@ def test_sdk_objects_are_saved_as_what_the_api_sent(tmp_path: Path) -> None:
     document = {"id": "msg_1", "content": [{"type": "text", "text": "Hi"}], "role": "assistant", "type": "message"}
     message = Message.model_validate({**document, "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}})
     save_context(
-        Context(messages=({"role": "user", "content": "Hi"}, {"role": "assistant", "content": message.content})),
+        ConversationContext(
+            messages=({"role": "user", "content": "Hi"}, {"role": "assistant", "content": message.content})
+        ),
         tmp_path / "c",
     )
     assert {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]} == load_context(tmp_path / "c").messages[
@@ -97,7 +99,7 @@ def test_sdk_objects_are_saved_as_what_the_api_sent(tmp_path: Path) -> None:
 
 def test_a_lone_surrogate_survives(tmp_path: Path) -> None:
     """No character, but JSON can spell it."""
-    context = Context(messages=({"role": "user", "content": "a\ud800b"},))
+    context = ConversationContext(messages=({"role": "user", "content": "a\ud800b"},))
     save_context(context, tmp_path / "c")
     assert context == load_context(tmp_path / "c")
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_saved_leaves_the_old_file(tmp_path: Path, value: Any, re
     path = tmp_path / "context.json"
     save_context(CONTEXT, path)
     with pytest.raises(ContextError) as caught:
-        save_context(Context(messages=({"role": "user", "content": [value]},)), path)
+        save_context(ConversationContext(messages=({"role": "user", "content": [value]},)), path)
     assert f"{path}: the context was not saved: {reason}; what was there before is untouched" == str(caught.value)
     assert CONTEXT == load_context(path)
 
@@ -238,7 +240,7 @@ def test_verify_says_what_a_restore_would_mend_and_writes_nothing(tmp_path: Path
     path = tmp_path / "context.json"
     save_context(CONTEXT, path)
     assert [] == verify_context(path)
-    save_context(Context(messages=CONTEXT.messages[:2]), path)
+    save_context(ConversationContext(messages=CONTEXT.messages[:2]), path)
     before = path.read_bytes(), os.stat(path).st_mtime_ns
     assert ["the call toolu_1 of bash was not run"] == verify_context(path)
     assert before == (path.read_bytes(), os.stat(path).st_mtime_ns)

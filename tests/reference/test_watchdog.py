@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flag_harness.clock import VirtualClock
-from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded, Waiting
+from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded, WaitingForRetry
 from flag_harness.reference.request.failure import SilentAnswerError
-from flag_harness.reference.request.watchdog import Watchdog
+from flag_harness.reference.request.watchdog import SilenceWatchdog
 from flag_harness.transports import SystemClock
 from flag_harness.transports.virtual_time import LoopClock, VirtualLoop
 from flag_harness.wire.timeline import Chunk, Piece, Response
@@ -58,7 +58,7 @@ async def test_a_head_that_never_comes_is_no_answer(start: Callable[..., Any], w
     [error] = session.events_of(AgentError)
     assert "connection" == error.kind
     assert error.message.startswith("no answer from the API: nothing but pings came for 120 s (2 attempts in ")
-    assert ([], 1) == (session.events_of(TurnDiscarded), len(session.events_of(Waiting)))
+    assert ([], 1) == (session.events_of(TurnDiscarded), len(session.events_of(WaitingForRetry)))
     assert [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}] == list(session.agent.context.messages)
 
 
@@ -76,7 +76,7 @@ async def test_what_hangs_after_the_answer_breaks_nothing(start: Callable[..., A
 async def test_the_readers_own_time_is_no_silence() -> None:
     """A screen may take as long as it likes between two events."""
     clock = VirtualClock()
-    watchdog = Watchdog(clock, 10)
+    watchdog = SilenceWatchdog(clock, 10)
     for _ in range(3):
         await watchdog.wait_for(clock.async_sleep(4))
         watchdog.reset()
@@ -89,7 +89,7 @@ async def test_the_readers_own_time_is_no_silence() -> None:
 @pytest.mark.asyncio
 async def test_on_a_real_clock_the_wait_itself_ends() -> None:
     """Nothing comes at all: the watchdog does not wait for it."""
-    watchdog = Watchdog(SystemClock(), 0.05)
+    watchdog = SilenceWatchdog(SystemClock(), 0.05)
     with pytest.raises(SilentAnswerError):
         await watchdog.wait_for(asyncio.get_running_loop().create_future())
 
@@ -102,7 +102,7 @@ async def test_a_timeout_of_somebody_else_stays_what_it_is() -> None:
         raise TimeoutError("of the socket")
 
     with pytest.raises(TimeoutError, match="of the socket"):
-        await Watchdog(SystemClock(), 10).wait_for(fails())
+        await SilenceWatchdog(SystemClock(), 10).wait_for(fails())
 
 
 def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
@@ -111,7 +111,7 @@ def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
     async def silent() -> float:
         loop = asyncio.get_running_loop()
         with pytest.raises(SilentAnswerError):
-            await Watchdog(LoopClock(loop), 120).wait_for(asyncio.sleep(900))  # type: ignore[arg-type]
+            await SilenceWatchdog(LoopClock(loop), 120).wait_for(asyncio.sleep(900))  # type: ignore[arg-type]
         return loop.time()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -139,7 +139,7 @@ async def test_what_a_discarded_answer_cost_is_spent(start: Callable[..., Any], 
 async def test_a_wait_that_takes_no_real_time_is_too_long_too() -> None:
     """The loop does not see the time of this clock."""
     clock = VirtualClock(moves_loop=False)
-    watchdog = Watchdog(clock, 10)
+    watchdog = SilenceWatchdog(clock, 10)
     await watchdog.wait_for(clock.async_sleep(9))
     with pytest.raises(SilentAnswerError):
         await watchdog.wait_for(clock.async_sleep(10))

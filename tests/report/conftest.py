@@ -23,8 +23,8 @@ from flag_harness.record import (
     body_hash,
     flag_declaration,
 )
-from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
-from flag_harness.record.outline import Outline, body_outline
+from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart
+from flag_harness.record.outline import BodyOutline, body_outline
 from flag_harness.wire.usage import Usage
 
 WORDS = Path(__file__).parents[2].joinpath("docs", "faults.md").read_text("utf-8").split()
@@ -102,13 +102,13 @@ def _conversation(case: str) -> Conversation:
 
 
 @cache
-def _instructions() -> tuple[Passage, ...]:
+def _instructions() -> tuple[MessagePart, ...]:
     random = Random(1)
     return (_passage("system", "text", random, 600), *(_passage("tools", "tool", random, 120) for _ in range(6)))
 
 
 @lru_cache(maxsize=1)
-def _passages_of_test(test: str) -> tuple[Passage, list[tuple[Passage, Passage]], list[Passage]]:
+def _passages_of_test(test: str) -> tuple[MessagePart, list[tuple[MessagePart, MessagePart]], list[MessagePart]]:
     """Return the question of a test, its calls and their results."""
     random = Random(test)
     question, *results = (_passage("user", kind, random, 60) for kind in ("text", "tool_result", "tool_result"))
@@ -116,9 +116,9 @@ def _passages_of_test(test: str) -> tuple[Passage, list[tuple[Passage, Passage]]
     return question, calls, results
 
 
-def _passage(role: str, kind: str, random: Random, words: int) -> Passage:
+def _passage(role: str, kind: str, random: Random, words: int) -> MessagePart:
     text = " ".join(random.choice(WORDS) for _ in range(words))
-    return Passage(role, kind, text, len(text))
+    return MessagePart(role, kind, text, len(text))
 
 
 def _make_record(tests: int) -> RunRecord:
@@ -203,7 +203,7 @@ def _rhythm(number: int, turn: int, first: float | None, end: float) -> dict[str
 
 
 @cache
-def _shared_outline(turn: int, streaming: bool, prompt_cache: bool, extended_output: bool) -> Outline:
+def _shared_outline(turn: int, streaming: bool, prompt_cache: bool, extended_output: bool) -> BodyOutline:
     """Return the outline of what all tests send alike. The flags change what they do in real agents."""
     return body_outline(
         {
@@ -216,7 +216,7 @@ def _shared_outline(turn: int, streaming: bool, prompt_cache: bool, extended_out
 
 
 @cache
-def _system_outline(number: int, prompt_cache: bool) -> Outline:
+def _system_outline(number: int, prompt_cache: bool) -> BodyOutline:
     """Return the end of the outline, which is the test's own."""
     mark = {"cache_control": {"type": "ephemeral"}} if prompt_cache else {}
     return body_outline({"system": [{"type": "text", "text": f"Answer question {number}.", **mark}]})

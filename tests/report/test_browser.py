@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.record import RunRecord
-from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
+from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart
 from flag_harness.report.output import write_report
 from tests.chromium import axe_violations, load_axe, load_factor
 
@@ -105,8 +105,8 @@ def test_ids_that_the_api_drew_are_no_difference(
 ) -> None:
     """A call of a tool has another id in each run."""
     record = make_matrix_record({"fast": (False, True)}, {"test_a": lambda fast: "no" if fast else ""})
-    calls = [Passage("assistant", "tool_use", f'{{"id": "toolu_{letter * 20}"}}', 36) for letter in "ab"]
-    question = Passage("user", "text", "Where?", 6)
+    calls = [MessagePart("assistant", "tool_use", f'{{"id": "toolu_{letter * 20}"}}', 36) for letter in "ab"]
+    question = MessagePart("user", "text", "Where?", 6)
     kept = {
         row.case: Conversation(row.case, (ConversationTurn((question,), (call,)),))
         for row, call in zip(record.rows, calls, strict=True)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flag_harness.analysis.alignment import align_sequences
 from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow
-from flag_harness.record.conversation import Conversation, ConversationTurn, Passage
+from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.run_report import build_report
@@ -103,7 +103,7 @@ def test_what_differs_between_two_requests_is_named_by_its_path() -> None:
 
 def test_requests_are_paired_by_what_they_add_to_the_conversation() -> None:
     """So that a retry does not shift the rest. Requests beyond those of the record have no changes."""
-    first, second = ((Passage("user", "text", text, len(text)),) for text in ("Hello.", "Thanks."))
+    first, second = ((MessagePart("user", "text", text, len(text)),) for text in ("Hello.", "Thanks."))
     ours = Conversation(
         "test_it[a]", (ConversationTurn(first, ()), ConversationTurn((), (), "reset"), ConversationTurn(second, ()))
     )
@@ -142,6 +142,6 @@ def test_changed_texts_are_named_only_if_they_are_not_kept() -> None:
     record = RunRecord(RunHeader(flags={"a": {"default": False, "values": [False, True]}}), rows)
     [change] = cell_details(build_report(record, NOW))["changes"]
     assert ("messages[0]", "text", "another text") == change
-    turns = (ConversationTurn((Passage("user", "text", "Hello", 5),), ()),)
+    turns = (ConversationTurn((MessagePart("user", "text", "Hello", 5),), ()),)
     kept = {row.case: Conversation(row.case, turns) for row in rows}
     assert [] == cell_details(build_report(record, NOW, kept))["changes"]

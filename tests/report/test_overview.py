@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.conjunctions import Literal
+from flag_harness.analysis.conjunctions import FlagLiteral
 from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, LogCount, RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.sweep import SweepCause, SweepRecord
@@ -16,7 +16,7 @@ from flag_harness.report.failures.causes import FailureCause
 from flag_harness.report.flags.request_effects import RequestEffect
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown.document import markdown_lines
-from flag_harness.report.overview import FlagLine, make_overview
+from flag_harness.report.overview import FlagOverview, make_overview
 from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import RunReport, build_report
 from flag_harness.wire.usage import Usage
@@ -30,7 +30,7 @@ def _report(*rows: RunRow) -> RunReport:
     return build_report(RunRecord(RunHeader(flags=FLAGS), rows), NOW)
 
 
-def _cell(line: FlagLine, name: str) -> str:
+def _cell(line: FlagOverview, name: str) -> str:
     """Return what a flag changes in a figure."""
     [text] = [cell.text for cell in line.figures.cells if cell.name == name]
     return text
@@ -203,7 +203,7 @@ def test_a_number_has_one_notation() -> None:
 def _cause(flag: str, ran: int = 2, tests: int = 1, command: str = "pytest") -> FailureCause:
     """Return the cause of tests that fail when a flag is on, of which `ran` of two combinations ran."""
     names = tuple(f"t.py::test_{number}[*]" for number in range(tests))
-    literals = (Literal(flag, (True,), (False,)),)
+    literals = (FlagLiteral(flag, (True,), (False,)),)
     return FailureCause(f"fails when {flag}", names, command, ran, 2, case=f"t.py::test_0[{flag}]", literals=literals)
 
 

@@ -8,7 +8,7 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import simulate
-from flag_harness.simulator.count.broken_prefixes import MAX_REMEMBERED
+from flag_harness.simulator.count.broken_prefixes import MAX_REMEMBERED_PREFIXES
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROMPT = "You are careful. " * 400
@@ -112,7 +112,7 @@ def test_the_price_may_be_unknown(request_for: Any) -> None:
 
 def test_the_oldest_conversation_is_forgotten_first(request_for: Any) -> None:
     """What is kept for comparison has an end; the costliest of several broken prefixes is told."""
-    numbers = range(MAX_REMEMBERED + 2)
+    numbers = range(MAX_REMEMBERED_PREFIXES + 2)
     many = [{"system": system(f"{one:02} {PROMPT}"), "messages": turns(f"q{one}")} for one in numbers]
     found = broken(request_for, *many)
     assert len(many) - 1 == len(found)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from flag_harness.clock import VirtualClock
 from flag_harness.simulator import ScenarioTurn, simulate
-from flag_harness.simulator.scenario.scenario import Call
+from flag_harness.simulator.scenario.scenario import ScriptedToolCall
 from flag_harness.wire.timeline import Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).with_name("grammar.py"))
@@ -47,7 +47,7 @@ class Conversation(RuleBasedStateMachine):
         self.user_speaks("Hello.", calls)
 
     def _turn(self) -> ScenarioTurn:
-        calls = tuple(Call(name="bash", input={"number": number}) for number in range(self.calls))
+        calls = tuple(ScriptedToolCall(name="bash", input={"number": number}) for number in range(self.calls))
         return ScenarioTurn(thinking="Let me see.", text="Well.", calls=calls)
 
     def ask(self, headers: Any = HEADERS, **changes: Any) -> tuple[int, Any]:

@@ -851,7 +851,7 @@ def test_legal_request_is_answered(changes: dict[str, Any], request_for: Any, re
 
 def test_the_oldest_paused_answer_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Continuing it is then an error, as after a restart."""
-    monkeypatch.setattr(signatures, "_MAX_REMEMBERED", 2)
+    monkeypatch.setattr(signatures, "_MAX_REMEMBERED_ANSWERS", 2)
     issued = SeededSignatures(0)
     for text in "abc":
         issued.remember_paused_answer([{"type": "text", "text": text}])

@@ -8,7 +8,7 @@ import pytest
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import load_scenario, parse_scenario, simulate
 from flag_harness.simulator.scenario import scenario
-from flag_harness.simulator.scenario.scenario import Block, Call, ErrorAnswer, Timing
+from flag_harness.simulator.scenario.scenario import AnswerTiming, ErrorAnswer, ScriptedBlock, ScriptedToolCall
 from flag_harness.wire.timeline import body
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing, weight"
@@ -29,13 +29,18 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
     assert (("prompt-caching-2024-07-31",), ("thinking",)) == (found.refused_betas, found.refused_parameters)
     first, second, cut, likely, unlikely, blocks, silent, error = found.turns
     assert (False, 0.95, 0.05) == (found.paired, likely.weight, unlikely.weight)
-    call = Call(name="bash", input={"command": "uname -s"})
-    assert (Block(thinking="uname tells it."), Block(text="I'll look."), Block(call=call)) == first.content
+    call = ScriptedToolCall(name="bash", input={"command": "uname -s"})
+    assert (
+        ScriptedBlock(thinking="uname tells it."),
+        ScriptedBlock(text="I'll look."),
+        ScriptedBlock(call=call),
+    ) == first.content
     assert ["tool_use", "end_turn", "max_tokens"] == [turn.final_stop_reason for turn in (first, second, cut)]
-    assert (Timing(first_token=2.0, per_event=0.1), 40) == (second.timing, second.output_tokens)
+    assert (AnswerTiming(first_token=2.0, per_event=0.1), 40) == (second.timing, second.output_tokens)
     assert '{"command": "cat <<EOF' == cut.calls[0].partial_json
     assert ["thinking", "redacted_thinking", "text", "call", "raw"] == [
-        next(name for name in Block.__struct_fields__ if getattr(block, name) is not None) for block in blocks.content
+        next(name for name in ScriptedBlock.__struct_fields__ if getattr(block, name) is not None)
+        for block in blocks.content
     ]
     assert ((), "end_turn") == (silent.content, silent.final_stop_reason)
     expected = ErrorAnswer(status=429, type="rate_limit_error", message="Slow down.", headers={"retry-after": "2"})

@@ -14,7 +14,12 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_count_tokens_params as beta_count_tokens_params
 from anthropic.types.beta import message_create_params as beta_create_params
 
-from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS, KNOWN_BETAS
+from flag_harness.simulator.rules.betas import (
+    BETAS_BY_BODY_FIELD,
+    BETAS_BY_TOOL_TYPE,
+    KNOWN_BETAS,
+    TOOL_TYPES_WITHOUT_BETA,
+)
 from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.rules.tools.definitions import definition_problem
@@ -94,7 +99,7 @@ def test_every_tool_of_the_sdk_is_taken(namespace: Any, prefix: str) -> None:
     """Its shape, and its type, openly or with a beta."""
     tools = [tool for kind in members(namespace, f"{prefix}ToolUnionParam") for tool in values(kind)]
     assert set() == {words for tool in tools if (words := problems({"tools": [tool]}))}
-    assert set() == {tool["type"] or "custom" for tool in tools} - GENERAL_TOOLS - BETA_TOOLS.keys()
+    assert set() == {tool["type"] or "custom" for tool in tools} - TOOL_TYPES_WITHOUT_BETA - BETAS_BY_TOOL_TYPE.keys()
     assert {None} == {definition_problem(tool) for tool in tools}
 
 
@@ -114,4 +119,8 @@ def test_every_beta_of_the_sdk_is_known() -> None:
     typed = {name for part in get_args(anthropic.types.AnthropicBetaParam) for name in get_args(part)}
     assert 15 < len(typed)
     assert set() == typed - KNOWN_BETAS
-    assert set() == {beta for betas in (*BETA_FIELDS.values(), *BETA_TOOLS.values()) for beta in betas} - KNOWN_BETAS
+    assert (
+        set()
+        == {beta for betas in (*BETAS_BY_BODY_FIELD.values(), *BETAS_BY_TOOL_TYPE.values()) for beta in betas}
+        - KNOWN_BETAS
+    )

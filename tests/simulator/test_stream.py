@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.simulator import Scenario, ScenarioTurn, simulate
-from flag_harness.simulator.scenario.scenario import Block, Call, TurnConditions
+from flag_harness.simulator.scenario.scenario import ScriptedBlock, ScriptedToolCall, TurnConditions
 from flag_harness.wire.timeline import Chunk, Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).parent / "grammar.py")
@@ -27,10 +27,10 @@ INPUTS = st.dictionaries(
     st.text(max_size=8), st.one_of(st.integers(-9, 9), st.text(max_size=20), st.none()), max_size=4
 )
 BLOCKS = st.one_of(
-    st.builds(lambda text: Block(text=text), TEXTS),
-    st.builds(lambda text: Block(thinking=text), st.text(max_size=200)),
-    st.builds(lambda text: Block(redacted_thinking=text), TEXTS),
-    st.builds(lambda value: Block(call=Call(name="bash", input=value)), INPUTS),
+    st.builds(lambda text: ScriptedBlock(text=text), TEXTS),
+    st.builds(lambda text: ScriptedBlock(thinking=text), st.text(max_size=200)),
+    st.builds(lambda text: ScriptedBlock(redacted_thinking=text), TEXTS),
+    st.builds(lambda value: ScriptedBlock(call=ScriptedToolCall(name="bash", input=value)), INPUTS),
 )
 
 
@@ -48,7 +48,7 @@ def asked(turn: ScenarioTurn, seed: int = 0, **changes: Any) -> Any:
 
 @settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.lists(BLOCKS, max_size=5), st.integers(0, 1000))
-def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
+def test_every_stream_is_of_the_recorded_grammar(blocks: list[ScriptedBlock], seed: int) -> None:
     """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""
     turn = ScenarioTurn(blocks=tuple(blocks), stop_reason="end_turn", when=TurnConditions())
     message = grammar.assembled(body(asked(turn, seed, stream=True)))
@@ -81,8 +81,8 @@ def test_a_text_is_split_in_the_same_places_whatever_else_was_asked(
     text: str, value: dict[str, Any], prompt: str
 ) -> None:
     """A bug in reading pieces fails under every combination that streams them, so no other flag is blamed for it."""
-    call = Block(call=Call(name="bash", input=value))
-    turn = ScenarioTurn(blocks=(Block(thinking=text), Block(text=text), call), when=TurnConditions())
+    call = ScriptedBlock(call=ScriptedToolCall(name="bash", input=value))
+    turn = ScenarioTurn(blocks=(ScriptedBlock(thinking=text), ScriptedBlock(text=text), call), when=TurnConditions())
     other = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 9000, "system": "Be kind."}
     assert _deltas(body(asked(turn, stream=True))) == _deltas(body(asked(turn, stream=True, **other)))
 
@@ -95,7 +95,7 @@ def test_another_seed_splits_a_text_in_other_places() -> None:
 
 def test_a_stream_tells_what_the_plain_answer_tells() -> None:
     """Same blocks, same stop reason, same totals; a plain body is not padded."""
-    turn = ScenarioTurn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))
+    turn = ScenarioTurn(text="I look.", calls=(ScriptedToolCall(name="bash", input={"command": "uname"}),))
     streamed = grammar.assembled(body(asked(turn, stream=True)))
     plain_bytes = body(asked(turn))
     plain = json.loads(plain_bytes)
@@ -164,7 +164,7 @@ def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, 
     turn = ScenarioTurn(thinking="One two.", text="Done.")
     if raw:
         blocks = ({"type": "thinking", "thinking": expected[0], "signature": "s"}, {"type": "text", "text": "Done."})
-        turn = ScenarioTurn(blocks=tuple(Block(raw=block) for block in blocks[2 - len(expected) :]))
+        turn = ScenarioTurn(blocks=tuple(ScriptedBlock(raw=block) for block in blocks[2 - len(expected) :]))
     message = json.loads(body(asked(turn, model=model, thinking=thinking)))
     assert expected == [block.get("thinking", block.get("text")) for block in message["content"]]
     counted = message["usage"].get("output_tokens_details", {}).get("thinking_tokens")
@@ -176,7 +176,9 @@ def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
     """The stream holds half of the input's JSON; the plain answer holds an empty input."""
-    turn = ScenarioTurn(calls=(Call(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens")
+    turn = ScenarioTurn(
+        calls=(ScriptedToolCall(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens"
+    )
     answer = body(asked(turn, stream=stream))
     if stream:
         assert '{"command": "cat <<EOF' == grammar.assembled(answer)["content"][0]["partial_json"]
@@ -187,7 +189,7 @@ def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
 def test_raw_blocks_are_sent_as_they_stand() -> None:
     """What the encoder does not know is carried whole by its start event."""
     raw = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": []}
-    stream = body(asked(ScenarioTurn(blocks=(Block(raw=raw),)), stream=True))
+    stream = body(asked(ScenarioTurn(blocks=(ScriptedBlock(raw=raw),)), stream=True))
     told = [data for name, data in grammar.events(stream) if name.startswith("content_block")]
     assert [raw] == [data["content_block"] for data in told if data["type"] == "content_block_start"]
     assert 2 == len(told)

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference import Context, load_context, save_context
+from flag_harness.reference import ConversationContext, load_context, save_context
 from flag_harness.reference.context.repair import CALL_NOT_RUN_MESSAGE, INTERRUPTED_CALL_MESSAGE
 from flag_harness.reference.settings import read_settings
 from flag_harness.simulator import ScenarioTurn, simulate
-from flag_harness.simulator.scenario.scenario import Call
+from flag_harness.simulator.scenario.scenario import ScriptedToolCall
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Request, Response, header_value
 
@@ -58,11 +58,15 @@ def model(body: Mapping[str, Any]) -> ScenarioTurn:
     results = [block for block in content if block["type"] == "tool_result"]
     said = str(results[-1]["content"]) if results else ""
     if said == INTERRUPTED_CALL_MESSAGE:
-        return ScenarioTurn(thinking="Did it run?", text="Let me look first.", calls=(Call(name="look", input={}),))
+        return ScenarioTurn(
+            thinking="Did it run?", text="Let me look first.", calls=(ScriptedToolCall(name="look", input={}),)
+        )
     if said == "noted" or STEP in said:
         return ScenarioTurn(text="It is noted.")
     return ScenarioTurn(
-        thinking="One call will do.", text="I note it down.", calls=(Call(name="note", input={"step": STEP}),)
+        thinking="One call will do.",
+        text="I note it down.",
+        calls=(ScriptedToolCall(name="note", input={"step": STEP}),),
     )
 
 
@@ -97,7 +101,9 @@ class Grave:
         """A conversation of one turn stands in the file; nothing has been noted yet."""
         earlier = ({"role": "user", "content": "Hello."}, {"role": "assistant", "content": [_text("Hello!")]})
         combination = read_settings(environ).combination
-        save_context(Context(messages=earlier, model="claude-haiku-4-5", combination=combination), self.context)
+        save_context(
+            ConversationContext(messages=earlier, model="claude-haiku-4-5", combination=combination), self.context
+        )
         self.effects.write_text("")
         self._upstream = simulate(hook=model)
 
@@ -253,16 +259,16 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
 def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
     """No byte of the new one fits: the session says so, and the file is the one before."""
     path = tmp_path / "context.json"
-    save_context(Context(model="claude-haiku-4-5"), path)
+    save_context(ConversationContext(model="claude-haiku-4-5"), path)
     script = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from flag_harness.reference import Context, save_context\n"
+        "from flag_harness.reference import ConversationContext, save_context\n"
         "from flag_harness.errors import ContextError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))\n"
         "try:\n"
-        "    save_context(Context(model='claude-opus-5'), Path(sys.argv[1]))\n"
+        "    save_context(ConversationContext(model='claude-opus-5'), Path(sys.argv[1]))\n"
         "except ContextError as error:\n"
         "    print(str(error).replace(sys.argv[1], 'FILE'))\n"
     )
@@ -301,8 +307,8 @@ def test_a_file_system_that_is_full_keeps_the_old_context(small_disk: Path) -> N
     from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
-    save_context(Context(model="claude-haiku-4-5"), path)
-    long = Context(messages=({"role": "user", "content": "x" * 100_000},))
+    save_context(ConversationContext(model="claude-haiku-4-5"), path)
+    long = ConversationContext(messages=({"role": "user", "content": "x" * 100_000},))
     with pytest.raises(ContextError, match="No space left on device; what was there before is untouched"):
         save_context(long, path)
     assert "claude-haiku-4-5" == load_context(path).model
@@ -315,8 +321,8 @@ def test_a_file_system_that_became_read_only_keeps_the_old_context(small_disk: P
     from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
-    save_context(Context(model="claude-haiku-4-5"), path)
+    save_context(ConversationContext(model="claude-haiku-4-5"), path)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(ContextError, match=r"Read-only file system: .*; what was there before is untouched"):
-        save_context(Context(model="claude-opus-5"), path)
+        save_context(ConversationContext(model="claude-opus-5"), path)
     assert "claude-haiku-4-5" == load_context(path).model

@@ -10,9 +10,9 @@ from flag_harness.sweep.model import (
     CONTINUE_PROMPT,
     FIRST_PROMPT,
     SECOND_PROMPT,
-    TOOL_INPUT,
-    TOOL_RESULT,
-    answer_request,
+    SWEEP_TOOL_INPUT,
+    SWEEP_TOOL_RESULT,
+    turn_for_request,
 )
 from flag_harness.sweep.outcomes import TrialObservation
 from flag_harness.sweep.sweep import TrialResult, TrialVerdict, trial_result_from_json, trial_result_to_json
@@ -26,7 +26,7 @@ LAST: ConversationLine = ("assistant", "text", "Nothing.")
 CONVERSATION: tuple[ConversationLine, ...] = (
     ("user", "text", FIRST_PROMPT),
     CALL,
-    ("user", "tool_result", TOOL_RESULT, ""),
+    ("user", "tool_result", SWEEP_TOOL_RESULT, ""),
     DONE,
 )
 R = TrialOutcome.RECOVERED
@@ -36,7 +36,7 @@ BASELINE = TrialObservation(
     endings=("returned", "returned"),
     messages=("", ""),
     requests=3,
-    effects=(TOOL_INPUT,),
+    effects=(SWEEP_TOOL_INPUT,),
     conversation=(*CONVERSATION, ("user", "text", SECOND_PROMPT)),
     answers=((CALL,), (DONE,), (LAST,)),
     streamed=True,
@@ -67,7 +67,11 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
         (FAILED, TrialOutcome.REPORTED, "529"),
         (replace(FAILED, conversation=changed(("user", "text", CONTINUE_PROMPT))), TrialOutcome.REPORTED, "529"),
         (replace(FIRED, endings=("hung",), messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
-        (replace(FAILED, effects=(TOOL_INPUT, TOOL_INPUT)), TrialOutcome.TOOL_RAN_TWICE, "2 side effects of one call"),
+        (
+            replace(FAILED, effects=(SWEEP_TOOL_INPUT, SWEEP_TOOL_INPUT)),
+            TrialOutcome.TOOL_RAN_TWICE,
+            "2 side effects of one call",
+        ),
         (
             replace(FAILED, endings=("raised", "returned", "returned"), messages=("ReadError", "", "")),
             TrialOutcome.LEAKED,
@@ -185,10 +189,12 @@ def test_the_model_knows_only_what_it_is_sent() -> None:
         return {"messages": [{"role": "user", "content": list(content) if len(content) > 1 else content[0]}]}
 
     ask, go_on = {"type": "text", "text": FIRST_PROMPT}, {"type": "text", "text": CONTINUE_PROMPT}
-    noted = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": TOOL_RESULT}]}
-    assert "Go on with what?" == answer_request(request(CONTINUE_PROMPT)).text
-    assert [TOOL_INPUT] == [call.input["step"] for call in answer_request(request(ask, go_on)).calls if call.input]
-    assert () == answer_request(request(ask, noted)).calls
+    noted = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": SWEEP_TOOL_RESULT}]}
+    assert "Go on with what?" == turn_for_request(request(CONTINUE_PROMPT)).text
+    assert [SWEEP_TOOL_INPUT] == [
+        call.input["step"] for call in turn_for_request(request(ask, go_on)).calls if call.input
+    ]
+    assert () == turn_for_request(request(ask, noted)).calls
 
 
 NONE = ("off", TrialVerdict(TrialOutcome.DOES_NOT_APPLY))

@@ -21,9 +21,19 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner
 from flag_harness.plugin.sweep import processes
 from flag_harness.plugin.sweep.agent_items import AgentSweepItem
-from flag_harness.plugin.sweep.budget import FIRST, REST, SweepTimeBudget, order_items_most_informative_first
+from flag_harness.plugin.sweep.budget import (
+    FIRST_TROUBLE_AT_EACH_POINT,
+    OTHER_TROUBLES,
+    SweepTimeBudget,
+    order_items_most_informative_first,
+)
 from flag_harness.plugin.sweep.certificates import load_certificates_late
-from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, load_exceptions, result_of_failed_call
+from flag_harness.plugin.sweep.exceptions import (
+    HangFailure,
+    TooManyRequestsFailure,
+    load_exceptions,
+    result_of_failed_call,
+)
 from flag_harness.plugin.sweep.options import seconds_since_start
 from flag_harness.plugin.sweep.processes import send_signal_when_due, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader
@@ -60,7 +70,7 @@ def test_a_signal_that_is_not_due_is_not_sent() -> None:
 
 def test_a_process_that_survives_a_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the test goes on."""
-    monkeypatch.setattr(processes, "ENDING_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "SECONDS_FOR_PROCESS_TO_END", 0.1)
     is_due = threading.Event()
     with (
         track_processes() as started,
@@ -244,7 +254,7 @@ def test_an_exception_of_the_settings_must_be_a_class() -> None:
         (ExceptionGroup("two", [TimeoutError("a"), TimeoutError("b")]), "reported"),
         (ExceptionGroup("two", [TimeoutError("a"), ValueError("b")]), "raised"),
         (HangFailure("it waits", pytrace=False), "hung"),
-        (FloodFailure("900 requests", pytrace=False), "flooded"),
+        (TooManyRequestsFailure("900 requests", pytrace=False), "flooded"),
         (HarnessError("no"), "raised"),
     ],
 )
@@ -430,7 +440,12 @@ def test_kinds_without_a_baseline_are_ordered_too() -> None:
     """The first combination of a test comes before the second one."""
     tests = [SimpleNamespace(parent=None, originalname="test_it", name=name) for name in "ab"]
     order = order_items_most_informative_first(tests, ["stall"])  # type: ignore[arg-type]
-    assert [("a", FIRST), ("b", FIRST), ("a", REST), ("b", REST)] == [(test.name, part) for test, _, part in order]
+    assert [
+        ("a", FIRST_TROUBLE_AT_EACH_POINT),
+        ("b", FIRST_TROUBLE_AT_EACH_POINT),
+        ("a", OTHER_TROUBLES),
+        ("b", OTHER_TROUBLES),
+    ] == [(test.name, part) for test, _, part in order]
 
 
 def test_usage_is_read_from_attributes_too(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from flag_harness.matrix import Combination, all_combinations, pin_flags
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import (
     AgentGaveUp,
-    Sweep,
     SweepContext,
     Trial,
     TrialOutcome,
+    TrialSweep,
     all_trials,
     count_fault_point_pairs,
     load_agent,
@@ -51,12 +51,12 @@ PATIENCE = 4.0
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrialSweep]:
     """Makes a sweep of an agent, a class or a function of this module, under some combinations, or all."""
 
-    def make(agent: Any, *combinations: Combination) -> Sweep:
+    def make(agent: Any, *combinations: Combination) -> TrialSweep:
         make_agent = agent if isinstance(agent, type) else lambda context: _Wrapped(agent, context)
-        made = Sweep(make_agent, combinations or ALL, tmp_path_factory.mktemp("sweep"))
+        made = TrialSweep(make_agent, combinations or ALL, tmp_path_factory.mktemp("sweep"))
         made.check_baselines()
         made.patience = PATIENCE
         return made
@@ -72,13 +72,13 @@ class _Wrapped:
         await self._function(prompt, self._context)
 
 
-def _outcome(sweep: Sweep, fault: Fault) -> TrialOutcome:
+def _outcome(sweep: TrialSweep, fault: Fault) -> TrialOutcome:
     [(_, verdict)] = sweep.run_trial_under_all_combinations(Trial(fault)).verdicts
     return verdict.outcome
 
 
 @pytest.fixture(scope="module")
-def reference(sweep: Callable[..., Sweep]) -> Sweep:
+def reference(sweep: Callable[..., TrialSweep]) -> TrialSweep:
     """The reference agent under all combinations."""
     return sweep(ReferenceAgent)
 
@@ -87,7 +87,7 @@ def reference(sweep: Callable[..., Sweep]) -> Sweep:
     "kind",
     [pytest.param(kind, marks=() if index % 14 == 0 else pytest.mark.deep) for index, kind in enumerate(FAULT_KINDS)],
 )
-def test_the_reference_agent_survives_everything(kind: str, reference: Sweep) -> None:
+def test_the_reference_agent_survives_everything(kind: str, reference: TrialSweep) -> None:
     """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
     results = list(reference.run_trials([trial for trial in all_trials() if trial.fault.name == kind]))
     assert [] == [(result.trial, failure) for result in results for failure in result.failure_lines]
@@ -124,7 +124,7 @@ The unguarded SDK has the outcomes `FaultKind.stream_result` and `create_result`
 
 
 @pytest.mark.parametrize("kind", faults.fault_kinds(), ids=lambda kind: kind.name)
-def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.FaultKind, sweep: Callable[..., Sweep]) -> None:
+def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.FaultKind, sweep: Callable[..., TrialSweep]) -> None:
     """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
     streamed, plain = EACH[kind.name]
     assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.stream_result}"
@@ -146,7 +146,7 @@ def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.FaultKind, sweep
     ids=str,
 )
 def test_what_others_make_of_it(
-    name: str, fault: Fault, combination: Combination, expected: TrialOutcome, sweep: Callable[..., Sweep]
+    name: str, fault: Fault, combination: Combination, expected: TrialOutcome, sweep: Callable[..., TrialSweep]
 ) -> None:
     """The SDK's own retries help before an answer has begun, and not at all after."""
     assert expected == _outcome(sweep(getattr(AGENTS, name), combination), fault)
@@ -261,7 +261,7 @@ async def _storms(prompt: str, context: SweepContext) -> None:
         (_asks_for_ever, faults.bad_request(), HUNG),
     ],
 )
-def test_the_worst_is_seen(agent: Any, fault: Fault, expected: TrialOutcome, sweep: Callable[..., Sweep]) -> None:
+def test_the_worst_is_seen(agent: Any, fault: Fault, expected: TrialOutcome, sweep: Callable[..., TrialSweep]) -> None:
     """Agents that do what no agent should; the next conversation is not disturbed by them."""
     swept = sweep(agent, OFF)
     assert expected == _outcome(swept, fault)
@@ -288,7 +288,7 @@ async def _is_in_a_hurry(prompt: str, context: SweepContext) -> None:
             context.messages.pop()
 
 
-def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., Sweep]) -> None:
+def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., TrialSweep]) -> None:
     """Two timeouts of 20 s make more than half a minute, for an agent that measures with another clock than ours."""
     swept = sweep(_is_in_a_hurry, OFF)
     [(_, once)] = swept.run_trial_under_all_combinations(Trial(faults.slow_start(seconds=60, on=1))).verdicts
@@ -317,7 +317,7 @@ class _Resists:
                     continue
 
 
-def test_an_agent_that_resists_its_end_is_ended(sweep: Callable[..., Sweep]) -> None:
+def test_an_agent_that_resists_its_end_is_ended(sweep: Callable[..., TrialSweep]) -> None:
     """The next conversation is not disturbed by it."""
     swept = sweep(_Resists, OFF)
     assert HUNG == _outcome(swept, faults.bad_request(on=1))
@@ -358,9 +358,9 @@ def _sync_agent(prompt: str, context: SweepContext, *, with_coroutine: bool = Fa
 def test_a_sync_agent_runs_the_tools_without_await(tmp_path: Path) -> None:
     """If it runs them as an async agent does, the error says what to call."""
 
-    def make(with_coroutine: bool) -> Sweep:
+    def make(with_coroutine: bool) -> TrialSweep:
         agent = partial(_sync_agent, with_coroutine=with_coroutine)
-        return Sweep(lambda context: _FunctionAgent(agent, context), [OFF], tmp_path)
+        return TrialSweep(lambda context: _FunctionAgent(agent, context), [OFF], tmp_path)
 
     assert not make(False).run_trial_under_all_combinations(Trial(faults.overloaded(on=9))).failure_lines
     with pytest.raises(HarnessError, match=r"; an agent that is not async calls tool\.run_sync\(\*\*input\); fix"):
@@ -369,7 +369,7 @@ def test_a_sync_agent_runs_the_tools_without_await(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_fails_without_a_fault_is_refused(
-    sweep: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sweep: Callable[..., TrialSweep], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A sweep over it would say nothing about faults."""
     (tmp_path / "one_request.py").write_text("run = None\n")
@@ -378,7 +378,7 @@ def test_an_agent_that_fails_without_a_fault_is_refused(
 
     one_request.run = _one_request
     with pytest.raises(HarnessError) as raised:
-        Sweep(load_agent("one_request:run"), [OFF, STREAMING], tmp_path).run_trial_under_all_combinations(
+        TrialSweep(load_agent("one_request:run"), [OFF, STREAMING], tmp_path).run_trial_under_all_combinations(
             Trial(faults.overloaded())
         )
     assert (
@@ -398,10 +398,12 @@ def test_what_an_agent_raises_by_itself_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it raised after 0 "
     ):
-        Sweep(lambda context: _Wrapped(_fails_when_streaming, context), [OFF, STREAMING], tmp_path).check_baselines()
+        TrialSweep(
+            lambda context: _Wrapped(_fails_when_streaming, context), [OFF, STREAMING], tmp_path
+        ).check_baselines()
 
 
-def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
+def test_a_sweep_is_the_same_every_time(sweep: Callable[..., TrialSweep]) -> None:
     """To the virtual second, though the SDK draws how long it waits; and nothing is left of it in what others draw."""
     swept = sweep(AGENTS.create_loop, OFF)
     random.seed(7)
@@ -411,7 +413,7 @@ def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
     assert expected == random.random()
 
 
-def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
+def test_a_failure_says_where_and_why(sweep: Callable[..., TrialSweep]) -> None:
     """A line for each combination that was not survived."""
     swept = sweep(AGENTS.create_loop, OFF, STREAMING)
     result = swept.run_trial_under_all_combinations(Trial(faults.malformed_json(at="first_event", on=1)))
@@ -450,7 +452,7 @@ def test_agents_are_found_by_name() -> None:
     assert ReferenceAgent is load_agent("flag_harness.reference.sweep_agent:ReferenceAgent")
 
 
-def test_the_streams_have_every_point(sweep: Callable[..., Sweep]) -> None:
+def test_the_streams_have_every_point(sweep: Callable[..., TrialSweep]) -> None:
     """Under all flags they think, talk and call: only what needs citations is not met."""
     swept = sweep(ReferenceAgent, EVERYTHING)
     met = [

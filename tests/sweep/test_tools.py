@@ -15,9 +15,9 @@ import pytest
 
 from flag_harness.config import SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, NotRecordedError, StoredToolResult
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, NotRecordedError, StoredToolResult, ToolCallKey
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
-from flag_harness.sweep.probe import Probe
+from flag_harness.sweep.probe import TrafficProbe
 from flag_harness.sweep.troubles import Interruption, ToolTroubleError, Trouble, parse_tool_trouble
 from flag_harness.sweep.troubles.schedule import join_troubles
 from flag_harness.transports.scope import ApiScope
@@ -99,12 +99,12 @@ EVERY_KIND = ["count", "fetch", "Shop.sell", "Shop.sell_any", "Shop.open", "buy.
 def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: str) -> None:
     """Under a trouble it returns, or raises, the same in the same order, and then the last result again."""
     tools = _make_tools(shop, name)
-    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=TrafficProbe(None)):
         tools.begin_test_call()
         first = [_call(shop, name, item) for item in ("a", "a", "none")]
     assert isinstance(first[2], LookupError)
     assert first[0] != first[1]
-    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=TrafficProbe(None)):
         tools.begin_test_call()
         assert first == [_call(shop, name, item) for item in ("a", "a", "none")]
         assert first[1] == _call(shop, name, "a")
@@ -114,10 +114,10 @@ def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: s
     assert ["a", "a", "none"] == shop.RUNS
 
 
-class SlowCounter(Counter[CallKey]):
+class SlowCounter(Counter[ToolCallKey]):
     """Lets other threads run after each count that it returns."""
 
-    def __getitem__(self, key: CallKey) -> int:
+    def __getitem__(self, key: ToolCallKey) -> int:
         count = super().__getitem__(key)
         time.sleep(0.002)
         return count
@@ -137,11 +137,11 @@ def test_calls_in_several_threads_get_different_recorded_results() -> None:
 def test_a_stub_never_runs(shop: ModuleType, name: str) -> None:
     """It returns what the configuration says, and takes the arguments that the function takes."""
     tools = _make_tools(shop, name)
-    with tools.replace_tools("test", "stub", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=True, probe=TrafficProbe(None)):
         assert "ok" == _call(shop, name, "a")
         assert isinstance(_call(shop, name), TypeError)
     tools = _make_tools(shop, stub={f"swept_shop:{name}": {"sold": [1]}})
-    with tools.replace_tools("test", "stub", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=False, probe=TrafficProbe(None)):
         _call(shop, name, "a")["sold"].append(2)
         assert {"sold": [1]} == _call(shop, name, "a")
     assert [] == shop.RUNS
@@ -151,7 +151,7 @@ def test_a_stub_never_runs(shop: ModuleType, name: str) -> None:
 def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
     """So does every function after the sweep has run its test."""
     tools = _make_tools(shop, name)
-    with tools.replace_tools("test", "real", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "real", is_baseline=False, probe=TrafficProbe(None)):
         tools.begin_test_call()
         _call(shop, name, "a")
     assert isinstance(_call(shop, name, "none"), LookupError)
@@ -161,7 +161,7 @@ def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
 def test_a_function_is_replaced_in_the_containers_of_a_module(shop: ModuleType) -> None:
     """An agent may look its tools up in a list, a tuple or a dict."""
     tools = _make_tools(shop, "count")
-    with tools.replace_tools("test", "stub", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "stub", is_baseline=True, probe=TrafficProbe(None)):
         assert ["ok"] * 3 == [count("a") for count in (shop.PAIR[0], shop.TABLE["count"], shop.LIST[0])]
     assert [] == shop.RUNS
 
@@ -169,9 +169,9 @@ def test_a_function_is_replaced_in_the_containers_of_a_module(shop: ModuleType) 
 def test_a_result_that_cannot_be_copied_is_returned_as_it_is(shop: ModuleType) -> None:
     """A connection, for example."""
     tools = _make_tools(shop, "connect")
-    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=TrafficProbe(None)):
         assert shop.lock is shop.connect()
-    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=TrafficProbe(None)):
         assert shop.lock is shop.connect()
     assert ["connect"] == shop.RUNS
 
@@ -179,9 +179,9 @@ def test_a_result_that_cannot_be_copied_is_returned_as_it_is(shop: ModuleType) -
 def test_an_argument_without_a_json_form_is_known_by_its_type(shop: ModuleType) -> None:
     """Two calls with different objects of one type have the same result."""
     tools = _make_tools(shop, "count")
-    with tools.replace_tools("test", "record", is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=True, probe=TrafficProbe(None)):
         first = shop.count("a", box=object())
-    with tools.replace_tools("test", "record", is_baseline=False, probe=Probe(None)):
+    with tools.replace_tools("test", "record", is_baseline=False, probe=TrafficProbe(None)):
         assert first == shop.count("a", box=object())
 
 
@@ -202,10 +202,10 @@ def test_what_is_no_function_is_a_configuration_error(shop: ModuleType, name: st
         _make_tools(shop, name)
 
 
-def _troubled(*troubles: str) -> Probe:
+def _troubled(*troubles: str) -> TrafficProbe:
     """Return the probe of the first call of a test under tool troubles."""
     causes = map(parse_tool_trouble, troubles)
-    probe = Probe(join_troubles([Trouble(cause.kind.name, cause) for cause in causes]))
+    probe = TrafficProbe(join_troubles([Trouble(cause.kind.name, cause) for cause in causes]))
     probe.call = 1
     return probe
 
@@ -259,7 +259,7 @@ def test_a_schedule_has_troubles_of_several_tool_calls(shop: ModuleType) -> None
     assert 2 == probe.changed_answer_count
 
 
-async def _send_and_call(shop: ModuleType, probe: Probe, name: str) -> None:
+async def _send_and_call(shop: ModuleType, probe: TrafficProbe, name: str) -> None:
     """Send a request, and let a tool run in a thread or a task of its own."""
     probe.make_layers(())[0](Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}"))
     await (asyncio.to_thread(shop.count, "a") if name == "count" else asyncio.gather(shop.fetch("a")))
@@ -285,7 +285,7 @@ def test_a_turn_is_cancelled_while_a_tool_runs(shop: ModuleType, name: str, send
 def test_a_trouble_changes_a_recorded_result_and_a_stub(shop: ModuleType, mode: str) -> None:
     """The tool does not run for it."""
     tools = _make_tools(shop, "count")
-    with tools.replace_tools("test", mode, is_baseline=True, probe=Probe(None)):
+    with tools.replace_tools("test", mode, is_baseline=True, probe=TrafficProbe(None)):
         shop.count("a")
     runs = len(shop.RUNS)
     with tools.replace_tools("test", mode, is_baseline=False, probe=_troubled("tool_returns_none:on=1")):

@@ -13,7 +13,7 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
-from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
+from flag_harness.simulator import Scenario, ScenarioTurn, ScriptedBlock, ScriptedToolCall, Simulator
 from flag_harness.simulator.scenario.scenario import ErrorAnswer
 from flag_harness.sweep.judge import ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles import (
@@ -42,9 +42,11 @@ from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
 
-ADD, SEND = Call(name="add", input={"a": 2}), Call(name="send", input={"to": "Ann"})
+ADD, SEND = ScriptedToolCall(name="add", input={"a": 2}), ScriptedToolCall(name="send", input={"to": "Ann"})
 ASK = {"role": "user", "content": "What is 2 + 3?"}
-CALL_TURN = ScenarioTurn(blocks=(Block(thinking="I add."), Block(text="I add."), Block(call=ADD)))
+CALL_TURN = ScenarioTurn(
+    blocks=(ScriptedBlock(thinking="I add."), ScriptedBlock(text="I add."), ScriptedBlock(call=ADD))
+)
 TEXT_TURN = ScenarioTurn(text="It is 5.")
 
 
@@ -109,7 +111,7 @@ def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None
     ]
 
 
-def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, int]:
+def _edited(name: str, turn: ScenarioTurn, *calls: ScriptedToolCall) -> tuple[ScenarioTurn, int]:
     surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).activate().surprises[0]
     assert surprise is not None
     return surprise.edit_turn(turn), surprise.fired
@@ -118,20 +120,36 @@ def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, 
 @pytest.mark.parametrize(
     ("name", "blocks", "stop_reason"),
     [
-        ("parallel_calls", [Block(text="I add."), Block(call=ADD), Block(call=SEND)], "tool_use"),
-        ("invalid_input", [Block(call=Call(name="add", input={"no_such_argument": True}))], "tool_use"),
-        ("text_after_call", [Block(text="I add."), Block(call=ADD), Block(text="I wait for the result.")], "tool_use"),
-        ("refusal", [Block(text="I a")], "refusal"),
-        ("refused_call", [Block(text="I add."), Block(call=ADD)], "refusal"),
-        ("same_call_twice", [Block(text="I add."), Block(call=ADD), Block(call=ADD)], "tool_use"),
-        ("unknown_tool", [Block(call=Call(name="no_such_tool", input={"value": 1}))], "tool_use"),
+        (
+            "parallel_calls",
+            [ScriptedBlock(text="I add."), ScriptedBlock(call=ADD), ScriptedBlock(call=SEND)],
+            "tool_use",
+        ),
+        (
+            "invalid_input",
+            [ScriptedBlock(call=ScriptedToolCall(name="add", input={"no_such_argument": True}))],
+            "tool_use",
+        ),
+        (
+            "text_after_call",
+            [ScriptedBlock(text="I add."), ScriptedBlock(call=ADD), ScriptedBlock(text="I wait for the result.")],
+            "tool_use",
+        ),
+        ("refusal", [ScriptedBlock(text="I a")], "refusal"),
+        ("refused_call", [ScriptedBlock(text="I add."), ScriptedBlock(call=ADD)], "refusal"),
+        (
+            "same_call_twice",
+            [ScriptedBlock(text="I add."), ScriptedBlock(call=ADD), ScriptedBlock(call=ADD)],
+            "tool_use",
+        ),
+        ("unknown_tool", [ScriptedBlock(call=ScriptedToolCall(name="no_such_tool", input={"value": 1}))], "tool_use"),
     ],
 )
-def test_a_surprise_changes_the_turn(name: str, blocks: list[Block], stop_reason: str) -> None:
+def test_a_surprise_changes_the_turn(name: str, blocks: list[ScriptedBlock], stop_reason: str) -> None:
     """Its thinking stays in front."""
     changed, fired = _edited(name, CALL_TURN, ADD, SEND)
     assert (1, stop_reason) == (fired, changed.final_stop_reason)
-    assert (Block(thinking="I add."), *blocks) == tuple(changed.content)
+    assert (ScriptedBlock(thinking="I add."), *blocks) == tuple(changed.content)
 
 
 def test_redacted_thinking_comes_before_the_thinking() -> None:
@@ -145,7 +163,7 @@ def test_redacted_thinking_comes_before_the_thinking() -> None:
 def test_a_long_answer_says_more_than_the_turn() -> None:
     """An answer with a call is not made longer."""
     changed, fired = _edited("long_answer", TEXT_TURN)
-    assert (1, (Block(text=f"It is 5.{LONG_TEXT}"),)) == (fired, tuple(changed.content))
+    assert (1, (ScriptedBlock(text=f"It is 5.{LONG_TEXT}"),)) == (fired, tuple(changed.content))
     assert (CALL_TURN, 0) == _edited("long_answer", CALL_TURN)
 
 

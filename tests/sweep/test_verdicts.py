@@ -10,16 +10,16 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.sweep.earlier_outcomes import EarlierOutcomes, load_earlier_outcomes, save_outcomes
 from flag_harness.sweep.judge import (
-    CallResult,
     ObservedExchange,
     OracleFinding,
+    TestCallResult,
     TestObservation,
     TroubleResult,
     judge_run_under_trouble,
 )
 from flag_harness.sweep.judge.turns import answer_lines, request_lines
 from flag_harness.sweep.judge.usage import find_wrong_usage
-from flag_harness.sweep.probe import FloodError, Probe
+from flag_harness.sweep.probe import TooManyRequestsError, TrafficProbe
 from flag_harness.wire.message import ParsedResponse
 from flag_harness.wire.timeline import Request
 
@@ -34,7 +34,8 @@ def _exchange(messages: Sequence[Any], *blocks: Any) -> ObservedExchange:
 
 TEXT = {"type": "text", "text": "It is 5."}
 BASELINE = TestObservation(
-    (CallResult("returned"),), (_exchange([ASK], TEXT), _exchange([ASK, SAID, MORE], {"type": "text", "text": "9."}))
+    (TestCallResult("returned"),),
+    (_exchange([ASK], TEXT), _exchange([ASK, SAID, MORE], {"type": "text", "text": "9."})),
 )
 FIRED = replace(BASELINE, fired=1)
 
@@ -50,11 +51,11 @@ def _judge(observed: TestObservation) -> tuple[str, tuple[tuple[str, str], ...]]
         (BASELINE, "does not apply", ()),
         (FIRED, "recovered", ()),
         (replace(FIRED, calls=(), problem="setup: no database"), "failed", (("fixture", "setup: no database"),)),
-        (replace(FIRED, calls=(CallResult("refused", "not recorded"),)), "not shown", ()),
-        (replace(FIRED, calls=(CallResult("hung", "it waits"),)), "failed", (("hang", "it waits"),)),
-        (replace(FIRED, calls=(CallResult("hung"),)), "failed", (("hang", "the test does not end"),)),
+        (replace(FIRED, calls=(TestCallResult("refused", "not recorded"),)), "not shown", ()),
+        (replace(FIRED, calls=(TestCallResult("hung", "it waits"),)), "failed", (("hang", "it waits"),)),
+        (replace(FIRED, calls=(TestCallResult("hung"),)), "failed", (("hang", "the test does not end"),)),
         (
-            replace(FIRED, calls=(CallResult("returned", seconds=9000),)),
+            replace(FIRED, calls=(TestCallResult("returned", seconds=9000),)),
             "failed",
             (("hang", "the test takes 9,000 s"),),
         ),
@@ -87,7 +88,7 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
 )
 def test_the_assertions_of_a_test_do_not_count_after_another_result_of_a_tool(trouble: str, outcome: str) -> None:
     """Not in a schedule either."""
-    observed = replace(FIRED, calls=(CallResult("assertion", "assert 5 in answer"),))
+    observed = replace(FIRED, calls=(TestCallResult("assertion", "assert 5 in answer"),))
     result = judge_run_under_trouble("test_sum", "schedule", trouble, observed, BASELINE)
     assert (outcome == "failed") == bool(result.findings)
 
@@ -186,7 +187,7 @@ def test_tokens_that_no_readable_answer_has_are_wrong() -> None:
         200, False, {"content": [TEXT], "usage": {"input_tokens": "many"}}, complete=True, error=None
     )
     exchange = replace(BASELINE.exchanges[0], answer=answer)
-    observed = TestObservation((CallResult("returned", usage={"input_tokens": 5}),), (exchange,))
+    observed = TestObservation((TestCallResult("returned", usage={"input_tokens": 5}),), (exchange,))
     assert "the agent reports 5 input_tokens, and its answers have 0" == find_wrong_usage(observed, observed)
 
 
@@ -196,7 +197,7 @@ def test_a_repeated_request_may_have_an_answer_that_does_not_count() -> None:
     answer = ParsedResponse(200, False, {"content": [TEXT], "usage": usage}, complete=True, error=None)
     exchange = replace(BASELINE.exchanges[0], answer=answer)
     other = replace(exchange, body={"messages": [MORE]})
-    calls = (CallResult("returned", usage=usage),)
+    calls = (TestCallResult("returned", usage=usage),)
     baseline = TestObservation(calls, (exchange, other))
     assert "" == find_wrong_usage(TestObservation(calls, (exchange, exchange)), baseline)
     assert "the agent reports 5 input_tokens, and its answers have 10" == find_wrong_usage(baseline, baseline)
@@ -213,9 +214,9 @@ def test_a_wait_counts_from_the_answer_that_asks_for_it(sent: float, oracles: li
 
 def test_a_test_that_sends_far_too_many_requests_is_stopped() -> None:
     """By an exception that no agent catches."""
-    (layer,) = Probe(None, request_limit=2).make_layers(())
+    (layer,) = TrafficProbe(None, request_limit=2).make_layers(())
     request = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
     for _ in range(2):
         layer(request)
-    with pytest.raises(FloodError, match="more than 2 requests"):
+    with pytest.raises(TooManyRequestsError, match="more than 2 requests"):
         layer(request)

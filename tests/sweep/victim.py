@@ -15,7 +15,7 @@ from typing import Any
 
 from anthropic import AsyncAnthropic
 
-from flag_harness.reference import Agent, AgentError, Context, TextDelta, Tool, ToolResult, ToolUse
+from flag_harness.reference import Agent, AgentError, ConversationContext, TextDelta, Tool, ToolResult, ToolUse
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.transports import SystemClock
 
@@ -52,7 +52,7 @@ def tools(effects: Path, kill: str) -> list[Tool]:
 def lay_trap(kill: str) -> None:
     """The points that no event shows: a result that is not yet saved, and the midst of the nth save."""
     if kill == "result_not_saved":
-        Context.with_call_outcome = lambda self, outcome: die()  # type: ignore[method-assign, assignment, return-value]
+        ConversationContext.with_call_outcome = lambda self, outcome: die()  # type: ignore[method-assign, assignment, return-value]
     name, _, number = kill.partition(":")
     if name == "before_flush":
         os.fsync = _deadly_at(int(number), os.fsync)  # type: ignore[assignment]

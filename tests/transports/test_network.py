@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports import SIMULATOR_ERROR_TEXTS, ApiScope, is_loopback, refuse_network
+from flag_harness.transports import ERROR_TEXTS_OF_SIMULATOR, ApiScope, is_loopback, refuse_network
 
 MESSAGE = (
     "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "
@@ -103,7 +103,7 @@ def test_the_refusal_says_what_the_test_does_instead() -> None:
     class Mine(NetworkRefused):
         """A refusal of the caller's own."""
 
-    with refuse_network(SIMULATOR_ERROR_TEXTS, Mine), pytest.raises(Mine) as caught:
+    with refuse_network(ERROR_TEXTS_OF_SIMULATOR, Mine), pytest.raises(Mine) as caught:
         _look_up("api.anthropic.com")
     assert (
         "this test asks the simulator, but tried to reach api.anthropic.com:443; ask the live API with "

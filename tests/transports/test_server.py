@@ -341,7 +341,7 @@ def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(module.uvicorn.Server, "startup", never)
     monkeypatch.setattr(module._ThreadedServer, "startup", never)
-    monkeypatch.setattr(module, "START_SECONDS", 0.2)
+    monkeypatch.setattr(module, "MAX_SECONDS_TO_START", 0.2)
     broken = LoopbackServer(serve())
     with pytest.raises(HarnessError, match=r"^the server at http://127\.0\.0\.1:\d+ did not start in 0\.2 s$"):
         broken.__enter__()

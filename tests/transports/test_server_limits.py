@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from flag_harness.transports.serve.limits import MIB, ServerLimits
+from flag_harness.transports.serve.limits import MEBIBYTE, ServerLimits
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ANSWER = Head(0.0, 200, ()), Chunk(0.0, b"ok"), End(0.0)
-LIMITS = ServerLimits(hosts=("flags.example", "*.test"), body_bytes=MIB, head_seconds=0.3)
+LIMITS = ServerLimits(hosts=("flags.example", "*.test"), body_bytes=MEBIBYTE, head_seconds=0.3)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_lines_and_headers_are_bounded(server: LoopbackServer, requests: list[Re
 @pytest.mark.parametrize("chunked", [False, True])
 def test_bodies_are_bounded(server: LoopbackServer, requests: list[Request], chunked: bool) -> None:
     """Whether or not the length is said first; in the form of the API's own error."""
-    body = b"a" * (MIB + 1)
+    body = b"a" * (MEBIBYTE + 1)
     head = b"POST / HTTP/1.1\r\nhost: localhost\r\n"
     framed = b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(body), body)
     status, text = send(server, head + (framed if chunked else b"content-length: %d\r\n\r\n" % len(body)))
@@ -107,7 +107,7 @@ def test_bodies_are_bounded(server: LoopbackServer, requests: list[Request], chu
     }
     assert (413, {"type": "error", "error": error}) == (status, json.loads(text))
     assert [] == requests
-    fits = b"content-length: %d\r\n\r\n%s" % (MIB, body[:MIB])
+    fits = b"content-length: %d\r\n\r\n%s" % (MEBIBYTE, body[:MEBIBYTE])
     assert (200, "ok") == send(server, head + fits)
 
 

@@ -520,7 +520,7 @@ def test_the_harness_waits_on_the_same_clock(clock: SharedClock) -> None:
 
 def test_an_event_that_is_set_at_once_takes_no_time(clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait ends before anybody asks whether time may jump."""
-    monkeypatch.setattr(thread_waits, "_MIN_REAL_WAIT_SECONDS", 10)
+    monkeypatch.setattr(thread_waits, "_MIN_SECONDS_OF_REAL_WAIT", 10)
     event = threading.Event()
 
     def set_event() -> None:

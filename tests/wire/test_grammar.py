@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.wire.grammar import (
-    POINTS,
+    POINTS_BY_NAME,
     EventSplitter,
     StreamGap,
     StreamGapTracker,
@@ -71,8 +71,10 @@ def test_a_kind_is_the_type_of_the_delta_or_of_the_event() -> None:
 
 def test_every_point_is_described() -> None:
     """A name is its key, and the description is a phrase, not a sentence."""
-    assert list(POINTS) == [point.name for point in POINTS.values()]
-    assert [] == [point.name for point in POINTS.values() if not point.description or point.description[-1] == "."]
+    assert list(POINTS_BY_NAME) == [point.name for point in POINTS_BY_NAME.values()]
+    assert [] == [
+        point.name for point in POINTS_BY_NAME.values() if not point.description or point.description[-1] == "."
+    ]
 
 
 def test_an_empty_message_has_few_points() -> None:
@@ -130,4 +132,4 @@ def test_a_gap_knows_the_block_around_it() -> None:
 @given(st.lists(st.binary(max_size=40)))
 def test_any_bytes_can_be_walked(chunks: list[bytes]) -> None:
     """Garbage has points or not; it never raises."""
-    assert set(POINTS) >= set(names_of_points_in_stream([*chunks, b"\n\n"]))
+    assert set(POINTS_BY_NAME) >= set(names_of_points_in_stream([*chunks, b"\n\n"]))

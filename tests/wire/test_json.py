@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.json import MAX_NESTING, decode_json, decode_json_object, is_nested_too_deep
+from flag_harness.wire.json import MAX_JSON_NESTING, decode_json, decode_json_object, is_nested_too_deep
 
 
 def _nested(levels: int, value: Any) -> Any:
@@ -17,11 +17,11 @@ def _nested(levels: int, value: Any) -> Any:
     return value
 
 
-@given(st.integers(0, 2 * MAX_NESTING), st.sampled_from([0, "[{" * 200, None]), st.integers(0, MAX_NESTING))
+@given(st.integers(0, 2 * MAX_JSON_NESTING), st.sampled_from([0, "[{" * 200, None]), st.integers(0, MAX_JSON_NESTING))
 def test_levels_are_counted_and_nothing_else(levels: int, inner: Any, beside: int) -> None:
     """Brackets in strings do not count, and neither do values side by side."""
     value = {"one": _nested(levels, inner), "many": [[] for _ in range(beside)]}
-    deep = levels + 1 > MAX_NESTING
+    deep = levels + 1 > MAX_JSON_NESTING
     text = json.dumps(value)
     assert (deep, deep) == (is_nested_too_deep(text, value), is_nested_too_deep(text.encode(), value))
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flag_harness.wire.json_paths import (
-    Wildcard,
+    PathWildcard,
     join_json_paths,
     json_path_pattern,
     parse_json_path,
@@ -18,9 +18,9 @@ from flag_harness.wire.json_paths import (
     [
         ("metadata.user_id", ("metadata", "user_id")),
         ("messages[12].content", ("messages", 12, "content")),
-        ("messages[*]", ("messages", Wildcard.ELEMENT)),
-        ("*.id", (Wildcard.MEMBER, "id")),
-        ("**.created_at", (Wildcard.ANY_DEPTH, "created_at")),
+        ("messages[*]", ("messages", PathWildcard.ELEMENT)),
+        ("*.id", (PathWildcard.MEMBER, "id")),
+        ("**.created_at", (PathWildcard.ANY_DEPTH, "created_at")),
         ("[0][1]", (0, 1)),
     ],
 )

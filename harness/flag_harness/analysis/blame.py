@@ -16,13 +16,13 @@ from flag_harness.matrix import FlagSpace, Row
 RowOutcome = tuple[Row, bool]
 """A row, and whether the test passed under it. The same row may be run several times."""
 
-MAX_CANDIDATES = 2_000
+MAX_CANDIDATE_CONJUNCTIONS = 2_000
 MAX_SEARCH_STEPS = 20_000
 """The limits of the search. If they are reached, the explanation is correct but may not be the smallest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class FailureExplanation:
     """The flag values that make a test fail, as conjunctions such as `streaming and model=haiku`.
 
     At least one conjunction holds in every failing row (combination of flag values), and none in a passing row. `flaky`
@@ -48,10 +48,10 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedExplanation:
+class ExplanationOfTests:
     """One explanation of the failures of several tests, with the names of these tests."""
 
-    explanation: Explanation
+    explanation: FailureExplanation
     tests: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class SharedExplanation:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedConjunction:
+class ConjunctionOfTests:
     """A conjunction that explains failures of several tests, alone or beside others, with the names of these tests."""
 
     conjunction: Conjunction
@@ -67,14 +67,14 @@ class SharedConjunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class SuspectConjunction:
     """Flag values (a conjunction) that no passing row has, and the number of failing rows that they would explain."""
 
     conjunction: Conjunction
     failing_rows: int
 
 
-def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanation:
+def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> FailureExplanation:
     """Return the smallest explanation of a test's failures: as few and as short conjunctions as possible.
 
     Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
@@ -85,19 +85,19 @@ def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanatio
 
 def explain_failures_of_tests(
     space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]
-) -> tuple[SharedExplanation, ...]:
+) -> tuple[ExplanationOfTests, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
     The largest group comes first. Tests that never fail are left out.
     """
     explainer = _FailureExplainer(space)
-    groups: dict[tuple[Conjunction, ...], list[tuple[str, Explanation]]] = {}
+    groups: dict[tuple[Conjunction, ...], list[tuple[str, FailureExplanation]]] = {}
     for name, runs in tests.items():
         explanation = explainer.explain_test_failures(runs)
         if explanation.conjunctions:
             groups.setdefault(explanation.conjunctions, []).append((name, explanation))
     findings = [
-        SharedExplanation(
+        ExplanationOfTests(
             _merge_explanations([explanation for _, explanation in group]), tuple(name for name, _ in group)
         )
         for group in groups.values()
@@ -105,7 +105,7 @@ def explain_failures_of_tests(
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
 
 
-def split_into_conjunctions(findings: Iterable[SharedExplanation]) -> tuple[SharedConjunction, ...]:
+def split_into_conjunctions(findings: Iterable[ExplanationOfTests]) -> tuple[ConjunctionOfTests, ...]:
     """Return each conjunction of these explanations once, with all tests that it makes fail.
 
     The one with the most tests comes first.
@@ -114,11 +114,11 @@ def split_into_conjunctions(findings: Iterable[SharedExplanation]) -> tuple[Shar
     for finding in findings:
         for conjunction in finding.explanation.conjunctions:
             tests.setdefault(conjunction, []).extend(finding.tests)
-    found = (SharedConjunction(conjunction, tuple(names)) for conjunction, names in tests.items())
+    found = (ConjunctionOfTests(conjunction, tuple(names)) for conjunction, names in tests.items())
     return tuple(sorted(found, key=lambda one: -len(one.tests)))
 
 
-def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[Suspect, ...]:
+def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[SuspectConjunction, ...]:
     """Return all sets of at most `size` flag values that some failing row has and that no passing row has.
 
     Those that explain the most failing rows come first, and the shortest among these.
@@ -133,7 +133,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
     order = sorted(found, key=lambda excluded: (-found[excluded], encoding.count_literals(excluded), excluded))
-    return tuple(Suspect(encoding.make_conjunction(excluded), found[excluded]) for excluded in order)
+    return tuple(SuspectConjunction(encoding.make_conjunction(excluded), found[excluded]) for excluded in order)
 
 
 def split_rows_into_failing_passing_flaky(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
@@ -154,11 +154,11 @@ class _FailureExplainer:
         self._encoding = FlagEncoding(space)
         self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
-    def explain_test_failures(self, runs: Iterable[RowOutcome]) -> Explanation:
+    def explain_test_failures(self, runs: Iterable[RowOutcome]) -> FailureExplanation:
         """Return the explanation of one test's failures. Reuse it for tests with equal outcomes."""
         failing, passing, flaky = split_rows_into_failing_passing_flaky(runs)
         if not failing:
-            return Explanation((), tuple(flaky))
+            return FailureExplanation((), tuple(flaky))
         fail_bits = frozenset(map(self._encoding.encode_row, failing))
         pass_bits = frozenset(map(self._encoding.encode_row, passing))
         key = fail_bits, pass_bits
@@ -167,7 +167,7 @@ class _FailureExplainer:
             chosen.sort(key=lambda excluded: (self._encoding.count_literals(excluded), excluded))
             self._explained[key] = tuple(map(self._encoding.make_conjunction, chosen)), smallest
         conjunctions, smallest = self._explained[key]
-        return Explanation(conjunctions, tuple(flaky), smallest)
+        return FailureExplanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         """Return sets of flag values that explain all failing rows and no passing row; and whether all were tried.
@@ -185,7 +185,7 @@ class _FailureExplainer:
 
         A conjunction may exclude only values in the bit mask `allowed`.
         """
-        return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATES)
+        return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATE_CONJUNCTIONS)
 
     def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         """Return the fewest sets of flag values of which each failing row has one, and no passing row has any.
@@ -261,11 +261,11 @@ def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: li
                     yield excluded_bits
 
 
-def _merge_explanations(explanations: Sequence[Explanation]) -> Explanation:
+def _merge_explanations(explanations: Sequence[FailureExplanation]) -> FailureExplanation:
     """Return one explanation with the flaky rows of all, for explanations with the same conjunctions."""
     flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky)
     smallest = all(explanation.is_smallest for explanation in explanations)
-    return Explanation(explanations[0].conjunctions, tuple(flaky), smallest)
+    return FailureExplanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 
 def _mask_of_true_conditions(conditions: Iterable[bool]) -> int:

@@ -19,9 +19,9 @@ from flag_harness.wire.timeline import Request
 from flag_harness.wire.usage import Usage
 
 CACHE_MARK_KEY = b'"cache_control"'
-_SERVER_TOOLS = ("advisor", "code_execution", "tool_search", "web_fetch", "web_search")
+_SERVER_TOOL_TYPE_PREFIXES = ("advisor", "code_execution", "tool_search", "web_fetch", "web_search")
 """Tools that the API runs itself, by the start of their type. One answer then sums up several uses of the cache."""
-_IGNORED_SHARE_OF_TOKENS = 0.05
+_TOKEN_ESTIMATE_TOLERANCE = 0.05
 """Differences below this share are taken as errors of the token estimate."""
 
 
@@ -45,7 +45,7 @@ class AnsweredRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _RequestWithBlocks:
+class _RequestWithPromptSegments:
     """A request with its content blocks.
 
     The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
@@ -85,11 +85,11 @@ def measure_cache_use(
         words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
         request_index = turns[index].sent.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
-    told = tuple(_cache_turn_of_last_request(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
+    told = tuple(_cache_use_of_last_request(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
     return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
 
 
-def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithBlocks | None:
+def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithPromptSegments | None:
     """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
     body = decode_json_object(sent.request.body)
     try:
@@ -100,16 +100,16 @@ def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithBlocks | None:
         return None
     scale = sent.usage.total_input / segments[-1].tokens
     scaled = tuple(replace(segment, tokens=round(segment.tokens * scale)) for segment in segments)
-    return _RequestWithBlocks(sent, models.find_model(sent.model), scaled)
+    return _RequestWithPromptSegments(sent, models.find_model(sent.model), scaled)
 
 
-def _find_broken_prefixes(turns: Sequence[_RequestWithBlocks]) -> Iterator[tuple[int, BrokenPrefix]]:
+def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterator[tuple[int, BrokenPrefix]]:
     """Yield the index of each turn that broke a cached prefix, and details of the break."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
         owner = api_key(turn.sent.request.headers)
         broken = detector.find_broken_prefix(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
-        if broken is not None and broken.tokens > _IGNORED_SHARE_OF_TOKENS * turn.segments[-1].tokens:
+        if broken is not None and broken.tokens > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
             yield index, broken
 
 
@@ -119,7 +119,7 @@ def _block_text(request: Request, path: str) -> str:
     return next((segment.text for segment in segments if segment.path == path), "")
 
 
-def _cache_turn_of_last_request(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> CacheTurn:
+def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], broken: CacheBreak | None) -> CacheTurn:
     """Return what the last request of `turns` read from the prompt cache, wrote to it and missed.
 
     `broken` describes the change that broke its cached prefix, or is None.
@@ -141,7 +141,9 @@ def _cache_turn_of_last_request(turns: Sequence[_RequestWithBlocks], broken: Cac
     )
 
 
-def _count_missed_tokens_with_reason(turns: Sequence[_RequestWithBlocks], broken: CacheBreak | None) -> tuple[int, str]:
+def _count_missed_tokens_with_reason(
+    turns: Sequence[_RequestWithPromptSegments], broken: CacheBreak | None
+) -> tuple[int, str]:
     """Return how many cached tokens the last of `turns` failed to read, and the reason.
 
     The reason is empty if the turn read from the cache as expected.
@@ -163,7 +165,7 @@ def _count_missed_tokens_with_reason(turns: Sequence[_RequestWithBlocks], broken
     }
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
     missed = expected - turn.token_counts.read
-    if missed > _IGNORED_SHARE_OF_TOKENS * turn.segments[-1].tokens:
+    if missed > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
         if any(_has_server_tools(one.sent.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
@@ -174,17 +176,17 @@ def _has_server_tools(request: Request) -> bool:
     """Return whether a request uses tools that the API runs itself, or MCP servers."""
     body = decode_json_object(request.body)
     types = [str(tool.get("type", "")) for tool in body.get("tools") or () if isinstance(tool, dict)]
-    return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOLS) for kind in types)
+    return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOL_TYPE_PREFIXES) for kind in types)
 
 
-def _reason_for_no_cache_read(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> str:
+def _reason_for_no_cache_read(earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments) -> str:
     """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
     if earlier and all(one.sent.model != turn.sent.model for one in earlier):
         return f"another model: {turn.sent.model}"
     return "nothing of this prompt was cached before" if turn.token_counts.tokens_written else ""
 
 
-def _count_tokens_never_read(turns: Sequence[_RequestWithBlocks]) -> int:
+def _count_tokens_never_read(turns: Sequence[_RequestWithPromptSegments]) -> int:
     """Return how many of the tokens that were written to the cache no later turn read."""
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
@@ -195,13 +197,17 @@ def _count_tokens_never_read(turns: Sequence[_RequestWithBlocks]) -> int:
     return unread
 
 
-def _hashes_read_from_cache(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> set[str]:
+def _hashes_read_from_cache(
+    earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments
+) -> set[str]:
     """Return the hash of each prefix that a turn read from the cache."""
     end = _index_of_last_block_read(earlier, turn)
     return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
 
 
-def _index_of_last_block_read(earlier: Sequence[_RequestWithBlocks], turn: _RequestWithBlocks) -> int | None:
+def _index_of_last_block_read(
+    earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments
+) -> int | None:
     """Return the index of the last block that a turn read from the cache, or None if it read nothing.
 
     The API reports only how many tokens were read. The block is the one at which a prefix is nearest to this length;
@@ -216,7 +222,7 @@ def _index_of_last_block_read(earlier: Sequence[_RequestWithBlocks], turn: _Requ
     )
 
 
-def _dollars_saved_by_cache(turns: Sequence[_RequestWithBlocks]) -> float | None:
+def _dollars_saved_by_cache(turns: Sequence[_RequestWithPromptSegments]) -> float | None:
     """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
     saved = 0.0
     for turn in turns:

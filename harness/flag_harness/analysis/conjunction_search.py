@@ -28,8 +28,8 @@ that halve the weight.
 OTHER_CAUSE_PROBABILITY = 0.1
 """The assumed probability that a row fails for another reason than the candidate."""
 
-SPLITTING_ROW_COUNT = 16
-RANDOM_ROW_COUNT = 6
+RANDOM_ROWS_TO_SPLIT_CANDIDATES = 16
+RANDOM_ROWS_TO_COVER_PAIRS = 6
 """The number of random rows of which the best is run next."""
 
 
@@ -143,7 +143,7 @@ class ConjunctionSearch:
         """
         gaps = find_uncovered_pairs(self._encoding, rows, excluded)
         best, best_gain = None, 0
-        for _ in range(RANDOM_ROW_COUNT if gaps else 0):
+        for _ in range(RANDOM_ROWS_TO_COVER_PAIRS if gaps else 0):
             row = self._nearest_row(self._row_with_many_missing_pairs(gaps, excluded), excluded)
             if row is not None and self._evidence.is_untried(row):
                 gain = sum((gap & row).bit_count() for bit, gap in gaps.items() if bit & row)
@@ -171,7 +171,7 @@ class ConjunctionSearch:
             return None, False
         if (again := next((row for row in passing if self._evidence.must_run_again(row, failing)), None)) is not None:
             return again, False
-        for _ in range(RANDOM_ROW_COUNT):
+        for _ in range(RANDOM_ROWS_TO_COVER_PAIRS):
             row = self._nearest_row(self._change_failing_row_at_random(self._random.random()), excluded & ~bit, bit)
             if row is not None and self._evidence.is_untried(row):
                 return row, False
@@ -183,7 +183,7 @@ class ConjunctionSearch:
     def _random_rows(self, excluded: int, required: int) -> Iterator[int]:
         """Yield a few random rows that have the required values and no excluded one. A row may come twice."""
         limits = self._evidence.allowed_values_of_restricted_flags(excluded, required)
-        for _ in range(RANDOM_ROW_COUNT):
+        for _ in range(RANDOM_ROWS_TO_COVER_PAIRS):
             row = self._evidence.find_row_within_limits(
                 limits, self._evidence.space.default_row, self._named, self._random
             )
@@ -217,8 +217,10 @@ class ConjunctionSearch:
         """Return an untried row that satisfies candidates with about half of the total weight, or None."""
         total = sum(self._candidate_weights.values())
         best, best_distance = None, 0.5
-        for turn in range(SPLITTING_ROW_COUNT):
-            row = self._nearest_row(self._change_failing_row_at_random(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
+        for turn in range(RANDOM_ROWS_TO_SPLIT_CANDIDATES):
+            row = self._nearest_row(
+                self._change_failing_row_at_random(0.4 + 0.55 * turn / RANDOM_ROWS_TO_SPLIT_CANDIDATES), 0
+            )
             if row is None or not self._evidence.is_untried(row):
                 continue
             share = sum(weight for excluded, weight in self._candidate_weights.items() if not row & excluded) / total

@@ -14,7 +14,7 @@ from flag_harness.matrix.matrix_flag import FlagLike
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class FlagLiteral:
     """The statement that a flag has one of `values`, such as `not streaming`.
 
     `others` are the flag's remaining values. Values are True and False, or labels.
@@ -36,7 +36,7 @@ class Literal:
 class Conjunction:
     """Literals that hold together, such as `streaming and model=haiku`. Without literals it always holds."""
 
-    literals: tuple[Literal, ...]
+    literals: tuple[FlagLiteral, ...]
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Return whether it holds under these values (True and False, or labels), by the names of flags."""
@@ -107,7 +107,7 @@ class FlagEncoding:
             names = values_in_literals(flag)
             kept = tuple(name for position, name in enumerate(names) if allowed >> position & 1)
             others = tuple(name for position, name in enumerate(names) if not allowed >> position & 1)
-            literals.append(Literal(flag.name, kept, others))
+            literals.append(FlagLiteral(flag.name, kept, others))
         return Conjunction(tuple(literals))
 
     def literals_in_row(self, row_bits: int) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ DEFAULT_RUN_BUDGET = 45
 DEFAULT_MIN_RUNS = 20
 """If all failures are explained earlier, rows are still run up to this number, to rule out other conjunctions."""
 
-RANDOM_ROW_COUNT = 40
+RANDOM_ROWS_TO_COVER_TRIPLES = 40
 """The number of random rows of which the one with the most new triples of values is run."""
 MAX_SUSPECTS = 5
 """The most suspects that a result lists."""
@@ -201,7 +201,9 @@ class CauseSearch:
         if gap is None:
             return None
         beside = self._values_seen_with_each_pair()
-        drawn = [self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
+        drawn = [
+            self._space.complete_row(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROWS_TO_COVER_TRIPLES
+        ]
         candidates = [self._encoding.encode_row(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)

@@ -38,12 +38,12 @@ class MatrixRun(TypedDict):
 
 NO_CASSETTE = "it uses no cassette"
 """The value of `MatrixRun.left_out` if the run came to no cassette, such as after a failed setup."""
-UNRECORDED = "not recorded"
+TEST_NOT_RECORDED = "not recorded"
 NO_SCENARIO = "no usable scenario"
 NO_KEY = "no key for the live API"
 MISSING_EXTRA = "a library is not installed"
 FLAGS_NOT_SET = "the flags could not be set"
-SKIPPED = "skipped"
+TEST_SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
 """Values of `MatrixRun.other_cause`."""
@@ -113,7 +113,7 @@ class FailingTest:
         return count_changed_flags(row_of_run(run, self.flags), self.space)
 
 
-def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
+def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
     """Return the tests with a failing run. A test that ran once is left out, for it says nothing about flags.
 
     If the command line pins flags (`has_pins`), those with the same value in all runs of a test count as pinned.
@@ -139,7 +139,7 @@ def runs_by_cause_other_than_flags(
     failing, found = {test.name for test in tests}, dict[str, list[MatrixRun]]()
     for name, own in _runs_by_test(runs).items():
         for cause, group in _runs_by_cause(own).items():
-            if cause and (name in failing or cause not in (SKIPPED, EXPECTED_FAILURE, UNEXPECTED_PASS)):
+            if cause and (name in failing or cause not in (TEST_SKIPPED, EXPECTED_FAILURE, UNEXPECTED_PASS)):
                 found.setdefault(cause, []).extend(group)
     return found
 

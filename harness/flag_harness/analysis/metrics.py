@@ -13,8 +13,8 @@ from flag_harness.wire.timeline import Chunk, Cut, Request, Response
 from flag_harness.wire.usage import Usage
 
 _CONTENT_DELTA_NAME = b"content_block_delta"
-_REFUSED_STATUS = 400
-_MAX_RHYTHM_STEPS = 10
+_BAD_REQUEST_STATUS = 400
+_MAX_ARRIVAL_TIMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def selected_arrival_times(times: Sequence[float], gap_start: int) -> tuple[floa
     one after it, and others at even distances.
     """
     last = len(times) - 1
-    count = min(last, _MAX_RHYTHM_STEPS)
+    count = min(last, _MAX_ARRIVAL_TIMES)
     indices = {round(step * last / count) for step in range(count)} | {gap_start, min(gap_start + 1, last), last}
     return tuple(round(times[index], 3) for index in sorted(indices))
 
@@ -148,7 +148,7 @@ def find_betas_dropped_after_refusal(
     dropped: set[str] = set()
     for index, ((path, asked), measured) in enumerate(zip(sent, requests, strict=True)):
         later = [names for other, names in sent[index + 1 :] if other == path]
-        if measured.status == _REFUSED_STATUS and later:
+        if measured.status == _BAD_REQUEST_STATUS and later:
             dropped |= asked.difference(*later)
     return tuple(sorted(dropped))
 

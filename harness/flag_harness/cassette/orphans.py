@@ -41,7 +41,7 @@ class _CassetteFileHead(Struct):
     envelope: EnvelopeFields
 
 
-_DECODER = msgspec.json.Decoder(_CassetteFileHead)
+_ENVELOPE_DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
 def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun) -> Iterator[Path]:
@@ -96,6 +96,6 @@ def relative_path_with_slashes(root: Path, path: Path) -> str:
 def read_envelope(path: Path) -> EnvelopeFields | None:
     """Return the envelope of a cassette file, or None if the file has none or cannot be read."""
     try:
-        return _DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
+        return _ENVELOPE_DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
     except (ValueError, OSError):
         return None

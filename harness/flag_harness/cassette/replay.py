@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.index import InteractionQueues, RequestIndex
+from flag_harness.cassette.match.index import RequestIndex, UnplayedInteractions
 from flag_harness.cassette.match.miss import Miss, MissReporter
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.cassette.merge import indices_recorded_by
@@ -56,7 +56,7 @@ class Replay:
         self._refusal = refusal
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []
-        self._queues = InteractionQueues(self._index, repeat=repeat)
+        self._queues = UnplayedInteractions(self._index, repeat=repeat)
         self._tracked_answers: dict[int, tuple[Request, int]] = {}
         self._nearest_by_key: dict[bytes, int | None] = {}
         self._lock = threading.Lock()

@@ -72,7 +72,7 @@ def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 
 
 def _run_save(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.context import Context
+    from flag_harness.reference.context.context import ConversationContext
     from flag_harness.reference.context.repair import repair_context
     from flag_harness.reference.context.store import check_messages, save_context
 
@@ -83,7 +83,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
     if not isinstance(model, str):
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
     combination = _combination_id_from_option_or_environment(arguments.combination)
-    context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
+    context = ConversationContext(messages=tuple(body["messages"]), combination=combination, model=model)
     save_context(context, arguments.path)
     notes = repair_context(context)[1]
     report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}

@@ -40,7 +40,7 @@ _EVERY_PAIR_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
 _API_MESSAGE_PATTERN = re.compile(r"'message': '(.+?)'[,}]")
 _PREFIXES_OF_UNINHERITED_VARIABLES = ("PYTEST_", "ANTHROPIC_")
 """The prefixes of variables that would change the run: options of a pytest around it, a key or an address."""
-_COLOURS = {"bold": 1, "red": 31, "green": 32}
+_ANSI_CODE_BY_STYLE = {"bold": 1, "red": 31, "green": 32}
 
 
 def add_demo_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -208,7 +208,7 @@ def _console_command(name: str) -> str:
 def _add_color(text: str, style: str) -> str:
     """Return the text in a colour if the output is a terminal, unless NO_COLOR is set."""
     is_plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
-    return text if is_plain else f"\033[{_COLOURS[style]}m{text}\033[0m"
+    return text if is_plain else f"\033[{_ANSI_CODE_BY_STYLE[style]}m{text}\033[0m"
 
 
 def _print_lines(lines: Iterable[str]) -> None:

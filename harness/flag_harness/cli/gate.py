@@ -9,8 +9,8 @@ from pathlib import Path
 from flag_harness.cli.terminal import add_commands
 from flag_harness.config import find_root
 from flag_harness.errors import ConfigError, GateError, GateRefusalError
-from flag_harness.gate import Gate, git, read_gate
-from flag_harness.gate.approval import write_approval
+from flag_harness.gate import GateSettings, git, read_gate
+from flag_harness.gate.approval import write_approval_file
 from flag_harness.gate.output import (
     history_lines,
     history_to_json,
@@ -167,7 +167,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     if not do_all_rules_pass(results):
         raise GateRefusalError("\n".join(["not approved:", *rule_result_lines(results)]))
     _refuse_own_approval(gate, candidate)
-    file = write_approval(candidate, name, arguments.reason)
+    file = write_approval_file(candidate, name, arguments.reason)
     values = {**rule_results_to_json(candidate, results), "approval": str(file.path)}
     _print_result(
         arguments,
@@ -177,7 +177,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_own_approval(gate: Gate, candidate: ReleaseCandidate) -> None:
+def _refuse_own_approval(gate: GateSettings, candidate: ReleaseCandidate) -> None:
     """Raise `GateRefusalError` if the policy demands another person than git's user, who wrote the change."""
     if not gate.policy.other_person or gate.prod is None or not gate.prod.is_dir():
         return
@@ -235,7 +235,7 @@ def _run_status(arguments: argparse.Namespace) -> int:
     return 0 if status.is_prod_unmodified else 1
 
 
-def _load_gate() -> Gate:
+def _load_gate() -> GateSettings:
     root = find_root()
     if (gate := read_gate(root)) is None:
         raise ConfigError(
@@ -245,19 +245,19 @@ def _load_gate() -> Gate:
     return gate
 
 
-def _require_test_folder(gate: Gate, folder: Path | None = None) -> Path:
+def _require_test_folder(gate: GateSettings, folder: Path | None = None) -> Path:
     if (found := folder or gate.test) is None:
         raise ConfigError("the folder TEST is not known; set TEST_ENV, or `test` in the gate's settings")
     return found
 
 
-def _require_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> ProductionFolder:
+def _require_prod(gate: GateSettings, folder: Path | None = None, others: Sequence[Path] = ()) -> ProductionFolder:
     if (found := folder or gate.prod) is None:
         raise ConfigError("the folder PROD is not known; set PROD_ENV, or `prod` in the gate's settings")
     return open_production_folder(gate, found, others or ([gate.test] if gate.test else []))
 
 
-def _require_user_name(gate: Gate, name: str | None, default: str = "") -> str:
+def _require_user_name(gate: GateSettings, name: str | None, default: str = "") -> str:
     if not (who := name or git.user_in_git_config(gate.root) or default):
         raise GateError("git has no user.name and user.email; name yourself with --name")
     return who

@@ -11,7 +11,7 @@ from flag_harness.analysis.code.unread_variables import CODE_SUFFIXES, find_unre
 from flag_harness.config import find_root, read_config, read_settings_table
 from flag_harness.flag import SET_FLAGS_FIXTURE, SHIPPED_FLAGS, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
-from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
+from flag_harness.matrix.coverage import MatrixCoverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP
 from flag_harness.source_files import read_code_files
 from flag_harness.wording import count_with_noun
@@ -98,7 +98,7 @@ def _refuse_missing_declaration(source: Path) -> int:
     return 1
 
 
-def _report_lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:
+def _report_lines(selected: str, combinations: Sequence[Combination], coverage: MatrixCoverage | None) -> list[str]:
     lines = []
     for index, one in enumerate(combinations):
         gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
@@ -115,7 +115,9 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
     return lines
 
 
-def _json_report(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> dict[str, object]:
+def _json_report(
+    selected: str, combinations: Sequence[Combination], coverage: MatrixCoverage | None
+) -> dict[str, object]:
     document: dict[str, object] = {
         "selected": selected,
         "combinations": {one.id: _environment_variables(one) for one in combinations},

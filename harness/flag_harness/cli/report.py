@@ -26,8 +26,8 @@ from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.matrix.baseline import read_baseline
 from flag_harness.record import (
-    CACHE_FOLDER,
-    LAST_RUN,
+    LAST_RUN_FILE,
+    PYTEST_CACHE_FOLDER,
     RunRecord,
     encode_record,
     load_checked_record,
@@ -40,7 +40,7 @@ from flag_harness.report.commands.location import ReportLocation, locate_project
 from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.logs import log_digest_lines, logs_to_json
 from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines
-from flag_harness.report.output import SUFFIXES, check_report_path, write_report
+from flag_harness.report.output import REPORT_SUFFIXES, check_report_path, write_report
 
 _EXAMPLES = """\
 examples:
@@ -53,7 +53,7 @@ examples:
   flag-harness report diff main.jsonl branch.jsonl
   flag-harness report open artifact/
 """
-_LAST_RUN = Path(".pytest_cache/d") / CACHE_FOLDER / LAST_RUN
+_LAST_RUN_PATH = Path(".pytest_cache/d") / PYTEST_CACHE_FOLDER / LAST_RUN_FILE
 """The file with the record of pytest's last run, relative to its root directory."""
 
 
@@ -123,7 +123,7 @@ def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         type=Path,
         nargs="*",
         metavar="RECORD",
-        help=f"the record of a run, or those of its shards; by default the last run, {_LAST_RUN}",
+        help=f"the record of a run, or those of its shards; by default the last run, {_LAST_RUN_PATH}",
     )
     build.add_argument(
         "-o",
@@ -131,7 +131,7 @@ def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         type=Path,
         required=True,
         metavar="FILE",
-        help=f"the report to write; its suffix names the format: {', '.join(SUFFIXES)}",
+        help=f"the report to write; its suffix names the format: {', '.join(REPORT_SUFFIXES)}",
     )
     build.set_defaults(run=_run_build)
 
@@ -183,7 +183,7 @@ def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="RECORD",
-        help=f"the record of a run; by default the last one, {_LAST_RUN}",
+        help=f"the record of a run; by default the last one, {_LAST_RUN_PATH}",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
 
@@ -192,7 +192,7 @@ def _run_build(arguments: argparse.Namespace) -> int:
     check_report_path(arguments.output)
     paths: Sequence[Path] = arguments.records
     record = merge_records([load_record(path) for path in paths]) if paths else _load_run(None)
-    root = locate_project(record, paths or [find_root() / _LAST_RUN])
+    root = locate_project(record, paths or [find_root() / _LAST_RUN_PATH])
     location = ReportLocation(root, str(paths[0]) if len(paths) == 1 else "")
     write_report(arguments.output, record, datetime.now(UTC), load_conversations(*paths), location)
     _print_record_problem(record)
@@ -204,7 +204,7 @@ def _load_run(path: Path | None) -> RunRecord:
     """Load a record, or that of the last run if `path` is None. Raise `RecordError` if it cannot be read."""
     if path is not None:
         return load_record(path)
-    last = find_root() / _LAST_RUN
+    last = find_root() / _LAST_RUN_PATH
     if not last.exists():
         raise RecordError(f"{last}: there is no last run; run pytest first, or name a record")
     return load_record(last)

@@ -11,7 +11,7 @@ from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import RecordError
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
-from flag_harness.record.conversation import Conversation, Passage, load_conversations
+from flag_harness.record.conversation import Conversation, MessagePart, load_conversations
 from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
 from flag_harness.report.commands.location import ReportLocation, folder_seen_from, locate_project
 from flag_harness.report.commands.rerun import pytest_command, select_options
@@ -22,9 +22,9 @@ from flag_harness.wording import count_with_noun
 
 _MAX_LINES, _MAX_CHARACTERS = 20, 2_000
 """The number of characters of a text that are printed."""
-_COMMIT_DIGITS = 10
-_ROLE_WIDTH = 12
-_KEPT_OPTIONS = tuple(f"--harness-{name}" for name in ("flags", "baseline", "matrix", "fault", "repeat"))
+_COMMIT_HASH_LENGTH = 10
+_LABEL_WIDTH = 12
+_OPTIONS_REPEATED_IN_RERUN = tuple(f"--harness-{name}" for name in ("flags", "baseline", "matrix", "fault", "repeat"))
 """The options that decide under which combinations and faults a test runs, and how often."""
 
 
@@ -71,7 +71,7 @@ class OpenedRun:
         One command is enough for all shards, unless they ran with different flags or faults.
         """
         failed = {
-            file: tuple(select_options(shard.header.options, _KEPT_OPTIONS))
+            file: tuple(select_options(shard.header.options, _OPTIONS_REPEATED_IN_RERUN))
             for file, shard in self.shards.items()
             if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
         }
@@ -142,7 +142,7 @@ def _sort_key_by_changed_flags(row: RunRow) -> tuple[str, int]:
 
 def _code_version(header: RunHeader) -> str:
     changed = " with changes" if header.is_dirty else ""
-    commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}, " if header.commit else ""
+    commit = f"commit {header.commit[:_COMMIT_HASH_LENGTH]}{changed}, " if header.commit else ""
     started = f", {header.started_at}" if header.started_at else ""
     return f"{commit}anthropic {header.sdk or 'unknown'}, Python {header.python}{started}"
 
@@ -176,11 +176,11 @@ def _answer_source_text(row: RunRow) -> str:
     return f"answered by: {upstream or escape_to_one_line(row.answered_by or 'nobody')}"
 
 
-def _conversation_passage_lines(passage: Passage) -> Iterator[str]:
+def _conversation_passage_lines(passage: MessagePart) -> Iterator[str]:
     label = passage.role if passage.kind in ("text", "tool") else passage.kind
     lines = passage.text[:_MAX_CHARACTERS].split("\n")[:_MAX_LINES]
     for number, line in enumerate(lines):
-        yield f"    {'' if number else escape_to_one_line(label):<{_ROLE_WIDTH}}{escape_to_one_line(line)}".rstrip()
+        yield f"    {'' if number else escape_to_one_line(label):<{_LABEL_WIDTH}}{escape_to_one_line(line)}".rstrip()
     left = passage.characters - sum(map(len, lines)) - len(lines) + 1
     if left > 0:
-        yield f"    {'':<{_ROLE_WIDTH}}… {left:,} more characters; --browser shows them"
+        yield f"    {'':<{_LABEL_WIDTH}}… {left:,} more characters; --browser shows them"

@@ -42,7 +42,7 @@ _SIMULATOR_HELP = """examples:
 Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
 request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
 
-_OPEN_HOST_WARNING = (
+_HOST_REACHABLE_BY_OTHERS_WARNING = (
     "warning: {} can be reached by other machines, and there is no authentication; without --host, it serves this "
     "machine alone"
 )
@@ -228,7 +228,7 @@ def _serve_until_stopped(
     try:
         with _stop_signals() as signals, server:
             if not arguments.allow_anyone and not listens_on_loopback(arguments.host):
-                print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
+                print(_HOST_REACHABLE_BY_OTHERS_WARNING.format(arguments.host), file=sys.stderr, flush=True)
             _print_address(server, what, as_json=arguments.json)
             signals.get()
     except (OSError, OverflowError) as error:

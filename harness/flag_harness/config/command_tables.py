@@ -8,7 +8,7 @@ import msgspec
 
 from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit, SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import AnyTable, Switch, Text, TextList, convert_table
+from flag_harness.toml_tables import TomlBoolean, TomlTable, TomlText, TomlTextList, convert_table
 
 _Tools: TypeAlias = Annotated[
     Literal["", "real", "record", "stub"], msgspec.Meta(description='"real", "record" or "stub"')
@@ -19,16 +19,17 @@ RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
 
 class _SweepTable(msgspec.Struct):
     tools: _Tools = ""
-    reported: TextList = ()
+    reported: TomlTextList = ()
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
-    usage: Text = ""
-    functions: TextList | None = None
-    stub: AnyTable = {}
+    usage: TomlText = ""
+    functions: TomlTextList | None = None
+    stub: TomlTable = {}
 
 
 _DiffTable = msgspec.defstruct(
-    "_DiffTable", [("outcomes", Switch, True), ("bodies", Switch, False), *((name, Any, None) for name in DIFF_FIGURES)]
+    "_DiffTable",
+    [("outcomes", TomlBoolean, True), ("bodies", TomlBoolean, False), *((name, Any, None) for name in DIFF_FIGURES)],
 )
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 

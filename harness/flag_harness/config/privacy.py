@@ -8,12 +8,12 @@ import msgspec
 
 from flag_harness.config.settings import DetectorSettings, PrivacyAction
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import Text, convert_table
+from flag_harness.toml_tables import TomlText, convert_table
 
 
 class _DetectorTable(msgspec.Struct):
-    pattern: Text = ""
-    function: Text = ""
+    pattern: TomlText = ""
+    function: TomlText = ""
     action: PrivacyAction = "mask"
 
 

@@ -150,7 +150,7 @@ def read_config(pyproject: Path) -> Config:
         return Config()
     # imported here: a project without the table does not need it
     from flag_harness.config.table import parse_config
-    from flag_harness.toml_tables import find_line
+    from flag_harness.toml_tables import find_line_of_error
 
     if found[1] != pyproject:
         return parse_config(*found)
@@ -158,7 +158,7 @@ def read_config(pyproject: Path) -> Config:
         return parse_config(*found)
     except ConfigError as error:
         message = str(error).removeprefix(f"{pyproject}: ")
-        line = find_line(pyproject.read_text(encoding="utf-8"), message)
+        line = find_line_of_error(pyproject.read_text(encoding="utf-8"), message)
         raise ConfigError(f"{pyproject}:{line}: {message}") from None
 
 

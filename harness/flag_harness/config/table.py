@@ -32,10 +32,10 @@ from flag_harness.flag import (
     value_label,
 )
 from flag_harness.matrix import flag_space
-from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, require_known_names
+from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, require_known_names
 
-_FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTER_KINDS])
-_NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISER_KINDS])
+_FilterTable = msgspec.defstruct("_FilterTable", [(kind, TomlTextList, ()) for kind in FILTER_KINDS])
+_NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TomlTextList, ()) for kind in NORMALISER_KINDS])
 
 
 _Limit: TypeAlias = Annotated[float, msgspec.Meta(ge=0, description="a number from 0")]
@@ -43,7 +43,7 @@ _BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _Limit, None) for name 
 
 
 class _HeaderTable(msgspec.Struct):
-    keep: TextList = ()
+    keep: TomlTextList = ()
 
 
 _FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")]
@@ -57,13 +57,13 @@ _Margin: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1, description="a nu
 
 
 class _FlagTable(msgspec.Struct):
-    env: Text = ""
-    openfeature: Text = ""
-    set: Text = ""
+    env: TomlText = ""
+    openfeature: TomlText = ""
+    set: TomlText = ""
     requires: _FlagNames = ()
     excludes: _FlagNames = ()
-    on: Text | None = None
-    off: Text | None = None
+    on: TomlText | None = None
+    off: TomlText | None = None
     default: Any = None
     values: Any = None
     margin: _Margin | None = None
@@ -76,11 +76,11 @@ _VcrMarks: TypeAlias = Annotated[
 
 
 class _ConfigTable(msgspec.Struct):
-    agent: Text = SHIPPED_AGENT
-    model: Text = ""
-    recordings: Text = "recordings"
-    fixtures: Text = "fixtures"
-    logs: Text = "logs"
+    agent: TomlText = SHIPPED_AGENT
+    model: TomlText = ""
+    recordings: TomlText = "recordings"
+    fixtures: TomlText = "fixtures"
+    logs: TomlText = "logs"
     flags: Any = None
     groups: Any = None
     filters: Any = None
@@ -88,11 +88,11 @@ class _ConfigTable(msgspec.Struct):
     headers: Any = None
     budget: Any = None
     privacy: Any = None
-    gate: AnyTable | None = None
+    gate: TomlTable | None = None
     vcr_marks: _VcrMarks = False
-    hosts: TextList = ()
-    allowed_hosts: TextList = ()
-    ignore_hosts: TextList = ()
+    hosts: TomlTextList = ()
+    allowed_hosts: TomlTextList = ()
+    ignore_hosts: TomlTextList = ()
     time: _Time = "virtual"
     border: _Border = "test"
     sweep: Any = None

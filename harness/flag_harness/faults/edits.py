@@ -10,15 +10,15 @@ from random import Random
 from typing import TypeAlias
 
 from flag_harness.faults import checks
-from flag_harness.faults.fault import DueRequest, Effect
+from flag_harness.faults.fault import FaultEffect, FaultyRequest
 from flag_harness.faults.frames import FrameEdit, chunk_if_nonempty
 from flag_harness.wire.aws_frames import is_aws_stream
-from flag_harness.wire.grammar import POINTS, EventSplitter, StreamGap, StreamGapTracker, matching_point_names
+from flag_harness.wire.grammar import POINTS_BY_NAME, EventSplitter, StreamGap, StreamGapTracker, matching_point_names
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
 """The only point of an answer that is not a stream: after half of its bytes."""
-STREAM_POINTS = tuple(POINTS)
+STREAM_POINTS = tuple(POINTS_BY_NAME)
 ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
 
@@ -68,7 +68,7 @@ class AnswerEdit:
     """
 
     def __init__(
-        self, due: DueRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
+        self, due: FaultyRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
     ) -> None:
         self._due, self._stream, self._body = due, stream, body
         self._only_sse = only_sse
@@ -104,7 +104,7 @@ class AnswerEdit:
 class StreamPointEdit:
     """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
 
-    def __init__(self, due: DueRequest, at: str, occurrence: int, act: StreamPointAction) -> None:
+    def __init__(self, due: FaultyRequest, at: str, occurrence: int, act: StreamPointAction) -> None:
         self._due, self._at, self._act = due, at, act
         self._random = due.make_random("point")
         self._remaining, self._occurrence = occurrence, occurrence
@@ -184,7 +184,7 @@ class StreamPointEdit:
         """Return why the stream was not changed: it did not reach the point, or not often enough."""
         if self._at in self._reached:
             return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
-        had = ", ".join(name for name in POINTS if name in self._reached)
+        had = ", ".join(name for name in POINTS_BY_NAME if name in self._reached)
         return f"the stream never came to {self._at} (it came to {had or 'no point'})"
 
 
@@ -194,7 +194,7 @@ class EventEdit:
     `missing` names what a stream lacks if the fault could not change any of its events, such as `usage`.
     """
 
-    def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
+    def __init__(self, due: FaultyRequest, change: Callable[[bytes], bytes], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
         self._events = EventSplitter()
         self._changed = False
@@ -223,7 +223,7 @@ class BodyEdit:
     `missing` names what a body lacks if it could not be changed.
     """
 
-    def __init__(self, due: DueRequest, act: BodyAction, missing: str) -> None:
+    def __init__(self, due: FaultyRequest, act: BodyAction, missing: str) -> None:
         self._due, self._act, self._missing = due, act, missing
         self._waiting: list[Piece] = []
 
@@ -246,7 +246,7 @@ class BodyEdit:
 class ChunkEdit:
     """Changes every chunk of any body. The fault counts as fired when a chunk is different."""
 
-    def __init__(self, due: DueRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
+    def __init__(self, due: FaultyRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
         self._changed = False
         self._late = 0.0
@@ -279,7 +279,7 @@ def remove_headers(headers: Headers, *names: str) -> Headers:
 
 def make_effect_at_point(
     at: str, occurrence: int, change_stream: StreamPointAction, change_body: BodyAction | None = None
-) -> Effect:
+) -> FaultEffect:
     """Return an effect that applies `change_stream` at the point `at` of a stream.
 
     If `at` is `inside_body`, the effect applies `change_body`, if it is given, to an answer that is not a stream.
@@ -287,7 +287,7 @@ def make_effect_at_point(
     checks.require_one_of("at", at, ALL_POINTS if change_body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         if change_body is not None and at == INSIDE_BODY:
             return AnswerEdit(due, body=BodyEdit(due, change_body, "bytes"))
         return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, change_stream))

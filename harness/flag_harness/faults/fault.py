@@ -62,7 +62,7 @@ class FaultCounter:
 
 
 @dataclass(frozen=True, slots=True)
-class DueRequest:
+class FaultyRequest:
     """A request that meets the conditions of a fault.
 
     The fault calls its methods to report whether it changed the answer.
@@ -86,7 +86,7 @@ class DueRequest:
         return self.condition.make_random(self.number, purpose)
 
 
-Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]
+FaultEffect: TypeAlias = Callable[[FaultyRequest], "Response | Edit | None"]
 """What a fault does to a due request. The function returns an answer, an edit of the answer, or None to let the request
 pass.
 """
@@ -103,7 +103,7 @@ class Fault:
     family: str
     arguments: tuple[tuple[str, object], ...]
     condition: FaultCondition
-    effect: Effect = field(compare=False, repr=False)
+    effect: FaultEffect = field(compare=False, repr=False)
     transport_only: bool = False
     side: FaultSide = "wire"
     armed_for: str | None = None
@@ -119,8 +119,8 @@ class Fault:
         due = self.match_request(request)
         return None if due is None else self.effect(due)
 
-    def match_request(self, request: Request) -> DueRequest | None:
-        """Count a request. Return it as a `DueRequest` if it meets the fault's conditions, else None."""
+    def match_request(self, request: Request) -> FaultyRequest | None:
+        """Count a request. Return it as a `FaultyRequest` if it meets the fault's conditions, else None."""
         self.count.count_request()
         try:
             is_selected = self.condition.allows_combination(self.armed_for) and self.condition.selects_request(request)
@@ -131,7 +131,7 @@ class Fault:
         ):
             return None
         self.count.count_due_request()
-        return DueRequest(request, number, self.condition, self.count)
+        return FaultyRequest(request, number, self.condition, self.count)
 
     def arm(self, combination: str | None = None) -> "Fault":
         """Return a copy with a new counter, for a test that runs under this flag combination."""
@@ -182,13 +182,13 @@ def fault_kind(
     points: tuple[str, ...] = (),
     transport_only: bool = False,
     side: FaultSide = "wire",
-) -> Callable[[Callable[P, Effect]], Callable[P, Fault]]:
+) -> Callable[[Callable[P, FaultEffect]], Callable[P, Fault]]:
     """Decorate a function that returns an effect. The result makes a `Fault` of the function's name.
 
     The arguments describe the kind of fault: see `FaultKind`.
     """
 
-    def make_kind(build: Callable[P, Effect]) -> Callable[P, Fault]:
+    def make_kind(build: Callable[P, FaultEffect]) -> Callable[P, Fault]:
         own = tuple(name for name in build.__annotations__ if name not in {"when", "return"})
 
         @wraps(build)

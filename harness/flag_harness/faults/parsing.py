@@ -12,8 +12,10 @@ from flag_harness.faults.errors import FaultError
 from flag_harness.faults.fault import Fault, FaultKind
 from flag_harness.faults.table import FAULT_KINDS
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ARGUMENT = re.compile(rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL)
+_QUOTED_TEXT_PATTERN = r'"(?:[^"\\]|\\.)*"'
+_ARGUMENT_PATTERN = re.compile(
+    rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED_TEXT_PATTERN}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL
+)
 """Matches one argument. A quoted value (as in JSON) ends at its closing quote, any other before the next argument."""
 _TYPES_OF_LIST_ARGUMENTS = {"on": int, "path": str, "combination": str}
 _CONDITION_TYPES = {"every": int, "until": int, "probability": float, "seed": int}
@@ -51,7 +53,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each argument. Raise `FaultError` if one is malformed or repeated."""
     position, names = 0, set[str]()
     while position < len(text):
-        match = _ARGUMENT.match(text, position)
+        match = _ARGUMENT_PATTERN.match(text, position)
         if match is None:
             raise FaultError(f"{text[position:].strip()!r} must be spelled argument=value")
         if match["name"] in names:
@@ -63,7 +65,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
 
 def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     """Return the value of an argument, converted to the type that the annotation in `hints` states."""
-    if value.startswith('"') and re.fullmatch(_QUOTED, value):
+    if value.startswith('"') and re.fullmatch(_QUOTED_TEXT_PATTERN, value):
         return _parse_quoted_value(name, value)
     if name == "when":
         raise checks.argument_error(name, value, "a Python function, which a text cannot hold")

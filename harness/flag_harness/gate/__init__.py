@@ -1,5 +1,5 @@
 """The gate: it copies files to PROD only if the evidence passes the policy and a person has approved them."""
 
-from flag_harness.gate.settings import Gate, read_gate
+from flag_harness.gate.settings import GateSettings, read_gate
 
-__all__ = ["Gate", "read_gate"]
+__all__ = ["GateSettings", "read_gate"]

@@ -13,9 +13,9 @@ import msgspec
 from flag_harness.durations import is_in_future, time_since
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import FileState, manifest_digest, paths_that_differ
+from flag_harness.gate.declared.manifest import FileState, changed_paths, manifest_digest
 from flag_harness.gate.rules.candidate import ReleaseCandidate
-from flag_harness.gate.settings import Gate
+from flag_harness.gate.settings import GateSettings
 from flag_harness.wording import join_names
 
 FORMAT_VERSION = 1
@@ -53,7 +53,7 @@ class ApprovalFile:
     approval: Approval
 
 
-def write_approval(candidate: ReleaseCandidate, name: str, reason: str) -> ApprovalFile:
+def write_approval_file(candidate: ReleaseCandidate, name: str, reason: str) -> ApprovalFile:
     """Write the approval of a candidate. Raise `GateError` if the file cannot be written."""
     gate, files = candidate.gate, manifest_digest(candidate.files)
     time = datetime.now(UTC)
@@ -81,7 +81,9 @@ def load_approvals(folder: Path) -> list[ApprovalFile]:
     return sorted(files, key=lambda file: file.approval.time, reverse=True)
 
 
-def approvals_of_files(gate: Gate, files: Mapping[str, FileState], evidence: Sequence[Path] = ()) -> list[ApprovalFile]:
+def approvals_of_files(
+    gate: GateSettings, files: Mapping[str, FileState], evidence: Sequence[Path] = ()
+) -> list[ApprovalFile]:
     """Return the approvals of exactly these files, newest first.
 
     Raise `GateRefusalError`, which says what the nearest approval covers instead and what to type, if there is none.
@@ -93,8 +95,8 @@ def approvals_of_files(gate: Gate, files: Mapping[str, FileState], evidence: Seq
     if not every:
         command = approve_command([*map(str, evidence)] or [_newest_record(gate.root)])
         raise GateRefusalError(f"{folder}: there is no approval; to make one: {command}")
-    nearest = min(every, key=lambda one: len(paths_that_differ(one.approval.manifest, files)))
-    names = join_names(paths_that_differ(nearest.approval.manifest, files))
+    nearest = min(every, key=lambda one: len(changed_paths(one.approval.manifest, files)))
+    names = join_names(changed_paths(nearest.approval.manifest, files))
     records = [*map(str, evidence)] or sorted(nearest.approval.evidence) or [_newest_record(gate.root)]
     raise GateRefusalError(
         f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. If they have not "
@@ -128,7 +130,7 @@ def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
     return ""
 
 
-def paths_of_evidence(gate: Gate, file: ApprovalFile) -> list[Path]:
+def paths_of_evidence(gate: GateSettings, file: ApprovalFile) -> list[Path]:
     """Return the paths of the records that an approval names."""
     return [gate.root / path for path in file.approval.evidence]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError
 
-_TIMEOUT_SECONDS = 30
+_GIT_TIMEOUT_SECONDS = 30
 _COMMIT_HASH_PATTERN = "commit "
 
 
@@ -127,7 +127,7 @@ def _run_git(folder: Path, *arguments: str, stdin: str = "") -> "subprocess.Comp
             command,
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=_GIT_TIMEOUT_SECONDS,
             check=False,
             env=environment,
             input=stdin,

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ, read_file
+from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_file
 from flag_harness.gate.prod.folder import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
-from flag_harness.gate.prod.journalled_change import change_name
+from flag_harness.gate.prod.journalled_change import describe_change
 from flag_harness.gate.prod.status import GateStatus
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
 from flag_harness.wording import count_with_noun, join_names, printable_text
@@ -51,7 +51,7 @@ def production_change_lines(change: ProductionChange, prod: ProductionFolder, so
     `source` is the folder with the new files, or None if the history has them.
     """
     entry, paths = change.entry, change.changed_paths
-    what = change_name(entry)
+    what = describe_change(entry)
     if not change.is_made:
         diff = [line for path in paths for line in _diff_lines(change, prod, source, path)]
         return [
@@ -81,7 +81,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         return ["nothing has been promoted yet"]
     lines = []
     for entry, before in zip(reversed(entries), [*reversed(entries[:-1]), None], strict=True):
-        number = len(paths_that_differ(before.files, entry.files)) if before else len(entry.files)
+        number = len(changed_paths(before.files, entry.files)) if before else len(entry.files)
         kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
         words = ": ".join(filter(None, (entry.name, entry.reason)))
         files = count_with_noun(number, "file")

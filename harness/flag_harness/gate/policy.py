@@ -9,32 +9,32 @@ import msgspec
 from flag_harness.config.settings import BUDGET_NAMES
 from flag_harness.durations import parse_duration
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import AnyTable, Switch, Text, TextList, convert_table, require_known_names
+from flag_harness.toml_tables import TomlBoolean, TomlTable, TomlText, TomlTextList, convert_table, require_known_names
 
-_Upstream: TypeAlias = Annotated[
+_RequiredUpstream: TypeAlias = Annotated[
     Literal["live", "simulator"], msgspec.Meta(description="'live', or 'simulator' if simulated answers are enough")
 ]
-_Combinations: TypeAlias = Annotated[
+_RequiredCombinations: TypeAlias = Annotated[
     str | tuple[str, ...], msgspec.Meta(description="full, 2, 3, 4 or single, or a list of ids of combinations")
 ]
-_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, description="a whole number, 0 or more")]
+_MaxErrorCount: TypeAlias = Annotated[int, msgspec.Meta(ge=0, description="a whole number, 0 or more")]
 
 
 class _PolicyTable(msgspec.Struct):
-    tests: TextList
-    combinations: _Combinations = ()
-    upstream: _Upstream = "live"
-    rebased: Switch = False
-    imported: TextList = ("**/*.py",)
-    max_age: Text = ""
-    max_recording_age: Text = ""
-    verdicts: TextList = ()
-    budget: AnyTable = {}
-    sweep: Text = ""
-    log_errors: _Count | None = None
-    committed: Switch = False
-    other_person: Switch = False
-    signed: Switch = False
+    tests: TomlTextList
+    combinations: _RequiredCombinations = ()
+    upstream: _RequiredUpstream = "live"
+    rebased: TomlBoolean = False
+    imported: TomlTextList = ("**/*.py",)
+    max_age: TomlText = ""
+    max_recording_age: TomlText = ""
+    verdicts: TomlTextList = ()
+    budget: TomlTable = {}
+    sweep: TomlText = ""
+    log_errors: _MaxErrorCount | None = None
+    committed: TomlBoolean = False
+    other_person: TomlBoolean = False
+    signed: TomlBoolean = False
 
 
 class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,25 +16,25 @@ from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import GatePolicy, parse_policy
 from flag_harness.record import flag_declaration
-from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, find_line, parse_toml
+from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, find_line_of_error, parse_toml
 
 GATE_FILE = "gate.toml"
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
 """The environment variables that name the two folders. They override the settings `test` and `prod`."""
-_EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
+_EXAMPLE_OF_SETTINGS = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
 
 
 class _GateTable(msgspec.Struct):
-    files: TextList
-    policy: AnyTable
-    test: Text = ""
-    prod: Text = ""
-    state: Text = ""
-    approvals: Text = "approvals"
+    files: TomlTextList
+    policy: TomlTable
+    test: TomlText = ""
+    prod: TomlText = ""
+    state: TomlText = ""
+    approvals: TomlText = "approvals"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class GateSettings:
     """The settings of a project's gate, which decides whether files may go to the production folder (PROD).
 
     Attributes:
@@ -61,7 +61,7 @@ class Gate:
     flags: tuple[Flag, ...]
 
 
-def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> Gate | None:
+def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettings | None:
     """Read the gate of the project in `root`; return None if it declares none.
 
     Raise `ConfigError` if a setting is invalid, or if both files declare a gate.
@@ -81,7 +81,7 @@ def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> Gate | Non
         return _parse_gate(table, where, root, config.flags, environ)
     except ConfigError as error:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        raise ConfigError(f"{path}:{find_line(text, str(error))}: {str(error).removeprefix('[] ')}") from None
+        raise ConfigError(f"{path}:{find_line_of_error(text, str(error))}: {str(error).removeprefix('[] ')}") from None
 
 
 def _read_toml_file(path: Path) -> dict[str, Any]:
@@ -93,15 +93,15 @@ def _read_toml_file(path: Path) -> dict[str, Any]:
 
 def _parse_gate(
     table: Mapping[str, Any], where: str, root: Path, flags: tuple[Flag, ...], environ: Mapping[str, str]
-) -> Gate:
+) -> GateSettings:
     parsed = convert_table(table, _GateTable, where)
     if not parsed.files:
-        raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_EXAMPLE}")
+        raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_EXAMPLE_OF_SETTINGS}")
     for pattern in parsed.files:
         if problem := pattern_problem(pattern):
             raise ConfigError(f"{where} files: {pattern!r} {problem}")
     policy = parse_policy(parsed.policy, where)
-    return Gate(
+    return GateSettings(
         root=root,
         files=parsed.files,
         test=_folder_path(root, environ.get(TEST_VARIABLE) or parsed.test),

@@ -18,7 +18,7 @@ _PRODUCTION_ENVIRONMENT = "production"
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class ProductionBaseline:
     """The flag values of production, read from a file that a flag service exported.
 
     Attributes:
@@ -30,7 +30,7 @@ class Baseline:
     notes: tuple[str, ...] = ()
 
 
-def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
+def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
     """Read the flag values of production from a JSON file.
 
     The file is an export of flagd or LaunchDarkly, or has the form `{flag: value}`. A key of the file belongs to the
@@ -81,7 +81,7 @@ def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
-def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> Baseline:
+def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> ProductionBaseline:
     """Return a baseline that sets each declared flag to the value that its key has in the export."""
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
@@ -102,7 +102,7 @@ def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence
         notes.append(f"not in it, so at their default: {', '.join(missing)}")
     if unknown:
         notes.append(f"not declared, so ignored: {', '.join(unknown)}")
-    return Baseline(values, tuple(notes))
+    return ProductionBaseline(values, tuple(notes))
 
 
 def _normalise_key(key: str) -> str:

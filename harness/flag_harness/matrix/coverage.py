@@ -13,7 +13,7 @@ FlagValueTexts = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class MatrixCoverage:
     """Which pairs, triples or quadruples of flag values a selection of combinations contains.
 
     Attributes:
@@ -37,7 +37,7 @@ class Coverage:
         return {1: "values", 2: "pairs", 3: "triples"}.get(self.strength, "quadruples")
 
 
-def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Coverage:
+def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> MatrixCoverage:
     """Return which pairs, triples or quadruples of values these rows contain.
 
     Values that constraints do not allow together are not counted.
@@ -52,7 +52,7 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Co
     missing = tuple(
         _format_settings(space, tuple(fixed.items())) for fixed in find_uncovered_tuples(space, rows, strength)
     )
-    return Coverage(strength, tuple(first_covered), missing)
+    return MatrixCoverage(strength, tuple(first_covered), missing)
 
 
 def impossible_values(space: FlagSpace) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Build covering arrays for flags with any values and constraints, by Lei and Tai's algorithm IPO.
 
-Flags are added one at a time. A row under construction holds, for each flag, the index of a value, or `UNDECIDED` if
-none has been chosen yet. The chosen values can always be completed to an allowed combination.
+Flags are added one at a time. A row under construction holds, for each flag, the index of a value, or
+`UNDECIDED_VALUE` if none has been chosen yet. The chosen values can always be completed to an allowed combination.
 """
 
 from collections import Counter, defaultdict
@@ -13,9 +13,9 @@ from random import Random
 from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.space import FlagSpace
 
-UNDECIDED = -1
-MAX_ATTEMPTS = 6
-MAX_TUPLES = 50_000
+UNDECIDED_VALUE = -1
+MAX_FLAG_ORDERS = 6
+MAX_TUPLES_TO_COVER = 50_000
 """Limits: how many orders of flags are tried, and how many tuples all attempts together may cover."""
 PartialRow = list[int]
 
@@ -26,7 +26,7 @@ def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     The first row holds every default. Several orders of the flags are tried, and the smallest array is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
-    attempts = max(1, min(MAX_ATTEMPTS, MAX_TUPLES // tuples))
+    attempts = max(1, min(MAX_FLAG_ORDERS, MAX_TUPLES_TO_COVER // tuples))
     arrays = (_build_covering_array(space, strength, Random(seed)) for seed in range(attempts))
     return min(arrays, key=len)
 
@@ -41,7 +41,7 @@ def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tu
     for values in product(*(range(space.sizes[index]) for index in head)):
         fixed = dict(zip(head, values, strict=True))
         if fixed != {index: space.default_row[index] for index in head} and space.is_possible(fixed):
-            rows.append([fixed.get(index, UNDECIDED) for index in range(len(order))])
+            rows.append([fixed.get(index, UNDECIDED_VALUE) for index in range(len(order))])
     for position, index in enumerate(tail):
         earlier = order[: strength + position]
         missing = _UncoveredTuples(space, index, earlier, strength)
@@ -105,19 +105,19 @@ def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, m
 
 def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
     """Cover each remaining possible tuple, in the free flags of an existing row or else in a new row."""
-    added = [row for row in rows if UNDECIDED in row]
+    added = [row for row in rows if UNDECIDED_VALUE in row]
     for fixed in missing:
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
             continue
         for row in added:
-            if all(row[index] in (UNDECIDED, value) for index, value in fixed.items()) and _can_complete(
+            if all(row[index] in (UNDECIDED_VALUE, value) for index, value in fixed.items()) and _can_complete(
                 space, row, fixed
             ):
                 break
         else:
             if not space.is_possible(fixed):
                 continue
-            row = [UNDECIDED] * len(space.flags)
+            row = [UNDECIDED_VALUE] * len(space.flags)
             rows.append(row)
             added.append(row)
         for index, value in fixed.items():
@@ -128,11 +128,11 @@ def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> b
     """Return whether at least one allowed row has the values of `row` and those in `fixed`."""
     if not any(space.has_constraint(index) for index in fixed):
         return True
-    return space.is_possible({index: value for index, value in enumerate(row) if value != UNDECIDED} | fixed)
+    return space.is_possible({index: value for index, value in enumerate(row) if value != UNDECIDED_VALUE} | fixed)
 
 
 def _complete_row(space: FlagSpace, row: PartialRow) -> Row:
     """Return an allowed row that has the values of a partial row."""
-    completed = space.complete_row({index: value for index, value in enumerate(row) if value != UNDECIDED})
+    completed = space.complete_row({index: value for index, value in enumerate(row) if value != UNDECIDED_VALUE})
     assert completed is not None, "a row can be completed at any time"
     return completed

@@ -7,7 +7,7 @@ from flag_harness.models.lookup import (
     load_model_table,
     thinking_parameters,
 )
-from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
+from flag_harness.models.model import Model, ModelTable, SourcedValue, TokenPrices
 from flag_harness.models.table import EFFORTS, THINKING_KINDS, parse_model_table
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "THINKING_KINDS",
     "Model",
     "ModelTable",
-    "Prices",
     "SourcedValue",
+    "TokenPrices",
     "effort_for_budget",
     "find_model",
     "load_model_table",

@@ -25,7 +25,7 @@ class SourcedValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class TokenPrices:
     """List prices in US dollars per million tokens.
 
     They are valid for prompts of up to `up_to` tokens (`Usage.total_input`), or of any length if it is None. A price is
@@ -83,7 +83,7 @@ class Model:
     smallest_cacheable_prefix: int = 0
     retires: date | None = None
     retires_not_before: date | None = None
-    prices: tuple[Prices, ...] = ()
+    prices: tuple[TokenPrices, ...] = ()
     figures: tuple[SourcedValue, ...] = ()
 
     @property

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta
 
-from flag_harness.models.model import Model, ModelTable, Prices, SourcedValue
+from flag_harness.models.model import Model, ModelTable, SourcedValue, TokenPrices
 from flag_harness.toml_tables import (
-    AnyTable,
-    Day,
-    Switch,
-    Text,
-    TextList,
+    TomlBoolean,
+    TomlDate,
+    TomlTable,
+    TomlText,
+    TomlTextList,
     convert_table,
     parse_toml,
     require_known_names,
@@ -29,25 +29,25 @@ _Count = Annotated[int, Meta(ge=1, description="a number of tokens, 1 or more")]
 _Price = Annotated[float, Meta(ge=0, description="US dollars per million tokens, 0 or more")]
 _Efforts = Annotated[tuple[Effort, ...], Meta(description="a list of efforts")]
 _ThinkingKinds = Annotated[frozenset[ThinkingKind], Meta(description="a list of kinds of thinking")]
-_CountFigure = Annotated[tuple[_Count, Text], _FIGURE_DESCRIPTION]
-_PriceFigure = Annotated[tuple[_Price, Text], _FIGURE_DESCRIPTION]
-_DayFigure = Annotated[tuple[Day, Text], _FIGURE_DESCRIPTION]
+_CountFigure = Annotated[tuple[_Count, TomlText], _FIGURE_DESCRIPTION]
+_PriceFigure = Annotated[tuple[_Price, TomlText], _FIGURE_DESCRIPTION]
+_DayFigure = Annotated[tuple[TomlDate, TomlText], _FIGURE_DESCRIPTION]
 _TableList = Annotated[tuple[dict[str, Any], ...], Meta(description="a list of tables")]
 
 
 class _ModelFile(msgspec.Struct):
-    read: Day
-    budget_efforts: AnyTable
-    defaults: AnyTable
-    models: AnyTable
-    sources: AnyTable
+    read: TomlDate
+    budget_efforts: TomlTable
+    defaults: TomlTable
+    models: TomlTable
+    sources: TomlTable
 
 
 class _FigureSource(msgspec.Struct):
     """The document that figures come from, and the day on which it was read."""
 
-    where: Text
-    read: Day
+    where: TomlText
+    read: TomlDate
 
 
 class _BudgetEfforts(msgspec.Struct):
@@ -59,11 +59,11 @@ class _BudgetEfforts(msgspec.Struct):
 
 
 class _ModelEntry(msgspec.Struct):
-    aliases: TextList = ()
-    thinking: Annotated[tuple[_ThinkingKinds, Text], _FIGURE_DESCRIPTION] | None = None
-    thinks_by_default: Annotated[tuple[Switch, Text], _FIGURE_DESCRIPTION] | None = None
-    efforts: Annotated[tuple[_Efforts, Text], _FIGURE_DESCRIPTION] | None = None
-    default_effort: Annotated[tuple[Effort, Text], _FIGURE_DESCRIPTION] | None = None
+    aliases: TomlTextList = ()
+    thinking: Annotated[tuple[_ThinkingKinds, TomlText], _FIGURE_DESCRIPTION] | None = None
+    thinks_by_default: Annotated[tuple[TomlBoolean, TomlText], _FIGURE_DESCRIPTION] | None = None
+    efforts: Annotated[tuple[_Efforts, TomlText], _FIGURE_DESCRIPTION] | None = None
+    default_effort: Annotated[tuple[Effort, TomlText], _FIGURE_DESCRIPTION] | None = None
     max_output_tokens: _CountFigure | None = None
     context_window: _CountFigure | None = None
     smallest_cacheable_prefix: _CountFigure | None = None
@@ -129,7 +129,7 @@ class _ModelReader:
                 for figure in band
             ),
         )
-        prices = tuple(Prices(**{figure.name: figure.value for figure in band}) for band in bands)
+        prices = tuple(TokenPrices(**{figure.name: figure.value for figure in band}) for band in bands)
         values = {figure.name: figure.value for figure in own}
         return replace(base, id=name, aliases=entry.aliases, prices=prices, figures=figures, **values)
 

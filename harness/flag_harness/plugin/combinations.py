@@ -13,7 +13,7 @@ from flag_harness.plugin.marks import CONFIG_KEY, all_flags, declared_flags
 
 if TYPE_CHECKING:
     from flag_harness.matrix import Combination
-    from flag_harness.matrix.baseline import Baseline
+    from flag_harness.matrix.baseline import ProductionBaseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CommandLineFlags:
 
     selection: str = ""
     pins: Mapping[str, object] = field(default_factory=dict)
-    baseline: "Baseline | None" = None
+    baseline: "ProductionBaseline | None" = None
     judged: frozenset[str] = frozenset()
     selected_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ def _parse_flag_values(flags: Sequence[Flag], pins: str) -> Mapping[str, object]
     return parse_pins(flags, pins)
 
 
-def _read_baseline(path: str, flags: Sequence[Flag]) -> "Baseline":
+def _read_baseline(path: str, flags: Sequence[Flag]) -> "ProductionBaseline":
     from flag_harness.matrix.baseline import read_baseline  # imported here: most runs do not need it
 
     return read_baseline(Path(path), flags)
@@ -119,7 +119,7 @@ def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[F
 class _BaselineHeaderLines:
     """Prints in pytest's header the flag values of production, which the run starts from."""
 
-    def __init__(self, path: str, baseline: "Baseline") -> None:
+    def __init__(self, path: str, baseline: "ProductionBaseline") -> None:
         self._path, self._baseline = path, baseline
 
     def pytest_report_header(self) -> list[str]:

@@ -6,11 +6,11 @@ In a run that does not use it, no hook of the harness is called for any test.
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.plugin.marks import CONFIG_KEY, MARKS
+from flag_harness.plugin.marks import CONFIG_KEY, MARK_DESCRIPTIONS
 
-CHECKS_PLUGIN = "flag-harness-checks"
+CHECKS_PLUGIN_NAME = "flag-harness-checks"
 """The name under which the module with the checks of each test is registered."""
-HARNESS_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
+HARNESS_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARK_DESCRIPTIONS)
 """The names of the marks of the harness."""
 _FIXTURE_PREFIX = "harness_"
 """The prefix of a fixture that every fixture of the harness requests, or is."""
@@ -20,7 +20,7 @@ _OPTIONS_OF_OTHER_OPTIONS = frozenset({"harness_upstream", "harness_runs", "harn
 """Options that do nothing without another one, and have a default."""
 
 
-PARTS_KEY = pytest.StashKey[list[object]]()
+DEFERRED_PARTS_KEY = pytest.StashKey[list[object]]()
 """The parts that are registered now, the checks aside."""
 
 
@@ -62,9 +62,9 @@ class DeferredPluginParts:
 
             register_plugin_parts(config)
             return
-        for part in config.stash.get(PARTS_KEY, []):
+        for part in config.stash.get(DEFERRED_PARTS_KEY, []):
             config.pluginmanager.unregister(part)
-        if PARTS_KEY in config.stash:
-            del config.stash[PARTS_KEY]
-        if config.pluginmanager.has_plugin(CHECKS_PLUGIN):
-            config.pluginmanager.unregister(name=CHECKS_PLUGIN)
+        if DEFERRED_PARTS_KEY in config.stash:
+            del config.stash[DEFERRED_PARTS_KEY]
+        if config.pluginmanager.has_plugin(CHECKS_PLUGIN_NAME):
+            config.pluginmanager.unregister(name=CHECKS_PLUGIN_NAME)

@@ -30,7 +30,7 @@ CASE_COUNTS = {
 _PARTIAL_RUN_OPTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
 """Options of pytest that leave out some of the cases."""
 
-SHORT_NAMES = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
+FEATURE_BY_SHORT_NAME = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
 """The short names that `--feature` takes too, and the full names."""
 
 FEATURES_MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
@@ -53,8 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the mark. Raise `UsageError` if `--feature` names an unknown feature."""
     config.addinivalue_line("markers", FEATURES_MARK)
     requested = _feature_option_values(config)
-    if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
-        short = ", ".join(SHORT_NAMES)
+    if unknown := [name for name in requested if FEATURE_BY_SHORT_NAME.get(name, name) not in CASE_COUNTS]:
+        short = ", ".join(FEATURE_BY_SHORT_NAME)
         raise pytest.UsageError(
             f"--feature={unknown[0]}: no such feature; choose from {', '.join(CASE_COUNTS)} (or {short})"
         )
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         return
     if not _is_partial_run(config) and not session.testsfailed:
         _check_case_counts(items)
-    wanted = {SHORT_NAMES.get(name, name) for name in requested}
+    wanted = {FEATURE_BY_SHORT_NAME.get(name, name) for name in requested}
     kept = [item for item in items if ALL_CASES in wanted or wanted & features_of_case(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -13,7 +13,7 @@ FEATURES_PLUGIN = "flag_harness.plugin.features"
 CONFIG_KEY = pytest.StashKey[Config]()
 """The stash key of the project's configuration, `[tool.flag-harness]`."""
 
-MARKS = (
+MARK_DESCRIPTIONS = (
     "flag_matrix(*names, strength=None): run the test once under every combination of these flags, or of all declared "
     "flags if none is named; strength=2, 3 or 4 runs a covering array instead, 'full' any number of combinations",
     "flags(**pins): run the test with these flags on, off or at a value; the others stay at their defaults",

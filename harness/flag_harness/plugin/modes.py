@@ -9,7 +9,7 @@ import pytest
 
 RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"]
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
-UPSTREAMS = ("live", "simulator")
+UPSTREAM_NAMES = ("live", "simulator")
 CASES_PACKAGE = "flag_harness.conformance"
 """The cases, as a package: `pytest --pyargs flag_harness.conformance`."""
 

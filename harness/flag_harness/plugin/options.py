@@ -7,7 +7,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin import check_hooks
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.deferred_parts import (
-    CHECKS_PLUGIN,
+    CHECKS_PLUGIN_NAME,
     DeferredPluginParts,
     is_configured,
     needs_parts_around_all_tests,
@@ -16,8 +16,8 @@ from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.age import add_age_option
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
-from flag_harness.plugin.marks import CONFIG_KEY, MARKS
-from flag_harness.plugin.modes import CASES_PACKAGE, RECORD_MODES, UPSTREAMS, is_option_of_other_plugin
+from flag_harness.plugin.marks import CONFIG_KEY, MARK_DESCRIPTIONS
+from flag_harness.plugin.modes import CASES_PACKAGE, RECORD_MODES, UPSTREAM_NAMES, is_option_of_other_plugin
 from flag_harness.plugin.record_options import add_effects_options, add_record_option
 from flag_harness.plugin.redact.normalisers import normalisers_in_configuration
 from flag_harness.plugin.redact.secrets import filters_in_configuration
@@ -38,8 +38,8 @@ from flag_harness.plugin.verdicts.repetitions import add_repeat_option, register
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness, and register its checks before the conftest files are loaded."""
-    if not pluginmanager.has_plugin(CHECKS_PLUGIN):
-        pluginmanager.register(check_hooks, CHECKS_PLUGIN)
+    if not pluginmanager.has_plugin(CHECKS_PLUGIN_NAME):
+        pluginmanager.register(check_hooks, CHECKS_PLUGIN_NAME)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     _add_traffic_options(group, pluginmanager)
@@ -80,7 +80,7 @@ def _add_traffic_options(group: pytest.OptionGroup, pluginmanager: pytest.Pytest
         )
     group.addoption(
         "--harness-upstream",
-        choices=UPSTREAMS,
+        choices=UPSTREAM_NAMES,
         default="live",
         help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
         start_resuming(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
-    for mark in MARKS:
+    for mark in MARK_DESCRIPTIONS:
         config.addinivalue_line("markers", mark)
     _register_plugin_parts(config)
 

@@ -8,7 +8,7 @@ from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import register_network_border_of_run
 from flag_harness.plugin.border.tracebacks import RepeatedErrors
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
-from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN, PARTS_KEY
+from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN_NAME, DEFERRED_PARTS_KEY
 from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.spending import register_cost_preview
 from flag_harness.plugin.marks import CONFIG_KEY
@@ -27,13 +27,13 @@ from flag_harness.plugin.vcr.options import configure_vcr
 
 def register_plugin_parts(config: pytest.Config) -> None:
     """Register the parts of the plugin that follow each test. Do nothing if they are registered already."""
-    if PARTS_KEY in config.stash:
+    if DEFERRED_PARTS_KEY in config.stash:
         return
     plugins = config.pluginmanager
-    if not plugins.has_plugin(CHECKS_PLUGIN):
-        plugins.register(check_hooks, CHECKS_PLUGIN)
+    if not plugins.has_plugin(CHECKS_PLUGIN_NAME):
+        plugins.register(check_hooks, CHECKS_PLUGIN_NAME)
     parts: list[object] = []
-    config.stash[PARTS_KEY] = parts
+    config.stash[DEFERRED_PARTS_KEY] = parts
 
     def register_plugin(plugin: object, name: str) -> None:
         plugins.register(plugin, f"flag-harness-{name}")

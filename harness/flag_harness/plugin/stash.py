@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import VerdictRecord
     from flag_harness.sources import FlagScope
-    from flag_harness.sweep.probe import Probe
+    from flag_harness.sweep.probe import TrafficProbe
     from flag_harness.vcr import VcrCassette
 
     CombinationKey: TypeAlias = pytest.StashKey[Combination]
     FlagScopeKey: TypeAlias = pytest.StashKey[FlagScope]
-    ProbeKey: TypeAlias = pytest.StashKey[Probe]
+    ProbeKey: TypeAlias = pytest.StashKey[TrafficProbe]
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
     VerdictsKey: TypeAlias = pytest.StashKey[tuple[VerdictRecord, ...]]
@@ -60,11 +60,11 @@ class AnswerSource:
 FLAG_SCOPE_KEY: "FlagScopeKey" = pytest.StashKey()
 """The flags that a test item runs under, and what it has read of them through OpenFeature."""
 
-EXTRA_SOURCE_KEY = pytest.StashKey[AnswerSource]()
+ANSWER_SOURCE_KEY = pytest.StashKey[AnswerSource]()
 """The `AnswerSource` of a test item that `--harness-locate` has added."""
 
 PROBE_KEY: "ProbeKey" = pytest.StashKey()
-"""The `Probe` of a test item that runs in a sweep."""
+"""The `TrafficProbe` of a test item that runs in a sweep."""
 
 VERDICTS_KEY: "VerdictsKey" = pytest.StashKey()
 """The verdicts of the run, for its record."""

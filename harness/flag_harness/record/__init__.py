@@ -2,10 +2,10 @@
 
 from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
 from flag_harness.record.file import (
-    CACHE_FOLDER,
-    LAST_RUN,
+    LAST_RUN_FILE,
+    PYTEST_CACHE_FOLDER,
     RunRecord,
-    append_row,
+    append_row_to_file,
     decode_record,
     encode_record,
     find_record_problem,
@@ -14,7 +14,7 @@ from flag_harness.record.file import (
     make_record,
     merge_records,
     read_record_bytes,
-    start_record,
+    start_record_file,
 )
 from flag_harness.record.flags import flag_declaration
 from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
@@ -31,9 +31,9 @@ from flag_harness.record.sweep import SweepCause, SweepRecord
 from flag_harness.record.verdict import VerdictRecord
 
 __all__ = [
-    "CACHE_FOLDER",
     "FORMAT_VERSION",
-    "LAST_RUN",
+    "LAST_RUN_FILE",
+    "PYTEST_CACHE_FOLDER",
     "CacheBreak",
     "CacheTurn",
     "CacheUse",
@@ -48,7 +48,7 @@ __all__ = [
     "SweepCause",
     "SweepRecord",
     "VerdictRecord",
-    "append_row",
+    "append_row_to_file",
     "body_hash",
     "decode_record",
     "encode_record",
@@ -60,5 +60,5 @@ __all__ = [
     "merge_records",
     "read_record_bytes",
     "row_from_builtins",
-    "start_record",
+    "start_record_file",
 ]

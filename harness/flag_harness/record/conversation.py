@@ -11,7 +11,7 @@ from flag_harness.files import read_regular_file, write_atomically
 _MAX_BYTES = 1 << 30
 
 
-class Passage(msgspec.Struct, frozen=True):
+class MessagePart(msgspec.Struct, frozen=True):
     """A part of a message.
 
     Attributes:
@@ -36,8 +36,8 @@ class ConversationTurn(msgspec.Struct, frozen=True):
         ending: `end`, `abandoned`, `no answer`, or how the connection was cut.
     """
 
-    request: tuple[Passage, ...]
-    answer: tuple[Passage, ...]
+    request: tuple[MessagePart, ...]
+    answer: tuple[MessagePart, ...]
     ending: str = "end"
 
 

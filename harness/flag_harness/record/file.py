@@ -14,7 +14,7 @@ from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import RunRow
 
-CACHE_FOLDER, LAST_RUN = "flag-harness", "last-run.jsonl"
+PYTEST_CACHE_FOLDER, LAST_RUN_FILE = "flag-harness", "last-run.jsonl"
 """The folder in pytest's cache, and the file in it, with the record of the last run."""
 _MAX_BYTES = 1 << 30
 _SHARD_OPTION = "--harness-shard"
@@ -81,7 +81,7 @@ def _content_digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
 
-def start_record(path: Path, header: RunHeader, rows: Iterable[RunRow] = ()) -> None:
+def start_record_file(path: Path, header: RunHeader, rows: Iterable[RunRow] = ()) -> None:
     """Start a record file by writing its header, without a digest, and the rows so far. An existing file is replaced.
 
     Raise `OSError` if the file cannot be written.
@@ -89,7 +89,7 @@ def start_record(path: Path, header: RunHeader, rows: Iterable[RunRow] = ()) -> 
     write_atomically(path, b"".join(_encoder.encode(line) + b"\n" for line in (header, *rows)))
 
 
-def append_row(path: Path, row: RunRow) -> None:
+def append_row_to_file(path: Path, row: RunRow) -> None:
     """Append a row to a record file at once, so that finished tests are kept if the run is killed later."""
     with path.open("ab") as file:
         file.write(_encoder.encode(row) + b"\n")

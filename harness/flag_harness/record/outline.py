@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-Outline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
+BodyOutline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
 """Pairs of a path in a request body, such as `thinking.budget_tokens`, and its value."""
 
 _HASH_MARK = "#"
@@ -30,7 +30,7 @@ API_ID_PATTERN = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|containe
 """An id that the API generated."""
 
 
-def body_outline(body: Any) -> Outline:
+def body_outline(body: Any) -> BodyOutline:
     """Return the outline of a decoded JSON body, or an empty one if the body is not an object.
 
     An outline pairs each path in the body with its value. Texts of people or of the project are replaced by hashes.
@@ -47,7 +47,7 @@ def mask_api_ids(text: str) -> str:
     return API_ID_PATTERN.sub("<id>", text)
 
 
-def is_hash(value: object) -> bool:
+def is_hashed_value(value: object) -> bool:
     """Return whether a value in an outline is a hash that replaces the value of the body."""
     return isinstance(value, str) and value.startswith(_HASH_MARK)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from flag_harness.record.cache import CacheUse
-from flag_harness.record.outline import Outline
+from flag_harness.record.outline import BodyOutline
 from flag_harness.record.sweep import SweepRecord
 from flag_harness.wire.usage import Usage
 
@@ -18,7 +18,7 @@ Phase: TypeAlias = Literal["setup", "call", "teardown"]
 RowKey: TypeAlias = tuple[str, str, int]
 """The node id of a test, the id of its combination, and the number of the repetition."""
 
-HASH_KEY = b"flag-harness run record"
+BODY_HASH_KEY = b"flag-harness run record"
 """The default key of `body_hash`. It is not secret; it only makes these hashes differ from plain BLAKE2 hashes."""
 _DIGEST_BYTES = 16
 
@@ -61,7 +61,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     chunks: int = 0
     longest_gap: float = 0.0
-    outline: Outline = ()
+    outline: BodyOutline = ()
     is_broken_off: bool = False
     rhythm: tuple[float, ...] = ()
     longest_gap_start: float = 0.0
@@ -189,7 +189,7 @@ def row_from_builtins(value: Any) -> RunRow:
     return msgspec.convert(value, RunRow)
 
 
-def body_hash(canonical_body: bytes, key: bytes = HASH_KEY) -> str:
+def body_hash(canonical_body: bytes, key: bytes = BODY_HASH_KEY) -> str:
     """Return a keyed hash of a request body as 32 hexadecimal digits.
 
     The hash shows whether two bodies are equal, but reveals a body only to somebody who can guess all of it. Pass a

@@ -4,7 +4,7 @@ It has typed events, tools, conversations that survive a crash, and fallbacks fo
 """
 
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
+from flag_harness.reference.context.context import ConversationContext, ToolCallState, to_json_value
 from flag_harness.reference.context.repair import repair_context, transition_prompt
 from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.events import (
@@ -13,29 +13,30 @@ from flag_harness.reference.events import (
     Event,
     FeatureDropped,
     RequestUsage,
+    RestoreNote,
     TextDelta,
     ThinkingDelta,
     ToolResult,
     ToolUse,
-    Transition,
     TurnDiscarded,
     TurnEnded,
-    Waiting,
+    WaitingForRetry,
 )
 from flag_harness.reference.request.retry import RetryPolicy
-from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.bash import BashTool
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.reference.tools.tool import Tool, Toolbox, ToolCall, ToolOutcome
 
 __all__ = [
     "Agent",
     "AgentError",
-    "Bash",
+    "BashTool",
     "BlockDropped",
-    "Context",
+    "ConversationContext",
     "Event",
     "FeatureDropped",
     "RequestUsage",
+    "RestoreNote",
     "RetryPolicy",
     "TextDelta",
     "ThinkingDelta",
@@ -46,10 +47,9 @@ __all__ = [
     "ToolResult",
     "ToolUse",
     "Toolbox",
-    "Transition",
     "TurnDiscarded",
     "TurnEnded",
-    "Waiting",
+    "WaitingForRetry",
     "function_tool",
     "load_context",
     "repair_context",

@@ -13,24 +13,24 @@ from flag_harness.errors import FlagError
 from flag_harness.files import remove_abandoned_temporary_files
 from flag_harness.models import DEFAULT_MODEL, find_model
 from flag_harness.reference.context import store
-from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.conversation import ends_with_user_turn, with_user_turn
+from flag_harness.reference.context.context import ConversationContext
+from flag_harness.reference.context.conversation import add_user_turn, ends_with_user_turn
 from flag_harness.reference.context.repair import repair_context, transition_prompt
-from flag_harness.reference.events import AgentError, Event, Transition
+from flag_harness.reference.events import AgentError, Event, RestoreNote
 from flag_harness.reference.logs import log_event
-from flag_harness.reference.request.failure import Failure, TurnError
+from flag_harness.reference.request.failure import RequestFailure, TurnError
 from flag_harness.reference.request.limits import broken_limit_message
 from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
-from flag_harness.reference.session import LOG, AgentSession
-from flag_harness.reference.settings import PROMPT_CACHE_BETA, Settings, read_settings
+from flag_harness.reference.session import AGENT_LOGGER, AgentSession
+from flag_harness.reference.settings import PROMPT_CACHE_BETA, AgentSettings, read_settings
 from flag_harness.reference.tools.tool import TOOL_DELAY_SECONDS, TOOL_OUTPUT_LIMIT, TOOL_TIMEOUT_SECONDS, Tool, Toolbox
 from flag_harness.reference.turn import AgentTurn
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-_CLOSING_CYCLES = 100
+_LOOP_CYCLES_TO_CLOSE_ABANDONED_SEND = 100
 """Cycles of the event loop that an abandoned generator gets to close itself. It needs fewer."""
 
 
@@ -54,7 +54,7 @@ class Agent:
         model: str = "",
         system: str = "",
         tools: Sequence[Tool] = (),
-        context: Context | None = None,
+        context: ConversationContext | None = None,
         context_path: Path | None = None,
         retry: RetryPolicy | None = None,
         tool_delay: float = TOOL_DELAY_SECONDS,
@@ -65,7 +65,7 @@ class Agent:
         self._environ = environ
         self._sending = False
         self._restored_from = context
-        sound, self._repairs = repair_context(context or Context())
+        sound, self._repairs = repair_context(context or ConversationContext())
         model = model or sound.model or DEFAULT_MODEL
         self._session = AgentSession(
             client=client.with_options(max_retries=0),
@@ -78,7 +78,7 @@ class Agent:
         )
 
     @property
-    def context(self) -> Context:
+    def context(self) -> ConversationContext:
         """The current state of the session: always valid, and never changed in place."""
         return self._session.context
 
@@ -107,7 +107,7 @@ class Agent:
         """
         if await self._is_sending():
             yield self._log_failure(
-                Failure("busy", "another send of this agent is under way; wait for its end, or close it")
+                RequestFailure("busy", "another send of this agent is under way; wait for its end, or close it")
             )
             return
         self._sending = True
@@ -120,14 +120,14 @@ class Agent:
         except TurnError as error:
             yield self._log_failure(error.failure)
         except Exception as error:
-            LOG.exception("unexpected")
-            yield self._log_failure(Failure("unexpected", f"{type(error).__name__}: {error}"))
+            AGENT_LOGGER.exception("unexpected")
+            yield self._log_failure(RequestFailure("unexpected", f"{type(error).__name__}: {error}"))
         finally:
             self._sending = False
 
     async def _is_sending(self) -> bool:
         """Return whether another `send` is running. An abandoned one first gets some time to close."""
-        for _ in range(_CLOSING_CYCLES):
+        for _ in range(_LOOP_CYCLES_TO_CLOSE_ABANDONED_SEND):
             if not self._sending:
                 break
             await asyncio.sleep(0)
@@ -135,12 +135,14 @@ class Agent:
 
     def _check_text(self, text: str | None) -> None:
         if text is None and self._session.refused is None and not ends_with_user_turn(self.context.messages):
-            raise TurnError(Failure("request", "there is no unanswered turn to continue; send a text"))
+            raise TurnError(RequestFailure("request", "there is no unanswered turn to continue; send a text"))
         if text is not None and not text.strip():
-            raise TurnError(Failure("request", "the text is empty, which the API does not accept; send some words"))
+            raise TurnError(
+                RequestFailure("request", "the text is empty, which the API does not accept; send some words")
+            )
         if text is not None and not _is_sendable(text):
             raise TurnError(
-                Failure("request", "the text holds half a surrogate pair, which is not a character; remove it")
+                RequestFailure("request", "the text holds half a surrogate pair, which is not a character; remove it")
             )
 
     async def _run_turn(self, text: str | None) -> AsyncGenerator[Event, None]:
@@ -151,7 +153,7 @@ class Agent:
         self._session.refused = None
         self._add_user_turn(text, settings.combination, transition)
         if transition is not None:
-            yield Transition(self._session.clock.now(), transition)
+            yield RestoreNote(self._session.clock.now(), transition)
         legacy_beta = self._environ.get(PROMPT_CACHE_BETA, "").strip()
         async with aclosing(AgentTurn(self._session, settings, legacy_beta).events()) as events:
             async for event in events:
@@ -161,10 +163,10 @@ class Agent:
         """Repair a conversation that a cancellation interrupted. Error results tell the model about lost calls."""
         sound, notes = repair_context(self.context)
         if notes:
-            log_event(LOG, logging.WARNING, "healed", notes=notes)
+            log_event(AGENT_LOGGER, logging.WARNING, "healed", notes=notes)
             self._session.context = sound.without_answered_calls()
 
-    def _read_settings(self, text: str | None) -> Settings:
+    def _read_settings(self, text: str | None) -> AgentSettings:
         """Read the settings. If they are invalid or break a limit, keep the user's turn and raise `TurnError`."""
         try:
             settings = read_settings(self._environ)
@@ -173,7 +175,7 @@ class Agent:
             problem = str(error)
         if problem is not None:
             self._add_user_turn(text, self.context.combination, None)
-            raise TurnError(Failure("limit", problem))
+            raise TurnError(RequestFailure("limit", problem))
         return settings
 
     def _remove_restore_note(self, combination: str) -> str | None:
@@ -184,12 +186,14 @@ class Agent:
 
     def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:
         self._session.update_context(
-            messages=with_user_turn(self.context.messages, text, transition), combination=combination
+            messages=add_user_turn(self.context.messages, text, transition), combination=combination
         )
 
-    def _log_failure(self, failure: Failure) -> AgentError:
+    def _log_failure(self, failure: RequestFailure) -> AgentError:
         """Log a failure, and return it as an `AgentError` event."""
-        log_event(LOG, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message)
+        log_event(
+            AGENT_LOGGER, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message
+        )
         return AgentError(self._session.clock.now(), failure.kind, failure.message, failure.status, failure.request_id)
 
 

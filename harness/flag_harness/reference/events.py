@@ -91,7 +91,7 @@ class BlockDropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingForRetry:
     """The agent waits before it tries again."""
 
     at: float
@@ -100,7 +100,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class RestoreNote:
     """The note that the model gets before the user's text, after a restore that changed something."""
 
     at: float
@@ -141,8 +141,8 @@ Event: TypeAlias = (
     | TurnDiscarded
     | FeatureDropped
     | BlockDropped
-    | Waiting
-    | Transition
+    | WaitingForRetry
+    | RestoreNote
     | TurnEnded
     | AgentError
 )

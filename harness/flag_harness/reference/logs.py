@@ -12,9 +12,9 @@ from typing import Any
 ROOT_LOGGER = "flag_harness"
 """The parent of all loggers of this package."""
 
-HIDDEN_TEXT = "[hidden]"
-_SECRET_NAMES = re.compile(r"authorization|api[-_]?key|auth[-_]?token|secret|password|cookie", re.IGNORECASE)
-_SECRET_VALUES = re.compile(r"sk-[A-Za-z0-9][\w-]{7,}|(?i:bearer)\s+[\w.~+/-]{8,}=*")
+REPLACEMENT_FOR_SECRETS = "[hidden]"
+_SECRET_NAME_PATTERN = re.compile(r"authorization|api[-_]?key|auth[-_]?token|secret|password|cookie", re.IGNORECASE)
+_SECRET_VALUE_PATTERN = re.compile(r"sk-[A-Za-z0-9][\w-]{7,}|(?i:bearer)\s+[\w.~+/-]{8,}=*")
 
 
 def log_event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
@@ -61,8 +61,8 @@ def json_lines_handler(path: Path) -> logging.FileHandler:
 
 def hide_secrets(value: Any, name: str = "") -> Any:
     """Return a copy of a JSON value in which everything that looks like a secret is hidden, at any depth."""
-    if _SECRET_NAMES.search(name) and value is not None:
-        return HIDDEN_TEXT
+    if _SECRET_NAME_PATTERN.search(name) and value is not None:
+        return REPLACEMENT_FOR_SECRETS
     if isinstance(value, Mapping):
         return {_hide_keys_in_text(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -73,4 +73,4 @@ def hide_secrets(value: Any, name: str = "") -> Any:
 
 
 def _hide_keys_in_text(text: str) -> str:
-    return _SECRET_VALUES.sub(HIDDEN_TEXT, text)
+    return _SECRET_VALUE_PATTERN.sub(REPLACEMENT_FOR_SECRETS, text)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.clock import Clock
 from flag_harness.errors import ContextError
 from flag_harness.reference.context import store
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.conversation import Messages
-from flag_harness.reference.request.failure import Failure, TurnError
+from flag_harness.reference.request.failure import RequestFailure, TurnError
 from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
 from flag_harness.reference.tools.tool import Toolbox
@@ -18,7 +18,7 @@ from flag_harness.reference.tools.tool import Toolbox
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-LOG = logging.getLogger("flag_harness.reference")
+AGENT_LOGGER = logging.getLogger("flag_harness.reference")
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class AgentSession:
     policy: RetryPolicy
     template: RequestTemplate
     toolbox: Toolbox
-    context: Context
+    context: ConversationContext
     path: Path | None
     refused: Messages | None = None
     """The conversation up to the last turn that the model refused, or None once the user sends another text."""
@@ -42,11 +42,11 @@ class AgentSession:
         """Replace fields of the context, and save the new context."""
         self.set_context(replace(self.context, **changes))
 
-    def set_context(self, context: Context) -> None:
+    def set_context(self, context: ConversationContext) -> None:
         """Replace the context and save it. Raise `TurnError` if that fails; the new context stays in memory."""
         self.context = context
         if self.path is not None:
             try:
                 store.save_context(context, self.path)
             except ContextError as error:
-                raise TurnError(Failure("save", str(error))) from error
+                raise TurnError(RequestFailure("save", str(error))) from error

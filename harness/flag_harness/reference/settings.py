@@ -11,7 +11,7 @@ MIN_THINKING_BUDGET = 1024
 """The smallest thinking budget that the API accepts: `thinking.enabled.budget_tokens: Input should be greater than or
 equal to 1024` (quoted by users; no recording holds it)."""
 
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
+_WHOLE_NUMBER_PATTERN = re.compile(r"-?[0-9]{1,100}")
 """A whole number. It is stricter than `int`, which also reads 1_000 and non-ASCII digits."""
 
 
@@ -28,7 +28,7 @@ class NumberSetting:
         text = environ.get(self.env, "").strip()
         if not text:
             return self.default
-        if not _WHOLE_NUMBER.fullmatch(text):
+        if not _WHOLE_NUMBER_PATTERN.fullmatch(text):
             raise FlagError(f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}")
         value = int(text)
         if value < self.smallest:
@@ -62,7 +62,7 @@ AGENT_VARIABLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AgentSettings:
     """The reference agent's settings for one `send`. Tokens are counted as the API counts them."""
 
     streaming: bool = False
@@ -78,7 +78,7 @@ class Settings:
         return combination_id(flag.name for flag in SHIPPED_FLAGS if getattr(self, flag.name))
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
+def read_settings(environ: Mapping[str, str]) -> AgentSettings:
     """Read the reference agent's settings from an environment.
 
     Raise `FlagError` (one line) if a number is invalid or too small, or if both numbers are set and the budget leaves
@@ -88,7 +88,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     problem = thinking_budget_message(max_tokens, budget)
     if problem and MAX_TOKENS.is_set(environ) and THINKING_BUDGET.is_set(environ):
         raise FlagError(problem)
-    return Settings(
+    return AgentSettings(
         streaming=STREAMING.is_enabled(environ),
         prompt_cache=PROMPT_CACHE.is_enabled(environ),
         extended_output=EXTENDED_OUTPUT.is_enabled(environ),

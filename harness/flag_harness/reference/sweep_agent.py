@@ -9,7 +9,7 @@ from flag_harness.sweep.agents import AgentGaveUp, SweepContext
 
 
 class ReferenceAgent:
-    """Adapts the reference agent to `SweptAgent`, the protocol of agents in a sweep of faults."""
+    """Adapts the reference agent to `AgentUnderSweep`, the protocol of agents in a sweep of faults."""
 
     def __init__(self, context: SweepContext) -> None:
         from anthropic import AsyncAnthropic

@@ -8,9 +8,9 @@ from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.report.table import is_simulated
 from flag_harness.wording import count_with_noun
 
-MAX_TESTS = 5
+MAX_SHOWN = 5
 """The number of broken prefixes, and of tests that cost more, that the terminal shows."""
-PRICED_RUNS = 1_000
+RUNS_PER_PRICE_FIGURE = 1_000
 """Prices are given for this many runs."""
 UNKNOWN_PRICE = "at an unknown price"
 
@@ -49,7 +49,9 @@ class BrokenCacheBlock:
     @property
     def price(self) -> str:
         """The extra cost of the most expensive test because of this block, as text."""
-        return UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {PRICED_RUNS:,} runs"
+        return (
+            UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {RUNS_PER_PRICE_FIGURE:,} runs"
+        )
 
     @property
     def cost(self) -> float | None:
@@ -73,7 +75,7 @@ class CacheUseOfTest:
         if self.use.saved is None:
             return UNKNOWN_PRICE
         change = "saved" if self.use.saved >= 0 else "more than without marks"
-        return f"{_price_text(abs(self.use.saved))} per {PRICED_RUNS:,} runs {change}"
+        return f"{_price_text(abs(self.use.saved))} per {RUNS_PER_PRICE_FIGURE:,} runs {change}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
 def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
     """Yield lines about the broken prefixes of a run, and about tests whose cache marks cost more than they save."""
     places = group_broken_prefixes(rows)
-    for place in places[:MAX_TESTS]:
+    for place in places[:MAX_SHOWN]:
         more = len(place.tests) - 1
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
         change = f": {place.text_change}" if place.text_change else ""
@@ -141,13 +143,15 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
             f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte {place.byte}{change}; "
             f"{place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are not read, {place.price}"
         )
-    if len(places) > MAX_TESTS:
-        yield f"cache: and {len(places) - MAX_TESTS} other blocks that break a prefix; --harness-report=FILE shows all"
+    if len(places) > MAX_SHOWN:
+        yield f"cache: and {len(places) - MAX_SHOWN} other blocks that break a prefix; --harness-report=FILE shows all"
     wasteful = [one for one in cache_use_by_test(rows) if one.use.costs_more and not one.use.breaks]
-    for one in wasteful[:MAX_TESTS]:
-        yield (f"cache: {one.row.case}: its cache marks cost more than they save: {_waste_text(one.use)}, {one.price}")
-    if len(wasteful) > MAX_TESTS:
-        yield f"cache: and {len(wasteful) - MAX_TESTS} other tests that would cost less without cache marks"
+    for one in wasteful[:MAX_SHOWN]:
+        yield (
+            f"cache: {one.row.case}: its cache marks cost more than they save: {_extra_cost_text(one.use)}, {one.price}"
+        )
+    if len(wasteful) > MAX_SHOWN:
+        yield f"cache: and {len(wasteful) - MAX_SHOWN} other tests that would cost less without cache marks"
 
 
 def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
@@ -195,10 +199,10 @@ def input_token_shares(turn: CacheTurn) -> dict[str, float]:
     return {name: 100 * tokens / total for name, tokens in parts.items()}
 
 
-def _waste_text(use: CacheUse) -> str:
+def _extra_cost_text(use: CacheUse) -> str:
     read = f"{use.tokens_read:,} read" if use.tokens_read else "none of them read"
     return f"{use.tokens_written:,} tokens written, {read}"
 
 
 def _price_text(cost: float) -> str:
-    return f"${cost * PRICED_RUNS:,.2f}"
+    return f"${cost * RUNS_PER_PRICE_FIGURE:,.2f}"

@@ -14,7 +14,7 @@ from flag_harness.report.cache_map import (
 )
 from flag_harness.report.table import is_simulated
 
-MAX_TESTS = 50
+MAX_MAPPED_TESTS = 50
 """The number of blocks and tests that the section shows. The cells of the matrix have all tests."""
 
 
@@ -26,7 +26,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     tests = [test for test in every if not is_unused(test.use)]
     shown = [
         {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_as_json, test.use.turns))}
-        for test in tests[:MAX_TESTS]
+        for test in tests[:MAX_MAPPED_TESTS]
     ]
     return {
         "places": group_broken_prefixes(rows),

@@ -7,7 +7,7 @@ from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.report.metrics import FIGURES_BY_METRIC
 from flag_harness.wording import ratio_text
 
-_MARGIN = 0.04
+_CHART_MARGIN_SHARE = 0.04
 """The part of the chart's width that stays empty at each end."""
 
 
@@ -57,7 +57,7 @@ def _make_chart(metric: str, name: str, effects: Sequence[MetricEffect]) -> Effe
     ends = [_bounds_and_mean(effect) for effect in effects]
     low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
     span = (high - low) or 1.0
-    first, width = low - _MARGIN * span, span * (1 + 2 * _MARGIN)
+    first, width = low - _CHART_MARGIN_SHARE * span, span * (1 + 2 * _CHART_MARGIN_SHARE)
 
     def percent_of_width(value: float) -> float:
         return round(100 * (value - first) / width, 2)

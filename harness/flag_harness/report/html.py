@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.errors import require_extra
-from flag_harness.report.cache_page import MAX_TESTS, cache_section
+from flag_harness.report.cache_page import MAX_MAPPED_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.commands.rerun import locate_command
@@ -19,14 +19,14 @@ from flag_harness.report.failures.causes import MAX_CAUSES
 from flag_harness.report.flags.summary import flag_summaries
 from flag_harness.report.overview import COMPARISON_NOTE, make_overview
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
-from flag_harness.report.sweep_table import OUTCOMES
+from flag_harness.report.sweep_table import TROUBLE_OUTCOMES
 
 if TYPE_CHECKING:
     import jinja2
 
 _SCRIPT_PARTS = ("elements", "streams", "comparison", "details", "matrix")
 """The parts of the page's script, in an order in which each uses earlier ones only when it is called."""
-MAX_OPEN_REASONS = 5
+MAX_EXPANDED_REASONS = 5
 """The reasons of failures that stand open; further ones are folded, so that the flags are seen at once."""
 OUTCOME_SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
@@ -54,9 +54,9 @@ def render_html(report: RunReport, now: datetime) -> str:
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED_NOTE,
         cache=cache_section(report.rows),
-        sweep_outcomes=OUTCOMES,
-        most=MAX_TESTS,
-        few=MAX_OPEN_REASONS,
+        sweep_outcomes=TROUBLE_OUTCOMES,
+        most=MAX_MAPPED_TESTS,
+        few=MAX_EXPANDED_REASONS,
         most_causes=MAX_CAUSES,
         refusal_advice=REFUSAL_ADVICE,
         locate=partial(locate_command, report.record.header, root=report.location.root),

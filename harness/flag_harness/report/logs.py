@@ -8,7 +8,7 @@ from flag_harness.record import RunRecord
 from flag_harness.report.table import group_rows_by_log_message
 from flag_harness.wording import count_with_noun
 
-_MAX_TESTS = 10
+_MAX_LISTED_TESTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
     for group in groups:
         yield ""
         yield f"{group.level} {group.logger}: {group.message}"
-        for case, count in list(group.tests.items())[:_MAX_TESTS]:
+        for case, count in list(group.tests.items())[:_MAX_LISTED_TESTS]:
             yield f"  {count:>6,}  {case}"
-        if len(group.tests) > _MAX_TESTS:
-            yield f"  and {count_with_noun(len(group.tests) - _MAX_TESTS, 'more run')}; --json has all"
+        if len(group.tests) > _MAX_LISTED_TESTS:
+            yield f"  and {count_with_noun(len(group.tests) - _MAX_LISTED_TESTS, 'more run')}; --json has all"
     for beta, cases in betas.items():
         yield ""
         yield f"beta {beta}: refused by the API and then dropped, in {count_with_noun(len(cases), 'run')}"
-        yield from (f"          {case}" for case in cases[:_MAX_TESTS])
+        yield from (f"          {case}" for case in cases[:_MAX_LISTED_TESTS])
 
 
 def logs_to_json(record: RunRecord) -> Mapping[str, Any]:

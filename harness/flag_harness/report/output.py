@@ -9,20 +9,20 @@ from flag_harness.errors import RecordError, require_extra
 from flag_harness.files import write_atomically
 from flag_harness.record import RunRecord
 from flag_harness.record.conversation import Conversation
-from flag_harness.report.commands.location import HERE, ReportLocation
+from flag_harness.report.commands.location import CURRENT_FOLDER_LOCATION, ReportLocation
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown.document import markdown_lines
 from flag_harness.report.plain import report_to_json
 from flag_harness.report.run_report import build_report
 
-SUFFIXES = (".html", ".md", ".json")
+REPORT_SUFFIXES = (".html", ".md", ".json")
 
 
 def check_report_path(path: Path) -> None:
     """Raise `RecordError` if the suffix is unknown, or `MissingExtraError` if jinja2 is needed and missing."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in REPORT_SUFFIXES:
         raise RecordError(
-            f"{path}: a report is written as {', '.join(SUFFIXES)}; name a file with one of these suffixes"
+            f"{path}: a report is written as {', '.join(REPORT_SUFFIXES)}; name a file with one of these suffixes"
         )
     if path.suffix == ".html":
         with require_extra("report"):
@@ -34,7 +34,7 @@ def write_report(
     record: RunRecord,
     now: datetime,
     conversations: Mapping[str, Conversation] | None = None,
-    location: ReportLocation = HERE,
+    location: ReportLocation = CURRENT_FOLDER_LOCATION,
 ) -> None:
     """Write the report of a record, in the format that the file's suffix stands for.
 

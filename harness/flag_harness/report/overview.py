@@ -13,12 +13,12 @@ from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
 from flag_harness.report.flags.figures import FlagFigures, left_out_texts, short_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
-from flag_harness.report.flags.support import flags_of_no_test
+from flag_harness.report.flags.support import flags_varied_by_no_test
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.table import is_simulated
 from flag_harness.wording import count_with_noun, join_names
 
-MAX_FLAGS = 8
+MAX_LISTED_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
 MAX_SHOWN_CAUSES = 4
 """The most causes of failures that the first screen shows, each with its command. The others are counted."""
@@ -49,7 +49,7 @@ class CauseLine:
 
 
 @dataclass(frozen=True, slots=True)
-class FlagLine:
+class FlagOverview:
     """What a flag breaks and costs, each in a few words."""
 
     setting: str
@@ -61,7 +61,7 @@ class FlagLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class OverviewNotice:
     """Something else that was found, and the section of the page that says more."""
 
     section: str
@@ -69,7 +69,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class ReportOverview:
     """The first screen of a report.
 
     `more_causes` and `more_flags` count what has no line. `next_steps` are those beside the commands of the causes.
@@ -79,27 +79,27 @@ class Overview:
 
     causes: tuple[CauseLine, ...]
     more_causes: int
-    flags: tuple[FlagLine, ...]
+    flags: tuple[FlagOverview, ...]
     more_flags: int
-    notices: tuple[Notice, ...]
+    notices: tuple[OverviewNotice, ...]
     next_steps: tuple[NextStep, ...]
     folder: str
     left_out: tuple[str, ...]
     worth: str
 
 
-def make_overview(report: RunReport) -> Overview:
+def make_overview(report: RunReport) -> ReportOverview:
     """Return the first screen of a report."""
     ordered = sorted(flag_summaries(report), key=lambda one: (not one.breaks, not one.effects))
     seen: set[str] = set()
-    lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_FLAGS])
+    lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_LISTED_FLAGS])
     causes = report.causes[:MAX_SHOWN_CAUSES]
-    return Overview(
+    return ReportOverview(
         tuple(_cause_line(cause, report) for cause in causes),
         len(report.causes) - len(causes),
         lines,
         len(ordered) - len(lines),
-        tuple(_notices(report, any(line.note for line in lines))),
+        tuple(_overview_notices(report, any(line.note for line in lines))),
         tuple(next_steps(report)),
         folder_note(report),
         tuple(left_out_texts({line.setting: line.figures for line in lines})),
@@ -128,13 +128,13 @@ def failure_text(cause: FailureCause) -> str:
     return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
 
 
-def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagLine:
+def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagOverview:
     """Return the line of a flag. `seen` has the causes that earlier lines name in full."""
     parts = [*_first_failures(summary.breaks, summary.setting, seen)] or [summary.support.text]
     parts += [f"prevents a failure of {text}" for text in _first_failures(summary.prevents, summary.setting, seen)]
     is_simulated = any(one.is_simulated for one in report.effects if one.name == summary.setting)
     note = _note_on_unread_cache(summary, report)
-    return FlagLine(summary.setting, bool(summary.breaks), "; ".join(parts), summary.figures, note, is_simulated)
+    return FlagOverview(summary.setting, bool(summary.breaks), "; ".join(parts), summary.figures, note, is_simulated)
 
 
 def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]) -> Iterator[str]:
@@ -175,43 +175,49 @@ def _note_on_unread_cache(summary: FlagSummary, report: RunReport) -> str:
     return next((group.text for group in group_unused_marks(report.rows)), "")
 
 
-def _notices(report: RunReport, is_cache_explained: bool) -> Iterator[Notice]:
+def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[OverviewNotice]:
     """Yield what was found besides flags that break tests."""
     for cause in report.causes:
         if "when" not in cause.text:
-            yield Notice("failures", f"{failure_text(cause)}, whatever the flags")
+            yield OverviewNotice("failures", f"{failure_text(cause)}, whatever the flags")
     for refusal in report.refusals:
-        yield Notice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
+        yield OverviewNotice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
     for unblamed in report.unblamed:
-        yield Notice(
+        yield OverviewNotice(
             "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
         )
     if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
         names = [short_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
-        yield Notice("failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}")
+        yield OverviewNotice(
+            "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}"
+        )
     if report.sweep.causes:
-        yield Notice("sweep", f"the sweep found {count_with_noun(len(report.sweep.causes), 'cause')} of failures")
+        yield OverviewNotice(
+            "sweep", f"the sweep found {count_with_noun(len(report.sweep.causes), 'cause')} of failures"
+        )
     yield from _cache_notices(report)
     for unused in () if is_cache_explained else group_unused_marks(report.rows)[:1]:
-        yield Notice("cache", unused.text)
-    untested = flags_of_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
+        yield OverviewNotice("cache", unused.text)
+    untested = flags_varied_by_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
     if untested:
         flags = "the flag" if len(untested) == 1 else "the flags"
-        yield Notice("matrix-title", f"no test ran with and without {flags} {join_names(untested)}")
+        yield OverviewNotice("matrix-title", f"no test ran with and without {flags} {join_names(untested)}")
     if report.logs:
         warnings = sum(one.count for one in report.logs if one.level == "WARNING")
         errors = sum(one.count for one in report.logs) - warnings
         found = [count_with_noun(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
         tests = dict.fromkeys(test for entry in report.logs for test in entry.tests)
         where = f"logged in {count_with_noun(len(tests), 'test')}"
-        yield Notice("logs", f"{' and '.join(found)} {where}, most often “{report.logs[0].message}”")
+        yield OverviewNotice("logs", f"{' and '.join(found)} {where}, most often “{report.logs[0].message}”")
 
 
-def _cache_notices(report: RunReport) -> Iterator[Notice]:
+def _cache_notices(report: RunReport) -> Iterator[OverviewNotice]:
     """Yield whether cached prefixes are not read, or whether cache marks cost more than they save."""
     if broken := group_broken_prefixes(report.rows):
         runs = dict.fromkeys(case for place in broken for case in place.tests)
         where = f"a cached prefix is not read in {count_with_noun(len(runs), 'run')}"
-        yield Notice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
+        yield OverviewNotice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
     elif wasteful := [one for one in cache_use_by_test(report.rows) if one.use.costs_more]:
-        yield Notice("cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}")
+        yield OverviewNotice(
+            "cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}"
+        )

@@ -10,7 +10,7 @@ from flag_harness.flag import OFF_COMBINATION
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
-from flag_harness.report.commands.location import HERE, ReportLocation
+from flag_harness.report.commands.location import CURRENT_FOLDER_LOCATION, ReportLocation
 from flag_harness.report.failures.api_refusals import ApiRefusal
 from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, explain_failures_of_run
 from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
@@ -47,7 +47,7 @@ class MatrixCell:
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixLine:
+class MatrixRow:
     """One test of the matrix, with a cell for each combination in the report.
 
     A cell is None if the test did not run under that combination.
@@ -115,7 +115,7 @@ class RunReport:
     record: RunRecord
     outcomes: Counter[str]
     combinations: tuple[str, ...]
-    lines: tuple[MatrixLine, ...]
+    lines: tuple[MatrixRow, ...]
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
     unblamed: tuple[ExcludedRuns, ...]
@@ -127,7 +127,7 @@ class RunReport:
     recordings: str
     sweep: SweepTable
     conversations: Mapping[str, Conversation] = field(default_factory=dict)
-    location: ReportLocation = HERE
+    location: ReportLocation = CURRENT_FOLDER_LOCATION
 
     @property
     def headline(self) -> str:
@@ -155,7 +155,7 @@ def build_report(
     record: RunRecord,
     now: datetime,
     conversations: Mapping[str, Conversation] | None = None,
-    location: ReportLocation = HERE,
+    location: ReportLocation = CURRENT_FOLDER_LOCATION,
 ) -> RunReport:
     """Build the report of a run. The age of recordings is computed for the time `now`.
 
@@ -184,7 +184,7 @@ def build_report(
     )
 
 
-def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple[MatrixLine, ...], tuple[RunRow, ...]]:
+def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple[MatrixRow, ...], tuple[RunRow, ...]]:
     """Return a line for each test, those with a failure first, and the rows in the order of the lines."""
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
@@ -199,7 +199,7 @@ def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple
             own = tests[name].get(combination)
             cells.append(MatrixCell(tuple(own), len(rows)) if own else None)
             rows += own or ()
-        lines.append(MatrixLine(name, tuple(cells)))
+        lines.append(MatrixRow(name, tuple(cells)))
     return tuple(lines), tuple(rows)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from flag_harness.record import RunRow
 from flag_harness.report.failures.reasons import comparable_reason
 
-OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
+TROUBLE_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
 """The outcomes of a trouble, in the order of the table's columns. `not tried` is what the budget was too small for."""
 
 
 @dataclass(frozen=True, slots=True)
 class TroubleOutcomeCounts:
-    """The number of troubles of one kind with each outcome in `OUTCOMES`, over all tests."""
+    """The number of troubles of one kind with each outcome in `TROUBLE_OUTCOMES`, over all tests."""
 
     kind: str
     counts: tuple[int, ...]
@@ -58,6 +58,8 @@ def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
                 before.example if before else one.example or found.kind,
             )
     kinds = (
-        TroubleOutcomeCounts(kind, tuple(by[name] for name in OUTCOMES)) for kind, by in counts.items() if by.total()
+        TroubleOutcomeCounts(kind, tuple(by[name] for name in TROUBLE_OUTCOMES))
+        for kind, by in counts.items()
+        if by.total()
     )
     return SweepTable(tuple(kinds), tuple(sorted(causes.values(), key=lambda one: -one.count)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 NOT_MEASURED = "-"
-_MAX_LOGS = 5
+_MAX_LOG_LINES = 5
 TABLE_HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
@@ -72,13 +72,13 @@ def _reason_for_no_cache_read(row: "RunRow") -> str:
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
     errors = {key: counts for key, counts in group_rows_by_log_message(rows).items() if key[0] != "WARNING"}
-    for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MAX_LOGS]:
+    for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MAX_LOG_LINES]:
         level, logger, message = key
         times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
         cases = count_with_noun(len(tests), "test")
         yield f"logged {_number_of_times_text(times)} in {cases}: {level} {logger}: {message}"
-    if len(errors) > _MAX_LOGS:
-        others = count_with_noun(len(errors) - _MAX_LOGS, "other error")
+    if len(errors) > _MAX_LOG_LINES:
+        others = count_with_noun(len(errors) - _MAX_LOG_LINES, "other error")
         yield f"and {others} in the logs; --harness-record=FILE keeps all"
 
 

@@ -7,21 +7,28 @@ cache, rate limits).
 
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix
 from flag_harness.simulator.scenario.loading import load_scenario, parse_scenario
-from flag_harness.simulator.scenario.scenario import Block, Call, RateLimits, Scenario, ScenarioTurn, Timing
-from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, UnmatchedRequest
+from flag_harness.simulator.scenario.scenario import (
+    AnswerTiming,
+    RateLimits,
+    Scenario,
+    ScenarioTurn,
+    ScriptedBlock,
+    ScriptedToolCall,
+)
+from flag_harness.simulator.scenario.turn_chooser import EditTurn, TurnHook, UnmatchedRequest
 from flag_harness.simulator.simulator import Simulator, simulate
 
 __all__ = [
-    "Block",
+    "AnswerTiming",
     "BrokenPrefix",
-    "Call",
     "EditTurn",
-    "Hook",
     "RateLimits",
     "Scenario",
     "ScenarioTurn",
+    "ScriptedBlock",
+    "ScriptedToolCall",
     "Simulator",
-    "Timing",
+    "TurnHook",
     "UnmatchedRequest",
     "load_scenario",
     "parse_scenario",

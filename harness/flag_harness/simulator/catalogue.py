@@ -5,9 +5,9 @@ from functools import cache
 
 from flag_harness.models import Model, load_model_table
 
-_BUDGET_THINKING = frozenset({"enabled", "disabled"})
+_THINKING_KINDS_WITH_BUDGET = frozenset({"enabled", "disabled"})
 _NO_THINKING: frozenset[str] = frozenset()
-_CONTEXT_WINDOW = 200_000
+_CONTEXT_WINDOW_OF_RETIRED_MODELS = 200_000
 
 _OPUS_4_1 = "claude-opus-4-1-20250805"
 _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
@@ -20,16 +20,26 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
     "claude-3-5-sonnet-20240620": ((), 8_192, _NO_THINKING, 1_024),
     "claude-3-5-sonnet-20241022": (("claude-3-5-sonnet-latest",), 8_192, _NO_THINKING, 1_024),
     "claude-3-5-haiku-20241022": (("claude-3-5-haiku-latest",), 8_192, _NO_THINKING, 2_048),
-    "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _BUDGET_THINKING, 1_024),
-    "claude-sonnet-4-20250514": (("claude-sonnet-4-0", "claude-4-sonnet-20250514"), 64_000, _BUDGET_THINKING, 1_024),
-    "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _BUDGET_THINKING, 1_024),
-    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _BUDGET_THINKING, 1_024),
+    "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _THINKING_KINDS_WITH_BUDGET, 1_024),
+    "claude-sonnet-4-20250514": (
+        ("claude-sonnet-4-0", "claude-4-sonnet-20250514"),
+        64_000,
+        _THINKING_KINDS_WITH_BUDGET,
+        1_024,
+    ),
+    "claude-opus-4-20250514": (
+        ("claude-opus-4-0", "claude-4-opus-20250514"),
+        32_000,
+        _THINKING_KINDS_WITH_BUDGET,
+        1_024,
+    ),
+    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _THINKING_KINDS_WITH_BUDGET, 1_024),
 }
 """For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0 if it
 does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
 """
 
-TOO_LONG_PREFIX_TO_CACHE = 1 << 62
+PREFIX_LENGTH_THAT_DISABLES_CACHE = 1 << 62
 _NEWEST_VERSION = (99, 0)
 """The version that a model without a number in its name counts as."""
 
@@ -93,8 +103,8 @@ def _retired_models() -> dict[str, Model]:
             aliases=aliases,
             thinking=thinking,
             max_output_tokens=most,
-            context_window=_CONTEXT_WINDOW,
-            smallest_cacheable_prefix=prefix or TOO_LONG_PREFIX_TO_CACHE,
+            context_window=_CONTEXT_WINDOW_OF_RETIRED_MODELS,
+            smallest_cacheable_prefix=prefix or PREFIX_LENGTH_THAT_DISABLES_CACHE,
         )
         known.update(dict.fromkeys((name, *aliases), model))
     return known

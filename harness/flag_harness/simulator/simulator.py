@@ -20,7 +20,7 @@ from flag_harness.simulator.answer.message import (
     estimate_thinking_tokens,
     is_thinking_omitted,
 )
-from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, fingerprint
+from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, hash_of_parts
 from flag_harness.simulator.answer.signatures import SeededSignatures, position_after_blocks
 from flag_harness.simulator.answer.stream import approximate_event_count
 from flag_harness.simulator.answer.truncation import answer_content
@@ -42,7 +42,7 @@ from flag_harness.simulator.scenario.matching import (
     make_request_view,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
+from flag_harness.simulator.scenario.turn_chooser import EditTurn, TurnChooser, TurnHook, UnmatchedRequest
 from flag_harness.simulator.scenario.turn_selector import missing_turn_toml, no_matching_turn_message
 from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
@@ -65,7 +65,7 @@ class Simulator:
         scenario: Scenario | None,
         clock: Clock,
         seed: object,
-        hook: Hook | None = None,
+        hook: TurnHook | None = None,
         edit_turn: EditTurn | None = None,
         draws: Sequence[object] = (),
         arm: str = "",
@@ -150,7 +150,7 @@ class Simulator:
             found = self._batches.answer_request(incoming, now, random.make_api_id("msgbatch_"))
         if isinstance(found, RefusedRequest):
             return self._error_response(found, incoming.request, request_id)
-        return responses.quick_response(*found, self._response_headers(incoming.request, request_id))
+        return responses.response_without_delay(*found, self._response_headers(incoming.request, request_id))
 
     def warm_prompt_cache(self, request: Request) -> int:
         """Write the marked prefixes of a request to the cache, and return the number of cached tokens.
@@ -167,7 +167,7 @@ class Simulator:
 
     def _random_of_request(self, request: Request) -> SeededRandom:
         """Return a random generator that depends on the seed, the request, and how often it was sent before."""
-        key = fingerprint(
+        key = hash_of_parts(
             request.method, request.path, canonical_body(request.body), header_value(request.headers, "anthropic-beta")
         )
         self._request_counts[key] = self._request_counts.pop(key, 0) + 1
@@ -280,7 +280,7 @@ def simulate(
     *,
     clock: Clock | None = None,
     seed: object = 0,
-    hook: Hook | None = None,
+    hook: TurnHook | None = None,
     edit_turn: EditTurn | None = None,
     draws: Sequence[object] = (),
     arm: str = "",

@@ -19,7 +19,7 @@ class _VariableSetting:
     before: str | None
 
 
-class Environment:
+class SharedEnvironment:
     """Sets environment variables for scopes. Only nested scopes can set the same variable to different values."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Environment:
             del self._settings[name]
 
 
-_ENVIRONMENT = Environment()
+_ENVIRONMENT = SharedEnvironment()
 
 
 @contextmanager

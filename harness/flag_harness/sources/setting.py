@@ -13,7 +13,7 @@ from flag_harness.matrix import Combination
 from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_current_owner
 from flag_harness.sources.shared_patch import SharedPatch
 
-SetFlags: TypeAlias = Callable[[Combination], object]
+SetFlagsFunction: TypeAlias = Callable[[Combination], object]
 """Sets the flags that are declared with `set = "harness_set_flags"`; it may return a context manager."""
 
 
@@ -36,7 +36,11 @@ _OPENFEATURE_PATCH = SharedPatch(_patch_openfeature)
 
 @contextmanager
 def enter_scope(
-    scope: FlagScope, set_flags: SetFlags | None = None, *, folder: Path | None = None, follows_work: bool = True
+    scope: FlagScope,
+    set_flags: SetFlagsFunction | None = None,
+    *,
+    folder: Path | None = None,
+    follows_work: bool = True,
 ) -> Iterator[None]:
     """Run the code in the context under the flags of `scope`. Environment variables stay as they are.
 
@@ -72,7 +76,7 @@ def combination_for_set_flags_fixture(combination: Combination) -> Combination |
     return Combination(tuple(flag for flag, _ in part), tuple(index for _, index in part))
 
 
-def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> SetFlags:
+def _require_set_flags(combination: Combination, set_flags: SetFlagsFunction | None) -> SetFlagsFunction:
     """Return `set_flags`. Raise `ConfigError` if it is None."""
     if set_flags is None:
         raise ConfigError(

@@ -3,23 +3,23 @@
 `troubles/` derives what can go wrong from a run without faults; `judge/` judges the runs.
 """
 
-from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
+from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, AgentUnderSweep, SweepContext, SweepTool, load_agent
 from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
-from flag_harness.sweep.sweep import Sweep, TrialResult, trial_result_from_json, trial_result_to_json
+from flag_harness.sweep.sweep import TrialResult, TrialSweep, trial_result_from_json, trial_result_to_json
 from flag_harness.sweep.trial_run import run_trial
 from flag_harness.sweep.trials import Trial, all_trials, count_fault_point_pairs, make_trial
 
 __all__ = [
     "AgentFactory",
     "AgentGaveUp",
-    "Sweep",
+    "AgentUnderSweep",
     "SweepContext",
     "SweepTool",
-    "SweptAgent",
     "Trial",
     "TrialObservation",
     "TrialOutcome",
     "TrialResult",
+    "TrialSweep",
     "TrialVerdict",
     "all_trials",
     "count_fault_point_pairs",

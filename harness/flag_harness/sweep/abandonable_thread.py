@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 CPU_SAMPLE_SECONDS = 0.1
 """Real seconds over which a thread's CPU time is measured. A busy thread uses more than 1 % of them."""
-GRACE_SECONDS = 0.2
+SECONDS_TO_STOP = 0.2
 """Real seconds that a busy job gets to end after `VirtualTimeout` was raised in it."""
 
 
@@ -49,7 +49,7 @@ class AbandonableThread:
             self.abandoned = True
             if _is_busy(self._thread):
                 _raise_timeout_in(self._thread)
-                wait([result], GRACE_SECONDS)
+                wait([result], SECONDS_TO_STOP)
             raise VirtualTimeout(f"it takes more than {self._patience:g} s of real time")
         return result.result()
 

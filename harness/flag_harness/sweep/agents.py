@@ -51,7 +51,7 @@ class SweepContext:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 
-class SweptAgent(Protocol):
+class AgentUnderSweep(Protocol):
     """The interface of an agent that a sweep tests.
 
     `run` returns when the turn is over, and raises `AgentGaveUp` if the agent gave up.
@@ -60,7 +60,7 @@ class SweptAgent(Protocol):
     async def run(self, prompt: str) -> object: ...
 
 
-AgentFactory: TypeAlias = Callable[[SweepContext], SweptAgent]
+AgentFactory: TypeAlias = Callable[[SweepContext], AgentUnderSweep]
 """Makes a new agent for one conversation."""
 
 

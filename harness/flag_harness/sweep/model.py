@@ -4,18 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flag_harness.simulator import ScenarioTurn
-from flag_harness.simulator.scenario.scenario import Call
+from flag_harness.simulator.scenario.scenario import ScriptedToolCall
 
-TOOL_NAME = "note"
-TOOL_INPUT = "the würfel is cast"
+SWEEP_TOOL_NAME = "note"
+SWEEP_TOOL_INPUT = "the würfel is cast"
 """The tool's input: it holds a character of more than one byte, which a fault can split."""
-TOOL_RESULT = "noted"
+SWEEP_TOOL_RESULT = "noted"
 FIRST_PROMPT = "Note the step down, then tell me that it is done."
 CONTINUE_PROMPT = "Go on."
 SECOND_PROMPT = "Thank you. Is there anything left to do?"
 
 
-def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
+def turn_for_request(body: Mapping[str, Any]) -> ScenarioTurn:
     """Return the simulated model's answer to a request, which depends only on the messages in it.
 
     The model repeats a tool call that failed.
@@ -26,7 +26,8 @@ def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
     if FIRST_PROMPT not in texts:
         return ScenarioTurn(text="Go on with what?")
     if any(
-        block.get("content") == TOOL_RESULT or _is_note_tool_result(block) for block in _tool_results(body["messages"])
+        block.get("content") == SWEEP_TOOL_RESULT or _is_note_tool_result(block)
+        for block in _tool_results(body["messages"])
     ):
         return ScenarioTurn(
             thinking="The tool has answered; that was all.", text="It is done: the würfel is on record."
@@ -34,7 +35,7 @@ def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
     return ScenarioTurn(
         thinking="The step is short; one call of the tool will do.",
         text="I note it down, das Wörtchen für Wörtchen.",
-        calls=(Call(name=TOOL_NAME, input={"step": TOOL_INPUT}),),
+        calls=(ScriptedToolCall(name=SWEEP_TOOL_NAME, input={"step": SWEEP_TOOL_INPUT}),),
     )
 
 
@@ -55,6 +56,6 @@ def _tool_results(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str
 
 
 def _is_note_tool_result(result: Mapping[str, Any]) -> bool:
-    """Return whether a tool result has the text `TOOL_RESULT`, which the sweep's tool returns."""
+    """Return whether a tool result has the text `SWEEP_TOOL_RESULT`, which the sweep's tool returns."""
     content = result.get("content")
-    return isinstance(content, list) and any(block.get("text") == TOOL_RESULT for block in content)
+    return isinstance(content, list) and any(block.get("text") == SWEEP_TOOL_RESULT for block in content)

@@ -31,14 +31,14 @@ class TrialOutcome(Enum):
     @property
     def has_lost_nothing(self) -> bool:
         """Whether the agent lost nothing that it could have kept."""
-        return self in _OUTCOMES_OF_SURVIVAL
+        return self in _OUTCOMES_WITHOUT_LOSS
 
 
-MAX_EXTRA_REQUESTS = 20
+MAX_REQUESTS_ABOVE_BASELINE = 20
 """How many requests more than the baseline an agent may send. The SDK's two retries add four at most, and so do those
 of the reference agent."""
 
-_OUTCOMES_OF_SURVIVAL = frozenset(
+_OUTCOMES_WITHOUT_LOSS = frozenset(
     {TrialOutcome.DOES_NOT_APPLY, TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED}
 )
 
@@ -81,7 +81,7 @@ def judge_trial(observed: TrialObservation, baseline: TrialObservation) -> Trial
     if not observed.fired:
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
     verdict = _judge_endings(observed, baseline)
-    if verdict.outcome.has_lost_nothing and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
+    if verdict.outcome.has_lost_nothing and observed.requests > baseline.requests + MAX_REQUESTS_ABOVE_BASELINE:
         reason = f"{observed.requests} requests, not {baseline.requests}"
         verdict = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, reason)
     return replace(verdict, requests=observed.requests, seconds=observed.seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
-from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, ObservedToolCall, TestObservation
+from flag_harness.sweep.judge.observation import ObservedExchange, ObservedToolCall, TestCallResult, TestObservation
 from flag_harness.sweep.troubles.interrupts import Interruption, current_task
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTroubleKind
@@ -18,11 +18,11 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
 
-MAX_REQUESTS = 100
+MAX_REQUESTS_OF_TEST = 100
 """A test floods the API if it sends more requests than three times the baseline's plus this number."""
 
 
-class FloodError(BaseException):
+class TooManyRequestsError(BaseException):
     """Raised if the test sends far too many requests.
 
     It is a `BaseException`, so that no agent can catch it and retry.
@@ -30,7 +30,7 @@ class FloodError(BaseException):
 
 
 @dataclass(eq=False, slots=True)
-class _OpenExchange:
+class _UnfinishedExchange:
     """A request with the pieces of its answer that the client has received so far."""
 
     request: Request
@@ -56,7 +56,7 @@ class ObservedToolRun:
         self.observed = replace(self.observed, error=str(error) or type(error).__name__)
 
 
-class Probe:
+class TrafficProbe:
     """Observes one run of a test in a sweep, and applies the trouble (such as a fault) to it.
 
     `call` is the number of the current call of the test function: 0 before the first. The trouble is applied during the
@@ -64,7 +64,7 @@ class Probe:
     `clock` are those of the test's traffic.
     """
 
-    def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
+    def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS_OF_TEST) -> None:
         self._armed = trouble.activate() if trouble else None
         self._is_off_script, self.has_trouble = False, trouble is not None
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
@@ -73,7 +73,7 @@ class Probe:
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
-        self._entries: list[_OpenExchange] = []
+        self._entries: list[_UnfinishedExchange] = []
         self._tool_runs: list[ObservedToolRun] = []
         self._legal_bodies: list[Mapping[str, Any]] = []
         self._lock = threading.Lock()
@@ -136,7 +136,7 @@ class Probe:
         """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
         return (self._observe_exchange, *map(self._limit_to_first_call, troubles))
 
-    def make_observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
+    def make_observation(self, calls: Iterable[TestCallResult], problem: str = "") -> TestObservation:
         """Return the observed facts of the run. Call this when the run is over."""
         simulator = self.simulator
         return TestObservation(
@@ -157,14 +157,14 @@ class Probe:
     def _observe_exchange(self, request: Request) -> Edit:
         """Store a request, and its answer as the client receives it.
 
-        Raise `FloodError` if there are too many requests.
+        Raise `TooManyRequestsError` if there are too many requests.
         """
-        entry = _OpenExchange(request, self.call, self.clock.now())
+        entry = _UnfinishedExchange(request, self.call, self.clock.now())
         self._sending_task = current_task()
         with self._lock:
             self._entries.append(entry)
             if len(self._entries) > self._request_limit:
-                raise FloodError(f"more than {self._request_limit} requests")
+                raise TooManyRequestsError(f"more than {self._request_limit} requests")
 
         def observe_piece(piece: Piece) -> Iterable[Piece]:
             entry.pieces.append(piece)
@@ -172,7 +172,7 @@ class Probe:
 
         return observe_piece
 
-    def _make_observed_exchange(self, entry: _OpenExchange) -> ObservedExchange:
+    def _make_observed_exchange(self, entry: _UnfinishedExchange) -> ObservedExchange:
         """Return a stored request with its parsed answer."""
         response = tuple(entry.pieces)
         answer, head = parse_response(response), response[0] if response else None

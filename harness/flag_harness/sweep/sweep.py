@@ -54,7 +54,7 @@ def trial_result_from_json(value: list[Any]) -> TrialResult:
 
 
 @dataclass(slots=True)
-class Sweep:
+class TrialSweep:
     """Runs one agent through many trials, each with one fault.
 
     `directory` is for temporary files. A prompt that takes more than `patience` real seconds counts as hung.

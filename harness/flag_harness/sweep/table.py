@@ -19,7 +19,7 @@ CELL_TEXT_BY_OUTCOME = {
 }
 """The text for each outcome in a cell of the long table."""
 
-_COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
+_OUTCOME_COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
 _HEADINGS_OF_MAXIMA = ("most requests", "most seconds")
 """The headings of the columns with the largest number of requests, and of virtual seconds, in one conversation."""
 
@@ -32,7 +32,7 @@ def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
 def outcome_table_lines(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield the table of outcomes for a terminal: a line for each kind of fault, the total, and the summary."""
     width = max((len(result.kind) for result in results), default=0)
-    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA])
+    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _OUTCOME_COLUMNS), *_HEADINGS_OF_MAXIMA])
     for kind in dict.fromkeys(result.kind for result in results):
         yield _terminal_row(kind, [result for result in results if result.kind == kind], width)
     yield _terminal_row("all", results, width)
@@ -52,8 +52,8 @@ def summary_line(results: Sequence[TrialResult]) -> str:
 
 def markdown_lines_by_kind(results: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a Markdown table with a row for each kind of fault, which counts the outcomes."""
-    yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA]) + " |"
-    yield "|---|" + "--:|" * len((*_COLUMNS, *_HEADINGS_OF_MAXIMA))
+    yield "| fault | " + " | ".join([*(outcome.value for outcome in _OUTCOME_COLUMNS), *_HEADINGS_OF_MAXIMA]) + " |"
+    yield "|---|" + "--:|" * len((*_OUTCOME_COLUMNS, *_HEADINGS_OF_MAXIMA))
     for kind in dict.fromkeys(result.kind for result in results):
         yield _markdown_row(f"`{kind}`", [result for result in results if result.kind == kind])
     yield _markdown_row("**all**", results)
@@ -70,7 +70,7 @@ def markdown_lines_by_fault(results: Sequence[TrialResult]) -> Iterator[str]:
 
 
 def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:
-    headings = (*(outcome.value for outcome in _COLUMNS), *_HEADINGS_OF_MAXIMA)
+    headings = (*(outcome.value for outcome in _OUTCOME_COLUMNS), *_HEADINGS_OF_MAXIMA)
     cells = (
         f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells_with_counts(results), strict=True)
     )
@@ -87,7 +87,7 @@ def _cells_with_counts(results: Sequence[TrialResult]) -> Iterator[str]:
     These are the largest number of requests and of seconds in one trial.
     """
     counts = count_outcomes(results)
-    yield from (str(counts[outcome] or "") for outcome in _COLUMNS)
+    yield from (str(counts[outcome] or "") for outcome in _OUTCOME_COLUMNS)
     verdicts = [verdict for result in results for _, verdict in result.verdicts]
     yield str(max((verdict.requests for verdict in verdicts), default=0) or "")
     yield f"{max((verdict.seconds for verdict in verdicts), default=0):,.0f}"

@@ -26,10 +26,10 @@ def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Conversat
 
 def response_lines(response: Response) -> tuple[ConversationLine, ...] | None:
     """Return the lines of the message in a response, or None if it contains no complete message."""
-    return _lines_of_answer(tuple(map(_remove_varying_parts, response)))
+    return _lines_of_answer(tuple(map(_remove_times_and_headers, response)))
 
 
-def _remove_varying_parts(piece: Piece) -> Piece:
+def _remove_times_and_headers(piece: Piece) -> Piece:
     """Return a piece of a response without its time, and without headers other than the content type."""
     if isinstance(piece, Chunk):
         return Chunk(0.0, piece.data)

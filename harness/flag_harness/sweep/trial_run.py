@@ -17,14 +17,14 @@ from flag_harness.matrix import Combination
 from flag_harness.simulator import simulate
 from flag_harness.sources import FlagScope, enter_scope
 from flag_harness.sweep.abandonable_thread import AbandonableThread
-from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent
+from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, AgentUnderSweep, SweepContext, SweepTool
 from flag_harness.sweep.model import (
     CONTINUE_PROMPT,
     FIRST_PROMPT,
     SECOND_PROMPT,
-    TOOL_NAME,
-    TOOL_RESULT,
-    answer_request,
+    SWEEP_TOOL_NAME,
+    SWEEP_TOOL_RESULT,
+    turn_for_request,
 )
 from flag_harness.sweep.outcomes import PromptEnding, TrialObservation
 from flag_harness.sweep.transcript import ConversationLine, conversation_lines, response_lines
@@ -35,7 +35,7 @@ from flag_harness.wire.aws_frames import is_aws_stream
 from flag_harness.wire.timeline import Edit, End, Head, Layer, Request, Response, is_stream
 from flag_harness.wire.traffic_log import TrafficLog
 
-MODEL = "claude-haiku-4-5"
+MODEL_OF_TRIAL = "claude-haiku-4-5"
 MAX_VIRTUAL_SECONDS = 7200.0
 """A prompt has hung after this many virtual seconds; three attempts that each hit the SDK's read timeout take 1800."""
 MAX_REQUESTS = 100
@@ -70,9 +70,9 @@ class TrialRun:
         self._loop.on_swallowed_timeout = self._thread.block_forever
         self._patience, self._clock = patience, LoopClock(self._loop)
         self._fault_is_active, self._requests = False, 0
-        self._upstream = simulate(clock=self._clock, hook=answer_request)
+        self._upstream = simulate(clock=self._clock, hook=turn_for_request)
         self._layers: tuple[Layer, ...] = (self._traffic_log, self._limit_requests, self._apply_fault)
-        self._agent: SweptAgent | None = None
+        self._agent: AgentUnderSweep | None = None
         self._turns: list[tuple[str, PromptEnding, str]] = []
 
     def run(self) -> TrialObservation:
@@ -140,10 +140,10 @@ class TrialRun:
     def _make_agent_context(self) -> SweepContext:
         """Return the context that the agent gets, with the sweep's tool."""
         tool = SweepTool(
-            TOOL_NAME, "Notes a step down.", _TOOL_INPUT_SCHEMA, self._run_note_tool, self._run_note_tool_sync
+            SWEEP_TOOL_NAME, "Notes a step down.", _TOOL_INPUT_SCHEMA, self._run_note_tool, self._run_note_tool_sync
         )
         return SweepContext(
-            model=MODEL,
+            model=MODEL_OF_TRIAL,
             tools=(tool,),
             http_client=lambda: async_http_client(self._upstream, *self._layers, clock=self._clock),
             clock=self._clock,
@@ -157,7 +157,7 @@ class TrialRun:
         """Run the sweep's tool. It writes a line to a file, so that the agent cannot hide the call."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")
-        return TOOL_RESULT
+        return SWEEP_TOOL_RESULT
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
         """Apply the fault to the requests of the first prompt. This is a layer."""

@@ -14,7 +14,7 @@ _KINDS_THAT_NEED_AN_EVENT = frozenset(
     | {"invalid_utf8"}
 )
 """Kinds of faults that change the next event of a stream, so they do nothing at its end."""
-_LONG_SILENCE = 900
+_LONG_SILENCE_SECONDS = 900
 """Seconds of silence that exceed the SDK's read timeout (600)."""
 
 ARGUMENTS_TO_TRY: Mapping[str, tuple[dict[str, Any], ...]] = {
@@ -32,9 +32,9 @@ ARGUMENTS_TO_TRY: Mapping[str, tuple[dict[str, Any], ...]] = {
     "beta_rejected": ({"beta": "prompt-caching-2024-07-31"},),
     "line_ends": ({"kind": "cr"}, {"kind": "crlf"}),
     "missing_usage": ({"where": "message_start"}, {"where": "message_delta"}, {"where": "everywhere"}),
-    "slow_start": ({"seconds": 60}, {"seconds": _LONG_SILENCE}),
+    "slow_start": ({"seconds": 60}, {"seconds": _LONG_SILENCE_SECONDS}),
     "read_timeout": ({},),
-    "stall": ({"seconds": _LONG_SILENCE},),
+    "stall": ({"seconds": _LONG_SILENCE_SECONDS},),
     "ping_only": ({},),
     "trickle": ({"size": 16},),
 }

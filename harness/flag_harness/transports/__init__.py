@@ -15,13 +15,13 @@ from flag_harness.transports.clients import (
 )
 from flag_harness.transports.clock import SystemClock
 from flag_harness.transports.interception.intercept import intercept_clients, load_http_libraries
-from flag_harness.transports.network import REPLAY_ERROR_TEXTS, SIMULATOR_ERROR_TEXTS, is_loopback, refuse_network
+from flag_harness.transports.network import ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR, is_loopback, refuse_network
 from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import make_transport_class
 
 __all__ = [
-    "REPLAY_ERROR_TEXTS",
-    "SIMULATOR_ERROR_TEXTS",
+    "ERROR_TEXTS_OF_REPLAY",
+    "ERROR_TEXTS_OF_SIMULATOR",
     "ApiScope",
     "SystemClock",
     "async_http_client",

@@ -9,25 +9,25 @@ from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
-from flag_harness.transports.border.children import IN_CHILD, ChildProcessGuard
+from flag_harness.transports.border.children import IN_CHILD_PROCESS_TEXT, ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_uvloop, import_uvloop_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.flag_services import flag_service_advice
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
-REPLAY_ERROR_TEXTS = "plays recordings", "record that traffic with --record-mode=once"
+ERROR_TEXTS_OF_REPLAY = "plays recordings", "record that traffic with --record-mode=once"
 """Two parts of the error's message: what the test does, and what to do if it needs the network."""
-SIMULATOR_ERROR_TEXTS = "asks the simulator", "ask the live API with --harness-upstream=live"
+ERROR_TEXTS_OF_SIMULATOR = "asks the simulator", "ask the live API with --harness-upstream=live"
 
-_LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-_IGNORE_HINT = "; if the program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
-_LOCAL_ADDRESSES = ("127.0.0.1", "::1", "0.0.0.0")
+_NAMES_OF_LOOPBACK = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_IGNORE_HOSTS_HINT = "; if the program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
+_ADDRESSES_OF_LOOPBACK = ("127.0.0.1", "::1", "0.0.0.0")
 
 
 @contextmanager
 def refuse_network(
-    doing: tuple[str, str] = REPLAY_ERROR_TEXTS,
+    doing: tuple[str, str] = ERROR_TEXTS_OF_REPLAY,
     refusal: Callable[[str], NetworkRefused] = NetworkRefused,
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
     is_open: Callable[[str], bool] = lambda host: False,
@@ -57,7 +57,7 @@ class _NetworkGuard:
         self._allowed_addresses: set[str] = set()
         self._resolved: set[str] = set()
         self._children = ChildProcessGuard(
-            self._check_host, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_names_of_this_machine())))
+            self._check_host, tuple(filter(is_loopback, (*_ADDRESSES_OF_LOOPBACK, *_names_of_this_machine())))
         )
         self.refused: list[NetworkRefused] = []
 
@@ -135,7 +135,7 @@ class _NetworkGuard:
         return (
             f"this test {what}, but tried to reach {target}{how}; {instead}, "
             "or let it through with @pytest.mark.harness_network"
-            f"{_IGNORE_HINT if how == IN_CHILD else ''}"
+            f"{_IGNORE_HOSTS_HINT if how == IN_CHILD_PROCESS_TEXT else ''}"
         )
 
 
@@ -174,7 +174,7 @@ def _is_name_of_this_machine(name: str) -> bool:
 
 @lru_cache(1)
 def _names_of_this_machine() -> tuple[str, ...]:
-    return (*_LOCAL_NAMES, socket.gethostname().lower())
+    return (*_NAMES_OF_LOOPBACK, socket.gethostname().lower())
 
 
 def _is_address_of_this_machine(address: str, version: int) -> bool:

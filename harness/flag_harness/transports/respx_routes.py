@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-MOCKER_NAME = "httpcore2"
+HTTPCORE2_MOCKER_NAME = "httpcore2"
 """The name of the added mocker in respx: `respx.mock(using="httpcore2")`."""
 
 
@@ -18,8 +18,8 @@ def register_httpcore2_mocker() -> type[Any]:
     from respx.mocks import HTTPCoreMocker
 
     class HTTPCore2Mocker(HTTPCoreMocker):
-        name = MOCKER_NAME
-        targets = [target.replace("httpcore.", f"{MOCKER_NAME}.", 1) for target in HTTPCoreMocker.targets]  # noqa: RUF012
+        name = HTTPCORE2_MOCKER_NAME
+        targets = [target.replace("httpcore.", f"{HTTPCORE2_MOCKER_NAME}.", 1) for target in HTTPCoreMocker.targets]  # noqa: RUF012
 
         @classmethod
         def from_sync_httpx_response(cls, httpx_response: Any, target: Any, **kwargs: Any) -> Any:

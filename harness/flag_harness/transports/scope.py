@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
-BASE_URL = "ANTHROPIC_BASE_URL"
+BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 
 _API_HOSTS = (
     "api.anthropic.com",
@@ -19,7 +19,7 @@ _API_HOSTS = (
     "bedrock-runtime-fips.*.amazonaws.com",
 )
 """The API's own host, and the hosts of Vertex AI and Bedrock."""
-_API_ONLY_PATH = re.compile(r"/v1/messages(?:/|$)")
+_API_ONLY_PATH_PATTERN = re.compile(r"/v1/messages(?:/|$)")
 _API_ONLY_HEADER = "anthropic-version"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -54,11 +54,11 @@ class ApiScope:
         url = str(http_request.url)
         if self.has_host(url) or _API_ONLY_HEADER in http_request.headers:
             return True
-        return _API_ONLY_PATH.search(urlsplit(url).path) is not None
+        return _API_ONLY_PATH_PATTERN.search(urlsplit(url).path) is not None
 
     def _base_addresses(self) -> Iterator[tuple[str, int]]:
         """Yield the host and port of `base_url` and of the environment's `ANTHROPIC_BASE_URL`."""
-        for url in {self.base_url, os.environ.get(BASE_URL, "")}:
+        for url in {self.base_url, os.environ.get(BASE_URL_VARIABLE, "")}:
             if (address := _host_and_port_of_url(url)) is not None:
                 yield address
 

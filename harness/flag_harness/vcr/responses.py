@@ -16,7 +16,7 @@ ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 """A function that changes a response, or returns None to drop the interaction."""
 
 
-def vcr_response_from_source(row: SourceInteraction) -> VcrResponse:
+def vcr_response_from_import(row: SourceInteraction) -> VcrResponse:
     """Convert an imported response to vcrpy's format, with the standard reason phrase if it has none."""
     message = _standard_reason_phrase(row.status) if row.message is None else row.message
     return _make_vcr_response(row.status, message, row.response_headers, row.response_body)

@@ -9,7 +9,7 @@ from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import CassetteError, require_extra
 
-Document = dict[str, Any]
+VcrDocument = dict[str, Any]
 """A cassette's content, `{"version": 1, "interactions": [...]}`, with texts or bytes as bodies."""
 
 
@@ -18,7 +18,7 @@ class Serializer(Protocol):
 
     def deserialize(self, text: str, /) -> Any: ...
 
-    def serialize(self, document: Document, /) -> str: ...
+    def serialize(self, document: VcrDocument, /) -> str: ...
 
 
 class YamlSerializer:
@@ -28,7 +28,7 @@ class YamlSerializer:
         """Parse the text. Raise `ValueError` if it is neither YAML nor JSON."""
         return parse_document(text.encode("utf-8"), ImportLimits())
 
-    def serialize(self, document: Document) -> str:
+    def serialize(self, document: VcrDocument) -> str:
         """Return the cassette as YAML."""
         with require_extra("vcr"):
             import yaml
@@ -44,7 +44,7 @@ class JsonSerializer:
         """Parse the text. Raise `ValueError` if it is neither JSON nor YAML."""
         return parse_document(text.encode("utf-8"), ImportLimits())
 
-    def serialize(self, document: Document) -> str:
+    def serialize(self, document: VcrDocument) -> str:
         """Return the cassette as JSON. Raise `CassetteError` if a body is not text."""
         try:
             return json.dumps(document, indent=4) + "\n"

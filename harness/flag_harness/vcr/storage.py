@@ -13,9 +13,9 @@ from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.responses import VcrResponse, vcr_response_from_source
+from flag_harness.vcr.responses import VcrResponse, vcr_response_from_import
 from flag_harness.vcr.secrets import refuse_secrets
-from flag_harness.vcr.serializers import SERIALIZERS, Document, Serializer
+from flag_harness.vcr.serializers import SERIALIZERS, Serializer, VcrDocument
 
 VcrInteraction: TypeAlias = tuple[VcrRequest, VcrResponse]
 """A request and its response, in vcrpy's format."""
@@ -100,7 +100,7 @@ class FileStorage:
         return _call_serializer(self.serializer.deserialize, decode_if_utf8(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
-        document: Document = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
+        document: VcrDocument = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
         if cassette.metadata:
             document["metadata"] = cassette.metadata
         try:
@@ -146,7 +146,7 @@ class PersisterStorage:
 
 def _to_vcr_interaction(row: Any) -> VcrInteraction:
     headers = dict(reversed(row.request_headers))  # if a header occurs twice, vcrpy takes the first
-    return VcrRequest(row.method, row.url, row.request_body, headers), vcr_response_from_source(row)
+    return VcrRequest(row.method, row.url, row.request_body, headers), vcr_response_from_import(row)
 
 
 def _to_vcr_request(request: Any) -> VcrRequest:

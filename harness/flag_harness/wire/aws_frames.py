@@ -17,11 +17,11 @@ from flag_harness.wire.sse import ServerSentEvent, decode_events, encode_event
 from flag_harness.wire.timeline import Head, header_value
 
 AWS_STREAM_CONTENT_TYPE = "application/vnd.amazon.eventstream"
-_PRELUDE, _CHECKSUM = 12, 4
+_PRELUDE_BYTES, _CHECKSUM_BYTES = 12, 4
 _MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The largest frame in bytes. Botocore has the same limit."""
-_TEXT_HEADER = 7
-_LINE_START, _LINE_END = b"data: ", b"\n\n"
+_TEXT_HEADER_TYPE = 7
+_SSE_LINE_START, _SSE_LINE_END = b"data: ", b"\n\n"
 _EXCEPTION_BY_ERROR_TYPE: Mapping[str, str] = {
     "api_error": "internalServerException",
     "invalid_request_error": "validationException",
@@ -32,7 +32,7 @@ _EXCEPTION_BY_ERROR_TYPE: Mapping[str, str] = {
     "timeout_error": "modelTimeoutException",
 }
 """The exception that Bedrock sends for each error type of the API (a member of its `ResponseStream`)."""
-_OTHER_EXCEPTION = "modelStreamErrorException"
+_DEFAULT_EXCEPTION = "modelStreamErrorException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,11 @@ class FrameSplitter:
         """
         data, position = self.rest + data, 0
         frames: list[AwsFrame] = []
-        while not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE]) == _PRELUDE:
+        while (
+            not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE_BYTES]) == _PRELUDE_BYTES
+        ):
             total, header_length, checksum = struct.unpack(">III", prelude)
-            least = _PRELUDE + header_length + _CHECKSUM
+            least = _PRELUDE_BYTES + header_length + _CHECKSUM_BYTES
             if not least <= total <= _MAX_FRAME_BYTES or zlib.crc32(prelude[:8]) != checksum:
                 self._has_invalid_frame = True
             elif len(data) - position < total:
@@ -99,12 +101,12 @@ def sse_line_of_frame(frame: AwsFrame) -> bytes:
     `replace_json_of_frame` does the reverse.
     """
     event = frame.server_sent_event if "bytes" in decode_json_object(frame.payload) else None
-    return _LINE_START + (frame.payload if event is None else event.data.encode()) + _LINE_END
+    return _SSE_LINE_START + (frame.payload if event is None else event.data.encode()) + _SSE_LINE_END
 
 
 def replace_json_of_frame(frame: AwsFrame, line: bytes) -> bytes:
     """Return the bytes of a frame whose JSON is replaced by that of `line`, a changed result of `sse_line_of_frame`."""
-    data = line.removeprefix(_LINE_START).removesuffix(_LINE_END)
+    data = line.removeprefix(_SSE_LINE_START).removesuffix(_SSE_LINE_END)
     payload = decode_json_object(frame.payload)
     if "bytes" in payload and frame.server_sent_event is not None:
         payload = payload | {"bytes": base64.b64encode(data).decode()}
@@ -131,10 +133,10 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     b'{}'
     """
     encoded = b"".join(
-        bytes([len(name)]) + name.encode() + struct.pack(">BH", _TEXT_HEADER, len(value.encode())) + value.encode()
+        bytes([len(name)]) + name.encode() + struct.pack(">BH", _TEXT_HEADER_TYPE, len(value.encode())) + value.encode()
         for name, value in headers.items()
     )
-    prelude = struct.pack(">II", _PRELUDE + len(encoded) + len(payload) + _CHECKSUM, len(encoded))
+    prelude = struct.pack(">II", _PRELUDE_BYTES + len(encoded) + len(payload) + _CHECKSUM_BYTES, len(encoded))
     frame = prelude + struct.pack(">I", zlib.crc32(prelude)) + encoded + payload
     return frame + struct.pack(">I", zlib.crc32(frame))
 
@@ -156,7 +158,7 @@ def frame_from_sse(event: bytes) -> bytes:
 def encode_exception(kind: str, message: str) -> bytes:
     """Encode an error as an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
     headers = {
-        ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(kind, _OTHER_EXCEPTION),
+        ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(kind, _DEFAULT_EXCEPTION),
         ":content-type": "application/json",
         ":message-type": "exception",
     }
@@ -170,8 +172,8 @@ def sse_from_frame(frame: AwsFrame) -> bytes:
 
 
 def _parse_frame(raw: bytes, header_length: int) -> AwsFrame:
-    end = _PRELUDE + header_length
-    return AwsFrame(raw, dict(_decode_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
+    end = _PRELUDE_BYTES + header_length
+    return AwsFrame(raw, dict(_decode_text_headers(raw[_PRELUDE_BYTES:end])), raw[end:-_CHECKSUM_BYTES])
 
 
 def _decode_text_headers(data: bytes) -> Iterator[tuple[str, str]]:
@@ -179,7 +181,7 @@ def _decode_text_headers(data: bytes) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(data):
         start = position + 1 + data[position]
-        if start + 3 > len(data) or data[start] != _TEXT_HEADER:
+        if start + 3 > len(data) or data[start] != _TEXT_HEADER_TYPE:
             return
         end = start + 3 + int.from_bytes(data[start + 1 : start + 3])
         name, value = data[position + 1 : start], data[start + 3 : end]

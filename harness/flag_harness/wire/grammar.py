@@ -17,10 +17,10 @@ from typing import Any
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import EventDecoder
 
-_BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
-_MAX_UNFINISHED_END_BYTES = 3
+_BLANK_LINE_PATTERN = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
+_MAX_BYTES_OF_UNFINISHED_BLANK_LINE = 3
 _BLOCKS_WITH_INPUT = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
-_START, _STOP = "content_block_start", "content_block_stop"
+_BLOCK_START_EVENT, _BLOCK_STOP_EVENT = "content_block_start", "content_block_stop"
 
 
 class EventSplitter:
@@ -37,9 +37,9 @@ class EventSplitter:
 
         If the data ends with CR, the event waits for the next byte, because an LF may belong to it.
         """
-        searched = max(0, len(self.rest) - _MAX_UNFINISHED_END_BYTES)
+        searched = max(0, len(self.rest) - _MAX_BYTES_OF_UNFINISHED_BLANK_LINE)
         buffer, events, start = self.rest + data, [], 0
-        while found := _BLANK_LINE.search(buffer, max(start, searched)):
+        while found := _BLANK_LINE_PATTERN.search(buffer, max(start, searched)):
             events.append(buffer[start : found.end()])
             start = found.end()
         self.rest = buffer[start:]
@@ -78,16 +78,18 @@ class StreamPoint:
     matches: Callable[[StreamGap], bool]
 
 
-_POINTS = (
+_STREAM_POINTS = (
     StreamPoint(
         "first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""
     ),
     StreamPoint(
         "before_first_block",
         "after `message_start`, before the first block",
-        lambda gap: gap.previous == "message_start" and gap.next == _START,
+        lambda gap: gap.previous == "message_start" and gap.next == _BLOCK_START_EVENT,
     ),
-    StreamPoint("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START),
+    StreamPoint(
+        "after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _BLOCK_START_EVENT
+    ),
     StreamPoint("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta"),
     StreamPoint("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta"),
     StreamPoint(
@@ -104,7 +106,7 @@ _POINTS = (
     StreamPoint(
         "after_tool_use_start",
         "in a tool call, before its first input",
-        lambda gap: gap.previous == _START and gap.block in _BLOCKS_WITH_INPUT,
+        lambda gap: gap.previous == _BLOCK_START_EVENT and gap.block in _BLOCKS_WITH_INPUT,
     ),
     StreamPoint(
         "mid_partial_json",
@@ -114,17 +116,17 @@ _POINTS = (
     StreamPoint(
         "after_partial_json",
         "after a tool's complete input, its block still open",
-        lambda gap: gap.has_input and gap.next == _STOP,
+        lambda gap: gap.has_input and gap.next == _BLOCK_STOP_EVENT,
     ),
     StreamPoint(
         "after_tool_use",
         "after a complete call of a client's tool",
-        lambda gap: gap.previous == _STOP and gap.closed == "tool_use",
+        lambda gap: gap.previous == _BLOCK_STOP_EVENT and gap.closed == "tool_use",
     ),
     StreamPoint(
         "between_blocks",
         "after a block, before the next one",
-        lambda gap: gap.previous == _STOP and gap.next == _START,
+        lambda gap: gap.previous == _BLOCK_STOP_EVENT and gap.next == _BLOCK_START_EVENT,
     ),
     StreamPoint("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta"),
     StreamPoint(
@@ -137,7 +139,7 @@ _POINTS = (
 )
 
 
-POINTS: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for point in _POINTS})
+POINTS_BY_NAME: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for point in _STREAM_POINTS})
 """All points by name, in the order in which a stream reaches them."""
 
 
@@ -176,11 +178,11 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
     """Return the names of the points (kinds of gap) that a gap matches."""
-    return tuple(name for name, point in POINTS.items() if point.matches(gap))
+    return tuple(name for name, point in POINTS_BY_NAME.items() if point.matches(gap))
 
 
 def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS`."""
+    """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS_BY_NAME`."""
     events, tracker = EventSplitter(), StreamGapTracker()
     reached = {
         name
@@ -189,7 +191,7 @@ def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
         for name in matching_point_names(tracker.advance(event))
     }
     reached.update(matching_point_names(tracker.gap_after_last_event()))
-    return tuple(name for name in POINTS if name in reached)
+    return tuple(name for name in POINTS_BY_NAME if name in reached)
 
 
 def _json_data_of_event(event: bytes) -> dict[str, Any]:
@@ -206,11 +208,11 @@ def _json_data_of_event(event: bytes) -> dict[str, Any]:
 def _gap_after_event(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
     """Return the gap after an event, given the gap before it."""
     gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
-    if name == _START:
+    if name == _BLOCK_START_EVENT:
         block = data.get("content_block")
         block_type = block.get("type") if isinstance(block, dict) else None
         return replace(gap, block=block_type if isinstance(block_type, str) else "unknown", has_input=False)
-    if name == _STOP:
+    if name == _BLOCK_STOP_EVENT:
         return replace(gap, block="", closed=gap.block, index=gap.index + 1, has_input=False)
     if name == "input_json_delta" and data["delta"].get("partial_json"):
         return replace(gap, has_input=True)

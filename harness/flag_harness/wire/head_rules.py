@@ -4,25 +4,25 @@ import re
 
 from flag_harness.wire.timeline import Headers
 
-FIRST_FINAL_STATUS, LAST_STATUS = 200, 599
+FIRST_FINAL_STATUS, LAST_FINAL_STATUS = 200, 599
 """The range of statuses of a final answer. Lower ones, such as 101, only announce something."""
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """The valid header values (visible latin-1 characters). For names and values see RFC 9110, 5.1 and 5.5."""
 
 
 def reason_head_is_invalid(status: int, headers: Headers) -> str:
     """Return why a server cannot send this head, or an empty string if it can."""
-    if not FIRST_FINAL_STATUS <= status <= LAST_STATUS:
-        return f"status {status} is not a final answer ({FIRST_FINAL_STATUS} to {LAST_STATUS})"
+    if not FIRST_FINAL_STATUS <= status <= LAST_FINAL_STATUS:
+        return f"status {status} is not a final answer ({FIRST_FINAL_STATUS} to {LAST_FINAL_STATUS})"
     return reason_headers_are_invalid(headers)
 
 
 def reason_headers_are_invalid(headers: Headers) -> str:
     """Return why a server cannot send these headers, or an empty string if it can."""
     for name, value in headers:
-        if not _HEADER_NAME.fullmatch(name):
+        if not _HEADER_NAME_PATTERN.fullmatch(name):
             return f"{name!r:.40} is not a valid header name"
-        if not _HEADER_VALUE.fullmatch(value):
+        if not _HEADER_VALUE_PATTERN.fullmatch(value):
             return f"the header {name:.40} has an invalid value: {value!r:.40}"
     return ""

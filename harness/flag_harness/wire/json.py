@@ -11,18 +11,18 @@ from typing import Any
 
 import msgspec
 
-MAX_NESTING = 100
+MAX_JSON_NESTING = 100
 """The deepest nesting of lists and objects that is accepted. The deepest known body has 14 levels; recursive code would
 exhaust the stack at about 200.
 """
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
-    """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `MAX_NESTING`.
+    """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `MAX_JSON_NESTING`.
 
     Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, so that the caller can join texts.
     """
@@ -35,7 +35,7 @@ def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = F
 
 def join_surrogates(text: str) -> str:
     """Join the halves of surrogate pairs in a text, and replace lone halves by U+FFFD."""
-    if _SURROGATE.search(text) is None:
+    if _SURROGATE_PATTERN.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -70,7 +70,7 @@ def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) ->
     """Decode JSON with escaped surrogates, of which msgspec accepts only complete pairs."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
-        if _ESCAPED_SURROGATE.search(text) is None:
+        if _ESCAPED_SURROGATE_PATTERN.search(text) is None:
             return default
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -86,19 +86,19 @@ def _refuse_constant(name: str) -> Any:
 
 
 def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
-    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `MAX_NESTING`.
+    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `MAX_JSON_NESTING`.
 
     It does not recurse, so that no value can exhaust the stack.
     """
     brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
-    if brackets <= MAX_NESTING:
+    if brackets <= MAX_JSON_NESTING:
         return False
     level = [value]
-    for _ in range(MAX_NESTING):
-        level = [member for parent in level for member in values_inside(parent)]
+    for _ in range(MAX_JSON_NESTING):
+        level = [member for parent in level for member in member_values(parent)]
     return any(isinstance(member, (dict, list)) for member in level)
 
 
-def values_inside(value: Any) -> Any:
+def member_values(value: Any) -> Any:
     """Return the values in a dict or list; empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -4,10 +4,12 @@ import re
 from enum import Enum
 from typing import Any, TypeAlias
 
-_STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<member>\*)|(?P<name>[^.\[\]*]+))|\[(?P<index>[0-9]+|\*)\]")
+_PATH_STEP_PATTERN = re.compile(
+    r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<member>\*)|(?P<name>[^.\[\]*]+))|\[(?P<index>[0-9]+|\*)\]"
+)
 
 
-class Wildcard(Enum):
+class PathWildcard(Enum):
     """A step of a JSON path that can match several values."""
 
     MEMBER = "*"
@@ -18,7 +20,7 @@ class Wildcard(Enum):
     """The value itself and everything below it."""
 
 
-JsonStep: TypeAlias = str | int | Wildcard
+JsonStep: TypeAlias = str | int | PathWildcard
 """One step of a path: the name of a member, the index of an element, or a wildcard."""
 
 
@@ -31,7 +33,7 @@ def parse_json_path(path: str) -> tuple[JsonStep, ...]:
     steps: list[JsonStep] = []
     position = 0
     while position < len(path):
-        step = _STEP.match(path, position)
+        step = _PATH_STEP_PATTERN.match(path, position)
         if step is None or bool(step["dot"]) != (position > 0 and step["index"] is None):
             break
         steps.append(_parse_step(step))
@@ -61,17 +63,17 @@ def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> A
     if not steps:
         return new
     step, rest = steps[0], steps[1:]
-    if step is Wildcard.ANY_DEPTH:
+    if step is PathWildcard.ANY_DEPTH:
         value = replace_at_json_path(value, rest, new) if rest else new
         rest = steps
     if isinstance(value, dict):
         return {
-            key: replace_at_json_path(member, rest, new) if isinstance(step, Wildcard) or step == key else member
+            key: replace_at_json_path(member, rest, new) if isinstance(step, PathWildcard) or step == key else member
             for key, member in value.items()
         }
     if isinstance(value, list):
         return [
-            replace_at_json_path(member, rest, new) if isinstance(step, Wildcard) or step == index else member
+            replace_at_json_path(member, rest, new) if isinstance(step, PathWildcard) or step == index else member
             for index, member in enumerate(value)
         ]
     return value
@@ -85,22 +87,22 @@ def join_json_paths(path: str, inner: str) -> str:
 def _parse_step(step: re.Match[str]) -> JsonStep:
     """Return one step of a JSON path: a key, an index or a wildcard."""
     if step["any"]:
-        return Wildcard.ANY_DEPTH
+        return PathWildcard.ANY_DEPTH
     if step["member"]:
-        return Wildcard.MEMBER
+        return PathWildcard.MEMBER
     if step["index"] == "*":
-        return Wildcard.ELEMENT
+        return PathWildcard.ELEMENT
     return int(step["index"]) if step["index"] else step["name"]
 
 
 def _pattern_of_path_step(step: JsonStep) -> str:
     """Return a regular expression for one step of a path."""
     match step:
-        case Wildcard.ANY_DEPTH:
+        case PathWildcard.ANY_DEPTH:
             return r"(?:(?:\.|^)[^.\[].*|\[.*)?"
-        case Wildcard.MEMBER:
+        case PathWildcard.MEMBER:
             return r"(?:\.|^)[^.\[\]]+"
-        case Wildcard.ELEMENT:
+        case PathWildcard.ELEMENT:
             return r"\[[0-9]+\]"
         case int():
             return rf"\[{step}\]"

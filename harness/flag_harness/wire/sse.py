@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _BYTE_ORDER_MARK = "\ufeff"
-_LINE_END = re.compile("\r\n|\r|\n")
+_LINE_END_PATTERN = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class EventDecoder:
         if self._after_cr:
             text = text.removeprefix("\n")
         self._after_cr = text.endswith("\r")
-        *lines, self._unfinished = _LINE_END.split(self._unfinished + text)
+        *lines, self._unfinished = _LINE_END_PATTERN.split(self._unfinished + text)
         return [event for line in lines if (event := self._feed_line(line)) is not None]
 
     def _feed_line(self, line: str) -> ServerSentEvent | None:

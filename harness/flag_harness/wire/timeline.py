@@ -21,8 +21,8 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 CutKind: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
 
-_MESSAGES, _VERSION = "/v1/messages", "/v1/"
-_ENDPOINT = re.compile(
+_MESSAGES_ENDPOINT, _API_VERSION_PATH = "/v1/messages", "/v1/"
+_ENDPOINT_PATTERN = re.compile(
     r".*(?P<endpoint>/v1/(?:messages|complete|models|files|skills|agents|sessions|environments|organizations|"
     r"memory_stores|vaults)(?:/.*)?|/v1/projects/.*|/model/[^/]+/(?:invoke|invoke-with-response-stream|"
     r"converse|converse-stream))",
@@ -53,9 +53,11 @@ class Request:
 
 def _remove_base_path(path: str) -> str:
     """Remove the base path of a gateway from a path, as in `/anthropic/v1/messages`."""
-    if path.startswith(_MESSAGES) and path.rfind(_VERSION) == 0:  # most paths need no regular expression
+    if (
+        path.startswith(_MESSAGES_ENDPOINT) and path.rfind(_API_VERSION_PATH) == 0
+    ):  # most paths need no regular expression
         return path
-    found = _ENDPOINT.fullmatch(path)
+    found = _ENDPOINT_PATTERN.fullmatch(path)
     return found["endpoint"] if found else path
 
 

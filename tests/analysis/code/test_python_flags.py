@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
-from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags
+from flag_harness.analysis.code.python_flags import find_flag_reading_functions, find_flags
 
 HELPERS = """
 import os
@@ -62,5 +62,7 @@ def test_a_helper_of_another_module_reads_the_flag_that_is_named(
     code: str, expected: list[tuple[str, str, str, bool]]
 ) -> None:
     """With the text that the helper compares the variable with, and the default of the flag service's call."""
-    found: list[DetectedFlag] = [*find_flags(ast.parse(code), "agent.py", find_flag_helpers(ast.parse(HELPERS)))]
+    found: list[DetectedFlag] = [
+        *find_flags(ast.parse(code), "agent.py", find_flag_reading_functions(ast.parse(HELPERS)))
+    ]
     assert expected == [(one.source, one.key, one.on, one.default) for one in found]

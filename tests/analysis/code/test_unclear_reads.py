@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from flag_harness.analysis.code.python_flags import find_flag_helpers
-from flag_harness.analysis.code.unclear_reads import find_unclear_reads
+from flag_harness.analysis.code.python_flags import find_flag_reading_functions
+from flag_harness.analysis.code.unclear_reads import find_dynamic_flag_reads
 
 HELPERS = """
 def is_on(name):
@@ -45,13 +45,13 @@ SET = 'name = { set = "harness_set_flags" }'
 )
 def test_the_line_to_add_has_what_is_known_of_the_name(code: str, expected: list[str]) -> None:
     """A key, an address, a default that is no switch, and the parameter of a helper are not listed."""
-    helpers = find_flag_helpers(ast.parse(HELPERS))
-    assert expected == [read.toml_line for read in find_unclear_reads(ast.parse(code), "agent.py", helpers)]
+    helpers = find_flag_reading_functions(ast.parse(HELPERS))
+    assert expected == [read.toml_line for read in find_dynamic_flag_reads(ast.parse(code), "agent.py", helpers)]
 
 
 def test_a_long_expression_is_shortened() -> None:
     """The place says where the rest is."""
-    (read,) = find_unclear_reads(ast.parse(f"\nos.getenv({' + '.join(['part'] * 50)})"), "agent.py", {})
+    (read,) = find_dynamic_flag_reads(ast.parse(f"\nos.getenv({' + '.join(['part'] * 50)})"), "agent.py", {})
     assert "agent.py:2" == read.place
     assert read.code.startswith("os.getenv(part + part")
     assert read.code.endswith("...")

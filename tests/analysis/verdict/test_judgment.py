@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.analysis.verdict.judgment import (
     REPORTED_LOSSES,
-    Expectation,
+    ExpectedImprovement,
     FlagEvidence,
     SequentialJudge,
     Stratum,
@@ -225,7 +225,7 @@ def test_a_safe_flag_runs_on_until_its_improvement_is_shown() -> None:
     """It needs no further rounds if the improvement is shown, or if the opposite is."""
     safe = Stratum("test", (0.0,) * 300)
     for gain, is_decided in ((0.0, False), (1.0, True), (-1.0, True)):
-        expected = Expectation("cost", "lower", (gain,) * 300)
+        expected = ExpectedImprovement("cost", "lower", (gain,) * 300)
         evidence = FlagEvidence("flag", (safe,), expectations=(expected,))
         assert [is_decided] == SequentialJudge().are_flags_decided([evidence])
 
@@ -246,10 +246,13 @@ def test_expectations_share_the_error_rate() -> None:
     gains = next(
         (1.0,) * count
         for count in range(1, 50)
-        if Expectation("cost", "lower", (1.0,) * count).judge_improvement(0.05) == "shown"
+        if ExpectedImprovement("cost", "lower", (1.0,) * count).judge_improvement(0.05) == "shown"
     )
     safe = Stratum("test", (0.0,) * 300)
-    flags = [FlagEvidence(f"flag {i}", (safe,), expectations=(Expectation("cost", "lower", gains),)) for i in range(2)]
+    flags = [
+        FlagEvidence(f"flag {i}", (safe,), expectations=(ExpectedImprovement("cost", "lower", gains),))
+        for i in range(2)
+    ]
     assert ["PASS", "INCONCLUSIVE"] == [judge_flags(flags[:count])[0].decision for count in (1, 2)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference import Context
+from flag_harness.reference import ConversationContext
 from flag_harness.reference import agent as agents
 from flag_harness.reference.context import store
 from flag_harness.reference.context.repair import repair_context
@@ -48,7 +48,7 @@ def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:
         try:
             return json.loads(text, **options)
         except ValueError:
-            return store._context_to_json(Context())
+            return store._context_to_json(ConversationContext())
 
     patch.setattr(store, "json", SimpleNamespace(**{**vars(json), "loads": forgiving}))
 
@@ -61,7 +61,7 @@ def not_healed(patch: Patch) -> None:
 def the_call_taken_back(patch: Patch) -> None:
     """A call without its result is cut out, as if nobody had made it."""
 
-    def cut(context: Context) -> tuple[Context, tuple[str, ...]]:
+    def cut(context: ConversationContext) -> tuple[ConversationContext, tuple[str, ...]]:
         sound, notes = repair_context(context)
         if not notes:
             return sound, notes
@@ -77,7 +77,7 @@ def the_call_taken_back(patch: Patch) -> None:
 def a_result_made_up(patch: Patch) -> None:
     """A call that nobody ran is answered as if it had gone well."""
 
-    def inventive(context: Context) -> tuple[Context, tuple[str, ...]]:
+    def inventive(context: ConversationContext) -> tuple[ConversationContext, tuple[str, ...]]:
         sound, notes = repair_context(context)
         text = json.dumps(sound.messages).replace(', "is_error": true', "")
         return replace(sound, messages=tuple(json.loads(text))), notes

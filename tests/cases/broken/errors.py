@@ -12,7 +12,7 @@ from flag_harness.clock import Clock
 from flag_harness.reference import Agent, AgentError, Event, TurnDiscarded, settings
 from flag_harness.reference import agent as agents
 from flag_harness.reference.request import cache_marks, limits, reliable_request, request, retry, stream
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.request import PreparedRequest
 from flag_harness.reference.request.retry import RetryPolicy
 
@@ -22,7 +22,7 @@ Patch = pytest.MonkeyPatch
 def everything_dropped(patch: Patch) -> None:
     """A request that is refused is sent again as plainly as it can be."""
 
-    def everything(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
+    def everything(failure: RequestFailure, prepared: PreparedRequest) -> tuple[str, ...]:
         return prepared.features if failure.is_rejection else ()
 
     patch.setattr(reliable_request, "find_rejected_features", everything)
@@ -81,7 +81,7 @@ def the_users_turn_lost(patch: Patch) -> None:
     """After an error the conversation is put back to before it."""
     told = Agent._log_failure
 
-    def forgetful(self: Agent, failure: Failure) -> AgentError:
+    def forgetful(self: Agent, failure: RequestFailure) -> AgentError:
         self._session.update_context(messages=self.context.messages[:-1])
         return told(self, failure)
 
@@ -90,14 +90,14 @@ def the_users_turn_lost(patch: Patch) -> None:
 
 def said_twice(patch: Patch) -> None:
     """A turn that was kept is added to by the same words."""
-    keep = agents.with_user_turn
+    keep = agents.add_user_turn
 
     def twice(messages: Any, text: str | None, *given: Any) -> Any:
         kept = keep(messages, text, *given)
         content = kept[-1]["content"]
         return (*kept[:-1], {"role": "user", "content": [*content, content[-1]]}) if messages else kept
 
-    patch.setattr(agents, "with_user_turn", twice)
+    patch.setattr(agents, "add_user_turn", twice)
 
 
 def an_error_without_its_status(patch: Patch) -> None:
@@ -176,7 +176,7 @@ def a_budget_refused_without_the_number_to_use(patch: Patch) -> None:
 
 def a_guard_that_is_off_by_one(patch: Patch) -> None:
     """One token more is let through."""
-    patch.setattr(limits, "MAX_UNSTREAMED_TOKENS", limits.MAX_UNSTREAMED_TOKENS + 1)
+    patch.setattr(limits, "MAX_TOKENS_WITHOUT_STREAMING", limits.MAX_TOKENS_WITHOUT_STREAMING + 1)
 
 
 def a_guard_after_the_fact(patch: Patch) -> None:
@@ -194,8 +194,8 @@ def a_guard_after_the_fact(patch: Patch) -> None:
 
 def five_marks(patch: Patch) -> None:
     """One turn more is marked than there is room for."""
-    patch.setattr(request, "_LATEST_TURNS", 3)
-    patch.setattr(request, "MAX_MARKS", 5)
+    patch.setattr(request, "_TURNS_WITH_CACHE_MARK", 3)
+    patch.setattr(request, "MAX_CACHE_MARKS", 5)
 
 
 def marks_in_the_callers_messages(patch: Patch) -> None:

@@ -11,7 +11,7 @@ from flag_harness.reference import Agent, Event, TextDelta, turn
 from flag_harness.reference import agent as agents
 from flag_harness.reference.request import attempt, limits, reliable_request, request, stream
 from flag_harness.reference.request.request import PreparedRequest, RequestTemplate
-from flag_harness.reference.settings import Settings
+from flag_harness.reference.settings import AgentSettings
 from flag_harness.reference.tools.tool import ToolCall, ToolOutcome
 
 Patch = pytest.MonkeyPatch
@@ -23,7 +23,9 @@ def _prepared(patch: Patch, change: Callable[[PreparedRequest], PreparedRequest]
     patch.setattr(reliable_request, "prepare_request", lambda *given, **named: change(prepare(*given, **named)))
 
 
-def _asked(patch: Patch, change: Callable[[RequestTemplate, Settings], tuple[RequestTemplate, Settings]]) -> None:
+def _asked(
+    patch: Patch, change: Callable[[RequestTemplate, AgentSettings], tuple[RequestTemplate, AgentSettings]]
+) -> None:
     """Change what every request is made from."""
     prepare = request.prepare_request
     patch.setattr(
@@ -58,7 +60,7 @@ def marks_whatever_the_flag(patch: Patch) -> None:
 
 def more_tokens_than_plain(patch: Patch) -> None:
     """Twice as long an answer is asked for without extended output."""
-    patch.setattr(request, "PLAIN_MAX_TOKENS", 2 * limits.PLAIN_MAX_TOKENS)
+    patch.setattr(request, "MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT", 2 * limits.MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT)
 
 
 def a_body_key_named_beta(patch: Patch) -> None:
@@ -78,9 +80,9 @@ def a_beta_nobody_asked_for(patch: Patch) -> None:
 
 def a_word_before_each_answer(patch: Patch) -> None:
     """What is kept of an answer is more than the model said."""
-    keep = turn.with_answer
+    keep = turn.add_model_answer
     word = {"type": "text", "text": "Well."}
-    patch.setattr(turn, "with_answer", lambda messages, content: keep(messages, [word, *content]))
+    patch.setattr(turn, "add_model_answer", lambda messages, content: keep(messages, [word, *content]))
 
 
 def deltas_kept_back(patch: Patch) -> None:
@@ -138,7 +140,7 @@ def a_prompt_that_changes(patch: Patch) -> None:
 
 def only_the_prompt_is_marked(patch: Patch) -> None:
     """No turn of the user carries a mark."""
-    patch.setattr(request, "_LATEST_TURNS", 0)
+    patch.setattr(request, "_TURNS_WITH_CACHE_MARK", 0)
 
 
 def a_budget_for_every_model(patch: Patch) -> None:
@@ -201,9 +203,9 @@ def fewer_marks_where_it_thinks(patch: Patch) -> None:
     """With extended output, only the latest turn is marked."""
     prepare = request.prepare_request
 
-    def fewer(brief: RequestTemplate, settings: Settings, *given: Any, **named: Any) -> PreparedRequest:
+    def fewer(brief: RequestTemplate, settings: AgentSettings, *given: Any, **named: Any) -> PreparedRequest:
         with patch.context() as inside:
-            inside.setattr(request, "_LATEST_TURNS", 1 if settings.extended_output else 2)
+            inside.setattr(request, "_TURNS_WITH_CACHE_MARK", 1 if settings.extended_output else 2)
             return prepare(brief, settings, *given, **named)
 
     patch.setattr(reliable_request, "prepare_request", fewer)

@@ -12,8 +12,8 @@ from flag_harness.reference import Event, turn
 from flag_harness.reference.context import conversation
 from flag_harness.reference.request import stream
 from flag_harness.reference.tools import tool as tools
-from flag_harness.reference.tools.bash import Bash
-from flag_harness.reference.tools.schema import Schema
+from flag_harness.reference.tools.bash import BashTool
+from flag_harness.reference.tools.schema import CompiledSchema
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 Patch = pytest.MonkeyPatch
@@ -53,18 +53,18 @@ def the_tool_before_its_event(patch: Patch) -> None:
 
 def defaults_left_out(patch: Patch) -> None:
     """Input reaches a tool as the model wrote it, unchecked."""
-    patch.setattr(Schema, "validate", lambda self, value, at="": value)
+    patch.setattr(CompiledSchema, "validate", lambda self, value, at="": value)
 
 
 def a_command_invented(patch: Patch) -> None:
     """Where the model names no command, one is run all the same."""
-    run = Bash.run
+    run = BashTool.run
 
-    async def invented(self: Bash, arguments: Mapping[str, Any]) -> str:
+    async def invented(self: BashTool, arguments: Mapping[str, Any]) -> str:
         return await run(self, {"command": "printf one", **arguments})
 
-    patch.setattr(Bash, "run", invented)
-    patch.setattr(Bash, "input_schema", {"type": "object"})
+    patch.setattr(BashTool, "run", invented)
+    patch.setattr(BashTool, "input_schema", {"type": "object"})
 
 
 def a_problem_without_its_name(patch: Patch) -> None:
@@ -95,7 +95,7 @@ def results_in_turns_of_their_own(patch: Patch) -> None:
     """One user turn a result."""
     patch.setattr(
         turn,
-        "with_results",
+        "add_tool_results",
         lambda messages, outcomes: (
             *messages,
             *({"role": "user", "content": [outcome.block]} for outcome in outcomes),
@@ -109,9 +109,9 @@ def results_under_each_others_ids(patch: Patch) -> None:
     def swapped(messages: Any, outcomes: list[ToolOutcome]) -> Any:
         ids = [outcome.id for outcome in outcomes][::-1]
         crossed = [replace(outcome, id=id) for outcome, id in zip(outcomes, ids, strict=True)]
-        return conversation.with_results(messages, crossed)
+        return conversation.add_tool_results(messages, crossed)
 
-    patch.setattr(turn, "with_results", swapped)
+    patch.setattr(turn, "add_tool_results", swapped)
 
 
 def no_signature(patch: Patch) -> None:
@@ -174,5 +174,5 @@ def _outcomes(patch: Patch, change: Callable[[ToolOutcome], ToolOutcome]) -> Non
 
 def _sent_back(patch: Patch, change: Callable[[list[Block]], list[Block]]) -> None:
     """Change what is kept of an answer."""
-    keep = turn.with_answer
-    patch.setattr(turn, "with_answer", lambda messages, content: keep(messages, change(list(content))))
+    keep = turn.add_model_answer
+    patch.setattr(turn, "add_model_answer", lambda messages, content: keep(messages, change(list(content))))

@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.reference.settings import AGENT_VARIABLES
 from flag_harness.reference.ui.chat.directory import ChatDirectory
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.options import UiOptions
 
 TIMING = "[timing]\nfirst_token = 0.05\nper_event = 0.002\n"
@@ -29,14 +29,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _end_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close all chats of the test: a thread that is left behind would keep virtual time from passing in later tests."""
-    started: list[Chat] = []
-    start = Chat._start_loop
+    started: list[ChatSession] = []
+    start = ChatSession._start_loop
 
-    def start_loop(chat: Chat) -> asyncio.AbstractEventLoop:
+    def start_loop(chat: ChatSession) -> asyncio.AbstractEventLoop:
         started.append(chat)
         return start(chat)
 
-    monkeypatch.setattr(Chat, "_start_loop", start_loop)
+    monkeypatch.setattr(ChatSession, "_start_loop", start_loop)
     yield
     for chat in started:
         chat.close()
@@ -56,10 +56,10 @@ def make_options(tmp_path: Path) -> MakeOptions:
 
 
 @pytest.fixture
-def open_chat(make_options: MakeOptions) -> Callable[..., Chat]:
+def open_chat(make_options: MakeOptions) -> Callable[..., ChatSession]:
     """Return a function that opens the chat `one` on a scenario, as a server does that has just started."""
 
-    def open_one(scenario: str, **changes: Any) -> Chat:
+    def open_one(scenario: str, **changes: Any) -> ChatSession:
         environ = {"ENABLE_STREAMING": "true", "PATH": "/usr/bin:/bin"}
         return ChatDirectory(make_options(scenario, **changes), environ).open("one")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, turn_count
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.wire.timeline import Chunk, Cut, Head, Request
 
 ENVIRON = {"ENABLE_STREAMING": "true", "PATH": "/usr/bin:/bin"}
@@ -24,7 +24,7 @@ text = "It is Linux."
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (("x-api-key", "sk-ant-hidden0000"),), b'{"a": 1}')
 
 
-def test_each_turn_names_its_requests_before_and_after_a_restart(open_chat: Callable[..., Chat]) -> None:
+def test_each_turn_names_its_requests_before_and_after_a_restart(open_chat: Callable[..., ChatSession]) -> None:
     """A turn with a tool call has two; the numbers go on."""
     chat = open_chat(KERNEL)
     for prompt in ("Which kernel?", "Thank you."):

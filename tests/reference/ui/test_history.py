@@ -12,10 +12,10 @@ import pytest
 
 from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
-from flag_harness.reference.ui.chat.history import transcripts_of
+from flag_harness.reference.ui.chat.history import transcripts_of_context
 from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
 from flag_harness.reference.ui.chat.transcript import NoticePart, TextPart, ToolPart
 from flag_harness.reference.ui.page.switches import environ_with_values, flag_switches, flag_value_in_environment
@@ -32,7 +32,7 @@ def test_messages_of_every_shape_become_turns() -> None:
         {"role": "assistant", "content": "Hi."},
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]},
     )
-    first, second = transcripts_of(Context(messages=messages), {2: [3, 4]})
+    first, second = transcripts_of_context(ConversationContext(messages=messages), {2: [3, 4]})
     assert [ToolPart("a", "look", {}, result="Seen.\n[image]", is_error=True)] == first.parts
     assert ("Hello.", [TextPart("text", ["Hi."]), TextPart("thinking", ["Hm."])]) == (second.prompt, second.parts)
 
@@ -49,7 +49,7 @@ def test_a_note_to_the_model_is_not_shown_as_the_users_words() -> None:
         {"role": "assistant", "content": [{"type": "text", "text": "I see."}]},
         {"role": "user", "content": [{"type": "text", "text": note}, {"type": "text", "text": "Thank you."}]},
     )
-    first, second = transcripts_of(Context(messages=messages), {1: [1, 2], 2: [3]})
+    first, second = transcripts_of_context(ConversationContext(messages=messages), {1: [1, 2], 2: [3]})
     told = NoticePart("info", f"The model was told: {note}")
     seen = ToolPart("a", "look", {}, result="It was interrupted.", is_error=True)
     assert ("Look.", [seen, told, TextPart("text", ["I see."])], [1, 2]) == (first.prompt, first.parts, first.exchanges)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flag_harness.reference.ui.chat.directory import ChatDirectory
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 
 OpenPage = Callable[..., Any]
 KERNEL = """
@@ -38,7 +38,7 @@ def _send(page: Any, prompt: str) -> Any:
     return page.chat_input[0].set_value(prompt).run()
 
 
-def _page_chat() -> Chat:
+def _page_chat() -> ChatSession:
     """Return the chat `one` of the page that is open."""
     import sys
 
@@ -270,13 +270,13 @@ def test_what_another_tab_has_changed_meanwhile_is_shown(open_page: OpenPage, mo
     """The page is drawn again at once."""
     notices = ["changed in the other tab"]
 
-    def change(chat: Chat) -> bool:
+    def change(chat: ChatSession) -> bool:
         chat.revision += len(notices)
         chat.notices = (*chat.notices, *notices)
         notices.clear()
         return False
 
-    monkeypatch.setattr(Chat, "can_continue", property(change))
+    monkeypatch.setattr(ChatSession, "can_continue", property(change))
     assert ["changed in the other tab"] == [one.value for one in open_page(KERNEL).warning]
 
 

@@ -29,7 +29,7 @@ def test_a_discarded_text_is_struck_out_and_then_replaced() -> None:
     first = (events.TextDelta(1, "It is "), events.TextDelta(2, "Fri"), events.TurnDiscarded(3, "the stream ended"))
     struck = NoticePiece("warning", "The text above was discarded: the stream ended")
     assert [TextPiece("It is Fri", True), struck] == list_page_pieces(_turn(*first), 3)
-    second = (events.Waiting(3, 0.5, "the stream ended"), events.TextDelta(4, "It is Friday."))
+    second = (events.WaitingForRetry(3, 0.5, "the stream ended"), events.TextDelta(4, "It is Friday."))
     assert [
         FoldedPiece("Discarded answer", "It is Fri", True),
         NoticePiece("info", "the stream ended; trying again in 0.5 s."),
@@ -80,7 +80,7 @@ def test_a_tool_call_without_result_says_so_after_the_turn() -> None:
     [
         (events.FeatureDropped(1, "thinking", "not supported"), "refused thinking, so this session continues without"),
         (events.BlockDropped(1, "image", "too large"), "refused a image block of an earlier answer, so it was removed"),
-        (events.Transition(1, "Switched on since: streaming."), "The model was told: Switched on since: streaming."),
+        (events.RestoreNote(1, "Switched on since: streaming."), "The model was told: Switched on since: streaming."),
         (events.TurnEnded(1, "max_tokens"), "Switch on extended_output or raise MAX_TOKENS"),
         (events.TurnEnded(1, "refusal"), "Change the wording."),
         (events.AgentError(1, "overloaded", "529; send again", 529, "req_1"), "(request req_1): 529; send again"),

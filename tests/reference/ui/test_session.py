@@ -12,11 +12,11 @@ from flag_harness.cli import main
 from flag_harness.errors import HarnessError
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
 from flag_harness.reference.ui.chat.recording import RecordedTool
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.chat.transcript import NoticePart, TextPart, ToolPart
 from flag_harness.reference.ui.options import UiOptions
 
-OpenChat = Callable[..., Chat]
+OpenChat = Callable[..., ChatSession]
 ENVIRON = {"ENABLE_STREAMING": "true", "PATH": "/usr/bin:/bin"}
 LONG = '[[turn]]\nwhen = { user_contains = "Long" }\ntext = "a b c d e f g h i j k l m n o p q r s t u v w x y z"\n'
 SLOW = "[timing]\nfirst_token = 0.05\nper_event = 0.2\n"
@@ -42,11 +42,11 @@ def _wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def _answers(chat: Chat) -> list[str]:
+def _answers(chat: ChatSession) -> list[str]:
     return [part.text for turn in chat.turns for part in turn.parts if isinstance(part, TextPart)]
 
 
-def _notices(chat: Chat) -> list[str]:
+def _notices(chat: ChatSession) -> list[str]:
     return [part.text for turn in chat.turns for part in turn.parts if isinstance(part, NoticePart)]
 
 

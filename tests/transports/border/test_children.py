@@ -16,7 +16,7 @@ from flag_harness.transports import ApiScope, refuse_network
 from flag_harness.transports.border import proxy
 from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import ask_parent_about_every_host
-from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
+from flag_harness.transports.border.proxy import LOOPBACK_ADDRESS, ask_parent, host_checking_proxy
 
 GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
 
@@ -51,9 +51,9 @@ def test_the_answer_of_the_proxy_says_what_to_do() -> None:
     """To whoever reads it; what is no request for a proxy is answered as such."""
     with refuse_network():
         run("pass")
-        port, answers = checking_proxy().port, []
+        port, answers = host_checking_proxy().port, []
         for line in (b"CONNECT far.example:443 HTTP/1.1", b"GET / HTTP/1.1", b"CHECK far.example HTTP/1.1"):
-            with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+            with socket.create_connection((LOOPBACK_ADDRESS, port), timeout=10) as connection:
                 os.write(connection.fileno(), line + b"\r\n\r\n")  # `send` would be refused, as this test's own
                 answers.append(b"".join(iter(lambda: connection.recv(4096), b"")).decode())
     assert answers[0].startswith("HTTP/1.1 403 Forbidden\r\n")
@@ -75,7 +75,7 @@ def test_a_host_that_is_allowed_is_forwarded(far_host: Any) -> None:
 
 def test_a_tunnel_to_a_host_that_is_allowed_is_opened(far_host: Any) -> None:
     """Bytes pass in both directions until one side ends."""
-    with socket.create_connection((LOOPBACK, checking_proxy().port), timeout=10) as connection:
+    with socket.create_connection((LOOPBACK_ADDRESS, host_checking_proxy().port), timeout=10) as connection:
         connection.sendall(b"CONNECT %s:%d HTTP/1.1\r\n\r\n" % (far_host.address[0].encode(), far_host.address[1]))
         assert b"HTTP/1.1 200 Connection established\r\n\r\n" == connection.recv(4096)
         connection.sendall(b"hello")
@@ -87,14 +87,14 @@ def test_a_child_asks_its_parent_about_a_host() -> None:
     """While the test runs; afterwards nothing is refused, and a parent that has ended refuses nothing either."""
     with refuse_network() as refused:
         run("pass")
-        port = checking_proxy().port
+        port = host_checking_proxy().port
         for host in ("far.example", b"far.example", "localhost", None):
             answer = ask_parent(port, host, 443)
             assert (host in ("far.example", b"far.example")) == ("tried to reach far.example:443 in a child" in answer)
         assert "tried to reach far.example in a child" in ask_parent(port, "far.example")
     assert 3 == len(refused)
     assert "" == ask_parent(port, "far.example", 443)
-    with socket.create_server((LOOPBACK, 0)) as free:
+    with socket.create_server((LOOPBACK_ADDRESS, 0)) as free:
         closed = free.getsockname()[1]
     assert "" == ask_parent(closed, "far.example", 443)
 
@@ -106,7 +106,7 @@ def test_an_environment_may_be_the_eleventh_argument() -> None:
         command = [sys.executable, "-c", code]
         child = subprocess.Popen(command, -1, None, None, subprocess.PIPE, None, None, True, False, None, {"A": "1"})
         output, _ = child.communicate(timeout=60)
-    assert f"http://{LOOPBACK}:{checking_proxy().port}" == output.decode().strip()
+    assert f"http://{LOOPBACK_ADDRESS}:{host_checking_proxy().port}" == output.decode().strip()
 
 
 def test_a_child_reaches_services_of_this_machine_directly(far_host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_the_environment_of_the_test_does_not_change() -> None:
         inherited, own = json.loads(run(code).stdout), json.loads(run(code, env={"MINE": "1"}).stdout)
         assert before == dict(os.environ)
     after = json.loads(run(code).stdout)
-    url = f"http://{LOOPBACK}:{checking_proxy().port}"
+    url = f"http://{LOOPBACK_ADDRESS}:{host_checking_proxy().port}"
     names = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
     for environment in (inherited, own):
         assert {url} == {environment[name] for name in names} | {environment[name.upper()] for name in names}
@@ -155,14 +155,14 @@ def test_loading_libcurl_names_the_proxy_and_leaving_names_the_old_one(monkeypat
     monkeypatch.setenv("http_proxy", "http://mine.example:3128")
     monkeypatch.setitem(sys.modules, "pycurl", ModuleType("pycurl"))
     with refuse_network():
-        assert f"http://{LOOPBACK}:{checking_proxy().port}\n" == run(TELL_PROXY).stdout
+        assert f"http://{LOOPBACK_ADDRESS}:{host_checking_proxy().port}\n" == run(TELL_PROXY).stdout
         assert "http://mine.example:3128" == os.environ["http_proxy"]
     assert "http://mine.example:3128\n" == run(TELL_PROXY).stdout
 
 
 def test_a_forked_child_asks_the_process_that_was_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test is told; children of the child get the same proxy, and nothing is refused once the parent has ended."""
-    with socket.create_server((LOOPBACK, 0)) as free:
+    with socket.create_server((LOOPBACK_ADDRESS, 0)) as free:
         closed = free.getsockname()[1]
     with refuse_network() as refused:
         run("pass")
@@ -172,7 +172,7 @@ def test_a_forked_child_asks_the_process_that_was_forked(monkeypatch: pytest.Mon
             with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
                 socket.getaddrinfo("far.example", 443)
             assert run("import os; print(os.environ['http_proxy'])", env={}).stdout.startswith("http://127.0.0.1:")
-            forked.setattr(checking_proxy(), "port", closed)
+            forked.setattr(host_checking_proxy(), "port", closed)
             assert socket.getaddrinfo("192.0.2.1", 443)
     assert 1 == len(refused)
 
@@ -183,7 +183,7 @@ def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(type(audit_hook()), "install_handlers", lambda hook, more: handlers.append(more))
     with refuse_network(scope=ApiScope(allowed=("near.example",))) as refused:
         run("pass")
-        ask_parent_about_every_host(checking_proxy().port)
+        ask_parent_about_every_host(host_checking_proxy().port)
         handlers[0]["socket.getaddrinfo"]("near.example", 443)
         with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
             handlers[0]["socket.getaddrinfo"]("far.example", 443)

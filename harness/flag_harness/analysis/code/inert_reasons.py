@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.python_flags import (
-    find_flag_helpers,
+    find_flag_reading_functions,
     parse_code,
     parse_variable_read,
     strings_compared_with,
@@ -95,7 +95,7 @@ class _ParsedModule:
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._path, self._nodes = path, list(ast.walk(tree))
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
-        self._helpers = find_flag_helpers(tree)
+        self._helpers = find_flag_reading_functions(tree)
         calls = [(node, _name_of_called_function(node)) for node in self._nodes if isinstance(node, ast.Call)]
         self.import_calls = {name for node, name in calls if self._runs_at_import(node)}
         self.cached_calls = {name for node, name in calls if self._is_inside_cached_function(node)}

@@ -22,12 +22,12 @@ NOT_A_FLAG_PATTERN = re.compile(
 _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
-_METHODS_OF_MAPPINGS = frozenset({"get", "pop", "setdefault", "getenv"})
+_AMBIGUOUS_FUNCTION_NAMES = frozenset({"get", "pop", "setdefault", "getenv"})
 """Names that a helper may have, and that calls of something else have too often."""
 
 
 @dataclass(frozen=True, slots=True)
-class FlagHelper:
+class FlagReadingFunction:
     """A function of the project that reads the flag which its first parameter names.
 
     Attributes:
@@ -54,14 +54,14 @@ def parse_code(text: str) -> ast.Module | None:
 
 
 def find_flags(
-    tree: ast.Module, path: str, other_helpers: Mapping[str, FlagHelper] | None = None
+    tree: ast.Module, path: str, other_helpers: Mapping[str, FlagReadingFunction] | None = None
 ) -> Iterator[DetectedFlag]:
     """Yield the flags that a module reads, also by `other_helpers`, the helpers of other modules.
 
     A flag that is read twice is yielded twice.
     """
     parents = parent_by_node(tree)
-    helpers = {**(other_helpers or {}), **find_flag_helpers(tree)}
+    helpers = {**(other_helpers or {}), **find_flag_reading_functions(tree)}
     in_environment = {name: helper for name, helper in helpers.items() if helper.source == "env"}
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
@@ -69,26 +69,30 @@ def find_flags(
             yield from flags_in_settings_class(node, path)
         elif (read := parse_variable_read(node, in_environment)) is not None:
             name, default, is_helper = read
-            helper = in_environment[function_name(node)] if is_helper else None
+            helper = in_environment[called_function_name(node)] if is_helper else None
             flag = _flag_from_variable_read(node, name, default, helper, parents, place)
             if flag is not None:
                 yield flag
         elif isinstance(node, ast.Call):
-            yield from _flags_in_service_call(node, helpers.get(function_name(node)), place)
+            yield from _flags_in_service_call(node, helpers.get(called_function_name(node)), place)
 
 
 def parent_by_node(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
 
 
-def find_flag_helpers(tree: ast.Module) -> dict[str, FlagHelper]:
+def find_flag_reading_functions(tree: ast.Module) -> dict[str, FlagReadingFunction]:
     """Return the functions of a module that read the flag which their first parameter names, by their names."""
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    found = ((node.name, _parse_helper(node)) for node in functions if node.name not in _METHODS_OF_MAPPINGS)
+    found = (
+        (node.name, _parse_flag_reading_function(node))
+        for node in functions
+        if node.name not in _AMBIGUOUS_FUNCTION_NAMES
+    )
     return {name: helper for name, helper in found if helper is not None}
 
 
-def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
+def _parse_flag_reading_function(function: ast.FunctionDef) -> FlagReadingFunction | None:
     """Return what a function reads if its first parameter is the name of a variable or the key of a flag."""
     arguments = function.args.args
     names = [one.arg for one in arguments if one.arg not in ("self", "cls")]
@@ -103,18 +107,18 @@ def _parse_helper(function: ast.FunctionDef) -> FlagHelper | None:
         if not names or not isinstance(key, ast.Name) or key.id != names[0]:
             continue
         if not isinstance(node, ast.Call) or _reads_environ(node.func):
-            return FlagHelper("env", *_words_in_function(function, node))
+            return FlagReadingFunction("env", *_strings_compared_in_function(function, node))
         last = default_argument(node)
         value = defaults.get(last.id) if isinstance(last, ast.Name) else last
-        source = flag_source_of_method(function_name(node))
+        source = flag_source_of_method(called_function_name(node))
         if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
-            return FlagHelper(source, default=value.value)
+            return FlagReadingFunction(source, default=value.value)
         if source and value is None and getattr(last, "id", "") in names:
-            return FlagHelper(source, default=None)
+            return FlagReadingFunction(source, default=None)
     return None
 
 
-def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
+def _strings_compared_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
     """Return the words with which a function compares an environment variable, and whether by `!=` or `not in`."""
     parents = parent_by_node(function)
     words, is_negated = strings_compared_with(read, parents)
@@ -125,7 +129,7 @@ def _words_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[
     return tuple(words), is_negated
 
 
-def function_name(node: ast.AST) -> str:
+def called_function_name(node: ast.AST) -> str:
     """Return the last name of the function that is called; empty if the node is no call of a name."""
     function = getattr(node, "func", None)
     return str(getattr(function, "attr", getattr(function, "id", "")))
@@ -156,7 +160,7 @@ def parse_variable_read(node: ast.AST, helpers: Collection[str]) -> tuple[str, a
     if not isinstance(node, ast.Call) or not node.args or (variable := string_literal(node.args[0])) is None:
         return None
     function = node.func
-    is_helper = function_name(node) in helpers
+    is_helper = called_function_name(node) in helpers
     if not is_helper and not _reads_environ(function):
         return None
     return variable, node.args[1] if len(node.args) > 1 else None, is_helper
@@ -166,7 +170,7 @@ def _flag_from_variable_read(
     node: ast.AST,
     name: str,
     default: ast.expr | None,
-    helper: FlagHelper | None,
+    helper: FlagReadingFunction | None,
     parents: dict[ast.AST, ast.AST],
     place: str,
 ) -> DetectedFlag | None:
@@ -233,10 +237,10 @@ def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> b
     return bool(loads) and all(_is_condition(one, parents) for one in loads)
 
 
-def _flags_in_service_call(call: ast.Call, helper: FlagHelper | None, place: str) -> Iterator[DetectedFlag]:
+def _flags_in_service_call(call: ast.Call, helper: FlagReadingFunction | None, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
     key = string_literal(call.args[0]) if call.args else None
-    source = helper.source if helper else flag_source_of_method(function_name(call))
+    source = helper.source if helper else flag_source_of_method(called_function_name(call))
     if key is None or not source:
         return
     default = getattr(default_argument(call), "value", None)

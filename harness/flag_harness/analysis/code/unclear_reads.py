@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from flag_harness.analysis.code.python_flags import (
     NOT_A_FLAG_PATTERN,
-    FlagHelper,
-    find_flag_helpers,
+    FlagReadingFunction,
+    called_function_name,
+    find_flag_reading_functions,
     flag_source_of_method,
-    function_name,
     is_on_or_off_word,
     parent_by_node,
     variable_name_expression,
@@ -19,20 +19,20 @@ from flag_harness.analysis.code.syntax import string_literal
 
 UNKNOWN_NAME = "NAME"
 """Stands for the part of a name that is only known when the code runs."""
-_MAX_CHARACTERS = 70
-_SETTINGS = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
+_MAX_CODE_LENGTH = 70
+_SETTINGS_OBJECT_NAME_PATTERN = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
 """Names of objects that hold flags as attributes."""
-_SETTINGS_CLASS = re.compile(r"(Settings|Config|Flags|Features|Toggles)$")
+_SETTINGS_CLASS_NAME_PATTERN = re.compile(r"(Settings|Config|Flags|Features|Toggles)$")
 
 
 @dataclass(frozen=True, slots=True)
-class UnclearRead:
+class DynamicFlagRead:
     """A read of a flag whose name is made when the code runs.
 
     Attributes:
         place: the file and line.
         code: the expression that reads the flag.
-        source: where it reads the flag: `env`, `openfeature` or `set`.
+        source: the kind of source from which it reads: `env`, `openfeature` or `set`.
         key: the variable, or the key of the flag service, with `NAME` for the part that is not known.
     """
 
@@ -59,26 +59,28 @@ class UnclearRead:
         return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME, ".+"), source) is not None
 
 
-def find_unclear_reads(tree: ast.Module, path: str, helpers: Mapping[str, FlagHelper]) -> Iterator[UnclearRead]:
+def find_dynamic_flag_reads(
+    tree: ast.Module, path: str, helpers: Mapping[str, FlagReadingFunction]
+) -> Iterator[DynamicFlagRead]:
     """Yield the reads of a module whose flags have no literal name. `helpers` has those of the project's modules."""
     parents = parent_by_node(tree)
-    own_helpers = find_flag_helpers(tree)
+    own_helpers = find_flag_reading_functions(tree)
     for node in ast.walk(tree):
-        found = _parse_unclear_read(node, helpers, parents)
+        found = _parse_dynamic_flag_read(node, helpers, parents)
         if found is None:
             continue
         source, name = found
         key = _name_template(name)
         is_parameter = isinstance(name, ast.Name) and _is_parameter_of_helper(name.id, node, parents, own_helpers)
-        if is_parameter or _names_no_flag(node, key):
+        if is_parameter or _is_no_flag_name(node, key):
             continue
         code = ast.unparse(node)
-        shown = code if len(code) <= _MAX_CHARACTERS else f"{code[:_MAX_CHARACTERS]}..."
-        yield UnclearRead(f"{path}:{getattr(node, 'lineno', 1)}", shown, source, key)
+        shown = code if len(code) <= _MAX_CODE_LENGTH else f"{code[:_MAX_CODE_LENGTH]}..."
+        yield DynamicFlagRead(f"{path}:{getattr(node, 'lineno', 1)}", shown, source, key)
 
 
-def _parse_unclear_read(
-    node: ast.AST, helpers: Mapping[str, FlagHelper], parents: Mapping[ast.AST, ast.AST]
+def _parse_dynamic_flag_read(
+    node: ast.AST, helpers: Mapping[str, FlagReadingFunction], parents: Mapping[ast.AST, ast.AST]
 ) -> tuple[str, ast.expr] | None:
     """Return the source of a flag that an expression reads, and the expression of its name, or None.
 
@@ -87,7 +89,7 @@ def _parse_unclear_read(
     name = variable_name_expression(node)
     source = "env"
     if name is None and isinstance(node, ast.Call) and node.args:
-        called = function_name(node)
+        called = called_function_name(node)
         if called == "getattr" and len(node.args) > 1 and _is_settings_object(node.args[0], parents):
             name, source = node.args[1], "set"
         elif helper := helpers.get(called):
@@ -102,14 +104,14 @@ def _is_settings_object(node: ast.expr, parents: Mapping[ast.AST, ast.AST]) -> b
     called = node.func if isinstance(node, ast.Call) else node
     name = str(getattr(called, "attr", getattr(called, "id", "")))
     if name != "self":
-        return bool(_SETTINGS.search(name.lower()) or _SETTINGS_CLASS.search(name))
+        return bool(_SETTINGS_OBJECT_NAME_PATTERN.search(name.lower()) or _SETTINGS_CLASS_NAME_PATTERN.search(name))
     around = _enclosing_nodes(node, parents)
     owner = next((one.name for one in around if isinstance(one, ast.ClassDef)), "")
-    return bool(_SETTINGS_CLASS.search(owner))
+    return bool(_SETTINGS_CLASS_NAME_PATTERN.search(owner))
 
 
 def _is_parameter_of_helper(
-    name: str, node: ast.AST, parents: Mapping[ast.AST, ast.AST], helpers: Mapping[str, FlagHelper]
+    name: str, node: ast.AST, parents: Mapping[ast.AST, ast.AST], helpers: Mapping[str, FlagReadingFunction]
 ) -> bool:
     """Return whether a name is the parameter of a helper, whose calls say which flag is read."""
     around = _enclosing_nodes(node, parents)
@@ -125,11 +127,11 @@ def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Itera
         node = parent
 
 
-def _names_no_flag(node: ast.AST, key: str) -> bool:
+def _is_no_flag_name(node: ast.AST, key: str) -> bool:
     """Return whether a read is of a key, an address or the like, or has a default that is no switch."""
     default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
     text = string_literal(default)
-    has_other_default = text is not None and function_name(node) != "getattr" and not is_on_or_off_word(text)
+    has_other_default = text is not None and called_function_name(node) != "getattr" and not is_on_or_off_word(text)
     return has_other_default or bool(NOT_A_FLAG_PATTERN.search(key.replace(UNKNOWN_NAME, "x").upper()))
 
 

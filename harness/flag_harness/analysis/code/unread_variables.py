@@ -10,7 +10,7 @@ from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.python_flags import NOT_A_FLAG_PATTERN, parse_code
 from flag_harness.analysis.code.settings_classes import SettingsField, settings_fields
 from flag_harness.analysis.code.syntax import string_constants, string_literal, values_named
-from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME, find_unclear_reads
+from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME, find_dynamic_flag_reads
 from flag_harness.flag import Flag
 
 CODE_SUFFIXES = (
@@ -103,7 +103,7 @@ def _has_name(tree: ast.Module, variable: str) -> bool:
 
 def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
     """Return whether the code may read a variable whose whole name stands nowhere."""
-    unclear = [one for tree in trees for one in find_unclear_reads(tree, "", {}) if one.source == "env"]
+    unclear = [one for tree in trees for one in find_dynamic_flag_reads(tree, "", {}) if one.source == "env"]
     if any(one.key != UNKNOWN_NAME and one.may_read(variable) for one in unclear):
         return True
     has_any_name = any(one.key == UNKNOWN_NAME for one in unclear)

@@ -5,7 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect, flags_on_by_default_in_group
+from flag_harness.analysis.effects.paired_runs import (
+    EffectInOneTest,
+    ObservedRun,
+    PairedRuns,
+    flags_on_by_default_in_group,
+)
 from flag_harness.matrix.space import FlagSpace
 
 
@@ -90,7 +95,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
     if it differs between repetitions of the same run, or if it looks like an id, date or random number and never
     recurs. A run with a problem is not compared; the pairs that it would be in are counted.
     """
-    found: dict[tuple[int, int, str, str], list[RunEffect]] = {}
+    found: dict[tuple[int, int, str, str], list[EffectInOneTest]] = {}
     pairs: Counter[int] = Counter()
     changed: Counter[int] = Counter()
     volatile: set[str] = set()
@@ -141,7 +146,7 @@ def is_same_or_inner_path(general: str, path: str) -> bool:
     return path == general or path.startswith((f"{general}.", f"{general}["))
 
 
-def _merge_effects(space: FlagSpace, group: Sequence[RunEffect]) -> FlagEffect:
+def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEffect:
     """Return one effect for equal effects of a flag in several tests."""
     first = group[0]
     flag = space.flags[first.flag]

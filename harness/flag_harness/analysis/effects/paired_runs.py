@@ -37,7 +37,7 @@ NO_REQUEST_SENT = "sent no request"
 
 
 @dataclass(frozen=True, slots=True)
-class RunEffect:
+class EffectInOneTest:
     """An effect of one flag's value on the requests of one test.
 
     Attributes:
@@ -125,7 +125,7 @@ class PairedRuns:
         )
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
-    def find_flag_effects(self) -> Iterator[RunEffect]:
+    def find_flag_effects(self) -> Iterator[EffectInOneTest]:
         """Yield the effects of flags on this test. Paths in bodies that always change together are one effect."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
@@ -138,7 +138,7 @@ class PairedRuns:
                     [one for pair in changed for path in members for one in pair.changes.get(path, ())]
                 )
                 condition = self._format_required_flag_values(pairs, members)
-                yield RunEffect(
+                yield EffectInOneTest(
                     flag,
                     value,
                     name,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-_TINY = 1e-300
-_PRECISION = 1e-16
+_SMALLEST_DIVISOR = 1e-300
+_CONVERGENCE_THRESHOLD = 1e-16
 
 
 def mean_with_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
@@ -49,7 +49,7 @@ def _beta_continued_fraction(x: float, a: float, b: float) -> float:
     c, d = 1.0, 1 / _replace_near_zero(1 - (a + b) * x / (a + 1))
     fraction = d
     m, change = 0, math.inf
-    while abs(change - 1) >= _PRECISION:
+    while abs(change - 1) >= _CONVERGENCE_THRESHOLD:
         m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
@@ -62,4 +62,4 @@ def _beta_continued_fraction(x: float, a: float, b: float) -> float:
 
 def _replace_near_zero(value: float) -> float:
     """Return a value, or a tiny number in place of one that is nearly 0, so that it can be a divisor."""
-    return value if abs(value) > _TINY else _TINY
+    return value if abs(value) > _SMALLEST_DIVISOR else _SMALLEST_DIVISOR

@@ -6,16 +6,16 @@ from typing import Any
 
 from flag_harness.analysis.effects.request_changes import RequestDifference
 
-UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-MOMENT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d\b"
+UUID_PATTERN = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+DATE_OR_TIME_PATTERN = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d\b"
 """A date or a time, as in ISO 8601."""
-TEMPORARY_FILE = r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s\"']+"
-_VOLATILE_TOKEN = re.compile(
-    rf"{UUID}|{MOMENT}"
+TEMPORARY_FILE_PATTERN = r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s\"']+"
+_VOLATILE_WORD_PATTERN = re.compile(
+    rf"{UUID_PATTERN}|{DATE_OR_TIME_PATTERN}"
     r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"  # a hash, or a number in hexadecimal
     r"|\b\d{6,}\b"
     r"|\b(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}\b"  # a random token
-    rf"|{TEMPORARY_FILE}"
+    rf"|{TEMPORARY_FILE_PATTERN}"
 )
 
 
@@ -27,7 +27,7 @@ def differs_only_in_volatile_words(change: RequestDifference) -> bool:
 def mask_volatile_words(value: Any) -> Any:
     """Return a value with `<volatile>` in place of each id, date and random number."""
     if isinstance(value, str):
-        return _VOLATILE_TOKEN.sub("<volatile>", value)
+        return _VOLATILE_WORD_PATTERN.sub("<volatile>", value)
     if isinstance(value, Mapping):
         return {key: mask_volatile_words(item) for key, item in value.items()}
     return [mask_volatile_words(item) for item in value] if isinstance(value, list) else value

@@ -23,11 +23,11 @@ HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
 """Constant stakes: most wealth is on those that find a fall of 15 points soonest, some on those for small falls."""
 
-_SAFE_FACTORS = (0.3, 0.8)
+_SAFE_STAKE_MULTIPLES = (0.3, 0.8)
 _SAFE_WEALTH = (0.1, 0.9)
 """Multiples of the best stake. Both are below 1, as an estimate may be too low; the lower one is for small losses."""
 
-_PRIOR_ROUNDS = 35
+_PRIOR_ROUND_COUNT = 35
 _PRIOR_MEAN_SQUARE = 0.15
 """The assumed mean square of a difference, and how many rounds that assumption counts as."""
 
@@ -72,7 +72,7 @@ class SafetyBettingStrategies:
         mean_square = estimate_mean_square(rounds, squares)
         best = self.margin / (mean_square + self.margin**2)
         largest = _MAX_STAKE_SHARE / (1 - self.margin) if self.margin < _MAX_STAKE_SHARE else math.inf
-        return [min(factor * best, largest) for factor in _SAFE_FACTORS]
+        return [min(factor * best, largest) for factor in _SAFE_STAKE_MULTIPLES]
 
 
 class BettingProcess:
@@ -117,7 +117,7 @@ class BettingProcess:
 
 def estimate_mean_square(rounds: int, squares: float) -> float:
     """Return the mean square of a difference, estimated from `squares`, the sum over all rounds, and a prior."""
-    return (_PRIOR_ROUNDS * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
+    return (_PRIOR_ROUND_COUNT * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUND_COUNT + rounds)
 
 
 def make_harm_process() -> BettingProcess:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, Expectation, FlagEvidence, Stratum
+from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, ExpectedImprovement, FlagEvidence, Stratum
 from flag_harness.flag import SWITCHED_OFF_PREFIX, Flag, value_text
 from flag_harness.matrix import node_id_of_all_combinations
 
@@ -176,7 +176,7 @@ class EvidenceTable:
             key: _PairedResults(off.runs, on.runs, frozenset(off.groups | on.groups))
             for key, (off, on) in self._find_pairs(change).items()
         }
-        expectations = tuple(_measure_expectation(arms.values(), *pair) for pair in change.expect)
+        expectations = tuple(_measure_expected_improvement(arms.values(), *pair) for pair in change.expect)
         return FlagEvidence(change.label, tuple(_build_strata(arms)), change.margin, tuple(obstacles), expectations)
 
     def rows_of_change(self, change: FlagChange) -> "list[RunRow]":
@@ -227,14 +227,14 @@ def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _S
     return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
-def _measure_expectation(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> Expectation:
+def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> ExpectedImprovement:
     """Return an expectation with its gain in each round: the share of tests that improved minus the share that fell."""
     sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READERS[figure]
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
         for one in arms
     ]
-    return Expectation(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
+    return ExpectedImprovement(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
 
 
 def _sign(number: float) -> float:

@@ -98,7 +98,7 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class ExpectedImprovement:
     """A figure that a flag should improve, and its rounds.
 
     Attributes:
@@ -138,7 +138,7 @@ class FlagEvidence:
     strata: tuple[Stratum, ...]
     margin: float = DEFAULT_MARGIN
     obstacles: tuple[str, ...] = ()
-    expectations: tuple[Expectation, ...] = ()
+    expectations: tuple[ExpectedImprovement, ...] = ()
 
     def is_expectation_open(self, level: float) -> bool:
         """Return whether further rounds may show an expected improvement."""
@@ -187,7 +187,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     level = alpha * _SAFE_ALPHA_SHARE / max(1, len(flags))
     findings = find_harm_and_safety(tests, alpha)
     expected_at = _error_rate_per_expectation(flags, alpha)
-    flags = [_add_unmet_expectations(flag, expected_at) for flag in flags]
+    flags = [_add_obstacles_for_missing_improvements(flag, expected_at) for flag in flags]
     harm_level = alpha / max(1, sum(map(len, tests)))
     return tuple(_make_verdict(*figures, level, harm_level) for figures in zip(flags, tests, findings, strict=True))
 
@@ -230,7 +230,7 @@ def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> 
     return alpha / max(1, sum(len(flag.expectations) for flag in flags))
 
 
-def _add_unmet_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
+def _add_obstacles_for_missing_improvements(flag: FlagEvidence, level: float) -> FlagEvidence:
     """Return the evidence with an obstacle for each expected improvement that is not shown."""
     unmet = tuple(
         f"{one.figure} was expected to be {one.direction}, and that is {state}"

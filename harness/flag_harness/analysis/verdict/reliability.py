@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
 _MAX_K = 10
-_MAX_FLAKY = 10
+_MAX_LISTED_FLAKY_TESTS = 10
 
 _PASSED_OUTCOMES = frozenset({"passed", "xpassed"})
 _FAILED_OUTCOMES = frozenset({"failed", "xfailed"})
@@ -82,10 +82,10 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
         by_combination.setdefault(trials.combination, []).append(trials)
     yield from (_combination_line(name, members) for name, members in by_combination.items())
     flaky = [trials for trials in repeated if trials.is_flaky]
-    for trials in flaky[:_MAX_FLAKY]:
+    for trials in flaky[:_MAX_LISTED_FLAKY_TESTS]:
         yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_mean_pass_rate_text([trials])}"
-    if len(flaky) > _MAX_FLAKY:
-        yield f"flaky: and {len(flaky) - _MAX_FLAKY} more; --harness-record=FILE keeps all"
+    if len(flaky) > _MAX_LISTED_FLAKY_TESTS:
+        yield f"flaky: and {len(flaky) - _MAX_LISTED_FLAKY_TESTS} more; --harness-record=FILE keeps all"
     if text := provider_failures_text(rows):
         yield text
 

@@ -14,8 +14,8 @@ FAR_LOSS_IN_MARGINS = 1.5
 FAR_LOSS_ALPHA_SHARE = 0.02
 """SAFE also excludes a loss of this many margins, at this share of its error rate. That takes few further rounds."""
 
-_ASSUMED_ROUNDS = 5
-_ASSUMED_SQUARE = 0.1
+_ASSUMED_ROUND_COUNT = 5
+_ASSUMED_MEAN_SQUARE = 0.1
 """The rounds that forecasts add to those that ran. Their mean square is that of tests of which 95 % pass."""
 
 _FORECAST_STAKES = 40
@@ -89,8 +89,8 @@ def rounds_to_fail(test: StratumTest, losses: Sequence[float], level: float) -> 
 
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
     """Return about how many further rounds the betting process needs until it excludes a loss."""
-    squares = process.squares + _ASSUMED_ROUNDS * _ASSUMED_SQUARE
-    growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUNDS), loss)
+    squares = process.squares + _ASSUMED_ROUND_COUNT * _ASSUMED_MEAN_SQUARE
+    growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUND_COUNT), loss)
     return _rounds_until_level(process, level, growth)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flag_harness.files import read_regular_file, refuse_lfs_pointer, write_atomically
-from flag_harness.wire.json import values_inside
+from flag_harness.wire.json import member_values
 
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
@@ -48,7 +48,7 @@ def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a base64 string that is long enough to be stored as a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
-    return any(map(has_blob, values_inside(value)))
+    return any(map(has_blob, member_values(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
@@ -84,7 +84,7 @@ def blob_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
     if isinstance(value, dict) and list(value) == [BLOB_KEY] and isinstance(value[BLOB_KEY], str):
         yield value[BLOB_KEY]
-    for member in values_inside(value):
+    for member in member_values(value):
         yield from blob_references(member)
 
 
@@ -105,11 +105,11 @@ def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
         if len(block) > MAX_BLOB_BYTES:
             raise ValueError(f"a string of base64 has {len(block):,} bytes, and at most {MAX_BLOB_BYTES:,} are stored")
         file = folder / name
-        if not _has_content(file, block):
+        if not file_has_content(file, block):
             write_atomically(file, block)
 
 
-def _has_content(file: Path, block: bytes) -> bool:
+def file_has_content(file: Path, block: bytes) -> bool:
     """Return whether the file exists and holds exactly these bytes."""
     try:
         return read_regular_file(file, len(block)) == block

@@ -44,12 +44,12 @@ from flag_harness.cassette.file.rows import (
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.files import refuse_lfs_pointer
 from flag_harness.wire.compression import check_decompressed_sizes
-from flag_harness.wire.json import MAX_NESTING
+from flag_harness.wire.json import MAX_JSON_NESTING
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT_VERSION = 1
 
-FILE_DECODER = msgspec.json.Decoder(CassetteFile)
+CASSETTE_FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
 _RESPONSE_DECODER = msgspec.json.Decoder(StoredResponse)
 _KEYS_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
@@ -138,7 +138,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
     """
     refuse_lfs_pointer(data)
     with raise_value_error_if_nested_too_deep():
-        file = FILE_DECODER.decode(data)
+        file = CASSETTE_FILE_DECODER.decode(data)
         del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
         rows: list[bytes] = list(file.interactions[::-1])
         file.interactions.clear()
@@ -151,7 +151,7 @@ def raise_value_error_if_nested_too_deep() -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise ValueError(f"its values are nested too deeply: {MAX_NESTING} levels are read in any case") from None
+        raise ValueError(f"its values are nested too deeply: {MAX_JSON_NESTING} levels are read in any case") from None
 
 
 def encode_response(response: Response) -> bytes:

@@ -6,7 +6,7 @@ from typing import BinaryIO, overload
 
 from flag_harness.cassette.file.blobs import BlobReader
 from flag_harness.cassette.file.format import (
-    FILE_DECODER,
+    CASSETTE_FILE_DECODER,
     DecodedCassette,
     decode_interaction,
     decode_interactions,
@@ -67,7 +67,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
 
 def _find_interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
     """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
-    content = FILE_DECODER.decode(data)
+    content = CASSETTE_FILE_DECODER.decode(data)
     spans, position = [], 0
     for raw in (memoryview(one) for one in content.interactions):  # without a copy
         start = data.index(raw, position)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-LOCK_FILE = ".harness.lock"
+LOCK_FILE_NAME = ".harness.lock"
 """The name of the lock file, used if the file system cannot lock folders."""
-STALE_SECONDS = 60.0
+STALE_LOCK_SECONDS = 60.0
 """A lock file older than this was left by a killed process: writing a cassette takes milliseconds."""
-_PAUSE_SECONDS = 0.005
+_SECONDS_BETWEEN_ATTEMPTS = 0.005
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def lock_parent_folder(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not _try_to_lock_folder(path.parent, stack):
-            stack.enter_context(_hold_lock_file(path.with_name(LOCK_FILE)))
+            stack.enter_context(_hold_lock_file(path.with_name(LOCK_FILE_NAME)))
         yield
 
 
@@ -58,7 +58,7 @@ def _hold_lock_file(file: Path) -> Iterator[None]:
             break
         except (FileExistsError, PermissionError):  # Windows raises the latter if the file is being deleted
             _remove_stale_lock(file)
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
     try:
         yield
     finally:
@@ -67,5 +67,5 @@ def _hold_lock_file(file: Path) -> Iterator[None]:
 
 def _remove_stale_lock(file: Path) -> None:
     with contextlib.suppress(OSError):
-        if time.time() - file.stat().st_mtime > STALE_SECONDS:
+        if time.time() - file.stat().st_mtime > STALE_LOCK_SECONDS:
             file.unlink()

@@ -23,7 +23,7 @@ PART_KEY = "$json"
 _PART_KEY_PATTERN = re.compile(r"\$+json")
 _MAX_REFERENCE_BYTES = 200
 """No reference has more bytes, however it is indented; an interaction of fewer bytes is not possible."""
-_MEMBER_SPLIT_INTO_PARTS = "messages"
+_MEMBER_STORED_AS_SEVERAL_PARTS = "messages"
 """The member of a request body that grows with each turn, so that its own members are parts."""
 
 
@@ -73,7 +73,9 @@ def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
     if not isinstance(body, dict):
         return body
     return {
-        key: list(map(change, value)) if key == _MEMBER_SPLIT_INTO_PARTS and isinstance(value, list) else change(value)
+        key: list(map(change, value))
+        if key == _MEMBER_STORED_AS_SEVERAL_PARTS and isinstance(value, list)
+        else change(value)
         for key, value in body.items()
     }
 

@@ -11,7 +11,7 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.matching import beta_features
 from flag_harness.wire.timeline import Head, body, header_value
 
-ModelProblem = Callable[[str], str | None]
+FindModelProblem = Callable[[str], str | None]
 """Returns why a model may no longer be available, or None if there is no known reason."""
 
 _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
@@ -33,7 +33,7 @@ class ImportAssessment:
     stale: tuple[str, ...]
 
 
-def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> ImportAssessment:
+def assess_import(imported: ImportedCassette, model_problem: FindModelProblem) -> ImportAssessment:
     """Return the reasons why an imported cassette cannot be matched strictly, or is out of date.
 
     `model_problem` returns why a model id is out of date, or None.
@@ -45,7 +45,9 @@ def assess_import(imported: ImportedCassette, model_problem: ModelProblem) -> Im
     return ImportAssessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
-def make_outdated_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
+def make_outdated_model_check(
+    today: date, find_retirement: Callable[[str], tuple[bool, date | None]]
+) -> FindModelProblem:
     """Return a function that returns why a model id is out of date, or None.
 
     `find_retirement` returns whether a model is known, and the announced date of its end or None.
@@ -74,7 +76,7 @@ def _find_reasons_for_loose_matching(one: Interaction) -> Iterator[str]:
         yield "a request's body is not JSON"
 
 
-def _find_reasons_for_being_outdated(one: Interaction, model_problem: ModelProblem) -> Iterator[str]:
+def _find_reasons_for_being_outdated(one: Interaction, model_problem: FindModelProblem) -> Iterator[str]:
     """Yield why an imported interaction is out of date."""
     value: Any = one.value
     model = value.get("model") if isinstance(value, dict) else None

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, codecs_for_encoding
+from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, decoders_for_encoding
 from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
@@ -32,7 +32,7 @@ class BodyDecoder:
 
     def _decompress(self, encoding: str, data: bytes) -> bytes | None:
         """Return the data decompressed, or unchanged if it is not compressed but UTF-8, or else None."""
-        if not (available := codecs_for_encoding(encoding)):
+        if not (available := decoders_for_encoding(encoding)):
             return None
         try:
             for stored in filter(None, (data, _undo_latin_1(data))):

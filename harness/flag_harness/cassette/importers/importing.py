@@ -26,7 +26,7 @@ VCRPY_DEFAULT_MATCH_PARTS: Final[tuple[MatchPart, ...]] = ("method", "path", "qu
 _UNSTORED_MATCH_PARTS = frozenset({"scheme", "host", "port"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _VERSION_PATTERN = re.compile(r"[\w.+-]{1,40}")
-_READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
+_READERS_BY_FORMAT: Mapping[str, tuple[Any, ReadInteractions]] = {
     "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
     "go-vcr": (go_vcr.is_go_vcr_request, go_vcr.read_go_vcr),
 }
@@ -102,7 +102,7 @@ def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteractio
     first = rows[0] if isinstance(rows, list) else None
     request = first.get("request") if isinstance(first, dict) else None
     known = foreign.describe_format(document)
-    for name, (is_format, read) in _READERS.items():
+    for name, (is_format, read) in _READERS_BY_FORMAT.items():
         if not known and isinstance(request, dict) and is_format(request):
             return name, list(read(rows))
     raise ValueError(

@@ -28,9 +28,9 @@ _PLAIN_SCALARS: dict[str, Any] = {
     **{sign + word: float(sign + word[1:]) for sign in ("", "-", "+") for word in (".inf", ".Inf", ".INF")},
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_TOO_DEEP_PROBLEM = "exceeded maximum nesting depth"
+_LIBYAML_TOO_DEEP_MESSAGE = "exceeded maximum nesting depth"
 """The message of libyaml (0.2.6 or later) for more than 1,000 levels of nested brackets."""
-_CONTENT_KEYS = ("args", "state")
+_CONTENT_KEYS_OF_PICKLED_OBJECT = ("args", "state")
 """The keys under which a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps its content."""
 
 
@@ -57,7 +57,7 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         location = f" in line {mark.line + 1}" if mark else ""
-        if error.problem == _TOO_DEEP_PROBLEM:
+        if error.problem == _LIBYAML_TOO_DEEP_MESSAGE:
             raise ValueError(_too_deep_message(limits, location)) from None
         raise ValueError(f"not YAML: {error.problem or error.context}{location}") from None
     except yaml.YAMLError as error:
@@ -176,7 +176,7 @@ def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, 
 def _content_of_pickled_object(value: Any) -> Any:
     """Return the content of a pickled object: its first argument or, if there is none, its state."""
     if isinstance(value, dict):
-        value = next((value[name] for name in _CONTENT_KEYS if value.get(name)), value)
+        value = next((value[name] for name in _CONTENT_KEYS_OF_PICKLED_OBJECT if value.get(name)), value)
     return value[0] if isinstance(value, list) and value else value
 
 

@@ -11,7 +11,7 @@ import msgspec
 from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
     MAX_QUOTE_LENGTH,
-    DifferingBlock,
+    DifferingSlices,
     differing_blocks,
     find_changed_words,
     make_excerpts,
@@ -186,7 +186,7 @@ def _names_of_elements(values: list[Any]) -> str:
 def _slice_differences(
     recorded: list[Any],
     sent: list[Any],
-    block: DifferingBlock,
+    block: DifferingSlices,
     steps: tuple[PathSteps, PathSteps],
     comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:

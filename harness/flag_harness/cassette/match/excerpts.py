@@ -21,7 +21,7 @@ _REDACTED_CONTEXT_LENGTH = 20_000
 """How many characters before and after the first change of a text are searched for keys before they are shown."""
 _MAX_ELEMENTS_IN_EXCERPT = 10_000
 """The most elements of a list that are written before an excerpt is taken."""
-_COMPARED_AT_ONCE = 4096
+_CHARACTERS_COMPARED_AT_ONCE = 4096
 _WORD_PATTERN = re.compile(r"\S+")
 
 
@@ -102,7 +102,7 @@ def _first_elements(value: Any) -> Any:
     return value[:_MAX_ELEMENTS_IN_EXCERPT] if isinstance(value, list) else value
 
 
-class DifferingBlock(NamedTuple):
+class DifferingSlices(NamedTuple):
     """A pair of differing slices: `start` to `stop` of one list, `sent_start` to `sent_stop` of the other."""
 
     start: int
@@ -111,7 +111,7 @@ class DifferingBlock(NamedTuple):
     sent_stop: int
 
 
-def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[DifferingBlock]:
+def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[DifferingSlices]:
     """Yield the pairs of slices in which two lists differ; the parts between them are equal."""
     start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if start is None:
@@ -120,19 +120,19 @@ def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[Dif
     while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
         stop, other_stop = stop - 1, other_stop - 1
     if (stop - start) * (other_stop - start) > _MAX_COMPARED_PAIRS:
-        yield DifferingBlock(start, stop, start, other_stop)
+        yield DifferingSlices(start, stop, start, other_stop)
         return
     matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
     for tag, first, last, other_first, other_last in matcher.get_opcodes():
         if tag != "equal":
-            yield DifferingBlock(start + first, start + last, start + other_first, start + other_last)
+            yield DifferingSlices(start + first, start + last, start + other_first, start + other_last)
 
 
 def _common_prefix_length(one: str, other: str) -> int:
     """Return how many leading characters two texts share."""
     shortest = min(len(one), len(other))
-    for start in range(0, shortest, _COMPARED_AT_ONCE):
-        stop = min(start + _COMPARED_AT_ONCE, shortest)
+    for start in range(0, shortest, _CHARACTERS_COMPARED_AT_ONCE):
+        stop = min(start + _CHARACTERS_COMPARED_AT_ONCE, shortest)
         if one[start:stop] != other[start:stop]:
             return next(index for index in range(start, stop) if one[index] != other[index])
     return shortest

@@ -74,7 +74,7 @@ def _hashable_request(request: Request) -> tuple[object, ...]:
     return request.method, request.url, request.headers, request.body
 
 
-class InteractionQueues:
+class UnplayedInteractions:
     """The interactions that can still be played, in recorded order for equal requests. Not thread-safe.
 
     With `repeat` they never run out: after the last interaction with an equal request, the first is played again.

@@ -11,7 +11,7 @@ from flag_harness.wire.timeline import Headers, Request, header_value
 
 BETA_HEADER = "anthropic-beta"
 
-_BETA_NAMESPACE = ("beta", "true")
+_BETA_QUERY_PARAMETER = ("beta", "true")
 
 MatchPart: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
 """vcrpy's names for the parts of a request that can be compared. Scheme, host and port are not stored."""
@@ -31,7 +31,7 @@ def canonical_path(path: str) -> str:
     plain, _, query = path.partition("?")
     if not query:
         return plain
-    pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != _BETA_NAMESPACE)
+    pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != _BETA_QUERY_PARAMETER)
     return f"{plain}?{urlencode(pairs)}" if pairs else plain
 
 

@@ -38,7 +38,7 @@ _MATCH_PARTS_BY_PATH: dict[str, frozenset[MatchPart]] = {
     "path": frozenset({"path", "query", "uri"}),
     "anthropic-beta": frozenset({"headers"}),
 }
-_BODY_PARTS: frozenset[MatchPart] = frozenset({"body", "raw_body"})
+_MATCH_PARTS_OF_BODY: frozenset[MatchPart] = frozenset({"body", "raw_body"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,5 +226,5 @@ def _value_as_text(value: Any) -> str:
 
 def _affects_matching(difference: Difference, match_on: tuple[MatchPart, ...]) -> bool:
     """Return whether a difference lies in one of the parts in `match_on`; if it is empty, return True."""
-    words = _BODY_PARTS if difference.at else _MATCH_PARTS_BY_PATH.get(difference.path, _BODY_PARTS)
+    words = _MATCH_PARTS_OF_BODY if difference.at else _MATCH_PARTS_BY_PATH.get(difference.path, _MATCH_PARTS_OF_BODY)
     return not match_on or not words.isdisjoint(match_on)

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from flag_harness.wire.timeline import Request, header_value
 
-_BOUNDARY = re.compile(r'^multipart/.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_BOUNDARY_PATTERN = re.compile(r'^multipart/.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 FIXED_BOUNDARY = "boundary"
 """The boundary that replaces the random ones while requests are compared."""
 
 
 def normalise_multipart_boundary(request: Request) -> Request:
     """Replace the random boundary of a multipart request; return any other request unchanged."""
-    found = _BOUNDARY.search(header_value(request.headers, "content-type"))
+    found = _BOUNDARY_PATTERN.search(header_value(request.headers, "content-type"))
     if found is None:
         return request
     boundary = found[1] or found[2]

@@ -18,10 +18,10 @@ _ID_MEMBER_PATTERN = b'id":'
 _ID_VALUE_PATTERN = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
 _ID_WORD_PATTERN = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
-_MAX_SEARCHED_KINDS = 16
+_JSON_ESCAPES_BEFORE_ID = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
+_MAX_ID_KINDS_SEARCHED_SEPARATELY = 16
 """With more kinds of ids than this, a text is searched word by word; otherwise for each kind in turn."""
-_PREFIX_LENGTH = 4
+_ID_PREFIX_LENGTH = 4
 """The number of leading bytes by which ids are grouped for the search: `msg_`, `tool`."""
 
 
@@ -95,12 +95,12 @@ class _KnownIdFinder:
 
     def __init__(self, ids: Collection[bytes]) -> None:
         self._ids = ids
-        groups = (list(members) for _, members in groupby(sorted(ids), lambda one: one[:_PREFIX_LENGTH]))
+        groups = (list(members) for _, members in groupby(sorted(ids), lambda one: one[:_ID_PREFIX_LENGTH]))
         self._starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
 
     def __call__(self, content: bytes) -> list[IdSpan]:
         """Return the ids in `content`, sorted by offset."""
-        if len(self._starts) > _MAX_SEARCHED_KINDS:
+        if len(self._starts) > _MAX_ID_KINDS_SEARCHED_SEPARATELY:
             words = ((match.start(), match[0]) for match in _ID_WORD_PATTERN.finditer(content))
             return [word for word in words if word[1] in self._ids]
         found: list[IdSpan] = []
@@ -169,7 +169,11 @@ def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mappin
 
 def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
     r"""Return whether the bytes from `start` to `stop` are a whole word. It may follow a JSON escape such as `\n`."""
-    before = start > 0 and content[start - 1] in _WORD_BYTES and content[max(start - 2, 0) : start] not in _ESCAPES
+    before = (
+        start > 0
+        and content[start - 1] in _WORD_BYTES
+        and content[max(start - 2, 0) : start] not in _JSON_ESCAPES_BEFORE_ID
+    )
     return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
 
 

@@ -10,9 +10,11 @@ from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.normalisers import Normalisers
 from flag_harness.errors import ConfigError
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
-_DAY = "(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
-_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
+_MONTH_PATTERN = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_WEEKDAY_PATTERN = "(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_TIME_PATTERN = (
+    r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
+)
 _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("an id", ("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "0x[0-9a-fA-F]{6,16}")),
     (
@@ -25,11 +27,12 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "a date or time",
         (
-            rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_TIME})?",
-            rf"(?:{_DAY},? )?(?:[0-9]{{1,2}}\.? {_MONTH}|{_MONTH} [0-9]{{1,2}}),? [0-9]{{4}}",
+            rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_TIME_PATTERN})?",
+            rf"(?:{_WEEKDAY_PATTERN},? )?(?:[0-9]{{1,2}}\.? {_MONTH_PATTERN}|{_MONTH_PATTERN} [0-9]{{1,2}}),? "
+            "[0-9]{4}",
             r"[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}",
-            _TIME,
-            f"{_DAY}\\b",
+            _TIME_PATTERN,
+            f"{_WEEKDAY_PATTERN}\\b",
             r"\b1[0-9]{9}(?:[0-9]{3})?(?:\.[0-9]+)?\b",
         ),
     ),

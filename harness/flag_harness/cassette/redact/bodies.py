@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import accumulate
 
 from flag_harness.wire.aws_frames import AwsFrame, replace_json_of_frame, split_frames, sse_line_of_frame
-from flag_harness.wire.compression import Decompressor, codecs_for_encoding, max_decompressed_size
+from flag_harness.wire.compression import Decompressor, decoders_for_encoding, max_decompressed_size
 
 _BYTES_DECODED_AT_ONCE = 1 << 20
 
@@ -74,7 +74,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Edit
 
 def _decompress(encoding: str, data: bytes) -> bytes | None:
     """Return the decompressed data, or None if it is no text in this encoding, or if the library is missing."""
-    for codec in codecs_for_encoding(encoding)[-1:]:  # the last one of `deflate` reads it without a header
+    for codec in decoders_for_encoding(encoding)[-1:]:  # the last one of `deflate` reads it without a header
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):
             plain = decompressor.decompress(data)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts
-from flag_harness.cassette.redact.encodings import SEPARATOR
+from flag_harness.cassette.redact.encodings import TEXT_SEPARATOR
 from flag_harness.wire.json import decode_json
 
 MIN_LARGE_BODY_BYTES = 16 << 20
 """A body of more bytes is searched as it stands, without decoding its JSON, to spare memory."""
-_WINDOW, _OVERLAP = 4 << 20, 64 << 10
+_WINDOW_LENGTH, _WINDOW_OVERLAP_LENGTH = 4 << 20, 64 << 10
 """How much text is searched at once, and how much of it is searched again with what follows, in characters."""
 _LINE_PATTERN = re.compile(rb"[^\r\n]+")
 
@@ -39,10 +39,10 @@ def join_into_windows(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         found.append(text)
         size += len(text)
-        if size > _WINDOW:
-            yield SEPARATOR.join(found)
+        if size > _WINDOW_LENGTH:
+            yield TEXT_SEPARATOR.join(found)
             found, size = [], 0
-    yield SEPARATOR.join(found)
+    yield TEXT_SEPARATOR.join(found)
 
 
 def split_into_overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
@@ -50,22 +50,22 @@ def split_into_overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
     found: list[str] = []
     size = 0
     for part in parts:
-        for start in range(0, len(part), _WINDOW):
-            found.append(part[start : start + _WINDOW])
+        for start in range(0, len(part), _WINDOW_LENGTH):
+            found.append(part[start : start + _WINDOW_LENGTH])
             size += len(found[-1])
-            if size > _WINDOW:
+            if size > _WINDOW_LENGTH:
                 window = "".join(found)
                 yield window
-                found = [window[-_OVERLAP:]]
-                size = _OVERLAP
+                found = [window[-_WINDOW_OVERLAP_LENGTH:]]
+                size = _WINDOW_OVERLAP_LENGTH
     yield "".join(found)
 
 
 def _decode_in_parts(data: bytes) -> Iterator[str]:
     """Decode a body as UTF-8, part by part."""
     decoder = codecs.getincrementaldecoder(LOSSLESS_UTF8[0])(LOSSLESS_UTF8[1])
-    for start in range(0, len(data), _WINDOW):
-        yield decoder.decode(data[start : start + _WINDOW], start + _WINDOW >= len(data))
+    for start in range(0, len(data), _WINDOW_LENGTH):
+        yield decoder.decode(data[start : start + _WINDOW_LENGTH], start + _WINDOW_LENGTH >= len(data))
 
 
 def add_member_name_before_text(text: BodyText) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from flag_harness.wire.json import MAX_NESTING
+from flag_harness.wire.json import MAX_JSON_NESTING
 from flag_harness.wire.json_paths import join_json_paths
 
 LOSSLESS_UTF8 = ("utf-8", "surrogateescape")
@@ -33,14 +33,14 @@ _API_WORDS = frozenset(_API_WORDS_TEXT.split())
 """Words of the API's own format, never redacted, because a response would be invalid without them."""
 _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
-_JSON_TOKEN = re.compile(
+_JSON_TOKEN_PATTERN = re.compile(
     r'[ \t\r\n]*+(?:(?P<mark>[{}\[\],:])|"(?P<string>(?>[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
     r'(?P<close>"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)'
     r"|(?P<word>true|false|null|(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|-)\Z)|(?P<end>\Z))"
 )
-_STREAM_LINE = re.compile(r"[^\r\n]+")
-_STREAM_FIELD = re.compile(r"(?:(event|data|id|retry)?: ?)?")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_STREAM_LINE_PATTERN = re.compile(r"[^\r\n]+")
+_STREAM_FIELD_PATTERN = re.compile(r"(?:(event|data|id|retry)?: ?)?")
+_SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 
 PartKind = Literal["plain", "key", "string", "number"]
 
@@ -63,7 +63,7 @@ class BodyPart:
         """Encode a new value for this part. A number becomes 0, so that it stays a number."""
         if self.kind in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
-            return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+            return _SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
         return "0" if self.kind == "number" else value
 
     def to_text(self, *prefixes: str) -> "BodyText":
@@ -109,7 +109,7 @@ def body_texts(body: str) -> list[BodyText]:
     """Return every text of a body: JSON, an event stream, or anything else."""
     if (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
-    if any(_json_parts_of_event(body, line) is not None for line in _STREAM_LINE.finditer(body)):
+    if any(_json_parts_of_event(body, line) is not None for line in _STREAM_LINE_PATTERN.finditer(body)):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
 
@@ -117,18 +117,18 @@ def body_texts(body: str) -> list[BodyText]:
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
     """Return the strings, keys and numbers of a JSON document, which may be truncated.
 
-    Return None if the text is not JSON, or is nested deeper than `MAX_NESTING`.
+    Return None if the text is not JSON, or is nested deeper than `MAX_JSON_NESTING`.
     """
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
         return None
     tracker, parts, position = _PathTracker(), [], start
     while position < stop:
-        if (token := _JSON_TOKEN.match(text, position, stop)) is None:
+        if (token := _JSON_TOKEN_PATTERN.match(text, position, stop)) is None:
             return None
         if part := tracker.read_token(token):
             parts.append(part)
-        if tracker.depth > MAX_NESTING:
+        if tracker.depth > MAX_JSON_NESTING:
             return None
         position = token.end()
     return parts
@@ -184,11 +184,11 @@ class _PathTracker:
         if not self._steps:
             return ""
         if self._prefix is None:
-            self._prefix = "".join(map(_format_step, self._steps[:-1]))
-        return (self._prefix + _format_step(self._steps[-1])).removeprefix(".")
+            self._prefix = "".join(map(_format_path_step, self._steps[:-1]))
+        return (self._prefix + _format_path_step(self._steps[-1])).removeprefix(".")
 
 
-def _format_step(step: str | int) -> str:
+def _format_path_step(step: str | int) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
@@ -204,7 +204,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
     assembled: dict[tuple[int, str], list[tuple[BodyPart, int]]] = {}
     counts: dict[int, int] = {}
     number = -1
-    for line in _STREAM_LINE.finditer(body):
+    for line in _STREAM_LINE_PATTERN.finditer(body):
         if (parts := _json_parts_of_event(body, line)) is None:
             yield from _texts_of_line(line)
             continue
@@ -235,7 +235,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
 
 def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
     """Yield the text of a stream's line that holds no JSON: a comment, an id, or anything unexpected."""
-    field = _STREAM_FIELD.match(line[0])
+    field = _STREAM_FIELD_PATTERN.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]
     if value and value not in _API_WORDS:

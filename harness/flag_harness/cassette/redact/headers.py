@@ -8,13 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.wire.timeline import Headers
 
-REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
+KEPT_REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
 """Request headers that are kept. Authentication and version headers are neither matched nor stored."""
 
 LOCATION_HEADER = "location"
 """The header with the target URL of a redirect."""
 
-RESPONSE_HEADERS = frozenset(
+KEPT_RESPONSE_HEADERS = frozenset(
     {
         "accept-ranges",
         "anthropic-organization-id",
@@ -49,7 +49,7 @@ RESPONSE_HEADERS = frozenset(
 )
 """Response headers that are kept because a client acts on them. Rate limits are kept as well."""
 
-_RATE_LIMIT_HEADER = re.compile(
+_RATE_LIMIT_HEADER_PATTERN = re.compile(
     r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)|(?:x-)?ratelimit-(?:limit|remaining|reset).*"
 )
 """Matches the rate-limit headers of the API, such as `anthropic-priority-input-tokens-remaining`, and of gateways."""
@@ -57,7 +57,9 @@ _RATE_LIMIT_HEADER = re.compile(
 
 def select_request_headers(headers: Headers) -> Headers:
     """Return the request headers that a cassette keeps, with names in lower case, sorted."""
-    return tuple(sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in REQUEST_HEADERS]))
+    return tuple(
+        sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in KEPT_REQUEST_HEADERS])
+    )
 
 
 def select_response_headers(headers: Headers, url: str, keep: Collection[str] = ()) -> Headers:
@@ -72,7 +74,7 @@ def select_response_headers(headers: Headers, url: str, keep: Collection[str] = 
 
 
 def _is_kept_response_header(name: str, keep: Collection[str]) -> bool:
-    if name in RESPONSE_HEADERS or _RATE_LIMIT_HEADER.fullmatch(name):
+    if name in KEPT_RESPONSE_HEADERS or _RATE_LIMIT_HEADER_PATTERN.fullmatch(name):
         return True
     return name not in CREDENTIAL_HEADERS and any(fnmatchcase(name, one.lower()) for one in keep)
 

@@ -17,7 +17,7 @@ _KEY_NAME_STEMS = tuple(
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
 """Every name that announces a key contains one of these."""
-_RARE_NAMES = (
+_UNAMBIGUOUS_KEY_NAMES = (
     b"authorization",
     b"auth=",
     b"auth:",
@@ -38,7 +38,7 @@ _RARE_NAMES = (
     b"azurewebsites.net",
 )
 """Names that announce a key of any form; they are too rare to look at what follows."""
-_VALUE_AFTER_NAME = re.compile(
+_VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
@@ -61,7 +61,7 @@ _NAME_LITERALS = (
 )
 """Announce a private key, or are in the middle of a key of Azure or a line of .pgpass."""
 _KEY_LITERALS = ("sk-ant-",)
-_PASSWORD_IN_URL = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[0-9a-f]{32})@")
+_PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[0-9a-f]{32})@")
 
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
@@ -137,13 +137,15 @@ def _name_positions(text: str) -> Iterator[int]:
     """Yield the positions of names such as `api_key=`, of passwords in URLs, and of parts of longer keys."""
     lowered = latin_bytes(text).lower()
     for stem in _KEY_NAME_STEMS:
-        yield from (position for position in _positions_of(lowered, stem) if _VALUE_AFTER_NAME.match(text, position))
-    for name in _RARE_NAMES:
+        yield from (
+            position for position in _positions_of(lowered, stem) if _VALUE_AFTER_KEY_NAME_PATTERN.match(text, position)
+        )
+    for name in _UNAMBIGUOUS_KEY_NAMES:
         yield from _positions_of(lowered, name)
     for literal in _NAME_LITERALS:
         yield from _positions_of(latin_bytes(text), literal)
     if "@" in text:
-        yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
+        yield from (match.start() for match in _PASSWORD_IN_URL_PATTERN.finditer(text))
 
 
 def _positions_of(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:

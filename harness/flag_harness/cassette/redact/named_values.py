@@ -43,7 +43,7 @@ _EXAMPLE_WORDS = re.compile(
 )
 """Words of which the value beside a name is an example, not a key."""
 
-_QUOTED = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
+_QUOTED_VALUE_PATTERN = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
 
 
 @lru_cache(maxsize=64)
@@ -58,7 +58,9 @@ def header_value_pattern(name: str) -> re.Pattern[str]:
 
     Its first group is everything before the value.
     """
-    return re.compile(rf"""(\b{re.escape(name)}['"]?\s*[:,]\s*)(?:b?(?:{_QUOTED})|[^'",\s]+)""", re.IGNORECASE)
+    return re.compile(
+        rf"""(\b{re.escape(name)}['"]?\s*[:,]\s*)(?:b?(?:{_QUOTED_VALUE_PATTERN})|[^'",\s]+)""", re.IGNORECASE
+    )
 
 
 @lru_cache(maxsize=64)
@@ -71,7 +73,9 @@ def json_value_pattern(path: str) -> re.Pattern[str] | None:
     names = re.findall(r"[^.\[\]*]+(?![^.\[]*\])", path)
     if not names:
         return None
-    return re.compile(rf"""(['"]{re.escape(names[-1])}\\*['"]\s*:\s*)(?:{_QUOTED}|\[[^\]]*\]|-?[0-9][0-9.eE+-]*)""")
+    return re.compile(
+        rf"""(['"]{re.escape(names[-1])}\\*['"]\s*:\s*)(?:{_QUOTED_VALUE_PATTERN}|\[[^\]]*\]|-?[0-9][0-9.eE+-]*)"""
+    )
 
 
 def is_placeholder(kind: str, key: str) -> bool:

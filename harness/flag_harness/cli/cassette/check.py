@@ -32,7 +32,7 @@ hold what it names, are reported too.
 
 Exit code: 0 all is fine, 1 found a key, something filtered or an unreadable cassette, 2 wrong usage."""
 _CASSETTE_SUFFIX = ".json"
-_SHOWN_COMMIT_DIGITS = 10
+_COMMIT_HASH_LENGTH = 10
 """The number of digits of a commit's hash that are printed."""
 
 
@@ -45,7 +45,7 @@ class _FileVersion:
     commit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.commit[:_SHOWN_COMMIT_DIGITS]} {self.path}" if self.commit else self.path
+        return f"{self.commit[:_COMMIT_HASH_LENGTH]} {self.path}" if self.commit else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from flag_harness.wording import count_with_noun, join_names
 
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
-REVIEWED_FILE = "rebase-reviewed"
+REVIEWED_DIGEST_FILE = "rebase-reviewed"
 """The file, beside `MISSES_FILE`, with the hash of the requests that the last dry run showed."""
 MAX_LISTED_LINES = 10
 
@@ -91,7 +91,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     blocked = {row["cassette"] for row in wanted if not row["changes"] or row.get("api_refusal")}
     left = [row for row in wanted if row["cassette"] in blocked]
     changed = [row for row in wanted if row["cassette"] not in blocked]
-    reviewed = source.with_name(REVIEWED_FILE)
+    reviewed = source.with_name(REVIEWED_DIGEST_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plan_rebases(root, changed)
         digest = _digest_of_new_requests(plans)

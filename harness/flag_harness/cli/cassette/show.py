@@ -41,7 +41,7 @@ _MAX_TEXT_LINES = 2
 _MAX_THINKING_LINES = 1
 _LABEL_WIDTH = 11
 """The width of the column of labels before the texts."""
-_STYLES = {
+_STYLE_BY_LABEL = {
     "system": "magenta",
     "tools": "magenta",
     "user": "bold cyan",
@@ -52,7 +52,7 @@ _STYLES = {
     "error": "bold red",
 }
 _PART_SEPARATOR = " · "
-_MIN_HORIZONTAL_LINE = "────"
+_SHORTEST_HORIZONTAL_LINE = "────"
 """The shortest horizontal line to the right of a heading."""
 
 
@@ -116,8 +116,8 @@ def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterato
     model = str(step.parameters.get("model") or "")
     asked = " ".join(f"{key}={_value_text(value)}" for key, value in step.parameters.items() if key != "model")
     line, screen_width = join_styled_texts(make_styled_text(f"── {step.number} ", "bold blue")), screen.width
-    beside = line.cell_len + len(_MIN_HORIZONTAL_LINE) < screen_width - sum(
-        len(part) + len(_MIN_HORIZONTAL_LINE) for part in (model, asked)
+    beside = line.cell_len + len(_SHORTEST_HORIZONTAL_LINE) < screen_width - sum(
+        len(part) + len(_SHORTEST_HORIZONTAL_LINE) for part in (model, asked)
     )
     named = [part for part in (path, follows, model, asked if beside else "") if part]
     line.append(escape_to_one_line("".join(f"{part}  " for part in named).rstrip() + " " * bool(named)), "blue")
@@ -144,7 +144,7 @@ def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Ite
     width = screen.width - _LABEL_WIDTH - 2
     for label, text in (*request_texts(step), *answer_texts(step)):
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
-        style = _STYLES.get(label, "")
+        style = _STYLE_BY_LABEL.get(label, "")
         content = wrap_text(text, _style_for_label(label), width=width, max_lines=most, console=screen)
         yield from _lines_beside_label(make_styled_text(label, style), content)
     figures = [make_styled_text(line, "dim") for line in _wrap_texts(_token_time_and_cost_texts(step), width)]

@@ -36,9 +36,9 @@ has the mark flag_matrix.
 Exit code: 0; 1 if the first test fails; 2 if a file cannot be written, or a package in a folder has its own
 pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
-_MAX_AGENTS = 3
+_MAX_LISTED_AGENTS = 3
 """How many agents are tried."""
-_MAX_FUNCTIONS = 5
+_MAX_LISTED_FUNCTIONS = 5
 """How many functions are named that init cannot call."""
 
 
@@ -157,7 +157,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
 def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPlan]:
     """Yield the plan of the most likely agent, and those of the next ones, as far as their tests can be run."""
     yield plan
-    for agent in repository.agents[1:_MAX_AGENTS]:
+    for agent in repository.agents[1:_MAX_LISTED_AGENTS]:
         choice = make_init_plan(replace(repository, agents=(agent,)))
         if not choice.extras and not conflicting_files(choice, repository.root):
             print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
@@ -223,8 +223,8 @@ def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]
         yield from _missing_agent_lines(repository)
         return
     yield "These functions call the Messages API, and what else they need cannot be guessed:"
-    yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_FUNCTIONS])
-    if more := len(repository.uncallable[_MAX_FUNCTIONS:]):
+    yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_LISTED_FUNCTIONS])
+    if more := len(repository.uncallable[_MAX_LISTED_FUNCTIONS:]):
         yield f"  and {more} more"
     yield f"So there is no test yet. Save this as {plan.sketch_path}, and write an argument in place of each `...`:"
     yield from ["", plan.sketch.rstrip(), ""]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flag_harness.cli.init.first_test_text import ANSWER, PROMPT
+from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER, FIRST_TEST_PROMPT
 from flag_harness.cli.init.plan import InitPlan
 from flag_harness.cli.init.reading.agents import FoundAgent
 from flag_harness.cli.terminal import show_progress
@@ -23,7 +23,7 @@ _MISSING_KEY = re.compile(r"os\.environ.*\n(?:.*\n){0,6}.*KeyError: '([A-Z][A-Z0
 _OTHER_HOST = re.compile(r"tried to reach ([\w.-]+\w)")
 _UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
-_FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (ANSWER, PROMPT))
+_FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (FIRST_TEST_ANSWER, FIRST_TEST_PROMPT))
 """What pytest prints if the agent returns or sends something else than the first test expects."""
 
 

@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 from flag_harness.cli.init.flag_fixtures import FlagFixtures
 from flag_harness.cli.init.reading.agents import FoundAgent
 
-PROMPT, ANSWER = "Hello.", "How can I help?"
+FIRST_TEST_PROMPT, FIRST_TEST_ANSWER = "Hello.", "How can I help?"
 """What the first test asks, and what the simulated model answers."""
 SCENARIO_NAME = "hello"
 MAX_FLAGS_OF_FULL_MATRIX = 6
 """With more flags, and so more than 64 combinations, the first test runs a covering array."""
-_PROMPT_ASSERTION = f'assert "{PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
+_PROMPT_ASSERTION = f'assert "{FIRST_TEST_PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
 
 
 def first_test_text(
@@ -70,7 +70,9 @@ def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[li
         call = f"{agent.name}()"
     body.append(f"asyncio.run({call})" if is_async else call)
     expected = (
-        ["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in capsys.readouterr().out', _PROMPT_ASSERTION]
+        ["assert cassette.bodies"]
+        if is_weak
+        else [f'assert "{FIRST_TEST_ANSWER}" in capsys.readouterr().out', _PROMPT_ASSERTION]
     )
     return _imports_of_agent(agent), [*body, *expected]
 
@@ -106,7 +108,7 @@ def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tupl
         return imports, [*body, call, "assert cassette.bodies  # what was sent, as decoded JSON"]
     name = "answer" if agent.name != "answer" else "reply"
     text = f'"".join(map(str, {name}))' if "generator" in agent.kind else f"str({name})"
-    return imports, [*body, f"{name} = {call}", f'assert "{ANSWER}" in {text}', _PROMPT_ASSERTION]
+    return imports, [*body, f"{name} = {call}", f'assert "{FIRST_TEST_ANSWER}" in {text}', _PROMPT_ASSERTION]
 
 
 def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool) -> tuple[list[str], list[str]]:
@@ -124,8 +126,12 @@ def _parts_of_test_that_runs_program(agent: FoundAgent, test: str, is_weak: bool
     imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
     return imports, [
         f"command = [{interpreter}, {program}, {_join_arguments(agent)}]",
-        f'typed = "{PROMPT}\\nexit\\n"',
+        f'typed = "{FIRST_TEST_PROMPT}\\nexit\\n"',
         "run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)",
         "assert run.returncode == 0, run.stderr",
-        *(["assert cassette.bodies"] if is_weak else [f'assert "{ANSWER}" in run.stdout', _PROMPT_ASSERTION]),
+        *(
+            ["assert cassette.bodies"]
+            if is_weak
+            else [f'assert "{FIRST_TEST_ANSWER}" in run.stdout', _PROMPT_ASSERTION]
+        ),
     ]

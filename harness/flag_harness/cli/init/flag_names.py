@@ -9,7 +9,7 @@ from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_nam
 _FEATURE_PREFIX = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
 """The prefix of a name such as `myapp_feature_x`."""
 _MIN_FLAGS_WITH_PREFIX = 2
-_RESERVED = ("off", "all", "none")
+_RESERVED_FLAG_NAMES = ("off", "all", "none")
 """Names that mean something else in ids and options."""
 
 
@@ -53,4 +53,4 @@ def _shared_prefix(keys: Iterable[str]) -> str:
 def _short_name(key: str, prefix: str) -> str:
     """Return a short name for a flag, or its usual one if too little would be left."""
     name = short_flag_name(_FEATURE_PREFIX.sub("", full_flag_name(key).removeprefix(prefix)))
-    return name if re.match(r"[a-z]", name) and name not in _RESERVED else short_flag_name(key)
+    return name if re.match(r"[a-z]", name) and name not in _RESERVED_FLAG_NAMES else short_flag_name(key)

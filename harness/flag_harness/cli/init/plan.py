@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from flag_harness.cli.init.first_test_text import ANSWER, SCENARIO_NAME, first_test_text
+from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER, SCENARIO_NAME, first_test_text
 from flag_harness.cli.init.flag_fixtures import NO_FIXTURES, FlagFixtures, make_flag_fixtures
 from flag_harness.cli.init.reading.agents import FoundAgent
 from flag_harness.cli.init.repository import Repository
@@ -98,7 +98,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
 _SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of the harness has all keys
 [[turn]]
 thinking = "A greeting."            # sent before the text, if the request asks for thinking
-text = "Welcome. {ANSWER}"
+text = "Welcome. {FIRST_TEST_ANSWER}"
 """
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, possible_flag_names, short_flag_name
-from flag_harness.analysis.code.python_flags import find_flag_helpers, find_flags, parse_code
+from flag_harness.analysis.code.python_flags import find_flag_reading_functions, find_flags, parse_code
 from flag_harness.analysis.code.settings_classes import flags_in_settings_class
-from flag_harness.analysis.code.unclear_reads import UnclearRead, find_unclear_reads
+from flag_harness.analysis.code.unclear_reads import DynamicFlagRead, find_dynamic_flag_reads
 from flag_harness.cli.init.flag_fixtures import can_set_targets
 from flag_harness.cli.init.flag_names import name_flags, position_of_place
 from flag_harness.cli.init.reading.agents import FoundAgent, UncallableFunction, find_agents, find_callers
@@ -59,7 +59,7 @@ class Repository:
     pyproject: dict[str, Any]
     tests: str
     unreadable: Mapping[str, str]
-    unclear: tuple[UnclearRead, ...] = ()
+    unclear: tuple[DynamicFlagRead, ...] = ()
     outer_root: Path | None = None
     client_functions: tuple[str, ...] = ()
     targets: Mapping[str, tuple[FlagTarget, ...]] = field(default_factory=dict)
@@ -180,15 +180,15 @@ def _name_client_functions(
         yield f"{find_import_location(path, root, modules).module}.{name}"
 
 
-def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[UnclearRead]]:
+def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[DynamicFlagRead]]:
     """Return the flags that all modules read, and their reads of flags whose names are not known.
 
     If a class of settings declares flags, no read of an attribute is unclear: it reads one of them.
     """
     inline_constants(trees)
-    helpers = {name: helper for tree in trees.values() for name, helper in find_flag_helpers(tree).items()}
+    helpers = {name: helper for tree in trees.values() for name, helper in find_flag_reading_functions(tree).items()}
     flags = [flag for path, tree in trees.items() for flag in find_flags(tree, path, helpers)]
-    unclear = [read for path, tree in trees.items() for read in find_unclear_reads(tree, path, helpers)]
+    unclear = [read for path, tree in trees.items() for read in find_dynamic_flag_reads(tree, path, helpers)]
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     has_settings = any(True for node in classes for _ in flags_in_settings_class(node, ""))
     return flags, [read for read in unclear if not (has_settings and read.is_attribute)]

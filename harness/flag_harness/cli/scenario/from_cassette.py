@@ -15,7 +15,7 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.errors import CassetteError, ScenarioError
 from flag_harness.files import write_atomically
-from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
+from flag_harness.simulator import Scenario, ScenarioTurn, ScriptedBlock, ScriptedToolCall, parse_scenario
 from flag_harness.simulator.scenario.matching import RequestView, make_request_view
 from flag_harness.simulator.scenario.scenario import ErrorAnswer, TurnConditions
 from flag_harness.simulator.scenario.turn_selector import TurnSelector
@@ -120,7 +120,7 @@ def _make_turn_from_answer(interaction: Interaction, parsed: ParsedResponse) -> 
     return msgspec.structs.replace(turn, stop_sequence=parsed.message.get("stop_sequence"))
 
 
-def _express_turn_by_short_keys(blocks: Sequence[Block]) -> ScenarioTurn | None:
+def _express_turn_by_short_keys(blocks: Sequence[ScriptedBlock]) -> ScenarioTurn | None:
     """Return a turn that uses the keys `thinking`, `text` and `call`, or None if these cannot express the blocks."""
     turn = ScenarioTurn(
         thinking=next((block.thinking for block in blocks if block.thinking is not None), None),
@@ -130,19 +130,19 @@ def _express_turn_by_short_keys(blocks: Sequence[Block]) -> ScenarioTurn | None:
     return turn if blocks and turn.content == tuple(blocks) else None
 
 
-def _make_scenario_block(block: Mapping[str, Any]) -> Block:
+def _make_scenario_block(block: Mapping[str, Any]) -> ScriptedBlock:
     match block:
         case {"type": "text", "text": str(text)} if not block.get("citations"):
-            return Block(text=text)
+            return ScriptedBlock(text=text)
         case {"type": "thinking", "thinking": str(thinking)}:
-            return Block(thinking=thinking)
+            return ScriptedBlock(thinking=thinking)
         case {"type": "redacted_thinking", "data": str(data)}:
-            return Block(redacted_thinking=data)
+            return ScriptedBlock(redacted_thinking=data)
         case {"type": "tool_use", "name": str(name), "input": str(partial_json)}:
-            return Block(call=Call(name=name, partial_json=partial_json))
+            return ScriptedBlock(call=ScriptedToolCall(name=name, partial_json=partial_json))
         case {"type": "tool_use", "name": str(name), "input": dict(arguments)}:
-            return Block(call=Call(name=name, input=arguments))
-    return Block(raw=dict(block))
+            return ScriptedBlock(call=ScriptedToolCall(name=name, input=arguments))
+    return ScriptedBlock(raw=dict(block))
 
 
 def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:

@@ -10,17 +10,17 @@ from unittest.mock import patch
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.errors import FaultError
-from flag_harness.faults.fault import Effect, Fault, fault_kind
+from flag_harness.faults.fault import Fault, FaultEffect, fault_kind
 from flag_harness.wire.timeline import Request
 
 Client = TypeVar("Client")
 _WRAPPED_CALLS = ("create", "stream")
 _SDK_CLASSES = ("Messages", "AsyncMessages")
-_RESULT = "raises TypeError"
+_SDK_RESULT = "raises TypeError"
 
 
-@fault_kind("client", stream_result=_RESULT, create_result=_RESULT, side="client")
-def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> Effect:
+@fault_kind("client", stream_result=_SDK_RESULT, create_result=_SDK_RESULT, side="client")
+def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """A call gets a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
     checks.require_text("keyword", keyword)
     return lambda due: due.mark_as_fired()

@@ -5,26 +5,26 @@ from typing import Unpack
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
 from flag_harness.wire.timeline import Chunk, Cut, CutKind, Piece, Response
 
-_RESULT = "raises anthropic.APIConnectionError"
+_SDK_RESULT = "raises anthropic.APIConnectionError"
 
 
-@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT, transport_only=True)
-def connection_refused(**when: Unpack[ConditionArguments]) -> Effect:
+@fault_kind("connection", stream_result=_SDK_RESULT, create_result=_SDK_RESULT, transport_only=True)
+def connection_refused(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The connection is refused. Only a transport can simulate this, a server cannot."""
     return _make_connection_break("refused", 0.0)
 
 
-@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT)
-def connection_reset(**when: Unpack[ConditionArguments]) -> Effect:
+@fault_kind("connection", stream_result=_SDK_RESULT, create_result=_SDK_RESULT)
+def connection_reset(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The connection is reset before the answer begins."""
     return _make_connection_break("reset", 0.0)
 
 
-@fault_kind("connection", stream_result=_RESULT, create_result=_RESULT)
-def disconnected(**when: Unpack[ConditionArguments]) -> Effect:
+@fault_kind("connection", stream_result=_SDK_RESULT, create_result=_SDK_RESULT)
+def disconnected(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The server closes the connection without an answer."""
     return _make_connection_break("eof", 0.0)
 
@@ -38,7 +38,7 @@ def disconnected(**when: Unpack[ConditionArguments]) -> Effect:
 )
 def read_timeout(
     *, seconds: float = 600, at: str | None = None, occurrence: int = 1, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """The client's read timeout expires after `seconds`, before the head or at a point.
 
     Only a transport can simulate this. A server can only fall silent (`stall`); then the client decides when to give
@@ -57,10 +57,10 @@ def read_timeout(
     return make_effect_at_point(at, occurrence, cut_stream, cut_body)
 
 
-def _make_connection_break(how: CutKind, moment: float) -> Effect:
+def _make_connection_break(how: CutKind, moment: float) -> FaultEffect:
     """Return the effect that the connection breaks at a moment, in seconds after the request."""
 
-    def break_connection(due: DueRequest) -> Response:
+    def break_connection(due: FaultyRequest) -> Response:
         due.mark_as_fired()
         return (Cut(moment, how),)
 

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
 from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE as AWS_CONTENT_TYPE
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
@@ -14,7 +14,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 @fault_kind("cut", stream_result="raises httpx2.ReadError", create_result="does not apply", points=ALL_POINTS)
 def reset(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """The connection is reset in the middle of the answer. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "reset"))
 
@@ -27,7 +27,7 @@ def reset(
 )
 def end_of_file(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """The connection closes before the body's last chunk. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "eof"))
 
@@ -40,16 +40,16 @@ def end_of_file(
 )
 def clean_end(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """The body ends early, as if it were complete. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, End)
 
 
 @fault_kind("cut", stream_result="raises AssertionError", create_result="raises json.JSONDecodeError")
-def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
+def empty_response(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The answer is a 200 without a body. The request does not reach the upstream."""
 
-    def answer_without_body(due: DueRequest) -> Response:
+    def answer_without_body(due: FaultyRequest) -> Response:
         due.mark_as_fired()
         streams = decode_json_object(due.request.body).get("stream") is True
         content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
@@ -60,7 +60,7 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
     return answer_without_body
 
 
-def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
+def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> FaultEffect:
     """Return the effect that an answer ends at a point with the piece that `last` makes, a `Cut` or an `End`."""
     checks.require_type_or_none("torn", torn, bool, "true or false")
 

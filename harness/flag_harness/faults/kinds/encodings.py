@@ -16,31 +16,31 @@ from flag_harness.faults.edits import (
     make_effect_at_point,
     remove_headers,
 )
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
 from flag_harness.wire.timeline import Chunk, Edit, Head
 
 _RESULT_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_END_PATTERN = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
-_FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
+_FIRST_BYTE_OF_LONG_CHARACTER_PATTERN = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE)
-def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
+def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The lines of the stream end with CRLF (`crlf`) or CR (`cr`). The specification allows both."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
     return lambda due: AnswerEdit(
-        due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"), only_sse=True
+        due, stream=EventEdit(due, lambda event: _LINE_END_PATTERN.sub(lambda _: end, event), "line"), only_sse=True
     )
 
 
 @fault_kind("encoding", stream_result="raises AssertionError", create_result=_RESULT_AS_USUAL)
-def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
+def byte_order_mark(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The body begins with a byte order mark."""
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
         def add_byte_order_mark(chunk: Chunk) -> list[Chunk]:
@@ -53,7 +53,7 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
 
 
 @fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The last string in the event after a point contains a byte that is not valid UTF-8."""
 
     def insert_invalid_byte(point: PointContext) -> StreamChange | None:
@@ -64,13 +64,13 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
 
 
 @fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_RESULT_AS_USUAL)
-def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
+def split_utf8(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """Every character that has more than one byte is split over two chunks."""
 
     def split_characters(chunk: Chunk) -> list[Chunk]:
-        return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
+        return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_LONG_CHARACTER_PATTERN.split(chunk.data)]
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         edit = ChunkEdit(due, split_characters, "character of more than one byte")
         return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
@@ -78,11 +78,11 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
 
 
 @fault_kind("encoding", stream_result=_RESULT_AS_USUAL, create_result=_RESULT_AS_USUAL)
-def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[ConditionArguments]) -> Effect:
+def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         def replace_content_type(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)

@@ -17,8 +17,8 @@ from flag_harness.faults.edits import (
     StreamChange,
     make_effect_at_point,
 )
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
-from flag_harness.wire.grammar import POINTS, StreamGap
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
+from flag_harness.wire.grammar import POINTS_BY_NAME, StreamGap
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Edit, End, Piece
@@ -28,12 +28,12 @@ _RESULT_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
 _RESULT_DIFFERS = "answers differently: content"
 _POINTS_IN_BLOCKS = tuple(
-    name for name in POINTS if name.startswith(("inside_", "after_block_start", "mid_", "between_th"))
+    name for name in POINTS_BY_NAME if name.startswith(("inside_", "after_block_start", "mid_", "between_th"))
 )
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=ALL_POINTS)
-def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The event after a point has only half of its JSON; with `at=inside_body`, the body does."""
 
     def halve_event_data(event: bytes) -> bytes:
@@ -46,7 +46,9 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def missing_blank_line(
+    *, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
+) -> FaultEffect:
     """The blank line after the next event is missing, so that the two events after a point become one."""
     return make_effect_at_point(
         at, occurrence, _make_event_replacer(lambda event: event[: -2 if event.endswith(b"\r\n") else -1])
@@ -54,13 +56,17 @@ def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: 
 
 
 @fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def duplicated_event(
+    *, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
+) -> FaultEffect:
     """The event after a point arrives twice."""
     return make_effect_at_point(at, occurrence, _make_event_replacer(lambda event: event * 2))
 
 
 @fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def reordered_events(
+    *, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
+) -> FaultEffect:
     """The two events after a point arrive in the wrong order."""
     return make_effect_at_point(
         at, occurrence, lambda point: StreamChange((), held=point.event) if point.event else None
@@ -68,19 +74,19 @@ def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Un
 
 
 @fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The event after a point is lost."""
     return make_effect_at_point(at, occurrence, lambda point: StreamChange(()) if point.event else None)
 
 
 @fault_kind("bytes", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
-def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """An event of an unknown type arrives at a point."""
     return make_effect_at_point(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
 @fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE)
-def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
+def unknown_block(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """A content block of an unknown type follows the last block."""
 
     def insert_unknown_block(point: PointContext) -> StreamChange:
@@ -98,7 +104,7 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
 
 
 @fault_kind("bytes", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
-def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
+def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """A delta of an unknown type arrives inside an open content block."""
     checks.require_one_of("at", at, _POINTS_IN_BLOCKS)
 
@@ -110,7 +116,7 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")
-def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArguments]) -> Effect:
+def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The usage is missing from `message_start`, from `message_delta`, or everywhere (plain bodies too)."""
     checks.require_one_of("where", where, ("message_start", "message_delta", "everywhere"))
 
@@ -121,7 +127,7 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
         changed = _remove_usage(data, where)
         return None if changed == data else (Chunk(moment, changed), End(moment))
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         stream = EventEdit(due, remove_usage_from_event, "usage")
         return AnswerEdit(due, stream=stream, body=BodyEdit(due, remove_usage_from_body, "usage"))
 

@@ -6,20 +6,20 @@ from typing import Unpack
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import STREAM_POINTS, ChunkEdit, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Piece
 
-PING = encode_event("ping", '{"type": "ping"}')
+PING_EVENT = encode_event("ping", '{"type": "ping"}')
 """A ping as the API writes it. No other event has a space after the colon in its JSON, and a ping is never padded."""
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
-def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Effect:
+def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """Nothing arrives for `seconds`, then the whole answer arrives."""
     late = checks.require_seconds("seconds", seconds)
 
-    def delay_answer(due: DueRequest) -> Edit:
+    def delay_answer(due: FaultyRequest) -> Edit:
         due.mark_as_fired()
         return lambda piece: (replace(piece, at=piece.at + late),)
 
@@ -29,7 +29,7 @@ def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Ef
 @fault_kind("stall", stream_result="answers as usual, late", create_result="does not apply", points=STREAM_POINTS)
 def stall(
     *, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """The stream is silent for `seconds` at a point, then goes on."""
     late = checks.require_seconds("seconds", seconds)
     return make_effect_at_point(
@@ -51,7 +51,7 @@ def ping_only(
     interval: float = 15,
     then: str = "end",
     **when: Unpack[ConditionArguments],
-) -> Effect:
+) -> FaultEffect:
     """From a point on, only pings arrive: `count` pings, `interval` seconds apart.
 
     `then` says what follows: the stream ends cleanly (`end`), is cut (`reset`), or goes on (`resume`).
@@ -61,7 +61,7 @@ def ping_only(
     checks.require_one_of("then", then, ("end", "reset", "resume"))
 
     def send_pings(point: PointContext) -> StreamChange:
-        pings = tuple(Chunk(point.at + interval * nth, PING) for nth in range(1, count + 1))
+        pings = tuple(Chunk(point.at + interval * nth, PING_EVENT) for nth in range(1, count + 1))
         late = interval * count
         moment = point.at + late
         last: Piece = End(moment)
@@ -75,7 +75,7 @@ def ping_only(
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
-def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionArguments]) -> Effect:
+def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The body arrives in chunks of at most `size` bytes, `interval` seconds apart."""
     checks.require_whole_number("size", size)
     checks.require_seconds("interval", interval)

@@ -12,14 +12,14 @@ from typing import Any, TypeAlias, Unpack
 
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind, format_http_date
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind, format_http_date
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, header_value
 
 RetryAfter: TypeAlias = int | float | str | datetime | None
 """The value of `retry-after`: seconds, any text, or a datetime (sent as an HTTP date). None sends no header."""
 
-_AnswerFunction: TypeAlias = Callable[[DueRequest], Response]
+_AnswerFunction: TypeAlias = Callable[[FaultyRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 22
 _EDGE_SERVER_HEADERS: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
@@ -46,7 +46,7 @@ def bad_request(
     message: str = "prompt is too long: 3333404 tokens > 200000 maximum",
     should_retry: bool | None = False,
     **when: Unpack[ConditionArguments],
-) -> Effect:
+) -> FaultEffect:
     """400 `invalid_request_error` with a message of your choice."""
     return _make_api_error(
         400, "invalid_request_error", checks.require_text("message", message), _retry_headers(None, None, should_retry)
@@ -56,7 +56,7 @@ def bad_request(
 @fault_kind(**_fault_kind_arguments_for_error("BadRequestError"))
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """400, as if the API did not know one value of the `anthropic-beta` header. Requests without that value pass."""
     message = (
         f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
@@ -64,14 +64,14 @@ def beta_rejected(
     )
     refuse = _make_api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
 
-    def answer_due_request(due: DueRequest) -> Response | None:
+    def answer_if_beta_is_sent(due: FaultyRequest) -> Response | None:
         betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
         if beta in betas:
             return refuse(due)
         due.store_reason_for_not_firing(f"the request does not ask for the beta {beta}")
         return None
 
-    return answer_due_request
+    return answer_if_beta_is_sent
 
 
 @fault_kind(**_fault_kind_arguments_for_error("BadRequestError"))
@@ -81,49 +81,49 @@ def parameter_rejected(
     message: str | None = None,
     should_retry: bool | None = False,
     **when: Unpack[ConditionArguments],
-) -> Effect:
+) -> FaultEffect:
     """400 for a top-level parameter of the body. Requests without this parameter pass."""
     name = checks.require_text("parameter", parameter)
     text = f"{name}: Extra inputs are not permitted" if message is None else message
     retry = _retry_headers(None, None, should_retry)
     refuse = _make_api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
 
-    def answer_due_request(due: DueRequest) -> Response | None:
+    def answer_if_parameter_is_sent(due: FaultyRequest) -> Response | None:
         if parameter in decode_json_object(due.request.body):
             return refuse(due)
         due.store_reason_for_not_firing(f"the request has no {parameter}")
         return None
 
-    return answer_due_request
+    return answer_if_parameter_is_sent
 
 
 @fault_kind(**_fault_kind_arguments_for_error("AuthenticationError"))
-def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
+def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """401 `authentication_error`: the key is wrong or revoked."""
     return _make_api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
 
 
 @fault_kind(**_fault_kind_arguments_for_error("PermissionDeniedError"))
-def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
+def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """403 `permission_error`: the key lacks a permission."""
     message = "Your API key does not have permission to use the specified resource."
     return _make_api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
 
 
 @fault_kind(**_fault_kind_arguments_for_error("NotFoundError"))
-def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
+def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """404 `not_found_error`: the request's model does not exist."""
 
-    def answer_due_request(due: DueRequest) -> Response:
+    def answer_with_error(due: FaultyRequest) -> Response:
         message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
         return _make_api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
 
     checks.require_type_or_none("should_retry", should_retry, bool, "true, false or none")
-    return answer_due_request
+    return answer_with_error
 
 
 @fault_kind(**_fault_kind_arguments_for_error("ContentTooLargeError"))
-def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
+def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """413 from an edge server: the body has neither the usual error format nor a request id."""
     headers = _retry_headers(None, None, should_retry)
     body = _encode_json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
@@ -138,7 +138,7 @@ def rate_limited(
     should_retry: bool | None = True,
     message: str = _RATE_LIMIT_MESSAGE,
     **when: Unpack[ConditionArguments],
-) -> Effect:
+) -> FaultEffect:
     """429 `rate_limit_error`. The header `retry-after` has seconds, a date or any text, or is left out."""
     headers = _retry_headers(retry_after, retry_after_ms, should_retry)
     return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
@@ -147,7 +147,7 @@ def rate_limited(
 @fault_kind(**_fault_kind_arguments_for_error("InternalServerError"))
 def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """500 `api_error`, an internal server error."""
     return _make_api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
@@ -155,7 +155,7 @@ def server_error(
 @fault_kind(**_fault_kind_arguments_for_error("InternalServerError"))
 def bad_gateway(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """502 with an HTML page instead of JSON."""
     return _make_html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
 
@@ -163,7 +163,7 @@ def bad_gateway(
 @fault_kind(**_fault_kind_arguments_for_error("ServiceUnavailableError"))
 def unavailable(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """503 with a line of plain text."""
     body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
     headers = (("content-type", "text/plain"), *_EDGE_SERVER_HEADERS, *_retry_headers(retry_after, None, should_retry))
@@ -173,7 +173,7 @@ def unavailable(
 @fault_kind(**_fault_kind_arguments_for_error("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """504 with an HTML page instead of JSON."""
     return _make_html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
 
@@ -181,7 +181,7 @@ def gateway_timeout(
 @fault_kind(**_fault_kind_arguments_for_error("OverloadedError"))
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
-) -> Effect:
+) -> FaultEffect:
     """529 `overloaded_error`: the API has too many requests."""
     return _make_api_error(529, "overloaded_error", "Overloaded", _retry_headers(retry_after, None, should_retry))
 
@@ -197,25 +197,25 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
     Header and body have the same request id.
     """
 
-    def answer_due_request(due: DueRequest) -> Response:
+    def answer_with_error(due: FaultyRequest) -> Response:
         name = request_id(due.make_random("request id"))
         body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _make_fixed_answer(
             status, (("content-type", "application/json"), ("request-id", name), *_EDGE_SERVER_HEADERS, *headers), body
         )(due)
 
-    return answer_due_request
+    return answer_with_error
 
 
 def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
     """Return a function that answers every due request with the same response."""
 
-    def answer_due_request(due: DueRequest) -> Response:
+    def answer_always_equally(due: FaultyRequest) -> Response:
         due.mark_as_fired()
         length = ("content-length", str(len(body)))
         return (Head(0.0, status, (*headers, length)), Chunk(0.0, body), End(0.0))
 
-    return answer_due_request
+    return answer_always_equally
 
 
 def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:

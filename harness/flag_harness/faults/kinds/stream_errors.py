@@ -6,7 +6,7 @@ from typing import Unpack
 from flag_harness.faults import checks
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import STREAM_POINTS, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, fault_kind
 from flag_harness.faults.kinds.statuses import request_id
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End
@@ -42,7 +42,7 @@ def stream_error(
     padding: int | None = None,
     with_request_id: bool = False,
     **when: Unpack[ConditionArguments],
-) -> Effect:
+) -> FaultEffect:
     """An `error` event arrives at a point, and the stream ends without `message_stop`.
 
     `padding` is the number of spaces before the last brace of the event, 0 to 15; by default it is random. With

@@ -4,7 +4,7 @@ import marshal
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
-_CHECKED_BY_HASH = 2
+_FLAG_OF_HASH_CHECKED_BYTECODE = 2
 
 
 def has_bytecode_of_other_source(path: Path) -> bool:
@@ -17,7 +17,7 @@ def has_bytecode_of_other_source(path: Path) -> bool:
         return False
     data, source, found = cache.read_bytes(), path.read_bytes(), path.stat()
     flags = int.from_bytes(data[4:8], "little")
-    if flags & _CHECKED_BY_HASH:
+    if flags & _FLAG_OF_HASH_CHECKED_BYTECODE:
         is_used = data[8:16] == source_hash(source)
     else:
         stamp = b"".join((int(number) & 0xFFFFFFFF).to_bytes(4, "little") for number in (found.st_mtime, found.st_size))

@@ -102,7 +102,7 @@ def file_digests(files: Mapping[str, FileState]) -> dict[str, str]:
     return {path: state.digest for path, state in files.items()}
 
 
-def paths_that_differ(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
+def changed_paths(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
     """Return the sorted paths of the files that were added, changed or removed, from their states or digests."""
     return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-_FILE_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
+_FILE_PATTERN_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 _FILE_WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -44,7 +44,7 @@ def has_dot_name(path: str) -> bool:
 
 @lru_cache
 def _compile_file_pattern(pattern: str) -> re.Pattern[str]:
-    parts = _FILE_PARTS.findall(pattern)
+    parts = _FILE_PATTERN_PARTS.findall(pattern)
     return re.compile("".join(_FILE_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 

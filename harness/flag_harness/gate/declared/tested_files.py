@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from flag_harness.gate import Gate
+    from flag_harness.gate import GateSettings
     from flag_harness.record import GateFiles
 
-FileUse: TypeAlias = tuple[str, str]
+PathAndUse: TypeAlias = tuple[str, str]
 """How a run used a declared file, and the path of that file."""
-_IMPORTED, _OPENED, _OPENED_IN_PROD = _USES = ("imported", "opened", "opened in PROD")
+_IMPORTED_USE, _OPENED_USE, _OPENED_IN_PROD_USE = _USES = ("imported", "opened", "opened in PROD")
 
 
 class OpenedFiles:
@@ -52,25 +52,25 @@ class DeclaredFiles:
         """Hash the files. Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read."""
         from flag_harness.gate import read_gate
 
-        self._gate: Gate | None = read_gate(root)
+        self._gate: GateSettings | None = read_gate(root)
         self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
         self._opened = OpenedFiles() if self._gate else None
         self._before = self._hash_files()
 
-    def find_uses(self) -> set[FileUse]:
+    def find_uses(self) -> set[PathAndUse]:
         """Return which declared files this process has imported or opened, in `TEST` and in `PROD`."""
         if self._gate is None or self._opened is None:
             return set()
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
         imported, opened = {Path(file).resolve() for file in files if file}, self._opened.paths
-        found = {(_IMPORTED, path) for path in self._before if self._folder / path in imported}
-        found |= {(_OPENED, path) for path in self._before if self._folder / path in opened}
+        found = {(_IMPORTED_USE, path) for path in self._before if self._folder / path in imported}
+        found |= {(_OPENED_USE, path) for path in self._before if self._folder / path in opened}
         prod = self._gate.prod.resolve() if self._gate.prod else self._folder
         if prod != self._folder:
-            found |= {(_OPENED_IN_PROD, path) for path in self._before if prod / path in opened}
+            found |= {(_OPENED_IN_PROD_USE, path) for path in self._before if prod / path in opened}
         return found
 
-    def make_gate_files(self, uses: Iterable[FileUse]) -> "GateFiles | None":
+    def make_gate_files(self, uses: Iterable[PathAndUse]) -> "GateFiles | None":
         """Return the current hashes and the files that changed since the start, or None if the project has no gate.
 
         `uses` are those of all processes. A file whose cached bytecode is that of another source counts as changed,
@@ -79,15 +79,15 @@ class DeclaredFiles:
         if self._gate is None:
             return None
         from flag_harness.gate.declared.bytecode import has_bytecode_of_other_source
-        from flag_harness.gate.declared.manifest import paths_that_differ
+        from flag_harness.gate.declared.manifest import changed_paths
         from flag_harness.record import GateFiles
 
         uses, now = [*uses], self._hash_files()
         stale = {path for path in now if path.endswith(".py") and has_bytecode_of_other_source(self._folder / path)}
-        changed = tuple(sorted({*paths_that_differ(self._before, now), *stale}))
+        changed = tuple(sorted({*changed_paths(self._before, now), *stale}))
         used = {how: tuple(sorted({path for one, path in uses if one == how})) for how in _USES}
         policy = self._gate.policy_digest
-        return GateFiles(now, used[_IMPORTED], changed, policy, used[_OPENED], used[_OPENED_IN_PROD])
+        return GateFiles(now, used[_IMPORTED_USE], changed, policy, used[_OPENED_USE], used[_OPENED_IN_PROD_USE])
 
     def _hash_files(self) -> dict[str, str]:
         if self._gate is None or self._opened is None or not self._folder.is_dir():

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
-from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_file, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_file, read_manifest
 from flag_harness.gate.prod.history import HistoryEntry, ProductionHistory
 from flag_harness.gate.prod.journalled_change import describe_interruption
-from flag_harness.gate.settings import Gate
+from flag_harness.gate.settings import GateSettings
 from flag_harness.wording import join_names
 
 
@@ -24,14 +24,14 @@ class ProductionChange:
     @property
     def changed_paths(self) -> list[str]:
         """The paths of the files that change."""
-        return paths_that_differ(self.before, self.entry.files)
+        return changed_paths(self.before, self.entry.files)
 
 
 @dataclass(frozen=True, slots=True)
 class ProductionFolder:
     """The production folder (PROD), its history, and the gate that decides which files may go to it."""
 
-    gate: Gate
+    gate: GateSettings
     folder: Path
     history: ProductionHistory
 
@@ -41,7 +41,7 @@ class ProductionFolder:
         Before the first promotion, these are the files that are not as they were staged.
         """
         last = entries[-1] if entries else self.history.read_staged_files()
-        return paths_that_differ(last.files, read_manifest(self.folder, last.patterns)) if last else []
+        return changed_paths(last.files, read_manifest(self.folder, last.patterns)) if last else []
 
     def read_declared_files(self) -> Manifest:
         """Return the states of the declared files of PROD."""
@@ -57,7 +57,7 @@ class ProductionFolder:
         return files
 
 
-def open_production_folder(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
+def open_production_folder(gate: GateSettings, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
     """Return PROD with its history.
 
     Raise `GateError` if PROD is missing, is not the one whose history the settings name, or overlaps one of `others`.
@@ -78,7 +78,7 @@ def open_production_folder(gate: Gate, folder: Path, others: Iterable[Path] = ()
     return ProductionFolder(gate, folder, ProductionHistory(state))
 
 
-def store_files(prod: ProductionFolder, folder: Path, files: Manifest) -> None:
+def store_files_in_history(prod: ProductionFolder, folder: Path, files: Manifest) -> None:
     """Store the bytes of files in the history. Raise `GateRefusalError` if one changed after it was hashed."""
     for path, state in files.items():
         if prod.history.store_content(read_file(folder, path)).digest != state.digest:
@@ -111,6 +111,6 @@ def restore_command(number: int) -> str:
     return f"flag-harness gate rollback --overwrite --to {number}"
 
 
-def current_time() -> str:
+def current_time_text() -> str:
     """Return the time in ISO 8601, to the microsecond, so that it tells whether an approval is older."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -13,7 +13,13 @@ from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, make_file_state
 
 T = TypeVar("T")
-_LOCK, _JOURNAL, _STAGED, _ENTRIES, _BLOBS = "lock", "journal.json", "staged.json", "entries", "blobs"
+_LOCK_FILE, _JOURNAL_FILE, _STAGED_FILES_FILE, _ENTRIES_FOLDER, _FILE_CONTENTS_FOLDER = (
+    "lock",
+    "journal.json",
+    "staged.json",
+    "entries",
+    "blobs",
+)
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +89,7 @@ class ProductionHistory:
             raise GateError("promote and rollback need a POSIX system: they lock PROD with flock") from None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise GateError(f"{self.folder}: cannot be written: {error.strerror}; set `state` to a folder") from None
         try:
@@ -107,39 +113,39 @@ class ProductionHistory:
 
     def read_entries(self) -> list[HistoryEntry]:
         """Return all entries, oldest first. Raise `GateError` if one is missing or cannot be read."""
-        paths = sorted((self.folder / _ENTRIES).glob("*.json"))
+        paths = sorted((self.folder / _ENTRIES_FOLDER).glob("*.json"))
         entries = [self._decode_file(path, HistoryEntry) for path in paths]
         for number, entry in enumerate(entries):
             if entry.number != number:
-                raise GateError(f"{self.folder / _ENTRIES}: entry {number} is missing; restore it from a backup")
+                raise GateError(f"{self.folder / _ENTRIES_FOLDER}: entry {number} is missing; restore it from a backup")
         return entries
 
     def add_entry(self, entry: HistoryEntry) -> None:
         """Write an entry. Writing the same entry again changes nothing."""
-        self._write_file(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
+        self._write_file(self.folder / _ENTRIES_FOLDER / f"{entry.number:06}.json", msgspec.json.encode(entry))
 
     def read_journal(self) -> ChangeJournal | None:
         """Return the journal of a change that is under way or was interrupted, or None."""
-        path = self.folder / _JOURNAL
+        path = self.folder / _JOURNAL_FILE
         return self._decode_file(path, ChangeJournal) if path.exists() else None
 
     def write_journal(self, journal: ChangeJournal) -> None:
         """Write the journal. The change can be finished from it if it is interrupted."""
-        self._write_file(self.folder / _JOURNAL, msgspec.json.encode(journal))
+        self._write_file(self.folder / _JOURNAL_FILE, msgspec.json.encode(journal))
 
     def remove_journal(self) -> None:
         """Remove the journal, since the change is complete."""
-        (self.folder / _JOURNAL).unlink(missing_ok=True)
+        (self.folder / _JOURNAL_FILE).unlink(missing_ok=True)
         flush_folder_to_disk(self.folder)
 
     def read_staged_files(self) -> StagedFiles | None:
         """Return the files that were staged before the first promotion, or None if none were."""
-        path = self.folder / _STAGED
+        path = self.folder / _STAGED_FILES_FILE
         return self._decode_file(path, StagedFiles) if path.exists() else None
 
     def write_staged_files(self, staged: StagedFiles) -> None:
         """Write which files of PROD were staged, so that the first promotion notices if they changed since."""
-        self._write_file(self.folder / _STAGED, msgspec.json.encode(staged))
+        self._write_file(self.folder / _STAGED_FILES_FILE, msgspec.json.encode(staged))
 
     def store_content(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
@@ -164,7 +170,7 @@ class ProductionHistory:
 
     def content_path(self, digest: str) -> Path:
         """Return the path of the stored bytes whose SHA-256 is `digest`."""
-        return self.folder / _BLOBS / digest[:2] / digest
+        return self.folder / _FILE_CONTENTS_FOLDER / digest[:2] / digest
 
     def _remove_part_files(self) -> None:
         """Remove the partial files that killed processes left in this folder. The caller holds the lock."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_temporary_files, write_atomically
-from flag_harness.gate.declared.manifest import FileState, paths_that_differ, read_file_state, refuse_links
+from flag_harness.gate.declared.manifest import FileState, changed_paths, read_file_state, refuse_links
 from flag_harness.gate.prod.history import ChangeJournal, HistoryEntry, ProductionHistory, flush_folder_to_disk
 from flag_harness.wording import count_with_noun, join_names
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
+class RecoveredChange:
     """An interrupted change of PROD that was finished, or undone: its entry in the history, and which of the two."""
 
     entry: HistoryEntry
@@ -28,7 +28,7 @@ def change_production_files(
     in `before`, and `GateError` if a file cannot be written; the change is then finished or undone later.
     """
     journal = ChangeJournal(dict(before), entry)
-    for path in paths_that_differ(before, entry.files):
+    for path in changed_paths(before, entry.files):
         if (state := entry.files.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
         if _state_of_file_or_none(prod, path) != before.get(path):
@@ -39,7 +39,7 @@ def change_production_files(
 
 def finish_or_undo_interrupted_change(
     history: ProductionHistory, prod: Path, say: Callable[[str], None]
-) -> Recovery | None:
+) -> RecoveredChange | None:
     """Finish or undo an interrupted change, and report it through `say`; return None if there is none.
 
     The caller holds the lock. A change that has replaced no file is undone; any other is finished. Raise
@@ -52,17 +52,17 @@ def finish_or_undo_interrupted_change(
     for path in states:
         remove_abandoned_temporary_files(prod / path, of_any_age=True)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
-    name = change_name(journal.entry)
+    name = describe_change(journal.entry)
     if states and not replaced:
         history.remove_journal()
         say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the same files as before")
-        return Recovery(journal.entry, is_finished=False)
+        return RecoveredChange(journal.entry, is_finished=False)
     _finish_change(history, prod, journal)
     restored = journal.entry.restored
     which = "promoted files" if restored is None else f"files of entry {restored} again"
     changed = f"{replaced} of {count_with_noun(len(states), 'file')}"
     say(f"{name} was interrupted after {changed}, so it is finished: PROD has the {which}")
-    return Recovery(journal.entry, is_finished=True)
+    return RecoveredChange(journal.entry, is_finished=True)
 
 
 def describe_interruption(history: ProductionHistory, prod: Path) -> str:
@@ -72,20 +72,20 @@ def describe_interruption(history: ProductionHistory, prod: Path) -> str:
     states, is_rollback = _file_states(prod, journal), journal.entry.restored is not None
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     return (
-        f"{change_name(journal.entry)} is under way or was interrupted: {replaced} of "
+        f"{describe_change(journal.entry)} is under way or was interrupted: {replaced} of "
         f"{count_with_noun(len(states), 'file')} of PROD are {'restored' if is_rollback else 'replaced'}. To finish "
         f"it: flag-harness gate {'rollback' if is_rollback else 'promote'}"
         + ("" if is_rollback else "; to undo it: flag-harness gate rollback")
     )
 
 
-def change_name(entry: HistoryEntry) -> str:
+def describe_change(entry: HistoryEntry) -> str:
     """Return the name of a change of PROD, such as `rollback 5 (to 3)`."""
     return f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
 
 
 def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJournal) -> list[str]:
-    paths = paths_that_differ(journal.before, journal.entry.files)
+    paths = changed_paths(journal.before, journal.entry.files)
     for path in paths:
         _change_file(history, prod, path, journal)
     history.add_entry(journal.entry)
@@ -112,7 +112,7 @@ def _change_file(history: ProductionHistory, prod: Path, path: str, journal: Cha
 
 
 def _file_states(prod: Path, journal: ChangeJournal) -> dict[str, FileState | None]:
-    return {path: _state_of_file_or_none(prod, path) for path in paths_that_differ(journal.before, journal.entry.files)}
+    return {path: _state_of_file_or_none(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
 
 
 def _state_of_file_or_none(prod: Path, path: str) -> FileState | None:

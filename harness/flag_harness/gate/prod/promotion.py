@@ -5,19 +5,19 @@ from pathlib import Path
 
 from flag_harness.errors import GateRefusalError, RecordError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
-from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.folder import (
     ProductionChange,
     ProductionFolder,
-    current_time,
+    current_time_text,
     refuse_interrupted_change,
     refuse_modified_files,
-    store_files,
+    store_files_in_history,
 )
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import (
-    Recovery,
+    RecoveredChange,
     change_production_files,
     finish_or_undo_interrupted_change,
 )
@@ -54,9 +54,9 @@ def promote(
         return _promote_declared_files(prod, source, evidence, dry_run=False)
 
 
-def _refuse_further_promotion(prod: ProductionFolder, source: Path, recovery: Recovery) -> None:
+def _refuse_further_promotion(prod: ProductionFolder, source: Path, recovery: RecoveredChange) -> None:
     """Raise `GateRefusalError` if the interrupted change that was finished or undone is not what was typed."""
-    other = paths_that_differ(prod.read_declared_files(), read_manifest(source, prod.gate.files))
+    other = changed_paths(prod.read_declared_files(), read_manifest(source, prod.gate.files))
     if other or recovery.entry.restored is not None:
         why = f"differs from PROD in {join_names(other)}, and " if other else ""
         raise GateRefusalError(f"{source} {why}is not promoted now; to promote it: flag-harness gate promote")
@@ -102,7 +102,7 @@ def _promote_declared_files(
     before, files = prod.read_declared_files(), read_manifest(source, prod.gate.files)
     entries = prod.history.read_entries()
     modified = prod.find_modified_files(entries)
-    if not paths_that_differ(before, files) and not (entries and modified):
+    if not changed_paths(before, files) and not (entries and modified):
         return None
     lost = {path for path in modified if not matches_file(path, prod.gate.files) or before.get(path) != files.get(path)}
     refuse_modified_files(prod, sorted(lost), entries)
@@ -116,7 +116,7 @@ def _promote_declared_files(
     entry = HistoryEntry(
         number=len(entries) + (0 if is_found else 1),
         kind="promotion",
-        time=current_time(),
+        time=current_time_text(),
         name=file.approval.name,
         reason=file.approval.reason,
         files=files,
@@ -125,14 +125,14 @@ def _promote_declared_files(
         evidence={str(one.path): one.digest for one in candidate.evidence},
     )
     if not dry_run:
-        store_files(prod, source, files)
+        store_files_in_history(prod, source, files)
         change_production_files(prod.history, prod.folder, before, entry)
     return ProductionChange(before, entry, is_made=not dry_run)
 
 
 def _add_entry_for_unrecorded_files(prod: ProductionFolder, number: int, files: Manifest) -> None:
     """Add a history entry for the files that are in PROD and that no entry describes yet."""
-    store_files(prod, prod.folder, files)
+    store_files_in_history(prod, prod.folder, files)
     prod.history.add_entry(
-        HistoryEntry(number=number, kind="found", time=current_time(), files=files, patterns=prod.gate.files)
+        HistoryEntry(number=number, kind="found", time=current_time_text(), files=files, patterns=prod.gate.files)
     )

@@ -3,21 +3,21 @@
 from collections.abc import Callable, Sequence
 
 from flag_harness.errors import GateRefusalError
-from flag_harness.gate.declared.manifest import Manifest, paths_that_differ, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.folder import (
     ProductionChange,
     ProductionFolder,
-    current_time,
+    current_time_text,
     refuse_interrupted_change,
     refuse_modified_files,
-    store_files,
+    store_files_in_history,
 )
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import (
-    Recovery,
-    change_name,
+    RecoveredChange,
     change_production_files,
+    describe_change,
     finish_or_undo_interrupted_change,
 )
 
@@ -50,7 +50,7 @@ def roll_back(
         return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
 
 
-def _is_rollback_done(recovery: Recovery, number: int | None) -> bool:
+def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
     """Return whether the recovery of an interrupted change was the rollback to an entry, or by default by one change.
 
     That change is the interrupted one: a promotion that is undone has nothing to roll back.
@@ -65,7 +65,7 @@ def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
     if entries := prod.history.read_entries():
         raise GateRefusalError(
             f"{killed} was killed before its first change of PROD or after its last one, so PROD is as "
-            f"{change_name(entries[-1])} left it. To roll that back: flag-harness gate rollback"
+            f"{describe_change(entries[-1])} left it. To roll that back: flag-harness gate rollback"
         )
 
 
@@ -75,7 +75,7 @@ def _restore_entry(
     entries = prod.history.read_entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
-    modified = paths_that_differ(entries[-1].files, before) if entries else []
+    modified = changed_paths(entries[-1].files, before) if entries else []
     if not overwrite:
         refuse_modified_files(prod, modified, entries)
     number = _previous_number(entries, before) if number is None else number
@@ -85,7 +85,7 @@ def _restore_entry(
     entry = HistoryEntry(
         number=len(entries),
         kind="rollback",
-        time=current_time(),
+        time=current_time_text(),
         name=who,
         reason=reason,
         files=_files_of_entry(entries, number),
@@ -94,7 +94,7 @@ def _restore_entry(
         overwritten={path: before[path] for path in modified if path in before},
     )
     if not dry_run:
-        store_files(prod, prod.folder, entry.overwritten)
+        store_files_in_history(prod, prod.folder, entry.overwritten)
         change_production_files(prod.history, prod.folder, before, entry)
     return ProductionChange(before, entry, is_made=not dry_run)
 

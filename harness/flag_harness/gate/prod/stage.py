@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import make_file_state, paths_that_differ, read_file, read_manifest
+from flag_harness.gate.declared.manifest import changed_paths, make_file_state, read_file, read_manifest
 from flag_harness.gate.prod.folder import ProductionFolder, refuse_interrupted_change, restore_command
 from flag_harness.gate.prod.history import StagedFiles
 from flag_harness.wording import join_names
@@ -21,7 +21,7 @@ def stage_files(prod: ProductionFolder, test: Path, *, overwrite: bool = False) 
     refuse_interrupted_change(prod)
     files = read_manifest(prod.folder, patterns)
     present = read_manifest(test, patterns) if os.path.lexists(test) else {}
-    paths = paths_that_differ(present, files)
+    paths = changed_paths(present, files)
     if present and paths and not overwrite:
         edited = join_names(path for path in paths if path in prod.find_modified_files(entries)) if entries else ""
         hint = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError, RecordError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
-from flag_harness.gate.declared.manifest import Manifest, manifest_digest, paths_that_differ, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, manifest_digest, read_manifest
 from flag_harness.gate.prod.folder import ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_interruption
@@ -76,7 +76,7 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
         interruption=interruption,
         modified=modified,
         test=test,
-        changed=paths_that_differ(files, staged) if staged is not None else [],
+        changed=changed_paths(files, staged) if staged is not None else [],
         approvals=[path for path, reason in judged.items() if not reason],
         void_approvals={path: reason for path, reason in judged.items() if reason},
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from flag_harness.durations import time_since
 from flag_harness.gate import git
 from flag_harness.gate.approval import ApprovalFile, approval_problem, approve_command
-from flag_harness.gate.declared.manifest import manifest_digest, paths_that_differ
+from flag_harness.gate.declared.manifest import changed_paths, manifest_digest
 from flag_harness.gate.prod.folder import ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
@@ -34,7 +34,7 @@ def judge_approver(
     if not git.is_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
     before = prod.read_files_before_edits(entries)
-    changed = paths_that_differ(before, candidate.files)
+    changed = changed_paths(before, candidate.files)
     if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.author_of_last_commit(file.path.parent, file.path.name)
@@ -48,7 +48,7 @@ def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: S
     """Return the emails of whoever committed to the files since they had what PROD was last given, or has."""
     before, authors = prod.read_files_before_edits(entries), set[str]()
     now = prod.read_declared_files()
-    for path in paths_that_differ(before, candidate.files):
+    for path in changed_paths(before, candidate.files):
         state = before.get(path)
         is_unedited = state is None or state == now.get(path)
         old = prod.folder / path if is_unedited else prod.history.content_path(state.digest if state else "")

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from flag_harness.gate.declared.manifest import Manifest
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import EvidenceRecord, rows_of_tests
-from flag_harness.gate.settings import Gate
+from flag_harness.gate.settings import GateSettings
 from flag_harness.record import RunRow
 
 RuleStatus: TypeAlias = Literal["pass", "fail", "not shown"]
@@ -37,7 +37,7 @@ class ReleaseCandidate:
         now: the time of the check.
     """
 
-    gate: Gate
+    gate: GateSettings
     source: Path
     files: Manifest
     evidence: tuple[EvidenceRecord, ...]

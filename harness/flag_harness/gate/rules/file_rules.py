@@ -6,7 +6,7 @@ from pathlib import Path
 from flag_harness.errors import GateError
 from flag_harness.gate import git
 from flag_harness.gate.declared.imports import find_undeclared_imports
-from flag_harness.gate.declared.manifest import file_digests, paths_that_differ
+from flag_harness.gate.declared.manifest import changed_paths, file_digests
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.evidence import EvidenceRecord
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
@@ -55,7 +55,7 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
         if tested.changed:
             reason = "changed during the run, or in `__pycache__` with the code of another source: "
             return RuleResult("tested files", "fail", f"{one.path}: {reason}{join_names(tested.changed)}")
-        if other := paths_that_differ(digests, tested.digests):
+        if other := changed_paths(digests, tested.digests):
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )

@@ -8,9 +8,9 @@ from flag_harness.gate.declared.manifest import Manifest, read_manifest
 from flag_harness.gate.evidence import load_evidence
 from flag_harness.gate.rules import file_rules, run_rules, verdict_rules
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.gate.settings import Gate
+from flag_harness.gate.settings import GateSettings
 
-RULES = (
+CANDIDATE_RULES = (
     file_rules.judge_records,
     file_rules.judge_patterns,
     file_rules.judge_file_digests,
@@ -37,7 +37,7 @@ RULES = (
 
 
 def read_candidate(
-    gate: Gate, source: Path, evidence: Sequence[Path], files: Manifest | None = None
+    gate: GateSettings, source: Path, evidence: Sequence[Path], files: Manifest | None = None
 ) -> ReleaseCandidate:
     """Read the evidence for the declared files of a folder, and the files too unless `files` has their states.
 
@@ -49,5 +49,5 @@ def read_candidate(
 
 def judge_candidate(candidate: ReleaseCandidate) -> tuple[RuleResult, ...]:
     """Return the result of each rule that the policy contains."""
-    results = (rule(candidate) for rule in RULES)
+    results = (rule(candidate) for rule in CANDIDATE_RULES)
     return tuple(result for result in results if result is not None)

@@ -13,7 +13,7 @@ from flag_harness.matrix import node_id_of_all_combinations, select_combinations
 from flag_harness.record import RunRow, flag_declaration
 from flag_harness.wording import count_with_noun, join_names
 
-_GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
+_ACCEPTED_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
 _RERUN_ADVICE = "run the tests again: pytest --harness-record=run.jsonl"
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
@@ -64,7 +64,7 @@ def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
 def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether no other test failed."""
     rows = _remove_rows(candidate.rows, candidate.failed_trials)
-    if bad := [row for row in rows if row.outcome not in _GOOD_OUTCOMES]:
+    if bad := [row for row in rows if row.outcome not in _ACCEPTED_OUTCOMES]:
         return RuleResult(
             "outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}; {_RERUN_ADVICE}"
         )

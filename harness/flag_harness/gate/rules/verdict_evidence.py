@@ -13,7 +13,7 @@ from flag_harness.record import RunRow, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedChange:
+class RejudgedFlagChange:
     """A change of a flag that a record has a verdict on, judged once more by the rows of the record.
 
     Attributes:
@@ -39,7 +39,7 @@ class JudgedChange:
         return frozenset(node_id_of_all_combinations(row.case, row.combination) for row in self.rows)
 
 
-def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[JudgedChange]:
+def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:
     """Judge each change that the header of a record has a verdict on, by the record's rows. Unknown flags are left out.
 
     The error rates hold over all flags of the header together, as in the run.
@@ -48,7 +48,7 @@ def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[J
     table = EvidenceTable(row for row in one.record.rows if row.sweep is None)
     verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     for change, verdict in zip(changes, verdicts, strict=True):
-        yield JudgedChange(one, change, verdict, tuple(table.rows_of_change(change)))
+        yield RejudgedFlagChange(one, change, verdict, tuple(table.rows_of_change(change)))
 
 
 def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from flag_harness.gate.evidence import SWEEP_BASELINE_OPTION, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.gate.rules.verdict_evidence import JudgedChange, judge_record_again
+from flag_harness.gate.rules.verdict_evidence import RejudgedFlagChange, judge_record_again
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.wording import count_with_noun, join_names
 
-ALL_FLAGS = "all"
+ALL_FLAGS_WORD = "all"
 _OPTIONS_THAT_LIMIT_SWEEP = frozenset(
     {"-k", "-m", "--harness-fault", "--harness-flags", "--harness-interrupt", "--harness-surprise"}
     | {"--harness-sweep-budget"}
@@ -25,7 +25,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     wanted = candidate.gate.policy.verdicts
     if not wanted:
         return None
-    names = [flag.name for flag in candidate.gate.flags] if ALL_FLAGS in wanted else list(wanted)
+    names = [flag.name for flag in candidate.gate.flags] if ALL_FLAGS_WORD in wanted else list(wanted)
     hint = f"run `pytest --harness-verdict={','.join(names)} --harness-repeat=200 --harness-record=run.jsonl`"
     verdicts = [one for each in candidate.evidence for one in each.record.header.verdicts if one.flag in names]
     if bad := [f"{one.flag}: {one.verdict}" for one in verdicts if one.verdict != "pass"]:
@@ -50,13 +50,13 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
 
 
-def _describe_other_decision(one: JudgedChange) -> str:
+def _describe_other_decision(one: RejudgedFlagChange) -> str:
     """Return what the rows of a record show, if that is not the PASS in its header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
     return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
 
 
-def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[JudgedChange]) -> str:
+def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedFlagChange]) -> str:
     """Return which required tests vary a flag, but are in no verdict on it, or an empty string."""
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))

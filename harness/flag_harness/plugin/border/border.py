@@ -24,11 +24,11 @@ from flag_harness.wire.timeline import Request
 if TYPE_CHECKING:
     from flag_harness.plugin.border.wide_fixtures import WideScopeFixture
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.transports.interception.intercept import Route
+    from flag_harness.transports.interception.intercept import AnswerRoute
 
-EXIT_PATIENCE_SECONDS = 5.0
+MAX_SECONDS_TO_WAIT_AT_EXIT = 5.0
 """Seconds that the end of the run waits for non-daemon threads, which Python would wait for anyway."""
-_CHECK_SECONDS = 0.01
+_SECONDS_BETWEEN_CHECKS = 0.01
 _OWNER_KEY = pytest.StashKey[CodeOwner]()
 """The `CodeOwner` of the requests that a test item sends."""
 _ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
@@ -97,11 +97,11 @@ class NetworkBorder:
 
     def wait_for_work_that_delays_exit(self) -> None:
         """Wait for threads and jobs that would delay Python's exit anyway, so that their late requests are reported."""
-        deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS_TO_WAIT_AT_EXIT
         while time.monotonic() < deadline and any(
             work.delays_exit for owner in self._owners_with_running_work for work in owner.running_work
         ):
-            time.sleep(_CHECK_SECONDS)
+            time.sleep(_SECONDS_BETWEEN_CHECKS)
         self.remove_patches_if_idle()
 
     def begin_test(self, item: pytest.Item) -> None:
@@ -221,7 +221,7 @@ class NetworkBorder:
         self.begin_test(item)
         return item.stash[_OWNER_KEY]
 
-    def _choose_route(self, http_request: Any) -> "Route | None":
+    def _choose_route(self, http_request: Any) -> "AnswerRoute | None":
         """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
         owner = self.owner_of_request(http_request)
         if owner is None:

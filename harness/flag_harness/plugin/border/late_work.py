@@ -11,7 +11,7 @@ from flag_harness.plugin.test.rows import attach_row, has_record_row, row_of_rep
 if TYPE_CHECKING:
     from flag_harness.plugin.border.border import NetworkBorder
 
-_REFUSED, _LEFT = "flag_harness_late_requests", "flag_harness_left_running"
+_REFUSED_REQUESTS_ATTRIBUTE, _WORK_LEFT_ATTRIBUTE = "flag_harness_late_requests", "flag_harness_left_running"
 """The attributes of a report that hold pairs of a test and a message; in a worker's output, the keys."""
 
 
@@ -38,7 +38,7 @@ class LateWorkMessages:
 
     def move_to_report(self, report: Any) -> None:
         """Move all collected messages to a report."""
-        for name, found in ((_REFUSED, self.refused), (_LEFT, self.left_running)):
+        for name, found in ((_REFUSED_REQUESTS_ATTRIBUTE, self.refused), (_WORK_LEFT_ATTRIBUTE, self.left_running)):
             if found:
                 setattr(report, name, [list(pair) for pair in found])
                 found.clear()
@@ -63,13 +63,15 @@ class LateWorkReporter:
         if not hasattr(self._config, "workerinput"):
             if has_record_row(report):
                 self._row_reports[report.nodeid] = report
-            self._collect_messages(getattr(report, _REFUSED, ()), getattr(report, _LEFT, ()))
+            self._collect_messages(
+                getattr(report, _REFUSED_REQUESTS_ATTRIBUTE, ()), getattr(report, _WORK_LEFT_ATTRIBUTE, ())
+            )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Collect the messages that a worker added after its last report."""
         output = getattr(node, "workeroutput", {})
-        self._collect_messages(output.get(_REFUSED, ()), output.get(_LEFT, ()))
+        self._collect_messages(output.get(_REFUSED_REQUESTS_ATTRIBUTE, ()), output.get(_WORK_LEFT_ATTRIBUTE, ()))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -77,7 +79,10 @@ class LateWorkReporter:
         self._border.wait_for_work_that_delays_exit()
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output[_REFUSED], output[_LEFT] = self._late_work.refused, self._late_work.left_running
+            output[_REFUSED_REQUESTS_ATTRIBUTE], output[_WORK_LEFT_ATTRIBUTE] = (
+                self._late_work.refused,
+                self._late_work.left_running,
+            )
             return
         failed = session.testsfailed
         self._collect_messages(self._late_work.refused, self._late_work.left_running)

@@ -10,11 +10,11 @@ from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
 
 API_KEY_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 """The variables of which one must be set to reach the live API."""
-OFFLINE_KEY = "offline"
+FAKE_API_KEY = "offline"
 """The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
 
 OFFLINE_ENVIRONMENT = {
-    "ANTHROPIC_API_KEY": OFFLINE_KEY,
+    "ANTHROPIC_API_KEY": FAKE_API_KEY,
     "ANTHROPIC_AUTH_TOKEN": None,
     "ANTHROPIC_BASE_URL": None,
     "ANTHROPIC_CUSTOM_HEADERS": None,  # the SDK adds them to every request
@@ -32,7 +32,7 @@ def is_offline(config: pytest.Config) -> bool:
 
 def has_api_key() -> bool:
     """Return True if the environment has a key for the live API, other than the fake one."""
-    return any(os.environ.get(name, OFFLINE_KEY) not in ("", OFFLINE_KEY) for name in API_KEY_VARIABLES)
+    return any(os.environ.get(name, FAKE_API_KEY) not in ("", FAKE_API_KEY) for name in API_KEY_VARIABLES)
 
 
 def set_offline_api_key(config: pytest.Config) -> None:
@@ -41,7 +41,7 @@ def set_offline_api_key(config: pytest.Config) -> None:
     Clients that a module makes when it is imported read the key then, before any test begins.
     """
     if is_offline(config) and not has_api_key():
-        _set_environment_variable(API_KEY_VARIABLES[0], OFFLINE_KEY)
+        _set_environment_variable(API_KEY_VARIABLES[0], FAKE_API_KEY)
         config.add_cleanup(lambda: _set_environment_variable(API_KEY_VARIABLES[0], None))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SDK_PACKAGE = "anthropic"
 _HTTP_LIBRARIES = frozenset({_SDK_PACKAGE, "httpx", "httpx2", "flag_harness"})
 _STYLE_WITHOUT_TRACEBACK = "value"
-_VARYING_TEXT = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>")
+_VARYING_TEXT_PATTERN = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>")
 """Ids of requests, addresses of objects and combinations, which differ in each run."""
 
 
@@ -76,7 +76,7 @@ def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return ()
-    message = _VARYING_TEXT.sub("", crash.message)
+    message = _VARYING_TEXT_PATTERN.sub("", crash.message)
     if getattr(getattr(report.longrepr, "reprtraceback", None), "style", "") == _STYLE_WITHOUT_TRACEBACK:
         return str(report.when), message
     if "flag_matrix" not in report.keywords:

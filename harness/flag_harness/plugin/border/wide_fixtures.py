@@ -171,10 +171,10 @@ class WideScopeFixture:
 
     def _refuse_network(self) -> "AbstractContextManager[list[Any]]":
         from flag_harness.plugin.test.plan import api_hosts_in_configuration
-        from flag_harness.transports import REPLAY_ERROR_TEXTS, SIMULATOR_ERROR_TEXTS, refuse_network
+        from flag_harness.transports import ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR, refuse_network
 
         config = self._request.config
-        doing = REPLAY_ERROR_TEXTS if record_mode_of_run(config) == "none" else SIMULATOR_ERROR_TEXTS
+        doing = ERROR_TEXTS_OF_REPLAY if record_mode_of_run(config) == "none" else ERROR_TEXTS_OF_SIMULATOR
         return refuse_network(doing, self._border.make_network_failure, api_hosts_in_configuration(config))
 
     def save_and_check(self) -> None:

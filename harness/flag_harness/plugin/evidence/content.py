@@ -21,7 +21,7 @@ _COMMON_PERSONAL_DATA_PATTERNS = {
     "social_security": r"\b\d{3}-\d{2}-\d{4}\b",
 }
 """Patterns of personal data that `masked` hides even if the project declares no detector for it."""
-_CARD_NUMBER = re.compile(r"\b[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{3,4}\b")
+_CARD_NUMBER_PATTERN = re.compile(r"\b[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{3,4}\b")
 
 
 def is_evidence_wanted(config: pytest.Config) -> bool:
@@ -89,7 +89,7 @@ def _api_key_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _card_number_spans(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _CARD_NUMBER.finditer(text) if _has_valid_check_digit(match[0]))
+    return (match.span() for match in _CARD_NUMBER_PATTERN.finditer(text) if _has_valid_check_digit(match[0]))
 
 
 def _has_valid_check_digit(number: str) -> bool:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Cassette
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import RunRow
-    from flag_harness.record.conversation import Conversation, Passage
+    from flag_harness.record.conversation import Conversation, MessagePart
 
-_MAX_CHARACTERS = 1_000_000
+_MAX_PASSAGE_CHARACTERS = 1_000_000
 """Longer texts are cut. The longest answer of a model, 128,000 tokens, is half as long."""
 _REPORT_ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
@@ -65,7 +65,7 @@ class ConversationStore:
 
     def __init__(self) -> None:
         self.by_case: dict[str, Conversation] = {}
-        self._passages: dict[Passage, Passage] = {}
+        self._passages: dict[MessagePart, MessagePart] = {}
 
     def add_conversation(self, conversation: "Conversation") -> None:
         """Add a conversation. It replaces an earlier one of the same test."""
@@ -94,7 +94,7 @@ class ConversationStore:
             node_id_of_repetition(row.case, row.repetition) in self.by_case for row in rows if row.outcome == "failed"
         )
 
-    def _share_equal_passages(self, passages: "tuple[Passage, ...]") -> "tuple[Passage, ...]":
+    def _share_equal_passages(self, passages: "tuple[MessagePart, ...]") -> "tuple[MessagePart, ...]":
         return tuple(self._passages.setdefault(passage, passage) for passage in passages)
 
 
@@ -131,13 +131,13 @@ def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:
         yield {**step.answer.error, "type": "error", "kind": step.answer.error.get("type")}
 
 
-def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "Passage":
-    from flag_harness.record.conversation import Passage
+def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "MessagePart":
+    from flag_harness.record.conversation import MessagePart
 
     kind = str(block.get("type", "tool" if role == "tools" else "?"))
     text = mask(_block_text(kind, block))
-    cut = text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
-    return Passage(mask(role), mask(kind), cut, len(text))
+    cut = text if len(text) <= _MAX_PASSAGE_CHARACTERS else text[:_MAX_PASSAGE_CHARACTERS] + "…"
+    return MessagePart(mask(role), mask(kind), cut, len(text))
 
 
 def _block_text(kind: str, block: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-_TIMEOUT_SECONDS = 10
+_GIT_TIMEOUT_SECONDS = 10
 
 
 def git_commit_and_is_dirty(root: Path) -> tuple[str, bool]:
@@ -18,7 +18,7 @@ def _git_output(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, env=environment
+            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_SECONDS, check=False, env=environment
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
 """The options that choose another upstream, by the names of their attributes in pytest."""
-_COMMIT_DIGITS = 10
+_COMMIT_HASH_LENGTH = 10
 
 
 def add_rerun_option(group: pytest.OptionGroup) -> None:
@@ -72,7 +72,7 @@ class FailedTestRerun:
     def _code_version(self) -> str:
         header: RunHeader = next(iter(self._records.values())).header
         changed = " with changes" if header.is_dirty else ""
-        commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}" if header.commit else "an unknown commit"
+        commit = f"commit {header.commit[:_COMMIT_HASH_LENGTH]}{changed}" if header.commit else "an unknown commit"
         return f"{commit}, anthropic {header.sdk or 'unknown'}, Python {header.python}"
 
     @pytest.hookimpl(trylast=True)

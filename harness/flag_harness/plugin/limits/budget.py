@@ -62,19 +62,19 @@ def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[s
         amount, shown_limit = used[name], _format_amount(name, limit)
         if amount is None:
             yield (
-                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {shown_limit}: "
+                f"The test's {_LIMIT_TITLES[name]} is unknown, so it may be over its budget of {shown_limit}: "
                 "a model has no list price; limit tokens instead"
             )
         elif amount > limit:
             per_request = ", ".join(_amount_texts_per_request(name, traffic))
             yield (
-                f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
+                f"The test's {_LIMIT_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
                 f"To allow it: @pytest.mark.{BUDGET_MARK}({name}=...), or [tool.flag-harness.budget] for all tests"
             )
 
 
-_TITLES = {
+_LIMIT_TITLES = {
     "cost": "cost at list price",
     "requests": "number of requests",
     "input_tokens": "number of input tokens",

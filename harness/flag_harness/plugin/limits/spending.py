@@ -15,7 +15,7 @@ from flag_harness.wording import count_with_noun
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
-NOTHING_SPENT = "--harness-max-cost limits what the live API costs; nothing was sent there, so nothing was spent"
+NOTHING_SPENT_NOTICE = "--harness-max-cost limits what the live API costs; nothing was sent there, so nothing was spent"
 """What a run says that has a limit, and plays recordings or asks the simulator."""
 
 

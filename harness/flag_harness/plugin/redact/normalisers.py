@@ -9,7 +9,7 @@ from flag_harness.plugin.marks import CONFIG_KEY
 if TYPE_CHECKING:
     from flag_harness.cassette import Normalisers
 
-FIXTURE_NAME = "harness_normalisers"
+NORMALISERS_FIXTURE = "harness_normalisers"
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,10 @@ def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
     """Return the normalisers of a test: configured ones and those of the fixture."""
     from flag_harness.cassette import Normalisers
 
-    fixture = request.getfixturevalue(FIXTURE_NAME)
+    fixture = request.getfixturevalue(NORMALISERS_FIXTURE)
     if not isinstance(fixture, Normalisers):
         raise pytest.UsageError(
-            f"{request.node.nodeid}: the fixture {FIXTURE_NAME} must return flag_harness.Normalisers, not {fixture!r}"
+            f"{request.node.nodeid}: the fixture {NORMALISERS_FIXTURE} must return flag_harness.Normalisers, "
+            f"not {fixture!r}"
         )
     return normalisers_in_configuration(request.config) + fixture

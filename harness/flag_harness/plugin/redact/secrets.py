@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Filters
 
 FILTERS_MARK = "harness_filters"
-_STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD_LOG_RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """The attributes that every log record has."""
 
 
@@ -145,7 +145,7 @@ def mask_log_record(record: logging.LogRecord, mask: Callable[[str], str]) -> No
             record.exc_info, record.exc_text = None, text
     if record.stack_info:
         record.stack_info = mask(record.stack_info)
-    for name in record.__dict__.keys() - _STANDARD_ATTRIBUTES:
+    for name in record.__dict__.keys() - _STANDARD_LOG_RECORD_ATTRIBUTES:
         record.__dict__[name] = _mask_value(record.__dict__[name], mask)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RESUMED_ROWS_KEY = pytest.StashKey["tuple[RunRow, ...]"]()
 """The stash key of the rows that are taken from the record of the interrupted run."""
-_PLUGIN_NAME = "flag-harness-resume"
+_RESUMER_PLUGIN_NAME = "flag-harness-resume"
 _RESUMED_ATTRIBUTE = "flag_harness_resumed"
 """The attribute of reports that were made from a row."""
 _OPTIONS_THAT_MAY_DIFFER = (
@@ -85,7 +85,7 @@ def start_resuming(config: pytest.Config) -> None:
         limit.add_spending(spent / count_workers_of_all_shards(config))
     if (answers := config.stash[PAID_ANSWERS_KEY]) is not None:
         answers.load_answers(rewrite=not hasattr(config, "workerinput"))
-    config.pluginmanager.register(RunResumer(config, path, record.header, rows), _PLUGIN_NAME)
+    config.pluginmanager.register(RunResumer(config, path, record.header, rows), _RESUMER_PLUGIN_NAME)
 
 
 def is_run_finished(row: "RunRow") -> bool:
@@ -101,7 +101,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
     `header` is the header of this run's record. xdist workers write no record, so they do not call this.
     """
-    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN_NAME)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_RESUMER_PLUGIN_NAME)
     if resumer is None:
         return
     inputs = {path: digest for row in resumer.rows for path, digest in row.inputs.items()}
@@ -114,7 +114,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
 def start_time_of_interrupted_run(config: pytest.Config) -> str:
     """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
-    resumer: RunResumer | None = config.pluginmanager.getplugin(_PLUGIN_NAME)
+    resumer: RunResumer | None = config.pluginmanager.getplugin(_RESUMER_PLUGIN_NAME)
     return resumer.header.started_at if resumer is not None else ""
 
 

@@ -13,7 +13,7 @@ from flag_harness.plugin.modes import command_to_reproduce
 from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.blame import SharedExplanation
+    from flag_harness.analysis.blame import ExplanationOfTests
     from flag_harness.analysis.locate import CauseSearchResult
     from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
     from flag_harness.flag import Flag
@@ -23,7 +23,7 @@ MAX_NAMES_PER_LINE = 3
 """The most tests, suspects or combinations that a line names. It only counts the others."""
 _MAX_FLAGS_PER_SUSPECT = 3
 STATE_EXAMPLES = "a module global, a class attribute, a cached client, a wide fixture"
-BLAME_ADVICE = "To find out which: add --harness-locate"
+ADVICE_TO_LOCATE_FLAGS = "To find out which: add --harness-locate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class FailureFinding:
         verb: `fails`, or what sets these failures apart from others of the same tests.
     """
 
-    explanation: "SharedExplanation"
+    explanation: "ExplanationOfTests"
     tests: "Mapping[str, FailingTest]"
     is_complete: bool
     verb: str
@@ -131,7 +131,7 @@ def blame_lines(
     tests: "Sequence[FailingTest]",
     located: Sequence[FlagSearchResult],
     flags: "Sequence[Flag]",
-    advice: str = BLAME_ADVICE,
+    advice: str = ADVICE_TO_LOCATE_FLAGS,
     leaks: "Mapping[str, StateLeak]" = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield lines that name the flags behind the failures. `located` holds the tests that ran further combinations.
@@ -224,7 +224,7 @@ def _flags_with_one_value(test: "FailingTest") -> list[str]:
     return [flag.name for flag, column in zip(test.flags, columns, strict=True) if len(set(column)) == 1]
 
 
-def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
+def _suspected_flag_lines(test: "FailingTest", finding: "ExplanationOfTests") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
     outcomes, space, named = test.row_outcomes, test.space, finding.explanation.conjunctions

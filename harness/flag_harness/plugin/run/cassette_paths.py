@@ -22,7 +22,7 @@ from flag_harness.plugin.stash import repetition_index
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
-_SETUP_FUNCTION = re.compile(r"_(?:xunit|unittest)_(setup_module|setup_class|setUpClass)_fixture_")
+_SETUP_FUNCTION_PATTERN = re.compile(r"_(?:xunit|unittest)_(setup_module|setup_class|setUpClass)_fixture_")
 """Matches the name of the fixture in which pytest calls such a function of the project."""
 _MODES_THAT_PLAY = ("none", "once", "new_episodes")
 """The record modes that play what a cassette holds."""
@@ -80,12 +80,12 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
 
 def is_setup_function(fixturedef: "pytest.FixtureDef[Any]") -> bool:
     """Return whether a fixture is the one in which pytest calls `setup_module`, `setup_class` or `setUpClass`."""
-    return _SETUP_FUNCTION.match(fixturedef.argname) is not None
+    return _SETUP_FUNCTION_PATTERN.match(fixturedef.argname) is not None
 
 
 def wide_fixture_name(fixturedef: "pytest.FixtureDef[Any]") -> str:
     """Return the name of a wide-scope fixture, or that of the function that pytest calls in it (`setUpClass`)."""
-    setup = _SETUP_FUNCTION.match(fixturedef.argname)
+    setup = _SETUP_FUNCTION_PATTERN.match(fixturedef.argname)
     return setup[1] if setup else fixturedef.argname
 
 

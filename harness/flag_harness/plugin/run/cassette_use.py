@@ -19,10 +19,10 @@ from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixtur
 from flag_harness.plugin.run.names import find_duplicate_names
 from flag_harness.plugin.stash import nodeid_of_first_repetition
 
-CACHE_KEY = "flag-harness/claims"
+CASSETTE_USE_CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
-_REPETITION_SUFFIX = re.compile(r"\.repeat[0-9]+\.json$")
-_REPETITION_ID = re.compile(r"-repeat[0-9]+(?=\]$)|\[repeat[0-9]+\]$")
+_REPETITION_SUFFIX_PATTERN = re.compile(r"\.repeat[0-9]+\.json$")
+_REPETITION_ID_PATTERN = re.compile(r"-repeat[0-9]+(?=\]$)|\[repeat[0-9]+\]$")
 MAX_NAMES_SHOWN = 5
 """The most files that the summary names. It only counts the others."""
 
@@ -66,7 +66,7 @@ class CassetteUseTracker:
 
         A function whose name is still in the file is not gone, since it may be defined under a condition.
         """
-        case = _REPETITION_ID.sub("", case)
+        case = _REPETITION_ID_PATTERN.sub("", case)
         file, _, name = case.partition("::")
         path, function = self._config.rootpath / file, name.rpartition("::")[2].partition("[")[0]
         if not path.exists():
@@ -204,7 +204,7 @@ class CassetteUseTracker:
         """Claim the recordings of further repetitions, which a run without `--harness-repeat` does not play."""
         for path in recordings.rglob("*.repeat*.json"):
             own = self._relative_path(path)
-            if _REPETITION_SUFFIX.sub(".json", own) in self._claimed:
+            if _REPETITION_SUFFIX_PATTERN.sub(".json", own) in self._claimed:
                 self._claimed.add(own)
 
     @property
@@ -234,7 +234,7 @@ class CassetteUseTracker:
                 "claimed": sorted(self._claimed),
                 "files": sorted(self._files),
             }
-            cache.set(CACHE_KEY, record)
+            cache.set(CASSETTE_USE_CACHE_KEY, record)
 
 
 CASSETTE_USE_TRACKER_KEY = pytest.StashKey[CassetteUseTracker]()

@@ -23,8 +23,8 @@ UNAMBIGUOUS_FIXTURE_NAMES = {
     "flags": "harness_combination",
 }
 """Fixtures with common names, each with a second name for the same fixture that no other plugin uses."""
-_PACKAGE = "flag_harness."
-_MIN_SIMILARITY = 0.8
+_HARNESS_PACKAGE_PREFIX = "flag_harness."
+_MIN_SIMILARITY_OF_MISSPELLED_MARK = 0.8
 """How similar an unknown mark must be to one of the harness to be named: `scenrio` and `scenario` have 0.93."""
 
 
@@ -80,7 +80,7 @@ class FixtureConflicts:
                 f'it sets in [tool.flag-harness.flags]: planner = {{ set = "{SET_FLAGS_FIXTURE}" }}'
             )
         for name, nodeid in self._misspelled_marks.items():
-            (nearest,) = get_close_matches(name, HARNESS_MARKS, n=1, cutoff=_MIN_SIMILARITY)
+            (nearest,) = get_close_matches(name, HARNESS_MARKS, n=1, cutoff=_MIN_SIMILARITY_OF_MISSPELLED_MARK)
             terminalreporter.write_line(
                 f"flag harness: {nodeid} has the mark {name!r}, which does nothing; the nearest is {nearest!r}: write "
                 f"@pytest.mark.{nearest}, or register {name!r} under `markers` if it is yours"
@@ -122,7 +122,7 @@ def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) 
         name: item.nodeid
         for name, item in marked.items()
         if name not in registered
-        and get_close_matches(name, HARNESS_MARKS, cutoff=_MIN_SIMILARITY)
+        and get_close_matches(name, HARNESS_MARKS, cutoff=_MIN_SIMILARITY_OF_MISSPELLED_MARK)
         and has_harness_fixture_or_mark(item)
     }
 
@@ -156,7 +156,7 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
 
 def is_harness_fixture(definition: Any) -> bool:
     """Return whether the harness defines this fixture, rather than the project or another plugin."""
-    return str(definition.func.__module__).startswith(_PACKAGE)
+    return str(definition.func.__module__).startswith(_HARNESS_PACKAGE_PREFIX)
 
 
 def definition_location(definition: Any) -> str:

@@ -12,11 +12,11 @@ from flag_harness.analysis.matrix_runs import (
     NO_CASSETTE,
     NO_KEY,
     NO_SCENARIO,
-    SKIPPED,
+    TEST_NOT_RECORDED,
+    TEST_SKIPPED,
     UNEXPECTED_PASS,
-    UNRECORDED,
     MatrixRun,
-    failing_tests,
+    find_failing_tests,
     row_of_run,
     runs_by_cause_other_than_flags,
 )
@@ -27,7 +27,7 @@ from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
 from flag_harness.plugin.run.blame import (
-    BLAME_ADVICE,
+    ADVICE_TO_LOCATE_FLAGS,
     FlagSearchResult,
     StateLeak,
     blame_lines,
@@ -60,7 +60,7 @@ class FlagEffects:
         self._attribution: FlagEffectAttribution | None = None
         self.located: list[FlagSearchResult] = []
         self.leaks: dict[str, StateLeak] = {}
-        self.advice = BLAME_ADVICE
+        self.advice = ADVICE_TO_LOCATE_FLAGS
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -130,7 +130,7 @@ class FlagEffects:
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._runs_in_order():
-                if run["left_out"] == NO_CASSETTE or run["other_cause"] == SKIPPED:
+                if run["left_out"] == NO_CASSETTE or run["other_cause"] == TEST_SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
@@ -177,7 +177,7 @@ class FlagEffects:
         """Return the matrix tests that failed under some combinations."""
         command_line = self._config.stash[COMMAND_LINE_FLAGS_KEY]
         has_pins = bool(command_line.pins or command_line.baseline)
-        return failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
+        return find_failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
 
     def leaking_tests(self) -> set[str]:
         """Return the names of tests that fail only because an earlier test leaves state behind."""
@@ -240,7 +240,7 @@ def _cause_other_than_flags(
     if hasattr(report, "wasxfail"):
         return EXPECTED_FAILURE if report.skipped else ""
     if report.skipped:
-        return SKIPPED
+        return TEST_SKIPPED
     if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
     for failure, cause in _CAUSES_BY_FAILURE.items():
@@ -248,7 +248,7 @@ def _cause_other_than_flags(
             return cause
     if error is not None and is_missing_api_key_error(error.value) and missing_api_key_message(item):
         return NO_KEY
-    return UNRECORDED if report.failed and _has_no_recording(item) else ""
+    return TEST_NOT_RECORDED if report.failed and _has_no_recording(item) else ""
 
 
 def _has_no_recording(item: pytest.Item) -> bool:

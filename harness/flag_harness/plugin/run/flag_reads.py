@@ -10,7 +10,7 @@ from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.plugin.stash import FLAG_SCOPE_KEY
 from flag_harness.wording import join_names
 
-TESTS_SHOWN = 3
+MAX_TESTS_SHOWN = 3
 _REPORT_ATTRIBUTE = "flag_harness_reads"
 """The attribute of a report that holds what a test read, as plain values, which workers send."""
 
@@ -65,13 +65,13 @@ class FlagReadReporter:
     def warning_lines(self) -> Iterator[str]:
         """Yield a line for each key that is not declared, and for each flag that some test did not read."""
         for key, (hint, tests) in sorted(self._undeclared.items()):
-            yield f"{key!r} was read but is not declared; {hint}: {join_names(sorted(tests), TESTS_SHOWN)}"
+            yield f"{key!r} was read but is not declared; {hint}: {join_names(sorted(tests), MAX_TESTS_SHOWN)}"
         for name, tests in self._tests.items():
             unread = tests - self._read.get(name, set())
             if unread == tests:
-                yield f"{name} was never read: {join_names(sorted(unread), TESTS_SHOWN)}"
+                yield f"{name} was never read: {join_names(sorted(unread), MAX_TESTS_SHOWN)}"
             elif unread:
-                names = join_names(sorted(unread), TESTS_SHOWN)
+                names = join_names(sorted(unread), MAX_TESTS_SHOWN)
                 yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {names}"
 
 

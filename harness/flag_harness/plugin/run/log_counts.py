@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _FORMAT_SPECIFIER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
 _LOGGERS_NOT_COUNTED = "flag_harness.simulator"
 """The simulator is not the code under test. The cached prefixes that it finds broken are in the row's `cache`."""
-_MAX_MESSAGES = 100
-_MAX_CHARACTERS = 200
+_MAX_DIFFERENT_MESSAGES = 100
+_MAX_MESSAGE_LENGTH = 200
 
 
 class LogCounter(logging.Handler):
@@ -28,8 +28,8 @@ class LogCounter(logging.Handler):
         """Count a log record. After a hundred different messages, new ones are ignored."""
         if record.name.startswith(_LOGGERS_NOT_COUNTED):
             return
-        key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MAX_CHARACTERS]
-        if key in self._counts or len(self._counts) < _MAX_MESSAGES:
+        key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MAX_MESSAGE_LENGTH]
+        if key in self._counts or len(self._counts) < _MAX_DIFFERENT_MESSAGES:
             self._counts[key] += 1
 
     def message_counts(self) -> "tuple[LogCount, ...]":

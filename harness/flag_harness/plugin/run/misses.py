@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from flag_harness.plugin.run.flag_effects import FlagEffects
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-CACHE_KEY = "flag-harness/misses"
+MISSES_CACHE_KEY = "flag-harness/misses"
 """The key in pytest's cache for the misses of the last run, which `flag-harness cassette rebase` reads."""
 MEND_CODE_FIRST_ADVICE = "If you did not mean a change below, mend the code. Else record it anew, or keep its answers:"
-TESTS_SHOWN = 3
-CHANGES_SHOWN = 3
+MAX_TESTS_SHOWN = 3
+MAX_CHANGES_SHOWN = 3
 
 MissRow = dict[str, Any]
 """One miss as plain values, which a worker can send as JSON."""
@@ -170,12 +170,12 @@ class MissCollector:
         if cache is None or hasattr(self._config, "workerinput") or not self._finished_tests:
             return
         root = str(self._config.rootpath)
-        earlier = cache.get(CACHE_KEY, None) or {"root": root, "misses": []}
+        earlier = cache.get(MISSES_CACHE_KEY, None) or {"root": root, "misses": []}
         rows = [row for group in self._causes.values() for row in group]
         if earlier["root"] == root:
             ended = self._end_of_earlier_run()
             rows += [{"run_ended": ended, **row} for row in earlier["misses"] if self._is_kept(row)]
-        cache.set(CACHE_KEY, {"root": root, "misses": rows})
+        cache.set(MISSES_CACHE_KEY, {"root": root, "misses": rows})
 
     def _is_kept(self, row: MissRow) -> bool:
         """Return whether to keep a miss of an earlier run: its test did not run in this one, and has its cassette."""
@@ -194,7 +194,7 @@ class MissCollector:
             return
         for upstream, nodeids in tests.items():
             names = list(dict.fromkeys(nodeids))
-            by_name = len(names) <= TESTS_SHOWN or getattr(self._config, "cache", None) is None
+            by_name = len(names) <= MAX_TESTS_SHOWN or getattr(self._config, "cache", None) is None
             chosen = " ".join(quoted_nodeid(self._config, one) for one in names) if by_name else "--lf"
             options = f"--record-mode=rewrite --harness-upstream={upstream}"
             yield f"To record all {len(names)} anew: pytest {chosen} {options}"
@@ -208,7 +208,7 @@ class MissCollector:
         return f"If the answers still hold: {folder}flag-harness cassette rebase --dry-run{option}"
 
     def _miss_cache_path(self) -> str:
-        return os.path.join(str(self._config.getini("cache_dir")), "v", *CACHE_KEY.split("/"))
+        return os.path.join(str(self._config.getini("cache_dir")), "v", *MISSES_CACHE_KEY.split("/"))
 
 
 def cause_of_miss(row: MissRow) -> tuple[str, ...]:
@@ -234,8 +234,8 @@ def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
 def describe_changes_of_miss(row: MissRow) -> str:
     """Return the first differences of a miss as text, and the number of the others."""
     differences = row["differences"]
-    more = f" and {len(differences) - CHANGES_SHOWN} more" if len(differences) > CHANGES_SHOWN else ""
-    return "; ".join(differences[:CHANGES_SHOWN]) + more
+    more = f" and {len(differences) - MAX_CHANGES_SHOWN} more" if len(differences) > MAX_CHANGES_SHOWN else ""
+    return "; ".join(differences[:MAX_CHANGES_SHOWN]) + more
 
 
 def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
@@ -249,8 +249,8 @@ def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
     cassettes = {row["cassette"]: row for row in rows}
     requests = f" ({len(rows)} requests)" if len(rows) > len(tests) else ""
     yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes_of_miss(rows[0])}{requests}"
-    more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
-    yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
+    more = f" and {len(tests) - MAX_TESTS_SHOWN} more" if len(tests) > MAX_TESTS_SHOWN else ""
+    yield f"  {', '.join(tests[:MAX_TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:
         yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
         yield f"  {REFUSAL_ADVICE}"

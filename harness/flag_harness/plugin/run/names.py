@@ -15,21 +15,21 @@ MAX_NAME_LENGTH = 120
 """The longest name. File systems allow 255 bytes, and Windows 260 characters with the path of the folder."""
 VCR_ILLEGAL_CHARACTERS = r"<>?%*:|\"'/\\"
 """Characters that pytest-recording replaces in the names of cassettes."""
-VCR_MAX_LENGTH = 255
+MAX_VCR_NAME_LENGTH = 255
 """The longest file name that pytest-recording writes: `PC_NAME_MAX` of Linux and macOS."""
 _LENGTH_OF_HASH_AND_DOTS = 35
 """The length of an MD5 in hexadecimal and three dots."""
-MAX_VALUE_LENGTH = 40
+MAX_PARAMETER_VALUE_LENGTH = 40
 """The longest text of a parameter's value; longer values are replaced by a hash."""
 
-_ILLEGAL_CHARACTERS = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
-_RESERVED_NAMES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_ILLEGAL_CHARACTERS_PATTERN = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
+_PLAIN_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
+_RESERVED_FILE_NAME_PATTERN = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 """Names of devices, which Windows reserves with any suffix."""
-_PLAIN_VALUE = re.compile(r"[a-z0-9_.+-]*[a-z0-9_+-]")
-_LOOKS_LIKE_LITERAL = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
+_PLAIN_VALUE_PATTERN = re.compile(r"[a-z0-9_.+-]*[a-z0-9_+-]")
+_LITERAL_PATTERN = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
 """Strings that could be mistaken for a number, a boolean or `None`."""
-_MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_MEMORY_ADDRESS_PATTERN = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def safe_file_name(text: str) -> str:
@@ -38,11 +38,15 @@ def safe_file_name(text: str) -> str:
     >>> safe_file_name("test_matrix[streaming+prompt_cache]")
     'test_matrix[streaming+prompt_cache]'
     """
-    is_plain = _PLAIN_NAME.fullmatch(text) and not text.endswith(".") and not _RESERVED_NAMES.fullmatch(text)
+    is_plain = (
+        _PLAIN_NAME_PATTERN.fullmatch(text)
+        and not text.endswith(".")
+        and not _RESERVED_FILE_NAME_PATTERN.fullmatch(text)
+    )
     if is_plain and len(text) <= MAX_NAME_LENGTH:
         return text
     ascii_text = text.encode("ascii", "replace").decode("ascii")
-    return f"{_ILLEGAL_CHARACTERS.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{short_hash(text)}"
+    return f"{_ILLEGAL_CHARACTERS_PATTERN.sub('-', ascii_text)[:MAX_NAME_LENGTH].strip('-. ')}-{short_hash(text)}"
 
 
 def cassette_name(
@@ -88,10 +92,10 @@ def name_without_combination(name: str, combination: str, separator: str) -> str
 
 def shorten_vcr_name(name: str, suffix: str) -> str:
     """Shorten a cassette name as pytest-recording does, if it is too long for a file name with `suffix`."""
-    if len(name) + len(suffix) <= VCR_MAX_LENGTH:
+    if len(name) + len(suffix) <= MAX_VCR_NAME_LENGTH:
         return name
     md5 = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: VCR_MAX_LENGTH - len(suffix) - _LENGTH_OF_HASH_AND_DOTS]}...{md5}"
+    return f"{name[: MAX_VCR_NAME_LENGTH - len(suffix) - _LENGTH_OF_HASH_AND_DOTS]}...{md5}"
 
 
 def find_duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
@@ -118,12 +122,12 @@ def _parameter_value_texts(
 def _parameter_value_text(value: Any, index: int) -> str:
     """Return a short text for a value. Different values of a parameter get different texts."""
     if isinstance(value, str) and value:
-        plain = value if not _LOOKS_LIKE_LITERAL.fullmatch(value) else ""
+        plain = value if not _LITERAL_PATTERN.fullmatch(value) else ""
     elif value is None or type(value) in (bool, int, float):
         plain = str(value).lower()
     else:
         plain = ""
-    if _PLAIN_VALUE.fullmatch(plain) and len(plain) <= MAX_VALUE_LENGTH:
+    if _PLAIN_VALUE_PATTERN.fullmatch(plain) and len(plain) <= MAX_PARAMETER_VALUE_LENGTH:
         return plain
     text = _stable_text(value)
     if text is None:
@@ -131,7 +135,7 @@ def _parameter_value_text(value: Any, index: int) -> str:
     readable = value if isinstance(value, str) else getattr(value, "__name__", None) or type(value).__name__
     if isinstance(value, enum.Enum):
         readable = value.name
-    start = re.sub(r"[^a-z0-9_.+]+", "-", str(readable).lower())[:MAX_VALUE_LENGTH].strip("-.")
+    start = re.sub(r"[^a-z0-9_.+]+", "-", str(readable).lower())[:MAX_PARAMETER_VALUE_LENGTH].strip("-.")
     return f"{start}-{short_hash(text)}".lstrip("-")
 
 
@@ -155,7 +159,7 @@ def _stable_text(value: Any) -> str | None:
         name = getattr(value, "__qualname__", "")
         return f"{value.__module__}.{name}" if name and "<" not in name else None
     text = repr(value)
-    return None if _MEMORY_ADDRESS.search(text) else f"{type(value).__qualname__} {text}"
+    return None if _MEMORY_ADDRESS_PATTERN.search(text) else f"{type(value).__qualname__} {text}"
 
 
 def short_hash(text: str) -> str:

@@ -15,7 +15,7 @@ MAX_FILES_SHOWN = 5
 """The number of files that are named without `-v`; the others are counted."""
 _REPORT_ATTRIBUTE = "flag_harness_files"
 """The attribute of a report that holds paths, each with what became of that file. Workers send it."""
-_FAILED, _UNCHANGED, _WRITTEN = range(3)
+_NOT_WRITTEN_TEST_FAILED, _NOT_WRITTEN_UNCHANGED, _FILE_WRITTEN = range(3)
 """What became of a file. If several tests share it, the highest value counts."""
 
 
@@ -29,7 +29,13 @@ def attach_recorded_file(
     if traffic is None or (traffic.saved is None and not (has_failed and traffic.plan.is_recording)):
         return
     path = os.path.relpath(traffic.plan.path, config.rootpath).replace(os.sep, "/")
-    state = _FAILED if traffic.saved is None else _WRITTEN if traffic.saved.is_written else _UNCHANGED
+    state = (
+        _NOT_WRITTEN_TEST_FAILED
+        if traffic.saved is None
+        else _FILE_WRITTEN
+        if traffic.saved.is_written
+        else _NOT_WRITTEN_UNCHANGED
+    )
     setattr(report, _REPORT_ATTRIBUTE, [*getattr(report, _REPORT_ATTRIBUTE, ()), (path, state)])
 
 
@@ -48,7 +54,9 @@ class RecordedFiles:
         """Yield a line each about the files that were written, were unchanged, or belong to tests that failed."""
         if verbosity < 0:
             return
-        unwritten, unchanged, written = map(self._files_with_state, (_FAILED, _UNCHANGED, _WRITTEN))
+        unwritten, unchanged, written = map(
+            self._files_with_state, (_NOT_WRITTEN_TEST_FAILED, _NOT_WRITTEN_UNCHANGED, _FILE_WRITTEN)
+        )
         if written:
             files = ", ".join(shorten_file_list(written, verbosity))
             yield f"recorded: wrote {count_with_noun(len(written), 'cassette')}: {files}"

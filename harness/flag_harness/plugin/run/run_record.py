@@ -72,13 +72,13 @@ class RunRecorder:
             _check_report_path(report)
         if (path := run_record_path(self._config)) is None:
             return
-        from flag_harness.record import start_record
+        from flag_harness.record import start_record_file
 
         header = self._make_header(is_evidence=True)
         check_can_resume(self._config, header)
         try:
             self._remove_or_load_kept_files(path)
-            start_record(path, header, self._resumed)
+            start_record_file(path, header, self._resumed)
         except OSError as error:
             name = self._config.getoption("--harness-record")
             raise pytest.UsageError(f"--harness-record={name}: cannot be written: {error.strerror or error}") from None
@@ -100,10 +100,10 @@ class RunRecorder:
     def pytest_collection_finish(self) -> None:
         """If the run can be resumed, write the header again, which now has the hashes of the test modules, too."""
         if self._path is not None and self._config.getoption("--harness-repeat") is not None:
-            from flag_harness.record import start_record
+            from flag_harness.record import start_record_file
 
             record = self._make_record(is_evidence=True)
-            start_record(self._path, record.header, record.rows)
+            start_record_file(self._path, record.header, record.rows)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -123,9 +123,9 @@ class RunRecorder:
             self._unfinished[report.nodeid] = row
         is_last = report.when == "teardown" or (row is not None and row.sweep is not None)
         if is_last and (row := self._unfinished.pop(report.nodeid, None)) is not None:
-            from flag_harness.record import append_row
+            from flag_harness.record import append_row_to_file
 
-            append_row(self._path, self._remove_forbidden_content(row))
+            append_row_to_file(self._path, self._remove_forbidden_content(row))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -159,9 +159,9 @@ class RunRecorder:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         cache = getattr(self._config, "cache", None)
         if cache is not None and self._summary.rows:
-            from flag_harness.record import CACHE_FOLDER, LAST_RUN
+            from flag_harness.record import LAST_RUN_FILE, PYTEST_CACHE_FOLDER
 
-            self._write_record(cache.mkdir(CACHE_FOLDER) / LAST_RUN, self._make_record(is_evidence=False))
+            self._write_record(cache.mkdir(PYTEST_CACHE_FOLDER) / LAST_RUN_FILE, self._make_record(is_evidence=False))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:

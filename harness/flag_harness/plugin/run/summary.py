@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.limits.age import MaxRecordingAge, recording_age_lines
-from flag_harness.plugin.limits.spending import NOTHING_SPENT, spending_lines
+from flag_harness.plugin.limits.spending import NOTHING_SPENT_NOTICE, spending_lines
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.record_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
@@ -74,7 +74,7 @@ class RunSummary:
         if terminalreporter.config.getoption("--harness-max-cost") and not any(
             row.answered_by == "live" for row in rows
         ):
-            terminalreporter.write_line(NOTHING_SPENT)
+            terminalreporter.write_line(NOTHING_SPENT_NOTICE)
         for line in recording_age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from flag_harness.plugin.stash import EXTRA_SOURCE_KEY, REFUSALS_KEY, TRAFFIC_KEY, AnswerSource
+from flag_harness.plugin.stash import ANSWER_SOURCE_KEY, REFUSALS_KEY, TRAFFIC_KEY, AnswerSource
 from flag_harness.plugin.test.faults import active_faults
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ExtraCombinationRunner:
         Fixtures of a wider scope than the function stay set up for the next run.
         """
         item = make_item(template, combination)
-        item.stash[EXTRA_SOURCE_KEY] = source
+        item.stash[ANSWER_SOURCE_KEY] = source
         reports = self.run_item(item, template)
         refusals = item.stash.get(REFUSALS_KEY, None)
         if source.refuses_misses and refusals is not None and refusals():

@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 
-DEFAULT_BUDGET = 45
+DEFAULT_LOCATE_RUN_BUDGET = 45
 """The most combinations that `--harness-locate` runs for a test."""
 DEFAULT_VERIFY_BUDGET = 0.50
 """US dollars: about three times the list price of all recordings that ship."""
@@ -17,12 +17,12 @@ def add_locate_option(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--harness-locate",
         nargs="?",
-        const=DEFAULT_BUDGET,
+        const=DEFAULT_LOCATE_RUN_BUDGET,
         default=None,
         type=_parse_run_count,
         metavar="N",
         help="after the run, locate the flags that broke each failing test whose matrix leaves combinations out: run "
-        f"at most N further combinations of it (default: {DEFAULT_BUDGET}), chosen by bisection",
+        f"at most N further combinations of it (default: {DEFAULT_LOCATE_RUN_BUDGET}), chosen by bisection",
     )
 
 

@@ -13,14 +13,14 @@ from flag_harness.errors import ConfigError
 from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.stash import nodeid_of_first_repetition
 
-SHARD_KEY = pytest.StashKey["Shard | None"]()
+SHARD_KEY = pytest.StashKey["TestShard | None"]()
 """The stash key of the part of the tests that the run is limited to, or of None."""
-_OUTPUT_KEY = "flag_harness_shard_left_out"
-_SHARD_OPTION = re.compile(r"(\d+)/(\d+)")
+_LEFT_OUT_COUNT_KEY = "flag_harness_shard_left_out"
+_SHARD_OPTION_PATTERN = re.compile(r"(\d+)/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class TestShard:
     """One of `count` parts of the tests. `index` is counted from 1."""
 
     index: int
@@ -57,7 +57,7 @@ def configure_shard(config: pytest.Config) -> None:
         if record is not None:
             raise ConfigError(f"--harness-shard-by={record} needs --harness-shard=I/N, such as 1/3")
         return
-    parts = _SHARD_OPTION.fullmatch(text)
+    parts = _SHARD_OPTION_PATTERN.fullmatch(text)
     if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
         raise ConfigError(f"--harness-shard={text}: type the number of a part and how many there are, such as 1/3")
     if FAIL_ON_INERT_FLAG in config.getoption("--harness-fail-on"):
@@ -67,7 +67,7 @@ def configure_shard(config: pytest.Config) -> None:
         )
     if config.getoption("--harness-verdict"):
         raise ConfigError("--harness-verdict needs all tests in one run; remove it or --harness-shard")
-    shard = config.stash[SHARD_KEY] = Shard(int(parts[1]), int(parts[2]))
+    shard = config.stash[SHARD_KEY] = TestShard(int(parts[1]), int(parts[2]))
     durations = _load_test_durations(config.invocation_params.dir / record) if record else {}
     config.pluginmanager.register(ShardSelector(shard, durations), "flag-harness-shard")
 
@@ -75,7 +75,7 @@ def configure_shard(config: pytest.Config) -> None:
 class ShardSelector:
     """Keeps the tests of one shard. `durations` has the seconds of each test in an earlier run."""
 
-    def __init__(self, shard: Shard, durations: Mapping[str, float]) -> None:
+    def __init__(self, shard: TestShard, durations: Mapping[str, float]) -> None:
         self._shard, self._durations = shard, durations
         self._left_out = 0
 
@@ -107,14 +107,14 @@ class ShardSelector:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Store the number of tests in other shards that a worker reports."""
-        self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_OUTPUT_KEY, 0))
+        self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_LEFT_OUT_COUNT_KEY, 0))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Let a run pass if all its tests are in other shards."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output[_OUTPUT_KEY] = self._left_out
+            output[_LEFT_OUT_COUNT_KEY] = self._left_out
         elif self._left_out and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flag_harness.wire.timeline import Request, Response, Upstream
 
 VERIFICATION_FIXTURE = "_harness_verification"
-INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
+INCONCLUSIVE_OUTCOME: Literal["inconclusive"] = "inconclusive"
 OFFLINE_KEY = "offline"
 """The key that is sent to the simulator."""
 
@@ -45,7 +45,7 @@ class VerificationJob:
 
 
 VERIFICATION_KEY = pytest.StashKey[VerificationJob]()
-OUTCOME_KEY = pytest.StashKey[VerifyOutcome]()
+VERIFY_OUTCOME_KEY = pytest.StashKey[VerifyOutcome]()
 
 
 class RecordingVerifier:
@@ -92,7 +92,7 @@ class RecordingVerifier:
         """Attach the row of the run record and the outcome of the verification to the report."""
         report = yield
         if report.when == "call" and (job := item.stash.get(VERIFICATION_KEY, None)) is not None:
-            outcome = item.stash.get(OUTCOME_KEY, report.outcome)
+            outcome = item.stash.get(VERIFY_OUTCOME_KEY, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
             report.flag_harness_sent = len(job.exchanges)  # type: ignore[attr-defined]
             attach_row(report, self._make_run_row(item, job, outcome))
@@ -100,9 +100,9 @@ class RecordingVerifier:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
         """Count inconclusive tests separately from passed and failed ones."""
-        if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE:
+        if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE_OUTCOME:
             return None
-        return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
+        return INCONCLUSIVE_OUTCOME, "?", (INCONCLUSIVE_OUTCOME.upper(), {"yellow": True})
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print how many requests the passed tests sent, and why other tests were inconclusive."""
@@ -113,8 +113,8 @@ class RecordingVerifier:
                 f"--harness-verify: {sent} request{'s' if sent != 1 else ''} of {tests} "
                 f"test{'s' if tests != 1 else ''} sent to: {self._upstream}; no answer has changed"
             )
-        if reports := terminalreporter.stats.get(INCONCLUSIVE):
-            terminalreporter.section(INCONCLUSIVE)
+        if reports := terminalreporter.stats.get(INCONCLUSIVE_OUTCOME):
+            terminalreporter.section(INCONCLUSIVE_OUTCOME)
             for report in reports:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
@@ -135,7 +135,7 @@ class RecordingVerifier:
         def verify_recording() -> None:
             job = item.stash[VERIFICATION_KEY]
             outcome, lines = self._verify_test(item.nodeid, job)
-            item.stash[OUTCOME_KEY] = outcome
+            item.stash[VERIFY_OUTCOME_KEY] = outcome
             if lines:
                 from flag_harness.cassette.redact.scan import redact_api_keys
 
@@ -148,18 +148,18 @@ class RecordingVerifier:
         from flag_harness.cassette import Cassette
 
         if not job.path.exists():
-            return INCONCLUSIVE, [f"  there is no {job.path}: nothing is recorded that could be verified"]
+            return INCONCLUSIVE_OUTCOME, [f"  there is no {job.path}: nothing is recorded that could be verified"]
         try:
             cassette = Cassette.load(job.path)
             verdicts = self._verify_interactions(cassette, job)
         except HarnessError as error:
-            return INCONCLUSIVE, [f"  {error}"]
+            return INCONCLUSIVE_OUTCOME, [f"  {error}"]
         lines = list(_result_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
             origin = f"{job.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
             command = f"pytest {shlex.quote(nodeid)} --record-mode=rewrite --harness-upstream={self._upstream}"
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
-        return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
+        return (INCONCLUSIVE_OUTCOME, lines) if lines or not verdicts else ("passed", [])
 
     def _verify_interactions(self, cassette: "Cassette", job: VerificationJob) -> "Mapping[int, DriftResult]":
         """Return a verdict for each interaction. Stop if the others cannot be verified either, as without a key."""

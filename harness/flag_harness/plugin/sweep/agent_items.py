@@ -20,7 +20,7 @@ from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS_KEY
 
 if TYPE_CHECKING:
     from flag_harness.faults import Fault
-    from flag_harness.sweep import Sweep, Trial, TrialResult
+    from flag_harness.sweep import Trial, TrialResult, TrialSweep
 
 _AGENT_ADVICE = ", the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)"
 
@@ -30,7 +30,7 @@ def configure_agent_sweep(config: pytest.Config) -> None:
 
     Raise `HarnessError` if the agent cannot be found or fails without any fault, or if tests are named as well.
     """
-    from flag_harness.sweep import Sweep, load_agent  # imported here: other runs do not need it
+    from flag_harness.sweep import TrialSweep, load_agent  # imported here: other runs do not need it
 
     is_worker = hasattr(config, "workerinput")
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
@@ -44,7 +44,7 @@ def configure_agent_sweep(config: pytest.Config) -> None:
     agent = load_agent(name)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
-    sweep = Sweep(agent, combinations_of_run(config), Path(directory.name))
+    sweep = TrialSweep(agent, combinations_of_run(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check_baselines()
     config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS_KEY]), "flag-harness-sweep")
@@ -65,7 +65,7 @@ class AgentNotSurvivedError(Exception):
 class AgentSweepItem(pytest.Item):
     """One fault, run under every combination."""
 
-    def __init__(self, *, sweep: "Sweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
+    def __init__(self, *, sweep: "TrialSweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
         super().__init__(**options)
         self._sweep, self._trial, self._must_fire = sweep, trial, must_fire
         self.result: TrialResult | None = None
@@ -92,7 +92,7 @@ class AgentSweepItem(pytest.Item):
 class AgentSweep:
     """Replaces the collected tests by one item for each fault, and prints the table of results."""
 
-    def __init__(self, agent: str, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
+    def __init__(self, agent: str, sweep: "TrialSweep", faults: "tuple[Fault, ...]") -> None:
         self._agent, self._sweep, self._faults = agent, sweep, faults
         self._results: list[TrialResult] = []
         self._names: list[str] = []

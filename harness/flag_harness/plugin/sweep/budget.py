@@ -10,10 +10,10 @@ import pytest
 from flag_harness.plugin.sweep.summary import BASELINE_NAME
 from flag_harness.sweep.troubles import SCHEDULE_PREFIX, Trouble
 
-ALL, FIRST, REST = "all", "first", "rest"
+ALL_TROUBLES, FIRST_TROUBLE_AT_EACH_POINT, OTHER_TROUBLES = "all", "first", "rest"
 """The shares of the troubles of a kind that an item can have: all, the first at each point, and the others."""
-SweepOrder = Iterator[tuple[pytest.Function, str, str]]
-_MAX_KINDS = 8
+SweepItemOrder = Iterator[tuple[pytest.Function, str, str]]
+_MAX_NAMED_KINDS = 8
 
 
 class SweepTimeBudget:
@@ -46,12 +46,12 @@ class SweepTimeBudget:
         return monotonic() - self._started
 
 
-def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepOrder:
+def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
     """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, test by test."""
-    return ((test, kind, ALL) for test in tests for kind in kinds)
+    return ((test, kind, ALL_TROUBLES) for test in tests for kind in kinds)
 
 
-def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepOrder:
+def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
     """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, the most informative first.
 
     The order is:
@@ -71,11 +71,11 @@ def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: 
         (kind, _rotate_to_index(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()
     ]
     if BASELINE_NAME in kinds:
-        yield from ((test, BASELINE_NAME, ALL) for test in tests)
-    yield from ((runs[0], kind, FIRST) for kind, runs in pairs)
-    yield from ((test, kind, ALL) for kind in kinds if kind.startswith(SCHEDULE_PREFIX) for test in tests)
-    yield from ((test, kind, FIRST) for kind, runs in pairs for test in runs[1:])
-    yield from ((test, kind, REST) for kind, runs in pairs for test in runs)
+        yield from ((test, BASELINE_NAME, ALL_TROUBLES) for test in tests)
+    yield from ((runs[0], kind, FIRST_TROUBLE_AT_EACH_POINT) for kind, runs in pairs)
+    yield from ((test, kind, ALL_TROUBLES) for kind in kinds if kind.startswith(SCHEDULE_PREFIX) for test in tests)
+    yield from ((test, kind, FIRST_TROUBLE_AT_EACH_POINT) for kind, runs in pairs for test in runs[1:])
+    yield from ((test, kind, OTHER_TROUBLES) for kind, runs in pairs for test in runs)
 
 
 def _rotate_to_index(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
@@ -84,11 +84,11 @@ def _rotate_to_index(runs: Sequence[pytest.Function], index: int) -> Sequence[py
 
 
 def select_share_of_troubles(share: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
-    """Return a share of the troubles: all (`ALL`), the first at each point (`FIRST`), or the others (`REST`)."""
-    if share == ALL:
+    """Return all troubles, the first trouble at each point, or the other ones, as the constant in `share` says."""
+    if share == ALL_TROUBLES:
         return troubles
     first = {one.point: one for one in reversed(troubles)}
-    return [one for one in troubles if (first[one.point] is one) == (share == FIRST)]
+    return [one for one in troubles if (first[one.point] is one) == (share == FIRST_TROUBLE_AT_EACH_POINT)]
 
 
 def lines_about_untried_troubles(counts: Counter[str], seconds: float | None) -> Iterator[str]:
@@ -96,5 +96,5 @@ def lines_about_untried_troubles(counts: Counter[str], seconds: float | None) ->
     if seconds is None or not (total := counts.total()):
         return
     kinds = [f"{kind} {count}" for kind, count in counts.most_common() if count]
-    more = f" and {len(kinds) - _MAX_KINDS} more kinds" if len(kinds) > _MAX_KINDS else ""
-    yield f"not tried within {seconds:g} s: at least {total} troubles ({', '.join(kinds[:_MAX_KINDS])}{more})"
+    more = f" and {len(kinds) - _MAX_NAMED_KINDS} more kinds" if len(kinds) > _MAX_NAMED_KINDS else ""
+    yield f"not tried within {seconds:g} s: at least {total} troubles ({', '.join(kinds[:_MAX_NAMED_KINDS])}{more})"

@@ -9,9 +9,9 @@ import pytest
 from flag_harness.errors import HarnessError, Refusal
 from flag_harness.imports import import_attribute
 from flag_harness.plugin.sweep.tools.results import NotRecordedError
-from flag_harness.sweep.judge import CallEnding, CallResult
+from flag_harness.sweep.judge import TestCallEnding, TestCallResult
 
-_MAX_CHARACTERS = 160
+_MAX_MESSAGE_LENGTH = 160
 _TRACEBACK_START = "Traceback (most recent call last)"
 _SDK_ERROR_CLASS = "AnthropicError"
 
@@ -20,7 +20,7 @@ class HangFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """Fails a test function that does not end."""
 
 
-class FloodFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+class TooManyRequestsFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """Fails a test function that sends far too many requests."""
 
 
@@ -41,24 +41,24 @@ def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[typ
 
 def result_of_failed_call(
     error: BaseException, seconds: float, item: pytest.Item, reported: tuple[type[BaseException], ...]
-) -> CallResult:
+) -> TestCallResult:
     """Return the result of a call of the test function that raised `error`."""
     text = " ".join(str(error).split())
-    message = f"{type(error).__name__}: {text}"[:_MAX_CHARACTERS] if text else type(error).__name__
+    message = f"{type(error).__name__}: {text}"[:_MAX_MESSAGE_LENGTH] if text else type(error).__name__
     path, line = _error_location(error, item)
     place = f"{_relative_path(path, item.config.rootpath)}:{line}" if path else ""
-    return CallResult(_classify_ending(error, path, item, reported), message, place, seconds)
+    return TestCallResult(_classify_ending(error, path, item, reported), message, place, seconds)
 
 
 def _classify_ending(
     error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]
-) -> CallEnding:
+) -> TestCallEnding:
     if isinstance(error, BaseExceptionGroup):
         endings = [_classify_ending(one, path, item, reported) for one in error.exceptions]
         return next((one for one in endings if one != "reported"), "reported")
     if isinstance(error, HangFailure):
         return "hung"
-    if isinstance(error, FloodFailure):
+    if isinstance(error, TooManyRequestsFailure):
         return "flooded"
     if isinstance(error, (Refusal, NotRecordedError)):
         return "refused"

@@ -14,13 +14,13 @@ from flag_harness.plugin.marks import CONFIG_KEY
 
 DEFAULT_SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
 """The sweeps that run by default."""
-SCHEDULES, TOOLS = "schedules", "tools"
+SCHEDULES_SWEEP, TOOLS_SWEEP = "schedules", "tools"
 _DURATION_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _KEYWORD_OPERATORS = frozenset({"and", "or", "not"})
 _KEYWORD_PATTERN = re.compile(r"[\w:+\-.\[\]/\\]+")
 """A word of `-k`, as pytest reads it."""
-_RUNS_AGENT, _STARTED = "flag_harness_sweep_runs_agent", "flag_harness_sweep_started"
+_RUNS_AGENT_WORKER_INPUT, _START_TIME_WORKER_INPUT = "flag_harness_sweep_runs_agent", "flag_harness_sweep_started"
 
 
 def add_sweep_options(group: pytest.OptionGroup) -> None:
@@ -101,9 +101,9 @@ def _parse_time_budget(text: str) -> float:
 
 
 def _parse_sweep_names(text: str) -> str:
-    wrong = [name for name in text.split(",") if name not in (*DEFAULT_SWEEPS, SCHEDULES)]
+    wrong = [name for name in text.split(",") if name not in (*DEFAULT_SWEEPS, SCHEDULES_SWEEP)]
     if wrong:
-        known = ", ".join((*DEFAULT_SWEEPS, SCHEDULES))
+        known = ", ".join((*DEFAULT_SWEEPS, SCHEDULES_SWEEP))
         raise argparse.ArgumentTypeError(
             f"{wrong[0]!r} is not a kind of trouble; known: {known}. If it is a test, put it before "
             f"the option: pytest {wrong[0]} --harness-sweep"
@@ -143,7 +143,7 @@ def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
     It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
     """
     if hasattr(config, "workerinput"):
-        return bool(config.workerinput[_RUNS_AGENT])
+        return bool(config.workerinput[_RUNS_AGENT_WORKER_INPUT])
     names_tests = config.args_source is pytest.Config.ArgsSource.ARGS and not config.args[0].startswith("sweep::")
     has_table = config.stash[CONFIG_KEY].sweep is not None
     is_over_tests = names_tests or has_table or selected != "faults"
@@ -161,12 +161,12 @@ class _WorkerNotifier:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Add the decision and the time to the input of a worker."""
-        node.workerinput.update({_RUNS_AGENT: self._runs_agent, _STARTED: self._started})
+        node.workerinput.update({_RUNS_AGENT_WORKER_INPUT: self._runs_agent, _START_TIME_WORKER_INPUT: self._started})
 
 
 def seconds_since_start(config: pytest.Config) -> float:
     """Return the seconds since the main process has started a run with workers, or 0 without workers."""
-    return max(0.0, time() - config.workerinput[_STARTED]) if hasattr(config, "workerinput") else 0.0
+    return max(0.0, time() - config.workerinput[_START_TIME_WORKER_INPUT]) if hasattr(config, "workerinput") else 0.0
 
 
 def refuse_fault_as_keyword(expression: str) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-READING_SECONDS = 0.05
+SECONDS_FOR_CLIENT_TO_READ = 0.05
 """The real time that a process has to read what has arrived before the signal."""
-ENDING_SECONDS = 5.0
+SECONDS_FOR_PROCESS_TO_END = 5.0
 """The real time after which a process that SIGTERM or SIGINT has not ended gets SIGKILL."""
-_POLL_SECONDS = 0.005
+_SECONDS_BETWEEN_CHECKS = 0.005
 
 
 def may_use_processes(item: pytest.Item) -> bool:
@@ -50,14 +50,14 @@ def send_signal_when_due(
 
     def wait_and_send_signal() -> None:
         while not is_due():
-            if is_over.wait(_POLL_SECONDS):
+            if is_over.wait(_SECONDS_BETWEEN_CHECKS):
                 return
-        is_over.wait(READING_SECONDS)
+        is_over.wait(SECONDS_FOR_CLIENT_TO_READ)
         running = [process for process in started if process.returncode is None]
         for process in running:
             _send_signal(process.pid, getattr(signal, name.upper()))
-        end = monotonic() + ENDING_SECONDS
-        while monotonic() < end and not is_over.wait(_POLL_SECONDS):
+        end = monotonic() + SECONDS_FOR_PROCESS_TO_END
+        while monotonic() < end and not is_over.wait(_SECONDS_BETWEEN_CHECKS):
             pass
         for process in running if not is_over.is_set() else ():
             _send_signal(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has no SIGKILL

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flag_harness.record import Outcome, RunRow, SweepRecord
 
 _EXCLUDED_REASON = "it ran under the troubles of a sweep"
-_NOT_TRIED = "not tried"
+_NOT_TRIED_OUTCOME = "not tried"
 
 
 def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[[str], str]) -> "RunRow":
@@ -44,7 +44,7 @@ def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "S
 
     counts = Counter[str](one.outcome for one in item.results if one.outcome != "does not apply")
     if item.not_tried:
-        counts[_NOT_TRIED] = item.not_tried.total()
+        counts[_NOT_TRIED_OUTCOME] = item.not_tried.total()
     causes = []
     for group in group_failures_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled
-from flag_harness.plugin.sweep.budget import ALL, select_share_of_troubles
+from flag_harness.plugin.sweep.budget import ALL_TROUBLES, select_share_of_troubles
 from flag_harness.plugin.sweep.processes import may_use_processes
 from flag_harness.plugin.sweep.summary import BASELINE_NAME, cause_lines
-from flag_harness.sweep.judge import UNNOTICEABLE_KINDS, TestObservation, TroubleResult
+from flag_harness.sweep.judge import KINDS_THAT_AGENTS_CANNOT_NOTICE, TestObservation, TroubleResult
 from flag_harness.sweep.troubles import (
     CANCELLING_TOOL_TROUBLES,
     FAULT_KINDS_TO_TRY,
-    INTERRUPT,
+    INTERRUPT_KIND,
     SCHEDULE_PREFIX,
     SIGNALS,
     SURPRISES,
@@ -34,7 +34,7 @@ from flag_harness.sweep.troubles import (
 if TYPE_CHECKING:
     from flag_harness.plugin.sweep.suite_items import SuiteSweep
 
-_OUT_OF_BUDGET = "not tried within --harness-sweep-budget"
+_OUT_OF_BUDGET_REASON = "not tried within --harness-sweep-budget"
 
 
 class TroubleNotSurvivedError(Exception):
@@ -45,7 +45,7 @@ class SuiteSweepItem(pytest.Item):
     """One test and combination, which is run under all troubles (such as faults or interrupts) of one kind."""
 
     def __init__(
-        self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, share: str = ALL, **options: Any
+        self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, share: str = ALL_TROUBLES, **options: Any
     ) -> None:
         super().__init__(**options)
         self.sweep, self.test, self.kind, self.share = sweep, test, kind, share
@@ -60,7 +60,7 @@ class SuiteSweepItem(pytest.Item):
         if self.sweep.budget.is_used_up(self.test.nodeid):
             for item in self._items_without_time():
                 self.not_tried[item.kind] += item._count_untried_troubles()
-            pytest.skip(_OUT_OF_BUDGET)
+            pytest.skip(_OUT_OF_BUDGET_REASON)
         baseline, result = self.sweep.baseline_run_and_result(self.test)
         if self.kind == BASELINE_NAME:
             self.results = [self.sweep.compare_with_baseline(result)]
@@ -104,7 +104,7 @@ class SuiteSweepItem(pytest.Item):
     def _troubles_of_kind(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:
             return [one for one in self.sweep.chosen if one.kind == kind]
-        if kind == INTERRUPT:
+        if kind == INTERRUPT_KIND:
             return [] if may_use_processes(self.test) else derive_interrupts(baseline)
         if kind in SIGNALS:
             return derive_signal_troubles(kind, baseline) if may_use_processes(self.test) else []
@@ -116,7 +116,7 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under troubles drawn by the item's seed. If it fails, yield the result of the fewest."""
-        left_out = (*UNNOTICEABLE_KINDS, *CANCELLING_TOOL_TROUBLES)
+        left_out = (*KINDS_THAT_AGENTS_CANNOT_NOTICE, *CANCELLING_TOOL_TROUBLES)
         kinds = [kind for kind in (*FAULT_KINDS_TO_TRY, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
         schedule = join_random_troubles(troubles, f"{self.test.nodeid} {self.kind}")

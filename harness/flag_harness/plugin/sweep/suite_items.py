@@ -15,7 +15,7 @@ from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
-    REST,
+    OTHER_TROUBLES,
     SweepTimeBudget,
     lines_about_untried_troubles,
     order_items_by_test,
@@ -24,8 +24,8 @@ from flag_harness.plugin.sweep.budget import (
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import (
     DEFAULT_SWEEPS,
-    SCHEDULES,
-    TOOLS,
+    SCHEDULES_SWEEP,
+    TOOLS_SWEEP,
     lines_that_suggest_other_keyword,
     refuse_fault_as_keyword,
     seconds_since_start,
@@ -50,7 +50,7 @@ from flag_harness.sweep.judge import (
 from flag_harness.sweep.troubles import (
     CANCELLING_TOOL_TROUBLES,
     FAULT_KINDS_TO_TRY,
-    INTERRUPT,
+    INTERRUPT_KIND,
     SCHEDULE_PREFIX,
     SURPRISES,
     TOOL_TROUBLES,
@@ -67,21 +67,21 @@ if TYPE_CHECKING:
 KINDS_BY_SWEEP: Mapping[str, Sequence[str]] = {
     "faults": FAULT_KINDS_TO_TRY,
     "surprises": tuple(SURPRISES),
-    "interrupts": (INTERRUPT, *CANCELLING_TOOL_TROUBLES, "sigint", "sigterm"),
+    "interrupts": (INTERRUPT_KIND, *CANCELLING_TOOL_TROUBLES, "sigint", "sigterm"),
     "kills": ("sigkill",),
     "tools": tuple(name for name in TOOL_TROUBLES if name not in CANCELLING_TOOL_TROUBLES),
 }
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED_STATUS = "not survived"
-_NO_FUNCTIONS = (
+_MISSING_FUNCTIONS_MESSAGE = (
     '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
     '[tool.flag-harness.sweep], or with tools = "record" functions = [] if all are HTTP requests (docs/sweep.md)'
 )
-_NO_TOOL_NAMES = (
+_MISSING_TOOL_NAMES_MESSAGE = (
     "--harness-sweep=tools needs the functions that are the agent's tools, such as "
     'functions = ["shop.tools:refund"] in [tool.flag-harness.sweep] (docs/sweep.md)'
 )
-_NO_TOOLS = (
+_UNDECLARED_TOOLS_MESSAGE = (
     '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
     '[tool.flag-harness.sweep] in pyproject.toml, or mark the test @pytest.mark.harness_sweep(tools="real") '
     "(docs/sweep.md)"
@@ -95,9 +95,9 @@ class SuiteSweep:
         refuse_fault_as_keyword(config.getoption("keyword"))
         self._settings = config.stash[CONFIG_KEY].sweep or SweepSettings()
         self._has_functions = bool(self._settings.functions or self._settings.stub)
-        if TOOLS in sweeps and not self._has_functions and sweeps != DEFAULT_SWEEPS:
-            raise HarnessError(_NO_TOOL_NAMES)
-        self._sweeps = [name for name in sweeps if name != TOOLS or self._has_functions]
+        if TOOLS_SWEEP in sweeps and not self._has_functions and sweeps != DEFAULT_SWEEPS:
+            raise HarnessError(_MISSING_TOOL_NAMES_MESSAGE)
+        self._sweeps = [name for name in sweeps if name != TOOLS_SWEEP or self._has_functions]
         self.chosen = _troubles_in_options(config)
         path = config.getoption("--harness-sweep-baseline")
         self._baseline_path = config.invocation_params.dir / path if path else None
@@ -169,9 +169,9 @@ class SuiteSweep:
         """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
         tools = self._tool_mode_of_test(test)
         if tools not in ("real", RECORD, STUB):
-            raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
+            raise pytest.UsageError(_UNDECLARED_TOOLS_MESSAGE.format(test.nodeid))
         if tools != "real" and not self._has_functions and not (tools == RECORD and self._settings.functions == ()):
-            raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid, tools))
+            raise pytest.UsageError(_MISSING_FUNCTIONS_MESSAGE.format(test.nodeid, tools))
 
     def _sweep_option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""
@@ -183,11 +183,11 @@ class SuiteSweep:
             return tuple(dict.fromkeys(one.kind for one in self.chosen))
         kinds = [kind for sweep in self._sweeps for kind in KINDS_BY_SWEEP.get(sweep, ())]
         kinds = [kind for kind in kinds if kind not in TOOL_TROUBLES or self._has_functions]
-        return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
+        return (*kinds, *(self._schedules if SCHEDULES_SWEEP in self._sweeps else ()))
 
     def _make_item(self, test: pytest.Function, kind: str, share: str) -> SuiteSweepItem:
         assert test.parent is not None
-        name = f"{test.name}::{kind}" + (f"::{share}" if share == REST else "")
+        name = f"{test.name}::{kind}" + (f"::{share}" if share == OTHER_TROUBLES else "")
         item: SuiteSweepItem = SuiteSweepItem.from_parent(
             test.parent, name=name, sweep=self, test=test, kind=kind, share=share
         )
@@ -277,7 +277,7 @@ def _troubles_in_options(config: pytest.Config) -> tuple[Trouble, ...]:
 
 def _parse_interrupt(text: str) -> Trouble:
     """Parse an interrupt such as `inside_text:on=2`, or a signal such as `sigkill/inside_text:on=2`."""
-    return Trouble(*parse_signal(text)) if "/" in text else Trouble(INTERRUPT, parse_interrupt(text))
+    return Trouble(*parse_signal(text)) if "/" in text else Trouble(INTERRUPT_KIND, parse_interrupt(text))
 
 
 def _is_test_to_sweep(item: pytest.Function) -> bool:

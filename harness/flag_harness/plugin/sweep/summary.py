@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from flag_harness.sweep.judge import TroubleResult
 from flag_harness.sweep.troubles import SIGNALS, SURPRISES, TOOL_TROUBLES
-from flag_harness.sweep.troubles.interrupts import INTERRUPT
+from flag_harness.sweep.troubles.interrupts import INTERRUPT_KIND
 from flag_harness.wording import count_with_noun
 
 BASELINE_NAME = "baseline"
 """The name of the items that run their test without a trouble."""
-MAX_CAUSES = 25
-MAX_CHARACTERS = 200
+MAX_LISTED_CAUSES = 25
+MAX_REASON_LENGTH = 200
 _OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed")
-_VARYING_PARTS = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
+_VARYING_PARTS_PATTERN = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """The parts that differ between two failures of one cause: addresses, ids and numbers."""
 
 
@@ -38,15 +38,15 @@ def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
 def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False) -> Iterator[str]:
     """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
     ordered = group_failures_by_cause(failed)
-    for group in ordered[:MAX_CAUSES]:
+    for group in ordered[:MAX_LISTED_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
         count = count_with_noun(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE_NAME
-        yield f"{count}: {first.oracle}: {first.reason[:MAX_CHARACTERS]}{place}"
+        yield f"{count}: {first.oracle}: {first.reason[:MAX_REASON_LENGTH]}{place}"
         if with_commands:
             yield f"    {_command_to_repeat(group[0])}"
-    if len(ordered) > MAX_CAUSES:
-        yield f"and {len(ordered) - MAX_CAUSES} more causes"
+    if len(ordered) > MAX_LISTED_CAUSES:
+        yield f"and {len(ordered) - MAX_LISTED_CAUSES} more causes"
 
 
 def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[TroubleResult]]:
@@ -60,7 +60,7 @@ def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[Troubl
 def _cause_key(result: TroubleResult) -> tuple[str, str, str]:
     """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
     first = result.findings[0]
-    reason = first.reason.partition(":")[0] if first.place else _VARYING_PARTS.sub("#", first.reason)
+    reason = first.reason.partition(":")[0] if first.place else _VARYING_PARTS_PATTERN.sub("#", first.reason)
     return first.oracle, reason, first.place
 
 
@@ -74,8 +74,8 @@ def _command_to_repeat(result: TroubleResult) -> str:
     name = result.trouble.partition(":")[0]
     noun = "surprise" if name in SURPRISES else "tool-trouble" if name in TOOL_TROUBLES else "fault"
     option = f"--harness-{noun}={result.trouble}"
-    if result.kind == INTERRUPT:
-        option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT}:at=').replace(',on=', ':on=')}"
+    if result.kind == INTERRUPT_KIND:
+        option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT_KIND}:at=').replace(',on=', ':on=')}"
     if result.kind in SIGNALS:
         option = f"--harness-interrupt={result.trouble.replace(':at=', '/').replace(',on=', ':on=')}"
     return f"{command} {shlex.quote(option)}"

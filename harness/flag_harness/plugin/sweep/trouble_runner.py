@@ -17,13 +17,13 @@ from flag_harness.plugin.sweep.processes import may_use_processes, send_signal_w
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_difference
 from flag_harness.plugin.sweep.time_limit import limit_real_time
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
-from flag_harness.sweep.judge import CallResult, TestObservation
-from flag_harness.sweep.probe import MAX_REQUESTS, Probe
+from flag_harness.sweep.judge import TestCallResult, TestObservation
+from flag_harness.sweep.probe import MAX_REQUESTS_OF_TEST, TrafficProbe
 from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
-LONG_CALL_FACTOR = 6
+MAX_CALL_TIME_OVER_BASELINE = 6
 """The factor by which a test may take longer in real time if it uses other processes, or runs without a trouble: that
 run comes first, and may import libraries.
 """
@@ -61,10 +61,10 @@ class TroubleRunner:
         tools: `real`, `record` or `stub`.
         """
         usual = len(list(baseline.prompts())) if baseline else 0
-        probe = Probe(trouble, MAX_REQUESTS + 3 * usual)
+        probe = TrafficProbe(trouble, MAX_REQUESTS_OF_TEST + 3 * usual)
         again = baseline.second_call if baseline else None
         repeats = baseline is None or (again is not None and again.ending == "returned")
-        calls: list[CallResult] = []
+        calls: list[TestCallResult] = []
         original: Callable[[], None] = item.runtest
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
         item.stash[PROBE_KEY] = probe
@@ -79,7 +79,12 @@ class TroubleRunner:
         return probe.make_observation(calls, "" if calls else _setup_problem(reports))
 
     def _run_calls(
-        self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult], repeats: bool
+        self,
+        item: pytest.Item,
+        function: Callable[[], None],
+        probe: TrafficProbe,
+        calls: list[TestCallResult],
+        repeats: bool,
     ) -> None:
         self._run_call(item, function, probe, calls)
         if repeats and calls[0].ending not in ("hung", "flooded", "refused"):
@@ -88,7 +93,9 @@ class TroubleRunner:
             self._run_call(item, function, probe, calls)
         probe.call = 0
 
-    def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
+    def _run_call(
+        self, item: pytest.Item, function: Callable[[], None], probe: TrafficProbe, calls: list[TestCallResult]
+    ) -> None:
         probe.call += 1
         self._tools.begin_test_call()
         reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
@@ -101,13 +108,13 @@ class TroubleRunner:
                 raise
             result = result_of_failed_call(error, probe.clock.now() - start, item, reported)
         else:
-            result = CallResult("returned", seconds=probe.clock.now() - start)
+            result = TestCallResult("returned", seconds=probe.clock.now() - start)
         if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
             result = replace(result, ending="reported")  # that is how a test sees that its process was ended
         calls.append(replace(result, usage=usage_difference(used, self._read_usage(_fixture_values(item)))))
 
     @contextmanager
-    def _signal_processes(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
+    def _signal_processes(self, item: pytest.Item, probe: TrafficProbe) -> Iterator[None]:
         """In the first call of the test function, count its child processes, and send them the trouble's signal."""
         if probe.call != 1 or not may_use_processes(item):
             yield
@@ -118,10 +125,10 @@ class TroubleRunner:
             yield
         probe.processes = len(started)
 
-    def _call_time_limit(self, item: pytest.Item, probe: Probe) -> float:
+    def _call_time_limit(self, item: pytest.Item, probe: TrafficProbe) -> float:
         """Return the real seconds that a call may take."""
         is_long = may_use_processes(item) or not probe.has_trouble
-        return self._settings.patience * (LONG_CALL_FACTOR if is_long else 1)
+        return self._settings.patience * (MAX_CALL_TIME_OVER_BASELINE if is_long else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:

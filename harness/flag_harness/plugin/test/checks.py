@@ -27,7 +27,7 @@ from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_recorded_file
 from flag_harness.plugin.stash import (
-    EXTRA_SOURCE_KEY,
+    ANSWER_SOURCE_KEY,
     FLAG_SCOPE_KEY,
     PROBE_KEY,
     REFUSALS_KEY,
@@ -150,7 +150,7 @@ def complete_report(
         if report.when == "teardown" and PROBE_KEY not in item.stash:
             attach_recorded_file(report, item.config, traffic, _has_failed(item) or report.failed)
             add_properties_to_report(item, report, traffic)
-            if _has_failed(item) and EXTRA_SOURCE_KEY not in item.stash:
+            if _has_failed(item) and ANSWER_SOURCE_KEY not in item.stash:
                 save_evidence_cassette(item.config, traffic)
         add_failure_to_row(item, report, make_evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Replay
     from flag_harness.faults import Fault
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.sweep.probe import Probe
+    from flag_harness.sweep.probe import TrafficProbe
     from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response
 
 COMMAND_LINE_FAULTS_KEY = pytest.StashKey[tuple["Fault", ...]]()
@@ -227,7 +227,9 @@ class FaultTotals:
         ]
 
 
-def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Probe | None" = None) -> "list[Layer]":
+def fault_layers(
+    faults: Sequence["Fault"], replay: "Replay | None", probe: "TrafficProbe | None" = None
+) -> "list[Layer]":
     """Return the layers that apply the faults, and those of `probe`, to requests that `replay` may answer."""
     own: list[Layer] = [make_fault_layer(fault, replay) if replay else fault for fault in faults]
     if probe is None:

@@ -11,8 +11,8 @@ from flag_harness.plugin.marks import CONFIG_KEY, declared_flags
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.stash import (
+    ANSWER_SOURCE_KEY,
     COMBINATION_KEY,
-    EXTRA_SOURCE_KEY,
     LOG_COUNTER_KEY,
     PROBE_KEY,
     REFUSALS_KEY,
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.sources import SetFlags
+    from flag_harness.sources import SetFlagsFunction
 
 
 @pytest.fixture
-def harness_set_flags() -> "SetFlags | None":
+def harness_set_flags() -> "SetFlagsFunction | None":
     """Return a function that sets flags declared with `set = "harness_set_flags"`, or None. Override it.
 
     The function gets a `Combination` of these flags, and may return a context manager, which is left after the test.
@@ -105,7 +105,7 @@ def harness_cassette(
     from flag_harness.plugin.run.log_counts import count_logs
     from flag_harness.plugin.test.plan import make_plan_of_extra_combination, make_plan_of_sweep, make_traffic_plan
 
-    source = request.node.stash.get(EXTRA_SOURCE_KEY, None)
+    source = request.node.stash.get(ANSWER_SOURCE_KEY, None)
     if source is None and PROBE_KEY not in request.node.stash:
         request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)

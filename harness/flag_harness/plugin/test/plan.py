@@ -34,7 +34,7 @@ from flag_harness.plugin.stash import AnswerSource, nodeid_of_first_repetition, 
 from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.plugin.verdicts.unrecorded import refuse_unrecorded_repetition
 from flag_harness.transports import ApiScope, SystemClock
-from flag_harness.transports.scope import BASE_URL
+from flag_harness.transports.scope import BASE_URL_VARIABLE
 from flag_harness.transports.virtual_time import ImportedTimeFunctions, SharedClock
 from flag_harness.wire.timeline import Layer
 
@@ -289,8 +289,8 @@ def _load_cassette_or_fail(
 
 def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
     """Return the configured hosts of the API, and the other hosts that tests may reach."""
-    settings = config.stash[CONFIG_KEY]
-    return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
+    own, base_url = config.stash[CONFIG_KEY], os.environ.get(BASE_URL_VARIABLE, "")
+    return ApiScope(own.hosts, own.allowed_hosts, own.ignore_hosts, base_url)
 
 
 def _time_functions_to_make_virtual(node: pytest.Item) -> ImportedTimeFunctions | None:

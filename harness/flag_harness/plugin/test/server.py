@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from flag_harness.transports.serve.server import LoopbackServer
     from flag_harness.wire.timeline import Request, Response, Upstream
 
-API_URL = "https://api.anthropic.com"
-BASE_URL = "ANTHROPIC_BASE_URL"
+LIVE_API_URL = "https://api.anthropic.com"
+BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 """The environment variable from which the API's SDKs, in any language, read the API's address."""
 
 _CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
@@ -45,11 +45,11 @@ def harness_cassette_server(
     keep_time_real(harness_cassette.clock)  # other processes live in real time
     upstream, layers = harness_cassette.upstream_and_layers
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
-        upstream, layers = _make_forwarding_upstream(os.environ.get(BASE_URL) or API_URL), ()
+        upstream, layers = _make_forwarding_upstream(os.environ.get(BASE_URL_VARIABLE) or LIVE_API_URL), ()
     flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE_KEY, None)) is not None else ()
     pace = 1 if request.node.get_closest_marker("harness_real_time") else 0
     with _shorten_refusals_in_log(), LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
-        monkeypatch.setenv(BASE_URL, server.url)
+        monkeypatch.setenv(BASE_URL_VARIABLE, server.url)
         yield server
 
 

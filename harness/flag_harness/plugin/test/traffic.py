@@ -20,15 +20,15 @@ from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.saving import SavedRecording, save_recording, upstream_that_answered
 from flag_harness.plugin.test.scenarios import find_api_refusal, make_simulator
 from flag_harness.transports import (
-    REPLAY_ERROR_TEXTS,
-    SIMULATOR_ERROR_TEXTS,
+    ERROR_TEXTS_OF_REPLAY,
+    ERROR_TEXTS_OF_SIMULATOR,
     async_http_client,
     http_client,
     live_async_http_client,
     live_http_client,
     refuse_network,
 )
-from flag_harness.transports.interception.intercept import Route, route_clients
+from flag_harness.transports.interception.intercept import AnswerRoute, route_clients
 from flag_harness.transports.virtual_time import share_clock, virtual_time_layers
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 from flag_harness.wire.traffic_log import TrafficLog
@@ -36,7 +36,7 @@ from flag_harness.wire.traffic_log import TrafficLog
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
     from flag_harness.cassette import Interaction
-    from flag_harness.sweep.probe import Probe
+    from flag_harness.sweep.probe import TrafficProbe
     from flag_harness.transports.client_types import AsyncClient, Client
     from flag_harness.wire.usage import Usage
 
@@ -69,7 +69,7 @@ class CassetteTraffic:
         check: Layer = lambda request: None,
         evidence: Recorder | None = None,
         make_network_failure: Callable[[str], NetworkRefused] = NetworkFailure,
-        probe: "Probe | None" = None,
+        probe: "TrafficProbe | None" = None,
     ) -> None:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.make_clock()
@@ -120,7 +120,7 @@ class CassetteTraffic:
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
-                doing = SIMULATOR_ERROR_TEXTS if self.plan.can_reach_upstream else REPLAY_ERROR_TEXTS
+                doing = ERROR_TEXTS_OF_SIMULATOR if self.plan.can_reach_upstream else ERROR_TEXTS_OF_REPLAY
                 self._network_refusals = stack.enter_context(
                     refuse_network(doing, self._make_network_failure, self.plan.scope)
                 )
@@ -138,9 +138,9 @@ class CassetteTraffic:
         return self._replay or self._simulator
 
     @property
-    def route(self) -> Route:
+    def route(self) -> AnswerRoute:
         """The upstream, layers and clock for requests of clients that the code under test makes itself."""
-        return Route(self._local_upstream, self._all_layers, self.clock)
+        return AnswerRoute(self._local_upstream, self._all_layers, self.clock)
 
     @property
     def upstream_and_layers(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Filters
 
 
-class Vcr:
+class VcrStandIn:
     """Stands in for vcrpy's `VCR` object, in the hook of pytest-recording and in the fixture `vcr` of pytest-vcr.
 
     An attribute that is set on it applies to every cassette, unless `vcr_config` or the mark overrides it.
@@ -59,11 +59,11 @@ class Vcr:
             ) from None
 
 
-def convert_to_harness_vcr(vcr: Any) -> Vcr:
-    """Convert vcrpy's own `VCR` object, which a suite may have made, to a `Vcr`. Return a `Vcr` unchanged."""
-    if isinstance(vcr, Vcr):
+def convert_to_harness_vcr(vcr: Any) -> VcrStandIn:
+    """Return a `VcrStandIn` with the settings of vcrpy's own `VCR` object, which a suite may have made."""
+    if isinstance(vcr, VcrStandIn):
         return vcr
-    found = Vcr()
+    found = VcrStandIn()
     found.settings.update({name: value for name in SUPPORTED_SETTINGS if (value := getattr(vcr, name, None))})
     if f"{getattr(found.settings.get('persister'), '__module__', '')}.".startswith("vcr."):
         del found.settings["persister"]  # the one that keeps cassettes in files, as ours does
@@ -91,12 +91,14 @@ def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> d
 
 def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
     """Return the settings of a test's cassette. Raise a `UsageError` that names an unsupported setting."""
-    vcr = Vcr()
+    vcr = VcrStandIn()
     node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
     return vcr_settings_of_module(node, vcr, options, record_mode)
 
 
-def vcr_settings_of_module(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
+def vcr_settings_of_module(
+    node: pytest.Item, vcr: VcrStandIn, options: Mapping[str, Any], record_mode: str
+) -> VcrSettings:
     """Return the settings of `vcr` updated with `options`. Raise a `UsageError` that names an unsupported setting."""
     try:
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)

@@ -9,7 +9,7 @@ from flag_harness.errors import HarnessError, MissingExtraError, require_extra
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import is_option_of_other_plugin
 
-MARKS = (
+VCR_MARK_DESCRIPTIONS = (
     "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and the named ones; settings as in vcr_config",
     "default_cassette(name): the name of this test's own cassette",
     "block_network(allowed_hosts=[]): refuse connections except to these hosts (regular expressions of whole names)",
@@ -63,7 +63,7 @@ def configure_vcr(config: pytest.Config) -> None:
     from flag_harness.plugin.vcr import marks, playing, pytest_vcr
 
     is_pytest_vcr = config.stash[CONFIG_KEY].vcr_marks == "pytest-vcr"
-    for mark in MARKS[:1] if is_pytest_vcr else MARKS:
+    for mark in VCR_MARK_DESCRIPTIONS[:1] if is_pytest_vcr else VCR_MARK_DESCRIPTIONS:
         config.addinivalue_line("markers", mark)
     config.pluginmanager.register(pytest_vcr if is_pytest_vcr else marks, "flag-harness-vcr-marks")
     config.pluginmanager.register(playing, "flag-harness-vcr-playing")

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.vcr.config import (
-    Vcr,
+    VcrStandIn,
     add_project_filters,
     convert_to_harness_vcr,
     refuse_cassette_fixture,
@@ -29,11 +29,11 @@ def _vcr_marker(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(name="vcr", scope="module")
-def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> Vcr:
+def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> VcrStandIn:
     """Return the settings of the module's cassettes. Override it to register matchers or serializers."""
     if request.config.getoption("--vcr-record-mode"):
         warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
-    found = Vcr()
+    found = VcrStandIn()
     found.settings.update(
         {"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_settings_in_mark_and_options(request)}
     )

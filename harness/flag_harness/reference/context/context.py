@@ -22,7 +22,7 @@ class ToolCallState:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ConversationContext:
     """The state of a session: its messages, its usage so far, and all that is needed to continue it.
 
     `messages` hold plain JSON values only, and their keys keep their order (see `to_json_value`). `combination` is the
@@ -38,15 +38,15 @@ class Context:
     dropped: tuple[str, ...] = ()
     ledger: Mapping[str, ToolCallState] = field(default_factory=dict)
 
-    def with_call_start(self, id: str) -> "Context":
+    def with_call_start(self, id: str) -> "ConversationContext":
         """Return a copy of the context that records the start of the tool call `id`."""
         return replace(self, ledger={**self.ledger, id: ToolCallState()})
 
-    def with_call_outcome(self, outcome: ToolOutcome) -> "Context":
+    def with_call_outcome(self, outcome: ToolOutcome) -> "ConversationContext":
         """Return a copy of the context that records the outcome of a tool call."""
         return replace(self, ledger={**self.ledger, outcome.id: ToolCallState(outcome)})
 
-    def without_answered_calls(self) -> "Context":
+    def without_answered_calls(self) -> "ConversationContext":
         """Return a copy without the ledger entries of tool calls whose results are in the messages."""
         answered = {
             block["tool_use_id"]

@@ -5,11 +5,11 @@ from typing import Any
 
 from flag_harness.reference.tools.tool import ToolOutcome
 
-Message = dict[str, Any]
-Messages = tuple[Message, ...]
+MessageDict = dict[str, Any]
+Messages = tuple[MessageDict, ...]
 
 
-def with_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
+def add_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
     """Return the messages with the user's `text` added. With None, the last turn, still unanswered, is kept.
 
     The text joins an unanswered turn, unless that turn already ends with it. The note `transition` goes before the
@@ -25,7 +25,7 @@ def with_user_turn(messages: Messages, text: str | None, transition: str | None 
     return (*earlier, {"role": "user", "content": [*pending[:results], *note, *pending[results:], *said]})
 
 
-def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
+def add_model_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
     """Return the messages with the model's answer added, without blank texts, which the API does not accept.
 
     An empty answer adds no message. An answer after a pause joins the answer before it.
@@ -38,12 +38,12 @@ def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messag
     return (*messages, {"role": "assistant", "content": kept})
 
 
-def with_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:
+def add_tool_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:
     """Return the messages with the results of tool calls added, as one user turn."""
     return (*messages, {"role": "user", "content": [outcome.block for outcome in outcomes]})
 
 
-def without_last_turn(messages: Messages) -> Messages:
+def remove_last_turn(messages: Messages) -> Messages:
     """Return the messages without the user's last words and all messages after them.
 
     Tool results before the user's words stay, because their calls need them.

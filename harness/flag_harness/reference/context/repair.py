@@ -6,21 +6,21 @@ from itertools import pairwise
 from typing import Any
 
 from flag_harness.flag import OFF_COMBINATION
-from flag_harness.reference.context.context import Context, ToolCallState
+from flag_harness.reference.context.context import ConversationContext, ToolCallState
 from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED_CALL_MESSAGE = "The session was interrupted while this tool ran; it may or may not have taken effect."
 CALL_NOT_RUN_MESSAGE = "The session was interrupted before this tool ran; it was not run."
 
-TRANSITION_START = "This session was saved and restored.\n"
+FIRST_LINE_OF_RESTORE_NOTE = "This session was saved and restored.\n"
 """The first line of each note to the model after a restore."""
 
-Block = dict[str, Any]
-Message = dict[str, Any]
+BlockDict = dict[str, Any]
+MessageDict = dict[str, Any]
 
 
-def repair_context(context: Context) -> tuple[Context, tuple[str, ...]]:
+def repair_context(context: ConversationContext) -> tuple[ConversationContext, tuple[str, ...]]:
     """Return a repaired context that the API accepts, and one sentence for each repair.
 
     Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
@@ -36,7 +36,7 @@ def repair_context(context: Context) -> tuple[Context, tuple[str, ...]]:
     return (replace(context, messages=tuple(messages)), tuple(notes)) if notes else (context, ())
 
 
-def transition_prompt(context: Context, combination: str, repairs: Sequence[str]) -> str | None:
+def transition_prompt(context: ConversationContext, combination: str, repairs: Sequence[str]) -> str | None:
     """Return a note that tells the model what was repaired, and which flags differ from `combination`.
 
     Return None if nothing was repaired and no flag has changed since the session was saved.
@@ -47,7 +47,7 @@ def transition_prompt(context: Context, combination: str, repairs: Sequence[str]
     parts = [f"Switched on since: {', '.join(on)}."] if on else []
     parts += [f"Switched off since: {', '.join(off)}."] if off else []
     parts += ["Mended in the conversation:\n" + "\n".join(f"- {note}" for note in repairs)] if repairs else []
-    return TRANSITION_START + "\n".join(parts) if parts else None
+    return FIRST_LINE_OF_RESTORE_NOTE + "\n".join(parts) if parts else None
 
 
 def _flag_names(combination: str) -> list[str]:
@@ -62,7 +62,7 @@ class _ContextRepair:
     notes: list[str]
     seen: set[str] = field(default_factory=set)
 
-    def repair_once(self, messages: Sequence[Message]) -> list[Message]:
+    def repair_once(self, messages: Sequence[MessageDict]) -> list[MessageDict]:
         """Apply each rule of repair once, in the order in which the rules build on each other."""
         self.seen.clear()
         whole = [
@@ -71,7 +71,7 @@ class _ContextRepair:
         ]
         return self._pair_results_with_calls(self._join_messages_of_same_role(self._drop_empty_messages(whole)))
 
-    def _remove_invalid_blocks(self, message: Message, where: str) -> Any:
+    def _remove_invalid_blocks(self, message: MessageDict, where: str) -> Any:
         """Return a message's content without blocks that the API would refuse in any conversation."""
         content = message["content"]
         if isinstance(content, str):
@@ -87,13 +87,13 @@ class _ContextRepair:
             self.notes.append(f"{where}: thinking that nothing followed was dropped")
         return kept
 
-    def _block_problem(self, block: Block, role: str, content: Sequence[Block]) -> str | None:
+    def _block_problem(self, block: BlockDict, role: str, content: Sequence[BlockDict]) -> str | None:
         kind = block["type"]
         if kind == "text":
             return None if block["text"].strip() else "a blank text"
         if kind == "thinking" and not block.get("signature"):
             return "thinking without its signature"
-        if _is_thinking(block) or kind == "tool_use" or kind in _SERVER_CALLS:
+        if _is_thinking(block) or kind == "tool_use" or kind in _SERVER_CALL_TYPES:
             if role == "user":
                 return f"a {kind} block of the user"
             return None if _is_thinking(block) else self._call_problem(block, content)
@@ -103,19 +103,19 @@ class _ContextRepair:
             return f"a {kind} without its call {block['tool_use_id']}"
         return None
 
-    def _call_problem(self, block: Block, content: Sequence[Block]) -> str | None:
+    def _call_problem(self, block: BlockDict, content: Sequence[BlockDict]) -> str | None:
         if not isinstance(block.get("input"), dict):
             return f"the call {block['id']}, whose input is not an object,"
-        if block["type"] in _SERVER_CALLS and not any(_is_result_of(other, block) for other in content):
+        if block["type"] in _SERVER_CALL_TYPES and not any(_is_result_of(other, block) for other in content):
             return f"the call {block['id']} of {block['name']}, which the API ran and never answered,"
         if block["id"] in self.seen:
             return f"a second call with the id {block['id']}"
         self.seen.add(block["id"])
         return None
 
-    def _drop_empty_messages(self, messages: Iterable[Message]) -> list[Message]:
+    def _drop_empty_messages(self, messages: Iterable[MessageDict]) -> list[MessageDict]:
         """Drop empty messages, and assistant messages before the user's first one."""
-        kept: list[Message] = []
+        kept: list[MessageDict] = []
         for message in messages:
             if not message["content"]:
                 self.notes.append(f"an empty message of the {message['role']} was dropped")
@@ -125,9 +125,9 @@ class _ContextRepair:
                 kept.append(message)
         return kept
 
-    def _join_messages_of_same_role(self, messages: Iterable[Message]) -> list[Message]:
+    def _join_messages_of_same_role(self, messages: Iterable[MessageDict]) -> list[MessageDict]:
         """Join consecutive messages of one role, as the API does."""
-        joined: list[Message] = []
+        joined: list[MessageDict] = []
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:
                 both = block_list(joined[-1]["content"]) + block_list(message["content"])
@@ -137,9 +137,9 @@ class _ContextRepair:
                 joined.append(message)
         return joined
 
-    def _pair_results_with_calls(self, messages: list[Message]) -> list[Message]:
+    def _pair_results_with_calls(self, messages: list[MessageDict]) -> list[MessageDict]:
         """Put a user message that starts with the results after each assistant message with calls."""
-        paired: list[Message] = []
+        paired: list[MessageDict] = []
         for previous, message in pairwise([_EMPTY_MESSAGE, *messages, _EMPTY_MESSAGE]):
             calls = [block for block in block_list(previous["content"]) if block["type"] == "tool_use"]
             if message["role"] == "user":
@@ -150,7 +150,7 @@ class _ContextRepair:
                 paired.append(message)
         return [message for message in paired if message is not _EMPTY_MESSAGE]
 
-    def _content_after_calls(self, message: Message, calls: Sequence[Block]) -> Any:
+    def _content_after_calls(self, message: MessageDict, calls: Sequence[BlockDict]) -> Any:
         """Return a user message's content: one result for each of `calls` first, and no other results."""
         blocks = block_list(message["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
@@ -164,8 +164,8 @@ class _ContextRepair:
             self.notes.append("results were put before the user's words")
         return [*found.values(), *missing, *rest]
 
-    def _results_by_call(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
-        found: dict[str, Block] = {}
+    def _results_by_call(self, results: Iterable[BlockDict], wanted: set[str]) -> dict[str, BlockDict]:
+        found: dict[str, BlockDict] = {}
         for result in results:
             id = result["tool_use_id"]
             if id not in wanted:
@@ -176,7 +176,7 @@ class _ContextRepair:
                 found[id] = result
         return found
 
-    def _make_result_of_call(self, call: Block) -> Block:
+    def _make_result_of_call(self, call: BlockDict) -> BlockDict:
         """Return the result of an unanswered call: its outcome in the ledger, or else an error."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)
@@ -189,18 +189,18 @@ class _ContextRepair:
         return ToolOutcome(id, INTERRUPTED_CALL_MESSAGE if started else CALL_NOT_RUN_MESSAGE, is_error=True).block
 
 
-_SERVER_CALLS = ("server_tool_use", "mcp_tool_use")
-_EMPTY_MESSAGE: Message = {"role": "", "content": []}
+_SERVER_CALL_TYPES = ("server_tool_use", "mcp_tool_use")
+_EMPTY_MESSAGE: MessageDict = {"role": "", "content": []}
 
 
-def _with_content(message: Message, content: Any) -> Message:
+def _with_content(message: MessageDict, content: Any) -> MessageDict:
     """Return a copy of the message with other content, and its keys in the same order."""
     return {**message, "content": content}
 
 
-def _is_thinking(block: Block) -> bool:
+def _is_thinking(block: BlockDict) -> bool:
     return block["type"] in ("thinking", "redacted_thinking")
 
 
-def _is_result_of(result: Block, call: Block) -> bool:
-    return call["type"] in _SERVER_CALLS and result.get("tool_use_id") == call.get("id")
+def _is_result_of(result: BlockDict, call: BlockDict) -> bool:
+    return call["type"] in _SERVER_CALL_TYPES and result.get("tool_use_id") == call.get("id")

@@ -10,9 +10,9 @@ from typing import Any
 
 from flag_harness.errors import ContextError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.reference.context.context import Context, ToolCallState, to_json_value
+from flag_harness.reference.context.context import ConversationContext, ToolCallState, to_json_value
 from flag_harness.reference.context.repair import repair_context
-from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
+from flag_harness.reference.tools.schema import CompiledSchema, InvalidToolInputError
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
@@ -22,8 +22,8 @@ MAX_CONTEXT_BYTES = 256 << 20
 """The format version that this release writes; there has been no other."""
 
 _PACKAGE_NAME = "flag-harness"
-_NEXT_STEP = "restore it from a copy, or start a new session"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ADVICE_AFTER_ERROR = "restore it from a copy, or start a new session"
+_LONE_SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 _TEXT_SCHEMA = {"type": "string"}
 _BLOCK_SCHEMA = {"type": "object", "properties": {"type": _TEXT_SCHEMA}, "required": ["type"]}
 _MESSAGE_SCHEMA = {
@@ -62,9 +62,12 @@ _FILE_SCHEMA = {
     "required": ["version", "harness", "model", "combination", "dropped", "usage", "ledger", "messages"],
     "additionalProperties": False,
 }
-_WHOLE_FILE, _MESSAGES = Schema(_FILE_SCHEMA), Schema({"type": "array", "items": _MESSAGE_SCHEMA})
-_BLOCK_SCHEMAS_BY_TYPE: Mapping[str, Schema] = {
-    kind: Schema({"type": "object", "properties": fields, "required": [*fields]})
+_COMPILED_FILE_SCHEMA, _COMPILED_MESSAGES_SCHEMA = (
+    CompiledSchema(_FILE_SCHEMA),
+    CompiledSchema({"type": "array", "items": _MESSAGE_SCHEMA}),
+)
+_BLOCK_SCHEMAS_BY_TYPE: Mapping[str, CompiledSchema] = {
+    kind: CompiledSchema({"type": "object", "properties": fields, "required": [*fields]})
     for kind, fields in {
         "text": {"text": _TEXT_SCHEMA},
         "tool_use": {"id": _TEXT_SCHEMA, "name": _TEXT_SCHEMA, "input": {"type": "object"}},
@@ -76,7 +79,7 @@ _BLOCK_SCHEMAS_BY_TYPE: Mapping[str, Schema] = {
 """The required fields of the blocks that a restored session uses. Blocks of other types are accepted as they are."""
 
 
-def save_context(context: Context, path: Path) -> None:
+def save_context(context: ConversationContext, path: Path) -> None:
     """Write the context to `path` atomically. SDK objects in its messages are saved as plain JSON.
 
     Raise `ContextError` if the context holds a value that JSON does not have, or if the file cannot be written; the old
@@ -85,13 +88,13 @@ def save_context(context: Context, path: Path) -> None:
     try:
         text = json.dumps(_context_to_json(context), indent=2, ensure_ascii=False, allow_nan=False)
         # a lone surrogate is invalid in UTF-8, but JSON can escape it
-        text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        text = _LONE_SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         write_atomically(path, text.encode() + b"\n")
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise ContextError(f"{path}: the context was not saved: {error}; what was there before is untouched") from None
 
 
-def load_context(path: Path) -> Context:
+def load_context(path: Path) -> ConversationContext:
     """Read a context from a file. Raise a `ContextError` that names the file, the place in it, and what to do."""
     try:
         document = json.loads(
@@ -102,9 +105,9 @@ def load_context(path: Path) -> Context:
     except OSError as error:
         raise ContextError(f"{path}: cannot be read: {error.strerror}; check the path") from None
     except json.JSONDecodeError as error:
-        raise ContextError(f"{path}: {_json_problem(error)}; {_NEXT_STEP}") from None
+        raise ContextError(f"{path}: {_json_problem(error)}; {_ADVICE_AFTER_ERROR}") from None
     except (ValueError, RecursionError) as error:
-        raise ContextError(f"{path}: is not readable JSON: {error}; {_NEXT_STEP}") from None
+        raise ContextError(f"{path}: is not readable JSON: {error}; {_ADVICE_AFTER_ERROR}") from None
     _check_version(document, path)
     return _context_from_json(document, path)
 
@@ -116,14 +119,14 @@ def verify_context(path: Path) -> list[str]:
 
 def check_messages(messages: Any, source: str) -> None:
     """Raise a `ContextError` that names the field if messages are not valid for the API."""
-    _check_schema(_MESSAGES, messages, source, "messages")
+    _check_schema(_COMPILED_MESSAGES_SCHEMA, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
             if schema := _BLOCK_SCHEMAS_BY_TYPE.get(block["type"]):
                 _check_schema(schema, block, source, f"messages[{number}].content[{index}]")
 
 
-def _context_to_json(context: Context) -> dict[str, Any]:
+def _context_to_json(context: ConversationContext) -> dict[str, Any]:
     return {
         "version": FORMAT_VERSION,
         "harness": installed_version(_PACKAGE_NAME),
@@ -144,7 +147,7 @@ def _call_state_to_json(entry: ToolCallState) -> dict[str, Any]:
 def _check_version(document: Any, path: Path) -> None:
     found = document.get("version") if isinstance(document, dict) else None
     if type(found) is not int:
-        raise ContextError(f'{path}: is not a context file: it does not start with "version"; {_NEXT_STEP}')
+        raise ContextError(f'{path}: is not a context file: it does not start with "version"; {_ADVICE_AFTER_ERROR}')
     if found > FORMAT_VERSION:
         raise ContextError(
             f"{path}: has version {found} of the format, and {_PACKAGE_NAME} {installed_version(_PACKAGE_NAME)} reads "
@@ -153,19 +156,19 @@ def _check_version(document: Any, path: Path) -> None:
         )
     if found < FORMAT_VERSION:
         raise ContextError(
-            f"{path}: has version {found} of the format, and the oldest is {FORMAT_VERSION}; {_NEXT_STEP}"
+            f"{path}: has version {found} of the format, and the oldest is {FORMAT_VERSION}; {_ADVICE_AFTER_ERROR}"
         )
 
 
-def _context_from_json(document: dict[str, Any], path: Path) -> Context:
+def _context_from_json(document: dict[str, Any], path: Path) -> ConversationContext:
     """Return the context in a JSON document of this version. Values are not copied, so keys keep their order."""
-    _check_schema(_WHOLE_FILE, document, str(path))
+    _check_schema(_COMPILED_FILE_SCHEMA, document, str(path))
     check_messages(document["messages"], str(path))
     try:
         usage = Usage.from_mapping(document["usage"])
     except ValueError as error:
-        raise ContextError(f"{path}: {error}; fix it, or {_NEXT_STEP}") from None
-    return Context(
+        raise ContextError(f"{path}: {error}; fix it, or {_ADVICE_AFTER_ERROR}") from None
+    return ConversationContext(
         messages=tuple(document["messages"]),
         usage=usage,
         combination=document["combination"],
@@ -181,11 +184,11 @@ def _outcome_from_json(id: str, saved: Mapping[str, Any] | None) -> ToolOutcome 
     return None if saved is None else ToolOutcome(id, saved["content"], saved["is_error"])
 
 
-def _check_schema(schema: Schema, value: Any, source: str, at: str = "") -> None:
+def _check_schema(schema: CompiledSchema, value: Any, source: str, at: str = "") -> None:
     try:
         schema.validate(value, at)
     except InvalidToolInputError as error:
-        raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_NEXT_STEP}") from None
+        raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_ADVICE_AFTER_ERROR}") from None
 
 
 def _parse_finite_number(text: str) -> float:

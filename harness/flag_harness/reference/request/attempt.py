@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
-from flag_harness.reference.request.failure import Failure, failure_of_answer, failure_of_request
+from flag_harness.reference.request.failure import RequestFailure, failure_of_answer, failure_of_request
 from flag_harness.reference.request.request import PreparedRequest
 from flag_harness.reference.request.stream import (
     AnswerAssembler,
@@ -14,7 +14,7 @@ from flag_harness.reference.request.stream import (
     deltas_of_answer,
     make_answer_from_message,
 )
-from flag_harness.reference.request.watchdog import Watchdog
+from flag_harness.reference.request.watchdog import SilenceWatchdog
 from flag_harness.wire.usage import Usage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _END_OF_STREAM = object()
 class RequestAttemptError(Exception):
     """The attempt failed. `started` is true if part of an answer had arrived and may be on screen; it cost `usage`."""
 
-    def __init__(self, failure: Failure, started: bool, usage: Usage) -> None:
+    def __init__(self, failure: RequestFailure, started: bool, usage: Usage) -> None:
         super().__init__(failure.message)
         self.failure, self.started, self.usage = failure, started, usage
 
@@ -50,7 +50,7 @@ class RequestAttempt:
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         """Send the request, and yield the deltas of its answer on arrival. Raise `RequestAttemptError` if it fails."""
-        watchdog = Watchdog(self._clock, self._silence)
+        watchdog = SilenceWatchdog(self._clock, self._silence)
         sending = self._prepared.send(self._client)
         try:
             reply = await (watchdog.wait_for(sending) if self._prepared.streams else sending)
@@ -72,7 +72,9 @@ class RequestAttempt:
         if not self._prepared.streams and self.answer.content:
             self.first_token = self.duration
 
-    async def _read_stream(self, stream: Any, watchdog: Watchdog) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
+    async def _read_stream(
+        self, stream: Any, watchdog: SilenceWatchdog
+    ) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         assembler, clock = self._assembler, self._clock
         while not assembler.complete:
             event = await watchdog.wait_for(anext(stream, _END_OF_STREAM))
@@ -90,7 +92,7 @@ class RequestAttempt:
 
     async def _read_to_end(self, stream: Any) -> None:
         """Read the body to its end, so that its connection can be reused; ignore errors after `message_stop`."""
-        watchdog = Watchdog(self._clock, _SECONDS_AFTER_MESSAGE_STOP)
+        watchdog = SilenceWatchdog(self._clock, _SECONDS_AFTER_MESSAGE_STOP)
         with suppress(Exception):
             while await watchdog.wait_for(anext(stream, _END_OF_STREAM)) is not _END_OF_STREAM:
                 pass

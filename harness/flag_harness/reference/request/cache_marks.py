@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 CACHE_MARK = {"type": "ephemeral"}
-MAX_MARKS = 4
+MAX_CACHE_MARKS = 4
 """`A maximum of 4 blocks with cache_control may be provided. Found 5.` (quoted by users; no recording holds it)"""
 
-_MARK_KEY = "cache_control"
+_CACHE_MARK_KEY = "cache_control"
 _BLOCK_TYPES_WITHOUT_MARK = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -15,7 +15,7 @@ def add_cache_mark_to_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[di
     """Return a copy of the blocks (of the system prompt or the tools) with one mark, on the last block."""
     copies = [_remove_cache_mark(block) for block in blocks]
     if copies:
-        copies[-1][_MARK_KEY] = dict(CACHE_MARK)
+        copies[-1][_CACHE_MARK_KEY] = dict(CACHE_MARK)
     return copies
 
 
@@ -34,7 +34,7 @@ def _add_cache_mark_to_last_content_block(content: Any) -> Any:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index in reversed(range(len(blocks))):
         if _can_have_cache_mark(blocks[index]):
-            return [*blocks[:index], {**blocks[index], _MARK_KEY: dict(CACHE_MARK)}, *blocks[index + 1 :]]
+            return [*blocks[:index], {**blocks[index], _CACHE_MARK_KEY: dict(CACHE_MARK)}, *blocks[index + 1 :]]
     return content
 
 
@@ -57,7 +57,7 @@ def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
 
     A tool's input is the model's own and stays as it is.
     """
-    copy = {key: value for key, value in block.items() if key != _MARK_KEY}
+    copy = {key: value for key, value in block.items() if key != _CACHE_MARK_KEY}
     if copy.get("type") == "tool_result" and isinstance(copy.get("content"), list):
         copy["content"] = _remove_cache_marks_of_content(copy["content"])
     return copy

@@ -1,14 +1,14 @@
-"""Classify the exceptions of any SDK version as a `Failure`, by their status."""
+"""Classify the exceptions of any SDK version as a `RequestFailure`, by their status."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-Retry: TypeAlias = Literal["never", "policy", "once"]
+RetryRule: TypeAlias = Literal["never", "policy", "once"]
 """How often to retry: `policy` as the retry policy allows, `once` for broken answers, or `never`."""
 
-STATUS_OF_TYPE: Mapping[str, int] = {
+STATUS_BY_ERROR_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -26,7 +26,7 @@ STATUS_OF_TYPE: Mapping[str, int] = {
 RETRIED_STATUSES = frozenset({408, 409, 429})
 """Statuses that are retried besides all from 500 on, as in the SDK (`_base_client.py`, 0.125 to 2.12)."""
 
-_KIND_OF_STATUS: Mapping[int, str] = {
+_FAILURE_KIND_BY_STATUS: Mapping[int, str] = {
     401: "credentials",
     402: "credentials",
     403: "credentials",
@@ -40,7 +40,7 @@ _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """A failed attempt.
 
     `status` is the HTTP status; for an error inside a stream, the status that belongs to its type. `headers` are empty
@@ -50,7 +50,7 @@ class Failure:
 
     kind: str
     message: str
-    retry: Retry = "never"
+    retry: RetryRule = "never"
     status: int | None = None
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Failure:
 class TurnError(Exception):
     """The turn cannot be completed, because of `failure`."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: RequestFailure) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
@@ -79,41 +79,43 @@ class SilentAnswerError(BrokenAnswerError):
     """The API sent nothing, or only pings, for too long."""
 
 
-def failure_of_request(error: Exception) -> Failure:
+def failure_of_request(error: Exception) -> RequestFailure:
     """Classify an exception that was raised before the answer began."""
     if isinstance(getattr(error, "status_code", None), int):
         return _failure_of_status(error)
     name = type(error).__name__
     if isinstance(error, SilentAnswerError):
-        return Failure("connection", f"no answer from the API: {error}", "once")
+        return RequestFailure("connection", f"no answer from the API: {error}", "once")
     if _is_connection_error(error):
         cause = error.__cause__ or error
-        return Failure("connection", _describe_error("no answer from the API", cause), "policy")
+        return RequestFailure("connection", _describe_error_in_one_line("no answer from the API", cause), "policy")
     if _is_parsing_error(error):
-        return Failure("broken_answer", _describe_error("the answer cannot be read", error), "once")
+        return RequestFailure("broken_answer", _describe_error_in_one_line("the answer cannot be read", error), "once")
     if isinstance(error, (TypeError, ValueError)):
         words = _shorten_to_line(str(error))
         kind = "credentials" if "authentication method" in words else "request"
-        return Failure(kind, f"the SDK refused the request: {words}", words=words, keyword=_unknown_keyword(words))
-    return Failure("unexpected", f"{name}: {_shorten_to_line(str(error))}")
+        return RequestFailure(
+            kind, f"the SDK refused the request: {words}", words=words, keyword=_unknown_keyword(words)
+        )
+    return RequestFailure("unexpected", f"{name}: {_shorten_to_line(str(error))}")
 
 
-def failure_of_answer(error: Exception) -> Failure:
+def failure_of_answer(error: Exception) -> RequestFailure:
     """Classify an exception that was raised while reading the answer: an error event, or a broken answer."""
     if isinstance(getattr(error, "status_code", None), int):
         return _failure_of_status(error)
-    return Failure("broken_answer", _describe_error("the answer broke off", error), "once")
+    return RequestFailure("broken_answer", _describe_error_in_one_line("the answer broke off", error), "once")
 
 
-def _failure_of_status(error: Any) -> Failure:
+def _failure_of_status(error: Any) -> RequestFailure:
     details = _error_object(error.body)
     in_stream = error.status_code < 400
-    status = STATUS_OF_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
+    status = STATUS_BY_ERROR_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
     if not in_stream and _is_gateway_page(error, details):
         return _failure_of_gateway(error)
     words = _shorten_to_line(str(details.get("message") or "") or str(error))
-    return Failure(
-        kind=_KIND_OF_STATUS.get(status) or ("server" if status >= 500 else "request"),
+    return RequestFailure(
+        kind=_FAILURE_KIND_BY_STATUS.get(status) or ("server" if status >= 500 else "request"),
         message=f"{status} {details.get('type') or ''}".strip() + f": {words}",
         retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
         status=status,
@@ -136,13 +138,13 @@ def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
     )
 
 
-def _failure_of_gateway(error: Any) -> Failure:
+def _failure_of_gateway(error: Any) -> RequestFailure:
     status, headers = error.status_code, {key.lower(): value for key, value in error.response.headers.items()}
     page = _body_text(error)
     title = _HTML_TITLE_PATTERN.search(page)
     words = _shorten_to_line(title[1] if title else page)
     sender = f" ({headers['server']})" if headers.get("server") else ""
-    return Failure(
+    return RequestFailure(
         kind="server" if status >= 500 else "connection",
         message=(
             f"{status}: a gateway or proxy{sender} answered in place of the API: {words!r}; check the network and "
@@ -178,10 +180,10 @@ def _is_parsing_error(error: Exception) -> bool:
     """Return whether an error means that an answer could not be parsed."""
     if isinstance(error, (BrokenAnswerError, UnicodeError, AssertionError)):
         return True
-    return any(kind.__name__ in _PARSING_ERRORS for kind in type(error).__mro__)
+    return any(kind.__name__ in _PARSING_ERROR_NAMES for kind in type(error).__mro__)
 
 
-_PARSING_ERRORS = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
+_PARSING_ERROR_NAMES = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
 
 
 def _unknown_keyword(message: str) -> str | None:
@@ -190,7 +192,7 @@ def _unknown_keyword(message: str) -> str | None:
     return rest.partition("'")[0] if found else None
 
 
-def _describe_error(what: str, error: BaseException) -> str:
+def _describe_error_in_one_line(what: str, error: BaseException) -> str:
     if isinstance(error, BrokenAnswerError):
         return f"{what}: {error}"
     words = _shorten_to_line(str(error))

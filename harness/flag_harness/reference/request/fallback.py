@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 from flag_harness.reference.request.request import CACHE_MARK_KEY, PreparedRequest
 
 _OTHER_NAMES_OF_PARAMETERS: Mapping[str, tuple[str, ...]] = {
@@ -17,10 +17,10 @@ _UNKNOWN_TAG_PATTERN = re.compile(r"Input tag '([^']+)' found")
 _THINKING_EXPECTED_MESSAGE = "Expected `thinking`"
 """The API's message if thinking is on, but the answered call was made without it: such a turn can only be completed
 with thinking off."""
-_PATH_INSIDE_LIST = re.compile(r"(messages|tools|system)\.\d+")
+_PATH_INSIDE_LIST_PATTERN = re.compile(r"(messages|tools|system)\.\d+")
 
 
-def find_rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
+def find_rejected_features(failure: RequestFailure, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the features that a rejection names and that can be left out; an empty tuple if there are none.
 
     These are all betas in the message or, without betas, the first parameter in it.
@@ -49,7 +49,7 @@ def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str
     """
     if _THINKING_EXPECTED_MESSAGE in words:
         return tuple(name for name in parameters if name == "thinking")
-    if _PATH_INSIDE_LIST.match(words):
+    if _PATH_INSIDE_LIST_PATTERN.match(words):
         parameters = [name for name in parameters if name == CACHE_MARK_KEY]
     places = [
         (place, name)

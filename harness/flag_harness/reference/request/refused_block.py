@@ -4,23 +4,23 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.repair import repair_context
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 
-_BLOCK_PATH = re.compile(r"messages\.(\d+)\.content\.(\d+)\b")
+_BLOCK_PATH_PATTERN = re.compile(r"messages\.(\d+)\.content\.(\d+)\b")
 _BLOCK_TYPES_NEVER_DROPPED = frozenset({"text", "tool_use"})
 """Block types that are never dropped, because they hold the model's texts and tool calls."""
-_THINKING = frozenset({"thinking", "redacted_thinking"})
+_THINKING_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
 
 
-def drop_refused_block(context: Context, failure: Failure) -> tuple[Context, str] | None:
+def drop_refused_block(context: ConversationContext, failure: RequestFailure) -> tuple[ConversationContext, str] | None:
     """Remove the block that a rejection names. Return the new context and the block's type, or None without one.
 
     Only blocks of the model other than texts and tool calls are dropped, such as thinking whose signature is invalid,
     or types that the API does not know. Thinking blocks of one message are dropped together.
     """
-    found = _BLOCK_PATH.match(failure.words) if failure.is_rejection else None
+    found = _BLOCK_PATH_PATTERN.match(failure.words) if failure.is_rejection else None
     if found is None:
         return None
     number, index = map(int, found.groups())
@@ -31,7 +31,7 @@ def drop_refused_block(context: Context, failure: Failure) -> tuple[Context, str
     kind = str(content[index]["type"])
     if kind in _BLOCK_TYPES_NEVER_DROPPED:
         return None
-    dropped = _THINKING if kind in _THINKING else {kind}
+    dropped = _THINKING_BLOCK_TYPES if kind in _THINKING_BLOCK_TYPES else {kind}
     rest = [block for block in content if block["type"] not in dropped]
     messages = (*context.messages[:number], {**message, "content": rest}, *context.messages[number + 1 :])
     return repair_context(replace(context, messages=messages))[0], kind

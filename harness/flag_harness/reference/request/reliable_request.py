@@ -4,17 +4,24 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from flag_harness.reference.events import BlockDropped, Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
+from flag_harness.reference.events import (
+    BlockDropped,
+    Event,
+    FeatureDropped,
+    RequestUsage,
+    TurnDiscarded,
+    WaitingForRetry,
+)
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.attempt import RequestAttempt, RequestAttemptError
-from flag_harness.reference.request.failure import Failure, TurnError
+from flag_harness.reference.request.failure import RequestFailure, TurnError
 from flag_harness.reference.request.fallback import find_rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
 from flag_harness.reference.request.request import PreparedRequest, prepare_request, usable_tools
 from flag_harness.reference.request.retry import RetryState
 from flag_harness.reference.request.stream import ModelAnswer
-from flag_harness.reference.session import LOG, AgentSession
-from flag_harness.reference.settings import Settings
+from flag_harness.reference.session import AGENT_LOGGER, AgentSession
+from flag_harness.reference.settings import AgentSettings
 from flag_harness.reference.tools.tool import Toolbox
 from flag_harness.wire.usage import Usage
 
@@ -22,7 +29,7 @@ from flag_harness.wire.usage import Usage
 class ReliableRequest:
     """Requests the next answer to the session's messages. `answer` is set once `events` is exhausted."""
 
-    def __init__(self, session: AgentSession, settings: Settings, legacy_beta: str) -> None:
+    def __init__(self, session: AgentSession, settings: AgentSettings, legacy_beta: str) -> None:
         self._session, self._settings, self._legacy_beta = session, settings, legacy_beta
         self.answer: ModelAnswer
 
@@ -72,7 +79,7 @@ class ReliableRequest:
             legacy_beta=self._legacy_beta,
         )
         log_event(
-            LOG,
+            AGENT_LOGGER,
             logging.INFO,
             "request",
             model=session.template.model,
@@ -88,7 +95,7 @@ class ReliableRequest:
         self.answer = attempt.answer
         usage, total = attempt.answer.usage, self._session.context.usage + attempt.answer.usage
         log_event(
-            LOG,
+            AGENT_LOGGER,
             logging.INFO,
             "answer",
             stop_reason=attempt.answer.stop_reason,
@@ -98,31 +105,33 @@ class ReliableRequest:
         )
         return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
 
-    def _log_discarded_answer(self, failure: Failure, usage: Usage) -> TurnDiscarded:
+    def _log_discarded_answer(self, failure: RequestFailure, usage: Usage) -> TurnDiscarded:
         """Log a discarded answer, and add its tokens to the session's usage."""
-        log_event(LOG, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
+        log_event(AGENT_LOGGER, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
         if usage != Usage():
             self._session.update_context(usage=self._session.context.usage + usage)
         return TurnDiscarded(self._session.clock.now(), failure.message, usage)
 
-    def _drop_feature(self, feature: str, failure: Failure) -> FeatureDropped:
-        log_event(LOG, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
+    def _drop_feature(self, feature: str, failure: RequestFailure) -> FeatureDropped:
+        log_event(AGENT_LOGGER, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
         self._session.update_context(dropped=(*self._session.context.dropped, feature))
         return FeatureDropped(self._session.clock.now(), feature, failure.message)
 
-    def _drop_refused_block(self, failure: Failure) -> BlockDropped | None:
+    def _drop_refused_block(self, failure: RequestFailure) -> BlockDropped | None:
         found = drop_refused_block(self._session.context, failure)
         if found is None:
             return None
         context, block = found
-        log_event(LOG, logging.WARNING, "block_dropped", block=block, reason=failure.message)
+        log_event(AGENT_LOGGER, logging.WARNING, "block_dropped", block=block, reason=failure.message)
         self._session.set_context(context)
         return BlockDropped(self._session.clock.now(), block, failure.message)
 
-    def _wait_before_retry(self, attempts: RetryState, failure: Failure) -> Waiting:
+    def _wait_before_retry(self, attempts: RetryState, failure: RequestFailure) -> WaitingForRetry:
         now = self._session.clock.now()
         seconds = attempts.seconds_until_retry(failure, now)
         if seconds is None:
             raise TurnError(attempts.explain_to_user(failure, now))
-        log_event(LOG, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message)
-        return Waiting(now, seconds, failure.message)
+        log_event(
+            AGENT_LOGGER, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message
+        )
+        return WaitingForRetry(now, seconds, failure.message)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.models import find_model, thinking_parameters
 from flag_harness.reference.request.cache_marks import (
-    MAX_MARKS,
+    MAX_CACHE_MARKS,
     add_cache_mark_to_last_block,
     add_cache_marks_to_latest_turns,
 )
-from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
-from flag_harness.reference.settings import Settings
+from flag_harness.reference.request.limits import MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT
+from flag_harness.reference.settings import AgentSettings
 from flag_harness.reference.tools.tool import Toolbox
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BETA_HEADER = "anthropic-beta"
 RESERVED_ARGUMENTS = frozenset({"betas", "max_tokens", "messages", "model", "stream", "system", "tools"})
 """Arguments that only the agent sets."""
 
-_LATEST_TURNS = 2
+_TURNS_WITH_CACHE_MARK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def usable_tools(toolbox: Toolbox, dropped: Sequence[str]) -> Toolbox:
 
 def prepare_request(
     template: RequestTemplate,
-    settings: Settings,
+    settings: AgentSettings,
     messages: Sequence[Mapping[str, Any]],
     *,
     toolbox: Toolbox,
@@ -115,7 +115,7 @@ def prepare_request(
     )
     arguments = {
         "model": template.model,
-        "max_tokens": settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS,
+        "max_tokens": settings.max_tokens if settings.extended_output else MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT,
         **_prompt_parts(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARK_KEY in optional),
         **optional,
         **({"stream": True} if settings.streaming else {}),
@@ -124,7 +124,7 @@ def prepare_request(
     return PreparedRequest(arguments, betas, _betas_by_tool_type(toolbox), tuple(features))
 
 
-def _thinking_parameters(template: RequestTemplate, settings: Settings) -> dict[str, Any]:
+def _thinking_parameters(template: RequestTemplate, settings: AgentSettings) -> dict[str, Any]:
     return thinking_parameters(find_model(template.model), settings.thinking_budget) if settings.extended_output else {}
 
 
@@ -146,5 +146,5 @@ def _prompt_parts(
     blocks = [{"type": "text", "text": system}] if system else []
     parts = {"tools": add_cache_mark_to_last_block(tools), "system": add_cache_mark_to_last_block(blocks)}
     parts = {key: value for key, value in parts.items() if value}
-    room = min(_LATEST_TURNS, MAX_MARKS - len(parts) - automatic)
+    room = min(_TURNS_WITH_CACHE_MARK, MAX_CACHE_MARKS - len(parts) - automatic)
     return {**parts, "messages": add_cache_marks_to_latest_turns(messages, room)}

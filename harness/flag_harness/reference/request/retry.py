@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
-from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.failure import RequestFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RetryState:
     failed: int = 0
     broken: int = 0
 
-    def seconds_until_retry(self, failure: Failure, now: float) -> float | None:
+    def seconds_until_retry(self, failure: RequestFailure, now: float) -> float | None:
         """Count a failed attempt. Return the seconds until the next one, or None if there is none."""
         self.failed += 1
         self.broken += failure.retry == "once"
@@ -59,14 +59,14 @@ class RetryState:
             wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
         return wait if now + wait - self.started <= self.policy.patience else None
 
-    def explain_to_user(self, failure: Failure, now: float) -> Failure:
+    def explain_to_user(self, failure: RequestFailure, now: float) -> RequestFailure:
         """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
         seconds = f"{now - self.started:.1f}".removesuffix(".0")
         attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
         advice = _ADVICE_BY_KIND.get(failure.kind, "send again")
         return replace(failure, message=f"{failure.message} ({attempts}your turn is kept: {advice})")
 
-    def _may_retry(self, failure: Failure) -> bool:
+    def _may_retry(self, failure: RequestFailure) -> bool:
         if self.failed >= self.policy.attempts:
             return False
         if failure.retry == "once":

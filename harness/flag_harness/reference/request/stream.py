@@ -14,9 +14,9 @@ from flag_harness.wire.usage import Usage
 TRUNCATING_STOP_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """Stop reasons after which the last block may be incomplete."""
 
-Delta: TypeAlias = TextDelta | ThinkingDelta
+AnswerDelta: TypeAlias = TextDelta | ThinkingDelta
 
-_DELTA_KEYS: Mapping[str, tuple[str, str, str]] = {
+_BLOCK_TYPE_AND_KEYS_BY_DELTA: Mapping[str, tuple[str, str, str]] = {
     "text_delta": ("text", "text", "text"),
     "thinking_delta": ("thinking", "thinking", "thinking"),
     "signature_delta": ("thinking", "signature", "signature"),
@@ -27,7 +27,7 @@ _DELTA_KEYS: Mapping[str, tuple[str, str, str]] = {
 
 _SHOWN_TEXT_KEYS = ("text", "thinking")
 """The keys of a block whose text is shown as it arrives."""
-_FIRST_HALF, _SECOND_HALF = "\ud800", "\udc00"
+_FIRST_SURROGATE, _SECOND_SURROGATE = "\ud800", "\udc00"
 """The lowest code points for the first and the second half of a surrogate pair."""
 
 
@@ -60,7 +60,7 @@ def make_answer_from_message(message: Any) -> ModelAnswer:
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
-def deltas_of_answer(answer: ModelAnswer, at: float) -> Iterator[Delta]:
+def deltas_of_answer(answer: ModelAnswer, at: float) -> Iterator[AnswerDelta]:
     """Yield one delta for each text or thinking block of an answer that was not streamed."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
@@ -86,7 +86,7 @@ class AnswerAssembler:
         self._input: list[str] = []
         self._half = ""
         self._unreadable: dict[str, Any] | None = None
-        self._handlers: Mapping[str, Callable[[Any, float], Delta | None]] = {
+        self._handlers: Mapping[str, Callable[[Any, float], AnswerDelta | None]] = {
             "message_start": self._start_message,
             "content_block_start": self._start_block,
             "content_block_delta": self._add_delta,
@@ -95,7 +95,7 @@ class AnswerAssembler:
             "message_stop": self._end_message,
         }
 
-    def add_event(self, event: Any, at: float) -> Delta | None:
+    def add_event(self, event: Any, at: float) -> AnswerDelta | None:
         """Process one raw event that arrived at the time `at`. Return the delta to show, or None."""
         kind = getattr(event, "type", None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
@@ -124,9 +124,9 @@ class AnswerAssembler:
         self._blocks.append(self._open)
         self._parts, self._input = {}, []
 
-    def _add_delta(self, event: Any, at: float) -> Delta | None:
+    def _add_delta(self, event: Any, at: float) -> AnswerDelta | None:
         block, delta = self._current_block(event), event.delta
-        if delta.type in _DELTA_KEYS:
+        if delta.type in _BLOCK_TYPE_AND_KEYS_BY_DELTA:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
             self._raise_if_delta_misfits("input" in block, delta, block)
@@ -136,24 +136,24 @@ class AnswerAssembler:
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
-    def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
-        owner, source, target = _DELTA_KEYS[delta.type]
+    def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> AnswerDelta | None:
+        owner, source, target = _BLOCK_TYPE_AND_KEYS_BY_DELTA[delta.type]
         self._raise_if_delta_misfits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
         if target not in _SHOWN_TEXT_KEYS:
             return None
         text = self._half + text
-        self._half = text[-1:] if _FIRST_HALF <= text[-1:] < _SECOND_HALF else ""
+        self._half = text[-1:] if _FIRST_SURROGATE <= text[-1:] < _SECOND_SURROGATE else ""
         shown = join_surrogates(text.removesuffix(self._half))
         return self._make_delta(block["type"], shown, at) if shown or not self._half else None
 
     @staticmethod
-    def _make_delta(kind: str, text: str, at: float) -> Delta:
+    def _make_delta(kind: str, text: str, at: float) -> AnswerDelta:
         """Return a delta event for a text or thinking block."""
         return TextDelta(at, text) if kind == "text" else ThinkingDelta(at, text)
 
-    def _end_block(self, event: Any, at: float) -> Delta | None:
+    def _end_block(self, event: Any, at: float) -> AnswerDelta | None:
         block = self._current_block(event)
         self._open = None
         for key, parts in self._parts.items():

@@ -14,7 +14,7 @@ class WaitTimeoutError(Exception):
     """A wait took too long."""
 
 
-async def wait_within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
+async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
     """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
     On a virtual clock no real time passes, so the clock is checked at the end too.
@@ -32,7 +32,7 @@ async def wait_within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
     return result
 
 
-class Watchdog:
+class SilenceWatchdog:
     """Limits the time spent waiting for an answer since its last progress. The reader's own time does not count.
 
     The HTTP client's read timeout does not help, since it counts bytes, and pings are bytes.
@@ -46,7 +46,7 @@ class Watchdog:
         """Await `waiting` and return its result. Raise `SilentAnswerError` if the waits since `reset` take too long."""
         started = self._clock.now()
         try:
-            result = await wait_within(self._clock, self._silence - self._waited, waiting)
+            result = await await_with_timeout(self._clock, self._silence - self._waited, waiting)
         except WaitTimeoutError:
             raise SilentAnswerError(f"nothing but pings came for {self._silence:g} s") from None
         self._waited += self._clock.now() - started

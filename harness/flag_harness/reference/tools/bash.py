@@ -18,13 +18,13 @@ COMMAND_TIMEOUT_SECONDS = 30.0
 MAX_OUTPUT_BYTES = 30_000
 """The most bytes to keep of stdout, and of stderr."""
 
-PASSED_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
+VARIABLES_VISIBLE_TO_COMMANDS = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 """The only variables of the environment that commands get, so that no key, token or secret reaches them."""
 
 MAX_COMMAND_BYTES = (128 << 10) - 1
 """The most bytes that a command can have, which is the limit of Linux for one argument."""
 
-_SESSION_SCRIPT = r"""
+_SHELL_SESSION_SCRIPT = r"""
 __harness_save() {
     __harness_status=$?
     set +eu
@@ -53,14 +53,14 @@ trap - EXIT
 Variables that bash manages itself are not saved. A command can set its own EXIT trap, which runs after the save.
 """
 
-_COMMAND_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
-"""Waits until the process is confined, then runs the command after `_SESSION_SCRIPT`.
+_RUN_COMMAND_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
+"""Waits until the process is confined, then runs the command after `_SHELL_SESSION_SCRIPT`.
 
 The command is evaluated by itself, so that line numbers in bash's errors are those of the command.
 """
 
 
-class Bash:
+class BashTool:
     """The API's `bash_20250124` tool.
 
     `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
@@ -103,7 +103,7 @@ class Bash:
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             "TERM": "dumb",
-            **{name: environ[name] for name in PASSED_VARIABLES if name in environ},
+            **{name: environ[name] for name in VARIABLES_VISIBLE_TO_COMMANDS if name in environ},
             "HOME": str(self.directory),
             "TMPDIR": str(self._temporary),
             "HARNESS_STATE": str(self._state),
@@ -152,7 +152,7 @@ class Bash:
                 f"the command has {length:,} bytes, and bash takes at most {MAX_COMMAND_BYTES:,}: "
                 "write it to a file in several commands, and run that file"
             )
-        arguments = ("bash", "-c", _COMMAND_SCRIPT, "bash", command, _SESSION_SCRIPT)
+        arguments = ("bash", "-c", _RUN_COMMAND_SCRIPT, "bash", command, _SHELL_SESSION_SCRIPT)
         return await ConfinedProcess.start(
             arguments, directory=self.directory, environ=self._environ, output_limit=self._output_limit
         )

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_CREATE_RULESET_SYSCALL, _ADD_RULE_SYSCALL, _RESTRICT_SELF_SYSCALL = 444, 445, 446
 """The system calls of Landlock, with the same numbers on every architecture."""
 _LANDLOCK_VERSION_FLAG = 1
 _LANDLOCK_PATH_RULE = 1
@@ -28,11 +28,11 @@ _MIN_LANDLOCK_VERSION = 2
 _LANDLOCK_RIGHTS = 1 << 11 | 1 << 13
 """Creating block devices, and moving files between directories. A domain must name a right that it handles; these are
 then allowed everywhere, so that it restricts no file."""
-_SET_DUMPABLE, _DROP_CAPABILITY, _SET_NO_NEW_PRIVILEGES = 4, 24, 38
+_PRCTL_SET_DUMPABLE, _PRCTL_DROP_CAPABILITY, _PRCTL_SET_NO_NEW_PRIVILEGES = 4, 24, 38
 """The options of `prctl`."""
 _DROPPED_CAPABILITIES = (19, 21, 38)
 """CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON: each lets root read the memory of any process."""
-_PAUSE_SECONDS = 0.0001
+_SECONDS_BETWEEN_CHECKS = 0.0001
 
 
 class _LandlockPathRule(ctypes.Structure):
@@ -61,7 +61,7 @@ def call_in_confined_thread(start: Callable[[], T]) -> T:
     thread.start()
     thread.join()
     while os.path.exists(f"/proc/self/task/{thread.native_id}"):
-        _REAL_SLEEP(_PAUSE_SECONDS)
+        _REAL_SLEEP(_SECONDS_BETWEEN_CHECKS)
     if errors:
         raise errors[0]
     return results[0]
@@ -76,25 +76,25 @@ def _confine_thread() -> None:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in _DROPPED_CAPABILITIES:
-        libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
-    libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        libc.prctl(_PRCTL_DROP_CAPABILITY, capability, 0, 0, 0)
+    libc.prctl(_PRCTL_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     if not _restrict_by_landlock(libc):
-        libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+        libc.prctl(_PRCTL_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _restrict_by_landlock(libc: Any) -> bool:
     """Move the calling thread to a new Landlock domain; return whether that worked."""
-    if libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG) < _MIN_LANDLOCK_VERSION:
+    if libc.syscall(_CREATE_RULESET_SYSCALL, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG) < _MIN_LANDLOCK_VERSION:
         return False
     rights = ctypes.c_uint64(_LANDLOCK_RIGHTS)
-    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rights), ctypes.c_size_t(ctypes.sizeof(rights)), 0)
+    ruleset = libc.syscall(_CREATE_RULESET_SYSCALL, ctypes.byref(rights), ctypes.c_size_t(ctypes.sizeof(rights)), 0)
     if ruleset < 0:
         return False
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
         rule = _LandlockPathRule(_LANDLOCK_RIGHTS, root)
-        added = libc.syscall(_ADD_RULE, ruleset, _LANDLOCK_PATH_RULE, ctypes.byref(rule), 0)
-        return bool(added == 0 and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+        added = libc.syscall(_ADD_RULE_SYSCALL, ruleset, _LANDLOCK_PATH_RULE, ctypes.byref(rule), 0)
+        return bool(added == 0 and libc.syscall(_RESTRICT_SELF_SYSCALL, ruleset, 0) == 0)
     finally:
         os.close(root)
         os.close(ruleset)

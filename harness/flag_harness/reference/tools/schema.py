@@ -19,7 +19,7 @@ from flag_harness.reference.tools.schema_words import (
     ALTERNATIVE_PREFIX,
     KEYWORDS_BY_TYPE,
     TYPE_NAMES,
-    Json,
+    JsonValue,
     describe_schema,
     error_sentence,
     join_values,
@@ -45,7 +45,7 @@ class InvalidToolInputError(ValueError):
         self.problems = problems
 
 
-class Schema:
+class CompiledSchema:
     """A JSON schema, compiled to a pydantic validator.
 
     Supported: `type` (one or several), `enum`, `const`, `anyOf`, `oneOf` (as `anyOf`), `allOf`, `$ref` within the
@@ -53,7 +53,7 @@ class Schema:
     other keyword that restricts the input, since ignoring a restriction would be worse.
     """
 
-    def __init__(self, schema: Mapping[str, Json]) -> None:
+    def __init__(self, schema: Mapping[str, JsonValue]) -> None:
         try:
             definitions: list[CoreSchema] = [{**_core_schema_of(schema), "ref": "#"}]
             for group in ("$defs", "definitions"):
@@ -65,7 +65,7 @@ class Schema:
             reason = str(error).strip().splitlines()[-1].strip()
             raise SchemaError(f"the schema cannot be used: {reason}; fix it, and build the tool again") from None
 
-    def validate(self, value: Json, at: str = "") -> Json:
+    def validate(self, value: JsonValue, at: str = "") -> JsonValue:
         """Check a value against the schema, and return it with defaults for missing properties, even required ones.
 
         Raise `InvalidToolInputError` if the value does not fit. `at` is the path of the value, for the error's paths.
@@ -79,7 +79,7 @@ class Schema:
             ) from None
 
 
-def _core_schema_of(schema: Json) -> CoreSchema:
+def _core_schema_of(schema: JsonValue) -> CoreSchema:
     """Return the pydantic schema for a JSON schema."""
     if schema is True:
         return core_schema.any_schema()
@@ -103,21 +103,21 @@ def _core_schema_of(schema: Json) -> CoreSchema:
     return core_schema.chain_schema(parts) if parts else core_schema.any_schema()
 
 
-def _schema_of_types(schema: Mapping[str, Json]) -> CoreSchema:
+def _schema_of_types(schema: Mapping[str, JsonValue]) -> CoreSchema:
     declared = schema.get("type", list(_JSON_TYPES))
     kinds = [declared] if isinstance(declared, str) else list(declared)
     for kind in kinds:
         if kind not in _JSON_TYPES:
             raise SchemaError(f"{kind!r} is not a type of JSON schema; the types are: {', '.join(_JSON_TYPES)}")
     if kinds == ["number"] or len(kinds) > 1:
-        choices = {kind: _SCHEMA_OF_KIND[kind](schema, kind) for kind in kinds}
+        choices = {kind: _SCHEMA_BUILDER_BY_TYPE[kind](schema, kind) for kind in kinds}
         if "number" in choices:
             choices.setdefault("integer", _integer_schema(schema, "number"))
         return _make_tagged_union_schema(choices, join_with_or(TYPE_NAMES[kind] for kind in kinds))
-    return _SCHEMA_OF_KIND[kinds[0]](schema, kinds[0])
+    return _SCHEMA_BUILDER_BY_TYPE[kinds[0]](schema, kinds[0])
 
 
-def _union_schema(alternatives: list[Json]) -> CoreSchema:
+def _union_schema(alternatives: list[JsonValue]) -> CoreSchema:
     """Return the schema of a union. If its alternatives differ in type, errors name the one of the value's type."""
     kinds = [part.get("type") if isinstance(part, Mapping) else None for part in alternatives]
     expected = join_with_or(describe_schema(part) for part in alternatives)
@@ -152,7 +152,7 @@ def _with_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
     )
 
 
-def _string_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _string_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     core = core_schema.str_schema(
         min_length=schema.get("minLength"),
         max_length=schema.get("maxLength"),
@@ -162,18 +162,18 @@ def _string_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     return _with_error_message(describe_schema({**schema, "type": kind}), core)
 
 
-def _integer_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _integer_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     return _with_error_message(
         describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, whole=True))
     )
 
 
-def _number_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _number_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     core = core_schema.float_schema(**_number_limits(schema, whole=False), allow_inf_nan=False)
     return _with_error_message(describe_schema({**schema, "type": kind}), core)
 
 
-def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
+def _number_limits(schema: Mapping[str, JsonValue], *, whole: bool) -> dict[str, Any]:
     """Return the limits of a number by pydantic's names. For whole numbers, fractional limits are rounded inwards."""
     names = (
         ("minimum", "ge", math.ceil),
@@ -188,20 +188,20 @@ def _number_limits(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]
     return bounds
 
 
-def _boolean_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _boolean_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     return _with_error_message(TYPE_NAMES[kind], core_schema.bool_schema())
 
 
-def _null_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _null_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     return _with_error_message(TYPE_NAMES[kind], core_schema.none_schema())
 
 
-def _array_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _array_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     items = _core_schema_of(schema["items"]) if "items" in schema else None
     return core_schema.list_schema(items, min_length=schema.get("minItems"), max_length=schema.get("maxItems"))
 
 
-def _object_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _object_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     required = schema.get("required", [])
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", True)
@@ -213,7 +213,7 @@ def _object_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     )
 
 
-def _property_schema(schema: Json, required: bool) -> core_schema.TypedDictField:
+def _property_schema(schema: JsonValue, required: bool) -> core_schema.TypedDictField:
     core = _core_schema_of(schema)
     if isinstance(schema, Mapping) and "default" in schema:
         default = schema["default"]
@@ -222,7 +222,7 @@ def _property_schema(schema: Json, required: bool) -> core_schema.TypedDictField
     return core_schema.typed_dict_field(core, required=required)
 
 
-_SCHEMA_OF_KIND: Mapping[str, Callable[[Mapping[str, Json], str], CoreSchema]] = {
+_SCHEMA_BUILDER_BY_TYPE: Mapping[str, Callable[[Mapping[str, JsonValue], str], CoreSchema]] = {
     "string": _string_schema,
     "integer": _integer_schema,
     "number": _number_schema,
@@ -233,11 +233,11 @@ _SCHEMA_OF_KIND: Mapping[str, Callable[[Mapping[str, Json], str], CoreSchema]] =
 }
 
 
-def _literal_schema(values: Sequence[Json]) -> CoreSchema:
+def _literal_schema(values: Sequence[JsonValue]) -> CoreSchema:
     """Return the schema of an enumeration, compared as JSON, since True equals 1 in Python."""
     allowed = {json.dumps(value, sort_keys=True) for value in values}
 
-    def check_is_allowed(value: Json) -> Json:
+    def check_is_allowed(value: JsonValue) -> JsonValue:
         if json.dumps(value, sort_keys=True) not in allowed:
             raise ValueError("not among the values")
         return value
@@ -245,7 +245,7 @@ def _literal_schema(values: Sequence[Json]) -> CoreSchema:
     return _with_error_message(join_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
 
 
-def json_schema_type(value: Json) -> str:
+def json_schema_type(value: JsonValue) -> str:
     """Return the JSON schema type of a value (`integer` for whole numbers), or an empty string if JSON lacks it."""
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
     return "null" if value is None else kinds.get(type(value), "")

@@ -28,10 +28,10 @@ ALTERNATIVE_PREFIX = "\0"
 _MAX_SHOWN_CHARACTERS = 80
 """The most characters of an invalid value that an error shows."""
 
-Json: TypeAlias = Any
+JsonValue: TypeAlias = Any
 
 
-def describe_schema(schema: Json) -> str:
+def describe_schema(schema: JsonValue) -> str:
     """Return the values that a schema accepts, in words, such as `a string (minLength 1)`."""
     if not isinstance(schema, Mapping):
         return "anything"
@@ -50,7 +50,7 @@ def describe_schema(schema: Json) -> str:
     return words + (f" with {required}" if required else "") + (f" ({', '.join(plain)})" if plain else "")
 
 
-def join_values(values: Iterable[Json]) -> str:
+def join_values(values: Iterable[JsonValue]) -> str:
     """Return the values as JSON, joined by `or`."""
     return join_with_or(json.dumps(value, ensure_ascii=False) for value in values)
 
@@ -86,6 +86,6 @@ def format_path(location: Iterable[str | int], at: str = "") -> str:
     return "".join((at, *steps)).removeprefix(".")
 
 
-def _short_json_text(value: Json) -> str:
+def _short_json_text(value: JsonValue) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= _MAX_SHOWN_CHARACTERS else text[:_MAX_SHOWN_CHARACTERS] + "..."

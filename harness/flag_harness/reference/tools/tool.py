@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from flag_harness.clock import Clock
 from flag_harness.errors import HarnessError
-from flag_harness.reference.request.watchdog import WaitTimeoutError, wait_within
-from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
+from flag_harness.reference.request.watchdog import WaitTimeoutError, await_with_timeout
+from flag_harness.reference.tools.schema import CompiledSchema, InvalidToolInputError
 
 TOOL_DELAY_SECONDS = 0.5
 """Seconds between the event that shows a call and the start of the tool, so that a reader can follow."""
@@ -88,11 +88,11 @@ class Toolbox:
     ) -> None:
         self.tools = tuple(tools)
         self._clock, self._delay, self._timeout, self._output_limit = clock, delay, timeout, output_limit
-        self._by_name: dict[str, tuple[Tool, Schema]] = {}
+        self._by_name: dict[str, tuple[Tool, CompiledSchema]] = {}
         for tool in self.tools:
             if tool.name in self._by_name:
                 raise HarnessError(f"two tools are called {tool.name!r}; give one of them another name")
-            self._by_name[tool.name] = (tool, Schema(tool.input_schema))
+            self._by_name[tool.name] = (tool, CompiledSchema(tool.input_schema))
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ class Toolbox:
             ) from None
         await self._clock.async_sleep(self._delay)
         try:
-            return await wait_within(self._clock, self._timeout, tool.run(arguments))
+            return await await_with_timeout(self._clock, self._timeout, tool.run(arguments))
         except WaitTimeoutError:
             raise _ToolCallFailedError(
                 f"{call.name} was stopped after {self._timeout:g} s; it may or may not have taken effect."

@@ -8,7 +8,7 @@ import msgspec
 
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RequestRecord, RunRow
-from flag_harness.record.conversation import Conversation, Passage
+from flag_harness.record.conversation import Conversation, MessagePart
 from flag_harness.report.cache_page import cache_turn_details
 from flag_harness.report.cells.comparison import ChangeAtPath, comparison_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
@@ -16,7 +16,7 @@ from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.run_report import RunReport, node_id_of_repetition
 from flag_harness.report.table import is_simulated
 
-_HASH_DIGITS = 8
+_SHOWN_HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""
 
 
@@ -25,7 +25,7 @@ class _KeptConversations:
 
     def __init__(self, conversations: Mapping[str, Conversation]) -> None:
         self._numbers = {case: number for number, case in enumerate(sorted(conversations))}
-        self._passages: dict[Passage, int] = {}
+        self._passages: dict[MessagePart, int] = {}
         self.details = [_conversation_details(conversations[case], self._passages) for case in self._numbers]
 
     @property
@@ -116,7 +116,7 @@ def _command_to_repeat(row: RunRow, report: RunReport) -> str:
     return f"{rerun_command(header, row.sweep.test, root)} --harness-sweep -k {row.sweep.kind}"
 
 
-def _conversation_details(conversation: Conversation, passages: dict[Passage, int]) -> dict[str, Any]:
+def _conversation_details(conversation: Conversation, passages: dict[MessagePart, int]) -> dict[str, Any]:
     turns = [
         {
             "request": [passages.setdefault(passage, len(passages)) for passage in turn.request],
@@ -128,7 +128,7 @@ def _conversation_details(conversation: Conversation, passages: dict[Passage, in
     return {"turns": turns}
 
 
-def _passage_details(passage: Passage) -> list[Any]:
+def _passage_details(passage: MessagePart) -> list[Any]:
     """Return role, kind and text and, only if the text was cut, how long all of it is."""
     cut = [] if passage.characters == len(passage.text) else [passage.characters]
     return [passage.role, passage.kind, passage.text, *cut]
@@ -170,7 +170,7 @@ def _request_details(request: RequestRecord) -> dict[str, Any]:
     details = {
         "method": request.method,
         "path": request.path,
-        "body": request.body_hash[:_HASH_DIGITS],
+        "body": request.body_hash[:_SHOWN_HASH_DIGITS],
         "model": request.model,
         "status": request.status,
         "stop": request.stop_reason,

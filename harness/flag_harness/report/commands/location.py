@@ -21,7 +21,7 @@ class ReportLocation:
     record: str = ""
 
 
-HERE = ReportLocation()
+CURRENT_FOLDER_LOCATION = ReportLocation()
 """The reader is in the root of the project, and the record has no file."""
 
 

@@ -11,11 +11,11 @@ from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.run_report import RunReport
 
-ROUNDS = 200
+RECOMMENDED_ROUNDS = 200
 """The most rounds that the command runs."""
-_MOST_TESTS = 5
+_MAX_NAMED_TESTS = 5
 """The most tests that the command names."""
-_USUAL_LIMIT = 5
+_DEFAULT_COST_LIMIT = 5
 """The dollars that a live run may cost if nothing says what it costs."""
 _SELECTING_OPTIONS = ("-k", "-m")
 
@@ -46,7 +46,7 @@ def verdict_step(report: RunReport) -> NextStep | None:
                 _verdict_command(report, flag, options, simulated),
             )
     flag = varied[0]
-    limit = _most_dollars(tests[flag.name].values())
+    limit = _max_cost_of_all_rounds(tests[flag.name].values())
     return NextStep(
         f"judge on the live API whether {flag.name} is safe to turn on (needs an API key, and costs up to ${limit:,})",
         _verdict_command(
@@ -59,7 +59,7 @@ def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], test
     """Return the command that judges a flag on these tests; without any, on those that the run selected."""
     header = report.record.header
     chosen = tests or (*header.selected, *select_options(header.options, _SELECTING_OPTIONS))
-    arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={ROUNDS}", *options]
+    arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={RECOMMENDED_ROUNDS}", *options]
     return pytest_command(header, arguments, report.location.root)
 
 
@@ -69,10 +69,14 @@ def _tests_with_and_without(flag: Flag, rows: Iterable[RunRow]) -> dict[str, lis
     for row in rows:
         if row.sweep is None and flag.name in row.values:
             tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
-    return {name: own for name, own in tests.items() if any(_value(row, flag) != _value(own[0], flag) for row in own)}
+    return {
+        name: own
+        for name, own in tests.items()
+        if any(_flag_value_of_row(row, flag) != _flag_value_of_row(own[0], flag) for row in own)
+    }
 
 
-def _value(row: RunRow, flag: Flag) -> object:
+def _flag_value_of_row(row: RunRow, flag: Flag) -> object:
     return row.values[flag.name]
 
 
@@ -85,17 +89,17 @@ def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
     if len(names) == len(tests):
         return []
     files_and_functions = list(dict.fromkeys(name.partition("[")[0] for name in names))
-    return files_and_functions if 0 < len(files_and_functions) <= _MOST_TESTS else None
+    return files_and_functions if 0 < len(files_and_functions) <= _MAX_NAMED_TESTS else None
 
 
 def _can_be_simulated(row: RunRow) -> bool:
     return bool(row.scenario) or "simulator" in (row.answered_by, row.recorded_from) or not row.requests
 
 
-def _most_dollars(tests: Iterable[Sequence[RunRow]]) -> int:
+def _max_cost_of_all_rounds(tests: Iterable[Sequence[RunRow]]) -> int:
     """Return the dollars, rounded up, that all rounds of these tests cost in two arms, at the price of their runs."""
     costs = [[row.cost for row in rows] for rows in tests]
     if any(cost is None for own in costs for cost in own):
-        return _USUAL_LIMIT
+        return _DEFAULT_COST_LIMIT
     one_round = sum(2 * sum(cost or 0.0 for cost in own) / len(own) for own in costs)
-    return max(1, math.ceil(ROUNDS * one_round))
+    return max(1, math.ceil(RECOMMENDED_ROUNDS * one_round))

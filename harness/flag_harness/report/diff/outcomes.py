@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from flag_harness.record import RunRow
 
-RunKey: TypeAlias = tuple[str, str]
+TestAndCombination: TypeAlias = tuple[str, str]
 """The node id of a test, and the id of its combination."""
 _PASSED_OUTCOMES = ("passed", "xpassed")
 _COUNTED_OUTCOMES = (*_PASSED_OUTCOMES, "failed")
@@ -64,8 +64,8 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
     )
 
 
-def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:
-    groups: dict[RunKey, list[RunRow]] = {}
+def _group_runs(rows: Iterable[RunRow]) -> dict[TestAndCombination, list[RunRow]]:
+    groups: dict[TestAndCombination, list[RunRow]] = {}
     for row in rows:
         groups.setdefault((row.case, row.combination), []).append(row)
     return groups
@@ -81,5 +81,5 @@ def _distinct_misses(rows: Sequence[RunRow]) -> set[str]:
     return {miss for row in rows for miss in row.misses}
 
 
-def _node_ids_of_runs(keys: Iterable[RunKey]) -> tuple[str, ...]:
+def _node_ids_of_runs(keys: Iterable[TestAndCombination]) -> tuple[str, ...]:
     return tuple(sorted(case for case, _ in keys))

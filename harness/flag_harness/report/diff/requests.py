@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.record import RequestRecord, RunRow
-from flag_harness.record.outline import is_hash
+from flag_harness.record.outline import is_hashed_value
 
 ABSENT = "absent"
 """Stands for the value of a path that a body does not have."""
@@ -89,7 +89,7 @@ def outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tup
 
 
 def _value_text(value: Any) -> str:
-    return HIDDEN_VALUE if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
+    return HIDDEN_VALUE if is_hashed_value(value) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _before_and_after_text(before: str, after: str) -> str:

@@ -14,7 +14,7 @@ from flag_harness.wording import count_with_noun
 
 FORMAT_VERSION = 1
 """The version of the JSON format. It grows if older readers would misread a file."""
-MAX_TESTS = 20
+MAX_LISTED_TESTS = 20
 """The most tests that a section of the terminal's view lists. The others are counted."""
 
 
@@ -36,9 +36,9 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
         yield ""
         yield section.title
         heading = [section.columns] if len(section.columns) > 1 else []
-        yield from align_columns_to_the_left([*heading, *section.rows[:MAX_TESTS]])
-        if len(section.rows) > MAX_TESTS:
-            yield f"  and {len(section.rows) - MAX_TESTS:,} more; --json has all"
+        yield from align_columns_to_the_left([*heading, *section.rows[:MAX_LISTED_TESTS]])
+        if len(section.rows) > MAX_LISTED_TESTS:
+            yield f"  and {len(section.rows) - MAX_LISTED_TESTS:,} more; --json has all"
     yield ""
     yield diff_footer(diff)
 

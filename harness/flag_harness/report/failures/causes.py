@@ -9,22 +9,22 @@ from typing import Any
 import msgspec
 
 from flag_harness.analysis.blame import (
-    Explanation,
-    SharedConjunction,
+    ConjunctionOfTests,
+    FailureExplanation,
     explain_failures_of_tests,
     find_suspects,
     split_into_conjunctions,
 )
-from flag_harness.analysis.conjunctions import Conjunction, Literal
+from flag_harness.analysis.conjunctions import Conjunction, FlagLiteral
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     NO_CASSETTE,
-    SKIPPED,
+    TEST_NOT_RECORDED,
+    TEST_SKIPPED,
     UNEXPECTED_PASS,
-    UNRECORDED,
     FailingTest,
     MatrixRun,
-    failing_tests,
+    find_failing_tests,
     outcomes_by_test,
     row_of_run,
     runs_by_cause_other_than_flags,
@@ -43,7 +43,7 @@ SINGLE_RUN_REASON = "the test ran under one combination only"
 """Values of `ExcludedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
 MAX_CAUSES = 10
 """The most causes that a report shows at once. The others are folded or counted."""
-_SUSPECT_SIZE = 3
+_MAX_LITERALS_OF_SUSPECT = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 
 
@@ -75,7 +75,7 @@ class FailureCause:
     has_flaky: bool = False
     case: str = ""
     reason: str = ""
-    literals: tuple[Literal, ...] = ()
+    literals: tuple[FlagLiteral, ...] = ()
     reasons: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
@@ -118,7 +118,7 @@ def explain_failures_of_run(record: RunRecord, root: str | None = "") -> Failure
     alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["passed"]]
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     reasons = {row.case: row.reason for row in record.rows if row.outcome == "failed"}
-    tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
+    tests = {test.name: test for test in find_failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
         tuple(_explain_tests(tests, flags, partial(rerun_command, record.header, root=root), reasons)),
         tuple(_runs_not_blamed_on_flags(runs, alone, tests, flags)),
@@ -189,11 +189,11 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
 def _cause_other_than_flags(row: RunRow) -> str:
     """Return the cause, other than a flag, that explains the outcome of a row, or an empty string."""
     if row.outcome in ("xfailed", "skipped"):
-        return EXPECTED_FAILURE if row.outcome == "xfailed" else SKIPPED
+        return EXPECTED_FAILURE if row.outcome == "xfailed" else TEST_SKIPPED
     if row.outcome == "failed" and row.reason.startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
     is_unrecorded = row.misses and row.recorded_from is None and row.answered_by is None
-    return UNRECORDED if row.outcome == "failed" and is_unrecorded else ""
+    return TEST_NOT_RECORDED if row.outcome == "failed" and is_unrecorded else ""
 
 
 def _explain_tests(
@@ -214,9 +214,9 @@ def _explain_tests(
 
 
 def _make_failure_cause(
-    shared: SharedConjunction,
+    shared: ConjunctionOfTests,
     tests: Mapping[str, FailingTest],
-    explanations: Mapping[str, Explanation],
+    explanations: Mapping[str, FailureExplanation],
     rerun: Callable[[str], str],
     reasons: Mapping[str, str],
 ) -> FailureCause:
@@ -250,7 +250,7 @@ def _group_tests_by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, tu
 
 
 def _smallest_failing_runs(
-    shared: SharedConjunction, tests: Mapping[str, FailingTest], explanations: Mapping[str, Explanation]
+    shared: ConjunctionOfTests, tests: Mapping[str, FailingTest], explanations: Mapping[str, FailureExplanation]
 ) -> dict[str, tuple[int, int, str]]:
     """Return the failing run of each test with the fewest changed flags, if possible one that has no other cause.
 
@@ -268,12 +268,12 @@ def _smallest_failing_runs(
     return found
 
 
-def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: Explanation) -> Iterator[str]:
+def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: FailureExplanation) -> Iterator[str]:
     """Yield other conjunctions that hold in all runs that failed under this one, and in no run that passed."""
     if explanation.always_fails:
         return
     failures = [test.literal_values(run) for run in test.failures_when(conjunction)]
-    for suspect in find_suspects(test.space, test.row_outcomes, _SUSPECT_SIZE):
+    for suspect in find_suspects(test.space, test.row_outcomes, _MAX_LITERALS_OF_SUSPECT):
         other = suspect.conjunction
         if other not in explanation.conjunctions and all(map(other.holds, failures)):
             yield str(other)

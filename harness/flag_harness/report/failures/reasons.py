@@ -2,14 +2,14 @@
 
 import re
 
-from flag_harness.analysis.effects.volatile import MOMENT, TEMPORARY_FILE, UUID
+from flag_harness.analysis.effects.volatile import DATE_OR_TIME_PATTERN, TEMPORARY_FILE_PATTERN, UUID_PATTERN
 from flag_harness.record.outline import API_ID_PATTERN
 
-_API_ERROR = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['\"])(.*?)\3[,}]", re.DOTALL)
+_API_ERROR_PATTERN = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['\"])(.*?)\3[,}]", re.DOTALL)
 """An exception of the SDK, whose text is the whole body of the answer."""
 
-_PART_OF_ONE_RUN = re.compile(
-    rf"{API_ID_PATTERN.pattern}|{UUID}|{MOMENT}|{TEMPORARY_FILE}"
+_VARYING_PART_PATTERN = re.compile(
+    rf"{API_ID_PATTERN.pattern}|{UUID_PATTERN}|{DATE_OR_TIME_PATTERN}|{TEMPORARY_FILE_PATTERN}"
     r"|[^\s\"']*[/\\]pytest-of-[^\s\"']+"  # a temporary folder of pytest, wherever it is
     r"|[A-Za-z]:\\[^\s\"']*\\Temp\\[^\s\"']+"
     r"|\b0x[0-9a-fA-F]+"  # an address in memory
@@ -25,7 +25,7 @@ def comparable_reason(reason: str) -> str:
     >>> comparable_reason("<Agent at 0x7f11c05> took 0.31 s in /tmp/x1/log.txt, line 12 (req_0123456)")
     '<Agent at …> took … in … line … (…)'
     """
-    return _PART_OF_ONE_RUN.sub("…", shorten_failure_reason(reason))
+    return _VARYING_PART_PATTERN.sub("…", shorten_failure_reason(reason))
 
 
 def shorten_failure_reason(reason: str) -> str:
@@ -34,5 +34,5 @@ def shorten_failure_reason(reason: str) -> str:
     >>> shorten_failure_reason("a.BadRequestError: Error code: 400 - {'error': {'type': 'x', 'message': 'Too many.'}}")
     '400 BadRequestError: Too many.'
     """
-    found = _API_ERROR.match(reason)
+    found = _API_ERROR_PATTERN.match(reason)
     return f"{found[2]} {found[1]}: {found[4]}" if found else reason

@@ -10,7 +10,7 @@ from flag_harness.analysis.effects.figures import MetricEffect, group_runs_to_co
 from flag_harness.flag import value_text
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
-from flag_harness.report.cache_map import PRICED_RUNS
+from flag_harness.report.cache_map import RUNS_PER_PRICE_FIGURE
 from flag_harness.report.metrics import default_values, flag_groups, labels_of_flag_values
 from flag_harness.wording import count_with_noun, dollars_text, join_names, ratio_in_words
 
@@ -192,7 +192,7 @@ def _dollars_cell(effect: MetricEffect | None, per_suite: float | None, suite: s
         return FigureCell("dollars", UNKNOWN)
     if effect is None or effect.is_unchanged:
         return FigureCell("dollars", UNCHANGED, is_same=True)
-    many = f"{dollars_text(PRICED_RUNS * per_suite)} per {PRICED_RUNS:,} runs"
+    many = f"{dollars_text(RUNS_PER_PRICE_FIGURE * per_suite)} per {RUNS_PER_PRICE_FIGURE:,} runs"
     text = f"{dollars_text(per_suite)} per run of {suite}, {many} ({_ratio_of_effect(effect)})"
     return FigureCell("dollars", text)
 

@@ -12,11 +12,11 @@ from flag_harness.flag import SWITCHED_OFF_PREFIX
 from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
-from flag_harness.record.outline import Outline, is_hash
+from flag_harness.record.outline import BodyOutline, is_hashed_value
 from flag_harness.report.failures.causes import flags_in_header
 
-VARIOUS = "various"
-_WORD_OF_VALUE = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
+VARIOUS_VALUES_TEXT = "various"
+_WORD_BY_VALUE = {ABSENT: "absent", "True": "true", "False": "false", "None": "null"}
 _LIST_ITEM_PATTERN = re.compile(r"(\w+)\[(\d+)\](?:\.(.+))?")
 _HIDDEN_TEXT_PREFIX = "text:"
 _DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
@@ -67,7 +67,8 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         )
     attribution = attribute_effects(space, tests)
     found = [
-        RequestEffect(_setting(one), _change_text(one), one.changed_pairs, one.pairs) for one in attribution.effects
+        RequestEffect(_flag_setting_text(one), _change_text(one), one.changed_pairs, one.pairs)
+        for one in attribution.effects
     ]
     return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert.items()))
 
@@ -76,11 +77,11 @@ def _comparable_request(request: RequestRecord) -> SentRequest:
     return SentRequest(request.method, request.path, (), _comparable_body(request.outline))
 
 
-def _comparable_body(outline: Outline) -> dict[str, Any]:
+def _comparable_body(outline: BodyOutline) -> dict[str, Any]:
     """Rebuild a request body from its outline. Lists, such as the messages, become lists again."""
     body: dict[str, Any] = {}
     for path, raw in outline:
-        value = f"{_HIDDEN_TEXT_PREFIX}{str(raw).translate(_DIGITS_TO_LETTERS)}" if is_hash(raw) else raw
+        value = f"{_HIDDEN_TEXT_PREFIX}{str(raw).translate(_DIGITS_TO_LETTERS)}" if is_hashed_value(raw) else raw
         item = _LIST_ITEM_PATTERN.fullmatch(path)
         if path == "system":
             body[path] = [{"text": value, "type": "text"}]  # the API takes a text for a block with this text
@@ -95,7 +96,7 @@ def _comparable_body(outline: Outline) -> dict[str, Any]:
     return body
 
 
-def _setting(effect: FlagEffect) -> str:
+def _flag_setting_text(effect: FlagEffect) -> str:
     return f"{SWITCHED_OFF_PREFIX}{effect.flag}" if effect.value is False else effect.setting
 
 
@@ -103,12 +104,12 @@ def _change_text(effect: FlagEffect) -> str:
     """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
     before, after = (LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""
-    if effect.path == WHOLE_REQUESTS_PATH and {before, after} & {VARIOUS}:
+    if effect.path == WHOLE_REQUESTS_PATH and {before, after} & {VARIOUS_VALUES_TEXT}:
         return f"another number of requests{when}"
-    if before == ABSENT and after in (LONG_VALUE_TEXT, VARIOUS):
+    if before == ABSENT and after in (LONG_VALUE_TEXT, VARIOUS_VALUES_TEXT):
         return f"{effect.path} is added{when}"
-    if after == ABSENT and before in (LONG_VALUE_TEXT, VARIOUS):
+    if after == ABSENT and before in (LONG_VALUE_TEXT, VARIOUS_VALUES_TEXT):
         return f"{effect.path} is left out{when}"
-    if {before, after} <= {LONG_VALUE_TEXT, VARIOUS}:
+    if {before, after} <= {LONG_VALUE_TEXT, VARIOUS_VALUES_TEXT}:
         return f"{effect.path}: other text{when}"
-    return f"{effect.path}: {_WORD_OF_VALUE.get(before, before)} → {_WORD_OF_VALUE.get(after, after)}{when}"
+    return f"{effect.path}: {_WORD_BY_VALUE.get(before, before)} → {_WORD_BY_VALUE.get(after, after)}{when}"

@@ -15,7 +15,7 @@ from flag_harness.report.run_report import RunReport
 
 SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")
 """The figures of a summary, in their order."""
-MAX_CHANGES = 4
+MAX_LISTED_REQUEST_CHANGES = 4
 """The most changes in requests that a summary names. The others are counted."""
 
 
@@ -59,12 +59,12 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
     pairs = pairs_by_setting(report.record)
     found = [
         _make_summary(report, tests, pairs.get(setting, []), setting, flags[index], value)
-        for setting, (index, value) in _settings(flags)
+        for setting, (index, value) in _changes_from_defaults(flags)
     ]
     return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.breaks))
 
 
-def _settings(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
+def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
     """Return each change of a flag from its default, such as `no-concise`, with the indices of the flag and value."""
     return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
 
@@ -76,14 +76,14 @@ def _make_summary(
     own = [effects[name] for name in SUMMARY_FIGURES if name in effects]
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change for one in requests if not one.is_inert]
-    rest = len(shown) - MAX_CHANGES
+    rest = len(shown) - MAX_LISTED_REQUEST_CHANGES
     default = value_index(flag, flag.default)
     return FlagSummary(
         setting,
-        tuple(cause for cause in report.causes if _needs_value(cause, flag, value, default)),
-        tuple(cause for cause in report.causes if _needs_value(cause, flag, default, value)),
+        tuple(cause for cause in report.causes if _depends_on_value(cause, flag, value, default)),
+        tuple(cause for cause in report.causes if _depends_on_value(cause, flag, default, value)),
         flag_support(tests, flag, flag.values[value]),
-        (*shown[:MAX_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
+        (*shown[:MAX_LISTED_REQUEST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
         tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
         tuple(one.figure.name for one in own if not (one.is_significant or one.is_unchanged or one.is_mixed)),
@@ -93,7 +93,7 @@ def _make_summary(
     )
 
 
-def _needs_value(cause: FailureCause, flag: Flag, value: int, other: int) -> bool:
+def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other: int) -> bool:
     """Return whether a condition of a cause holds with one value of a flag, and not with another one."""
     names = values_in_literals(flag)
     return any(

@@ -11,8 +11,8 @@ from flag_harness.wording import count_with_noun
 
 RowsByTest: TypeAlias = Mapping[str, Sequence[RunRow]]
 """Rows of the run record by the node id of their test, in which `*` stands for the combination."""
-_PASSED = ("passed", "xpassed")
-_JUDGED = (*_PASSED, "failed")
+_PASSED_OUTCOMES = ("passed", "xpassed")
+_JUDGED_OUTCOMES = (*_PASSED_OUTCOMES, "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ class FlagSupport:
 def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
     """Return which tests ran and passed both with `value` and with the default of a flag."""
     both = (value, flag.default)
-    ran = [own for own in tests.values() if all(one in _values(own, flag, _JUDGED) for one in both)]
-    passed = [own for own in ran if all(one in _values(own, flag, _PASSED) for one in both)]
-    combinations = {row.combination for own in passed for row in own if row.outcome in _JUDGED}
+    ran = [
+        own for own in tests.values() if all(one in _flag_values_of_runs(own, flag, _JUDGED_OUTCOMES) for one in both)
+    ]
+    passed = [own for own in ran if all(one in _flag_values_of_runs(own, flag, _PASSED_OUTCOMES) for one in both)]
+    combinations = {row.combination for own in passed for row in own if row.outcome in _JUDGED_OUTCOMES}
     return FlagSupport(len(passed), len(ran), len(tests), len(combinations))
 
 
-def flags_of_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tuple[str, ...]:
+def flags_varied_by_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tuple[str, ...]:
     """Return the names of the flags that no test ran with and without."""
     tests = group_rows_by_test(rows)
     return tuple(
@@ -73,6 +75,6 @@ def group_rows_by_test(rows: Sequence[RunRow]) -> RowsByTest:
     return tests
 
 
-def _values(rows: Sequence[RunRow], flag: Flag, outcomes: Sequence[str]) -> list[object]:
+def _flag_values_of_runs(rows: Sequence[RunRow], flag: Flag, outcomes: Sequence[str]) -> list[object]:
     """Return the values of a flag in the runs with one of these outcomes."""
     return [row.values[flag.name] for row in rows if row.outcome in outcomes and flag.name in row.values]

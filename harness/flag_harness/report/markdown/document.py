@@ -15,9 +15,9 @@ from flag_harness.report.markdown.text import (
     names_cell,
     table_lines,
 )
-from flag_harness.report.overview import COMPARISON_NOTE, Overview, make_overview
+from flag_harness.report.overview import COMPARISON_NOTE, ReportOverview, make_overview
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
-from flag_harness.report.sweep_table import OUTCOMES
+from flag_harness.report.sweep_table import TROUBLE_OUTCOMES
 from flag_harness.wording import count_with_noun
 
 MAX_COLUMNS = 16
@@ -86,7 +86,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
         yield f"  - {REFUSAL_ADVICE}"
 
 
-def _overview_lines(overview: Overview, *, has_causes: bool) -> Iterator[str]:
+def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[str]:
     """Yield what the caches and logs show in short, and what to type next besides running failures again."""
     found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
     if found or overview.next_steps:
@@ -106,7 +106,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
     yield "### Sweep"
     yield ""
     rows = [[code_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
-    yield from table_lines(["trouble", *OUTCOMES], rows)
+    yield from table_lines(["trouble", *TROUBLE_OUTCOMES], rows)
     if report.sweep.causes:
         yield ""
         causes = [
@@ -122,7 +122,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
         yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
 
 
-def _flag_lines(overview: Overview) -> Iterator[str]:
+def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     """Yield what each flag breaks and costs, in one table."""
     if not overview.flags:
         return

@@ -6,7 +6,7 @@ from datetime import datetime
 from flag_harness.simulator.answer.randomness import HEX_DIGITS, SeededRandom
 from flag_harness.wire.timeline import Headers
 
-_DATA_CENTERS = ("EWR", "LHR", "SJC")
+_CLOUDFLARE_DATA_CENTERS = ("EWR", "LHR", "SJC")
 _CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
@@ -51,6 +51,6 @@ def make_response_headers(
 ) -> ResponseHeaders:
     """Return the header values of one answer; some of them are random."""
     digits = random.characters(HEX_DIGITS, 64)
-    ray = f"9{digits[:15]}-{_DATA_CENTERS[random.integer_below(len(_DATA_CENTERS))]}"
+    ray = f"9{digits[:15]}-{_CLOUDFLARE_DATA_CENTERS[random.integer_below(len(_CLOUDFLARE_DATA_CENTERS))]}"
     trace = f"00-{digits[16:48]}-{digits[48:64]}-01"
     return ResponseHeaders(request_id, organization, date, ray, trace, limits)

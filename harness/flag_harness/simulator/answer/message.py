@@ -22,9 +22,9 @@ from flag_harness.simulator.answer.signatures import (
 )
 from flag_harness.simulator.count.cache import InputUsage
 from flag_harness.simulator.count.tokens import answer_tokens, text_tokens
-from flag_harness.simulator.scenario.scenario import Block, Call, Timing
+from flag_harness.simulator.scenario.scenario import AnswerTiming, ScriptedBlock, ScriptedToolCall
 
-_SERVER_TOOLS = ("web_search", "web_fetch")
+_SERVER_TOOLS_WITH_COUNTS = ("web_search", "web_fetch")
 """The server tools whose uses are counted in `usage.server_tool_use`."""
 
 
@@ -53,7 +53,7 @@ class AnswerMessage:
     input: InputUsage
     output_tokens: int
     thinking_tokens: int | None
-    timing: Timing
+    timing: AnswerTiming
     profile: str = LATEST_MONTH
 
     def message_at_start(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class AnswerMessage:
     def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
         """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
         names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
-        used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS}
+        used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS_WITH_COUNTS}
         details = {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
         return details | ({"server_tool_use": used} if any(used.values()) else {})
 
@@ -150,7 +150,7 @@ class BlockBuilder:
     must_think: bool = False
     prior: str = ""
 
-    def build_blocks(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
+    def build_blocks(self, blocks: Sequence[ScriptedBlock]) -> tuple[AnswerBlock, ...]:
         """Return the blocks of an answer, built from the blocks of a scenario's turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
@@ -160,7 +160,7 @@ class BlockBuilder:
             built.append(self._build_block(block, f"{position}{LAST_BLOCK_SIGN}" if last else position, blocks[0]))
         return tuple(built)
 
-    def _build_block(self, block: Block, position: str, first: Block) -> AnswerBlock:
+    def _build_block(self, block: ScriptedBlock, position: str, first: ScriptedBlock) -> AnswerBlock:
         """Build one block. `position` is where it is in the answer, and `first` is the turn's first block."""
         thought = block.thinking
         if thought is not None:
@@ -179,7 +179,7 @@ class BlockBuilder:
             return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
-    def _build_tool_call(self, call: Call, *, marked: bool) -> AnswerBlock:
+    def _build_tool_call(self, call: ScriptedToolCall, *, marked: bool) -> AnswerBlock:
         """Build a tool call. If `marked` is true, its id says that the answer does not begin with thinking."""
         identifier = self.random.make_api_id("toolu_")
         block = {
@@ -192,7 +192,7 @@ class BlockBuilder:
         return AnswerBlock(remove_keys_newer_than_month(block, self.profile), call.partial_json)
 
 
-def _is_thinking_block(block: Block) -> bool:
+def _is_thinking_block(block: ScriptedBlock) -> bool:
     return block.thinking is not None or block.redacted_thinking is not None
 
 

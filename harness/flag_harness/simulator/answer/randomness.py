@@ -11,7 +11,7 @@ import msgspec
 from flag_harness.wire.json import decode_json
 
 _LETTERS_AND_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_ID_CHARACTERS = 24
+_API_ID_LENGTH = 24
 HEX_DIGITS = "0123456789abcdef"
 
 
@@ -49,7 +49,7 @@ class SeededRandom:
 
     def make_api_id(self, prefix: str) -> str:
         """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
-        return prefix + "01" + self.characters(_LETTERS_AND_DIGITS, _ID_CHARACTERS - 2)
+        return prefix + "01" + self.characters(_LETTERS_AND_DIGITS, _API_ID_LENGTH - 2)
 
     def uuid(self) -> str:
         """Return a UUID of version 4."""
@@ -63,7 +63,7 @@ def canonical_body(body: bytes) -> bytes:
     return body if value is None else msgspec.json.encode(value, order="sorted")
 
 
-def fingerprint(*parts: bytes | str) -> str:
+def hash_of_parts(*parts: bytes | str) -> str:
     """Return one hash of several texts or bytes, which depends on their order."""
     digest = hashlib.sha256()
     for part in parts:

@@ -18,7 +18,7 @@ OTHER_RESPONSE_SECONDS = 0.1
 """The seconds until an error, a token count or a list of models arrives. Recordings do not show this time, so it is our
 choice, shorter than any message takes.
 """
-_UNAUTHORIZED, _TOO_LARGE = 401, 413
+_UNAUTHORIZED_STATUS, _TOO_LARGE_STATUS = 401, 413
 
 
 def stream_response(answer: AnswerMessage, random: SeededRandom, response_headers: ResponseHeaders) -> Response:
@@ -39,7 +39,7 @@ def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, e
     return json_response(answer.complete_message(), at, response_headers)
 
 
-def quick_response(content_type: str, body: bytes, response_headers: ResponseHeaders) -> Response:
+def response_without_delay(content_type: str, body: bytes, response_headers: ResponseHeaders) -> Response:
     """Return a response with status 200, a content type and a body, sent as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
     head = Head(at, 200, response_headers.to_headers((("content-type", content_type),), _to_milliseconds(at)))
@@ -79,10 +79,12 @@ def error_response(
         {"type": "error", "error": error, "request_id": response_headers.request_id}, profile
     )
     content_headers = (("content-type", "application/json"), ("x-should-retry", _should_retry_header_value(status)))
-    own = response_headers.to_headers(content_headers, _to_milliseconds(at), organization=status != _UNAUTHORIZED)
+    own = response_headers.to_headers(
+        content_headers, _to_milliseconds(at), organization=status != _UNAUTHORIZED_STATUS
+    )
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
-    body = msgspec.json.encode({"error": error} if status == _TOO_LARGE else value)
+    body = msgspec.json.encode({"error": error} if status == _TOO_LARGE_STATUS else value)
     return Head(at, status, (*kept, *headers)), Chunk(at, body), End(at)
 
 

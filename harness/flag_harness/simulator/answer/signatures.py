@@ -13,8 +13,8 @@ import string
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
-_PREFIX = b"\x12\x9a\x02\x0a"
-_MAC_BYTES = 32
+_SIGNATURE_PREFIX = b"\x12\x9a\x02\x0a"
+_CHECKSUM_BYTES = 32
 _POSITION_LETTERS: Mapping[str, str] = {
     "thinking": "T",
     "redacted_thinking": "R",
@@ -30,7 +30,7 @@ CONTINUATION_SIGN = "|"
 _POSITION_PATTERN = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
 _ID_CHARACTERS = string.digits + string.ascii_letters
 _NO_THINKING_MARK_LENGTH = 8
-_MAX_REMEMBERED = 4096
+_MAX_REMEMBERED_ANSWERS = 4096
 
 
 def position_after_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
@@ -130,7 +130,7 @@ class SeededSignatures:
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Remember an answer that paused. The client may send it back as its last message, to continue it."""
         self._paused[_answer_identity(blocks)] = None
-        while len(self._paused) > _MAX_REMEMBERED:
+        while len(self._paused) > _MAX_REMEMBERED_ANSWERS:
             del self._paused[next(iter(self._paused))]
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
@@ -142,13 +142,16 @@ class SeededSignatures:
     def _encrypt_with_checksum(self, kind: bytes, text: str) -> str:
         """Return a text encrypted and with a checksum, as base64. `kind` separates signatures from redacted data."""
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
-        return base64.b64encode(_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
+        return base64.b64encode(_SIGNATURE_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
     def _decrypt_and_verify(self, kind: bytes, sealed: str) -> str | None:
         """Return the text that `_encrypt_with_checksum` encrypted, or None if the key differs or it was changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
-            mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
+            mac, hidden = (
+                raw[len(_SIGNATURE_PREFIX) : len(_SIGNATURE_PREFIX) + _CHECKSUM_BYTES],
+                raw[len(_SIGNATURE_PREFIX) + _CHECKSUM_BYTES :],
+            )
             text = self._xor_with_keystream(mac, hidden).decode()
         except ValueError:
             return None

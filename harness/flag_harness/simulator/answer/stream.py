@@ -10,9 +10,9 @@ from flag_harness.simulator.answer.message import AnswerBlock, AnswerMessage
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.wire import sse
 
-PING = sse.encode_event("ping", '{"type": "ping"}')
-_MAX_PADDING = 15
-_SPACES = b" " * _MAX_PADDING
+PING_EVENT = sse.encode_event("ping", '{"type": "ping"}')
+_MAX_EVENT_PADDING = 15
+_EVENT_PADDING = b" " * _MAX_EVENT_PADDING
 _TEXT_PIECE_LENGTHS = (3, 40)
 _JSON_PIECE_LENGTHS = (2, 14)
 
@@ -24,7 +24,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
         start, deltas = _start_block_and_deltas(written, random)
         yield _encode_event({"type": "content_block_start", "index": index, "content_block": start}, random)
         if index == 0:
-            yield PING
+            yield PING_EVENT
         for delta in deltas:
             yield _encode_event({"type": "content_block_delta", "index": index, "delta": delta}, random)
         yield _encode_event({"type": "content_block_stop", "index": index}, random)
@@ -44,7 +44,7 @@ def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
 
 def _encode_event(data: Mapping[str, Any], random: SeededRandom) -> bytes:
     """Encode an event. Before the last brace there are 0 to 15 spaces, as in every recording."""
-    padding = _SPACES[: random.integer_below(_MAX_PADDING + 1)]
+    padding = _EVENT_PADDING[: random.integer_below(_MAX_EVENT_PADDING + 1)]
     return b"event: %b\ndata: %b%b}\n\n" % (data["type"].encode(), msgspec.json.encode(data)[:-1], padding)
 
 

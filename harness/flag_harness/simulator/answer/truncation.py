@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from flag_harness.simulator.count.tokens import text_tokens, tool_call_tokens, truncate_text
-from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn
+from flag_harness.simulator.scenario.scenario import ScenarioTurn, ScriptedBlock
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
     """The blocks of a turn that are sent, and the stop reason. `tokens` is set if `max_tokens` cut them off."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[ScriptedBlock, ...]
     stop_reason: str
     stop_sequence: str | None = None
     tokens: int | None = None
@@ -39,20 +39,20 @@ def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: boo
     return whole if turn.output_tokens is not None else _cut_at_max_tokens(whole, body["max_tokens"])
 
 
-def _cut_at_stop_sequence(blocks: Sequence[Block], sequences: Sequence[str]) -> AnswerContent | None:
+def _cut_at_stop_sequence(blocks: Sequence[ScriptedBlock], sequences: Sequence[str]) -> AnswerContent | None:
     """Return the blocks up to the first stop sequence, or None if no text contains one."""
     for index, block in enumerate(blocks):
         found = [(at, one) for one in sequences if one and (at := (block.text or "").find(one)) >= 0]
         if found:
             at, sequence = min(found)
-            rest = (Block(text=(block.text or "")[:at]),) if at else ()
+            rest = (ScriptedBlock(text=(block.text or "")[:at]),) if at else ()
             return AnswerContent((*blocks[:index], *rest), "stop_sequence", sequence)
     return None
 
 
 def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
     """Return the content without what exceeds `max_tokens`. The last block may be cut inside."""
-    kept: list[Block] = []
+    kept: list[ScriptedBlock] = []
     left = max_tokens
     for block in whole.blocks:
         cost = _block_tokens(block)
@@ -64,13 +64,13 @@ def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
     return whole
 
 
-def _block_tokens(block: Block) -> int:
+def _block_tokens(block: ScriptedBlock) -> int:
     if block.call is not None:
         return tool_call_tokens(block.call.name, _input_json(block))
     return text_tokens(_text_of_block(block))
 
 
-def _truncate_block(block: Block, tokens: int) -> Block | None:
+def _truncate_block(block: ScriptedBlock, tokens: int) -> ScriptedBlock | None:
     """Return the beginning of a block with at most `tokens` tokens, or None if nothing fits.
 
     A tool call keeps the beginning of its input, which is then no valid JSON.
@@ -80,21 +80,27 @@ def _truncate_block(block: Block, tokens: int) -> Block | None:
         if left <= 0:
             return None
         written = truncate_text(_input_json(block), left)
-        return Block(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
+        return ScriptedBlock(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
     if block.text is not None or block.thinking is not None:
         words = truncate_text(_text_of_block(block), tokens)
-        return None if not words else Block(text=words) if block.text is not None else Block(thinking=words)
+        return (
+            None
+            if not words
+            else ScriptedBlock(text=words)
+            if block.text is not None
+            else ScriptedBlock(thinking=words)
+        )
     return None
 
 
-def _text_of_block(block: Block) -> str:
+def _text_of_block(block: ScriptedBlock) -> str:
     """Return the text of a text or thinking block."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""
 
 
-def _input_json(block: Block) -> str:
+def _input_json(block: ScriptedBlock) -> str:
     """Return the JSON text of a tool call's input, or its cut-off part."""
     call = block.call
     assert call is not None

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.models import Model
-from flag_harness.simulator.count.cache import LIFETIME_SECONDS, InputUsage
+from flag_harness.simulator.count.cache import SECONDS_BY_CACHE_LIFETIME, InputUsage
 from flag_harness.simulator.count.prefix import PromptSegment
 from flag_harness.wire.usage import Usage
 
-MAX_REMEMBERED = 32
+MAX_REMEMBERED_PREFIXES = 32
 """The number of conversations whose prefixes are kept for comparison. The oldest is removed first."""
-_SHOWN_CHARACTERS = 40
-_SHOWN_BEFORE_CHANGE = 12
+_MAX_EXCERPT_LENGTH = 40
+_CHARACTERS_SHOWN_BEFORE_CHANGE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class BrokenPrefixDetector:
         broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
         if marked and (counted.read or counted.tokens_written):
             prefix = tuple(segments[: marked[-1] + 1])
-            lifetime = max(LIFETIME_SECONDS[mark] for segment in prefix if (mark := segment.mark))
+            lifetime = max(SECONDS_BY_CACHE_LIFETIME[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:
                 self._prefixes.pop((tenant, model.id, old.hash), None)
             self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime, self._count)
-            while len(self._prefixes) > MAX_REMEMBERED:
+            while len(self._prefixes) > MAX_REMEMBERED_PREFIXES:
                 self._prefixes.popitem(last=False)
         self._count += 1
         return broken
@@ -149,5 +149,5 @@ def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, l
 
 def texts_around_change(old: str, new: str) -> tuple[str, str]:
     """Return a few words around the first difference of two texts, from each of them."""
-    start = max(0, _common_prefix_length(old, new) - _SHOWN_BEFORE_CHANGE)
-    return old[start : start + _SHOWN_CHARACTERS], new[start : start + _SHOWN_CHARACTERS]
+    start = max(0, _common_prefix_length(old, new) - _CHARACTERS_SHOWN_BEFORE_CHANGE)
+    return old[start : start + _MAX_EXCERPT_LENGTH], new[start : start + _MAX_EXCERPT_LENGTH]

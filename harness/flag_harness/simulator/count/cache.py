@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flag_harness.simulator.count.prefix import Lifetime, PromptSegment
+from flag_harness.simulator.count.prefix import CacheLifetime, PromptSegment
 
-LIFETIME_SECONDS: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
+SECONDS_BY_CACHE_LIFETIME: Mapping[CacheLifetime, float] = {"5m": 300.0, "1h": 3600.0}
 """The seconds until a cached prefix expires. Each read starts them again."""
 MAX_LOOKBACK_BLOCKS = 20
 """How many blocks before a cache mark, the marked one included, are looked up (documented: prompt caching)."""
@@ -29,7 +29,7 @@ class InputUsage:
 @dataclass(frozen=True, slots=True)
 class _CacheEntry:
     expires: float
-    lifetime: Lifetime
+    lifetime: CacheLifetime
 
 
 class PromptCache:
@@ -61,7 +61,7 @@ class PromptCache:
         written = {"5m": 0, "1h": 0}
         done = read
         for index in marks:
-            lifetime: Lifetime = segments[index].mark or "5m"
+            lifetime: CacheLifetime = segments[index].mark or "5m"
             if hit is None or index > hit:
                 written[lifetime] += segments[index].tokens - done
                 done = segments[index].tokens
@@ -87,16 +87,20 @@ class PromptCache:
 
     def _remove_expired(self, now: float) -> None:
         """Remove expired prefixes, at most once per shortest lifetime to keep requests fast."""
-        if now - self._last_cleanup >= min(LIFETIME_SECONDS.values()):
+        if now - self._last_cleanup >= min(SECONDS_BY_CACHE_LIFETIME.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
             self._last_cleanup = now
 
-    def _store_prefix(self, key: str, lifetime: Lifetime, now: float) -> None:
+    def _store_prefix(self, key: str, lifetime: CacheLifetime, now: float) -> None:
         """Store a prefix, or renew it. A prefix that has a longer lifetime keeps it."""
         known = self._entries.get(key)
-        if known is not None and known.expires > now and LIFETIME_SECONDS[known.lifetime] > LIFETIME_SECONDS[lifetime]:
+        if (
+            known is not None
+            and known.expires > now
+            and SECONDS_BY_CACHE_LIFETIME[known.lifetime] > SECONDS_BY_CACHE_LIFETIME[lifetime]
+        ):
             lifetime = known.lifetime
-        self._entries[key] = _CacheEntry(now + LIFETIME_SECONDS[lifetime], lifetime)
+        self._entries[key] = _CacheEntry(now + SECONDS_BY_CACHE_LIFETIME[lifetime], lifetime)
 
 
 def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[int]:

@@ -8,10 +8,10 @@ from typing import Any
 _PIXELS_PER_TOKEN = 750
 """The tokens of an image are its width times its height divided by 750 (documented)."""
 _MAX_EDGE_PIXELS = 1568
-_MAX_TOKENS = 1600
-_UNKNOWN_SIZE_TOKENS = 1000
-_HEAD_CHARACTERS = 64 * 1024
-_JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_MAX_IMAGE_TOKENS = 1600
+_TOKENS_OF_IMAGE_OF_UNKNOWN_SIZE = 1000
+_BASE64_CHARACTERS_READ_FOR_SIZE = 64 * 1024
+_JPEG_FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 
 
 def image_tokens(source: Mapping[str, Any]) -> int:
@@ -20,16 +20,16 @@ def image_tokens(source: Mapping[str, Any]) -> int:
     The count is a guess if the image is not in the request itself, or cannot be read.
     """
     if source.get("type") != "base64":
-        return _UNKNOWN_SIZE_TOKENS
+        return _TOKENS_OF_IMAGE_OF_UNKNOWN_SIZE
     try:
-        size = image_size(base64.b64decode(str(source["data"])[:_HEAD_CHARACTERS]))
+        size = image_size(base64.b64decode(str(source["data"])[:_BASE64_CHARACTERS_READ_FOR_SIZE]))
     except ValueError:
         size = None
     if size is None:
-        return _UNKNOWN_SIZE_TOKENS
+        return _TOKENS_OF_IMAGE_OF_UNKNOWN_SIZE
     width, height = size
     scale = min(1.0, _MAX_EDGE_PIXELS / max(width, height, 1))
-    return min(_MAX_TOKENS, round(width * scale * height * scale / _PIXELS_PER_TOKEN) + 1)
+    return min(_MAX_IMAGE_TOKENS, round(width * scale * height * scale / _PIXELS_PER_TOKEN) + 1)
 
 
 def image_type(data: bytes) -> str | None:
@@ -80,7 +80,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(data):
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if marker in _JPEG_FRAMES:
+        if marker in _JPEG_FRAME_MARKERS:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
         at += 2 + length

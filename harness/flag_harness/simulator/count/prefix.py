@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from flag_harness.simulator.answer.randomness import canonical_json, fingerprint
+from flag_harness.simulator.answer.randomness import canonical_json, hash_of_parts
 from flag_harness.simulator.count.tokens import (
     block_tokens,
     message_overhead_tokens,
@@ -18,9 +18,9 @@ from flag_harness.simulator.count.tokens import (
 )
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
-Lifetime: TypeAlias = Literal["5m", "1h"]
-_SETTINGS_IN_PREFIX = "state"
-_PARENT_KEY = "~in"
+CacheLifetime: TypeAlias = Literal["5m", "1h"]
+_BODY_SETTINGS_IN_PREFIX = "state"
+_KEY_OF_ENCLOSING_BLOCK = "~in"
 """The key under which a block inside a tool_result holds the other fields of that tool_result."""
 UNCACHEABLE_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
 """Block types that cannot have a cache mark. An automatic mark goes to the last other block."""
@@ -42,23 +42,23 @@ class PromptSegment:
     path: str
     hash: str
     tokens: int
-    mark: Lifetime | None = None
+    mark: CacheLifetime | None = None
     text: str = field(default="", repr=False)
     nested: bool = False
 
 
 def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[PromptSegment, ...]:
     """Return the segments of a request. `tenant` names the client; different clients share no cache."""
-    chain, tokens = fingerprint("prefix", model, tenant), 0
+    chain, tokens = hash_of_parts("prefix", model, tenant), 0
     built: list[PromptSegment] = []
     markable: int | None = None
     for path, block, cost in _blocks_with_token_counts(body):
         tokens += cost
         text = canonical_json(remove_cache_mark(block))
-        chain = fingerprint(chain, text)
-        if block["type"] == _SETTINGS_IN_PREFIX:
+        chain = hash_of_parts(chain, text)
+        if block["type"] == _BODY_SETTINGS_IN_PREFIX:
             continue
-        nested = _PARENT_KEY in block
+        nested = _KEY_OF_ENCLOSING_BLOCK in block
         markable = markable if nested or block["type"] in UNCACHEABLE_BLOCK_TYPES else len(built)
         built.append(PromptSegment(path, chain, tokens, _mark_lifetime(block), text, nested))
     automatic = _mark_lifetime(body)
@@ -74,7 +74,7 @@ def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Ma
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
-    state = {"type": _SETTINGS_IN_PREFIX, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
+    state = {"type": _BODY_SETTINGS_IN_PREFIX, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
     yield "tool_choice, thinking", state, request_overhead_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
@@ -97,11 +97,15 @@ def _split_tool_result(
     costs = [block_tokens(part) for part in parts]
     for index, part in enumerate(parts):
         first = cost - sum(costs) if index == 0 else 0
-        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: remove_cache_mark(own)}, costs[index] + first
+        yield (
+            f"{path}.content[{index}]",
+            {**part, _KEY_OF_ENCLOSING_BLOCK: remove_cache_mark(own)},
+            costs[index] + first,
+        )
     yield path, own, 0 if parts else cost
 
 
-def _mark_lifetime(block: Mapping[str, Any]) -> Lifetime | None:
+def _mark_lifetime(block: Mapping[str, Any]) -> CacheLifetime | None:
     """Return the lifetime of a block's cache mark, `5m` or `1h`, or None if it has no mark."""
     mark = block.get("cache_control")
     return None if not mark else (mark.get("ttl") or "5m")

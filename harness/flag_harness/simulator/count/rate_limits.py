@@ -16,10 +16,10 @@ RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_toke
 """The limits in most recordings of 2026. If the scenario sets no limits, headers state these and nothing is refused."""
 CLOCK_START_DATE = datetime(2026, 9, 1, tzinfo=UTC)
 """The date when the simulator's clock starts. The dates in headers are counted from it."""
-_ROUNDED_FROM = 1_000
+_MIN_LIMIT_SHOWN_ROUNDED = 1_000
 _LIMIT_NAMES = ("requests", "input_tokens", "output_tokens")
 _SECONDS_PER_MINUTE = 60.0
-_ROUNDING = 1e-9
+_ROUNDING_TOLERANCE = 1e-9
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class RateLimiter:
         )
         for kind, need in needs.items():
             bucket = buckets[kind]
-            if self._limits is not None and need > bucket.left + _ROUNDING:
+            if self._limits is not None and need > bucket.left + _ROUNDING_TOLERANCE:
                 return ExceededLimit(kind.replace("_", " "), bucket.size, max(1, math.ceil(bucket.seconds_until(need))))
         for kind in ("requests", "input_tokens"):
             buckets[kind].left -= needs[kind]
@@ -97,8 +97,8 @@ class RateLimiter:
 
     def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
         """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
-        left = max(0, int(bucket.left + _ROUNDING))
-        rounded = left if name == "requests" else left // _ROUNDED_FROM * _ROUNDED_FROM
+        left = max(0, int(bucket.left + _ROUNDING_TOLERANCE))
+        rounded = left if name == "requests" else left // _MIN_LIMIT_SHOWN_ROUNDED * _MIN_LIMIT_SHOWN_ROUNDED
         reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))
         yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)

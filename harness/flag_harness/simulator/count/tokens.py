@@ -17,31 +17,31 @@ from flag_harness.simulator.scenario.matching import content_blocks, is_thinking
 
 _WORD_OR_MARK_PATTERN = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
 _LETTERS_PER_TOKEN = 8
-_LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
+_LONG_WORD_PATTERN = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
 _CHARACTER_RUN_PATTERN = re.compile(r"[A-Za-z0-9]{20}")
-_CHARACTER_KIND_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
+_CHARACTER_KIND_CHANGE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
 _MIN_CHANGES_OF_RANDOM_RUN = 8
 """Twenty characters look random if they change this often between lower case, upper case and digits."""
 _EXTRA_TOKENS_OF_RANDOM_RUN = 11
 """The tokens of twenty random characters on top of those of their pieces (in recorded traffic, 17 in all)."""
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
-_SLICE_CHARACTERS = 1_000_000
+_CHARACTERS_PER_SLICE = 1_000_000
 """Longer texts are counted in slices of this length, so that other threads can run in between."""
 _MAX_COUNTED_CHARACTERS = 8_000_000
 """Only this many characters of a text are counted, more than any context window; the rest is extrapolated."""
-_MESSAGE_TOKENS = 4
-_REQUEST_TOKENS = 3
-_TOOL_PROMPTS = (
+_OVERHEAD_TOKENS_PER_MESSAGE = 4
+_OVERHEAD_TOKENS_PER_REQUEST = 3
+_TOOL_PROMPT_TOKENS_BY_MODEL = (
     (re.compile(r"claude-3|-3-"), 192, 295),
     (re.compile(r"-4(-[01])?(-\d{8})?$"), 240, 215),
     (re.compile(r"claude-[a-z]+-5\b"), 306, 437),
     (re.compile(""), 414, 518),
 )
 """The tokens of the prompt that the API adds for tools, by model, if a tool may be called and if one must be."""
-_TOOL_TOKENS = 40
-_THINKING_TOKENS = 29
-_FORMAT_TOKENS = 110
-_PAGE_TOKENS = 1_610
+_OVERHEAD_TOKENS_PER_TOOL = 40
+_OVERHEAD_TOKENS_OF_THINKING = 29
+_OVERHEAD_TOKENS_OF_OUTPUT_FORMAT = 110
+_TOKENS_PER_PDF_PAGE = 1_610
 """The median of recorded documents of one page; the documentation says 1,500 to 3,000."""
 _SERVER_TOOL_TOKENS: Mapping[str, int] = {
     "advisor": 900,
@@ -73,17 +73,19 @@ def _text_tokens_with_cache(text: str) -> int:
 
 def _estimate_tokens(text: str) -> int:
     """Return the estimated tokens of a text. A very long text is estimated from its beginning."""
-    if len(text) <= _SLICE_CHARACTERS:
+    if len(text) <= _CHARACTERS_PER_SLICE:
         return _estimate_tokens_of_slice(text)
     counted = min(len(text), _MAX_COUNTED_CHARACTERS)
-    starts = range(0, counted, _SLICE_CHARACTERS)
-    tokens = sum(_estimate_tokens_of_slice(text[start : min(start + _SLICE_CHARACTERS, counted)]) for start in starts)
+    starts = range(0, counted, _CHARACTERS_PER_SLICE)
+    tokens = sum(
+        _estimate_tokens_of_slice(text[start : min(start + _CHARACTERS_PER_SLICE, counted)]) for start in starts
+    )
     return tokens * len(text) // counted
 
 
 def _estimate_tokens_of_slice(text: str) -> int:
     """Return the estimated tokens of a part of a text."""
-    long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
+    long_words = sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD_PATTERN.findall(text))
     return (
         len(_WORD_OR_MARK_PATTERN.findall(text))
         + long_words
@@ -99,7 +101,7 @@ def _count_random_character_runs(text: str) -> int:
 def _looks_random(run: str) -> bool:
     """Return whether a run of letters and digits looks random, as in keys and ids."""
     has_both_cases = not (run.islower() or run.isupper() or run.isdigit())
-    return has_both_cases and len(_CHARACTER_KIND_CHANGE.findall(run)) >= _MIN_CHANGES_OF_RANDOM_RUN
+    return has_both_cases and len(_CHARACTER_KIND_CHANGE_PATTERN.findall(run)) >= _MIN_CHANGES_OF_RANDOM_RUN
 
 
 def truncate_text(text: str, count: int) -> str:
@@ -119,21 +121,21 @@ def truncate_text(text: str, count: int) -> str:
 
 def tool_call_tokens(name: str, written: str) -> int:
     """Return the estimated number of tokens of a tool call with a name and an input (`written`, as JSON text)."""
-    return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
+    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(name) + text_tokens(written)
 
 
 def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     """Return the estimated number of input tokens of a request, cached or not."""
     parts = [*tokens_of_each_tool(body), *(block_tokens(block) for block in content_blocks(body.get("system")))]
     for message in body["messages"]:
-        parts.append(_MESSAGE_TOKENS)
+        parts.append(_OVERHEAD_TOKENS_PER_MESSAGE)
         parts.extend(block_tokens(block) for block in message_blocks(message))
     return sum(parts) + request_overhead_tokens(body)
 
 
 def message_overhead_tokens() -> int:
     """Return the tokens of a message beyond those of its blocks."""
-    return _MESSAGE_TOKENS
+    return _OVERHEAD_TOKENS_PER_MESSAGE
 
 
 def request_overhead_tokens(body: Mapping[str, Any]) -> int:
@@ -141,9 +143,13 @@ def request_overhead_tokens(body: Mapping[str, Any]) -> int:
 
     They are for its frame, thinking and output format.
     """
-    thinking = _THINKING_TOKENS if is_thinking_requested(body) else 0
+    thinking = _OVERHEAD_TOKENS_OF_THINKING if is_thinking_requested(body) else 0
     schema = body.get("output_format") or (body.get("output_config") or {}).get("format")
-    return _REQUEST_TOKENS + thinking + (_FORMAT_TOKENS + text_tokens(canonical_json(schema)) if schema else 0)
+    return (
+        _OVERHEAD_TOKENS_PER_REQUEST
+        + thinking
+        + (_OVERHEAD_TOKENS_OF_OUTPUT_FORMAT + text_tokens(canonical_json(schema)) if schema else 0)
+    )
 
 
 def tokens_of_each_tool(body: Mapping[str, Any]) -> list[int]:
@@ -161,7 +167,9 @@ def _tool_prompt_tokens(body: Mapping[str, Any]) -> int:
     """Return the tokens of the prompt that the API adds if a request has tools."""
     is_forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
     model = str(body.get("model", ""))
-    return next(forced if is_forced else free for pattern, free, forced in _TOOL_PROMPTS if pattern.search(model))
+    return next(
+        forced if is_forced else free for pattern, free, forced in _TOOL_PROMPT_TOKENS_BY_MODEL if pattern.search(model)
+    )
 
 
 def block_tokens(block: Mapping[str, Any]) -> int:
@@ -174,7 +182,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
     if kind == "document":
         return _document_tokens(block)
     if kind == "tool_result":
-        return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in content_blocks(block.get("content")))
+        return _OVERHEAD_TOKENS_PER_TOOL // 2 + sum(block_tokens(part) for part in content_blocks(block.get("content")))
     if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
         return tool_call_tokens(block["name"], canonical_json(block["input"]))
     return text_tokens(canonical_json(remove_cache_mark(block)))
@@ -182,7 +190,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
 
 def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
     """Return the estimated number of tokens of the content blocks of an answer."""
-    return sum(block_tokens(block) for block in blocks) + _REQUEST_TOKENS
+    return sum(block_tokens(block) for block in blocks) + _OVERHEAD_TOKENS_PER_REQUEST
 
 
 def remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
 
 def _document_tokens(block: Mapping[str, Any]) -> int:
     source = block["source"]
-    return text_tokens(str(source.get("data", ""))) if source.get("type") == "text" else _PAGE_TOKENS
+    return text_tokens(str(source.get("data", ""))) if source.get("type") == "text" else _TOKENS_PER_PDF_PAGE
 
 
 def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
@@ -205,7 +213,7 @@ def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
 
 @lru_cache(maxsize=4096)
 def _estimate_tokens_of_tool(tool: str) -> int:
-    return _TOOL_TOKENS + text_tokens(tool)
+    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(tool)
 
 
 def _estimate_tokens_of_word(piece: str) -> int:

@@ -23,9 +23,9 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Head, Request, Response, body
 
 BATCHES_PATH = "/v1/messages/batches"
-JSON, LINES = "application/json", "application/x-jsonl"
-_OUTCOMES = ("succeeded", "errored", "canceled", "expired")
-_LIFETIME = timedelta(hours=24)
+JSON_CONTENT_TYPE, JSON_LINES_CONTENT_TYPE = "application/json", "application/x-jsonl"
+_REQUEST_OUTCOMES = ("succeeded", "errored", "canceled", "expired")
+_BATCH_LIFETIME = timedelta(hours=24)
 _RETRIEVALS_UNTIL_END = 1
 
 AnswerFunction = Callable[[Request], Response]
@@ -46,7 +46,7 @@ class BatchBody(ClosedModel):
 
 
 @dataclass(slots=True)
-class Batch:
+class MessageBatch:
     """One batch: its requests and, once it has ended, their results."""
 
     id: str
@@ -60,7 +60,7 @@ class Batch:
 
     def to_batch_object(self) -> dict[str, Any]:
         """Return the batch object that the API returns, with the state and the counts of its requests."""
-        counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _OUTCOMES}
+        counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _REQUEST_OUTCOMES}
         waiting = 0 if self.ended else len(self.entries)
         state = "ended" if self.ended else "canceling" if self.canceled else "in_progress"
         host = urlsplit(self.request.url)
@@ -72,7 +72,7 @@ class Batch:
             "request_counts": {"processing": waiting, **counts},
             "ended_at": _format_time(self.ended),
             "created_at": _format_time(self.created),
-            "expires_at": _format_time(self.created + _LIFETIME),
+            "expires_at": _format_time(self.created + _BATCH_LIFETIME),
             "archived_at": None,
             "cancel_initiated_at": _format_time(self.canceled),
             "results_url": f"{address}{BATCHES_PATH}/{self.id}/results" if self.ended else None,
@@ -84,7 +84,7 @@ class BatchStore:
 
     def __init__(self, answer_one: AnswerFunction) -> None:
         self._answer_one = answer_one
-        self._batches: dict[str, Batch] = {}
+        self._batches: dict[str, MessageBatch] = {}
 
     def answer_request(
         self, incoming: IncomingRequest, now: datetime, new_id: str
@@ -100,7 +100,7 @@ class BatchStore:
                 if incoming.request.method == "POST"
                 else self._list_batches(incoming)
             )
-            return value if isinstance(value, RefusedRequest) else (JSON, msgspec.json.encode(value))
+            return value if isinstance(value, RefusedRequest) else (JSON_CONTENT_TYPE, msgspec.json.encode(value))
         batch = self._batches.get(name)
         if batch is None:
             return RefusedRequest("batch", 404, "not_found_error", f"Message Batch {name} not found.")
@@ -112,7 +112,7 @@ class BatchStore:
             return self._delete_batch(batch)
         else:
             self._count_retrieval(batch, now)
-        return JSON, msgspec.json.encode(batch.to_batch_object())
+        return JSON_CONTENT_TYPE, msgspec.json.encode(batch.to_batch_object())
 
     def _create_batch(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
         """Create a batch and return its status, or the error if the body is invalid."""
@@ -125,7 +125,7 @@ class BatchStore:
             problem = None if repeated is None else f"requests: custom_id '{repeated}' must be unique in the batch"
         if problem is not None:
             return RefusedRequest("batch", 400, "invalid_request_error", problem)
-        batch = Batch(new_id, incoming.request, decoded.value["requests"], now)
+        batch = MessageBatch(new_id, incoming.request, decoded.value["requests"], now)
         self._batches[new_id] = batch
         return batch.to_batch_object()
 
@@ -135,10 +135,10 @@ class BatchStore:
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id"), incoming.query("before_id")
         return make_list_page(
-            newest_first, Batch.to_batch_object, lambda one: (one.id,), limit=limit, after=after, before=before
+            newest_first, MessageBatch.to_batch_object, lambda one: (one.id,), limit=limit, after=after, before=before
         )
 
-    def _count_retrieval(self, batch: Batch, now: datetime) -> None:
+    def _count_retrieval(self, batch: MessageBatch, now: datetime) -> None:
         """Count a retrieval of a batch, and end the batch after some of them by answering its requests."""
         batch.retrievals += 1
         if batch.ended or (batch.retrievals <= _RETRIEVALS_UNTIL_END and not batch.canceled):
@@ -149,7 +149,7 @@ class BatchStore:
         ]
         batch.ended = now
 
-    def _answer_entry(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
+    def _answer_entry(self, batch: MessageBatch, params: dict[str, Any]) -> dict[str, Any]:
         """Answer one request of a batch and return its result."""
         if batch.canceled:
             return {"type": "canceled"}
@@ -162,20 +162,20 @@ class BatchStore:
             return {"type": "succeeded", "message": value}
         return {"type": "errored", "error": value}
 
-    def _results_file(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+    def _results_file(self, batch: MessageBatch) -> tuple[str, bytes] | RefusedRequest:
         """Return the results of a batch as JSON Lines, or an error if it has not ended."""
         if not batch.ended:
             words = f"Message Batch {batch.id} has no available results."
             return RefusedRequest("batch", 404, "not_found_error", words)
-        return LINES, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
+        return JSON_LINES_CONTENT_TYPE, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
 
-    def _delete_batch(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+    def _delete_batch(self, batch: MessageBatch) -> tuple[str, bytes] | RefusedRequest:
         """Delete a batch, or return an error if it has not ended."""
         if not batch.ended:
             words = f"Message Batch {batch.id} is still processing; cancel it and wait for its end before deleting it."
             return RefusedRequest("batch", 400, "invalid_request_error", words)
         del self._batches[batch.id]
-        return JSON, msgspec.json.encode({"id": batch.id, "type": "message_batch_deleted"})
+        return JSON_CONTENT_TYPE, msgspec.json.encode({"id": batch.id, "type": "message_batch_deleted"})
 
 
 def _format_time(moment: datetime | None) -> str | None:

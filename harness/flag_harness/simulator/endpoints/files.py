@@ -14,14 +14,14 @@ from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.wire.timeline import Request, header_value
 
 FILES_PATH = "/v1/files"
-_JSON = "application/json"
-_FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
-_LONGEST_NAME = 255
-_DEFAULT_TYPE = "application/octet-stream"
+_JSON_CONTENT_TYPE = "application/json"
+_FORBIDDEN_FILE_NAME_CHARACTERS = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
+_MAX_FILE_NAME_LENGTH = 255
+_DEFAULT_MIME_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class UploadedFile:
     """The metadata of an uploaded file."""
 
     id: str
@@ -49,7 +49,7 @@ class FileStore:
     """All files of one simulator."""
 
     def __init__(self) -> None:
-        self._files: dict[str, StoredFile] = {}
+        self._files: dict[str, UploadedFile] = {}
 
     def answer_request(
         self, incoming: IncomingRequest, now: datetime, new_id: str
@@ -74,8 +74,8 @@ class FileStore:
             return RefusedRequest("file", 400, "invalid_request_error", words, details)
         if incoming.request.method == "DELETE":
             del self._files[name]
-            return _JSON, msgspec.json.encode({"id": name, "type": "file_deleted"})
-        return _JSON, msgspec.json.encode(file.metadata())
+            return _JSON_CONTENT_TYPE, msgspec.json.encode({"id": name, "type": "file_deleted"})
+        return _JSON_CONTENT_TYPE, msgspec.json.encode(file.metadata())
 
     def _upload_file(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
         """Store the uploaded file and return its metadata, or an error if the form is invalid."""
@@ -85,14 +85,14 @@ class FileStore:
             return RefusedRequest("file", 400, "invalid_request_error", "file: Field required")
         data = part.get_payload(decode=True)
         filename = part.get_filename() or ""
-        if not filename or len(filename) > _LONGEST_NAME or _FORBIDDEN.search(filename):
+        if not filename or len(filename) > _MAX_FILE_NAME_LENGTH or _FORBIDDEN_FILE_NAME_CHARACTERS.search(filename):
             words = f"file: Invalid filename {filename!r}"
             return RefusedRequest("file", 400, "invalid_request_error", words)
-        kind = part.get_content_type() if part["content-type"] else _DEFAULT_TYPE
+        kind = part.get_content_type() if part["content-type"] else _DEFAULT_MIME_TYPE
         size = len(data) if isinstance(data, bytes) else 0
-        file = StoredFile(new_id, filename, kind, size, now, _expiry_time(parts.get("expires_in_seconds"), now))
+        file = UploadedFile(new_id, filename, kind, size, now, _expiry_time(parts.get("expires_in_seconds"), now))
         self._files[new_id] = file
-        return _JSON, msgspec.json.encode(file.metadata())
+        return _JSON_CONTENT_TYPE, msgspec.json.encode(file.metadata())
 
     def _list_files(self, incoming: IncomingRequest) -> tuple[str, bytes]:
         """Return a page of the list of files, the newest first."""
@@ -100,10 +100,10 @@ class FileStore:
         limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
         page = make_list_page(
-            newest_first, StoredFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
+            newest_first, UploadedFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
         )
         next_page = page["last_id"] if page["has_more"] else None
-        return _JSON, msgspec.json.encode({**page, "next_page": next_page})
+        return _JSON_CONTENT_TYPE, msgspec.json.encode({**page, "next_page": next_page})
 
 
 def _parts_of_multipart_form(request: Request) -> dict[str, Message]:

@@ -19,13 +19,13 @@ from flag_harness.wire.message import parse_response
 from flag_harness.wire.sse import decode_events, encode_event
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header_value, is_stream
 
-_BEDROCK = re.compile(r"/model/(?P<model>[^/]+)/invoke(?P<stream>-with-response-stream)?")
-_VERTEX = re.compile(
+_BEDROCK_PATH_PATTERN = re.compile(r"/model/(?P<model>[^/]+)/invoke(?P<stream>-with-response-stream)?")
+_VERTEX_PATH_PATTERN = re.compile(
     r"/v1/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/(?P<model>[^/:]+):(?P<verb>rawPredict|streamRawPredict)"
 )
-_COUNT_TOKENS = "count-tokens"
-_BEDROCK_MODEL = re.compile(r"(?:.*[./])?(?P<name>claude-[a-z0-9.-]+?)(?:-v\d+)?(?::\d+k?)?")
-_BEDROCK_ERRORS: Mapping[int, tuple[int, str]] = {
+_VERTEX_COUNT_TOKENS_MODEL = "count-tokens"
+_BEDROCK_MODEL_ID_PATTERN = re.compile(r"(?:.*[./])?(?P<name>claude-[a-z0-9.-]+?)(?:-v\d+)?(?::\d+k?)?")
+_BEDROCK_ERROR_BY_STATUS: Mapping[int, tuple[int, str]] = {
     400: (400, "ValidationException"),
     401: (403, "UnrecognizedClientException"),
     403: (403, "AccessDeniedException"),
@@ -36,7 +36,7 @@ _BEDROCK_ERRORS: Mapping[int, tuple[int, str]] = {
     529: (503, "ServiceUnavailableException"),
 }
 """The status and exception of Bedrock for each status of the API. For others it is `InternalServerException`."""
-_OWN_HEADERS = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
+_HEADERS_REPLACED_FOR_MESSAGES_API = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class PlatformRequest:
         """
         path = "/v1/messages/count_tokens" if self.is_counting else "/v1/messages"
         body = decode_json(self.request.body)
-        headers = [pair for pair in self.request.headers if pair[0].lower() not in _OWN_HEADERS]
+        headers = [pair for pair in self.request.headers if pair[0].lower() not in _HEADERS_REPLACED_FOR_MESSAGES_API]
         if not isinstance(body, dict):
             return replace(self.request, url=path, headers=(*headers, *self._api_key_header()))
         betas = body.get("anthropic_beta") if isinstance(body.get("anthropic_beta"), list) else []
@@ -116,13 +116,13 @@ class PlatformRequest:
 def find_platform(request: Request) -> PlatformRequest | None:
     """Return a request to Bedrock or Vertex AI as a `PlatformRequest`, or None for any other path."""
     path = request.path.partition("?")[0]
-    if found := _BEDROCK.fullmatch(path):
+    if found := _BEDROCK_PATH_PATTERN.fullmatch(path):
         return PlatformRequest(
             "bedrock", request, _model_id_from_bedrock(unquote(found["model"])), bool(found["stream"])
         )
-    if found := _VERTEX.fullmatch(path):
+    if found := _VERTEX_PATH_PATTERN.fullmatch(path):
         name = unquote(found["model"])
-        counting = name == _COUNT_TOKENS
+        counting = name == _VERTEX_COUNT_TOKENS_MODEL
         streamed = found["verb"] == "streamRawPredict" or decode_json_object(request.body).get("stream") is True
         return PlatformRequest("vertex", request, _model_id_from_vertex(name), streamed and not counting, counting)
     return None
@@ -133,7 +133,7 @@ def _model_id_from_bedrock(name: str) -> str:
 
     An example of a Bedrock id is `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
     """
-    found = _BEDROCK_MODEL.fullmatch(name)
+    found = _BEDROCK_MODEL_ID_PATTERN.fullmatch(name)
     return found["name"] if found else name
 
 
@@ -152,7 +152,7 @@ def _bedrock_headers(head: Head, kind: str) -> Headers:
 
 def _bedrock_error(head: Head, response: Response) -> Response:
     """Return an error response of the Messages API in the format of Bedrock."""
-    status, kind = _BEDROCK_ERRORS.get(head.status, (500, "InternalServerException"))
+    status, kind = _BEDROCK_ERROR_BY_STATUS.get(head.status, (500, "InternalServerException"))
     error = parse_response(response).error or {}
     words = "The provided model identifier is invalid." if head.status == 404 else str(error.get("message", ""))
     headers = (*_bedrock_headers(head, "application/json"), ("x-amzn-errortype", kind))

@@ -5,7 +5,7 @@ They are from the SDK's types, from headers of recorded requests and from the so
 
 from collections.abc import Mapping
 
-_SDK_BETAS = """
+_BETAS_IN_SDK = """
     admin-user-sign-out-2026-10-08 advisor-tool-2026-03-01 agent-memory-2026-07-22 analytics-usage-cost-2026-08-24
     cache-diagnosis-2026-04-07 ce-claude-code-managed-settings-2026-10-06 ce-plugins-2026-09-01
     ce-user-management-2026-07-13 code-execution-2025-05-22 compact-2026-01-12 compact-2026-09-04
@@ -25,12 +25,12 @@ _SDK_BETAS = """
     user-profiles-billing-2026-10-01 webhooks-2026-10-07
 """
 """The betas listed in `anthropic/types/anthropic_beta_param.py` (2.14)."""
-_RECORDED_BETAS = """
+_BETAS_IN_RECORDINGS = """
     advanced-tool-use-2025-11-20 code-execution-2025-08-25 fine-grained-tool-streaming-2025-05-14
     structured-outputs-2025-12-15 tool-search-tool-2025-10-19 web-fetch-2025-09-10
 """
 """Betas found in recorded requests (2024 to 2026) and in earlier types of the SDK (2.12)."""
-_CLIENT_BETAS = """
+_BETAS_SENT_BY_CLAUDE_CODE = """
     afk-mode-2026-01-31 claude-code-20250219 context-hint-2026-04-09 dangerous-tool-use-2026-09-03 effort-2025-11-24
     max-tokens-3-5-sonnet-2024-07-15 messages-2023-12-15 mid-conversation-system-2026-04-07 oauth-2025-04-20
     per-turn-control-2026-07-01 prompt-caching-evict-2026-05-12 prompt-caching-scope-2026-01-05
@@ -38,9 +38,9 @@ _CLIENT_BETAS = """
     tool-examples-2025-10-29 tools-2024-04-04 tools-2024-05-16 web-search-2025-03-05
 """
 """Betas that clients send (found in their source code and in captured requests, read 2026-11)."""
-KNOWN_BETAS = frozenset(f"{_SDK_BETAS} {_RECORDED_BETAS} {_CLIENT_BETAS}".split())
+KNOWN_BETAS = frozenset(f"{_BETAS_IN_SDK} {_BETAS_IN_RECORDINGS} {_BETAS_SENT_BY_CLAUDE_CODE}".split())
 
-GENERAL_TOOLS = frozenset(
+TOOL_TYPES_WITHOUT_BETA = frozenset(
     """
     bash_20250124 browser_toolset_20260801 code_execution_20250522 code_execution_20250825 code_execution_20260120
     code_execution_20260521 computer_toolset_20260801 custom memory_20250818 text_editor_20250124 text_editor_20250429
@@ -51,7 +51,7 @@ GENERAL_TOOLS = frozenset(
 )
 """The tool types that need no beta."""
 
-BETA_TOOLS: Mapping[str, frozenset[str]] = {
+BETAS_BY_TOOL_TYPE: Mapping[str, frozenset[str]] = {
     "advisor_20260301": frozenset({"advisor-tool-2026-03-01"}),
     "bash_20241022": frozenset({"computer-use-2024-10-22"}),
     "computer_20241022": frozenset({"computer-use-2024-10-22"}),
@@ -62,7 +62,7 @@ BETA_TOOLS: Mapping[str, frozenset[str]] = {
 }
 """The tool types that need a beta, each with the betas that enable it. One of them is enough."""
 
-BETA_FIELDS: Mapping[str, frozenset[str]] = {
+BETAS_BY_BODY_FIELD: Mapping[str, frozenset[str]] = {
     "billing_policy": frozenset({"user-profiles-billing-2026-10-01"}),
     "compaction": frozenset({"compact-2026-09-04"}),
     "context_management": frozenset({"context-management-2025-06-27", "compact-2026-01-12"}),

@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.request import IncomingRequest, remember_results
-from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_of_object
+from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCK_TYPES, type_of_object
 from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
 
-MAX_DEPTH = 200
+MAX_BODY_DEPTH = 200
 """The deepest nesting that is accepted. This limit is ours: deeper than any real request, and safe for all code that
 reads it.
 """
 
-_VALID_BLOCK = {"type": "text", "text": "A raw block of the scenario stands here."}
+_BLOCK_IN_PLACE_OF_RAW_BLOCKS = {"type": "text", "text": "A raw block of the scenario stands here."}
 
 
 def check_json(incoming: IncomingRequest) -> str | None:
@@ -30,13 +30,13 @@ def check_nesting(incoming: IncomingRequest) -> str | None:
     """Refuse a body that is nested too deeply."""
     if not incoming.decoded_body.too_deep and not _is_nested_too_deeply(incoming.decoded_body.value):
         return None
-    return f"The request body is not valid JSON: it is nested more than {MAX_DEPTH} deep"
+    return f"The request body is not valid JSON: it is nested more than {MAX_BODY_DEPTH} deep"
 
 
 def _is_nested_too_deeply(value: Any) -> bool:
-    """Return whether a value is nested deeper than `MAX_DEPTH`. It does not recurse, so any depth is safe."""
+    """Return whether a value is nested deeper than `MAX_BODY_DEPTH`. It does not recurse, so any depth is safe."""
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_BODY_DEPTH + 1):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
         level = [one for part in parts for one in part]
         if not level:
@@ -62,11 +62,11 @@ def check_body_shape(incoming: IncomingRequest) -> str | None:
     value = _replace_raw_blocks(sent, incoming.scenario)
     if value is not sent:
         return shape_problem(value, incoming.body_model)
-    return _shape_problem(_UnchangedBody(incoming.request.body, incoming.body_model, value))
+    return _shape_problem(_BodyToCheck(incoming.request.body, incoming.body_model, value))
 
 
 @dataclass(frozen=True, slots=True)
-class _UnchangedBody:
+class _BodyToCheck:
     """A body as it was sent, decoded, and the shape that it must have."""
 
     data: bytes
@@ -75,7 +75,7 @@ class _UnchangedBody:
 
 
 @remember_results
-def _shape_problem(body: _UnchangedBody) -> str | None:
+def _shape_problem(body: _BodyToCheck) -> str | None:
     return shape_problem(body.value, body.shape)
 
 
@@ -96,10 +96,12 @@ def _replace_blocks(message: Any, blocks: list[Any]) -> Any:
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list) or message.get("role") != "assistant":
         return message
-    types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCKS]
+    types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCK_TYPES]
     return {
         **message,
-        "content": [_VALID_BLOCK if one in blocks or type_of_object(one) in types else one for one in content],
+        "content": [
+            _BLOCK_IN_PLACE_OF_RAW_BLOCKS if one in blocks or type_of_object(one) in types else one for one in content
+        ],
     }
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from flag_harness.simulator.rules.request import ParsedRequest
 
-_CLEAR_THINKING, _COMPACT = "clear_thinking_20251015", "compact_20260112"
+_CLEAR_THINKING_EDIT, _COMPACT_EDIT = "clear_thinking_20251015", "compact_20260112"
 _EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
-    _CLEAR_THINKING: (frozenset({"type", "keep"}), "context-management-2025-06-27"),
+    _CLEAR_THINKING_EDIT: (frozenset({"type", "keep"}), "context-management-2025-06-27"),
     "clear_tool_uses_20250919": (
         frozenset({"type", "clear_at_least", "clear_tool_inputs", "exclude_tools", "keep", "trigger"}),
         "context-management-2025-06-27",
     ),
-    _COMPACT: (frozenset({"type", "instructions", "pause_after_compaction", "trigger"}), "compact-2026-01-12"),
+    _COMPACT_EDIT: (frozenset({"type", "instructions", "pause_after_compaction", "trigger"}), "compact-2026-01-12"),
 }
 """For each type of edit: its allowed keys and the beta that it needs (types of anthropic 2.14)."""
 
@@ -56,10 +56,10 @@ def _edit_order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
     repeated = next((kind for kind in kinds if kinds.count(kind) > 1), None)
     if repeated is not None:
         return f"context_management.edits: `{repeated}` may only be specified once."
-    if _CLEAR_THINKING not in kinds:
+    if _CLEAR_THINKING_EDIT not in kinds:
         return None
-    if kinds[0] != _CLEAR_THINKING:
-        return f"context_management.edits: `{_CLEAR_THINKING}` must be the first edit."
+    if kinds[0] != _CLEAR_THINKING_EDIT:
+        return f"context_management.edits: `{_CLEAR_THINKING_EDIT}` must be the first edit."
     if request.thinking in ("enabled", "adaptive") or (request.model.thinks_by_default and request.thinking is None):
         return None
-    return f"`{_CLEAR_THINKING}` strategy requires `thinking` to be enabled or adaptive"
+    return f"`{_CLEAR_THINKING_EDIT}` strategy requires `thinking` to be enabled or adaptive"

@@ -7,7 +7,7 @@ from flag_harness.wire.timeline import header_value
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The documented size limit of /v1/messages. The API's edge servers refuse larger bodies."""
-_LARGER_BODIES = (("/v1/messages/batches", 256 * 1024 * 1024), ("/v1/files", 500 * 1024 * 1024))
+_MAX_BODY_BYTES_BY_PATH = (("/v1/messages/batches", 256 * 1024 * 1024), ("/v1/files", 500 * 1024 * 1024))
 """The documented size limits of other endpoints."""
 MAX_MODELS_PER_PAGE = 1000
 """The documented limit of the number of models on a page."""
@@ -25,7 +25,7 @@ def check_method(incoming: IncomingRequest) -> str | None:
 
 def check_body_size(incoming: IncomingRequest) -> str | None:
     """Refuse a body over 32 MB. Batches and files may be larger."""
-    limit = next((most for path, most in _LARGER_BODIES if incoming.path == path), MAX_BODY_BYTES)
+    limit = next((most for path, most in _MAX_BODY_BYTES_BY_PATH if incoming.path == path), MAX_BODY_BYTES)
     return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"
 
 

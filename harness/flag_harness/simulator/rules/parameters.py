@@ -1,13 +1,13 @@
 """Rules for parameters of the body: betas, sampling, thinking, effort and lengths."""
 
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.rules.betas import BETA_FIELDS, BLOCK_BINDING_BETA
+from flag_harness.simulator.rules.betas import BETAS_BY_BODY_FIELD, BLOCK_BINDING_BETA
 from flag_harness.simulator.rules.request import ParsedRequest
 
-_LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
+_MAX_TOKENS_BY_LONG_OUTPUT_BETA = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
-_LONG_CONTEXT = 1_000_000
-_WINDOW_BETA = "model-context-window-exceeded-2025-08-26"
+_LONG_CONTEXT_WINDOW = 1_000_000
+_CONTEXT_WINDOW_EXCEEDED_BETA = "model-context-window-exceeded-2025-08-26"
 """With this beta, an answer is cut off at the end of the context window, not refused (documented; default since Claude
 4.5).
 """
@@ -16,8 +16,8 @@ _THINKING_DOCUMENTATION = (
 )
 
 
-_LEAST_TOP_P_WHILE_THINKING = 0.95
-_DEFAULTS = {"temperature": 1, "top_p": 1}
+_MIN_TOP_P_WHILE_THINKING = 0.95
+_DEFAULT_SAMPLING_PARAMETERS = {"temperature": 1, "top_p": 1}
 
 
 def check_beta_fields(request: ParsedRequest) -> str | None:
@@ -26,7 +26,9 @@ def check_beta_fields(request: ParsedRequest) -> str | None:
     if (request.body.get("thinking") or {}).get("block_binding") is not None and BLOCK_BINDING_BETA not in betas:
         return f"thinking.{request.thinking}.block_binding: Extra inputs are not permitted"
     closed = (
-        name for name, opening in BETA_FIELDS.items() if request.body.get(name) is not None and not opening & betas
+        name
+        for name, opening in BETAS_BY_BODY_FIELD.items()
+        if request.body.get(name) is not None and not opening & betas
     )
     name = next(closed, None)
     return None if name is None else f"{name}: Extra inputs are not permitted"
@@ -38,7 +40,7 @@ def check_sampling_supported(request: ParsedRequest) -> str | None:
     These are the models from 4.7 on.
     """
     for name in ("temperature", "top_p", "top_k") if request.model.has_only_adaptive_thinking else ():
-        if request.body.get(name) not in (None, _DEFAULTS.get(name)):
+        if request.body.get(name) not in (None, _DEFAULT_SAMPLING_PARAMETERS.get(name)):
             return f"`{name}` is deprecated for this model."
     return None
 
@@ -65,7 +67,9 @@ def check_temperature_and_top_p_not_combined(request: ParsedRequest) -> str | No
 
 def check_max_tokens(request: ParsedRequest) -> str | None:
     """Refuse a `max_tokens` above the limit of the model."""
-    limit = max([request.model.max_output_tokens, *(_LONG_OUTPUT_BETAS.get(beta, 0) for beta in request.betas)])
+    limit = max(
+        [request.model.max_output_tokens, *(_MAX_TOKENS_BY_LONG_OUTPUT_BETA.get(beta, 0) for beta in request.betas)]
+    )
     wanted = request.body.get("max_tokens", 0)
     if wanted <= limit:
         return None
@@ -122,8 +126,8 @@ def check_thinking_sampling(request: ParsedRequest) -> str | None:
     if request.body.get("top_k") is not None:
         return f"`top_k` must be unset {words}"
     top_p = request.body.get("top_p")
-    if top_p is not None and top_p < _LEAST_TOP_P_WHILE_THINKING:
-        return f"`top_p` must be greater than or equal to {_LEAST_TOP_P_WHILE_THINKING} or unset {words}"
+    if top_p is not None and top_p < _MIN_TOP_P_WHILE_THINKING:
+        return f"`top_p` must be greater than or equal to {_MIN_TOP_P_WHILE_THINKING} or unset {words}"
     return None
 
 
@@ -170,7 +174,7 @@ def check_context_window(request: ParsedRequest) -> str | None:
     Only some models check this; see `refuses_context_overflow`.
     """
     wanted, window = request.body.get("max_tokens", 0), _context_window(request)
-    if not catalogue.refuses_context_overflow(request.model) or _WINDOW_BETA in request.betas:
+    if not catalogue.refuses_context_overflow(request.model) or _CONTEXT_WINDOW_EXCEEDED_BETA in request.betas:
         return None
     if request.input_tokens + wanted <= window:
         return None
@@ -185,4 +189,4 @@ def _has_interleaved_thinking(request: ParsedRequest) -> bool:
 
 
 def _context_window(request: ParsedRequest) -> int:
-    return max(request.model.context_window, _LONG_CONTEXT if _LONG_CONTEXT_BETA in request.betas else 0)
+    return max(request.model.context_window, _LONG_CONTEXT_WINDOW if _LONG_CONTEXT_BETA in request.betas else 0)

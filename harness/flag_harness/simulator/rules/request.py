@@ -19,16 +19,16 @@ from flag_harness.wire.timeline import Headers, Request, header_value
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
 """The source of an error message. `ours`: the refusal is real, or made by a scenario, but the wording is our own."""
-_MODELS = "/v1/models"
-_SERVICE_METHODS = (
+_MODELS_PATH = "/v1/models"
+_METHODS_BY_PATH_PATTERN = (
     (re.compile("/v1/messages/batches|/v1/files"), frozenset({"GET", "POST"})),
     (re.compile("/v1/messages/batches/[^/]+|/v1/files/[^/]+"), frozenset({"GET", "DELETE"})),
     (re.compile("/v1/messages/batches/[^/]+/cancel"), frozenset({"POST"})),
     (re.compile("/v1/messages/batches/[^/]+/results|/v1/files/[^/]+/content"), frozenset({"GET"})),
 )
 """The paths of batches and files, each with its allowed methods."""
-_AWS_CREDENTIAL = re.compile(r"^AWS4-\S+\s.*?Credential=([^/,\s]+)")
-_BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
+_AWS_CREDENTIAL_PATTERN = re.compile(r"^AWS4-\S+\s.*?Credential=([^/,\s]+)")
+_BODY_MODEL_BY_PATH: Mapping[str, type[CountTokensBody]] = {
     "/v1/messages": MessagesBody,
     "/v1/messages/count_tokens": CountTokensBody,
 }
@@ -102,7 +102,7 @@ class IncomingRequest:
     @property
     def body_model(self) -> type[CountTokensBody] | None:
         """The Pydantic model of the body for this path, or None if the path has no body to check."""
-        return _BODY_MODELS.get(self.path)
+        return _BODY_MODEL_BY_PATH.get(self.path)
 
     @cached_property
     def model_name(self) -> str | None:
@@ -110,9 +110,9 @@ class IncomingRequest:
 
         Return None for all other paths.
         """
-        if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
+        if self.path != _MODELS_PATH and not self.path.startswith(f"{_MODELS_PATH}/"):
             return None
-        return self.path.removeprefix(_MODELS).removeprefix("/")
+        return self.path.removeprefix(_MODELS_PATH).removeprefix("/")
 
     @cached_property
     def allowed_methods(self) -> frozenset[str]:
@@ -121,7 +121,7 @@ class IncomingRequest:
             return frozenset({"POST"})
         if self.model_name is not None:
             return frozenset({"GET"})
-        return next((methods for path, methods in _SERVICE_METHODS if path.fullmatch(self.path)), frozenset())
+        return next((methods for path, methods in _METHODS_BY_PATH_PATTERN if path.fullmatch(self.path)), frozenset())
 
     @cached_property
     def api_key(self) -> str:
@@ -215,7 +215,7 @@ class ParsedRequest:
                 yield path, block
 
 
-class SentBody(Hashable, Protocol):
+class HashableBody(Hashable, Protocol):
     """A hashable value with a body as JSON."""
 
     @property
@@ -224,16 +224,16 @@ class SentBody(Hashable, Protocol):
         ...
 
 
-Sent = TypeVar("Sent", bound=SentBody)
+BodyType = TypeVar("BodyType", bound=HashableBody)
 Result = TypeVar("Result")
-LARGEST_REMEMBERED = 1 << 16
+MAX_BYTES_OF_REMEMBERED_BODY = 1 << 16
 """The bytes of the largest body for which results are remembered."""
 
 
-def remember_results(function: Callable[[Sent], Result]) -> Callable[[Sent], Result]:
+def remember_results(function: Callable[[BodyType], Result]) -> Callable[[BodyType], Result]:
     """Remember what a function returns for the latest small bodies: a sweep sends equal ones hundreds of times."""
     remembering = lru_cache(maxsize=256)(function)
-    return lambda sent: (remembering if len(sent.data) <= LARGEST_REMEMBERED else function)(sent)
+    return lambda sent: (remembering if len(sent.data) <= MAX_BYTES_OF_REMEMBERED_BODY else function)(sent)
 
 
 @remember_results
@@ -252,15 +252,15 @@ def api_key(headers: Headers) -> str:
     For requests signed for AWS it is the access key, because the signature differs each time.
     """
     sent = header_value(headers, "authorization")
-    signed = _AWS_CREDENTIAL.search(sent)
+    signed = _AWS_CREDENTIAL_PATTERN.search(sent)
     return header_value(headers, "x-api-key") or (signed[1] if signed else sent.removeprefix("Bearer "))
 
 
-Checked = TypeVar("Checked")
+CheckedRequestType = TypeVar("CheckedRequestType")
 
 
 @dataclass(frozen=True, slots=True)
-class ApiRule(Generic[Checked]):
+class ApiRule(Generic[CheckedRequestType]):
     """One rule of the API.
 
     `check` returns the error message for a request that breaks the rule, else None. `since` is the date on which the
@@ -268,7 +268,7 @@ class ApiRule(Generic[Checked]):
     """
 
     name: str
-    check: Callable[[Checked], str | None]
+    check: Callable[[CheckedRequestType], str | None]
     provenance: Provenance
     since: str
     status: int = 400

@@ -8,9 +8,9 @@ from flag_harness.simulator.rules.content import cache_marks, citations, media, 
 from flag_harness.simulator.rules.request import ApiRule, IncomingRequest, ParsedRequest, RefusedRequest
 from flag_harness.simulator.rules.tools import calls, definitions, options, schemas, server_calls
 
-_AUTHENTICATION, _NOT_FOUND = "authentication_error", "not_found_error"
+_AUTHENTICATION_ERROR_TYPE, _NOT_FOUND_ERROR_TYPE = "authentication_error", "not_found_error"
 HTTP_RULES: tuple[ApiRule[IncomingRequest], ...] = (
-    ApiRule("the path exists", http_request.check_path, "ours", "2026-11", 404, _NOT_FOUND),
+    ApiRule("the path exists", http_request.check_path, "ours", "2026-11", 404, _NOT_FOUND_ERROR_TYPE),
     ApiRule("the method fits the path", http_request.check_method, "ours", "2026-11", 405),
     ApiRule(
         "the body is at most 32 MB",
@@ -20,13 +20,22 @@ HTTP_RULES: tuple[ApiRule[IncomingRequest], ...] = (
         413,
         "request_too_large",
     ),
-    ApiRule("the API key is valid", http_request.check_api_key, "recorded", "2025-01", 401, _AUTHENTICATION),
-    ApiRule("there is an API key", http_request.check_key_present, "quoted by users", "2024-08", 401, _AUTHENTICATION),
+    ApiRule("the API key is valid", http_request.check_api_key, "recorded", "2025-01", 401, _AUTHENTICATION_ERROR_TYPE),
+    ApiRule(
+        "there is an API key",
+        http_request.check_key_present,
+        "quoted by users",
+        "2024-08",
+        401,
+        _AUTHENTICATION_ERROR_TYPE,
+    ),
     ApiRule("there is an API version", http_request.check_api_version, "quoted by users", "2024-01"),
     ApiRule("the content type is JSON", http_request.check_content_type, "ours", "2026-11"),
     ApiRule("all betas exist", http_request.check_betas, "quoted by users", "2026-06"),
     ApiRule("the page size is from 1 to 1000", http_request.check_page_size, "documented", "2026-11"),
-    ApiRule("the requested models exist", http_request.check_models_exist, "recorded", "2025-12", 404, _NOT_FOUND),
+    ApiRule(
+        "the requested models exist", http_request.check_models_exist, "recorded", "2025-12", 404, _NOT_FOUND_ERROR_TYPE
+    ),
 )
 """The rules that are checked before the body is read."""
 BODY_RULES: tuple[ApiRule[IncomingRequest], ...] = (
@@ -35,7 +44,7 @@ BODY_RULES: tuple[ApiRule[IncomingRequest], ...] = (
     ApiRule("the body is an object", body.check_body_is_object, "ours", "2026-11"),
     ApiRule("the scenario allows all parameters", body.check_parameters_refused_by_scenario, "ours", "2026-11"),
     ApiRule("the body has a valid shape", body.check_body_shape, "recorded", "2026-01"),
-    ApiRule("the model exists", body.check_model, "recorded", "2025-12", 404, _NOT_FOUND),
+    ApiRule("the model exists", body.check_model, "recorded", "2025-12", 404, _NOT_FOUND_ERROR_TYPE),
 )
 """The rules that are checked on the decoded body, before its shape is known to be valid."""
 PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
@@ -126,10 +135,10 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
 )
 """The rules that are checked on a body of a valid shape."""
 RULES: tuple[ApiRule[Any], ...] = (*HTTP_RULES, *BODY_RULES, *PARSED_RULES)
-Checked = TypeVar("Checked")
+CheckedRequestType = TypeVar("CheckedRequestType")
 
 
-def find_refusal(request: Checked, rules: Iterable[ApiRule[Checked]]) -> RefusedRequest | None:
+def find_refusal(request: CheckedRequestType, rules: Iterable[ApiRule[CheckedRequestType]]) -> RefusedRequest | None:
     """Return the error for the first rule that the request breaks, or None if it breaks none."""
     for rule in rules:
         words = rule.check(request)

@@ -10,7 +10,7 @@ import msgspec
 
 from flag_harness.errors import ScenarioError
 from flag_harness.files import read_regular_file
-from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario
+from flag_harness.simulator.scenario.scenario import STRUCT_BY_TABLE_NAME, Scenario
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 MAX_SCENARIO_BYTES = 16 << 20
@@ -18,9 +18,11 @@ MAX_SCENARIO_BYTES = 16 << 20
 
 _UNKNOWN_FIELD_ERROR = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-_LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
+_STRING_OR_COMMENT_PATTERN = re.compile(
+    r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
+)
 """Matches strings and comments. Only multi-line strings could contain lines that look like a table."""
-_EXAMPLE = '[[turn]]\nwhen = { user_contains = "hello" }\ntext = "Hello!"'
+_EXAMPLE_TURN = '[[turn]]\nwhen = { user_contains = "hello" }\ntext = "Hello!"'
 
 
 def load_scenario(path: Path | str) -> Scenario:
@@ -53,7 +55,7 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
     except msgspec.ValidationError as error:
         raise ScenarioError(_error_message(str(error), text, source)) from None
     if not scenario.turns:
-        raise ScenarioError(f"{source}: a scenario needs at least one turn, such as:\n\n{_EXAMPLE}")
+        raise ScenarioError(f"{source}: a scenario needs at least one turn, such as:\n\n{_EXAMPLE_TURN}")
     problem = settings_problem(scenario)
     if problem is not None:
         raise ScenarioError(f"{source}{_line_number_suffix(text, '', problem.key)}: {problem.message}")
@@ -83,7 +85,7 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
         return f"{source}{_line_number_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"
-    table = TABLE_TYPES.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
+    table = STRUCT_BY_TABLE_NAME.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
     known = [field.encode_name for field in msgspec.structs.fields(table)]
     nearest = difflib.get_close_matches(unknown["key"], known, n=1, cutoff=0.0)[0]
     line = _line_number_suffix(text, path, unknown["key"])
@@ -101,7 +103,7 @@ def _line_number_suffix(text: str, path: str, key: str) -> str:
 
     If the key is not found, the line is that of the turn. The result is empty if the turn is not found either.
     """
-    lines = _LONG_STRING.sub(_blank_multiline_string, text).split("\n")
+    lines = _STRING_OR_COMMENT_PATTERN.sub(_blank_multiline_string, text).split("\n")
     first, last = 0, len(lines)
     turn = re.match(r"turn\[(\d+)\]", path)
     if turn:

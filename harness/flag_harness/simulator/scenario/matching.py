@@ -99,7 +99,7 @@ def request_meets_conditions(when: TurnConditions, view: RequestView) -> bool:
     """Return whether a request meets all conditions of a turn, except `nth`."""
     return all(
         condition(expected, view)
-        for name, condition in _CONDITIONS.items()
+        for name, condition in _CHECK_BY_CONDITION.items()
         if (expected := getattr(when, name)) is not None and expected != ()
     )
 
@@ -125,7 +125,7 @@ def _is_tool_result_error(expected: bool, view: RequestView) -> bool:
     return bool(view.results) and any(result.is_error for result in view.results) == expected
 
 
-_CONDITIONS: Mapping[str, Callable[[Any, RequestView], bool]] = {
+_CHECK_BY_CONDITION: Mapping[str, Callable[[Any, RequestView], bool]] = {
     "user": lambda expected, view: bool(view.user == expected),
     "user_contains": lambda expected, view: expected in view.user,
     "user_matches": lambda expected, view: re.search(expected, view.user) is not None,

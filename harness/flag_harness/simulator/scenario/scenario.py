@@ -139,7 +139,7 @@ class _FrozenStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The base of all frozen values that are read from a scenario file. Unknown keys are refused."""
 
 
-class Timing(_FrozenStruct, frozen=True):
+class AnswerTiming(_FrozenStruct, frozen=True):
     """The times of an answer in seconds: from the request to the first token, and between two events."""
 
     first_token: float = 0.6
@@ -154,7 +154,7 @@ class RateLimits(_FrozenStruct, frozen=True):
     output_tokens: int = 0
 
 
-class Call(_FrozenStruct, frozen=True):
+class ScriptedToolCall(_FrozenStruct, frozen=True):
     """A tool call with its `input`, or with the text `partial_json` of an input that is cut off."""
 
     name: str
@@ -162,13 +162,13 @@ class Call(_FrozenStruct, frozen=True):
     partial_json: str | None = None
 
 
-class Block(_FrozenStruct, frozen=True):
+class ScriptedBlock(_FrozenStruct, frozen=True):
     """One content block of an answer. Exactly one field is set: the kind of block."""
 
     thinking: str | None = None
     redacted_thinking: str | None = None
     text: str | None = None
-    call: Call | None = None
+    call: ScriptedToolCall | None = None
     raw: dict[str, Any] | None = None
 
 
@@ -215,23 +215,23 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
     when: TurnConditions = TurnConditions()
     thinking: str | None = None
     text: str | None = None
-    calls: tuple[Call, ...] = ()
-    blocks: tuple[Block, ...] | None = None
+    calls: tuple[ScriptedToolCall, ...] = ()
+    blocks: tuple[ScriptedBlock, ...] | None = None
     error: ErrorAnswer | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
     output_tokens: int | None = None
-    timing: Timing | None = None
+    timing: AnswerTiming | None = None
     weight: float | None = None
 
     @property
-    def content(self) -> tuple[Block, ...]:
+    def content(self) -> tuple[ScriptedBlock, ...]:
         """The blocks of the answer in the order in which they are sent."""
         if self.blocks is not None:
             return self.blocks
-        thinking = () if self.thinking is None else (Block(thinking=self.thinking),)
-        text = () if self.text is None else (Block(text=self.text),)
-        return (*thinking, *text, *(Block(call=call) for call in self.calls))
+        thinking = () if self.thinking is None else (ScriptedBlock(thinking=self.thinking),)
+        text = () if self.text is None else (ScriptedBlock(text=self.text),)
+        return (*thinking, *text, *(ScriptedBlock(call=call) for call in self.calls))
 
     @property
     def final_stop_reason(self) -> str:
@@ -252,17 +252,17 @@ class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
     keys: tuple[str, ...] = ()
     profile: str = LATEST_MONTH
     paired: bool = True
-    timing: Timing = Timing()
+    timing: AnswerTiming = AnswerTiming()
     limits: RateLimits | None = None
 
 
-TABLE_TYPES: Mapping[str, type[msgspec.Struct]] = {
+STRUCT_BY_TABLE_NAME: Mapping[str, type[msgspec.Struct]] = {
     "turn": ScenarioTurn,
     "when": TurnConditions,
-    "call": Call,
-    "block": Block,
+    "call": ScriptedToolCall,
+    "block": ScriptedBlock,
     "error": ErrorAnswer,
-    "timing": Timing,
+    "timing": AnswerTiming,
     "limits": RateLimits,
 }
 """The type of each kind of table in a scenario file, by its name."""

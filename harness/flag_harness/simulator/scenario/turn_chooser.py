@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario.turn_selector import DrawNumber, TurnSelect
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Request
 
-Hook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
+TurnHook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
 """A function that receives a valid request body. It returns the turn to answer with, or None to use the scenario.
 
 If the turn is invalid, `ScenarioError` is raised.
@@ -47,7 +47,7 @@ class TurnChooser:
     def __init__(
         self,
         scenario: Scenario | None,
-        hook: Hook | None,
+        hook: TurnHook | None,
         edit_turn: EditTurn | None,
         draw: DrawNumber = always_draw_zero,
     ) -> None:

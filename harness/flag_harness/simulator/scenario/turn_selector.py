@@ -8,8 +8,8 @@ from flag_harness.simulator.scenario.matching import RequestView, request_meets_
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, TurnConditions
 from flag_harness.toml_tables import toml_string
 
-_MAX_LENGTH = 120
-_MAX_CONDITION = 40
+_MAX_QUOTED_LENGTH = 120
+_MAX_QUOTED_CONDITION_LENGTH = 40
 """How many characters of a text the condition of a proposed turn has."""
 
 
@@ -92,7 +92,7 @@ def missing_turn_toml(view: RequestView) -> str:
         key, text = "result_contains", next((one.text for one in view.results if one.text), "")
     else:
         key, text = "user_contains", view.user
-    return f'[[turn]]\nwhen = {{ {key} = {toml_string(text[:_MAX_CONDITION])} }}\ntext = "..."'
+    return f'[[turn]]\nwhen = {{ {key} = {toml_string(text[:_MAX_QUOTED_CONDITION_LENGTH])} }}\ntext = "..."'
 
 
 def format_turn_conditions(when: TurnConditions) -> str:
@@ -115,4 +115,4 @@ def _toml_value(value: object) -> str:
 
 
 def _quote_shortened_text(text: str) -> str:
-    return toml_string(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}...")
+    return toml_string(text if len(text) <= _MAX_QUOTED_LENGTH else f"{text[:_MAX_QUOTED_LENGTH]}...")

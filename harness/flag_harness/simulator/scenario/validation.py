@@ -9,13 +9,13 @@ import msgspec
 
 from flag_harness.simulator.scenario.scenario import (
     STOP_REASONS,
-    Block,
-    Call,
+    AnswerTiming,
     ErrorAnswer,
     RateLimits,
     Scenario,
     ScenarioTurn,
-    Timing,
+    ScriptedBlock,
+    ScriptedToolCall,
     TurnConditions,
 )
 
@@ -89,7 +89,8 @@ def _blocks_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     for index, block in enumerate(turn.content):
         if sum(value is not None for value in msgspec.structs.astuple(block)) != 1:
             return ScenarioProblem(
-                "block", f"block[{index}] must have exactly one of the keys {', '.join(Block.__struct_fields__)}"
+                "block",
+                f"block[{index}] must have exactly one of the keys {', '.join(ScriptedBlock.__struct_fields__)}",
             )
         problem = None
         if block.call is not None:
@@ -101,7 +102,7 @@ def _blocks_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     return None
 
 
-def _call_problem(call: Call, stop_reason: str) -> ScenarioProblem | None:
+def _call_problem(call: ScriptedToolCall, stop_reason: str) -> ScenarioProblem | None:
     if (call.input is None) == (call.partial_json is None):
         return ScenarioProblem(
             "call", f"the call of {call.name!r} needs either input = {{...}} or partial_json = '...'"
@@ -168,8 +169,8 @@ def _error_problem(error: ErrorAnswer) -> ScenarioProblem | None:
     return ScenarioProblem("status", f"error.status = {error.status} is not an error; use one from 400 to 599")
 
 
-def _timing_problem(timing: Timing) -> ScenarioProblem | None:
-    for key in Timing.__struct_fields__:
+def _timing_problem(timing: AnswerTiming) -> ScenarioProblem | None:
+    for key in AnswerTiming.__struct_fields__:
         seconds = getattr(timing, key)
         if not math.isfinite(seconds) or seconds < 0:
             return ScenarioProblem(key, f"timing.{key} = {seconds} must be a number of seconds, 0 or more")

@@ -5,16 +5,16 @@ string.
 """
 
 from flag_harness.sweep.judge.observation import (
-    CallEnding,
-    CallResult,
     ObservedExchange,
     ObservedToolCall,
+    TestCallEnding,
+    TestCallResult,
     TestObservation,
     ignore_assertion_failures,
 )
 from flag_harness.sweep.judge.oracles import ORACLES, OracleFinding, find_failures
 from flag_harness.sweep.judge.verdict import (
-    UNNOTICEABLE_KINDS,
+    KINDS_THAT_AGENTS_CANNOT_NOTICE,
     TroubleResult,
     judge_baseline,
     judge_run_under_trouble,
@@ -23,13 +23,13 @@ from flag_harness.sweep.judge.verdict import (
 )
 
 __all__ = [
+    "KINDS_THAT_AGENTS_CANNOT_NOTICE",
     "ORACLES",
-    "UNNOTICEABLE_KINDS",
-    "CallEnding",
-    "CallResult",
     "ObservedExchange",
     "ObservedToolCall",
     "OracleFinding",
+    "TestCallEnding",
+    "TestCallResult",
     "TestObservation",
     "TroubleResult",
     "find_failures",

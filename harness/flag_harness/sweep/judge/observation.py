@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from flag_harness.wire.message import ParsedResponse
 from flag_harness.wire.timeline import Headers
 
-CallEnding: TypeAlias = Literal["returned", "assertion", "reported", "raised", "refused", "hung", "flooded"]
+TestCallEnding: TypeAlias = Literal["returned", "assertion", "reported", "raised", "refused", "hung", "flooded"]
 """How a test function can end.
 
 - returned: it passed.
@@ -74,14 +74,14 @@ class ObservedToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class CallResult:
+class TestCallResult:
     """The result of one call of the test function.
 
     `message` and `place` (file and line) describe the exception; `seconds` is how long the call took. `usage` has the
     tokens that the agent reports for the call, by their names in the API; empty if it reports none.
     """
 
-    ending: CallEnding
+    ending: TestCallEnding
     message: str = ""
     place: str = ""
     seconds: float = 0.0
@@ -105,7 +105,7 @@ class TestObservation:
 
     __test__ = False
 
-    calls: tuple[CallResult, ...]
+    calls: tuple[TestCallResult, ...]
     exchanges: tuple[ObservedExchange, ...]
     fired: int = 0
     broken_prefixes: int = 0
@@ -123,12 +123,12 @@ class TestObservation:
         return (one for one in self.exchanges if one.is_prompt and call in (None, one.call))
 
     @property
-    def first_call(self) -> CallResult:
+    def first_call(self) -> TestCallResult:
         """The result of the first call of the test function."""
         return self.calls[0]
 
     @property
-    def second_call(self) -> CallResult | None:
+    def second_call(self) -> TestCallResult | None:
         """The result of the second call of the test function, or None if it was called once."""
         return self.calls[1] if len(self.calls) > 1 else None
 

@@ -21,7 +21,7 @@ from flag_harness.wire.timeline import header_value
 
 MAX_CALL_SECONDS = 7200.0
 """A test function has hung after this many seconds; three attempts that each hit the SDK's read timeout take 1800."""
-MAX_EXTRA_REQUESTS = 20
+MAX_REQUESTS_ABOVE_BASELINE = 20
 """A test floods the API if it sends more requests than three times the baseline's plus this number. The SDK sends a
 request three times at most."""
 MAX_CACHE_MARKS = 4
@@ -67,10 +67,10 @@ def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
     return ""
 
 
-def _find_flood(observed: TestObservation, baseline: TestObservation) -> str:
+def _find_request_flood(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that the test sent far more requests than in the baseline, or an empty string."""
     sent, usual = len(list(observed.prompts(1))), len(list(baseline.prompts(1)))
-    return f"{sent} requests, not {usual}" if sent > 3 * usual + MAX_EXTRA_REQUESTS else ""
+    return f"{sent} requests, not {usual}" if sent > 3 * usual + MAX_REQUESTS_ABOVE_BASELINE else ""
 
 
 def _find_raw_exception(observed: TestObservation, baseline: TestObservation) -> str:
@@ -233,7 +233,7 @@ def has_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
 
 ORACLES: Mapping[str, Oracle] = {
     "hang": _find_hang,
-    "flood": _find_flood,
+    "flood": _find_request_flood,
     "cache marks": _find_too_many_cache_marks,
     "cut call executed": _find_executed_incomplete_call,
     "cut answer kept": _find_incomplete_answer_in_request,

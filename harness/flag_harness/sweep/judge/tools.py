@@ -9,17 +9,17 @@ from typing import Any, TypeAlias
 from flag_harness.sweep.judge.observation import ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.judge.turns import request_blocks_with_role
 
-TOOL_ERROR = "the sweep makes this tool fail"
+TOOL_ERROR_MESSAGE = "the sweep makes this tool fail"
 """The message of the exception that a tool raises under a trouble."""
-_ERROR_WORDS = re.compile(r"error|fail|exception|could not|cannot|unable", re.IGNORECASE)
-_Call: TypeAlias = tuple[str, str]
+_ERROR_WORDS_PATTERN = re.compile(r"error|fail|exception|could not|cannot|unable", re.IGNORECASE)
+_ToolNameAndInput: TypeAlias = tuple[str, str]
 """The name of a tool, and its input as JSON."""
 
 
 def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a tool failed but the model was not told so, or an empty string."""
     for index, call in enumerate(observed.tool_calls):
-        if call.error != TOOL_ERROR or _is_repeated_successfully(call, observed.tool_calls[index + 1 :]):
+        if call.error != TOOL_ERROR_MESSAGE or _is_repeated_successfully(call, observed.tool_calls[index + 1 :]):
             continue
         results = [*_results_in_next_prompt(observed, call)]
         if results and not any(map(_shows_error, results)):
@@ -44,12 +44,12 @@ def _results_in_next_prompt(observed: TestObservation, call: ObservedToolCall) -
 
 def _shows_error(result: Mapping[str, Any]) -> bool:
     """Return whether a tool result says that the tool failed."""
-    return bool(result.get("is_error")) or _ERROR_WORDS.search(_result_text(result)) is not None
+    return bool(result.get("is_error")) or _ERROR_WORDS_PATTERN.search(_result_text(result)) is not None
 
 
 def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) -> str:
     """Return which call got the result that belongs to another call in the baseline, or an empty string."""
-    known: dict[_Call, set[str]] = defaultdict(set)
+    known: dict[_ToolNameAndInput, set[str]] = defaultdict(set)
     for call, content in _calls_with_results(baseline.prompts()):
         known[call].add(content)
     if len(known) < 2:
@@ -61,7 +61,7 @@ def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) 
     return ""
 
 
-def _calls_with_results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_Call, str]]:
+def _calls_with_results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_ToolNameAndInput, str]]:
     """Yield each tool call (name and input) whose result is in a request, with the text of the result."""
     for one in prompts:
         calls = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
+from flag_harness.sweep.judge.observation import ObservedExchange, TestCallResult, TestObservation
 from flag_harness.wire.usage import Usage
 
 USAGE_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -28,7 +28,7 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
     return ""
 
 
-def _describe_usage_difference(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+def _describe_usage_difference(call: TestCallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
     """Return how the tokens that a call reports differ from those of its answers, or an empty string.
 
     If `is_plain`, no answer was lost, so the report must not be lower than the tokens of complete answers.

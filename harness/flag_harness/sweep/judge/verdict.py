@@ -37,15 +37,15 @@ class TroubleResult:
     seconds: float = 0.0
 
 
-UNNOTICEABLE_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
+KINDS_THAT_AGENTS_CANNOT_NOTICE = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
-CHANGED_RESULT_KINDS = frozenset(
+KINDS_THAT_CHANGE_TOOL_RESULTS = frozenset(
     {"tool_raises", "tool_returns_none", "tool_returns_empty", "tool_returns_megabytes", "tool_is_slow"}
 )
 """Tool troubles after which the model gets another result than in the baseline. The test's own assertions do not count
 then, and the scenario need not know the result."""
-_CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
-_ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
+_ORACLES_OF_CONTENT = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
+_ORACLES_OF_TEST_ENDING = frozenset({"raw exception", "own assertion", "next prompt"})
 """Oracles that say how a call ended. Without a trouble, their finding is simply a failed test."""
 
 
@@ -53,8 +53,10 @@ def judge_run_under_trouble(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> TroubleResult:
     """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
-    ignored = _CONTENT_ORACLES if kind in UNNOTICEABLE_KINDS else frozenset()
-    if not CHANGED_RESULT_KINDS.isdisjoint((kind, *(part.partition(":")[0] for part in trouble.split(" + ")))):
+    ignored = _ORACLES_OF_CONTENT if kind in KINDS_THAT_AGENTS_CANNOT_NOTICE else frozenset()
+    if not KINDS_THAT_CHANGE_TOOL_RESULTS.isdisjoint(
+        (kind, *(part.partition(":")[0] for part in trouble.split(" + ")))
+    ):
         ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0
@@ -84,7 +86,7 @@ def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
     """Judge a run of a test without a trouble: it must pass, and no oracle may find a failure."""
     call = observed.calls[0] if observed.calls else None
     found = find_failures(observed, observed) if call else ()
-    findings = tuple(one for one in found if one.oracle not in _ENDING_ORACLES)
+    findings = tuple(one for one in found if one.oracle not in _ORACLES_OF_TEST_ENDING)
     if not findings and call is None:
         findings = (OracleFinding("without any trouble", observed.problem),)
     elif not findings and call and call.ending != "returned":

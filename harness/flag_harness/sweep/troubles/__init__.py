@@ -8,7 +8,7 @@ from flag_harness.sweep.troubles.derive import (
     derive_surprising_answers,
     derive_tool_troubles,
 )
-from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
+from flag_harness.sweep.troubles.interrupts import INTERRUPT_KIND, Interruption, parse_interrupt
 from flag_harness.sweep.troubles.schedule import SCHEDULE_PREFIX, join_random_troubles, shrink_schedule
 from flag_harness.sweep.troubles.signals import SIGNALS, parse_signal
 from flag_harness.sweep.troubles.surprises import (
@@ -29,7 +29,7 @@ from flag_harness.sweep.troubles.trouble import Trouble
 __all__ = [
     "CANCELLING_TOOL_TROUBLES",
     "FAULT_KINDS_TO_TRY",
-    "INTERRUPT",
+    "INTERRUPT_KIND",
     "SCHEDULE_PREFIX",
     "SIGNALS",
     "SURPRISES",

@@ -5,11 +5,11 @@ from typing import Any
 
 from flag_harness.faults import FAULT_KINDS, Fault, FaultKind
 from flag_harness.faults.edits import INSIDE_BODY
-from flag_harness.simulator import Call
+from flag_harness.simulator import ScriptedToolCall
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
 from flag_harness.sweep.judge.turns import request_blocks_with_role
 from flag_harness.sweep.trials import ARGUMENTS_AT_DEFAULT_POINT, ARGUMENTS_TO_TRY, can_fault_change_answer
-from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
+from flag_harness.sweep.troubles.interrupts import INTERRUPT_KIND, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, SurprisingAnswer, SurprisingAnswerKind
 from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_calls_to_disturb
@@ -22,10 +22,10 @@ to call them."""
 SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "trickle"})
 """Kinds that take minutes, so they are not tried on tests whose time is real."""
 _MAX_REAL_WAIT_SECONDS = 5
-_NEEDED_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
+_REQUIRED_BODY_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
 _ENDLESS_ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
 """Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
-_USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
+_PREFERRED_STREAM_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
 """The points at which faults strike later requests: the first of them that the stream reaches."""
 
 
@@ -61,7 +61,7 @@ def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
     The test is interrupted once at each point that its answers reach, in the first answer that reaches the point, and
     once more at the last point of the last answer.
     """
-    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _interrupt_points(baseline)]
+    return [Trouble(INTERRUPT_KIND, make_interrupt(point, number)) for number, point in _interrupt_points(baseline)]
 
 
 def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Trouble]:
@@ -111,11 +111,11 @@ def _can_change_answer(kind: SurprisingAnswerKind, exchange: ObservedExchange) -
     return kind.needs == "any" or has_call == (kind.needs == "call")
 
 
-def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[Call]:
+def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[ScriptedToolCall]:
     """Yield the tool calls of an answer."""
     for block in exchange.answer.blocks:
         if block.get("type") == "tool_use" and isinstance(block.get("input"), dict):
-            yield Call(name=str(block["name"]), input=block["input"])
+            yield ScriptedToolCall(name=str(block["name"]), input=block["input"])
 
 
 def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
@@ -155,7 +155,7 @@ def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> 
     The parameters and betas to reject are those that the requests have.
     """
     if kind.name == "parameter_rejected":
-        names = dict.fromkeys(name for one in requests for name in one.body if name not in _NEEDED_PARAMETERS)
+        names = dict.fromkeys(name for one in requests for name in one.body if name not in _REQUIRED_BODY_PARAMETERS)
         return [{"parameter": name} for name in names]
     if kind.name == "beta_rejected":
         values = (header_value(one.headers, "anthropic-beta") for one in requests)
@@ -184,7 +184,7 @@ def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
     reached = [
         point for point in _points_in_answer(exchange) if point in kind.points and can_fault_change_answer(kind, point)
     ]
-    return next((point for point in (*_USUAL_POINTS, *reached) if point in reached), "")
+    return next((point for point in (*_PREFERRED_STREAM_POINTS, *reached) if point in reached), "")
 
 
 def _causes_only_short_waits(fault: Fault) -> bool:

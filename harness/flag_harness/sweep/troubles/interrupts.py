@@ -7,11 +7,11 @@ from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, FaultyRequest, fault_kind
 from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Edit, Piece
 
-INTERRUPT = "cancelled"
+INTERRUPT_KIND = "cancelled"
 """The name of the only interrupt."""
 
 
@@ -25,10 +25,10 @@ class Interruption(KeyboardInterrupt):
     create_result="raises asyncio.CancelledError or KeyboardInterrupt",
     points=ALL_POINTS,
 )
-def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
+def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """Return the effect of a user who cancels the agent's turn when an answer has arrived up to a point."""
 
-    def make_answer_edit(due: DueRequest) -> Edit:
+    def make_answer_edit(due: FaultyRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
             _interrupt_caller(due)
             return StreamChange((Chunk(point.at, point.event),))
@@ -61,7 +61,7 @@ def parse_interrupt(text: str) -> Fault:
     return make_interrupt(point, int(number or 1))
 
 
-def _interrupt_caller(due: DueRequest) -> None:
+def _interrupt_caller(due: FaultyRequest) -> None:
     """Cancel the running task, or raise `Interruption` if there is none."""
     if (task := current_task()) is None:
         due.mark_as_fired()

@@ -10,7 +10,7 @@ from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE_PREFIX = "schedule"
 """The prefix of the kinds of schedules. The number after it is the seed."""
-_LEAST_TROUBLES, _MAX_TROUBLES = 6, 10
+_MIN_TROUBLES_OF_SCHEDULE, _MAX_TROUBLES_OF_SCHEDULE = 6, 10
 _MAX_TROUBLES_OF_ONE_REQUEST = 3
 """After three failures of a request, most agents give up."""
 _KINDS_THAT_END_TURN = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
@@ -28,7 +28,7 @@ def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble |
     """
     random = Random(str(seed))
     kinds = sorted({one.kind for one in troubles})
-    number, drawn = random.randint(_LEAST_TROUBLES, _MAX_TROUBLES), list[Trouble]()
+    number, drawn = random.randint(_MIN_TROUBLES_OF_SCHEDULE, _MAX_TROUBLES_OF_SCHEDULE), list[Trouble]()
     for kind in random.sample(kinds, len(kinds)):
         able = [one for one in troubles if one.kind == kind and _can_add_trouble(one, drawn)]
         if able and len(drawn) < number:

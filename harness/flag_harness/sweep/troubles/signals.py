@@ -7,12 +7,12 @@ from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault
 from flag_harness.faults.condition import ConditionArguments
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_effect_at_point
-from flag_harness.faults.fault import Effect, fault_kind
+from flag_harness.faults.fault import FaultEffect, fault_kind
 from flag_harness.flag import nearest_name_hint
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
-def _make_silence_effect(at: str) -> Effect:
+def _make_silence_effect(at: str) -> FaultEffect:
     """Return the effect that nothing more of an answer arrives after a point, until the client gives up."""
 
     def silence_stream(point: PointContext) -> StreamChange:
@@ -27,7 +27,7 @@ def _make_silence_effect(at: str) -> Effect:
 def _make_signal_kind(name: str) -> Callable[..., Fault]:
     """Return the function that makes a fault which sends this signal to the process."""
 
-    def signal(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
+    def signal(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> FaultEffect:
         return _make_silence_effect(at)
 
     signal.__name__ = name

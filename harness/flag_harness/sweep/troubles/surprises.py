@@ -9,12 +9,12 @@ import msgspec
 
 from flag_harness.errors import HarnessError
 from flag_harness.flag import nearest_name_hint
-from flag_harness.simulator import Block, Call, ScenarioTurn
+from flag_harness.simulator import ScenarioTurn, ScriptedBlock, ScriptedToolCall
 
 LONG_TEXT = "All of it, word for word. " * 800
 """About 20,000 characters, which a stream splits into about a thousand deltas."""
 
-TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | None]
+TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[ScriptedToolCall]], ScenarioTurn | None]
 """Takes the scenario's turn and the baseline's calls. Returns the surprising turn, or None if it does not apply."""
 
 
@@ -55,7 +55,7 @@ def parse_surprising_answer(text: str) -> SurprisingAnswer:
 
 
 def _replace_content(
-    turn: ScenarioTurn, blocks: Sequence[Block], stop_reason: str | None, output_tokens: int | None = None
+    turn: ScenarioTurn, blocks: Sequence[ScriptedBlock], stop_reason: str | None, output_tokens: int | None = None
 ) -> ScenarioTurn:
     """Return a turn with other blocks and another stop reason. Its thinking stays at the beginning."""
     thinking = [block for block in turn.content if block.thinking is not None or block.redacted_thinking is not None]
@@ -71,7 +71,7 @@ def _replace_content(
     )
 
 
-def _visible_blocks(turn: ScenarioTurn) -> list[Block]:
+def _visible_blocks(turn: ScenarioTurn) -> list[ScriptedBlock]:
     return [block for block in turn.content if block.thinking is None and block.redacted_thinking is None]
 
 
@@ -80,84 +80,84 @@ def _first_text(turn: ScenarioTurn) -> str:
     return next((block.text for block in turn.content if block.text), "I begin with the answer, which is long.")
 
 
-def _last_tool_call(turn: ScenarioTurn) -> Call:
+def _last_tool_call(turn: ScenarioTurn) -> ScriptedToolCall:
     return next(block.call for block in reversed(turn.content) if block.call is not None)
 
 
-def _truncate_last_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _truncate_last_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` in the middle of its last call's input."""
     blocks, call = _visible_blocks(turn), _last_tool_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
     cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
-    return _replace_content(turn, [*kept, Block(call=cut)], "max_tokens")
+    return _replace_content(turn, [*kept, ScriptedBlock(call=cut)], "max_tokens")
 
 
-def _truncate_before_call_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _truncate_before_call_input(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn cut off by `max_tokens` before the input of its last call."""
     blocks, call = (
         _visible_blocks(turn),
         msgspec.structs.replace(_last_tool_call(turn), input={}, partial_json=None),
     )
     kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
-    return _replace_content(turn, [*kept, Block(call=call)], "max_tokens")
+    return _replace_content(turn, [*kept, ScriptedBlock(call=call)], "max_tokens")
 
 
 def _make_text_cut(stop_reason: str) -> TurnEdit:
     """Return an edit that cuts a turn's text in half and gives it this stop reason."""
 
-    def cut_text(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    def cut_text(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
         text = _first_text(turn)
-        return _replace_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
+        return _replace_content(turn, [ScriptedBlock(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
 
     return cut_text
 
 
-def _refuse_after_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _refuse_after_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with the stop reason `refusal` after its call."""
     return _replace_content(turn, _visible_blocks(turn), "refusal")
 
 
-def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn | None:
     """Return the turn with other calls of the test added, or None if there are no others."""
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
     return (
-        _replace_content(turn, [*_visible_blocks(turn), *(Block(call=call) for call in others)], None)
+        _replace_content(turn, [*_visible_blocks(turn), *(ScriptedBlock(call=call) for call in others)], None)
         if others
         else None
     )
 
 
-def _repeat_tool_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _repeat_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with its last call twice."""
-    return _replace_content(turn, [*_visible_blocks(turn), Block(call=_last_tool_call(turn))], None)
+    return _replace_content(turn, [*_visible_blocks(turn), ScriptedBlock(call=_last_tool_call(turn))], None)
 
 
-def _call_unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _call_unknown_tool(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with a call of a tool that does not exist."""
-    return _replace_content(turn, [Block(call=Call(name="no_such_tool", input={"value": 1}))], None)
+    return _replace_content(turn, [ScriptedBlock(call=ScriptedToolCall(name="no_such_tool", input={"value": 1}))], None)
 
 
-def _make_input_invalid(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _make_input_invalid(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with an unknown argument in its last call."""
     call = msgspec.structs.replace(_last_tool_call(turn), input={"no_such_argument": True}, partial_json=None)
-    return _replace_content(turn, [Block(call=call)], None)
+    return _replace_content(turn, [ScriptedBlock(call=call)], None)
 
 
-def _add_text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _add_text_after_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with a text after its call."""
-    return _replace_content(turn, [*_visible_blocks(turn), Block(text="I wait for the result.")], "tool_use")
+    return _replace_content(turn, [*_visible_blocks(turn), ScriptedBlock(text="I wait for the result.")], "tool_use")
 
 
-def _remove_content(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _remove_content(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn without any content."""
     return msgspec.structs.replace(
         turn, thinking=None, text=None, calls=(), blocks=(), stop_reason="end_turn", output_tokens=2
     )
 
 
-def _lengthen_texts(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _lengthen_texts(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with a very long text added to each of its texts."""
     blocks = [
         msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible_blocks(turn)
@@ -165,15 +165,15 @@ def _lengthen_texts(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
     return _replace_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
 
 
-def _redact_thinking(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+def _redact_thinking(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn | None:
     """Return the turn with a redacted thinking block added, or None if it has no thinking."""
     if not any(block.thinking is not None for block in turn.content):
         return None
-    blocks = [Block(redacted_thinking="what nobody may read"), *turn.content]
+    blocks = [ScriptedBlock(redacted_thinking="what nobody may read"), *turn.content]
     return msgspec.structs.replace(turn, thinking=None, text=None, calls=(), blocks=tuple(blocks))
 
 
-def _set_unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+def _set_unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
     """Return the turn with a stop reason that does not exist in the API."""
     return msgspec.structs.replace(turn, stop_reason="novelty")
 

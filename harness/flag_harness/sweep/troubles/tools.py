@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import HarnessError
 from flag_harness.flag import nearest_name_hint
 from flag_harness.sweep.judge.observation import ObservedToolCall
-from flag_harness.sweep.judge.tools import TOOL_ERROR
+from flag_harness.sweep.judge.tools import TOOL_ERROR_MESSAGE
 
 SLOW_SECONDS = 1200.0
 """How long a slow tool takes."""
@@ -25,7 +25,7 @@ class ToolTroubleError(Exception):
     """The exception of a tool that a sweep makes fail."""
 
     def __init__(self) -> None:
-        super().__init__(TOOL_ERROR)
+        super().__init__(TOOL_ERROR_MESSAGE)
 
 
 @dataclass(frozen=True, slots=True)

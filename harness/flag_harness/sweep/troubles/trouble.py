@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from flag_harness.faults import Fault
-from flag_harness.simulator import Call, ScenarioTurn, Simulator
-from flag_harness.sweep.troubles.interrupts import INTERRUPT
+from flag_harness.simulator import ScenarioTurn, ScriptedToolCall, Simulator
+from flag_harness.sweep.troubles.interrupts import INTERRUPT_KIND
 from flag_harness.sweep.troubles.surprises import SurprisingAnswer
 from flag_harness.sweep.troubles.tools import ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.json import decode_json_object
@@ -26,7 +26,7 @@ class Trouble:
 
     kind: str
     cause: Fault | SurprisingAnswer | ToolTrouble
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ScriptedToolCall, ...] = ()
     others: tuple["Trouble", ...] = ()
 
     @property
@@ -42,7 +42,7 @@ class Trouble:
     @property
     def is_interrupt(self) -> bool:
         """True if the user cancels the turn, while an answer arrives or a tool runs."""
-        return self.kind == INTERRUPT or (isinstance(self.cause, ToolTrouble) and self.cause.kind.cancels)
+        return self.kind == INTERRUPT_KIND or (isinstance(self.cause, ToolTrouble) and self.cause.kind.cancels)
 
     @property
     def parts(self) -> "tuple[Trouble, ...]":
@@ -88,7 +88,7 @@ class ActiveTrouble:
 class ActiveSurprisingAnswer:
     """A surprise in one run of a test. It stores the turn that it has replaced."""
 
-    def __init__(self, surprise: SurprisingAnswer, calls: Sequence[Call]) -> None:
+    def __init__(self, surprise: SurprisingAnswer, calls: Sequence[ScriptedToolCall]) -> None:
         self._surprise, self._calls = surprise, calls
         self._seen = self.fired = 0
         self._displaced: ScenarioTurn | None = None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
-AuditHandlers: TypeAlias = Mapping[str, Callable[..., None]]
+HandlersByAuditEvent: TypeAlias = Mapping[str, Callable[..., None]]
 """Maps names of audit events to functions, which get the event's arguments and may raise errors."""
 
 
@@ -18,7 +18,7 @@ class AuditHook:
     """
 
     def __init__(self) -> None:
-        self._open: list[AuditHandlers] = []
+        self._open: list[HandlersByAuditEvent] = []
         self._paused = threading.local()
         self.__cantrace__ = False
         sys.addaudithook(self)
@@ -30,7 +30,7 @@ class AuditHook:
                 handler(*arguments)
 
     @contextmanager
-    def use_handlers(self, handlers: AuditHandlers) -> Iterator[None]:
+    def use_handlers(self, handlers: HandlersByAuditEvent) -> Iterator[None]:
         """Call the handlers at each of their audit events inside the context."""
         self._add_handlers(handlers)
         try:
@@ -39,11 +39,11 @@ class AuditHook:
             self._open.remove(handlers)
             self.__cantrace__ = bool(self._open)
 
-    def install_handlers(self, handlers: AuditHandlers) -> None:
+    def install_handlers(self, handlers: HandlersByAuditEvent) -> None:
         """Call the handlers at each of their audit events until the process ends."""
         self._add_handlers(handlers)
 
-    def _add_handlers(self, handlers: AuditHandlers) -> None:
+    def _add_handlers(self, handlers: HandlersByAuditEvent) -> None:
         """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
         self._open.append(handlers)
         self.__cantrace__ = True

@@ -10,12 +10,17 @@ from functools import partial
 from typing import Any
 
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports.border.audit import AuditHandlers, audit_hook
-from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy, has_checking_proxy
+from flag_harness.transports.border.audit import HandlersByAuditEvent, audit_hook
+from flag_harness.transports.border.proxy import (
+    LOOPBACK_ADDRESS,
+    ask_parent,
+    has_host_checking_proxy,
+    host_checking_proxy,
+)
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
-IN_CHILD = " in a child process or a library in C"
+IN_CHILD_PROCESS_TEXT = " in a child process or a library in C"
 """The end of the message about a host that is refused to a program."""
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 _CHILD_START_EVENTS = (
@@ -30,12 +35,12 @@ _CHILD_START_EVENTS = (
 """The audit events that Python raises before it starts a child process."""
 _LIBCURL_MODULES = ("pycurl", "curl_cffi._wrapper")
 """Modules that load libcurl, a C library that reads the proxy variables."""
-_SPAWN_MODULES = (
+_MULTIPROCESSING_SPAWN_MODULES = (
     "multiprocessing.popen_spawn_posix",
     "multiprocessing.popen_spawn_win32",
     "multiprocessing.popen_forkserver",
 )
-_FUNCTIONS_WITH_ENV = ("execve", "posix_spawn", "posix_spawnp")
+_OS_FUNCTIONS_WITH_ENV_ARGUMENT = ("execve", "posix_spawn", "posix_spawnp")
 """The functions of `os` that start a program with the environment in their third argument; `os.spawnve` calls one."""
 _INDEX_OF_ENV_ARGUMENT = 10
 """The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
@@ -58,7 +63,7 @@ class ChildProcessGuard:
         self._has_patched_spawn = False
 
     @property
-    def handlers(self) -> AuditHandlers:
+    def handlers(self) -> HandlersByAuditEvent:
         """The handlers that start the proxy at the audit events of a new child process."""
         return dict.fromkeys(_CHILD_START_EVENTS, lambda *_: self.start_proxy())
 
@@ -68,12 +73,12 @@ class ChildProcessGuard:
         with self._undo:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
             self._undo.enter_context(popen)
-            for name in filter(partial(hasattr, os), _FUNCTIONS_WITH_ENV):
+            for name in filter(partial(hasattr, os), _OS_FUNCTIONS_WITH_ENV_ARGUMENT):
                 self._undo.enter_context(replace_attribute(os, name, self._guard_program(getattr(os, name))))
-            for module in (*_LIBCURL_MODULES, *_SPAWN_MODULES):
+            for module in (*_LIBCURL_MODULES, *_MULTIPROCESSING_SPAWN_MODULES):
                 if module in sys.modules:
                     self.guard_import(module)
-            if has_checking_proxy():  # a child that an earlier test or fixture started may use it
+            if has_host_checking_proxy():  # a child that an earlier test or fixture started may use it
                 self.start_proxy()
             yield
 
@@ -84,7 +89,7 @@ class ChildProcessGuard:
 
     def ask_parent(self, host: Any, *port: Any) -> str:
         """Ask the parent process about a host. Return why this forked child may not reach it, or an empty string."""
-        return ask_parent(checking_proxy().port, host, *port) if self._has_started else ""
+        return ask_parent(host_checking_proxy().port, host, *port) if self._has_started else ""
 
     def start_proxy(self) -> None:
         """Start the proxy, and set the environment variables that name it, unless this has been done."""
@@ -94,7 +99,7 @@ class ChildProcessGuard:
             if self._has_started:
                 return
             self._has_started = True
-            checks = checking_proxy().checks
+            checks = host_checking_proxy().checks
             checks.append(self._check_host_for_child)
             self._undo.callback(checks.remove, self._check_host_for_child)
             for name, value in self._proxy_variables().items():
@@ -103,11 +108,11 @@ class ChildProcessGuard:
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
         """Check a host that the proxy is to reach. The error says that a child process or a C library wants it."""
-        self._check(host, *(port or (None,)), IN_CHILD)
+        self._check(host, *(port or (None,)), IN_CHILD_PROCESS_TEXT)
 
     def _proxy_variables(self) -> Mapping[str, str]:
         """Return the environment variables that make HTTP clients use the proxy."""
-        url = f"http://{LOOPBACK}:{checking_proxy().port}"
+        url = f"http://{LOOPBACK_ADDRESS}:{host_checking_proxy().port}"
         values = {**dict.fromkeys(_PROXY_VARIABLES, url), "no_proxy": self._no_proxy}
         return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
 
@@ -145,7 +150,7 @@ class ChildProcessGuard:
         """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
         if module in _LIBCURL_MODULES:
             self.start_proxy()
-        elif module in _SPAWN_MODULES and not self._has_patched_spawn and not self.is_in_child:
+        elif module in _MULTIPROCESSING_SPAWN_MODULES and not self._has_patched_spawn and not self.is_in_child:
             self._has_patched_spawn = True
             from multiprocessing import spawn
 
@@ -157,7 +162,7 @@ class ChildProcessGuard:
 
         def prepare_data_with_guard(name: str) -> Any:
             self.start_proxy()
-            return {**original(name), "flag_harness": MultiprocessingChildGuard(checking_proxy().port)}
+            return {**original(name), "flag_harness": MultiprocessingChildGuard(host_checking_proxy().port)}
 
         return prepare_data_with_guard
 

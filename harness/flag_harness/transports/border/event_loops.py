@@ -31,7 +31,7 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
-        for name, hosts in _UVLOOP_METHODS.items() if loop else ():
+        for name, hosts in _HOSTS_BY_UVLOOP_METHOD.items() if loop else ():
             patches.enter_context(replace_attribute(loop, name, wrap_method(getattr(loop, name), hosts)))
         yield
 
@@ -55,7 +55,7 @@ def _peer_address(sock: Any, *_: Any) -> tuple[Any, ...]:
         return (None,)
 
 
-_UVLOOP_METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+_HOSTS_BY_UVLOOP_METHOD: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
         "create_connection": lambda factory, host=None, port=None, **options: (
             _peer_address(options["sock"]) if options.get("sock") else (host, port)

@@ -16,15 +16,15 @@ from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.sockets import target_of_proxy_request
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK_ADDRESS = "127.0.0.1"
 _MAX_HEAD_BYTES = 65_536
-_HEAD_SECONDS = 10.0
+_MAX_SECONDS_TO_READ_HEAD = 10.0
 """Seconds that a client may take to send the head of its request."""
-_CHECK_METHOD = b"CHECK "
+_HOST_CHECK_METHOD = b"CHECK "
 """The HTTP method with which a child process asks whether it may reach a host."""
 
 
-class CheckingProxy:
+class HostCheckingProxy:
     """An HTTP proxy that answers 403 if one of `checks` refuses the host, and forwards every other request.
 
     It serves until the process ends, since child processes may live longer than the test that started them.
@@ -32,7 +32,7 @@ class CheckingProxy:
 
     def __init__(self) -> None:
         self.checks: list[Callable[..., None]] = []
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
+        self._listener = socket.create_server((LOOPBACK_ADDRESS, 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._listener.close)
@@ -47,9 +47,9 @@ class CheckingProxy:
     def _serve_client(self, client: socket.socket) -> None:
         """Answer one request of a client: forward it, refuse it, or tell a child process whether it may connect."""
         with contextlib.suppress(OSError), audit_hook().pause(), client:
-            client.settimeout(_HEAD_SECONDS)
+            client.settimeout(_MAX_SECONDS_TO_READ_HEAD)
             head = _read_head(client)
-            is_question = head.startswith(_CHECK_METHOD)
+            is_question = head.startswith(_HOST_CHECK_METHOD)
             target = _host_to_check(head) if is_question else target_of_proxy_request(head)
             if target is None:
                 client.sendall(
@@ -86,14 +86,14 @@ def _start_thread(function: Callable[..., None], *arguments: Any) -> None:
 
 
 @cache
-def checking_proxy() -> CheckingProxy:
+def host_checking_proxy() -> HostCheckingProxy:
     """Return the proxy of this process. The first call starts it."""
-    return CheckingProxy()
+    return HostCheckingProxy()
 
 
-def has_checking_proxy() -> bool:
+def has_host_checking_proxy() -> bool:
     """Return whether this process has started its proxy."""
-    return bool(checking_proxy.cache_info().currsize)
+    return bool(host_checking_proxy.cache_info().currsize)
 
 
 def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
@@ -104,7 +104,7 @@ def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
     name = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
     question = b"CHECK %s %s HTTP/1.1\r\n\r\n" % (quote(name).encode() or b"localhost", str(port or "-").encode())
     with audit_hook().pause(), contextlib.suppress(OSError):
-        with socket.create_connection((LOOPBACK, proxy_port), timeout=_HEAD_SECONDS) as connection:
+        with socket.create_connection((LOOPBACK_ADDRESS, proxy_port), timeout=_MAX_SECONDS_TO_READ_HEAD) as connection:
             connection.sendall(question)
             answer = b"".join(iter(lambda: connection.recv(65_536), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -136,7 +136,7 @@ def _plain_text_response(status: str, text: str) -> bytes:
 
 def _forward_request(client: socket.socket, head: bytes, host: str, port: int) -> None:
     """Send a request to its host, and pass bytes in both directions until one side closes."""
-    with socket.create_connection((host, port), timeout=_HEAD_SECONDS) as server:
+    with socket.create_connection((host, port), timeout=_MAX_SECONDS_TO_READ_HEAD) as server:
         if head.startswith(b"CONNECT "):
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             server.sendall(head.partition(b"\r\n\r\n")[2])

@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from flag_harness.transports.border.audit import AuditHandlers, audit_hook
+from flag_harness.transports.border.audit import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.patch import replace_attribute
 
 _INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _SEND_METHODS = ("send", "sendall", "sendmsg", "sendfile", "write")
-_HOST = rb"(?:[^@/\s]*@)?(\[[0-9a-fA-F:.]+\]|[^\s:/?#@]+)"
-_CONNECT_REQUEST = re.compile(rb"CONNECT " + _HOST + rb":(\d+) HTTP/1\.")
-_ABSOLUTE_URL = re.compile(rb"[A-Z]+ (https?|wss?|ftp)://" + _HOST + rb"(?::(\d+))?(?:[/?#]\S*)? HTTP/1\.")
-_SOCKS_NAME = re.compile(rb"\x05[\x01\x03]\x00\x03(.)([A-Za-z0-9._-]+)(..)", re.DOTALL)
-_SOCKS_ADDRESS = re.compile(rb"\x05[\x01\x03]\x00(?:\x01(.{4})|\x04(.{16}))(..)", re.DOTALL)
+_HOST_PATTERN = rb"(?:[^@/\s]*@)?(\[[0-9a-fA-F:.]+\]|[^\s:/?#@]+)"
+_CONNECT_REQUEST_PATTERN = re.compile(rb"CONNECT " + _HOST_PATTERN + rb":(\d+) HTTP/1\.")
+_ABSOLUTE_URL_PATTERN = re.compile(
+    rb"[A-Z]+ (https?|wss?|ftp)://" + _HOST_PATTERN + rb"(?::(\d+))?(?:[/?#]\S*)? HTTP/1\."
+)
+_SOCKS_NAME_PATTERN = re.compile(rb"\x05[\x01\x03]\x00\x03(.)([A-Za-z0-9._-]+)(..)", re.DOTALL)
+_SOCKS_ADDRESS_PATTERN = re.compile(rb"\x05[\x01\x03]\x00(?:\x01(.{4})|\x04(.{16}))(..)", re.DOTALL)
 _DEFAULT_PORTS = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443, b"ftp": 21}
 _MAX_REQUEST_LINE_BYTES = 8192
 
 
-def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> AuditHandlers:
+def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> HandlersByAuditEvent:
     """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def check_target_address(sock: Any, address: Any = None) -> None:
@@ -129,18 +131,18 @@ def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
     if data[:1] == b"\x05":
         return _target_of_socks_request(data)
-    if found := _CONNECT_REQUEST.match(data):
+    if found := _CONNECT_REQUEST_PATTERN.match(data):
         return _decode_host_name(found[1]), int(found[2])
-    if found := _ABSOLUTE_URL.match(data):
+    if found := _ABSOLUTE_URL_PATTERN.match(data):
         return _decode_host_name(found[2]), int(found[3] or _DEFAULT_PORTS[found[1]])
     return None
 
 
 def _target_of_socks_request(data: bytes) -> tuple[str, int] | None:
     """Return the host and port in a SOCKS 5 request, or None if the data is not one."""
-    if (found := _SOCKS_NAME.fullmatch(data)) and found[1][0] == len(found[2]):
+    if (found := _SOCKS_NAME_PATTERN.fullmatch(data)) and found[1][0] == len(found[2]):
         return _decode_host_name(found[2]), int.from_bytes(found[3], "big")
-    if found := _SOCKS_ADDRESS.fullmatch(data):
+    if found := _SOCKS_ADDRESS_PATTERN.fullmatch(data):
         family, address = (socket.AF_INET, found[1]) if found[1] else (socket.AF_INET6, found[2])
         return socket.inet_ntop(family, address), int.from_bytes(found[3], "big")
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_MAX_DEPTH = 4
+_MAX_WRAPPED_TRANSPORTS = 4
 _TRANSPORTS_LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
 _MODULES_LEFT_ALONE = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
 """Modules whose transports answer in this process, such as mocks. They are not intercepted."""
@@ -22,7 +22,7 @@ def _innermost_custom_classes(
     transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int
 ) -> Iterator[Any]:
     """Yield the classes of the custom transports that `transport` is or wraps, down to a limited depth."""
-    if depth > _MAX_DEPTH or _answers_in_process(transport, http):
+    if depth > _MAX_WRAPPED_TRANSPORTS or _answers_in_process(transport, http):
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
     base = http.BaseTransport if method == "handle_request" else http.AsyncBaseTransport

@@ -27,7 +27,7 @@ _MODULES_WITH_AIOHTTP_TRANSPORT = ("anthropic._vendor.httpx_aiohttp", "httpx_aio
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class AnswerRoute:
     """The upstream, layers and clock that answer a request. If the upstream is None, the network answers."""
 
     upstream: Upstream | None
@@ -35,7 +35,7 @@ class Route:
     clock: Clock
 
 
-ChooseRoute: TypeAlias = Callable[[Any], Route | None]
+ChooseRoute: TypeAlias = Callable[[Any], AnswerRoute | None]
 """A function that returns the route of a client's request, or None to leave the request alone."""
 
 
@@ -48,7 +48,7 @@ def intercept_clients(
     Transports over aiohttp are included and, with a `scope`, so are custom transports that wrap no other one. If
     `upstream` is `None`, requests go to the network, through the layers. Requests outside `scope` are left alone.
     """
-    route = Route(upstream, layers, clock)
+    route = AnswerRoute(upstream, layers, clock)
     with route_clients(lambda http_request: route, scope):
         yield
 
@@ -176,7 +176,7 @@ class _HttpLibraryPatcher:
 
         return handle_async_request
 
-    def _make_transport(self, route: Route, send: Any, real: Any) -> Any:
+    def _make_transport(self, route: AnswerRoute, send: Any, real: Any) -> Any:
         """Return a transport that answers by the route; `real` sends by the original method `send` if it is needed."""
         upstream = self._real_transport(send, real) if route.upstream is None else route.upstream
         return self._transport(upstream, *route.layers, clock=route.clock)

@@ -12,7 +12,7 @@ from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
-from flag_harness.transports.serve.limits import Rejection, ServerLimits, declared_body_length
+from flag_harness.transports.serve.limits import ServerLimits, StatusTypeAndText, declared_body_length
 from flag_harness.wire.head_rules import reason_head_is_invalid
 from flag_harness.wire.origin import UpstreamName, add_origin
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
@@ -34,10 +34,10 @@ logger.addFilter(ApiKeyLogFilter())
 
 _CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 """Headers about a connection, which the server writes itself."""
-_REFUSED_STATUS, _BROKEN_STATUS = 404, 500
-_CACHED_HEADS = 1024
+_STATUS_OF_REFUSAL, _STATUS_OF_UPSTREAM_ERROR = 404, 500
+_MAX_CACHED_HEADS = 1024
 """The number of converted response heads to cache, since a recorded head is played many times."""
-SECONDS_TO_HANG_UP = 0.5
+SECONDS_FOR_CLIENT_TO_HANG_UP = 0.5
 """Seconds that a client may take to hang up, at the point where the recorded client hung up."""
 
 
@@ -62,7 +62,7 @@ class UpstreamApplication:
         self._origin = origin
         self._upstream, self._clock, self._joined, self._limits = upstream, clock, joined, limits
         self._threaded, self._lock = threaded, threading.Lock()
-        self._head_message = lru_cache(_CACHED_HEADS)(_head_message)
+        self._head_message = lru_cache(_MAX_CACHED_HEADS)(_head_message)
         self.connections_of: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
 
@@ -105,12 +105,12 @@ class UpstreamApplication:
     ) -> None:
         """Wait for the client to hang up as the recorded one did. If it stays, refuse it and close the connection."""
         try:
-            await asyncio.wait_for(receive(), SECONDS_TO_HANG_UP)
+            await asyncio.wait_for(receive(), SECONDS_FOR_CLIENT_TO_HANG_UP)
         except TimeoutError:
             self._store_and_log_refusal(refuse())
             await self._break_connection(Cut(0.0, "eof"), scope, receive)
 
-    async def _read_request(self, scope: Mapping[str, Any], receive: Any) -> Request | Rejection | None:
+    async def _read_request(self, scope: Mapping[str, Any], receive: Any) -> Request | StatusTypeAndText | None:
         """Read the whole request. Return None if the client leaves before the request is complete.
 
         If the request exceeds a limit, stop reading and return a rejection.
@@ -152,10 +152,10 @@ class UpstreamApplication:
             if isinstance(response[0], Head):
                 self._head_message(response[0])
         except Refusal as refusal:
-            return _plain_text_error(_REFUSED_STATUS, self._store_and_log_refusal(refusal))
+            return _plain_text_error(_STATUS_OF_REFUSAL, self._store_and_log_refusal(refusal))
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
-            return _plain_text_error(_BROKEN_STATUS, "broken")
+            return _plain_text_error(_STATUS_OF_UPSTREAM_ERROR, "broken")
         return response
 
     def _store_and_log_refusal(self, refusal: Any) -> str:
@@ -209,7 +209,7 @@ def _plain_text_error(status: int, text: str) -> Response:
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)
 
 
-def _rejection_answer(rejection: Rejection) -> Response:
+def _rejection_answer(rejection: StatusTypeAndText) -> Response:
     """Return the answer to a request that exceeds a limit."""
     status, content_type, text = rejection
     headers = (("content-type", content_type), ("x-should-retry", "false"))

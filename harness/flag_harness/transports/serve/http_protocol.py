@@ -8,16 +8,16 @@ from http import HTTPStatus
 from typing import Any
 
 from flag_harness.errors import require_extra
-from flag_harness.transports.serve.limits import TEXT, Rejection, ServerLimits
+from flag_harness.transports.serve.limits import TEXT_CONTENT_TYPE, ServerLimits, StatusTypeAndText
 
 with require_extra("serve"):
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 logger = logging.getLogger(__name__)
 
-READING_SECONDS = 0.5
+SECONDS_TO_READ_REJECTION = 0.5
 """Seconds before a rejected client's connection is closed. Closing it at once could lose the answer."""
-_ABORT_WITH_RESET = struct.pack("ii", 1, 0)
+_LINGER_OPTION_FOR_RESET = struct.pack("ii", 1, 0)
 
 
 class BufferedConnection:
@@ -46,7 +46,9 @@ class BufferedConnection:
     def reset(self) -> None:
         """Break the connection with a TCP reset."""
         self._flush()
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT_WITH_RESET)
+        self._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OPTION_FOR_RESET
+        )
         self._transport.abort()
 
     def _flush(self) -> None:
@@ -110,9 +112,9 @@ class ConnectionProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Reject a request that is not valid HTTP, unless it has been rejected already."""
-        self._reject((400, TEXT, msg))
+        self._reject((400, TEXT_CONTENT_TYPE, msg))
 
-    def _reject(self, rejection: Rejection | None) -> None:
+    def _reject(self, rejection: StatusTypeAndText | None) -> None:
         """Send the client an error message, and close the connection once the client has had time to read it."""
         if rejection is None or self._is_rejected or self.transport.is_closing():
             return
@@ -123,7 +125,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {content_type}\r\n"
         head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode("latin-1") + body)
-        self.loop.call_later(READING_SECONDS, self.transport.close)
+        self.loop.call_later(SECONDS_TO_READ_REJECTION, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 from flag_harness.transports.network import is_loopback
 
-Rejection: TypeAlias = tuple[int, str, str]
+StatusTypeAndText: TypeAlias = tuple[int, str, str]
 """An error answer: its status, content type and text."""
-TEXT, JSON = "text/plain; charset=utf-8", "application/json"
-KIB, MIB = 1024, 1024 * 1024
+TEXT_CONTENT_TYPE, JSON_CONTENT_TYPE = "text/plain; charset=utf-8", "application/json"
+KIBIBYTE, MEBIBYTE = 1024, 1024 * 1024
 
-_PRIVATE_DOMAINS = (".localhost", ".internal")
+_PRIVATE_DOMAIN_SUFFIXES = (".localhost", ".internal")
 """Domains that nobody can register, so no web page can make such a name resolve to this server."""
 
 
@@ -33,32 +33,36 @@ class ServerLimits:
     """
 
     hosts: tuple[str, ...] | None = None
-    line_bytes: int = 16 * KIB
-    head_bytes: int = 64 * KIB
-    body_bytes: int = 32 * MIB
+    line_bytes: int = 16 * KIBIBYTE
+    head_bytes: int = 64 * KIBIBYTE
+    body_bytes: int = 32 * MEBIBYTE
     containers: int = 500_000
     commas: int = 3_000_000
     head_seconds: float = 60.0
 
-    def head_rejection(self, url_length: int, head_length: int) -> Rejection | None:
+    def head_rejection(self, url_length: int, head_length: int) -> StatusTypeAndText | None:
         """Return a rejection if the URL or the head of a request is too long."""
         if url_length > self.line_bytes:
             return (
                 414,
-                TEXT,
-                f"The URL is longer than {self.line_bytes // KIB} KiB. Send long values in the body.",
+                TEXT_CONTENT_TYPE,
+                f"The URL is longer than {self.line_bytes // KIBIBYTE} KiB. Send long values in the body.",
             )
         if head_length > self.head_bytes:
-            return 431, TEXT, f"The headers are longer than {self.head_bytes // KIB} KiB. Send shorter ones."
+            return (
+                431,
+                TEXT_CONTENT_TYPE,
+                f"The headers are longer than {self.head_bytes // KIBIBYTE} KiB. Send shorter ones.",
+            )
         return None
 
-    def body_rejection(self, length: int) -> Rejection | None:
+    def body_rejection(self, length: int) -> StatusTypeAndText | None:
         """Return a rejection, in the API's own form, if a body is too long."""
         if length <= self.body_bytes:
             return None
-        return _too_large_rejection(f"is longer than {self.body_bytes // MIB} MiB")
+        return _too_large_rejection(f"is longer than {self.body_bytes // MEBIBYTE} MiB")
 
-    def content_rejection(self, body: bytes | bytearray) -> Rejection | None:
+    def content_rejection(self, body: bytes | bytearray) -> StatusTypeAndText | None:
         """Return a rejection if a body would take too much memory once it is decoded."""
         if (containers := body.count(b"{") + body.count(b"[")) > self.containers:
             return _too_large_rejection(f"has {containers:,} objects and lists, more than {self.containers:,}")
@@ -66,7 +70,7 @@ class ServerLimits:
             return _too_large_rejection(f"has {commas:,} commas, more than {self.commas:,}")
         return None
 
-    def host_rejection(self, headers: Mapping[bytes, bytes]) -> Rejection | None:
+    def host_rejection(self, headers: Mapping[bytes, bytes]) -> StatusTypeAndText | None:
         """Return a rejection if the Host header names another machine, as in an attack by DNS rebinding."""
         host = _host_name(headers.get(b"host", b"").decode("latin-1"))
         if self.hosts is None or not host or _is_private(host):
@@ -76,20 +80,24 @@ class ServerLimits:
         name = host[:100]
         return (
             421,
-            TEXT,
+            TEXT_CONTENT_TYPE,
             f"The Host header names {name}, which is not this server. A web page may use that name to reach it "
             f"(DNS rebinding). If the name is yours: flag-harness serve ... --allow-host {name}",
         )
 
-    def head_timeout_rejection(self) -> Rejection:
+    def head_timeout_rejection(self) -> StatusTypeAndText:
         """Return the rejection for a client that has not sent a complete head in time."""
-        return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
+        return 408, TEXT_CONTENT_TYPE, f"The head of the request was not complete within {self.head_seconds:g} s."
 
 
-def _too_large_rejection(problem: str) -> Rejection:
+def _too_large_rejection(problem: str) -> StatusTypeAndText:
     """Return the API's own error for a body that is too large."""
     message = f"The body {problem}, which is the most that this server takes."
-    return 413, JSON, json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}})
+    return (
+        413,
+        JSON_CONTENT_TYPE,
+        json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}}),
+    )
 
 
 def _host_name(header: str) -> str:
@@ -103,7 +111,7 @@ def _is_private(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_DOMAINS) or is_loopback(host)
+        return "." not in host or host.endswith(_PRIVATE_DOMAIN_SUFFIXES) or is_loopback(host)
     return True
 
 

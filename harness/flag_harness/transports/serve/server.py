@@ -20,11 +20,11 @@ from flag_harness.wire.timeline import Layer, Upstream
 with require_extra("serve"):
     import uvicorn
 
-START_SECONDS = 10.0
+MAX_SECONDS_TO_START = 10.0
 """Seconds to wait for the server to start. It usually takes milliseconds."""
-CLOSING_SECONDS = 0.2
+SECONDS_TO_CLOSE_CONNECTIONS = 0.2
 """Seconds in which connections of a stopped server may close by themselves."""
-STOP_SECONDS = 1.0
+MAX_SECONDS_TO_STOP = 1.0
 """Seconds that a threaded server may take to end. After that, its threads are abandoned."""
 
 
@@ -75,7 +75,7 @@ class LoopbackServer:
             threaded=threaded,
             origin=origin or getattr(upstream, "origin", None),
         )
-        self._limits, self._stop_seconds = limits, STOP_SECONDS if threaded else None
+        self._limits, self._stop_seconds = limits, MAX_SECONDS_TO_STOP if threaded else None
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
@@ -101,8 +101,8 @@ class LoopbackServer:
         with contextlib.ExitStack() as running:
             running.callback(thread.join, self._stop_seconds)
             running.callback(server.stop)
-            if not server.ready.wait(START_SECONDS):
-                raise HarnessError(f"the server at {self.url} did not start in {START_SECONDS:g} s")
+            if not server.ready.wait(MAX_SECONDS_TO_START):
+                raise HarnessError(f"the server at {self.url} did not start in {MAX_SECONDS_TO_START:g} s")
             self._running = running.pop_all()
         return self
 
@@ -146,7 +146,7 @@ class _ThreadedServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and close all connections, even of clients in the middle of a request."""
-        asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._abort_connections)
+        asyncio.get_running_loop().call_later(SECONDS_TO_CLOSE_CONNECTIONS, self._abort_connections)
         await super().shutdown(sockets)
         self._abort_connections()
         await asyncio.sleep(0)  # they close in the next turn of the event loop

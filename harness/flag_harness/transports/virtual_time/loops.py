@@ -13,7 +13,7 @@ from flag_harness.transports.virtual_time.shared_clock import SharedClock, Threa
 
 _MAX_IDLE_ROUNDS = 1000
 """The most rounds of an event loop, without a wait, in which virtual time stands still."""
-_wake_sleeper: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+_asyncio_sleep_callback: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 """The function that the timer of `asyncio.sleep` calls, by which such timers are recognised."""
 
 
@@ -86,7 +86,7 @@ class _VirtualSelect:
         timer = min(
             (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
         )
-        is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _wake_sleeper
+        is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _asyncio_sleep_callback
         return ThreadWait(
             clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_foreign_sockets(loop)
         )

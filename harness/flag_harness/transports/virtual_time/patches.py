@@ -19,7 +19,7 @@ from flag_harness.transports.virtual_time.shared_clock import SharedClock
 from flag_harness.transports.virtual_time.thread_waits import make_virtual_condition_wait, make_virtual_thread_join
 from flag_harness.wire.timeline import Layer, Request
 
-_CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
+_UNITS_PER_SECOND_BY_CLOCK = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
 """The clocks of `time` that become virtual, each with its units per second. `perf_counter` stays real."""
 _REAL_MONOTONIC = time.monotonic
 _MODULES_WITH_REAL_TIME = frozenset({"subprocess"})
@@ -38,7 +38,8 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
         return
     functions: dict[str, Callable[..., Any]] = {"sleep": _make_virtual_sleep(clock)}
     functions |= {
-        name: _make_virtual_clock_function(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()
+        name: _make_virtual_clock_function(clock, getattr(time, name), unit)
+        for name, unit in _UNITS_PER_SECOND_BY_CLOCK.items()
     }
     monotonic = _make_virtual_clock_function(clock, _REAL_MONOTONIC, 1)
     functions = {

@@ -12,9 +12,9 @@ from typing import Any
 
 from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
 
-_PATIENCE_SECONDS = 0.1
+_SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE = 0.1
 """Real seconds for which other threads must be still before time jumps over a sleep."""
-_DESCRIPTOR_PATIENCE_SECONDS = 0.25
+_SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS = 0.25
 """The real seconds of stillness if an event loop watches sockets or pipes."""
 _MAX_CPU_SHARE_OF_IDLE_THREAD = 0.2
 """The share of CPU time up to which a thread counts as still. A server's thread wakes every few milliseconds."""
@@ -72,7 +72,9 @@ class PendingWork:
         limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._still_since)
         if self._used is None or any(seconds - self._used.get(one, -1) > limit for one, seconds in used.items()):
             self._used, self._still_since = used, now
-        return now - self._still_since >= (_DESCRIPTOR_PATIENCE_SECONDS if has_descriptors else _PATIENCE_SECONDS)
+        return now - self._still_since >= (
+            _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS if has_descriptors else _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE
+        )
 
     def restart(self) -> None:
         """Restart the measurement of how long all threads have been still."""

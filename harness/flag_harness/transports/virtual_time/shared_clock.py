@@ -16,7 +16,7 @@ from flag_harness.clock import VirtualClock
 from flag_harness.transports.virtual_time.pending_work import PendingWork, real_perf_counter
 
 _real_sleep = time.sleep
-_CHECK_SECONDS = 0.005
+_SECONDS_BETWEEN_CHECKS = 0.005
 """Real seconds between checks whether time may jump."""
 
 
@@ -117,7 +117,7 @@ class SharedClock(VirtualClock):
             while not self._jump_to_deadline(wait):
                 started = real_perf_counter()
                 left = wait.deadline - self._now  # negative if another thread has moved the clock meanwhile
-                found = pause(max(0.0, min(_CHECK_SECONDS, left)))
+                found = pause(max(0.0, min(_SECONDS_BETWEEN_CHECKS, left)))
                 self.count_real_wait(started)
                 if found:
                     return found

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_THREAD_CLOCK = 0b110
+_LINUX_THREAD_CLOCK_BITS = 0b110
 """The lowest three bits of a Linux clock id that counts the CPU time of one thread (`CPUCLOCK_PERTHREAD_MASK`)."""
 
 
@@ -19,7 +19,7 @@ def thread_cpu_seconds(thread: threading.Thread) -> float | None:
     if sys.platform != "linux" or thread.native_id is None:
         return None
     try:
-        return time.clock_gettime(~thread.native_id << 3 | _THREAD_CLOCK)
+        return time.clock_gettime(~thread.native_id << 3 | _LINUX_THREAD_CLOCK_BITS)
     except OSError:
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 from flag_harness.transports.virtual_time.pending_work import real_perf_counter
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait
 
-_MIN_REAL_WAIT_SECONDS = 0.02
+_MIN_SECONDS_OF_REAL_WAIT = 0.02
 """The real seconds that a wait lasts at least, since a thread outside of Python may end it."""
 
 
@@ -17,7 +17,7 @@ def make_virtual_condition_wait(clock: SharedClock) -> Callable[..., bool]:
 
     def wait(self: Any, timeout: float | None = None) -> bool:
         """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
-        if timeout is None or timeout <= _MIN_REAL_WAIT_SECONDS or not clock.is_virtual_in_current_thread():
+        if timeout is None or timeout <= _MIN_SECONDS_OF_REAL_WAIT or not clock.is_virtual_in_current_thread():
             return real_function(self, timeout)
         if not self._is_owned():
             raise RuntimeError("cannot wait on un-acquired lock")
@@ -42,7 +42,7 @@ def _wait_for_lock(
 ) -> None:
     """Wait until another thread releases the lock `waiter`, or the timeout passes on the clock."""
     started, deadline = real_perf_counter(), clock.now() + timeout
-    acquired = waiter.acquire(True, _MIN_REAL_WAIT_SECONDS)
+    acquired = waiter.acquire(True, _MIN_SECONDS_OF_REAL_WAIT)
     clock.count_real_wait(started)
     if not acquired:
         wait = ThreadWait(deadline, can_run=lambda: waiter not in waiters)

@@ -134,7 +134,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jobs += 1
         try:
             while any(thread.is_alive() for thread in self._threads.started):  # noqa: ASYNC110 - a thread's end sends no event
-                await asyncio.sleep(_CHECK_SECONDS)
+                await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
         finally:
             self._jobs -= 1
 
@@ -178,7 +178,9 @@ class _VirtualTimeSelector(selectors.DefaultSelector):
             return found
         if self._loop.has_real_waits:
             started = _REAL_MONOTONIC()
-            found = super().select(_CHECK_SECONDS if timeout is None else min(timeout, _CHECK_SECONDS))
+            found = super().select(
+                _SECONDS_BETWEEN_CHECKS if timeout is None else min(timeout, _SECONDS_BETWEEN_CHECKS)
+            )
             self._loop.count_real_wait(_REAL_MONOTONIC() - started)
             return found
         if timeout is None:
@@ -188,7 +190,7 @@ class _VirtualTimeSelector(selectors.DefaultSelector):
 
 
 _REAL_MONOTONIC = time.monotonic
-_CHECK_SECONDS = 0.05
+_SECONDS_BETWEEN_CHECKS = 0.05
 """Real seconds between checks for the end of real work, which may come without an event."""
 _CHILD_WATCHER_PREFIX = "asyncio-waitpid-"
 """The prefix of the names of threads in which asyncio waits for child processes."""
@@ -217,7 +219,7 @@ class LoopClock:
         return self._loop.time() >= moment or self._loop.advance_if_idle(moment)
 
 
-_CLOCKS = ("time", "monotonic", "perf_counter")
+_PATCHED_CLOCK_NAMES = ("time", "monotonic", "perf_counter")
 
 
 @contextmanager
@@ -229,7 +231,7 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
     """
     with ExitStack() as patches:
         patches.enter_context(patch.object(time, "sleep", loop.advance_for_blocking_call))
-        for name in _CLOCKS:
+        for name in _PATCHED_CLOCK_NAMES:
             patches.enter_context(
                 patch.object(time, name, _make_virtual_clock_function(loop, getattr(time, name)(), 1))
             )

@@ -4,7 +4,7 @@ from flag_harness.wire.compression.decompressor import (
     GZIP_MAGIC,
     MIN_DECOMPRESSED_LIMIT,
     Decompressor,
-    codecs_for_encoding,
+    decoders_for_encoding,
     max_decompressed_size,
 )
 from flag_harness.wire.compression.responses import (
@@ -19,7 +19,7 @@ __all__ = [
     "MIN_DECOMPRESSED_LIMIT",
     "Decompressor",
     "check_decompressed_sizes",
-    "codecs_for_encoding",
+    "decoders_for_encoding",
     "decompress_response",
     "max_decompressed_size",
     "missing_package",

@@ -30,7 +30,7 @@ def max_decompressed_size(size: int) -> int:
     return max(MIN_DECOMPRESSED_LIMIT, MAX_DECOMPRESSED_RATIO * size)
 
 
-class _Codec(Protocol):
+class _MemberDecoder(Protocol):
     """The interface of a decoder for one member (compressed part), as `zlib.decompressobj` has it."""
 
     @property
@@ -49,11 +49,11 @@ class Decompressor:
     `ignore_padding`, bytes that do not start a gzip member are skipped instead.
     """
 
-    def __init__(self, codec: Callable[[], _Codec], *, limit: int, ignore_padding: bool = False) -> None:
+    def __init__(self, codec: Callable[[], _MemberDecoder], *, limit: int, ignore_padding: bool = False) -> None:
         self._new_codec = codec
         self._limit = limit
         self._ignore_padding = ignore_padding
-        self._codec: _Codec | None = None
+        self._codec: _MemberDecoder | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -75,7 +75,7 @@ class Decompressor:
                 break
         return plain
 
-    def _decompress_within_limit(self, codec: _Codec, data: bytes) -> bytes:
+    def _decompress_within_limit(self, codec: _MemberDecoder, data: bytes) -> bytes:
         try:
             plain = codec.decompress(data, self._limit)
         except Exception as error:  # every library has an error class of its own
@@ -86,7 +86,7 @@ class Decompressor:
         return plain
 
 
-class _Zlib:
+class _ZlibDecoder:
     """Decodes gzip or deflate. `window` is the argument `wbits` of `zlib.decompressobj`."""
 
     def __init__(self, window: int) -> None:
@@ -104,7 +104,7 @@ class _Zlib:
         return self._decompressor.decompress(data, limit + 1)
 
 
-class _Brotli:
+class _BrotliDecoder:
     """Decodes br. Bytes after the end are an error."""
 
     unused_data = b""
@@ -120,7 +120,7 @@ class _Brotli:
         return bytes(self._decompressor.process(data, output_buffer_limit=limit + 1))
 
 
-class _Zstandard:
+class _ZstandardDecoder:
     """Decodes one zstd frame."""
 
     def __init__(self, library: Any) -> None:
@@ -144,17 +144,17 @@ class _Zstandard:
         return bytes(plain)
 
 
-def _new_xz_decoder(library: Any) -> _Codec:
-    decoder: _Codec = library.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
+def _new_xz_decoder(library: Any) -> _MemberDecoder:
+    decoder: _MemberDecoder = library.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
     return decoder
 
 
-def codecs_for_encoding(encoding: str) -> tuple[Callable[[], _Codec], ...]:
+def decoders_for_encoding(encoding: str) -> tuple[Callable[[], _MemberDecoder], ...]:
     """Return the decoders to try for a content encoding, such as `gzip`.
 
     Empty if the encoding is unknown or its library is not installed.
     """
-    library_name, new_codecs = _CODECS_BY_ENCODING.get(encoding, ("", ()))
+    library_name, new_codecs = _PACKAGE_AND_DECODERS_BY_ENCODING.get(encoding, ("", ()))
     if not library_name:
         return tuple(new_codecs)
     try:
@@ -164,18 +164,20 @@ def codecs_for_encoding(encoding: str) -> tuple[Callable[[], _Codec], ...]:
     return tuple(lambda new_codec=new_codec: new_codec(library) for new_codec in new_codecs)
 
 
-_GZIP = ("", (lambda: _Zlib(zlib.MAX_WBITS | 16),))
+_GZIP_PACKAGE_AND_CODECS = ("", (lambda: _ZlibDecoder(zlib.MAX_WBITS | 16),))
 
-_CODECS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _Codec], ...]]] = MappingProxyType(
-    {
-        "gzip": _GZIP,
-        "x-gzip": _GZIP,
-        "deflate": ("", (lambda: _Zlib(zlib.MAX_WBITS), lambda: _Zlib(-zlib.MAX_WBITS))),
-        "br": ("brotli", (_Brotli,)),
-        "zstd": ("zstandard", (_Zstandard,)),
-        "bzip2": ("bz2", (lambda library: library.BZ2Decompressor(),)),
-        "xz": ("lzma", (_new_xz_decoder,)),
-    }
+_PACKAGE_AND_DECODERS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _MemberDecoder], ...]]] = (
+    MappingProxyType(
+        {
+            "gzip": _GZIP_PACKAGE_AND_CODECS,
+            "x-gzip": _GZIP_PACKAGE_AND_CODECS,
+            "deflate": ("", (lambda: _ZlibDecoder(zlib.MAX_WBITS), lambda: _ZlibDecoder(-zlib.MAX_WBITS))),
+            "br": ("brotli", (_BrotliDecoder,)),
+            "zstd": ("zstandard", (_ZstandardDecoder,)),
+            "bzip2": ("bz2", (lambda library: library.BZ2Decompressor(),)),
+            "xz": ("lzma", (_new_xz_decoder,)),
+        }
+    )
 )
 """For each encoding, the library that it needs and its decoders.
 

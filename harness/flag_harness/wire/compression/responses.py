@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from flag_harness.wire.compression.decompressor import Decompressor, codecs_for_encoding, max_decompressed_size
+from flag_harness.wire.compression.decompressor import Decompressor, decoders_for_encoding, max_decompressed_size
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 _GZIP_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -49,7 +49,7 @@ def missing_package(response: Response) -> str:
     missing = [
         _PACKAGE_BY_ENCODING[name]
         for name in _encodings_of_body(response)
-        if name in _PACKAGE_BY_ENCODING and not codecs_for_encoding(name)
+        if name in _PACKAGE_BY_ENCODING and not decoders_for_encoding(name)
     ]
     return missing[-1] if missing and unreadable_encodings(response) else ""
 
@@ -87,7 +87,7 @@ def _size_after_decompression(response: Response, limit: int) -> int:
     data = body(response)
     for encoding in reversed(_encodings_of_body(response)):
         plain = None
-        for codec in codecs_for_encoding(encoding):
+        for codec in decoders_for_encoding(encoding):
             try:
                 plain = Decompressor(codec, limit=limit).decompress(data)
                 break
@@ -122,7 +122,7 @@ def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> li
     Return None if the encoding is unknown, or if the bytes are not in this encoding.
     """
     limit = max_decompressed_size(sum(map(len, chunks)))
-    for codec in codecs_for_encoding(encoding):
+    for codec in decoders_for_encoding(encoding):
         decompressor = Decompressor(codec, limit=limit)
         with suppress(ValueError, OverflowError):
             plain = [decompressor.decompress(chunk) for chunk in chunks]

@@ -14,7 +14,7 @@ _BASE32_LETTERS = string.ascii_uppercase + "234567"
 _BASE32_TABLE = make_letter_table(_BASE32_LETTERS)
 _MIN_BASE32_LENGTH = 26
 """The length of base32 of 16 bytes, in characters."""
-_BASE32 = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
+_BASE32_PATTERN = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
 
 
 def patterns_of_letters_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
@@ -23,12 +23,12 @@ def patterns_of_letters_without_bit(letters: str, bits: Iterable[int]) -> Iterat
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 
 
-_BASE32_OF_TEXT = re.compile(
+_BASE32_OF_ASCII_PATTERN = re.compile(
     "{}{}.{}{}.{}.".format(*patterns_of_letters_without_bit(_BASE32_LETTERS, (16, 2, 8, 1, 4)))
 )
 """Base32 of five ASCII bytes, the first bit of each of which is 0."""
 
-_SHORTEST_EDITED, _SHORTEST_SEARCHED = 20, 40
+_MIN_BASE85_LENGTH_TO_REDACT, _MIN_BASE85_LENGTH_TO_SEARCH = 20, 40
 """The shortest base85 that is decoded, in characters: to apply filters, and to search for keys, which takes time."""
 _MAX_BASE85_LENGTH = 8192
 """Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
@@ -41,7 +41,7 @@ _ASCII85 = re.compile(r"<~([!-uz\s]{20,8192})~>")
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 """The alphabet of RFC 1924, which Python's `b85encode` and git use."""
 _BASE85_TABLE = make_letter_table(_BASE85_LETTERS)
-_FIRST_LETTERS_OF_ASCII = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
+_FIRST_BASE85_LETTERS_OF_ASCII = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
 """The letters that begin base85 of four ASCII bytes, the first bit of which is 0."""
 
 
@@ -49,10 +49,10 @@ def base32_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the parts of a text that are base32 of ASCII text."""
     last = 0
     for start, _ in find_letter_runs(text, _BASE32_TABLE, _MIN_BASE32_LENGTH):
-        if start >= last and (match := _BASE32.match(text, start)):
+        if start >= last and (match := _BASE32_PATTERN.match(text, start)):
             last = match.end()
             letters = re.sub(r"[\r\n=]", "", match[0])
-            if _BASE32_OF_TEXT.match(letters):
+            if _BASE32_OF_ASCII_PATTERN.match(letters):
                 letters = letters[: len(letters) - (len(letters) % 8 in (1, 3, 6))]  # no base32 has such a length
                 data = base64.b32decode(letters + "=" * (-len(letters) % 8))
                 yield EncodedSpan(start, last, data.decode(*LOSSLESS_UTF8), _encode_base32)
@@ -64,16 +64,18 @@ def _encode_base32(text: str) -> str:
 
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
     """Decode and yield the words of a text that are base85 of ASCII text."""
-    for start, stop in find_letter_runs(text, _BASE85_TABLE, _SHORTEST_SEARCHED if is_search else _SHORTEST_EDITED):
+    for start, stop in find_letter_runs(
+        text, _BASE85_TABLE, _MIN_BASE85_LENGTH_TO_SEARCH if is_search else _MIN_BASE85_LENGTH_TO_REDACT
+    ):
         if stop - start > _MAX_BASE85_LENGTH:
             continue
         for first in range(start, start + 5):  # up to four characters may precede it
             # to save time, see whether it can be ASCII text before decoding it
-            if not text[first : stop - 5 : 5].strip(_FIRST_LETTERS_OF_ASCII):
-                yield from _base85_spans(text[first:stop], first)
+            if not text[first : stop - 5 : 5].strip(_FIRST_BASE85_LETTERS_OF_ASCII):
+                yield from _base85_spans_of_word(text[first:stop], first)
 
 
-def _base85_spans(word: str, start: int) -> Iterator[EncodedSpan]:
+def _base85_spans_of_word(word: str, start: int) -> Iterator[EncodedSpan]:
     """Yield a word decoded as base85. Up to five characters at its end, such as punctuation, may be left out for it."""
     for stop in range(len(word), len(word) - 6, -1) if _BASE85_ONLY_CHARACTER.search(word) else ():
         with suppress(ValueError):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
-from flag_harness.wire.compression import codecs_for_encoding
+from flag_harness.wire.compression import decoders_for_encoding
 
-EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
+BASE_LIMIT_OF_DECOMPRESSED_BYTES, MAX_DECOMPRESSION_RATIO = 64 << 10, 32
 """How much compressed data is searched: so many bytes, plus this many times its compressed size."""
 
 _BYTES_DECOMPRESSED_AT_ONCE = 1024
@@ -66,19 +66,22 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"\xfd7zXZ\0": "xz",
 }
 """The encoding of data that begins with these bytes."""
-_FIRST_CHARACTERS = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
+_FIRST_CHARACTERS_IN_LATIN_1 = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
 _FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
 _FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh")
 """The first characters of compressed data in a text that was decoded as Latin-1, as UTF-8, or as either."""
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
-_SAMPLE_BYTES = 256
+_BYTES_CHECKED_FOR_TEXT = 256
 
 
 def find_compressed_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the compressed parts of a text, decompressed. The text comes from bytes decoded as UTF-8 or Latin-1."""
     if text.isascii():
         return
-    is_utf8, is_latin = _contains_any(text, _FIRST_CHARACTERS_IN_UTF8), _contains_any(text, _FIRST_CHARACTERS)
+    is_utf8, is_latin = (
+        _contains_any(text, _FIRST_CHARACTERS_IN_UTF8),
+        _contains_any(text, _FIRST_CHARACTERS_IN_LATIN_1),
+    )
     if not (is_utf8 or is_latin) and _contains_any(text, _FIRST_CHARACTERS_IN_EITHER):
         is_latin = max(text) <= "\xff"
         is_utf8 = not is_latin
@@ -96,7 +99,7 @@ def _compressed_spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[En
     """Yield the compressed parts of a text that was decoded with `codec`, which is a name and an error handler."""
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
-    left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
+    left = BASE_LIMIT_OF_DECOMPRESSED_BYTES + MAX_DECOMPRESSION_RATIO * len(data)
     for encoding, start in _possible_starts_of_compressed_data(data):
         if start < last:
             continue
@@ -129,7 +132,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
     Invalid data, and deflate of anything but text, gives no bytes and ends after its first byte.
     """
-    decoders = codecs_for_encoding(encoding)
+    decoders = decoders_for_encoding(encoding)
     if not decoders:
         return b"", start + 1
     member, plain = decoders[0](), bytearray()
@@ -149,7 +152,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
 def _is_text(data: bytes | bytearray) -> bool:
     """Return whether data begins like text in UTF-8 or UTF-16, and not like the pixels of an image."""
-    sample = data[:_SAMPLE_BYTES]
+    sample = data[:_BYTES_CHECKED_FOR_TEXT]
     controls = len(sample) - len(sample.translate(None, _CONTROL_CHARACTERS))
     return controls * 50 <= len(sample) and sample.count(b"\0") * 5 <= len(sample) * 3
 

@@ -8,23 +8,25 @@ from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
-_HEX_PAIRS = (
+_HEX_BYTES_PATTERN = (
     r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A-Fa-f]{2}(?: {1,2}[0-9A-Fa-f]{2}){0,15}"
 )
-_OFFSET_COLUMN = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
-_DUMP_LINE = re.compile(
-    rf"(?<![^\s\"'`>]){_OFFSET_COLUMN}[ \t]*({_HEX_PAIRS})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE
+_OFFSET_COLUMN_PATTERN = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6,16}[ \t])"
+_HEX_DUMP_LINE_PATTERN = re.compile(
+    rf"(?<![^\s\"'`>]){_OFFSET_COLUMN_PATTERN}[ \t]*({_HEX_BYTES_PATTERN})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE
 )
 """A line of `xxd`, `hexdump -C` or `od -A x -t x1z`: the offset, up to 16 bytes, and what of them is printable."""
-_DUMP_START = re.compile("0000[0-9A-Fa-f]{0,12}:?[ \t]")
-_BYTES_PER_LINE = 16
+_HEX_DUMP_START_PATTERN = re.compile("0000[0-9A-Fa-f]{0,12}:?[ \t]")
+_BYTES_PER_DUMP_LINE = 16
 
-_ASCII_CODE = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
-_DECIMALS = re.compile(rf"(?<![0-9]){_ASCII_CODE}(?:[, ]\s*{_ASCII_CODE}(?![0-9])){{15,}}")
+_DECIMAL_ASCII_CODE_PATTERN = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
+_DECIMAL_BYTES_PATTERN = re.compile(
+    rf"(?<![0-9]){_DECIMAL_ASCII_CODE_PATTERN}(?:[, ]\s*{_DECIMAL_ASCII_CODE_PATTERN}(?![0-9])){{15,}}"
+)
 """At least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
-_DECIMALS_TABLE = make_letter_table("0123456789, \t\r\n")
-_MIN_DECIMALS_LENGTH = 48
-_SEPARATOR = re.compile("[^0-9]+")
+_DECIMAL_BYTES_TABLE = make_letter_table("0123456789, \t\r\n")
+_MIN_DECIMAL_BYTES_LENGTH = 48
+_NUMBER_SEPARATOR_PATTERN = re.compile("[^0-9]+")
 
 _CHARACTER_FIELD = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
 _CHARACTER_LINES = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD}){{1,16}}\r?\n)+")
@@ -45,9 +47,9 @@ _JOINED_LIST = re.compile(
 _QUOTED_STRING = re.compile(_QUOTED)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
-_CONTINUATION_LINES = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
+_CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
 _HAS_LETTER_AND_DIGIT = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
-_SHORTEST_WORD, _LONGEST_WORD = 16, 400
+_MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
 """The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
 
 
@@ -56,10 +58,10 @@ def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
 
     A text without an offset that begins with four zeros is skipped.
     """
-    if not _DUMP_START.search(text):
+    if not _HEX_DUMP_START_PATTERN.search(text):
         return
     lines: list[re.Match[str]] = []
-    for line in _DUMP_LINE.finditer(text):
+    for line in _HEX_DUMP_LINE_PATTERN.finditer(text):
         if lines and line.start() > lines[-1].end() + 2:
             yield _hex_dump_span(lines)
             lines = []
@@ -77,7 +79,7 @@ def _hex_dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
 def _encode_hex_dump(text: str) -> str:
     """Return a dump as `hexdump -C` prints it."""
     data = text.encode(*LOSSLESS_UTF8)
-    parts = [(start, data[start : start + _BYTES_PER_LINE]) for start in range(0, len(data), _BYTES_PER_LINE)]
+    parts = [(start, data[start : start + _BYTES_PER_DUMP_LINE]) for start in range(0, len(data), _BYTES_PER_DUMP_LINE)]
     return "\n".join(
         f"{start:08x}  {part.hex(' '):<48}  |{re.sub(rb'[^ -~]', b'.', part).decode('ascii')}|" for start, part in parts
     )
@@ -85,7 +87,7 @@ def _encode_hex_dump(text: str) -> str:
 
 def character_dump_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lines of `od -c` in a text."""
-    if not _DUMP_START.search(text):
+    if not _HEX_DUMP_START_PATTERN.search(text):
         return
     for lines in _CHARACTER_LINES.finditer(f"{text}\n"):
         fields = [line[at : at + 4].strip() for line in lines[0].splitlines() for at in range(7, len(line), 4)]
@@ -123,9 +125,9 @@ def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
-    for start, stop in find_letter_runs(text, _DECIMALS_TABLE, _MIN_DECIMALS_LENGTH):
-        for match in _DECIMALS.finditer(text, start, stop):
-            decoded = "".join(chr(int(number)) for number in _SEPARATOR.split(match[0]))
+    for start, stop in find_letter_runs(text, _DECIMAL_BYTES_TABLE, _MIN_DECIMAL_BYTES_LENGTH):
+        for match in _DECIMAL_BYTES_PATTERN.finditer(text, start, stop):
+            decoded = "".join(chr(int(number)) for number in _NUMBER_SEPARATOR_PATTERN.split(match[0]))
             yield EncodedSpan(*match.span(), decoded, _encode_decimals)
 
 
@@ -140,13 +142,13 @@ def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
     """
     position = text.find("\n")
     while position >= 0:
-        lines = _CONTINUATION_LINES.match(text, position - (text[position - 1 : position] == "\r"))
+        lines = _CONTINUATION_LINES_PATTERN.match(text, position - (text[position - 1 : position] == "\r"))
         if lines is None:
             position = text.find("\n", position + 1)
             continue
-        before = text[max(0, lines.start() - _LONGEST_WORD) : lines.start()]
+        before = text[max(0, lines.start() - _MAX_BROKEN_WORD_LENGTH) : lines.start()]
         start = lines.start() - len(before) + len(before.rstrip(_WORD_LETTERS))
         position = text.find("\n", lines.end())
         word = re.sub(r"[\r\n]", "", text[start : lines.end()])
-        if _SHORTEST_WORD <= len(word) <= _LONGEST_WORD and _HAS_LETTER_AND_DIGIT.match(word):
+        if _MIN_BROKEN_WORD_LENGTH <= len(word) <= _MAX_BROKEN_WORD_LENGTH and _HAS_LETTER_AND_DIGIT.match(word):
             yield EncodedSpan(start, lines.end(), word, str)

@@ -22,15 +22,17 @@ _AFTER_SIGN = (
     r"|(?<=<)/?(?:wbr|span|mark|em|b)(?: [^<>]{0,200})?/?>"
     rf"|(?<=[\0{_INVISIBLE_CHARACTERS}])"
 )
-_ESCAPE = re.compile(f"[{_SIGNS}](?:{_AFTER_SIGN})")
+_ESCAPE_PATTERN = re.compile(f"[{_SIGNS}](?:{_AFTER_SIGN})")
 """One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one.
 
 Tags of HTML within a word are not visible. The pattern begins with a set of characters, which `re` finds fast.
 """
-_BREAK = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
-_ESCAPE_OR_BREAK = re.compile(rf"[{_SIGNS}\"'](?:{_AFTER_SIGN}|(?<=\"){_BREAK}\"|(?<='){_BREAK}')")
+_STRING_BREAK_PATTERN_TEXT = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
+_ESCAPE_OR_STRING_BREAK_PATTERN = re.compile(
+    rf"[{_SIGNS}\"'](?:{_AFTER_SIGN}|(?<=\"){_STRING_BREAK_PATTERN_TEXT}\"|(?<='){_STRING_BREAK_PATTERN_TEXT}')"
+)
 """The same, or the quotes between the parts of a string that `pprint` or a program splits."""
-_ESCAPE_OR_OVERPRINT = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_BREAK.pattern}")
+_ESCAPE_OR_OVERPRINT = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_STRING_BREAK_PATTERN.pattern}")
 """The same, or a character and a backspace, since what follows is printed over it."""
 _SIGNS_OF_ESCAPES = (
     "\\",
@@ -85,8 +87,8 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
     if "\b" in text:
         return _ESCAPE_OR_OVERPRINT
     if any(mark in text for mark in _SIGNS_OF_STRING_BREAKS):
-        return _ESCAPE_OR_BREAK
-    return _ESCAPE if any(mark in text for mark in _SIGNS_OF_ESCAPES) else None
+        return _ESCAPE_OR_STRING_BREAK_PATTERN
+    return _ESCAPE_PATTERN if any(mark in text for mark in _SIGNS_OF_ESCAPES) else None
 
 
 def _decode_escape(unit: re.Match[str]) -> str:

@@ -7,12 +7,16 @@ from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, me
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_compressed_spans
 from flag_harness.cassette.redact.encodings.dumps import find_words_broken_over_lines
 from flag_harness.cassette.redact.encodings.escapes import MAX_ENCODING_DEPTH, unescape_in_rounds
-from flag_harness.cassette.redact.encodings.spans import SHORTEST_EDITED, SHORTEST_SEARCHED, find_encoded_spans
+from flag_harness.cassette.redact.encodings.spans import (
+    MIN_BASE64_LENGTH_TO_REDACT,
+    MIN_BASE64_LENGTH_TO_SEARCH,
+    find_encoded_spans,
+)
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
-Finder = Callable[[str], Iterable[tuple[int, int, str]]]
+FindSecrets = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""
-SEPARATOR = " \x02 "
+TEXT_SEPARATOR = " \x02 "
 """The text between texts that are joined to be searched together, so that no match spans two of them."""
 
 _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH = make_letter_table("\t\r\n" + "".join(map(chr, range(32, 127)))), 12
@@ -21,7 +25,7 @@ _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH = make_letter_table("\t\r\n" + "".join(m
 
 def find_redaction_edits(
     text: str,
-    find: Finder,
+    find: FindSecrets,
     depth: int = MAX_ENCODING_DEPTH,
     is_text: bool = True,
     *,
@@ -34,7 +38,7 @@ def find_redaction_edits(
     decoded as base64, too. With `is_search`, skip base64 that is too short for a key or contains no text.
     """
     edits: list[TextEdit] = []
-    shortest = SHORTEST_SEARCHED if is_search else SHORTEST_EDITED
+    shortest = MIN_BASE64_LENGTH_TO_SEARCH if is_search else MIN_BASE64_LENGTH_TO_REDACT
     for level in unescape_in_rounds(text, is_text):
         found = list(find(level.text) if is_text or in_binary else _find_in_printable_parts(level.text, find))
         edits += [_redaction_edit(text, *level.source_span(start, stop)) for start, stop, _ in found]
@@ -61,14 +65,14 @@ def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int,
             yield word
 
 
-def _find_in_printable_parts(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
+def _find_in_printable_parts(text: str, find: FindSecrets) -> Iterator[tuple[int, int, str]]:
     """Yield the findings of `find` in the printable parts of binary data."""
     for first, last in find_letter_runs(text, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH):
         yield from ((first + start, first + stop, kind) for start, stop, kind in find(text[first:last]))
 
 
 def first_finding(
-    text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
+    text: str, find: FindSecrets, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
     """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
     for level in unescape_in_rounds(text, is_text):
@@ -77,41 +81,45 @@ def first_finding(
         for word in find_words_broken_over_lines(level.text) if is_text else ():
             for start, stop, kind in find(word.text):
                 return *level.source_span(word.start, word.stop), kind, word.text[start:stop]
-        for span in find_encoded_spans(level.text, SHORTEST_SEARCHED, True) if depth else ():
+        for span in find_encoded_spans(level.text, MIN_BASE64_LENGTH_TO_SEARCH, True) if depth else ():
             if inner := first_finding(span.text, find, depth - 1, span.is_text):
                 return *level.source_span(span.start, span.stop), *inner[2:]
     return None
 
 
-def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
+def has_finding(text: str, find: FindSecrets, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
     """Return whether `find` finds anything in a text, however it is encoded."""
     if not is_text:
         return _has_finding_in_binary(text, find, depth)
     for level in unescape_in_rounds(text):
         if any(True for _ in find(level.text)):
             return True
-        if any(True for _ in find(SEPARATOR.join(word.text for word in find_words_broken_over_lines(level.text)))):
+        if any(True for _ in find(TEXT_SEPARATOR.join(word.text for word in find_words_broken_over_lines(level.text)))):
             return True
-        if depth and _has_finding_in_spans(find_encoded_spans(level.text, SHORTEST_SEARCHED, True), find, depth - 1):
+        if depth and _has_finding_in_spans(
+            find_encoded_spans(level.text, MIN_BASE64_LENGTH_TO_SEARCH, True), find, depth - 1
+        ):
             return True
     return False
 
 
-def _has_finding_in_binary(data: str, find: Finder, depth: int) -> bool:
+def _has_finding_in_binary(data: str, find: FindSecrets, depth: int) -> bool:
     """Return whether `find` finds anything in the printable parts of binary data, or in what is compressed in it."""
     runs = find_letter_runs(data, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH)
-    text = SEPARATOR.join(data[start:stop] for start, stop in runs)
+    text = TEXT_SEPARATOR.join(data[start:stop] for start, stop in runs)
     if any(True for _ in find(text)):
         return True
-    spans = (*find_compressed_spans(data), *find_encoded_spans(text, SHORTEST_SEARCHED, True)) if depth else ()
+    spans = (
+        (*find_compressed_spans(data), *find_encoded_spans(text, MIN_BASE64_LENGTH_TO_SEARCH, True)) if depth else ()
+    )
     return _has_finding_in_spans(spans, find, depth - 1)
 
 
-def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: Finder, depth: int) -> bool:
+def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: FindSecrets, depth: int) -> bool:
     inner: dict[bool, list[str]] = {}
     for span in spans:
         inner.setdefault(span.is_text, []).append(span.text)
-    return any(has_finding(SEPARATOR.join(texts), find, depth, kind) for kind, texts in inner.items())
+    return any(has_finding(TEXT_SEPARATOR.join(texts), find, depth, kind) for kind, texts in inner.items())
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:

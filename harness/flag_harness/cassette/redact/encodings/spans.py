@@ -24,20 +24,20 @@ from flag_harness.cassette.redact.encodings.dumps import (
 )
 from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
 
-SHORTEST_EDITED, SHORTEST_SEARCHED = 12, 24
+MIN_BASE64_LENGTH_TO_REDACT, MIN_BASE64_LENGTH_TO_SEARCH = 12, 24
 """The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
 _BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
-_BASE64_OF_TEXT = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
+_BASE64_OF_ASCII_PATTERN = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
 
 _BASE64_OF_COMPRESSED_DATA = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
 """Base64 of the first bytes of zlib, zstd, bzip2 or xz."""
 _HEX = re.compile("[0-9A-Fa-f]{24,}")
-_HEX_OF_TEXT = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
+_HEX_OF_ASCII_PATTERN = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
 """Hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
 _SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
@@ -84,7 +84,9 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
     """Yield the decoded hexadecimal digits in a match, once from the first digit on and once from the second."""
     packed = match[0]
     # to save time, a long text must begin with them
-    if (_HEX_OF_TEXT.search if len(packed) <= _MIN_LONG_TEXT_LENGTH else _HEX_OF_TEXT.match)(packed) is None:
+    if (_HEX_OF_ASCII_PATTERN.search if len(packed) <= _MIN_LONG_TEXT_LENGTH else _HEX_OF_ASCII_PATTERN.match)(
+        packed
+    ) is None:
         return
     for digits in _HEX.finditer(packed):
         for start in (digits.start(), digits.start() + 1):
@@ -110,7 +112,7 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
     packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
-    if is_search and not (_BASE64_OF_TEXT.search(standard) or _BASE64_OF_COMPRESSED_DATA.match(standard)):
+    if is_search and not (_BASE64_OF_ASCII_PATTERN.search(standard) or _BASE64_OF_COMPRESSED_DATA.match(standard)):
         return
     for phase in range(4):
         data = binascii.a2b_base64(_pad_base64(standard[phase:]))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
 
-Function: TypeAlias = Callable[..., Any]
+ToolCallable: TypeAlias = Callable[..., Any]
 _FUNCTIONS_SETTING = "[tool.flag-harness.sweep] functions"
 _FUNCTION_ATTRIBUTES = ("call", "func", "function")
 """The attributes of a tool object that are its function, in the order in which they are proposed."""
@@ -26,7 +26,7 @@ class ToolFunction:
     """
 
     name: str
-    function: Function
+    function: ToolCallable
     owner: Any
     attribute: str
     has_self: bool
@@ -54,7 +54,7 @@ def _find_function(name: str, root: Path) -> ToolFunction:
 class FunctionReplacer:
     """Replaces functions by others in the attributes of the project's modules, and of their classes and objects."""
 
-    def __init__(self, wrappers: Mapping[ToolFunction, Function], root: Path) -> None:
+    def __init__(self, wrappers: Mapping[ToolFunction, ToolCallable], root: Path) -> None:
         self._folder = f"{root}{os.sep}"
         self._modules: dict[str, tuple[ModuleType, bool]] = {}
         self._replacements = {id(tool.function): (tool.function, new) for tool, new in wrappers.items()}

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, StoredToolResult
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, StoredToolResult, ToolCallKey
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ def store_or_replay_responses(recording: BaselineToolResults, scope: ApiScope) -
     `requests` sends with urllib3.
     """
     with ExitStack() as patches:
-        for name, patch in _PATCHES:
+        for name, patch in _PATCH_BY_LIBRARY:
             with suppress(ImportError):
                 patches.enter_context(patch(importlib.import_module(name), recording, scope))
         yield
 
 
 @contextmanager
-def _store_request_error(recording: BaselineToolResults, key: CallKey) -> Iterator[None]:
+def _store_request_error(recording: BaselineToolResults, key: ToolCallKey) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -86,7 +86,7 @@ def _patch_async_transport(http: Any, recording: BaselineToolResults, scope: Api
     return replace_attribute(http.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
 
-def _store_response(recording: BaselineToolResults, key: CallKey, response: Any, body: bytes) -> StoredToolResult:
+def _store_response(recording: BaselineToolResults, key: ToolCallKey, response: Any, body: bytes) -> StoredToolResult:
     result = StoredToolResult(_CompressedResponse(response.status_code, tuple(response.headers.raw), body))
     recording.keep_result(key, result)
     return result
@@ -145,16 +145,16 @@ def _read_body(body: Any) -> bytes | None:
     return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
 
 
-def _request_key(method: str, url: str, body: bytes) -> CallKey:
+def _request_key(method: str, url: str, body: bytes) -> ToolCallKey:
     """Return the key that identifies a request. It leaves out a local port, which may differ from run to run."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    address = host if host in _LOOPBACK else parts.netloc
+    address = host if host in _LOOPBACK_HOSTS else parts.netloc
     query = f"?{parts.query}" if parts.query else ""
     return f"{method} {parts.scheme}://{address}{parts.path}{query}", body
 
 
-_PATCHES = (
+_PATCH_BY_LIBRARY = (
     ("httpx", _patch_sync_transport),
     ("httpx", _patch_async_transport),
     ("httpx2", _patch_sync_transport),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
 
-CallKey: TypeAlias = tuple[str, bytes]
+ToolCallKey: TypeAlias = tuple[str, bytes]
 
 
 class NotRecordedError(Exception):
@@ -33,12 +33,12 @@ class StoredToolResult:
 class BaselineToolResults:
     """The tool results of one test's baseline, and how many of them were replayed in this call of the test function."""
 
-    results: dict[CallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
-    used: Counter[CallKey] = field(default_factory=Counter)
+    results: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
+    used: Counter[ToolCallKey] = field(default_factory=Counter)
     is_baseline: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def find_next_result(self, key: CallKey, verb: str = "called") -> StoredToolResult | None:
+    def find_next_result(self, key: ToolCallKey, verb: str = "called") -> StoredToolResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
         `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
@@ -57,7 +57,7 @@ class BaselineToolResults:
             f"{name} was not {verb}{text} without a trouble, so it has no recorded result; it was not {verb} now either"
         )
 
-    def keep_result(self, key: CallKey, result: StoredToolResult) -> None:
+    def keep_result(self, key: ToolCallKey, result: StoredToolResult) -> None:
         """Keep a result of the baseline."""
         error = result.error
         self.results[key].append(

@@ -15,10 +15,10 @@ import msgspec
 
 from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
-from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
+from flag_harness.plugin.sweep.tools.functions import FunctionReplacer, ToolCallable, ToolFunction, find_functions
 from flag_harness.plugin.sweep.tools.http import store_or_replay_responses
-from flag_harness.plugin.sweep.tools.results import BaselineToolResults, CallKey, StoredToolResult
-from flag_harness.sweep.probe import ObservedToolRun, Probe
+from flag_harness.plugin.sweep.tools.results import BaselineToolResults, StoredToolResult, ToolCallKey
+from flag_harness.sweep.probe import ObservedToolRun, TrafficProbe
 from flag_harness.sweep.troubles import ToolTroubleError
 from flag_harness.sweep.troubles.tools import LATE_SECONDS
 from flag_harness.transports.scope import ApiScope
@@ -33,7 +33,7 @@ _CANCELLATION_CYCLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _ToolCall:
+class _ActiveToolCall:
     """One call of a tool.
 
     `result` replaces running the tool; it is None if the tool runs. `keep` stores the tool's result. `run` observes the
@@ -67,12 +67,12 @@ class SweepToolReplacer:
         self._recordings: dict[str, BaselineToolResults] = {}
         self._recording: BaselineToolResults | None = None
         self._has_stubs = False
-        self._probe: Probe | None = None
+        self._probe: TrafficProbe | None = None
         tools = find_functions((*(settings.functions or ()), *settings.stub), root)
         self._functions = FunctionReplacer({tool: self._wrap_tool(tool) for tool in tools}, root)
 
     @contextmanager
-    def replace_tools(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
+    def replace_tools(self, nodeid: str, mode: str, *, is_baseline: bool, probe: TrafficProbe) -> Iterator[None]:
         """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`. `probe` observes them."""
         self._functions.replace_everywhere()
         self._has_stubs, self._probe = mode == STUB, probe
@@ -96,7 +96,7 @@ class SweepToolReplacer:
         if self._recording is not None:
             self._recording.used.clear()
 
-    def _wrap_tool(self, tool: ToolFunction) -> Function:
+    def _wrap_tool(self, tool: ToolFunction) -> ToolCallable:
         function = tool.function
         if inspect.iscoroutinefunction(function):
 
@@ -136,7 +136,9 @@ class SweepToolReplacer:
         return run_tool
 
     @contextmanager
-    def _observe_call(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
+    def _observe_call(
+        self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Iterator[_ActiveToolCall]:
         """Yield the call, and tell the probe if the context fails. Raise `TypeError` for wrong arguments."""
         run = self._probe.record_tool_start(tool.name) if self._probe else None
         try:
@@ -148,16 +150,16 @@ class SweepToolReplacer:
 
     def _make_call(
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
-    ) -> _ToolCall:
+    ) -> _ActiveToolCall:
         if run and run.trouble and run.trouble.raises:
-            return _ToolCall(StoredToolResult(error=ToolTroubleError()), _do_not_keep_result, run)
+            return _ActiveToolCall(StoredToolResult(error=ToolTroubleError()), _do_not_keep_result, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
+            return _ActiveToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
         if self._recording is None:
-            return _ToolCall(None, _do_not_keep_result, run)
+            return _ActiveToolCall(None, _do_not_keep_result, run)
         key = _call_key(tool, args, options)
-        return _ToolCall(
+        return _ActiveToolCall(
             self._recording.find_next_result(key), functools.partial(self._recording.keep_result, key), run
         )
 
@@ -185,7 +187,7 @@ async def _run_other_tasks() -> None:
 
 
 @contextmanager
-def _store_tool_error(call: _ToolCall) -> Iterator[None]:
+def _store_tool_error(call: _ActiveToolCall) -> Iterator[None]:
     """Keep the exception that the tool raises in the context."""
     try:
         yield
@@ -194,7 +196,7 @@ def _store_tool_error(call: _ToolCall) -> Iterator[None]:
         raise
 
 
-def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> CallKey:
+def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> ToolCallKey:
     bound = inspect.signature(tool.function).bind(*args, **options).arguments
     arguments = dict([*bound.items()][1:] if tool.has_self else bound)
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")

@@ -16,13 +16,13 @@ from flag_harness.flag import SHIPPED_FLAGS, Flag
 from flag_harness.matrix.combination import parse_combination
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.store import load_context, verify_context
-from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.bash import BashTool
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles, user_texts
-from flag_harness.reference.ui.chat.history import transcripts_of
+from flag_harness.reference.ui.chat.history import transcripts_of_context
 from flag_harness.reference.ui.chat.recording import RecordedChat, read_recorded_chat
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.chat.upstreams import make_client
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.transports.clock import SystemClock
@@ -53,10 +53,10 @@ class ChatDirectory:
     def __init__(self, options: UiOptions, environ: Mapping[str, str]) -> None:
         self.options = options
         self._environ = dict(environ)
-        self._chats: dict[str, Chat] = {}
+        self._chats: dict[str, ChatSession] = {}
         self._lock = threading.Lock()
 
-    def open(self, id: str, environ: Mapping[str, str] | None = None) -> Chat:
+    def open(self, id: str, environ: Mapping[str, str] | None = None) -> ChatSession:
         """Return the chat with this id, restored from its file if there is one. A new one starts with `environ`.
 
         A file that cannot be restored is renamed, and the chat says so. Raise `HarnessError` if the upstream cannot be
@@ -83,7 +83,7 @@ class ChatDirectory:
         prompt = " ".join(_first_prompt(path, saved_at).split())
         return f"{date} · {prompt[:_MAX_LABEL_CHARACTERS] or 'not readable'} · {id}"
 
-    def _make_chat(self, id: str, start: Mapping[str, str]) -> Chat:
+    def _make_chat(self, id: str, start: Mapping[str, str]) -> ChatSession:
         folder = self.options.folder_path
         path = folder / f"{id}.json"
         exchanges = ExchangeFiles(folder / f"{id}.requests")
@@ -96,7 +96,7 @@ class ChatDirectory:
             tools += recorded.tools
             description = recorded.description
         else:
-            tools.append(ToolWithApproval(Bash(directory=folder / f"{id}.files", environ=environ), gate))
+            tools.append(ToolWithApproval(BashTool(directory=folder / f"{id}.files", environ=environ), gate))
         arguments: dict[str, Any] = {
             "clock": clock,
             "environ": environ,
@@ -108,14 +108,14 @@ class ChatDirectory:
         }
         agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
         _set_first_flags(environ, agent.context.combination, recorded.combination)
-        return Chat(
+        return ChatSession(
             agent,
             environ,
             clock=clock,
             gate=gate,
             tools=tools,
             path=path,
-            turns=transcripts_of(agent.context, exchanges.numbers_by_turn()),
+            turns=transcripts_of_context(agent.context, exchanges.numbers_by_turn()),
             exchanges=exchanges,
             notices=notices,
             description=description,

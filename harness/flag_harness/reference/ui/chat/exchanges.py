@@ -16,11 +16,11 @@ from typing import Any
 
 from flag_harness.cassette.redact.headers import select_request_headers, select_response_headers
 from flag_harness.reference.context.conversation import block_list
-from flag_harness.reference.context.repair import TRANSITION_START
+from flag_harness.reference.context.repair import FIRST_LINE_OF_RESTORE_NOTE
 from flag_harness.wire.timeline import Chunk, Cut, Edit, Head, Piece, Request
 
 _FILE_NAME_PATTERN = re.compile(r"(\d{4,9})\.jsonl")
-_CHUNK_ENCODING = ("utf-8", "surrogateescape")
+_LOSSLESS_TEXT_ENCODING = ("utf-8", "surrogateescape")
 """Chunks may end inside a character; this way they are joined again without loss."""
 
 
@@ -96,9 +96,9 @@ class ExchangeFiles:
     def load(self, number: int) -> RawExchange | None:
         """Return the exchange with this number, or None if there is no such file."""
         lines = self._read_lines(number)
-        if len(lines) < _REQUEST_LINES:
+        if len(lines) < _LINES_ABOUT_REQUEST:
             return None
-        request, pieces = lines[1], lines[_REQUEST_LINES:]
+        request, pieces = lines[1], lines[_LINES_ABOUT_REQUEST:]
         head = next((one for one in pieces if "status" in one), None)
         body = "".join(one["text"] for one in pieces if "text" in one)
         target = f"{request['method']} {request['url']}"
@@ -141,7 +141,7 @@ def user_texts(message: Mapping[str, Any]) -> list[str]:
 
 def is_transition(text: str) -> bool:
     """Return whether a text is a note of the agent to the model after a restore."""
-    return text.startswith(TRANSITION_START)
+    return text.startswith(FIRST_LINE_OF_RESTORE_NOTE)
 
 
 def _turn_number(body: bytes) -> int:
@@ -176,17 +176,17 @@ def _header_lines(headers: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _decode_text(data: bytes) -> str:
-    return data.decode(*_CHUNK_ENCODING)
+    return data.decode(*_LOSSLESS_TEXT_ENCODING)
 
 
 def _readable_text(text: str) -> str:
     """Return a text in which bytes that are not UTF-8 are replacement characters."""
-    return text.encode(*_CHUNK_ENCODING).decode("utf-8", "replace")
+    return text.encode(*_LOSSLESS_TEXT_ENCODING).decode("utf-8", "replace")
 
 
 def _json_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":")) + "\n"
 
 
-_REQUEST_LINES = 2
+_LINES_ABOUT_REQUEST = 2
 """The first line has the turn, so that it can be read alone; the second one the request."""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.conversation import block_list, ends_with_user_turn
 from flag_harness.reference.ui.chat.advice import INTERRUPTED_NOTICE, transition_notice
 from flag_harness.reference.ui.chat.exchanges import is_transition, user_texts
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTranscript
 
 
-def transcripts_of(context: Context, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
+def transcripts_of_context(context: ConversationContext, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
     """Return one transcript for each turn in the context. A last turn without an answer says so.
 
     `exchanges` are the numbers of the saved requests by turn, counted from 1.

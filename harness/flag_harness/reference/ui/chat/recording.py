@@ -8,7 +8,7 @@ from typing import Any
 from flag_harness.cassette import Cassette
 from flag_harness.reference.tools.tool import Tool
 
-_ANY_INPUT: Mapping[str, Any] = {"type": "object"}
+_SCHEMA_FOR_ANY_INPUT: Mapping[str, Any] = {"type": "object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class RecordedTool:
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """The tool's schema; for a tool that the API defines, a schema that accepts every input."""
-        schema: Mapping[str, Any] = self.definition.get("input_schema", _ANY_INPUT)
+        schema: Mapping[str, Any] = self.definition.get("input_schema", _SCHEMA_FOR_ANY_INPUT)
         return schema
 
     async def run(self, arguments: Mapping[str, Any]) -> str:

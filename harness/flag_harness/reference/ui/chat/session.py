@@ -10,7 +10,7 @@ from pathlib import Path
 from flag_harness.clock import Clock
 from flag_harness.models import find_model
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.conversation import ends_with_user_turn
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.advice import STOPPED_NOTICE, advice_on_recorded_flags
@@ -18,10 +18,10 @@ from flag_harness.reference.ui.chat.approval import ApprovalGate
 from flag_harness.reference.ui.chat.exchanges import ExchangeFiles
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 
-LOG = logging.getLogger("flag_harness.reference.ui")
+CHAT_LOGGER = logging.getLogger("flag_harness.reference.ui")
 
 
-class Chat:
+class ChatSession:
     """A chat session of the web page, with its agent. Any thread may call any method.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
@@ -60,7 +60,7 @@ class Chat:
         self._change = threading.Condition()
 
     @property
-    def agent_context(self) -> Context:
+    def agent_context(self) -> ConversationContext:
         """The state of the agent's session."""
         return self._agent.context
 
@@ -169,7 +169,7 @@ class Chat:
         if task.cancelled():
             turn.add_notice("warning", STOPPED_NOTICE)
         elif (error := task.exception()) is not None:
-            LOG.error("the turn has failed", exc_info=error)
+            CHAT_LOGGER.error("the turn has failed", exc_info=error)
             turn.add_notice("error", f"The turn has failed. {type(error).__name__}: {error}")
             turn.add_notices(self._advice_on_flags())
         turn.has_ended = True

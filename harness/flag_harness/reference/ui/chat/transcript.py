@@ -11,25 +11,25 @@ from flag_harness.reference.events import (
     Event,
     FeatureDropped,
     RequestUsage,
+    RestoreNote,
     TextDelta,
     ThinkingDelta,
     ToolResult,
     ToolUse,
-    Transition,
     TurnDiscarded,
     TurnEnded,
-    Waiting,
+    WaitingForRetry,
 )
 from flag_harness.reference.ui.chat.advice import (
     advice_on_dropped_block,
     advice_on_dropped_feature,
     advice_on_ending,
-    error_advice,
+    advice_on_error,
     transition_notice,
 )
 from flag_harness.wire.usage import Usage
 
-Level: TypeAlias = Literal["info", "warning", "error"]
+NoticeLevel: TypeAlias = Literal["info", "warning", "error"]
 
 
 @dataclass(slots=True)
@@ -69,11 +69,11 @@ class ToolPart:
 class NoticePart:
     """A sentence of the harness about the turn: an error, a wait, a feature that was dropped."""
 
-    level: Level
+    level: NoticeLevel
     text: str
 
 
-Part: TypeAlias = TextPart | ToolPart | NoticePart
+TranscriptPart: TypeAlias = TextPart | ToolPart | NoticePart
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class TurnTranscript:
     """
 
     prompt: str | None
-    parts: list[Part] = field(default_factory=list)
+    parts: list[TranscriptPart] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
     requests: int = 0
@@ -125,7 +125,7 @@ class TurnTranscript:
                 self.add_notices(advice_on_ending(event.stop_reason))
                 self.has_ended = True
             case AgentError():
-                self.add_notice("error", error_advice(event))
+                self.add_notice("error", advice_on_error(event))
                 self.has_ended = True
             case _:
                 self._add_notice_of(event)
@@ -137,7 +137,7 @@ class TurnTranscript:
                 part.called_at = None
         self.has_ended, self.is_restored, self._attempt = False, False, len(self.parts)
 
-    def add_notice(self, level: Level, text: str) -> None:
+    def add_notice(self, level: NoticeLevel, text: str) -> None:
         """Add a notice with one sentence."""
         self.parts.append(NoticePart(level, text))
 
@@ -146,9 +146,9 @@ class TurnTranscript:
         for text in texts:
             self.add_notice("warning", text)
 
-    def _add_notice_of(self, event: Waiting | FeatureDropped | BlockDropped | Transition) -> None:
+    def _add_notice_of(self, event: WaitingForRetry | FeatureDropped | BlockDropped | RestoreNote) -> None:
         match event:
-            case Waiting():
+            case WaitingForRetry():
                 self.add_notice("info", f"{event.reason}; trying again in {event.seconds:g} s.")
             case FeatureDropped():
                 self.add_notice("warning", advice_on_dropped_feature(event))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from flag_harness.wire.timeline import Layer, Upstream
 
-_NO_KEY = "ANTHROPIC_API_KEY is not set: set it and start again, or use --upstream=simulator, which needs no key"
+_MISSING_KEY_MESSAGE = (
+    "ANTHROPIC_API_KEY is not set: set it and start again, or use --upstream=simulator, which needs no key"
+)
 
 
 def make_client(options: UiOptions, seed: str, *layers: "Layer") -> "AsyncAnthropic":
@@ -39,7 +41,7 @@ def make_client(options: UiOptions, seed: str, *layers: "Layer") -> "AsyncAnthro
 def require_api_key() -> None:
     """Raise `HarnessError` if the environment has no key for the live API."""
     if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
-        raise HarnessError(_NO_KEY)
+        raise HarnessError(_MISSING_KEY_MESSAGE)
 
 
 def _make_upstream(options: UiOptions, seed: str) -> "Upstream":

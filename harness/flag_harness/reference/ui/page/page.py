@@ -8,7 +8,7 @@ import streamlit as st
 from flag_harness.errors import HarnessError
 from flag_harness.reference.ui.chat.approval import PendingCall
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION_PARAMETER
 from flag_harness.reference.ui.page.exchange_view import exchange_number_in_address, show_exchange
@@ -69,7 +69,7 @@ def _session_id() -> str:
     return id
 
 
-def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | None:
+def _show_turns(chat: ChatSession, session: str, is_running: bool) -> TurnDrawing | None:
     """Show the turns of the chat. Return the drawing of the running turn, or None if none is running."""
     turns = list(chat.turns)
     for notice in chat.notices:
@@ -86,7 +86,7 @@ def _show_turns(chat: Chat, session: str, is_running: bool) -> TurnDrawing | Non
     return TurnDrawing(turns[-1].prompt) if is_running else None
 
 
-def _show_controls(chat: Chat) -> PendingCall | None:
+def _show_controls(chat: ChatSession) -> PendingCall | None:
     """Show the buttons of a running turn. Return the call that they ask about, or None."""
     pending = chat.gate.pending
     with st.container(horizontal=True):
@@ -104,18 +104,18 @@ def _note_submitted_prompt() -> None:
     st.session_state[_SUBMITTED_PROMPT_KEY] = st.session_state[_PROMPT_KEY]
 
 
-def _send_prompt(chat: Chat, environ: Mapping[str, str]) -> str:
+def _send_prompt(chat: ChatSession, environ: Mapping[str, str]) -> str:
     """Send the prompt that the user has submitted, if there is one. Return it if a turn is running, else nothing."""
     prompt: str = st.session_state.pop(_SUBMITTED_PROMPT_KEY, "")
     return "" if not prompt or chat.send(prompt, environ) else prompt
 
 
-def _continue_turn(chat: Chat, environ: Mapping[str, str]) -> None:
+def _continue_turn(chat: ChatSession, environ: Mapping[str, str]) -> None:
     chat.send(None, environ)
 
 
 @st.fragment(run_every=IDLE_POLL_SECONDS)
-def _watch_other_tabs(chat: Chat, revision: int) -> None:
+def _watch_other_tabs(chat: ChatSession, revision: int) -> None:
     if chat.revision != revision:
         st.rerun()
 

@@ -10,7 +10,14 @@ from typing import TypeAlias
 
 from flag_harness.reference.tools.tool import TOOL_DELAY_SECONDS
 from flag_harness.reference.ui.chat.approval import is_denial
-from flag_harness.reference.ui.chat.transcript import Level, NoticePart, Part, TextPart, ToolPart, TurnTranscript
+from flag_harness.reference.ui.chat.transcript import (
+    NoticeLevel,
+    NoticePart,
+    TextPart,
+    ToolPart,
+    TranscriptPart,
+    TurnTranscript,
+)
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
 TEXT_CHARACTERS = 4_000
@@ -51,7 +58,7 @@ class ToolPiece:
 class NoticePiece:
     """A sentence about the turn."""
 
-    level: Level
+    level: NoticeLevel
     text: str
 
 
@@ -75,14 +82,14 @@ def list_page_pieces(turn: TurnTranscript, now: float, *, asks_user: bool = Fals
     ]
 
 
-def _pieces_of_part(part: TextPart | NoticePart, later: list[Part]) -> Iterator[Piece]:
+def _pieces_of_part(part: TextPart | NoticePart, later: list[TranscriptPart]) -> Iterator[Piece]:
     if isinstance(part, TextPart):
         yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
     else:
         yield NoticePiece(part.level, make_text_safe_to_show(part.text))
 
 
-def _is_current_text(part: Part) -> bool:
+def _is_current_text(part: TranscriptPart) -> bool:
     return isinstance(part, TextPart) and not part.discarded
 
 

@@ -10,7 +10,7 @@ from flag_harness.config import find_root
 from flag_harness.flag import TRUE_VALUES
 from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_BUDGET
 from flag_harness.reference.ui.chat.directory import ChatDirectory, new_chat_id
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.address import SESSION_PARAMETER
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
@@ -23,7 +23,7 @@ from flag_harness.reference.ui.page.switches import (
 )
 
 
-def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: Chat, session: str) -> dict[str, str]:
+def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: ChatSession, session: str) -> dict[str, str]:
     """Show the sidebar, and return the environment of the next turn. `session` is the id of `chat`."""
     with st.sidebar:
         st.text(_upstream_text(options, chat))
@@ -35,12 +35,12 @@ def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: Chat, session: 
     return environ
 
 
-def _upstream_text(options: UiOptions, chat: Chat) -> str:
+def _upstream_text(options: UiOptions, chat: ChatSession) -> str:
     file = f" {options.file}" if options.file else ""
     return f"{chat.agent_context.model}\nanswered by: {options.upstream}{file}"
 
 
-def _show_switches(chat: Chat, session: str) -> dict[str, str]:
+def _show_switches(chat: ChatSession, session: str) -> dict[str, str]:
     st.subheader("Flags")
     st.text("They take effect with the next turn.")
     values = {switch.flag: _show_switch(switch, chat.environ, session) for switch in flag_switches(PYPROJECT)}
@@ -71,12 +71,12 @@ def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session: str) -
     return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=key)
 
 
-def _show_number_input(name: str, default: int, chat: Chat, session: str) -> str:
+def _show_number_input(name: str, default: int, chat: ChatSession, session: str) -> str:
     placeholder = f"{default}, with extended_output"
     return st.text_input(name, value=chat.environ.get(name, ""), placeholder=placeholder, key=f"{name}-{session}")
 
 
-def _show_tools(chat: Chat) -> None:
+def _show_tools(chat: ChatSession) -> None:
     st.subheader("Tools")
     chat.gate.is_on = st.toggle("ask before running a tool", value=chat.gate.is_on, key="ask")
     for tool in chat.tools:
@@ -85,7 +85,7 @@ def _show_tools(chat: Chat) -> None:
             st.json(dict(tool.input_schema))
 
 
-def _show_session(chats: ChatDirectory, chat: Chat, environ: Mapping[str, str]) -> None:
+def _show_session(chats: ChatDirectory, chat: ChatSession, environ: Mapping[str, str]) -> None:
     st.subheader("Session")
     usage, cost = chat.agent_context.usage, chat.cost
     st.text(

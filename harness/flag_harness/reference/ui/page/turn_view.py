@@ -5,10 +5,10 @@ import time
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
+from flag_harness.reference.request.limits import MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT
 from flag_harness.reference.settings import read_settings
 from flag_harness.reference.ui.chat.approval import PendingCall
-from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.exchange_view import exchange_links
 from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, list_page_pieces
@@ -61,7 +61,7 @@ class TurnDrawing:
         self._drawn = pieces
 
 
-def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
+def show_turn(turn: TurnTranscript, chat: ChatSession, session: str) -> None:
     """Show a turn that has ended, with links to its requests. `session` is the id of the chat."""
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
@@ -69,7 +69,7 @@ def show_turn(turn: TurnTranscript, chat: Chat, session: str) -> None:
         drawing.below.caption(" · ".join([usage_text(turn), *exchange_links(turn, session)]))
 
 
-def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat, pending: PendingCall | None) -> None:
+def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession, pending: PendingCall | None) -> None:
     """Draw a running turn until it ends, or until another call than `pending` waits for the user's answer, or none."""
     while chat.is_running and chat.gate.pending is pending:
         seen = chat.revision
@@ -96,13 +96,13 @@ def usage_text(turn: TurnTranscript) -> str:
     )
 
 
-def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
+def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession) -> None:
     characters = turn.characters_of_request
     if not characters:
         drawing.below.caption("Waiting ...")
         return
     settings = read_settings(chat.environ)
-    most = settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS
+    most = settings.max_tokens if settings.extended_output else MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT
     tokens = min(characters // _CHARACTERS_PER_TOKEN, most)
     drawing.below.progress(tokens / most, text=f"about {tokens:,} of at most {most:,} tokens")
 

@@ -2,15 +2,15 @@
 
 from flag_harness.simulator.rules.request import ParsedRequest
 
-MAX_MARKS = 4
+MAX_CACHE_MARKS = 4
 
 
 def check_cache_mark_count(request: ParsedRequest) -> str | None:
     """Refuse more than four cache marks. The automatic one counts too."""
     found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
-    if found <= MAX_MARKS:
+    if found <= MAX_CACHE_MARKS:
         return None
-    return f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {found}."
+    return f"A maximum of {MAX_CACHE_MARKS} blocks with cache_control may be provided. Found {found}."
 
 
 def check_cache_marks_on_empty_text(request: ParsedRequest) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flag_harness.simulator.rules.request import ParsedRequest
 
-_CITABLE = ("document", "search_result")
+_CITABLE_BLOCK_TYPES = ("document", "search_result")
 
 
 def check_formats_without_citations(request: ParsedRequest) -> str | None:
@@ -18,7 +18,7 @@ def check_formats_without_citations(request: ParsedRequest) -> str | None:
 
 def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
     """Refuse a request in which only some of the documents, or only some of the search results, enable citations."""
-    for kind in _CITABLE:
+    for kind in _CITABLE_BLOCK_TYPES:
         blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
         enabled = [_enables_citations(block) for _, block in blocks]
         if any(enabled) and not all(enabled):
@@ -51,7 +51,7 @@ def _output_format_field(request: ParsedRequest) -> str:
 
 def _citable_blocks(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the blocks that can be cited (documents and search results), each with its path."""
-    return ((path, block) for path, block in request.blocks() if block.get("type") in _CITABLE)
+    return ((path, block) for path, block in request.blocks() if block.get("type") in _CITABLE_BLOCK_TYPES)
 
 
 def _enables_citations(block: Mapping[str, Any]) -> bool:

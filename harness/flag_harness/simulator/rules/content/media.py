@@ -15,23 +15,23 @@ from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import content_blocks
 
 MAX_IMAGE_CHARACTERS = 5 * 1024 * 1024
-MAX_PIXELS = 8000
-MAX_PIXELS_AMONG_MANY = 2000
+MAX_IMAGE_EDGE_PIXELS = 8000
+MAX_IMAGE_EDGE_PIXELS_AMONG_MANY = 2000
 MIN_MANY_IMAGES = 20
 """A request with more images than this is a "many-image request", for which other limits hold."""
-MAX_MEDIA, MAX_MEDIA_IN_LONG_CONTEXT = 100, 600
+MAX_IMAGES_AND_PAGES, MAX_IMAGES_AND_PAGES_IN_LONG_CONTEXT = 100, 600
 """The most images and PDF pages of a request. The second number is for context windows of a million tokens or more."""
-_LONG_CONTEXT = 1_000_000
-_FIRST_STRICT_TYPES = (3, 7)
+_LONG_CONTEXT_WINDOW = 1_000_000
+_FIRST_VERSION_WITH_STRICT_MEDIA_TYPES = (3, 7)
 """The first model version that refuses a wrong `media_type`. Claude 3.5 took a JPEG called a PNG (recorded, 2024)."""
 _PDF_HEADER_BYTES = 1024
-_PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\d+)[^>]*?/Type\s*/Pages\b")
+_PDF_PAGE_PATTERN = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_PDF_PAGE_COUNT_PATTERN = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\d+)[^>]*?/Type\s*/Pages\b")
 
 
 def check_media_data(request: ParsedRequest) -> str | None:
     """Refuse media whose data is empty, not base64, too large, or not of the stated type."""
-    strict_types = catalogue.model_version(request.model) >= _FIRST_STRICT_TYPES
+    strict_types = catalogue.model_version(request.model) >= _FIRST_VERSION_WITH_STRICT_MEDIA_TYPES
     for path, block in _media_in_messages(request):
         source = block["source"]
         if source["type"] == "base64":
@@ -52,16 +52,20 @@ def check_image_dimensions(request: ParsedRequest) -> str | None:
         size = image_size(base64.b64decode(source["data"])) if source["type"] == "base64" else None
         longest = 0 if size is None else max(size)
         where = f"{path}.image.source.base64.data: At least one of the image dimensions exceed max allowed size"
-        if longest > MAX_PIXELS:
-            return f"{where}: {MAX_PIXELS} pixels"
-        if many and longest > MAX_PIXELS_AMONG_MANY:
-            return f"{where} for many-image requests: {MAX_PIXELS_AMONG_MANY} pixels"
+        if longest > MAX_IMAGE_EDGE_PIXELS:
+            return f"{where}: {MAX_IMAGE_EDGE_PIXELS} pixels"
+        if many and longest > MAX_IMAGE_EDGE_PIXELS_AMONG_MANY:
+            return f"{where} for many-image requests: {MAX_IMAGE_EDGE_PIXELS_AMONG_MANY} pixels"
     return None
 
 
 def check_media_count(request: ParsedRequest) -> str | None:
     """Refuse more than 100 images and PDF pages; models with a long context window allow 600."""
-    limit = MAX_MEDIA_IN_LONG_CONTEXT if request.model.context_window >= _LONG_CONTEXT else MAX_MEDIA
+    limit = (
+        MAX_IMAGES_AND_PAGES_IN_LONG_CONTEXT
+        if request.model.context_window >= _LONG_CONTEXT_WINDOW
+        else MAX_IMAGES_AND_PAGES
+    )
     images = pages = 0
     for _, block in _media_in_messages(request):
         images += block["type"] == "image"
@@ -134,8 +138,8 @@ def _page_count(source: Mapping[str, Any]) -> int:
     if source.get("media_type") != "application/pdf" or source.get("type") != "base64":
         return 0
     data = _decode_base64(source["data"]) or b""
-    counts = [int(first or second) for first, second in _PDF_PAGE_COUNT.findall(data)]
-    return max([len(_PDF_PAGE.findall(data)), *counts])
+    counts = [int(first or second) for first, second in _PDF_PAGE_COUNT_PATTERN.findall(data)]
+    return max([len(_PDF_PAGE_PATTERN.findall(data)), *counts])
 
 
 def _decode_base64(text: str) -> bytes | None:

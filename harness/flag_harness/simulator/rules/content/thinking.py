@@ -7,7 +7,7 @@ from flag_harness.simulator.answer.signatures import CONTINUATION_SIGN, LAST_BLO
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import is_model_thinking, message_blocks
 
-_THINKING = ("thinking", "redacted_thinking")
+_THINKING_BLOCK_TYPES = ("thinking", "redacted_thinking")
 
 
 def check_latest_thinking(request: ParsedRequest) -> str | None:
@@ -38,7 +38,7 @@ def check_thinking_is_not_last(request: ParsedRequest) -> str | None:
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
         follows = number + 1 < len(messages) and messages[number + 1]["role"] == "assistant"
-        if follows or not blocks or blocks[-1]["type"] not in _THINKING:
+        if follows or not blocks or blocks[-1]["type"] not in _THINKING_BLOCK_TYPES:
             continue
         if not request.signatures.is_last_block_of_issued_answer(blocks[-1]):
             return f"messages.{number}: The final block in an assistant message cannot be `{blocks[-1]['type']}`."
@@ -54,7 +54,7 @@ def check_prefilled_thinking(request: ParsedRequest) -> str | None:
         or request.signatures.is_paused(last)
     ):
         return None
-    index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING), None)
+    index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING_BLOCK_TYPES), None)
     if index is None:
         return None
     return (
@@ -86,7 +86,11 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
         return None
     number = _tool_loop_start(messages)
     blocks = message_blocks(messages[number])
-    if not blocks or blocks[0]["type"] in _THINKING or _is_api_answer_without_thinking(request, messages[number]):
+    if (
+        not blocks
+        or blocks[0]["type"] in _THINKING_BLOCK_TYPES
+        or _is_api_answer_without_thinking(request, messages[number])
+    ):
         return None
     first = blocks[0]["type"]
     return (
@@ -138,7 +142,7 @@ def _is_thinking_block_moved(
 
     `before` is the position after earlier messages of the turn, and `blocks` are those before it in its message.
     """
-    issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING else None
+    issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING_BLOCK_TYPES else None
     if issued is None:
         return False
     continued, _, own = issued.removesuffix(LAST_BLOCK_SIGN).rpartition(CONTINUATION_SIGN)

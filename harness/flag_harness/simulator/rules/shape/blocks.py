@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-HIDDEN_TAG_PREFIX = "~"
+PREFIX_OF_TAGS_HIDDEN_IN_ERRORS = "~"
 """The prefix of tags that only we use. Error messages leave them out."""
 
 
@@ -154,7 +154,7 @@ class ServerBlock(OpenModel):
     cache_control: CacheControl | None = None
 
 
-SERVER_BLOCKS = frozenset(
+SERVER_BLOCK_TYPES = frozenset(
     """
     advisor_tool_result bash_code_execution_tool_result browser_state code_execution_tool_result compaction
     container_upload fallback mcp_tool_listing mcp_tool_result text_editor_code_execution_tool_result tool_addition
@@ -163,7 +163,7 @@ SERVER_BLOCKS = frozenset(
 )
 
 
-COMMON_BLOCKS = frozenset(
+COMMON_BLOCK_TYPES = frozenset(
     """
     document image mcp_tool_use redacted_thinking search_result server_tool_use text thinking tool_result tool_use
     """.split()  # noqa: SIM905 - names in columns
@@ -179,12 +179,20 @@ def type_of_object(value: Any) -> Any:
 def _block_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a content block."""
     kind = type_of_object(value)
-    return f"{HIDDEN_TAG_PREFIX}server" if isinstance(kind, str) and kind in SERVER_BLOCKS else str(kind)
+    return (
+        f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}server"
+        if isinstance(kind, str) and kind in SERVER_BLOCK_TYPES
+        else str(kind)
+    )
 
 
 def content_tag(value: Any) -> str:
     """Return the tag of the Pydantic union that checks a content: one for a list of blocks, one for a string."""
-    return f"{HIDDEN_TAG_PREFIX}blocks" if isinstance(value, list) else f"{HIDDEN_TAG_PREFIX}string"
+    return (
+        f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}blocks"
+        if isinstance(value, list)
+        else f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}string"
+    )
 
 
 ContentBlock = Annotated[
@@ -198,16 +206,17 @@ ContentBlock = Annotated[
     | Annotated[ToolResultBlock, Tag("tool_result")]
     | Annotated[ServerToolCall, Tag("server_tool_use")]
     | Annotated[ServerToolCall, Tag("mcp_tool_use")]
-    | Annotated[ServerBlock, Tag(f"{HIDDEN_TAG_PREFIX}server")],
+    | Annotated[ServerBlock, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}server")],
     Discriminator(_block_tag),
 ]
 Content = Annotated[
-    Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}string")]
-    | Annotated[list[ContentBlock], Tag(f"{HIDDEN_TAG_PREFIX}blocks")],
+    Annotated[str, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}string")]
+    | Annotated[list[ContentBlock], Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}blocks")],
     Discriminator(content_tag),
 ]
 System = Annotated[
-    Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}string")] | Annotated[list[TextBlock], Tag(f"{HIDDEN_TAG_PREFIX}blocks")],
+    Annotated[str, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}string")]
+    | Annotated[list[TextBlock], Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}blocks")],
     Discriminator(content_tag),
 ]
 
@@ -229,11 +238,13 @@ class SystemRoleMessage(ClosedModel):
 def _role_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a message, by its role."""
     role = value.get("role") if isinstance(value, Mapping) else None
-    return f"{HIDDEN_TAG_PREFIX}system" if role == "system" else f"{HIDDEN_TAG_PREFIX}spoken"
+    return (
+        f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}system" if role == "system" else f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}spoken"
+    )
 
 
 Message = Annotated[
-    Annotated[UserOrAssistantMessage, Tag(f"{HIDDEN_TAG_PREFIX}spoken")]
-    | Annotated[SystemRoleMessage, Tag(f"{HIDDEN_TAG_PREFIX}system")],
+    Annotated[UserOrAssistantMessage, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}spoken")]
+    | Annotated[SystemRoleMessage, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}system")],
     Discriminator(_role_tag),
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from flag_harness.simulator.rules.shape.blocks import (
-    HIDDEN_TAG_PREFIX,
+    PREFIX_OF_TAGS_HIDDEN_IN_ERRORS,
     CacheControl,
     CacheMarkableModel,
     ClosedModel,
@@ -48,11 +48,11 @@ class AnthropicTool(OpenModel):
 
 def _tool_tag(value: Any) -> str:
     """Return the tag of the Pydantic model that checks a tool."""
-    return "custom" if type_of_object(value) in (None, "custom") else f"{HIDDEN_TAG_PREFIX}anthropic"
+    return "custom" if type_of_object(value) in (None, "custom") else f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}anthropic"
 
 
 Tool = Annotated[
-    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{HIDDEN_TAG_PREFIX}anthropic")],
+    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}anthropic")],
     Discriminator(_tool_tag),
 ]
 
@@ -137,15 +137,16 @@ class Metadata(ClosedModel):
 
 def _type_or_kind_tag(value: Any) -> str:
     """Return the tag of the Pydantic model for a value that may be a list, an object or a string."""
-    return f"{HIDDEN_TAG_PREFIX}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
+    return f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 
 
-_Text = Annotated[str, Tag(f"{HIDDEN_TAG_PREFIX}str")]
-_Object = Annotated[dict[str, Any], Tag(f"{HIDDEN_TAG_PREFIX}dict")]
+_Text = Annotated[str, Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}str")]
+_Object = Annotated[dict[str, Any], Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}dict")]
 Container = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
 Token = Annotated[_Text | _Object, Discriminator(_type_or_kind_tag)]
 Fallbacks = Annotated[
-    _Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN_TAG_PREFIX}list")], Discriminator(_type_or_kind_tag)
+    _Text | Annotated[list[dict[str, Any]], Tag(f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}list")],
+    Discriminator(_type_or_kind_tag),
 ]
 
 

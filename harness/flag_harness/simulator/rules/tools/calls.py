@@ -7,13 +7,13 @@ from typing import Any
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
-_TOOL_USE = "tool_use"
-_TOOL_RESULT = "tool_result"
-_ROLES = {
-    _TOOL_RESULT: "user",
-    **dict.fromkeys((_TOOL_USE, "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use"), "assistant"),
+_TOOL_USE_TYPE = "tool_use"
+_TOOL_RESULT_TYPE = "tool_result"
+_ROLE_BY_BLOCK_TYPE = {
+    _TOOL_RESULT_TYPE: "user",
+    **dict.fromkeys((_TOOL_USE_TYPE, "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use"), "assistant"),
 }
-_RESULT_CONTENT = frozenset({"document", "image", "search_result", "text", "tool_reference"})
+_BLOCK_TYPES_IN_TOOL_RESULTS = frozenset({"document", "image", "search_result", "text", "tool_reference"})
 """The types of blocks that are allowed in a tool_result (types of anthropic 2.14)."""
 
 
@@ -21,7 +21,7 @@ def check_block_roles(request: ParsedRequest) -> str | None:
     """Refuse tool calls outside assistant messages, and tool results outside user messages."""
     for number, message in enumerate(request.body["messages"]):
         for block in message_blocks(message):
-            writer = _ROLES.get(block["type"], message["role"])
+            writer = _ROLE_BY_BLOCK_TYPE.get(block["type"], message["role"])
             if writer != message["role"]:
                 return f"messages.{number}: `{block['type']}` blocks can only be in `{writer}` messages"
     return None
@@ -31,12 +31,12 @@ def check_result_content(request: ParsedRequest) -> str | None:
     """Refuse block types in a tool_result that only messages may have, and an error result without content."""
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
-            if block["type"] != _TOOL_RESULT:
+            if block["type"] != _TOOL_RESULT_TYPE:
                 continue
             path = f"messages.{number}.content.{index}.tool_result"
             for place, part in enumerate(content_blocks(block.get("content"))):
-                if part["type"] not in _RESULT_CONTENT:
-                    names = ", ".join(f"'{name}'" for name in sorted(_RESULT_CONTENT))
+                if part["type"] not in _BLOCK_TYPES_IN_TOOL_RESULTS:
+                    names = ", ".join(f"'{name}'" for name in sorted(_BLOCK_TYPES_IN_TOOL_RESULTS))
                     return (
                         f"{path}.content.{place}: Input tag '{part['type']}' found using 'type' does not match any of "
                         f"the expected tags: {names}"
@@ -53,9 +53,9 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
     for number, message in enumerate(request.body["messages"]):
         role, blocks = message["role"], message_blocks(message)
         if role == "assistant":
-            calls = (calls if previous == "assistant" else set()) | _block_ids(blocks, _TOOL_USE, "id")
+            calls = (calls if previous == "assistant" else set()) | _block_ids(blocks, _TOOL_USE_TYPE, "id")
         for index, block in enumerate(blocks):
-            if block["type"] == _TOOL_RESULT and block["tool_use_id"] not in calls:
+            if block["type"] == _TOOL_RESULT_TYPE and block["tool_use_id"] not in calls:
                 return (
                     f"messages.{number}.content.{index}: unexpected `tool_use_id` found in `tool_result` blocks: "
                     f"{block['tool_use_id']}. Each `tool_result` block must have a corresponding `tool_use` block in "
@@ -75,12 +75,12 @@ def check_single_result_per_call(request: ParsedRequest) -> str | None:
         seen: set[str] = set()
         for number, message in turn:
             for index, block in enumerate(message_blocks(message)):
-                if block["type"] == _TOOL_RESULT and block["tool_use_id"] in seen:
+                if block["type"] == _TOOL_RESULT_TYPE and block["tool_use_id"] in seen:
                     return (
                         f"messages.{number}.content.{index}: each tool_use must have a single result. Found multiple "
                         f"`tool_result` blocks with id: {block['tool_use_id']}"
                     )
-                seen |= _block_ids([block], _TOOL_RESULT, "tool_use_id")
+                seen |= _block_ids([block], _TOOL_RESULT_TYPE, "tool_use_id")
     return None
 
 
@@ -90,7 +90,7 @@ def check_calls_have_results(request: ParsedRequest) -> str | None:
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        calls = [block["id"] for block in message_blocks(message) if block["type"] == _TOOL_USE]
+        calls = [block["id"] for block in message_blocks(message) if block["type"] == _TOOL_USE_TYPE]
         missing = set(calls) - _leading_result_ids(messages[number + 1 :])
         if missing:
             names = ", ".join(call for call in calls if call in missing)
@@ -106,7 +106,7 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
     seen: set[str] = set()
     for message in request.body["messages"]:
         for block in message_blocks(message):
-            if block["type"] == _TOOL_USE:
+            if block["type"] == _TOOL_USE_TYPE:
                 if block["id"] in seen:
                     return "messages: `tool_use` ids must be unique"
                 seen.add(block["id"])
@@ -117,7 +117,7 @@ def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
     """Return the ids of the tool results at the beginning of the next user turn."""
     answered: set[str] = set()
     for block in _next_user_blocks(following):
-        if block["type"] != _TOOL_RESULT:
+        if block["type"] != _TOOL_RESULT_TYPE:
             break
         answered.add(block["tool_use_id"])
     return answered

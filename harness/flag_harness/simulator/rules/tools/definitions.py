@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+from flag_harness.simulator.rules.betas import BETAS_BY_TOOL_TYPE, TOOL_TYPES_WITHOUT_BETA
 from flag_harness.simulator.rules.request import ParsedRequest
 
 _KEYS_OF_ALL_TOOLS = frozenset({"type", "name", "allowed_callers", "cache_control", "defer_loading", "strict"})
@@ -57,7 +57,9 @@ _TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
 
 def check_tool_types(request: ParsedRequest) -> str | None:
     """Refuse a tool type that does not exist, or whose beta the request does not name."""
-    open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(request.betas)}
+    open_types = TOOL_TYPES_WITHOUT_BETA | {
+        kind for kind, betas in BETAS_BY_TOOL_TYPE.items() if betas & set(request.betas)
+    }
     for index, tool in enumerate(request.body.get("tools") or ()):
         kind = tool.get("type") or "custom"
         if kind not in open_types:

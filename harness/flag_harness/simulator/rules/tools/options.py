@@ -5,17 +5,17 @@ from typing import Any
 
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+from flag_harness.simulator.rules.betas import BETAS_BY_TOOL_TYPE, TOOL_TYPES_WITHOUT_BETA
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
-_TOOLSETS_BETA = "mcp-client-2025-11-20"
-_SEARCH_TOOLS = "tool_search_tool"
-_CODE_CALLERS = "code_execution_"
-_Generation = tuple[int, int]
+_MCP_TOOLSETS_BETA = "mcp-client-2025-11-20"
+_TOOL_SEARCH_TYPE_PREFIX = "tool_search_tool"
+_CODE_EXECUTION_CALLER_PREFIX = "code_execution_"
+_ModelVersion = tuple[int, int]
 
 
-def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
+def _make_model_version_check(first: _ModelVersion, last: _ModelVersion = (99, 99)) -> Callable[[Model], bool]:
     """Return a function that tells whether a model's version is between `first` and `last`, inclusive."""
     return lambda model: first <= catalogue.model_version(model) <= last
 
@@ -25,19 +25,19 @@ def _has_newer_computer_tool(model: Model) -> bool:
     return catalogue.model_version(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
 
-_SUPPORTING_MODELS: Mapping[str, Callable[[Model], bool]] = {
-    "bash_20241022": _make_generation_check((3, 5), (3, 5)),
-    "bash_20250124": _make_generation_check((3, 5)),
-    "computer_20241022": _make_generation_check((3, 5), (3, 5)),
+_MODEL_CHECK_BY_TOOL_TYPE: Mapping[str, Callable[[Model], bool]] = {
+    "bash_20241022": _make_model_version_check((3, 5), (3, 5)),
+    "bash_20250124": _make_model_version_check((3, 5)),
+    "computer_20241022": _make_model_version_check((3, 5), (3, 5)),
     "computer_20250124": lambda model: (
-        _make_generation_check((3, 7), (4, 5))(model) and not _has_newer_computer_tool(model)
+        _make_model_version_check((3, 7), (4, 5))(model) and not _has_newer_computer_tool(model)
     ),
     "computer_20251124": _has_newer_computer_tool,
-    "memory_20250818": _make_generation_check((4, 0)),
-    "text_editor_20241022": _make_generation_check((3, 5), (3, 5)),
-    "text_editor_20250124": _make_generation_check((3, 7), (3, 7)),
-    "text_editor_20250429": _make_generation_check((4, 0), (4, 1)),
-    "text_editor_20250728": _make_generation_check((4, 0)),
+    "memory_20250818": _make_model_version_check((4, 0)),
+    "text_editor_20241022": _make_model_version_check((3, 5), (3, 5)),
+    "text_editor_20250124": _make_model_version_check((3, 7), (3, 7)),
+    "text_editor_20250429": _make_model_version_check((4, 0), (4, 1)),
+    "text_editor_20250728": _make_model_version_check((4, 0)),
 }
 """For each tool that not all models have: a function that returns whether a model has it (documented; the editor of
 2025-04 is quoted by users).
@@ -48,17 +48,21 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
     """Refuse a version of a tool that the model does not support."""
     kinds = [tool.get("type") or "custom" for tool in request.body.get("tools") or ()]
     wrong = sorted(
-        {kind for kind in kinds if kind in _SUPPORTING_MODELS and not _SUPPORTING_MODELS[kind](request.model)}
+        {
+            kind
+            for kind in kinds
+            if kind in _MODEL_CHECK_BY_TOOL_TYPE and not _MODEL_CHECK_BY_TOOL_TYPE[kind](request.model)
+        }
     )
     if not wrong:
         return None
     betas = set(request.betas)
     usable = sorted(
         kind
-        for kind in GENERAL_TOOLS | BETA_TOOLS.keys()
+        for kind in TOOL_TYPES_WITHOUT_BETA | BETAS_BY_TOOL_TYPE.keys()
         if kind != "custom"
-        and _SUPPORTING_MODELS.get(kind, _is_any_model)(request.model)
-        and BETA_TOOLS.get(kind, betas) & betas == betas
+        and _MODEL_CHECK_BY_TOOL_TYPE.get(kind, _is_any_model)(request.model)
+        and BETAS_BY_TOOL_TYPE.get(kind, betas) & betas == betas
     )
     families = tuple(kind.rstrip("0123456789") for kind in wrong)
     near = [kind for kind in usable if kind.startswith(families)] or usable
@@ -87,7 +91,7 @@ def check_deferred_tools(request: ParsedRequest) -> str | None:
     tools = request.body.get("tools") or ()
     for _, tool in _tools_with_paths(request):
         kind = tool.get("type") or "custom"
-        if tool.get("defer_loading") and kind.startswith(_SEARCH_TOOLS):
+        if tool.get("defer_loading") and kind.startswith(_TOOL_SEARCH_TYPE_PREFIX):
             return f"Tool '{tool['name']}' cannot have defer_loading=true: tool search tools are always loaded."
         if tool.get("defer_loading") and tool.get("cache_control"):
             return (
@@ -119,7 +123,7 @@ def check_mcp_servers(request: ParsedRequest) -> str | None:
 
     The first beta of MCP has no toolsets: its servers hold their own settings.
     """
-    if _TOOLSETS_BETA not in request.betas:
+    if _MCP_TOOLSETS_BETA not in request.betas:
         return None
     servers = [str(server.get("name")) for server in request.body.get("mcp_servers") or ()]
     toolsets = [tool for tool in request.body.get("tools") or () if tool.get("type") == "mcp_toolset"]
@@ -152,7 +156,7 @@ def _tools_with_paths(request: ParsedRequest) -> list[tuple[str, Mapping[str, An
 def _may_be_called_by_code(tool: Mapping[str, Any]) -> bool:
     """Return whether a tool's `allowed_callers` include the code execution tool."""
     callers = tool.get("allowed_callers") or ()
-    return any(isinstance(caller, str) and caller.startswith(_CODE_CALLERS) for caller in callers)
+    return any(isinstance(caller, str) and caller.startswith(_CODE_EXECUTION_CALLER_PREFIX) for caller in callers)
 
 
 def _is_any_model(model: Model) -> bool:

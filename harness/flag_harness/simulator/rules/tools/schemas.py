@@ -13,16 +13,18 @@ from flag_harness.simulator.rules.request import ParsedRequest
 
 MAX_STRICT_TOOLS = 20
 MAX_OPTIONAL_PARAMETERS = 24
-MAX_UNIONS = 16
+MAX_UNION_PARAMETERS = 16
 TOO_MANY_UNIONS_IN_ONE_SCHEMA = 16
 """A single schema with this many unions is refused, although 16 schemas with one union each are accepted (recorded).
 
 The exact limit, somewhere from 2 to 16, is not known.
 """
-_DEFINITIONS = ("$defs", "definitions")
-_SCHEMA_MAPPINGS = frozenset({"properties", "patternProperties", "dependentSchemas", *_DEFINITIONS})
+_DEFINITIONS_KEYWORDS = ("$defs", "definitions")
+_KEYWORDS_WITH_SCHEMA_MAPPING = frozenset(
+    {"properties", "patternProperties", "dependentSchemas", *_DEFINITIONS_KEYWORDS}
+)
 """The keywords whose value is a mapping from names to schemas."""
-_SCHEMA_LISTS = frozenset(
+_KEYWORDS_WITH_SCHEMAS = frozenset(
     """
     additionalProperties allOf anyOf contains else if items not oneOf prefixItems propertyNames then
     unevaluatedItems unevaluatedProperties
@@ -30,7 +32,7 @@ _SCHEMA_LISTS = frozenset(
 )
 """The keywords whose value is a schema or a list of schemas."""
 _SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-_PROPERTY_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_PROPERTY_NAME_PATTERN = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _UNSUPPORTED_KEYWORDS: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
@@ -70,7 +72,7 @@ def check_property_keys(request: ParsedRequest) -> str | None:
     """
     for index, tool in enumerate(request.body.get("tools") or ()):
         properties = (tool.get("input_schema") or {}).get("properties") or ()
-        if not all(map(_PROPERTY_KEY.fullmatch, properties)):
+        if not all(map(_PROPERTY_NAME_PATTERN.fullmatch, properties)):
             return (
                 f"tools.{index}.custom.input_schema.properties: Property keys should match pattern "
                 "'^[a-zA-Z0-9_.-]{1,64}$'"
@@ -118,12 +120,12 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
     """Refuse schemas that in all have more than 16 parameters with `anyOf` or a list of types."""
     found = sum(_count_union_properties(schema) for _, schema in _schemas_that_are_compiled(request))
-    if found <= MAX_UNIONS:
+    if found <= MAX_UNION_PARAMETERS:
         return None
     return (
         f"Schemas contains too many parameters with union types ({found} parameters with type arrays or anyOf). This "
         "causes exponential compilation cost. Reduce the number of nullable or union-typed parameters (limit: "
-        f"{MAX_UNIONS} parameters with unions)."
+        f"{MAX_UNION_PARAMETERS} parameters with unions)."
     )
 
 
@@ -160,9 +162,9 @@ def _walk_subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
         return
     yield schema
     for key, value in schema.items():
-        if key in _SCHEMA_MAPPINGS and isinstance(value, dict):
+        if key in _KEYWORDS_WITH_SCHEMA_MAPPING and isinstance(value, dict):
             value = list(value.values())
-        if key in _SCHEMA_MAPPINGS or key in _SCHEMA_LISTS:
+        if key in _KEYWORDS_WITH_SCHEMA_MAPPING or key in _KEYWORDS_WITH_SCHEMAS:
             for part in value if isinstance(value, list) else [value]:
                 yield from _walk_subschemas(part)
 
@@ -170,7 +172,9 @@ def _walk_subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
 def _has_valid_keywords(part: Mapping[str, Any]) -> bool:
     """Return whether the values of a schema's keywords have the right types."""
     return all(
-        value is None or is_match(value) for key, is_match in _KEYWORD_CHECKS.items() for value in [part.get(key)]
+        value is None or is_match(value)
+        for key, is_match in _VALUE_CHECK_BY_KEYWORD.items()
+        for value in [part.get(key)]
     )
 
 
@@ -186,8 +190,8 @@ def _is_schema_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(schema, (dict, bool)) for schema in value)
 
 
-_KEYWORD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("properties", *_DEFINITIONS), _is_schema_mapping),
+_VALUE_CHECK_BY_KEYWORD: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("properties", *_DEFINITIONS_KEYWORDS), _is_schema_mapping),
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), _is_schema_list),
     "enum": lambda value: isinstance(value, list),
     "required": _is_string_list,
@@ -253,7 +257,7 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
         return ("#", "#")
     edges = {
         name: [ref for part in _walk_subschemas(value) if (ref := _name_of_referenced_definition(part))]
-        for key in _DEFINITIONS
+        for key in _DEFINITIONS_KEYWORDS
         if isinstance(schema.get(key), dict)
         for name, value in schema[key].items()
     }
@@ -279,4 +283,4 @@ def _name_of_referenced_definition(part: Mapping[str, Any]) -> str:
     """Return the name of the definition to which `$ref` refers, or an empty string."""
     reference = part.get("$ref")
     parts = reference.split("/") if isinstance(reference, str) else []
-    return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS else ""
+    return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS_KEYWORDS else ""

@@ -10,10 +10,10 @@ from typing import Any
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import message_blocks
 
-_TOOL_RESULT = "tool_result"
-_SERVER_TOOL_USE = "server_tool_use"
-_SERVER_CALLS = (_SERVER_TOOL_USE, "mcp_tool_use")
-_SEARCH_TOOLS = "tool_search_tool"
+_TOOL_RESULT_TYPE = "tool_result"
+_SERVER_TOOL_USE_TYPE = "server_tool_use"
+_SERVER_CALL_TYPES = (_SERVER_TOOL_USE_TYPE, "mcp_tool_use")
+_TOOL_SEARCH_NAME_PREFIX = "tool_search_tool"
 """The beginning of the names of tool-search tools. All their results have the same type."""
 
 
@@ -25,15 +25,15 @@ def check_server_results_have_calls(request: ParsedRequest) -> str | None:
     known: set[str] = set()
     for number, message in enumerate(request.body["messages"]):
         blocks = message_blocks(message)
-        calls = [block for block in blocks if block["type"] in _SERVER_CALLS]
-        results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT}")]
+        calls = [block for block in blocks if block["type"] in _SERVER_CALL_TYPES]
+        results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT_TYPE}")]
         for index, block in enumerate(blocks):
-            known |= {block["id"]} if block["type"] in _SERVER_CALLS else set()
+            known |= {block["id"]} if block["type"] in _SERVER_CALL_TYPES else set()
             identifier = str(block.get("tool_use_id"))
             if block not in results or identifier in known or len(results) <= len(calls):
                 continue
             if not request.signatures.is_result_without_call(identifier):
-                call = "mcp_tool_use" if block["type"] == "mcp_tool_result" else _SERVER_TOOL_USE
+                call = "mcp_tool_use" if block["type"] == "mcp_tool_result" else _SERVER_TOOL_USE_TYPE
                 return (
                     f"messages.{number}.content.{index}: unexpected `tool_use_id` found in `{block['type']}` blocks: "
                     f"{identifier}. Each `{block['type']}` block must have a corresponding `{call}` block before it."
@@ -47,12 +47,12 @@ def check_server_calls_have_results(request: ParsedRequest) -> str | None:
     answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]
     for number, message in enumerate(messages[:-1]):
         blocks = message_blocks(message)
-        calls = [block for block in blocks if block["type"] == _SERVER_TOOL_USE]
-        results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT}")]
+        calls = [block for block in blocks if block["type"] == _SERVER_TOOL_USE_TYPE]
+        results = [block for block in blocks if block["type"].endswith(f"_{_TOOL_RESULT_TYPE}")]
         open_calls = [call for call in calls if call["id"] not in answered]
         if open_calls and len(results) < len(calls) and _has_user_content_besides_tool_results(messages[number + 1]):
             name = open_calls[0]["name"]
-            result = _SEARCH_TOOLS if name.startswith(_SEARCH_TOOLS) else f"{name}_tool"
+            result = _TOOL_SEARCH_NAME_PREFIX if name.startswith(_TOOL_SEARCH_NAME_PREFIX) else f"{name}_tool"
             return (
                 f"messages.{number}: `{name}` tool use with id `{open_calls[0]['id']}` was found without a "
                 f"corresponding `{result}_result` block"
@@ -62,4 +62,4 @@ def check_server_calls_have_results(request: ParsedRequest) -> str | None:
 
 def _has_user_content_besides_tool_results(message: Mapping[str, Any]) -> bool:
     """Return whether a user message has content other than tool results."""
-    return message["role"] == "user" and any(block["type"] != _TOOL_RESULT for block in message_blocks(message))
+    return message["role"] == "user" and any(block["type"] != _TOOL_RESULT_TYPE for block in message_blocks(message))
