@@ -144,7 +144,7 @@ def _load_approval(path: Path) -> Approval:
         json.loads(data, object_pairs_hook=_refuse_repeated_keys)
     except OSError as error:
         raise GateError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # msgspec's and json's errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # msgspec's and json's errors are ValueErrors
         raise GateError(f"{path}: is not an approval: {error}; remove it, or restore it from git") from None
     if approval.flag_harness_approval > FORMAT_VERSION:
         raise GateError(f"{path}: format {approval.flag_harness_approval}; install the release that wrote it")

@@ -41,7 +41,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise FlagError(f"{path} cannot be read: {error.strerror}; give {BASELINE_FORMATS}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FlagError(f"{path} is not JSON: {error}; give {BASELINE_FORMATS}") from None
     if not isinstance(document, dict):
         raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {BASELINE_FORMATS}")

@@ -83,5 +83,5 @@ def _load_conversation_file(path: Path) -> list[Conversation]:
     try:
         lines = read_regular_file(path, _MAX_BYTES).splitlines()
         return [msgspec.json.decode(line, type=Conversation) for line in lines if line]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not the conversations of a run: {error}; delete it, or run pytest again") from None

@@ -64,7 +64,7 @@ def find_record_problem(data: bytes) -> str:
         return "its last line is incomplete, so it was cut or the run was killed"
     try:
         head = msgspec.json.decode(first)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return "its first line is not JSON"
     digest = head.pop(_DIGEST_KEY, None) if isinstance(head, dict) else None
     if digest is None:
@@ -240,7 +240,7 @@ def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
 def _decode_header(path: Path, line: bytes) -> RunHeader:
     try:
         version = msgspec.json.decode(line).get("flag_harness_record")
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError):
+    except (ValueError, AttributeError, RecursionError):
         version = None
     if not isinstance(version, int):
         raise RecordError(f"{path}:1: not the header of a run record; write one with `pytest --harness-record=FILE`")
@@ -260,5 +260,5 @@ def _decode_header(path: Path, line: bytes) -> RunHeader:
 def _decode_row(path: Path, number: int, line: bytes) -> RunRow:
     try:
         return _row_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}:{number}: not a row of a run record: {error}") from None

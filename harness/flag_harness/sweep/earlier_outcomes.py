@@ -48,7 +48,7 @@ def load_earlier_outcomes(path: Path) -> EarlierOutcomes | None:
         if value["version"] != FORMAT_VERSION:
             raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
         return EarlierOutcomes({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HarnessError(f"{path} is not a baseline of a sweep ({error}); delete it to write it anew") from None
 
 

@@ -187,7 +187,7 @@ class ProductionHistory:
     def _decode_file(self, path: Path, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
 
 

@@ -61,7 +61,7 @@ class PaidAnswers:
             return
         data, whole = self._path.read_bytes(), []
         for line in data.splitlines(keepends=True):
-            with suppress(msgspec.DecodeError, ValueError):
+            with suppress(ValueError, RecursionError):
                 case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
                 self._unused.setdefault((case, key), []).append(decode_response(bytes(answer)))
                 whole.append(line.removesuffix(b"\n") + b"\n")
