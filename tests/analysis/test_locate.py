@@ -115,7 +115,7 @@ def test_what_is_not_ruled_out_is_said() -> None:
     """Every value passed without the fault, so no other single flag breaks it; larger faults may exist."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]))
     assert location.excluded_size in (1, 2)
-    assert f"of {location.excluded_size + 1} or more literals are not ruled out" in location.caveat
+    assert f"of {location.excluded_size + 1} or more flag values" in location.caveat
 
 
 def test_a_budget_that_is_spent_is_said() -> None:

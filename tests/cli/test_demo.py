@@ -75,7 +75,7 @@ def test_each_flag_has_an_effect(demo: tuple[Path, str]) -> None:
     """One line a flag."""
     section = demo[1].partition("What each flag changes")[2].partition("\n\n")[0].splitlines()[1:]
     assert ["streaming", "tools", "prompt_cache", "memory"] == [line.split()[0] for line in section]
-    assert "stream: <absent> → True" in section[0]
+    assert "stream: nothing → True" in section[0]
 
 
 def test_output_in_a_file_has_no_colours_and_is_short(demo: tuple[Path, str]) -> None:

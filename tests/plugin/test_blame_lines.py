@@ -48,7 +48,9 @@ def test_a_fault_is_named_or_undecided_or_larger_than_what_is_ruled_out(sizes: t
         random = Random(f"{sizes} {seed}")
         faults = [_plant(size, random) for size in sizes]
         first, second, *_ = _lines(faults, seed)
-        ruled_out = re.fullmatch(r"  Not known: other conjunctions of (\d+) or more literals are not ruled out", second)
+        ruled_out = re.fullmatch(
+            r"  Not known: whether other sets of (\d+) or more flag values make it fail, too", second
+        )
         assert ruled_out
         for fault in faults:
             names = first.partition(":")[0].removeprefix("fails when ").split(", or when ")
@@ -65,7 +67,7 @@ def test_the_flaky_combinations_are_listed_by_their_ids() -> None:
     )
     assert [
         "undecided: the budget of 53 runs is spent: test_ask[*] (1 further combination ran)",
-        "  Not known: other conjunctions of 2 or more literals are not ruled out",
+        "  Not known: whether other sets of 2 or more flag values make it fail, too",
         "  Flaky, and left out: f0, f1, f2 and 2 more",
         "  Why",
         "  To reproduce: pytest x",

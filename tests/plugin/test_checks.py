@@ -18,8 +18,9 @@ To record it: pytest test_it.py::test_it --record-mode=rewrite --harness-upstrea
 UNPLAYED = """1 of 1 recorded interactions of {path} were not played: 0.
 To record what the test does now: pytest test_it.py::test_it --record-mode=rewrite --harness-upstream=live"""
 NO_REQUEST = (
-    "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
-    "if not, its client is not one of httpx2 or httpx, or was never called."
+    "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; if a program that it "
+    "starts sends requests, in Python or another language, write def test_it(cassette, cassette_server); if neither, "
+    "its client is not one of httpx2 or httpx, or was never called."
 )
 NETWORK = (
     "this test plays recordings, but tried to reach 192.0.2.1:80; record that traffic with --record-mode=once, or let "

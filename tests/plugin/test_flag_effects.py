@@ -101,7 +101,7 @@ def test_a_flag_that_no_code_reads_is_not_what_changed_the_requests(repository: 
     run.assert_outcomes(passed=8)
     run.stdout.fnmatch_lines(
         [
-            "idle       messages*: <absent> *",
+            "idle       messages* is added *",
             "streaming: no code *reads STREAM; did you mean STREAMS (test_ask.py:*)? So its changes come from some*",
             "idle: no code of this project reads IDLE: * So its changes come from something else: *",
         ]
@@ -231,3 +231,21 @@ def test_a_combination_whose_teardown_fails_is_a_failed_one(repository: pytest.P
     run.assert_outcomes(passed=8, errors=4)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(["fails when streaming: 1 test (test_ask.py::test_ask[[]*[]])"])
+
+
+def test_a_quiet_run_says_how_to_see_the_table(repository: pytest.Pytester) -> None:
+    """In one line; a run without a table has no such line."""
+    line = "pytest without -q shows a table of the combinations, and what each flag changes"
+    repository.runpytest_subprocess("-q", *SIMULATED).stdout.fnmatch_lines([line])
+    repository.runpytest_subprocess(*SIMULATED).stdout.no_fnmatch_line(line)
+
+
+def test_a_change_that_only_failed_runs_show_counts(repository: pytest.Pytester) -> None:
+    """Every run with the flag misses its recording, so those that pass show nothing of it."""
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
+    changed = '"Idle." if os.environ.get("IDLE") and os.environ.get("CONCISE") else "Hello."'
+    repository.makepyfile(test_ask=_test().replace('"Hello."', changed))
+    run = repository.runpytest_subprocess()
+    run.assert_outcomes(passed=6, failed=2)
+    run.stdout.fnmatch_lines(["idle *messages[[]*].content[[]*].text: Hello. → Idle. when concise (2 of 4 pairs)"])
+    run.stdout.no_fnmatch_line("idle: changed no request*")

@@ -85,7 +85,7 @@ def test_three_flags_are_named_exactly(repository: pytest.Pytester) -> None:
             "locating test_ask.py::test_ask[[]*[]]: run 1 of at most 45",
             "*- which flags broke it -*",
             "fails when f2 and f5 and not f7: test_ask.py::test_ask[[]*[]] (* further combinations ran)",
-            "  Not known: other conjunctions of * or more literals are not ruled out",
+            "  Not known: whether other sets of * or more flag values make it fail, too",
             "  Answered by: the simulator",
             "  To reproduce: pytest 'test_ask.py::test_ask[[]f2+f5[]]' " + " ".join(SIMULATED),
         ]
@@ -118,7 +118,7 @@ def test_a_matrix_that_pins_make_small_is_full(repository: pytest.Pytester) -> N
 def test_a_run_that_ends_at_the_first_failure_says_so(repository: pytest.Pytester) -> None:
     """Nothing is located then."""
     run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-x")
-    run.stdout.fnmatch_lines(["  To find out which: run without -x and --maxfail, which ended the run first"])
+    run.stdout.fnmatch_lines(["  To find out which: run without -x and --maxfail, which ended the run"])
 
 
 def test_a_quiet_run_shows_no_progress(repository: pytest.Pytester) -> None:
@@ -199,7 +199,7 @@ def test_a_spent_budget_is_said(repository: pytest.Pytester) -> None:
         [
             "undecided: the budget of 10 runs is spent (suspects: *): test_ask.py::test_ask[[]*[]] "
             "(3 further combinations ran)",
-            "  Not known: other conjunctions of * or more literals are not ruled out",
+            "  Not known: whether other sets of * or more flag values make it fail, too",
         ]
     )
 
@@ -320,3 +320,35 @@ def test_fixtures_are_torn_down_if_no_output_is_captured() -> None:
     session = SimpleNamespace(_setupstate=SimpleNamespace(teardown_exact=ended.append), config=config)
     tear_down_fixtures(session)  # type: ignore[arg-type]
     assert [None] == ended
+
+
+@pytest.mark.parametrize(
+    ("test", "note"),
+    [
+        (
+            "test_ask.py::test_ask[f0+f2+f5]",
+            [
+                "--harness-locate compared nothing: test_ask.py::test_ask[[]*[]] ran under one combination",
+                "  To run the others, too: pytest test_ask.py::test_ask --harness-locate",
+            ],
+        ),
+        ("test_two.py", ["--harness-locate had nothing to add: the failing tests ran under every combination"]),
+    ],
+)
+def test_locating_says_why_it_located_nothing(repository: pytest.Pytester, test: str, note: list[str]) -> None:
+    """A test ran under one combination, or under all."""
+    repository.makepyfile(test_two=_test("'f1' in flags").replace("strength=2", "'f1'"))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "--", test)
+    run.stdout.fnmatch_lines(["*- which flags broke it -*", *note])
+
+
+def test_locating_is_silent_if_nothing_fails(repository: pytest.Pytester) -> None:
+    """No flag is in question."""
+    repository.makepyfile(test_ask=_test("False"))
+    repository.runpytest_subprocess(*SIMULATED, "--harness-locate").stdout.no_fnmatch_line("--harness-locate*")
+
+
+def test_a_run_that_the_first_failure_ends_is_advised_to_go_on(repository: pytest.Pytester) -> None:
+    """Also without `--harness-locate`."""
+    run = repository.runpytest_subprocess(*SIMULATED, "-x")
+    run.stdout.fnmatch_lines(["  To find out which: run without -x and --maxfail, which ended the run"])

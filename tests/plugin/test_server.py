@@ -68,7 +68,11 @@ def test_a_program_that_swallows_a_miss_fails_its_test(repository: pytest.Pytest
     """The miss in full, and what was recorded and not asked for."""
     options = ("--record-mode=rewrite", "--harness-upstream=simulator")
     _run(repository, ["Hello."], ["200 Hello."], *options).assert_outcomes(passed=1)
-    run = _run(repository, ["Bye."], ["404 miss-1"])
+    run = _run(
+        repository,
+        ["Bye."],
+        ["404 flag-harness has no recorded answer for this request; its log says why, under miss-1"],
+    )
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(
         [

@@ -206,7 +206,8 @@ def test_a_refusal_is_numbered_logged_and_kept(caplog: pytest.LogCaptureFixture)
     """A cassette's miss is no answer of the API, and no client should try again; what it is about stands in the log."""
     with LoopbackServer(refuse) as server:
         responses = [httpx2.get(server.url, timeout=60) for _ in range(2)]
-    assert [(404, "false", b"miss-1"), (404, "false", b"miss-2")] == [
+    body = "flag-harness has no recorded answer for this request; its log says why, under miss-"
+    assert [(404, "false", f"{body}{number}".encode()) for number in (1, 2)] == [
         (response.status_code, response.headers["x-should-retry"], response.content) for response in responses
     ]
     assert ["no answer for this"] * 2 == [str(refusal) for refusal in server.refusals]

@@ -56,7 +56,7 @@ class CauseSearchResult:
     @property
     def caveat(self) -> str:
         """What the search has not ruled out. It is shown with the result."""
-        return f"other conjunctions of {self.excluded_size + 1} or more literals are not ruled out"
+        return f"whether other sets of {self.excluded_size + 1} or more flag values make it fail, too"
 
     def __str__(self) -> str:
         parts = ["fails when " + ", or when ".join(map(str, self.named))] if self.named else []

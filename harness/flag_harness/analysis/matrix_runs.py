@@ -129,6 +129,11 @@ def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_p
     return found
 
 
+def tests_that_failed_in_their_only_run(runs: Iterable[MatrixRun]) -> list[str]:
+    """Return the names of the tests that ran under a single combination, and failed."""
+    return [name for name, (first, *others) in _runs_by_test(runs).items() if not others and not first["passed"]]
+
+
 def runs_by_cause_other_than_flags(
     runs: Iterable[MatrixRun], tests: Iterable[FailingTest]
 ) -> dict[str, list[MatrixRun]]:

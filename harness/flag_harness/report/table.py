@@ -22,14 +22,18 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     """Yield the summary of a run: tables of sums by combination, one line for all other tests, and notes.
 
     Each table holds tests that ran under the same combinations, so that its sums can be compared. Tests that ran under
-    one combination only share the line. No table is shown if `is_quiet`.
+    one combination only share the line. If `is_quiet`, a line says how to see the tables.
     """
+    has_hidden_tables = False
     others: list[RunRow] = []
     in_tables: list[RunRow] = []
     for combinations, members in _group_tests_by_combinations(rows):
         if len(combinations) == 1:
             others += members
-        if len(combinations) == 1 or is_quiet:
+        if len(combinations) == 1:
+            continue
+        if is_quiet:
+            has_hidden_tables = True
             continue
         yield from align_columns(
             [TABLE_HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))]
@@ -37,6 +41,8 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
         yield ""
         yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
         in_tables += members
+    if has_hidden_tables:
+        yield "pytest without -q shows a table of the combinations, and what each flag changes"
     yield from _no_cache_read_lines(in_tables)
     if others:
         yield _totals_line(others)

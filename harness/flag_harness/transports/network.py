@@ -131,7 +131,8 @@ class _NetworkGuard:
         if advice := flag_service_advice(name):
             return f"this test {what}, but tried to reach {target}{how} {advice}"
         if how and self._scope.has_host(f"https://{target}"):
-            instead = f"if a program that the test starts asks the API, use the fixture cassette_server; else {instead}"
+            fixtures = "write def test_it(cassette, cassette_server)"
+            instead = f"if a program that the test starts asks the API, {fixtures}; else {instead}"
         return (
             f"this test {what}, but tried to reach {target}{how}; {instead}, "
             "or let it through with @pytest.mark.harness_network"

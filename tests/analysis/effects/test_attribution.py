@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.analysis.effects.attribution import (
+    FlagEffect,
     FlagEffectAttribution,
     attribute_effects,
     is_same_or_inner_path,
@@ -55,7 +56,7 @@ def test_an_effect_names_the_path_the_values_and_the_pairs() -> None:
     assert ("streaming", "stream", "<absent>", "True") == (effect.flag, effect.path, effect.before, effect.after)
     assert (4, 4, "", ("test_refund",)) == (effect.changed_pairs, effect.pairs, effect.condition, effect.tests)
     assert {"concise": 4, "model": 4} == dict(attribution.inert)
-    assert "stream: <absent> → True (4 of 4 pairs)" == str(effect)
+    assert "stream: nothing → True (4 of 4 pairs)" == str(effect)
 
 
 def test_a_run_with_a_problem_is_in_no_pair() -> None:
@@ -95,26 +96,26 @@ def test_values_of_a_flag_that_is_not_boolean_are_named() -> None:
         ),
         ((f"{LONG}\nBye.", f"{LONG} Bye."), f"white space: …'{LONG[-24:]}\\nBye.' → …'{LONG[-24:]} Bye.'"),
         (("Be kind.\n\tAlways.", "Be\nbrief."), "Be kind.\\n\\tAlways. → Be\\nbrief."),
-        ((None, f"Be\n{LONG}"), f"<absent> → {f'Be{chr(92)}n{LONG}'[:59]}…"),
-        ((10**70, 10**71), "text → text"),
+        ((None, f"Be\n{LONG}"), f"nothing → {f'Be{chr(92)}n{LONG}'[:59]}…"),
+        ((10**70, 10**71), ""),
     ],
     ids=["words", "white space", "short", "added", "no text"],
 )
 def test_a_changed_value_is_shown_in_one_line(systems: tuple[Any, Any], change: str) -> None:
     """Of long texts, it names what was added and removed."""
     attribution = _attribute(lambda s, c, m: [_request({} if systems[c] is None else {"context": systems[c]})])
-    assert [f"context: {change} (4 of 4 pairs)"] == [str(effect) for effect in attribution.effects]
+    text = f"context: {change}" if change else "context is changed"
+    assert [f"{text} (4 of 4 pairs)"] == [str(effect) for effect in attribution.effects]
 
 
-@pytest.mark.parametrize(
-    ("brief", "change"), [("Be brief.", "2 words: nothing → 'Be brief.'"), (None, "various → various")]
-)
+@pytest.mark.parametrize(("brief", "change"), [("Be brief.", "2 words: nothing → 'Be brief.'"), (None, "")])
 def test_words_that_a_flag_adds_to_different_texts_are_one_change(brief: str | None, change: str) -> None:
     """If they differ too, both are `various`."""
     attribution = _attribute(
         lambda s, c, m: [_request({"context": f"{'Hi. ' * 20}{m}. {LONG} {(brief or f'Be {m}!') if c else ''}"})]
     )
-    assert [f"context: {change} (4 of 4 pairs)"] == [str(one) for one in attribution.effects_of("concise")]
+    text = f"context: {change}" if change else "context is changed"
+    assert [f"{text} (4 of 4 pairs)"] == [str(one) for one in attribution.effects_of("concise")]
 
 
 def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:
@@ -271,3 +272,18 @@ def test_a_date_that_changes_during_the_run_is_no_effect() -> None:
     days = ["Today is 2026-11-27.", "Today is 2026-11-28."]
     found = _attribute(lambda streaming, *_: [_request({"system": days[streaming]})])
     assert ({"system"}, ("streaming", "concise", "model")) == ({*found.volatile}, tuple(found.inert))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("<absent>", "text", "tools is added (1 of 2 pairs)"),
+        ("various", "<absent>", "tools is left out (1 of 2 pairs)"),
+        ("text", "various", "tools is changed (1 of 2 pairs)"),
+        ("text", "[]", "tools: a long value → [] (1 of 2 pairs)"),
+        ("[]", "various", "tools: [] → various values (1 of 2 pairs)"),
+    ],
+)
+def test_an_effect_without_its_value_is_told_in_words(before: str, after: str, words: str) -> None:
+    """A long value is not printed, so the line says what happened to it."""
+    assert words == str(FlagEffect("agent", True, "agent", "tools", before, after, 1, 2))

@@ -170,7 +170,7 @@ def test_the_sidebar_says_what_flags_change_in_recordings(
     assert "holds no recordings" in page.sidebar.get("code")[0].value
     shutil.copytree(Path(__file__).parents[3] / "recordings" / "matrix", tmp_path / "recordings")
     page.button(key="changes").click().run()
-    assert "streaming        stream: <absent>" in page.sidebar.get("code")[0].value
+    assert "streaming        stream: nothing" in page.sidebar.get("code")[0].value
 
 
 def test_an_address_without_a_valid_session_starts_a_new_one(open_page: Callable[..., Any]) -> None:

@@ -44,7 +44,9 @@ def test_a_program_that_asks_the_api_is_pointed_to_the_fixture_that_answers_it()
     """Connections of the test's own process are answered without that fixture, so they are told nothing of it."""
     with refuse_network() as refused:
         run(GET, "http://api.anthropic.com/v1/models")
-    assert "if a program that the test starts asks the API, use the fixture cassette_server; else " in str(refused[0])
+    assert "if a program that the test starts asks the API, write def test_it(cassette, cassette_server); else " in str(
+        refused[0]
+    )
 
 
 def test_the_answer_of_the_proxy_says_what_to_do() -> None:

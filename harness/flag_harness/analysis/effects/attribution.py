@@ -3,13 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flag_harness.analysis.effects.paired_runs import (
     EffectInOneTest,
     ObservedRun,
     PairedRuns,
     flags_on_by_default_in_group,
+)
+from flag_harness.analysis.effects.request_changes import (
+    ABSENT,
+    LONG_VALUE_TEXT,
+    VARIOUS,
+    WHOLE_REQUESTS_PATH,
 )
 from flag_harness.matrix.space import FlagSpace
 
@@ -45,7 +51,7 @@ class FlagEffect:
     paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        change = f"{self.path}: {self.before} → {self.after}"
+        change = _describe_change(self.path, self.before, self.after)
         when = f" when {self.condition}" if self.condition else ""
         return f"{change}{when} ({self.changed_pairs} of {self.pairs} pairs)"
 
@@ -127,6 +133,39 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
     )
 
 
+def _describe_change(path: str, before: str, after: str) -> str:
+    """Return a change in words, such as `tools is added` or `stream: nothing → True`."""
+    unknown = {LONG_VALUE_TEXT, VARIOUS}
+    if before == ABSENT and after in unknown:
+        return f"{path} is added"
+    if after == ABSENT and before in unknown:
+        return f"{path} is left out"
+    if {before, after} <= unknown:
+        return f"{path} is changed"
+    words = {ABSENT: "nothing", LONG_VALUE_TEXT: "a long value", VARIOUS: "various values"}
+    return f"{path}: {words.get(before, before)} → {words.get(after, after)}"
+
+
+def add_effects_seen_in_failed_runs(
+    attribution: FlagEffectAttribution, every_run: FlagEffectAttribution
+) -> FlagEffectAttribution:
+    """Return the attribution of passed runs, with the effects of flags that changed nothing except in failed runs.
+
+    `every_run` is the attribution of all runs. A failed run may have sent fewer requests, so their number is no effect.
+    """
+    found = [
+        effect
+        for effect in every_run.effects
+        if effect.flag in attribution.inert and effect.path != WHOLE_REQUESTS_PATH
+    ]
+    seen = {effect.flag for effect in found}
+    return replace(
+        attribution,
+        effects=(*attribution.effects, *found),
+        inert={flag: pairs for flag, pairs in attribution.inert.items() if flag not in seen},
+    )
+
+
 def replace_indices_by_star(path: str) -> str:
     """Return a path with `[*]` in place of each list index.
 
@@ -156,8 +195,8 @@ def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEf
         value=flag.values[first.value],
         setting=f"{flag.name}={flag.labels[first.value]}" if not is_boolean else flag.name,
         path=first.path,
-        before=first.before if len({one.before for one in group}) == 1 else "various",
-        after=first.after if len({one.after for one in group}) == 1 else "various",
+        before=first.before if len({one.before for one in group}) == 1 else VARIOUS,
+        after=first.after if len({one.after for one in group}) == 1 else VARIOUS,
         changed_pairs=sum(one.changed_pairs for one in group),
         pairs=sum(one.pairs for one in group),
         condition=first.condition,

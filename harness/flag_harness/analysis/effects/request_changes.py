@@ -22,6 +22,9 @@ WHOLE_REQUESTS_PATH = "requests"
 LONG_VALUE_TEXT = "text"
 """Stands for a long value in a summary."""
 
+VARIOUS = "various"
+"""Stands in a summary for values that differ between changes."""
+
 _MAX_SHOWN_VALUE_LENGTH = 60
 _ALIGNMENT_KEYS = ("type", "name", "role", "id")
 _MAX_ALIGNED_PAIRS = 250_000
@@ -130,12 +133,12 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
         texts = dict.fromkeys((change.before, change.after) for change in changes)
         first, *others = texts
         words = _format_changed_words(*first)
-        return words if all(words == _format_changed_words(*pair) for pair in others) else ("various", "various")
+        return words if all(words == _format_changed_words(*pair) for pair in others) else (VARIOUS, VARIOUS)
     before = {format_value_in_one_line(change.before) for change in changes}
     after = {format_value_in_one_line(change.after) for change in changes}
     return (
-        before.pop() if len(before) == 1 else "various",
-        after.pop() if len(after) == 1 else "various",
+        before.pop() if len(before) == 1 else VARIOUS,
+        after.pop() if len(after) == 1 else VARIOUS,
     )
 
 

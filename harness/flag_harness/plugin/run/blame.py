@@ -193,7 +193,8 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     location = located.location
     rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
     yield f"{location}: {located.test.name} ({rows} ran)"
-    yield f"  Not known: {location.caveat}"
+    if location.excluded_size < len(located.test.flags):
+        yield f"  Not known: {location.caveat}"
     if location.flaky:
         yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky)}"
     yield from (f"  {note}" for note in located.notes)

@@ -1,5 +1,6 @@
 """Print at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from flag_harness.analysis.matrix_runs import (
     find_failing_tests,
     row_of_run,
     runs_by_cause_other_than_flags,
+    tests_that_failed_in_their_only_run,
 )
 from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
@@ -41,12 +43,14 @@ from flag_harness.source_files import read_code_files
 if TYPE_CHECKING:
     from flag_harness.analysis.code.unread_variables import UnreadVariable
     from flag_harness.analysis.effects.attribution import FlagEffectAttribution
+    from flag_harness.analysis.effects.paired_runs import ObservedRun
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
 
 _PATHS_OF_CONVERSATION = ("messages", "system", "requests")
 """Where requests differ if tests share state, or if the agent sends random texts."""
+FAILED_RUN = "with a failed run"
 _REPORT_ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
@@ -61,6 +65,7 @@ class FlagEffects:
         self.located: list[FlagSearchResult] = []
         self.leaks: dict[str, StateLeak] = {}
         self.advice = ADVICE_TO_LOCATE_FLAGS
+        self.locate_note = ""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -105,6 +110,7 @@ class FlagEffects:
         lines += refusal_lines(
             self._config, [one for one in tests if one.name not in self.leaking_tests()], self.flags_of_all_runs()
         )
+        lines += [self.locate_note] if self.locate_note else []
         lines += unblamed_run_lines(runs_by_cause_other_than_flags(self._runs_in_order(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
@@ -113,7 +119,9 @@ class FlagEffects:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Under `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing."""
+        """Under `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing. Note that `-x` has ended it."""
+        if session.shouldfail:
+            self.advice = "To find out which: run without -x and --maxfail, which ended the run"
         is_worker = hasattr(self._config, "workerinput")
         if is_worker or FAIL_ON_INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
             return
@@ -123,7 +131,7 @@ class FlagEffects:
     def attribution(self) -> "FlagEffectAttribution":
         """Return which changes in requests each flag caused in this run."""
         if self._attribution is None:
-            from flag_harness.analysis.effects.attribution import attribute_effects
+            from flag_harness.analysis.effects.attribution import add_effects_seen_in_failed_runs, attribute_effects
             from flag_harness.analysis.effects.paired_runs import ObservedRun
             from flag_harness.analysis.effects.request_changes import SentRequest
 
@@ -136,6 +144,9 @@ class FlagEffects:
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
                 tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
+            if self._attribution.inert and not all(run["passed"] for run in self._runs_in_order()):
+                every = {name: [_without_failure(run) for run in runs] for name, runs in tests.items()}
+                self._attribution = add_effects_seen_in_failed_runs(self._attribution, attribute_effects(space, every))
         return self._attribution
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
@@ -178,6 +189,10 @@ class FlagEffects:
         command_line = self._config.stash[COMMAND_LINE_FLAGS_KEY]
         has_pins = bool(command_line.pins or command_line.baseline)
         return find_failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
+
+    def failures_under_one_combination(self) -> list[str]:
+        """Return the matrix tests, without their combinations, that ran under one combination and failed."""
+        return tests_that_failed_in_their_only_run(self._runs_in_order())
 
     def leaking_tests(self) -> set[str]:
         """Return the names of tests that fail only because an earlier test leaves state behind."""
@@ -265,10 +280,15 @@ def _has_missed(item: pytest.Item) -> bool:
     return bool(traffic is not None and traffic.misses) or bool(vcr is not None and vcr.misses)
 
 
+def _without_failure(run: "ObservedRun") -> "ObservedRun":
+    """Return a run as one that can be compared, if only its failure speaks against that."""
+    return replace(run, problem="") if run.problem == FAILED_RUN else run
+
+
 def _comparison_problem(run: MatrixRun) -> str:
     """Return why the requests of a run cannot be compared with those of other runs, or an empty string."""
     if not run["passed"]:
-        return "with a failed run"
+        return FAILED_RUN
     return "with a run that its test excludes" if run["left_out"] else ""
 
 

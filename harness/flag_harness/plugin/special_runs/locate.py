@@ -16,7 +16,7 @@ from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY
 from flag_harness.plugin.modes import command_to_reproduce, is_recording_disabled, quoted_nodeid, record_mode_of_run
-from flag_harness.plugin.run.blame import FlagSearchResult
+from flag_harness.plugin.run.blame import MAX_NAMES_PER_LINE, FlagSearchResult
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.special_runs.extra_combinations import (
     ExtraCombinationRunner,
@@ -25,6 +25,7 @@ from flag_harness.plugin.special_runs.extra_combinations import (
     tear_down_fixtures,
 )
 from flag_harness.plugin.stash import AnswerSource
+from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,20 +58,18 @@ class FlagSearchPass:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
         """Search for the flags that broke tests, after all tests have run."""
-        try:
-            result = yield
-        except session.Failed:
-            self._effects.advice = "To find out which: run without -x and --maxfail, which ended the run first"
-            raise
+        result = yield
         leaking = self._effects.leaking_tests()
         tests = [
             test
             for test in self._effects.failing_tests()
             if not test.has_run_every_combination and test.name not in leaking
         ]
-        if tests and (refusal := self._refusal_reason()):
+        if not tests:
+            self._effects.locate_note = self._reason_for_no_search()
+        elif refusal := self._refusal_reason():
             self._effects.advice = refusal
-        elif tests:
+        else:
             self._add_spending_of_workers(session)
             self._config.pluginmanager.register(self._row_runner)
             try:
@@ -79,6 +78,19 @@ class FlagSearchPass:
                 tear_down_fixtures(session)
                 self._config.pluginmanager.unregister(self._row_runner)
         return result
+
+    def _reason_for_no_search(self) -> str:
+        """Return why no further combinations run, and what to type; an empty string if no flags are in question."""
+        if single := self._effects.failures_under_one_combination():
+            test = quoted_nodeid(self._config, single[0].partition("[")[0])
+            names = join_names(single, MAX_NAMES_PER_LINE)
+            return (
+                f"--harness-locate compared nothing: {names} ran under one combination\n"
+                f"  To run the others, too: pytest {test} --harness-locate"
+            )
+        if self._effects.failing_tests() and not self._effects.leaks:
+            return "--harness-locate had nothing to add: the failing tests ran under every combination"
+        return ""
 
     def _add_spending_of_workers(self, session: pytest.Session) -> None:
         """Count the dollars that the workers of pytest-xdist have spent in the cost limit of this process."""

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 NO_REQUEST_MESSAGE = (
-    "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
-    "if not, its client is not one of httpx2 or httpx, or was never called."
+    "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; if a program that it "
+    "starts sends requests, in Python or another language, write def test_it(cassette, cassette_server); if neither, "
+    "its client is not one of httpx2 or httpx, or was never called."
 )
 """The message for a test that sent no request."""
 

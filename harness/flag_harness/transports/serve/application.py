@@ -39,6 +39,8 @@ _MAX_CACHED_HEADS = 1024
 """The number of converted response heads to cache, since a recorded head is played many times."""
 SECONDS_FOR_CLIENT_TO_HANG_UP = 0.5
 """Seconds that a client may take to hang up, at the point where the recorded client hung up."""
+_NOT_RECORDED = "flag-harness has no recorded answer for this request; its log says why, under "
+"""The beginning of the answer to a refused request. No agent takes it for an error of the API."""
 
 
 class UpstreamApplication:
@@ -152,7 +154,7 @@ class UpstreamApplication:
             if isinstance(response[0], Head):
                 self._head_message(response[0])
         except Refusal as refusal:
-            return _plain_text_error(_STATUS_OF_REFUSAL, self._store_and_log_refusal(refusal))
+            return _plain_text_error(_STATUS_OF_REFUSAL, _NOT_RECORDED + self._store_and_log_refusal(refusal))
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
             return _plain_text_error(_STATUS_OF_UPSTREAM_ERROR, "broken")

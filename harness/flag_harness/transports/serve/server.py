@@ -35,10 +35,10 @@ class LoopbackServer:
     `clock` overrides `pace`, and its pieces are chunks too. A cut breaks the connection: `reset` and `refused` with a
     TCP reset, `eof` by closing it before the body is complete, `read_timeout` by silence until the client leaves.
 
-    If the upstream refuses a request (a cassette's miss), the answer is 404 with `x-should-retry: false` and a number
-    (`miss-1`), which no agent takes for an error of the API; the message is in the log and in `refusals`. If it raises
-    another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback only: raise
-    `HarnessError` for another host, unless `allow_any_host` is true.
+    If the upstream refuses a request (a cassette's miss), the answer is 404 with `x-should-retry: false`, a text that
+    no agent takes for an error of the API, and a number (`miss-1`); the message is in the log and in `refusals`. If it
+    raises another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback
+    only: raise `HarnessError` for another host, unless `allow_any_host` is true.
 
     A request that exceeds the `limits` is answered with an error message. With `threaded`, a slow answer of the
     upstream delays neither other requests nor the end of the `with` block.
