@@ -54,6 +54,18 @@ def test_a_change_is_shown_with_its_values_and_pairs() -> None:
     ) == request_effects(record)
 
 
+def test_a_flag_that_sends_more_requests_in_each_test_says_so() -> None:
+    """Without numbers, as they differ from test to test."""
+    record = _record(lambda number, fast, model: {"max_tokens": 5})
+    rows = (
+        replace(row, requests=row.requests * (2 + int(row.case[len("test_a.py::test_")])))
+        if row.values["fast"]
+        else row
+        for row in record.rows
+    )
+    assert ("fast", "another number of requests") in _changes(dataclasses.replace(record, rows=tuple(rows)))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "change"),
     [

@@ -129,6 +129,20 @@ def test_what_depends_on_another_flag_is_not_called_chance() -> None:
     assert "input -30 to +60, depending on the test and on other flags" == _cell(line, "tokens")
 
 
+def test_times_are_said_in_seconds() -> None:
+    """The mean, with the range of ratios if the simulator's tests differ."""
+    for other, text in (
+        (1.0, "+0.00 s (-50.0 % to 2.0 times, depending on the test and on other flags)"),
+        (4.0, "2.0 t"),
+    ):
+        pairs = [
+            _pair(f"t.py::test_{without}", {"answered_by": "simulator", "seconds": without}, seconds=seconds)
+            for without, seconds in ((1.0, 2.0), (2.0, other))
+        ]
+        [line] = make_overview(_report(*(row for pair in pairs for row in pair))).flags
+        assert text in _cell(line, "time")
+
+
 def test_pairs_that_are_not_compared_are_named() -> None:
     """Of each test how many, and why; flags that leave out the same ones share a line."""
     report = _report(
@@ -264,6 +278,7 @@ def test_flags_beyond_eight_are_counted() -> None:
     overview = make_overview(report)
     assert (8, 3) == (len(overview.flags), overview.more_flags)
     assert 'and <a href="#flags">3 further flags</a>' in render_html(report, NOW)
+    assert "- and 3 further flags" in markdown_lines(report)
 
 
 def test_what_no_flag_explains_is_found_too() -> None:
