@@ -17,27 +17,15 @@ _KEY_NAME_STEMS = tuple(
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
 """Every name that announces a key contains one of these."""
-_UNAMBIGUOUS_KEY_NAMES = (
-    b"authorization",
-    b"auth=",
-    b"auth:",
-    b'auth"',
-    b"cookie",
-    b"curl ",
-    b"certificate",
-    b"putty-user-key",
-    b"keystring",
-    b"_pat=",
-    b"_pat:",
-    b'_pat"',
-    b"mysql",
-    b"sshpass",
-    b"mnemonic",
-    b"seed phrase",
-    b"seed_phrase",
-    b"azurewebsites.net",
+_UNAMBIGUOUS_NAME_STEMS = tuple(
+    stem.encode()
+    for stem in "auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin".split()
 )
-"""Names that announce a key of any form; they are too rare to look at what follows."""
+_UNAMBIGUOUS_NAME_PATTERN = re.compile(
+    rb"auth(?:orization|[=:\"])|cookie|curl |certificate|putty-user-key|_pat[=:\"]|mysql|sshpass|mnemonic"
+    rb"|phrase[\"=: ]|-----begin"
+)
+"""Names that announce a key of any form; they are too rare to look at what follows. Each begins with a stem."""
 _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
@@ -46,21 +34,8 @@ _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
 _END_OF_ESCAPE = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
-_NAME_LITERALS = (
-    b"-----BEGIN",
-    b":5432:",
-    b":*:",
-    b"7Q~",
-    b"8Q~",
-    b"JQQJ99",
-    b"AzSe",
-    b"AZDO",
-    b"+ACR",
-    b"ACDb",
-    b"+ASt",
-)
-"""Announce a private key, or are in the middle of a key of Azure or a line of .pgpass."""
-_KEY_LITERALS = ("sk-ant-",)
+_PART_OF_KEY_PATTERN = re.compile(r"sk-ant-|:5432:|:\*:|[78]Q~|JQQJ99|AzSe|AZDO|\+ACR|ACDb|\+ASt|azurewebsites\.net")
+"""Parts of keys of Anthropic, which may be anywhere in a word, of lines of .pgpass, and of keys of Azure."""
 _PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[0-9a-f]{32})@")
 
 
@@ -118,8 +93,9 @@ class ApiKeyHints:
             yield first, last, has_word
 
     def _word_positions(self, text: str) -> Iterator[int]:
-        """Yield the positions of words that look like keys."""
-        for start, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
+        """Yield the positions of words that look like keys, and of parts of keys in words."""
+        for first, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
+            start = first
             if (
                 text[start - 1 : start] in _CHARACTERS_BEFORE_ESCAPED_WORD
                 and (escape := _END_OF_ESCAPE.match(text, start))
@@ -129,28 +105,27 @@ class ApiKeyHints:
             while match := self._words.search(text, start, stop):
                 yield match.start()
                 start = match.end()
-        for literal in _KEY_LITERALS:
-            yield from _positions_of(text, literal)
+            yield from (part.start() for part in _PART_OF_KEY_PATTERN.finditer(text, first, stop))
 
 
 def _name_positions(text: str) -> Iterator[int]:
-    """Yield the positions of names such as `api_key=`, of passwords in URLs, and of parts of longer keys."""
+    """Yield the positions of names such as `api_key=`, and of passwords in URLs."""
     lowered = latin_bytes(text).lower()
     for stem in _KEY_NAME_STEMS:
         yield from (
             position for position in _positions_of(lowered, stem) if _VALUE_AFTER_KEY_NAME_PATTERN.match(text, position)
         )
-    for name in _UNAMBIGUOUS_KEY_NAMES:
-        yield from _positions_of(lowered, name)
-    for literal in _NAME_LITERALS:
-        yield from _positions_of(latin_bytes(text), literal)
+    for stem in _UNAMBIGUOUS_NAME_STEMS:
+        yield from (
+            position for position in _positions_of(lowered, stem) if _UNAMBIGUOUS_NAME_PATTERN.match(lowered, position)
+        )
     if "@" in text:
         yield from (match.start() for match in _PASSWORD_IN_URL_PATTERN.finditer(text))
 
 
-def _positions_of(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:
+def _positions_of(text: bytes, wanted: bytes) -> Iterable[int]:
     """Yield the position of each occurrence of `wanted` in a text."""
-    position = text.find(wanted)  # type: ignore[arg-type]
+    position = text.find(wanted)
     while position >= 0:
         yield position
-        position = text.find(wanted, position + len(wanted))  # type: ignore[arg-type]
+        position = text.find(wanted, position + len(wanted))
