@@ -18,8 +18,7 @@ _KEY_NAME_STEMS = tuple(
 )
 """Every name that announces a key contains one of these."""
 _UNAMBIGUOUS_NAME_STEMS = tuple(
-    stem.encode()
-    for stem in "auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin".split()
+    b"auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin".split()
 )
 _UNAMBIGUOUS_NAME_PATTERN = re.compile(
     rb"auth(?:orization|[=:\"])|cookie|curl |certificate|putty-user-key|_pat[=:\"]|mysql|sshpass|mnemonic"
