@@ -176,9 +176,9 @@ def test_a_cassette_without_a_whole_answer_is_an_error(tmp_path: Path, capsys: p
     assert 2 == main(["scenario", "from", str(path)])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{path}: no answer of /v1/messages in it that a scenario can give")
-    assert "interaction 1 is left out: its answer broke off; use a fault for it" in line
-    assert "interaction 2 is left out: GET /v1/models is no request that turns answer" in line
-    assert "interaction 3 is left out: its body of status 502 is no error of the API" in line
+    assert "interaction 0 is left out: its answer broke off; use a fault for it" in line
+    assert "interaction 1 is left out: GET /v1/models is no request that turns answer" in line
+    assert "interaction 2 is left out: its body of status 502 is no error of the API" in line
 
 
 def test_a_request_that_the_api_would_refuse_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +190,7 @@ def test_a_request_that_the_api_would_refuse_is_left_out(tmp_path: Path, capsys:
     replace(cassette, interactions=(broken,) * 5).save(path)
     assert 2 == main(["scenario", "from", str(path)])
     (line,) = capsys.readouterr().err.splitlines()
-    assert "interaction 3 is left out: its request or its answer is no valid message; and 2 more)" in line
+    assert "interaction 2 is left out: its request or its answer is no valid message; and 2 more)" in line
 
 
 def test_each_of_very_many_answers_has_the_number_of_its_request() -> None:

@@ -78,7 +78,7 @@ def _write_scenario_file(target: Path, text: str, *, is_forced: bool) -> None:
 def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
     """Return the answers that a scenario can give, and a note on each interaction that is left out."""
     answers, notes = [], []
-    for number, interaction in enumerate(cassette.interactions, start=1):
+    for number, interaction in enumerate(cassette.interactions):
         parsed = parse_response(decompress_response(interaction.response))
         if problem := _unusable_answer_reason(interaction, parsed):
             notes.append(f"interaction {number} is left out: {problem}")
