@@ -136,7 +136,7 @@ class StreamPointEdit:
         return out + chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
     def _take_delayed_bytes(self) -> bytes:
-        """Return the held bytes, which are due now, and report that the answer was changed."""
+        """Return the bytes that were held back until now, and report that the answer was changed."""
         held, self._held = self._held, b""
         if held:
             self._due.mark_as_fired()

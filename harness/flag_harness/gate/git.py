@@ -58,7 +58,7 @@ def author_of_last_commit(folder: Path, path: str) -> str:
 
 
 def people_of_last_commit(folder: Path, path: str) -> set[str]:
-    """Return the emails of who made the last commit that changed a path: as written, by `.mailmap`, and as signed."""
+    """Return the emails of the author (also as `.mailmap` maps it) and the signer of the last commit of a path."""
     people = _git_output(folder, "log", "-1", "--format=%ae%x00%aE%x00%GS", "--", _literal_pathspec(path))
     return {_email_of_author(one) for one in people.split("\0") if one}
 

@@ -47,7 +47,7 @@ def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Cloc
 
 
 def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
-    """Return an async client; see `http_client`."""
+    """Return an async client of the SDK's HTTP library whose requests `upstream` answers."""
     http = sdk_http_library()
     transport = make_transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))

@@ -32,7 +32,7 @@ def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[Det
 
 
 def position_of_place(place: str, paths: Sequence[str]) -> tuple[int, int]:
-    """Return the index of a place's file in `paths`, and its line."""
+    """Return the index in `paths` of the file in a location such as `agent.py:12`, and the line."""
     path, _, line = place.rpartition(":")
     return paths.index(path), int(line)
 

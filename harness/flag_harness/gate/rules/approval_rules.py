@@ -45,7 +45,7 @@ def judge_approver(
 
 
 def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]) -> set[str]:
-    """Return the emails of whoever committed to the files since they had what PROD was last given, or has."""
+    """Return the emails of everybody whose commits made the files differ from those that PROD has or was last given."""
     before, authors = prod.read_files_before_edits(entries), set[str]()
     now = prod.read_declared_files()
     for path in changed_paths(before, candidate.files):

@@ -88,7 +88,7 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether git has the files that are not promoted as they are, so that reviewers see a change of them."""
+    """Judge whether the files that are not promoted are committed without changes, so that reviewers have seen them."""
     if not candidate.gate.policy.committed:
         return None
     root = candidate.gate.root

@@ -97,7 +97,7 @@ class CostLimit:
         return ""
 
     def _make_cost_counter(self, request: Request, expected: float, pending: float) -> Edit:
-        """Return an edit that passes a response on as it is.
+        """Return an edit that passes a response on unchanged, and counts its cost when it ends.
 
         When the response ends, the actual cost of the request replaces the expected one in the money spent.
         """

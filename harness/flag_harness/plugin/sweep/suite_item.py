@@ -82,7 +82,7 @@ class SuiteSweepItem(pytest.Item):
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
 
     def _items_without_time(self) -> "Sequence[SuiteSweepItem]":
-        """Return this item and the later ones of its test, which are left out then.
+        """Return this item and the later items of its test, none of which runs once the time is used up.
 
         In a worker, return this item only, since a worker does not know which of the others it will get.
         """

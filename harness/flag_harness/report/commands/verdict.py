@@ -81,7 +81,7 @@ def _flag_value_of_row(row: RunRow, flag: Flag) -> object:
 
 
 def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
-    """Return the tests to name so that the simulator answers all that run; None if it answers too few.
+    """Return the tests that the simulator can answer, to be named in a command, or None if none or too many can.
 
     The list is empty if it answers all tests.
     """

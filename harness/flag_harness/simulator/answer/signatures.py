@@ -55,7 +55,7 @@ class SeededSignatures:
 
     @property
     def state(self) -> Hashable:
-        """The key and all remembered blocks and answers. Signatures in equal states accept the same."""
+        """The key and everything remembered. Two objects with equal states accept the same signatures."""
         remembered = (self._trusted, self._trusted_calls, self._raw_calls, self._raw_results, self._paused)
         return self._key, *map(frozenset, remembered)
 

@@ -79,7 +79,7 @@ def guess_call_arguments(
 def _distinct_arguments(
     guesses: Mapping[str, str | None], prompts: Sequence[str], is_prompted_later: bool
 ) -> dict[str, str]:
-    """Return a text of its own for each of `prompts` but the likeliest one, so that a mix-up of two shows.
+    """Return a different text for each parameter in `prompts` but the likeliest, so that a test notices swapped ones.
 
     A list of messages is likelier than a parameter that has no name of a prompt; so is a later call.
     """
