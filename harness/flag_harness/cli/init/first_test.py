@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER, FIRST_TEST_PROMPT
 from flag_harness.cli.init.plan import InitPlan
-from flag_harness.cli.init.reading.agents import FoundAgent
+from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.terminal import show_progress
 
 _ERROR_NAME = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")

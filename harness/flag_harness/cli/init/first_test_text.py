@@ -4,14 +4,32 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from flag_harness.cli.init.flag_fixtures import FlagFixtures
-from flag_harness.cli.init.reading.agents import FoundAgent
+from flag_harness.cli.init.reading.found_agent import FoundAgent
+from flag_harness.cli.scenario.text import format_toml_value
 
 FIRST_TEST_PROMPT, FIRST_TEST_ANSWER = "Hello.", "How can I help?"
 """What the first test asks, and what the simulated model answers."""
 SCENARIO_NAME = "hello"
 MAX_FLAGS_OF_FULL_MATRIX = 6
 """With more flags, and so more than 64 combinations, the first test runs a covering array."""
+_SCENARIO_HEAD = "# what the simulated model answers; docs/scenarios.md of the harness has all keys"
+_SCENARIO_TURN = f"""[[turn]]
+thinking = "A greeting."            # sent before the text, if the request asks for thinking
+text = "Welcome. {FIRST_TEST_ANSWER}"
+"""
 _PROMPT_ASSERTION = f'assert "{FIRST_TEST_PROMPT}" in str(cassette.bodies)  # what was sent, as decoded JSON'
+
+
+def scenario_text(agent: FoundAgent) -> str:
+    """Return the text of the scenario that answers the first test of an agent, also in the forms that it asks for."""
+    turns = [
+        f'''[[turn]]                            # the answer in the form of a class
+when = {{ tool = "{tool}" }}
+call = [{{ name = "{tool}", input = {format_toml_value(sample)} }}]
+'''
+        for tool, sample in agent.answer_tools.items()
+    ]
+    return "\n".join([_SCENARIO_HEAD, *turns, _SCENARIO_TURN])
 
 
 def first_test_text(

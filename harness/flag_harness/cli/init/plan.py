@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER, SCENARIO_NAME, first_test_text
+from flag_harness.cli.init.first_test_text import SCENARIO_NAME, first_test_text, scenario_text
 from flag_harness.cli.init.flag_fixtures import NO_FIXTURES, FlagFixtures, make_flag_fixtures
-from flag_harness.cli.init.reading.agents import FoundAgent
+from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.init.repository import Repository
 from flag_harness.config.root import PYPROJECT
 
@@ -79,7 +79,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
         weaker_test = first_test_text(subject, test, in_test, flag_count=count, is_weak=True)
         text = text if subject.has_answer else weaker_test
         files += [PlannedFile(test, text)] if agent is not None else []
-        files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", _SCENARIO_TEXT))
+        files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", scenario_text(subject)))
     return InitPlan(
         tuple(files),
         agent,
@@ -93,13 +93,6 @@ def make_init_plan(repository: Repository) -> InitPlan:
         sketch=text if agent is None else "",
         sketch_path=test if agent is None else "",
     )
-
-
-_SCENARIO_TEXT = f"""# what the simulated model answers; docs/scenarios.md of the harness has all keys
-[[turn]]
-thinking = "A greeting."            # sent before the text, if the request asks for thinking
-text = "Welcome. {FIRST_TEST_ANSWER}"
-"""
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:

@@ -14,12 +14,16 @@ from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_nam
 from flag_harness.analysis.code.python_flags import find_flag_reading_functions, find_flags, parse_code
 from flag_harness.analysis.code.settings_classes import flags_in_settings_class
 from flag_harness.analysis.code.unclear_reads import DynamicFlagRead, find_dynamic_flag_reads
+from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER
 from flag_harness.cli.init.flag_fixtures import can_set_targets
 from flag_harness.cli.init.flag_names import name_flags, position_of_place
-from flag_harness.cli.init.reading.agents import FoundAgent, UncallableFunction, find_agents, find_callers
+from flag_harness.cli.init.reading.agents import find_agents, find_callers
+from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
+from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, read_frameworks
 from flag_harness.cli.init.reading.import_time_flags import FlagTarget, find_flag_targets
 from flag_harness.cli.init.reading.imports import ModuleImports, find_import_location, read_imports
 from flag_harness.cli.init.reading.launchdarkly import find_client_functions
+from flag_harness.cli.init.reading.structured_answers import find_structured_answers
 from flag_harness.config.root import PYPROJECT
 from flag_harness.config.settings import read_settings_table
 from flag_harness.errors import ConfigError
@@ -196,10 +200,23 @@ def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[Detect
 
 def _find_agents_of_modules(trees: Mapping[str, ast.Module]) -> Iterator[FoundAgent | UncallableFunction]:
     """Yield the functions and programs of all modules that call the API, by themselves or through other modules."""
-    callers = {path: find_callers(tree) for path, tree in trees.items()}
+    frameworks = read_frameworks(trees)
+    classes = {node.name: node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+    modules = {path: frameworks.get(path, NO_FRAMEWORK) for path in trees}
+    callers = {path: find_callers(tree, modules[path].runs) for path, tree in trees.items()}
     for path, tree in trees.items():
         others = {name for other, names in callers.items() if other != path for name in names}
-        yield from find_agents(tree, path, others)
+        tools = find_structured_answers(modules[path].makers, tree, classes, FIRST_TEST_ANSWER)
+        for one in find_agents(tree, path, others, modules[path], classes):
+            yield _add_answer_tools(one, tools)
+
+
+def _add_answer_tools(
+    found: FoundAgent | UncallableFunction, tools: Mapping[str, Mapping[str, Any]]
+) -> FoundAgent | UncallableFunction:
+    if isinstance(found, UncallableFunction):
+        return replace(found, agent=replace(found.agent, answer_tools=tools))
+    return replace(found, answer_tools=tools)
 
 
 def _add_import_location(

@@ -27,7 +27,7 @@ def _toml_key_lines(table: Mapping[str, Any]) -> list[str]:
     lines = []
     for key, value in table.items():
         is_long = isinstance(value, str) and _LINE_END in value
-        lines.append(f"{_toml_key(key)} = {_multiline_string(value) if is_long else _toml_value(value)}")
+        lines.append(f"{_toml_key(key)} = {_multiline_string(value) if is_long else format_toml_value(value)}")
     return lines
 
 
@@ -48,12 +48,13 @@ def _struct_fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInf
     return msgspec.structs.fields(kind)
 
 
-def _toml_value(value: Any) -> str:
+def format_toml_value(value: Any) -> str:
+    """Return a value as TOML in one line, without the keys and elements that are None."""
     if isinstance(value, Mapping):
-        parts = [f"{_toml_key(key)} = {_toml_value(one)}" for key, one in value.items() if one is not None]
+        parts = [f"{_toml_key(key)} = {format_toml_value(one)}" for key, one in value.items() if one is not None]
         return f"{{ {', '.join(parts)} }}" if parts else "{}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml_value(one) for one in value if one is not None)}]"
+        return f"[{', '.join(format_toml_value(one) for one in value if one is not None)}]"
     return toml_string(value) if isinstance(value, str) else json.dumps(value)
 
 

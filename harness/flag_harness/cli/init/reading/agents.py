@@ -1,9 +1,8 @@
 """Find the agent of a repository: the function, method or program that calls the Messages API."""
 
 import ast
-import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
@@ -17,17 +16,16 @@ from flag_harness.cli.init.reading.arguments import (
     find_client_parameters,
     guess_call_arguments,
 )
+from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
+from flag_harness.cli.init.reading.framework_agents import find_module_agents
+from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, FrameworkModule
 from flag_harness.cli.init.reading.programs import find_option_flags, program_arguments
+from flag_harness.cli.init.reading.side_folders import side_folder_penalty
 
 _TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}
 )
 """Decorators that leave a function to be called as it is defined."""
-_SIDE_FOLDERS = re.compile(
-    r"(^|[-_./])(examples?|samples?|demos?|tutorials?|notebooks?|cookbooks?|archived?|legacy|deprecated|old|docs?"
-    r"|scripts?|benchmarks?|evals?|tests?|experiments?)([-_./]|$)"
-)
-"""Folders and files that hold something else than the product, if the repository has more."""
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _MAIN_NAMES = ("main", "cli")
 _ARGV_NAMES = ("argv", "args", "arguments")
@@ -36,76 +34,27 @@ _RANK_OF_OPTIONS = 12
 """How much likelier a program with flags among its options is tested: only through it do these flags matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundAgent:
-    """A function, class or program of the repository that a test can call and that sends requests to the API.
-
-    Attributes:
-        path: the file, relative to the repository, with `/`.
-        name: the function or class, or empty for a program that is started by its path.
-        call: the expression that calls it, or the arguments of the program or `main`.
-        kind: `plain`, `async`, `generator`, `async generator`, `main`, `async main`, `program` or `node`. A `main` is a
-            function that reads the arguments of a command line.
-        needs_client: True if `call` uses a variable `client`.
-        line: the line of the definition.
-        rank: how likely it is the function that users call; the agent with the highest rank is tested.
-        has_answer: False for a function that returns nothing.
-        folder: the folder that must be on `sys.path` to import the module, relative to the repository.
-        module: the name to import the module by.
-        options: the flags that are options of the program, or of the `main`.
-        takes_argv: True if a `main` gets its arguments as a list, and does not read `sys.argv`.
-    """
-
-    path: str
-    name: str
-    call: str
-    kind: str
-    needs_client: bool
-    line: int
-    rank: int
-    has_answer: bool = True
-    folder: str = "."
-    module: str = ""
-    options: tuple[DetectedFlag, ...] = ()
-    takes_argv: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class UncallableFunction:
-    """A function that calls the API and whose arguments cannot be guessed.
-
-    Attributes:
-        agent: the function, with a call in which `...` stands for what cannot be guessed.
-        name: the function, or the class and the method.
-        unknown: the parameters that nobody can guess, or what else is in the way.
-    """
-
-    agent: FoundAgent
-    name: str
-    unknown: str
-
-    @property
-    def place(self) -> str:
-        """The file and the line of the definition."""
-        return f"{self.agent.path}:{self.agent.line}"
-
-
 def find_agents(
-    tree: ast.Module, path: str, callers: Collection[str] = ()
+    tree: ast.Module,
+    path: str,
+    callers: Collection[str] = (),
+    framework: FrameworkModule = NO_FRAMEWORK,
+    classes: Mapping[str, ast.ClassDef] = MappingProxyType({}),
 ) -> Iterator[FoundAgent | UncallableFunction]:
     """Yield the functions and programs of a module that call the API, with how a test could call them.
 
-    `callers` are the functions and classes of the project's other modules that call the API.
+    `callers` are the functions and classes of the project's other modules that call the API, `framework` is what this
+    module does with the agents of a framework, and `classes` has the classes of the project by name.
     """
     functions = dict(_functions_by_name(tree))
-    calling = _find_calling_functions(functions)
+    calling = _find_calling_functions(functions, framework.runs)
     called = {
         callee
         for name in calling
         for callee in _names_of_mentioned_functions(functions[name], functions)
         if callee != name
     }
-    run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling)]
+    run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling, framework.runs)]
     sends_if_imported = not all(map(is_main_guard, run))
     options = find_option_flags(tree, path)
     main = None if sends_if_imported else _find_main(tree, functions, calling, callers)
@@ -115,25 +64,25 @@ def find_agents(
         method = name.rpartition(".")[2]
         if (not method.startswith("_") or method == "__call__") and name not in _MAIN_NAMES:
             yield _make_agent(name, functions[name], tree, path, name not in called)
+    if not sends_if_imported:
+        yield from find_module_agents(tree, path, framework, classes)
     arguments = program_arguments(tree)
     if main is not None and (agent := _make_main(main, functions[main], arguments, options, path)) is not None:
         yield agent
     is_program = any(map(is_main_guard, tree.body)) and (calling or (main and options))
     if (is_program or run) and arguments is not None:
-        rank = 1 + _RANK_OF_OPTIONS * bool(options) - _penalty_for_side_folder(path)
+        rank = 1 + _RANK_OF_OPTIONS * bool(options) - side_folder_penalty(path)
         yield FoundAgent(path, "", arguments, "program", False, 1, rank, options=options)
 
 
-def find_callers(tree: ast.Module) -> set[str]:
-    """Return the names of the functions and classes of a module that call the API."""
-    return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)))}
+def find_callers(tree: ast.Module, runs: Collection[ast.AST] = ()) -> set[str]:
+    """Return the names of the functions and classes of a module that call the API, perhaps by one of `runs`."""
+    return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)), runs)}
 
 
-def _find_calling_functions(functions: dict[str, _Function]) -> set[str]:
+def _find_calling_functions(functions: dict[str, _Function], runs: Collection[ast.AST]) -> set[str]:
     """Return the functions that call the API, directly or through each other."""
-    calling = {
-        name for name, node in functions.items() if any(client_of_api_call(one) is not None for one in ast.walk(node))
-    }
+    calling = {name for name, node in functions.items() if any(_is_call(one, runs) for one in ast.walk(node))}
     while more := {
         name
         for name, node in functions.items()
@@ -182,7 +131,7 @@ def _make_main(
     if exits or not (takes_argv or (options and not node.args.args)):
         return None
     kind = "async main" if isinstance(node, ast.AsyncFunctionDef) else "main"
-    rank = 2 + _RANK_OF_OPTIONS * bool(options) - _penalty_for_side_folder(path)
+    rank = 2 + _RANK_OF_OPTIONS * bool(options) - side_folder_penalty(path)
     call = UNKNOWN_ARGUMENT if arguments is None else arguments
     agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, options=options, takes_argv=takes_argv)
     if arguments is None:
@@ -217,7 +166,7 @@ def _make_agent(
         + 4 * is_entry
         + 2 * arguments.prompts
         - 3 * bool(decorators - _TRANSPARENT_DECORATORS)
-        - _penalty_for_side_folder(path)
+        - side_folder_penalty(path)
     )
     has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
     needs_client = arguments.needs_client or created.needs_client
@@ -257,21 +206,20 @@ def _names_of_mentioned_functions(node: ast.AST, functions: dict[str, _Function]
     return {name for name in functions if name.rpartition(".")[2] in words or name in words}
 
 
-def _penalty_for_side_folder(path: str) -> int:
-    """Return how much less likely an agent in this file is the product."""
-    return 10 if _SIDE_FOLDERS.search(path.rpartition(".")[0].lower()) else 0
-
-
 def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _calls_api(node: ast.AST, calling: Collection[str]) -> bool:
+def _calls_api(node: ast.AST, calling: Collection[str], runs: Collection[ast.AST]) -> bool:
     """Return whether the code of a node calls the API, or a function in `calling`."""
     return any(
-        client_of_api_call(one) is not None or getattr(getattr(one, "func", None), "id", "") in calling
-        for one in ast.walk(node)
+        _is_call(one, runs) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node)
     )
+
+
+def _is_call(node: ast.AST, runs: Collection[ast.AST]) -> bool:
+    """Return whether an expression calls the API, or is one of `runs`."""
+    return node in runs or client_of_api_call(node) is not None
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:

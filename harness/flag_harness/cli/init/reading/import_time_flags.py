@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.inert_reasons import decorator_name, is_main_guard
+from flag_harness.analysis.code.python_flags import called_function_name
 from flag_harness.analysis.code.settings_classes import settings_fields
 
 _CACHING_DECORATORS = ("cache", "lru_cache")
@@ -53,8 +54,9 @@ def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> I
         if not _spans(node, line):
             continue
         if name := _assigned_name(node):
-            yield FlagTarget(path, "", name)
-            yield from _imported_copies(path, name, trees)
+            if _is_kept_as_it_is(getattr(node, "value", None)):
+                yield FlagTarget(path, "", name)
+                yield from _imported_copies(path, name, trees)
         elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
             yield from _targets_in_class(node, path, line, trees)
         elif isinstance(node, ast.FunctionDef) and (attribute := _attribute_of_read(node, line)):
@@ -130,6 +132,17 @@ def _assigned_name(node: ast.stmt) -> str:
     """Return the only variable that a statement assigns, or an empty string."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return str(getattr(targets[0], "id", "")) if len(targets) == 1 else ""
+
+
+def _is_kept_as_it_is(value: ast.expr | None) -> bool:
+    """Return whether a value that a flag goes into is that flag, and no object or text that is made with it."""
+    parts = list(ast.walk(value)) if value is not None else []
+    choices = [branch for one in parts if isinstance(one, ast.IfExp) for branch in (one.body, one.orelse)]
+    makes_object = any(isinstance(one, ast.Call) and called_function_name(one)[:1].isupper() for one in parts)
+    is_collection = isinstance(value, (ast.Dict, ast.List, ast.Tuple, ast.Set))
+    is_text = any(isinstance(one, ast.JoinedStr) for one in parts)
+    has_words = any(not isinstance(getattr(one, "value", None), bool) for one in choices)
+    return not (makes_object or is_collection or is_text or has_words)
 
 
 def _spans(node: ast.stmt, line: int) -> bool:

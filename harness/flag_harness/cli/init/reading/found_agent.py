@@ -1,0 +1,63 @@
+"""An agent of a repository, and how a test calls it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flag_harness.analysis.code.detected_flag import DetectedFlag
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgent:
+    """A function, class or program of the repository that a test can call and that sends requests to the API.
+
+    Attributes:
+        path: the file, relative to the repository, with `/`.
+        name: the function or class, or empty for a program that is started by its path.
+        call: the expression that calls it, or the arguments of the program or `main`.
+        kind: `plain`, `async`, `generator`, `async generator`, `main`, `async main`, `program` or `node`. A `main` is a
+            function that reads the arguments of a command line.
+        needs_client: True if `call` uses a variable `client`.
+        line: the line of the definition.
+        rank: how likely it is the function that users call; the agent with the highest rank is tested.
+        has_answer: False for a function that returns nothing.
+        folder: the folder that must be on `sys.path` to import the module, relative to the repository.
+        module: the name to import the module by.
+        options: the flags that are options of the program, or of the `main`.
+        takes_argv: True if a `main` gets its arguments as a list, and does not read `sys.argv`.
+        answer_tools: the tools by which the model has to answer in the form of a class, each with a sample input.
+    """
+
+    path: str
+    name: str
+    call: str
+    kind: str
+    needs_client: bool
+    line: int
+    rank: int
+    has_answer: bool = True
+    folder: str = "."
+    module: str = ""
+    options: tuple[DetectedFlag, ...] = ()
+    takes_argv: bool = True
+    answer_tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UncallableFunction:
+    """A function that calls the API and whose arguments cannot be guessed.
+
+    Attributes:
+        agent: the function, with a call in which `...` stands for what cannot be guessed.
+        name: the function, or the class and the method.
+        unknown: the parameters that nobody can guess, or what else is in the way.
+    """
+
+    agent: FoundAgent
+    name: str
+    unknown: str
+
+    @property
+    def place(self) -> str:
+        """The file and the line of the definition."""
+        return f"{self.agent.path}:{self.agent.line}"

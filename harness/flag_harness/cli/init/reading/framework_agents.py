@@ -1,0 +1,74 @@
+"""The agents that a module makes with a framework, and how a test runs them."""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from flag_harness.cli.init.reading.arguments import PROMPT_ARGUMENT, UNKNOWN_ARGUMENT
+from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
+from flag_harness.cli.init.reading.frameworks import FrameworkModule, maker_name
+from flag_harness.cli.init.reading.side_folders import side_folder_penalty
+
+_MESSAGES = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
+_THREAD = ', {"configurable": {"thread_id": "1"}}'
+"""Names the conversation, for an agent that keeps its messages."""
+_MAKERS_OF_LANGCHAIN_AGENTS = ("create_agent", "create_react_agent", "create_deep_agent")
+_RANK = 3
+"""An agent that a module keeps is less likely what users call than a function that runs it."""
+
+
+def find_module_agents(
+    tree: ast.Module, path: str, module: FrameworkModule, classes: Mapping[str, ast.ClassDef]
+) -> Iterator[FoundAgent | UncallableFunction]:
+    """Yield the agents that are variables of a module, with how a test could run them.
+
+    `classes` has the project's classes by name.
+    """
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        name = str(getattr(targets[0], "id", "")) if isinstance(node, (ast.Assign, ast.AnnAssign)) else ""
+        maker = module.makers.get(name)
+        if maker is None or not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        if (found := _run_arguments(maker, node.value, classes)) is None:
+            continue
+        method, arguments, unknown = found
+        call = f"{name}.{method}({arguments})"
+        kind = "async" if method == "ainvoke" else "plain"
+        agent = FoundAgent(path, name, call, kind, False, node.lineno, _RANK - side_folder_penalty(path))
+        yield UncallableFunction(agent, name, unknown) if unknown else agent
+
+
+def _run_arguments(
+    maker: ast.Call, value: ast.expr, classes: Mapping[str, ast.ClassDef]
+) -> tuple[str, str, str] | None:
+    """Return the method that runs an agent, its arguments as code, and what of them is unknown.
+
+    Return None for what is no agent yet, such as a model, or a graph that is not compiled.
+    """
+    name = maker_name(maker)
+    keywords = {word.arg: word.value for call in (maker, value) for word in getattr(call, "keywords", ())}
+    thread = _THREAD if "checkpointer" in keywords else ""
+    if name == "Agent":
+        if "deps_type" in keywords:
+            unknown = f"deps, of the type {ast.unparse(keywords['deps_type'])}"
+            return "run_sync", f"{PROMPT_ARGUMENT}, deps={UNKNOWN_ARGUMENT}", unknown
+        return "run_sync", PROMPT_ARGUMENT, ""
+    if name in _MAKERS_OF_LANGCHAIN_AGENTS:
+        return "invoke", f"{_MESSAGES}{thread}", ""
+    if name != "StateGraph" or ".compile(" not in ast.unparse(value):
+        return None
+    state = ast.unparse(maker.args[0]) if maker.args else ""
+    if _has_messages(state, classes):
+        return "ainvoke", f"{_MESSAGES}{thread}", ""
+    return "ainvoke", f"{UNKNOWN_ARGUMENT}{thread}", f"the {state or 'state'} that the graph begins with"
+
+
+def _has_messages(name: str, classes: Mapping[str, ast.ClassDef]) -> bool:
+    """Return whether the state of a graph is a list of messages under `messages`, and needs nothing else."""
+    if name.rpartition(".")[2] in ("MessagesState", "AgentState"):
+        return True
+    node = classes.get(name)
+    if node is None:
+        return False
+    fields = [getattr(one.target, "id", "") for one in node.body if isinstance(one, ast.AnnAssign)]
+    return "messages" in fields or any(_has_messages(ast.unparse(base), classes) for base in node.bases)

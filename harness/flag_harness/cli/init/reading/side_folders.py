@@ -1,0 +1,16 @@
+"""Tell the folders that hold the product from those that hold something else."""
+
+import re
+
+_SIDE_FOLDERS = re.compile(
+    r"(^|[-_./])(examples?|samples?|demos?|tutorials?|notebooks?|cookbooks?|cookiecutters?|templates?|skeletons?"
+    r"|boilerplates?|scaffold(s|ing)?|archived?|legacy|deprecated|old|docs?|scripts?|benchmarks?|evals?|tests?"
+    r"|experiments?)([-_./]|$)"
+)
+"""Folders and files that hold something else than the product, if the repository has more."""
+_PENALTY = 10
+
+
+def side_folder_penalty(path: str) -> int:
+    """Return how much less likely an agent in this file is the product."""
+    return _PENALTY if _SIDE_FOLDERS.search(path.rpartition(".")[0].lower()) else 0
