@@ -98,10 +98,10 @@ def table(output: str) -> list[str]:
 
 
 EDITED = "recordings/matrix/off.json"
-REPORT = """\
-  max_tokens: recorded 4097, sent 4096
-To record it: pytest 'cases/test_matrix.py::test_matrix[off]' --record-mode=rewrite --harness-upstream=simulator
-"""
+REPORTED_LINES = (
+    "  max_tokens: recorded 4097, sent 4096",
+    "To record it: pytest 'cases/test_matrix.py::test_matrix[off]' --record-mode=rewrite --harness-upstream=simulator",
+)
 
 
 def one_token_more(recording: str) -> str:
@@ -115,7 +115,7 @@ def test_an_edited_recording_fails_its_case_alone_and_at_once(checkout: Checkout
     output = checkout.pytest(*ALL, "--durations=0", "--durations-min=0")
     assert ["test_matrix.py::test_matrix[off]"] == failed(output)
     assert "1 failed, 24 passed" in output
-    assert REPORT in output
+    assert [] == [line for line in REPORTED_LINES if line not in output.splitlines()]
     (seconds,) = re.findall(r"^([\d.]+)s call +cases/test_matrix.py::test_matrix\[off\]", output, re.MULTILINE)
     assert float(seconds) < 10
 
@@ -133,7 +133,7 @@ def test_the_edited_recording_is_noticed_also_where_every_exception_is_swallowed
     output = checkout.pytest("cases/test_matrix.py", "-q")
     assert ["test_matrix.py::test_matrix[off]"] == failed(output)
     assert "1 failed, 7 passed" in output
-    assert REPORT in output
+    assert [] == [line for line in REPORTED_LINES if line not in output.splitlines()]
 
 
 def with_call(recording: str, before: str, after: str) -> str:

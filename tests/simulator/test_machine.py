@@ -24,7 +24,7 @@ _spec.loader.exec_module(grammar)
 HEADERS = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
 TOOL = {"name": "bash", "input_schema": {"type": "object"}}
 MARK = {"type": "ephemeral"}
-TEXTS = st.text(min_size=1, max_size=40)
+TEXTS = st.text(min_size=1, max_size=40).filter(str.strip)
 UNKNOWN = "messages.{0}.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_none."
 
 
@@ -165,7 +165,9 @@ class Conversation(RuleBasedStateMachine):
         altered[place]["content"][index]["thinking"] += "!"
         latest = max(number for number, message in enumerate(altered) if message["role"] == "assistant")
         words = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
-        words = words if place == latest else "Invalid `signature` in `thinking` block"
+        after = [message["content"] for message in altered[place:] if message["role"] == "user"]
+        in_tool_loop = bool(self.pending) and all(isinstance(content, list) for content in after)
+        words = words if place == latest or in_tool_loop else "Invalid `signature` in `thinking` block"
         self.refused(f"messages.{place}.content.{index}: {words}", messages=altered)
 
     def _thoughts(self) -> Any:

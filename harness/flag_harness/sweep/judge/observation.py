@@ -81,6 +81,8 @@ class TestCallResult:
     tokens that the agent reports for the call, by their names in the API; empty if it reports none.
     """
 
+    __test__ = False
+
     ending: TestCallEnding
     message: str = ""
     place: str = ""
