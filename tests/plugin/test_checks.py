@@ -23,8 +23,9 @@ NO_REQUEST = (
     "its client is not one of httpx2 or httpx, or was never called."
 )
 NETWORK = (
-    "this test plays recordings, but tried to reach 192.0.2.1:80; record that traffic with --record-mode=once, or let "
-    "it through with @pytest.mark.harness_network"
+    "this test plays recordings, but tried to reach 192.0.2.1:80; it is no host of the API: replace that "
+    "call in the test, list the host in allowed_hosts of [tool.flag-harness], or let it through "
+    "with @pytest.mark.harness_network"
 )
 
 

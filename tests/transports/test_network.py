@@ -22,6 +22,11 @@ MESSAGE = (
     "or let it through with @pytest.mark.harness_network"
 )
 
+MESSAGE_OF_OTHER_HOST = (
+    "this test plays recordings, but tried to reach {}; it is no host of the API: replace that call in the test, list "
+    "the host in allowed_hosts of [tool.flag-harness], or let it through with @pytest.mark.harness_network"
+)
+
 
 def _connect(host: str) -> None:
     with socket.socket() as one:
@@ -92,13 +97,14 @@ def test_another_host_is_refused_whoever_asks(reach: Callable[[str], None], host
     """By name, also by one that looks like loopback; what was raised is kept."""
     with refuse_network() as refused, pytest.raises(NetworkRefused) as caught:
         reach(host)
-    assert MESSAGE.format(f"{host}:443") == str(caught.value)
+    message = MESSAGE if host == "api.anthropic.com" else MESSAGE_OF_OTHER_HOST
+    assert message.format(f"{host}:443") == str(caught.value)
     assert [caught.value] == refused
     assert not isinstance(caught.value, Exception)
 
 
 def test_the_refusal_says_what_the_test_does_instead() -> None:
-    """And is made as asked for."""
+    """And is made as asked for. To ask the live API is no advice for another host."""
 
     class Mine(NetworkRefused):
         """A refusal of the caller's own."""
@@ -109,6 +115,9 @@ def test_the_refusal_says_what_the_test_does_instead() -> None:
         "this test asks the simulator, but tried to reach api.anthropic.com:443; ask the live API with "
         "--harness-upstream=live, or let it through with @pytest.mark.harness_network"
     ) == str(caught.value)
+    with refuse_network(ERROR_TEXTS_OF_SIMULATOR) as refused, pytest.raises(NetworkRefused):
+        _look_up("search.example.com")
+    assert "search.example.com:443; it is no host of the API: replace that call" in str(refused[0])
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,7 @@ def test_another_address_is_refused(reach: Callable[[str], None]) -> None:
     """A number needs no look-up; TEST-NET-1 belongs to nobody."""
     with refuse_network() as refused, pytest.raises(NetworkRefused) as caught:
         reach("192.0.2.1")
-    assert MESSAGE.format("192.0.2.1:443") == str(caught.value)
+    assert MESSAGE_OF_OTHER_HOST.format("192.0.2.1:443") == str(caught.value)
     assert [caught.value] == refused
 
 
@@ -220,7 +229,7 @@ def test_uvloop_is_guarded_as_soon_as_it_is_imported(monkeypatch: pytest.MonkeyP
         factory = imported.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner, pytest.raises(NetworkRefused):
             runner.run(_uvloop_look_up("far.example"))
-    assert [MESSAGE.format("far.example:443")] == list(map(str, refused))
+    assert [MESSAGE_OF_OTHER_HOST.format("far.example:443")] == list(map(str, refused))
 
 
 def test_an_address_of_ip_version_6_is_refused() -> None:
@@ -247,7 +256,7 @@ def test_a_datagram_to_another_host_is_refused() -> None:
             one.sendto(b"data", ("192.0.2.1", 53))
         with pytest.raises(NetworkRefused):
             one.sendto(b"data", 0, ("192.0.2.1", 53))
-    assert [MESSAGE.format("192.0.2.1:53")] * 2 == list(map(str, refused))
+    assert [MESSAGE_OF_OTHER_HOST.format("192.0.2.1:53")] * 2 == list(map(str, refused))
 
 
 def test_datagrams_on_loopback_pass() -> None:

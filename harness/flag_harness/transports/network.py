@@ -20,6 +20,10 @@ ERROR_TEXTS_OF_REPLAY = "plays recordings", "record that traffic with --record-m
 """Two parts of the error's message: what the test does, and what to do if it needs the network."""
 ERROR_TEXTS_OF_SIMULATOR = "asks the simulator", "ask the live API with --harness-upstream=live"
 
+_ADVICE_FOR_OTHER_HOSTS = (
+    "it is no host of the API: replace that call in the test, list the host in allowed_hosts of [tool.flag-harness]"
+)
+"""What to do about a host that is not the API, whose traffic no cassette has and no simulator answers."""
 _NAMES_OF_LOOPBACK = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 _IGNORE_HOSTS_HINT = "; if the program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
 _ADDRESSES_OF_LOOPBACK = ("127.0.0.1", "::1", "0.0.0.0")
@@ -130,7 +134,10 @@ class _NetworkGuard:
         target = name if port is None else f"{name}:{port}"
         if advice := flag_service_advice(name):
             return f"this test {what}, but tried to reach {target}{how} {advice}"
-        if how and self._scope.has_host(f"https://{target}"):
+        is_api = self._scope.has_host(f"https://{target}")
+        if not is_api and self._doing in (ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR):
+            instead = _ADVICE_FOR_OTHER_HOSTS
+        elif is_api and how:
             fixtures = "write def test_it(cassette, cassette_server)"
             instead = f"if a program that the test starts asks the API, {fixtures}; else {instead}"
         return (

@@ -611,7 +611,7 @@ def test_a_test_that_no_agent_passes_is_left_with_the_reason(
     [
         ("error: unrecognized arguments: --cov=bot", "that this pytest does not know: --cov=bot"),
         (
-            "this test asks the simulator, but tried to reach search.example.com:443; ask the live API with",
+            "this test asks the simulator, but tried to reach search.example.com:443; it is no host of",
             "The agent also asks search.example.com, which tests may not reach. Replace what asks it in test_flag_",
         ),
         ("E  TypeError: Messages.create() got an unexpected keyword argument 'temperature'", "`temperature`"),

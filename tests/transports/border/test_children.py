@@ -33,8 +33,9 @@ def test_a_program_that_uses_proxies_is_told_why_it_is_refused() -> None:
         found = run(GET, "http://far.example/list")
     message = (
         "this test plays recordings, but tried to reach far.example:80 in a child process or a library in C; "
-        "record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network; if the "
-        "program can do without that host, list it in ignore_hosts of [tool.flag-harness]"
+        "it is no host of the API: replace that call in the test, list the host in allowed_hosts of "
+        "[tool.flag-harness], or let it through with @pytest.mark.harness_network; if the program can do "
+        "without that host, list it in ignore_hosts of [tool.flag-harness]"
     )
     assert [message] == list(map(str, refused))
     assert "HTTP Error 403: Forbidden" in found.stderr

@@ -19,7 +19,10 @@ from flag_harness.errors import NetworkRefused
 from flag_harness.transports import ApiScope, network, refuse_network
 from flag_harness.transports.border.sockets import target_of_proxy_request
 
-NEXT_STEP = "; record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network"
+NEXT_STEP = (
+    "; it is no host of the API: replace that call in the test, list the host in allowed_hosts of [tool.flag-harness], "
+    "or let it through with @pytest.mark.harness_network"
+)
 
 
 @pytest.fixture
