@@ -110,8 +110,10 @@ def pytester(
 ) -> pytest.Pytester:
     """Pytest's own, whose child processes are forks of the warm Python.
 
-    A run in this process does not fail for a socket that an earlier test left to the garbage collector.
+    A run in this process does not fail for a socket that an earlier test left to the garbage collector. No run starts
+    others for its failed tests, unless a test asks for them.
     """
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:flag-harness-alone")
     inline_run = pytester.inline_run
 
     def run_inline(*arguments: Any, **options: Any) -> pytest.HookRecorder:

@@ -28,6 +28,11 @@ AFTER_FAST = "seen[-2:] != ['fast', 'slow']"
 """Fails for one combination alone, and only just after another."""
 
 
+@pytest.fixture(autouse=True)
+def _failed_tests_run_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+
+
 @pytest.fixture
 def repository(pytester: pytest.Pytester) -> pytest.Pytester:
     """A repository with a test that keeps a list between its runs."""

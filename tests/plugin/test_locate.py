@@ -257,10 +257,7 @@ def test_the_live_api_answers_only_up_to_a_cost(repository: pytest.Pytester, mon
 
 
 def test_classes_parameters_and_wide_fixtures_are_kept(repository: pytest.Pytester) -> None:
-    """A test that is a method, async and parametrized is located; its session fixture is set up once more.
-
-    The failing combination is also run alone, in a process with a session of its own.
-    """
+    """A test that is a method, async and parametrized is located; its session fixture is set up once more."""
     repository.makepyfile(test_ask=IN_A_CLASS.replace("CONDITION", HIDDEN))
     run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-p", "asyncio")
     run.stdout.fnmatch_lines(
@@ -269,7 +266,7 @@ def test_classes_parameters_and_wide_fixtures_are_kept(repository: pytest.Pytest
             "  To reproduce: pytest 'test_ask.py::TestAsk::test_ask[[]f2+f5-a-b[]]' *",
         ]
     )
-    assert "up down up down up down" == (repository.path / "log").read_text().strip()
+    assert "up down up down" == (repository.path / "log").read_text().strip()
 
 
 @pytest.mark.parametrize("number", ["0", "tests"])

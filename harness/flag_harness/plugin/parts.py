@@ -36,8 +36,8 @@ def register_plugin_parts(config: pytest.Config) -> None:
     config.stash[DEFERRED_PARTS_KEY] = parts
 
     def register_plugin(plugin: object, name: str) -> None:
-        plugins.register(plugin, f"flag-harness-{name}")
-        parts.append(plugin)
+        if plugins.register(plugin, f"flag-harness-{name}") is not None:  # None if `-p no:NAME` blocks it
+            parts.append(plugin)
 
     mask = config.stash[REPORT_MASK_KEY] = ReportMask()
     has_detectors = config.stash[CONFIG_KEY].privacy is not None or is_recording_disabled(config)
