@@ -16,6 +16,7 @@ from flag_harness.cli.init.reading.arguments import (
     find_client_parameters,
     guess_call_arguments,
 )
+from flag_harness.cli.init.reading.click_programs import command_arguments, find_command, find_command_flags
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.framework_agents import find_module_agents
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, FrameworkModule
@@ -56,7 +57,8 @@ def find_agents(
     }
     run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling, framework.runs)]
     sends_if_imported = not all(map(is_main_guard, run))
-    options = find_option_flags(tree, path)
+    command = find_command(tree)
+    options = find_option_flags(tree, path) if command is None else find_command_flags(command, path)
     main = None if sends_if_imported else _find_main(tree, functions, calling, callers)
     for name in functions:
         if name not in calling or sends_if_imported or name == main:
@@ -66,11 +68,19 @@ def find_agents(
             yield _make_agent(name, functions[name], tree, path, name not in called)
     if not sends_if_imported:
         yield from find_module_agents(tree, path, framework, classes)
-    arguments = program_arguments(tree)
-    if main is not None and (agent := _make_main(main, functions[main], arguments, options, path)) is not None:
+    is_started = bool(run) or (any(map(is_main_guard, tree.body)) and bool(calling or (main and options)))
+    callable_main = functions.get(main or "") if command is None else None
+    arguments = program_arguments(tree) if command is None else command_arguments(command)
+    yield from _find_programs(path, callable_main, arguments, options, is_started=is_started)
+
+
+def _find_programs(
+    path: str, main: _Function | None, arguments: str | None, options: tuple[DetectedFlag, ...], *, is_started: bool
+) -> Iterator[FoundAgent | UncallableFunction]:
+    """Yield a module's `main`, if a test can call it, and its program, if it `is_started` by its path."""
+    if main is not None and (agent := _make_main(main.name, main, arguments, options, path)) is not None:
         yield agent
-    is_program = any(map(is_main_guard, tree.body)) and (calling or (main and options))
-    if (is_program or run) and arguments is not None:
+    if is_started and arguments is not None:
         rank = 1 + _RANK_OF_OPTIONS * bool(options) - side_folder_penalty(path)
         yield FoundAgent(path, "", arguments, "program", False, 1, rank, options=options)
 

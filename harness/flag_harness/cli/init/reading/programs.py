@@ -9,7 +9,7 @@ from flag_harness.analysis.code.detected_flag import DetectedFlag
 
 PROMPT_NAME = re.compile(r"prompt|question|query|message|text|task|input|goal|request|instruction|ask|^q$")
 _SWITCHES = ("store_true", "store_false", "BooleanOptionalAction")
-_NOT_A_FLAG_PATTERN = re.compile(
+NOT_A_FLAG_OPTION = re.compile(
     r"^(verbose|debug|quiet|silent|version|help|dry_run|force|yes|interactive|repl|chat|json|raw|colou?r|no_colou?r|log\w*"
     r"|list\w*|test|watch|serve|save\w*|overwrite|print\w*|show\w*|profile)$"
 )
@@ -88,7 +88,7 @@ def _parse_option(call: ast.Call, path: str) -> DetectedFlag | None:
     if kind not in _SWITCHES or not option:
         return None
     dest = str(getattr(words.get("dest"), "value", "")) or option.removeprefix("--").replace("-", "_")
-    if _NOT_A_FLAG_PATTERN.match(dest) or not dest.isidentifier():
+    if NOT_A_FLAG_OPTION.match(dest) or not dest.isidentifier():
         return None
     default = getattr(words.get("default"), "value", kind == "store_false") is True
     on = option if kind != "store_false" else ""
