@@ -464,10 +464,11 @@ def test_an_agent_that_takes_thinking_for_its_answer_fails(
     ("module", "sample", "extra"),
     [
         ("uvicorn", samples.COMMAND_LINE_AGENT, "serve"),
+        ("httptools", samples.COMMAND_LINE_AGENT, "serve"),
         ("yaml", samples.VCR_SUITE, "vcr"),
         ("openfeature", {"agent.py": AGENT.format(read='client.get_boolean_value("fast", False)')}, "openfeature"),
     ],
-    ids=["serve", "vcr", "openfeature"],
+    ids=["serve", "serve_parser", "vcr", "openfeature"],
 )
 def test_a_missing_extra_is_named(
     repository: Path,

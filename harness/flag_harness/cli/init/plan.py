@@ -12,6 +12,7 @@ from flag_harness.cli.init.repository import Repository
 from flag_harness.config.root import PYPROJECT
 
 TEST_FILE = "test_flag_matrix.py"
+_SERVER = ("httptools", "uvicorn")
 _PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 
@@ -188,7 +189,7 @@ def _conftest_path(test: str) -> str:
 
 
 def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:
-    if agent is not None and agent.kind in ("program", "node") and find_spec("uvicorn") is None:
+    if agent is not None and agent.kind in ("program", "node") and any(find_spec(one) is None for one in _SERVER):
         yield "serve"
     if repository.vcr and find_spec("yaml") is None:
         yield "vcr"
