@@ -66,3 +66,22 @@ def test_a_helper_of_another_module_reads_the_flag_that_is_named(
         *find_flags(ast.parse(code), "agent.py", find_flag_reading_functions(ast.parse(HELPERS)))
     ]
     assert expected == [(one.source, one.key, one.on, one.default) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("x = os.getenv('PLANNER') == 'on'", [("PLANNER", "on", None, False)]),
+        ("x = os.getenv('PLANNER', 'true') != 'false'", [("PLANNER", "true", "false", True)]),
+        ("x = os.getenv('PLANNER', '1') not in ('0', 'off')", [("PLANNER", "true", "0", True)]),
+        ("if os.getenv('PLANNER'): pass", [("PLANNER", "true", None, False)]),
+        ("x = os.getenv('ENABLE_PLANNER')", [("ENABLE_PLANNER", "true", None, False)]),
+        ("x = os.getenv('PLANNER_MODE')", []),
+        ("x = client.variation('limit', user, 3)", []),
+    ],
+)
+def test_a_variable_that_is_read_as_a_switch_is_a_flag(
+    code: str, expected: list[tuple[str, str, str | None, bool]]
+) -> None:
+    """With the texts that the code compares. A variable of another kind, or a number of a service, is none."""
+    assert expected == [(one.key, one.on, one.off, one.default) for one in find_flags(ast.parse(code), "agent.py")]
