@@ -615,6 +615,10 @@ def test_a_test_that_no_agent_passes_is_left_with_the_reason(
             "this test asks the simulator, but tried to reach search.example.com:443; it is no host of",
             "The agent also asks search.example.com, which tests may not reach. Replace what asks it in test_flag_",
         ),
+        (
+            "ERROR collecting test_flag_matrix.py\nE   KeyError: 'ANTHROPIC_MODEL'",
+            'with os.environ.setdefault("ANTHROPIC_MODEL", "claude-haiku-4-5") in a conftest.py',
+        ),
         ("E  TypeError: Messages.create() got an unexpected keyword argument 'temperature'", "`temperature`"),
     ],
 )

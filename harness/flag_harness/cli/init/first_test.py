@@ -12,6 +12,8 @@ from flag_harness.cli.init.plan import InitPlan
 from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.terminal import show_progress
 
+_MODEL = "claude-haiku-4-5"
+"""What the agent asks in its first test, if a variable has to name a model."""
 _ERROR_NAME = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
 _SENT_REQUESTS = re.compile(r"; requests: [1-9]")
 _UNKNOWN_KEYWORD = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
@@ -111,7 +113,9 @@ def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Itera
         return
     if variable := _find_unset_variable(output):
         yield f"The agent needs the variable {variable}. Set it for the tests, such as"
-        yield f'with os.environ.setdefault("{variable}", "none") in a conftest.py beside {plan.test}. Then: {command}'
+        value = _MODEL if "MODEL" in variable else "none"
+        yield f'with os.environ.setdefault("{variable}", "{value}") in a conftest.py beside {plan.test}.'
+        yield f"Then: {command}"
         return
     if host := _OTHER_HOST.search(output):
         yield f"The agent also asks {host[1]}, which tests may not reach. Replace what asks it in {plan.test},"
