@@ -230,7 +230,8 @@ def test_a_variable_that_the_agent_needs_is_named(
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: failure)
     _lay_out(repository, samples.ASYNC_BOT)
     assert 1 == main(["init"])
-    assert f'os.environ.setdefault("{variable}", "none") in a conftest.py beside test_' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f'os.environ.setdefault("{variable}", "claude-haiku-4-5") in a conftest.py beside test_' in shown
 
 
 def test_a_program_in_a_package_is_started_as_a_module(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
