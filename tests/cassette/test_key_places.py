@@ -7,6 +7,7 @@ import html
 import json
 import lzma
 import re
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,9 @@ import pytest
 import zstandard
 
 from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette.redact.encodings.search import first_finding
 from flag_harness.cassette.redact.scan import scan_cassette
+from flag_harness.cassette.redact.shapes import find_api_keys
 from flag_harness.wire.aws_frames import decode_frames, encode_exception, frame_from_sse
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
@@ -300,3 +303,14 @@ def test_a_declared_pattern_takes_the_value_out_wherever_it_is_written(place: st
         forms = (DECLARED, encode(DECLARED), _base64(DECLARED)[:20], quote(DECLARED))
         assert [] == [form for form in forms if form in document], encoding
         assert not re.search(PATTERN, document.replace("\\x00", "")), encoding
+
+
+@pytest.mark.parametrize("text", ["0" * 1_000_000, "65, " * 300_000, "0000000   a\n" * 200_000, '\nabc1"' * 300_000])
+def test_a_long_dump_takes_little_memory(text: str) -> None:
+    """A body of a quarter megabyte may hold much more of it, compressed."""
+    tracemalloc.start()
+    try:
+        first_finding(text, find_api_keys, 1)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(text)
+    finally:
+        tracemalloc.stop()

@@ -21,33 +21,33 @@ _BYTES_PER_DUMP_LINE = 16
 
 _DECIMAL_ASCII_CODE_PATTERN = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])"
 _DECIMAL_BYTES_PATTERN = re.compile(
-    rf"(?<![0-9]){_DECIMAL_ASCII_CODE_PATTERN}(?:[, ]\s*{_DECIMAL_ASCII_CODE_PATTERN}(?![0-9])){{15,}}"
+    rf"(?<![0-9]){_DECIMAL_ASCII_CODE_PATTERN}(?:[, ]\s*{_DECIMAL_ASCII_CODE_PATTERN}(?![0-9])){{15,}}+"
 )
 """At least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
 _DECIMAL_BYTES_TABLE = make_letter_table("0123456789, \t\r\n")
 _MIN_DECIMAL_BYTES_LENGTH = 48
-_NUMBER_SEPARATOR_PATTERN = re.compile("[^0-9]+")
+_NUMBER_PATTERN = re.compile("[0-9]+")
 
 _CHARACTER_FIELD = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
-_CHARACTER_LINES = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD}){{1,16}}\r?\n)+")
+_CHARACTER_LINES = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD}){{1,16}}\r?\n)++")
 """Lines of `od -c`: an octal offset, and up to 16 characters, escapes or octal numbers, each four characters wide."""
 _CHARACTER_ESCAPES = dict(zip("0abefnrtv", b"\0\a\b\x1b\f\n\r\t\v", strict=True))
 
-_BINARY_DIGITS = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}")
+_BINARY_DIGITS = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}+")
 """At least 16 ASCII bytes as binary digits."""
 _BINARY_DIGITS_TABLE = make_letter_table("01 ,\n")
 _MIN_BINARY_DIGITS_LENGTH = 128
 
 _QUOTED = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}')"""
 _JOINED_LIST = re.compile(
-    rf"(?<=join\()\s*[\[(]\s*({_QUOTED}(?:\s*,\s*{_QUOTED})+)"
-    rf"|\[\s*({_QUOTED}(?:\s*,\s*{_QUOTED})+)(?=\s*,?\s*\]\.join\()"
+    rf"(?<=join\()\s*[\[(]\s*({_QUOTED}(?:\s*,\s*{_QUOTED})++)"
+    rf"|\[\s*({_QUOTED}(?:\s*,\s*{_QUOTED})++)(?=\s*,?\s*\]\.join\()"
 )
 """The strings of a list that a program joins, as `"".join([...])` of Python and `[...].join("")` of JavaScript do."""
 _QUOTED_STRING = re.compile(_QUOTED)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
-_CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)+")
+_CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)++")
 _HAS_LETTER_AND_DIGIT = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
 """The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
@@ -127,7 +127,7 @@ def decimal_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
     for start, stop in find_letter_runs(text, _DECIMAL_BYTES_TABLE, _MIN_DECIMAL_BYTES_LENGTH):
         for match in _DECIMAL_BYTES_PATTERN.finditer(text, start, stop):
-            decoded = "".join(chr(int(number)) for number in _NUMBER_SEPARATOR_PATTERN.split(match[0]))
+            decoded = "".join(chr(int(number[0])) for number in _NUMBER_PATTERN.finditer(match[0]))
             yield EncodedSpan(*match.span(), decoded, _encode_decimals)
 
 

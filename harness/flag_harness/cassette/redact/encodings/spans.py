@@ -39,7 +39,7 @@ _BASE64_OF_COMPRESSED_DATA = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|
 _HEX = re.compile("[0-9A-Fa-f]{24,}")
 _HEX_OF_ASCII_PATTERN = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
 """Hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
-_SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}")
+_SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}+")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _MIN_SPACED_HEX_LENGTH = 35
 _MIN_LONG_TEXT_LENGTH = 4096
