@@ -168,6 +168,24 @@ def test_pairs_that_are_not_compared_are_named() -> None:
     assert (4, 1) == (flag["pairs"], flag["pairs_compared"])
 
 
+def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
+    """A suite that was recorded before has `off` from the API, and its other combinations from the simulator."""
+    imported, simulated = {"recorded_from": "imported"}, {"recorded_from": "simulator"}
+    report = _report(
+        *_pair("t.py::test_a", {**imported, "cost": 0.01}, recorded_from="simulator", cost=0.02),
+        *_pair("t.py::test_b", {**imported, "cost": 0.01}, answered_by="live", cost=0.04),
+        *_pair("t.py::test_c", {**simulated, "cost": 0.01}, cost=0.04),
+    )
+    overview = make_overview(report)
+    assert ("fast: 1 of 3 pairs left out, as the simulator answered one run of the pair alone: test_a (1)",) == (
+        overview.left_out
+    )
+    [line] = overview.flags
+    assert (2, 3) == (line.figures.compared, line.figures.pairs)
+    [cost] = [effect for effect in report.effects if (effect.figure.name, effect.name) == ("cost", "fast")]
+    assert 2 == cost.pairs
+
+
 @pytest.mark.parametrize(
     ("without", "fields", "text"),
     [

@@ -171,13 +171,24 @@ def metric_effects(
     effects of pairs of flags are left out.
     """
     rows = [row for row in rows if row.is_comparable]
+    groups_of_runs = group_runs_to_compare(rows, defaults, groups, most)
+    compared = {settings: [*filter(are_comparable, members)] for settings, members in groups_of_runs.items()}
     noisy = {figure.name for figure in RUN_METRICS if _has_chance(figure, rows)}
     effects = (
         _estimate_effect(settings, figure, members, labels, figure.name in noisy)
-        for settings, members in group_runs_to_compare(rows, defaults, groups, most).items()
+        for settings, members in compared.items()
         for figure in RUN_METRICS
     )
     return tuple(effect for effect in effects if effect is not None)
+
+
+def are_comparable(runs: Sequence[RunRow]) -> bool:
+    """Return whether all runs passed, none is excluded, and the simulator answered all of them or none.
+
+    Its tokens are estimates and its times settings, so a difference from those of the API is no effect of a flag.
+    """
+    simulated = {"simulator" in upstreams for row in runs if any(upstreams := (row.recorded_from, row.answered_by))}
+    return all(row.is_comparable for row in runs) and len(simulated) < 2
 
 
 def group_runs_to_compare(

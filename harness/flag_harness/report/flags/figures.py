@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from flag_harness.analysis.effects.figures import MetricEffect, group_runs_to_compare, setting_name
+from flag_harness.analysis.effects.figures import MetricEffect, are_comparable, group_runs_to_compare, setting_name
 from flag_harness.flag import value_text
 from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
@@ -109,7 +109,7 @@ def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect], 
 
     `effects` has what it changes, by the name of the figure. `tests` is the number of tests in the run.
     """
-    compared = [pair for pair in pairs if all(row.is_comparable for row in pair)]
+    compared = [pair for pair in pairs if are_comparable(pair)]
     dollars = _differences_by_test(compared, lambda row: row.cost)
     per_run = fmean(one for own in dollars.values() for one in own) if dollars else None
     per_suite = sum(map(fmean, dollars.values())) if dollars else None
@@ -158,7 +158,7 @@ def _left_out_pairs(pairs: Sequence[RunPair]) -> Iterator[LeftOutPairs]:
     """Yield the pairs that are not compared, by their reason."""
     groups: dict[str, Counter[str]] = {}
     for pair in pairs:
-        if not all(row.is_comparable for row in pair):
+        if not are_comparable(pair):
             groups.setdefault(_reason_to_leave_out(pair), Counter())[_test(pair[0])] += 1
     for reason, counts in groups.items():
         yield LeftOutPairs(reason, tuple(counts.most_common()))
@@ -169,7 +169,9 @@ def _reason_to_leave_out(pair: RunPair) -> str:
     for outcome in _OUTCOMES_WORST_FIRST:
         if outcome in outcomes:
             return _REASONS[outcome]
-    return f"the test says: {next(row.excluded_from_effects for row in pair if row.excluded_from_effects)}"
+    if excluded := [row.excluded_from_effects for row in pair if row.excluded_from_effects]:
+        return f"the test says: {excluded[0]}"
+    return "the simulator answered one run of the pair alone"
 
 
 def _test(row: RunRow) -> str:
