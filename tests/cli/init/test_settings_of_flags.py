@@ -157,7 +157,10 @@ def test_settings_without_flags_get_flags_and_a_first_test(
     settings = "[tool.flag-harness]\nvcr_marks = true\n"
     _lay_out(repository, {**samples.VCR_SUITE, "pyproject.toml": settings})
     assert 0 == main(["init"]), capsys.readouterr()
-    assert 2 == capsys.readouterr().out.count("2 passed")
+    shown = capsys.readouterr().out
+    assert 2 == shown.count("2 passed")
+    assert "3. Record it again: pytest tests/test_flag_matrix.py --record-mode=rewrite" in shown
+    assert "5. Test flags with what you have recorded, without a key: docs/moving-in-flags.md" in shown
     text = (repository / "pyproject.toml").read_text()
     assert 1 == text.count("vcr_marks")
     assert ["long_answers"] == [flag.name for flag in read_config(repository / "pyproject.toml").flags]

@@ -151,8 +151,10 @@ def next_step_lines(plan: InitPlan, *, is_recorded: bool, has_inert: bool = Fals
         yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
     yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."
     yield "  2. In fixtures/scenarios/hello.toml, answer it: tool calls, refusals, long answers."
-    yield "  3. Record it again, then run pytest: --record-mode=rewrite --harness-upstream=simulator"
-    yield "  4. Break a flag on purpose, and read which one the end of the run names."
+    yield f"  3. Record it again: pytest {plan.test} --record-mode=rewrite --harness-upstream=simulator"
+    yield "  4. Break a flag on purpose, run pytest, and read which one the end of the run names."
+    if plan.has_vcr_marks:
+        yield "  5. Test flags with what you have recorded, without a key: docs/moving-in-flags.md"
 
 
 def missing_flag_lines() -> Iterator[str]:
