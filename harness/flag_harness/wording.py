@@ -1,14 +1,11 @@
 """Counts and lists of names in words, and texts that can be printed."""
 
-import math
 from collections.abc import Iterable
 
 MAX_NAMES = 5
 """The most names that a list shows by default; the others are counted."""
 
 _MIN_RATIO_SHOWN_AS_MULTIPLE = 2
-_CENTS = 2
-"""The decimals of an amount from one dollar on."""
 
 
 def count_with_noun(number: int, noun: str, plural: str = "") -> str:
@@ -47,29 +44,6 @@ def ratio_range_text(low: float, high: float) -> str:
     """
     first, last = ratio_text(low), ratio_text(high)
     return f"{first.removesuffix(' times') if is_multiple(high) else first} to {last}"
-
-
-def ratio_in_words(ratio: float) -> str:
-    """Return a ratio in words: as a multiple from twice as much on, else as the change in percent.
-
-    >>> ratio_in_words(0.732), ratio_in_words(1.015), ratio_in_words(25.3)
-    ('26.8 % less', '1.5 % more', '25.3 times as much')
-    """
-    if is_multiple(ratio):
-        return f"{ratio_text(ratio)} as much"
-    return f"{ratio_text(ratio).lstrip('+-')} {'more' if ratio >= 1 else 'less'}"
-
-
-def dollars_text(dollars: float) -> str:
-    """Return a change in US dollars with its sign: in cents from one dollar on, else with three digits.
-
-    >>> dollars_text(1234.5), dollars_text(-0.02849), dollars_text(0.99999), dollars_text(0)
-    ('+$1,234.50', '-$0.0285', '+$1.00', '+$0.00')
-    """
-    size = abs(dollars)
-    decimals = _CENTS if size >= 1 else max(_CENTS, _CENTS - math.floor(math.log10(size))) if size else _CENTS
-    whole, _, fraction = f"{size:,.{decimals}f}".partition(".")
-    return f"{'-' if dollars < 0 else '+'}${whole}.{fraction.rstrip('0').ljust(_CENTS, '0')}"
 
 
 def is_multiple(ratio: float) -> bool:

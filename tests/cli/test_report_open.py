@@ -79,7 +79,7 @@ def test_the_flags_that_break_a_test_are_named_before_its_runs(
     assert 0 == main(["report", "open", str(tmp_path / "run.jsonl")])
     headline, cause, *shown = capsys.readouterr().out.splitlines()
     assert "2 of 4 runs failed" in headline
-    assert "  test_a fails when fast" == cause
+    assert "  test_a fails when fast is on" == cause
     expected = ["FAILED test_a.py::test_a[fast]", "FAILED test_a.py::test_a[cache+fast]"]
     assert expected == [line for line in shown if line.startswith("FAILED")]
 

@@ -188,7 +188,7 @@ def test_a_run_writes_its_report(suite: pytest.Pytester) -> None:
         suite.runpytest_subprocess("-n", workers, "--harness-report=out.json")
         report = json.loads((suite.path / "out.json").read_text("utf-8"))
         assert {"passed": 1, "failed": 2, "skipped": 1} == report["outcomes"]
-        assert ["fails when streaming"] == [cause["text"] for cause in report["causes"]]
+        assert ["fails when streaming is on"] == [cause["text"] for cause in report["causes"]]
         assert "sk-ant-api03-" not in (suite.path / "out.json").read_text("utf-8")
 
 

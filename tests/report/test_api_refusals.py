@@ -27,8 +27,8 @@ def _refuse(row: RunRow, values: Mapping[str, bool]) -> RunRow:
 @pytest.mark.parametrize(
     ("values", "combinations", "condition"),
     [
-        ({"streaming": True, "extended_output": True}, 8, "when streaming and extended_output"),
-        ({"extended_output": True}, 7, "perhaps when extended_output"),
+        ({"streaming": True, "extended_output": True}, 8, "when streaming and extended_output are both on"),
+        ({"extended_output": True}, 7, "perhaps when extended_output is on"),
         ({}, 8, ""),
         ({"streaming": False}, 1, ""),
     ],
@@ -51,9 +51,9 @@ def test_each_format_has_the_message_and_what_to_do(make_record: Callable[[int],
     for suffix in (".html", ".md", ".json"):
         write_report(tmp_path / f"report{suffix}", run, NOW)
         texts[suffix] = (tmp_path / f"report{suffix}").read_text("utf-8")
-    assert "<strong>The API would refuse a request when extended_output</strong>" in texts[".html"]
+    assert "<strong>The API would refuse a request when extended_output is on</strong>" in texts[".html"]
     assert "and 1 more</p>" in texts[".html"]
-    assert "- **The API would refuse a request when extended\\_output** (as the simulator does)" in texts[".md"]
+    assert "- **The API would refuse a request when extended\\_output is on** (as the simulator does)" in texts[".md"]
     assert all(REFUSAL_ADVICE in texts[suffix] for suffix in (".html", ".md"))
     [refusal] = json.loads(texts[".json"])["api_refusals"]
     assert (MESSAGE, 4) == (refusal["message"], len(refusal["cases"]))

@@ -161,14 +161,18 @@ def test_the_command_names_the_tests_that_the_simulator_can_answer(
         "pytest test_a.py::test_b --harness-verdict=fast --harness-repeat=200 --disable-recording "
         "--harness-upstream=simulator" == _overview_command(RunRecord(header, tuple(rows)))[1]
     )
-    purpose, command = _overview_command(replace(record, header=header))
+    alone = tuple(msgspec.structs.replace(row, scenario="") for row in rows)
+    purpose, command = _overview_command(RunRecord(header, alone))
     assert purpose.endswith("(needs an API key, and costs up to $8)")
     assert (
-        "pytest tests -k 'a or b' --harness-verdict=inert --harness-repeat=200 --disable-recording "
+        "pytest tests -k 'a or b' --harness-verdict=fast --harness-repeat=200 --disable-recording "
         "--harness-upstream=live --harness-max-cost=8" == command
     )
-    unpriced = tuple(msgspec.structs.replace(row, cost=None, answered_by="live", scenario="s") for row in record.rows)
+    unpriced = tuple(msgspec.structs.replace(row, cost=None, answered_by="live", scenario="s") for row in rows)
     assert "--harness-max-cost=5" in _overview_command(replace(record, rows=unpriced))[1]
+    report = build_report(record, NOW)
+    assert not any("safe to turn on" in step.purpose for step in make_overview(report).next_steps), "no flag does much"
+    assert "changes no request: does the agent read INERT?" in render_html(report, NOW)
 
 
 def _write_broken_project(folder: Path, matrix: str = '"fast", "slow"') -> None:
@@ -181,11 +185,11 @@ def test_a_command_changes_to_the_folder_that_it_works_in(pytester: pytest.Pytes
     """Where pytest was started from another one, or the report is built from another one."""
     _write_broken_project(pytester.path / "my shop")
     pytester.runpytest_inprocess("my shop", "--harness-record=run.jsonl", "--harness-report=report.md")
-    command = _steps(pytester.path / "report.md")["reproduce"]
+    command = _steps(pytester.path / "report.md")["see it fail"]
     assert "cd 'my shop' && pytest 'test_it.py::test_ask[fast+slow]'" == command
     _type(pytester, command).assert_outcomes(failed=1)
     assert 0 == main(["report", "build", "../run.jsonl", "-o", "report.md"])
-    assert command.partition(" && ")[2] == _steps(Path("report.md"))["reproduce"]
+    assert command.partition(" && ")[2] == _steps(Path("report.md"))["see it fail"]
 
 
 def test_a_report_is_built_above_and_far_from_the_project(
@@ -200,7 +204,7 @@ def test_a_report_is_built_above_and_far_from_the_project(
     assert "The commands work in shop, a folder of the repository" in (project / "report.md").read_text("utf-8")
     monkeypatch.chdir(pytester.path)
     assert 0 == main(["report", "build", "shop/out/run.jsonl", "-o", "report.md"])
-    assert "cd shop && pytest 'test_it.py::test_ask[fast+slow]'" == _steps(Path("report.md"))["reproduce"]
+    assert "cd shop && pytest 'test_it.py::test_ask[fast+slow]'" == _steps(Path("report.md"))["see it fail"]
     record = load_record(project / "out" / "run.jsonl")
     monkeypatch.chdir(far)
     for folder, note in (("shop", "in shop, a folder of the repository"), ("", "in the folder that has test_it.py")):
@@ -247,7 +251,7 @@ def test_a_command_names_the_configuration_of_the_run(pytester: pytest.Pytester)
     (pytester.path / "shop" / "other.ini").write_text("[pytest]\npython_functions = test_*\n")
     options = ("--rootdir=shop", "-c", "shop/other.ini", "--harness-report=report.md")
     pytester.runpytest_inprocess("shop", *options)
-    command = _steps(pytester.path / "report.md")["reproduce"]
+    command = _steps(pytester.path / "report.md")["see it fail"]
     assert "cd shop && pytest -c other.ini --rootdir=. 'test_it.py::test_ask[fast+slow]'" == command
     _type(pytester, command).assert_outcomes(failed=1)
 

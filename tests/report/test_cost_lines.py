@@ -8,20 +8,22 @@ from msgspec.structs import replace
 from flag_harness.record import RunRecord
 from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.flags.cost_lines import flag_cost_lines
+from flag_harness.report.flags.figures import MEANS_NOTE
 
 
 def test_each_flag_has_a_line(make_record: Callable[[int], RunRecord]) -> None:
     """With what it changes and how many pairs say so, and then which pairs are not compared."""
     record = make_record(8)
     assert [
-        "extended_output  the same dollars, tokens, time, first token, requests (30 of 32 pairs), simulated",
-        "prompt_cache     dollars -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less); "
-        "tokens input -2,700 (28 of 32 pairs), simulated",
-        "streaming        first token -0.74 s (0.97 to 0.24 s) (28 of 32 pairs), simulated",
+        MEANS_NOTE,
+        "streaming        first token 0.97 → 0.24 s (28 of 32 pairs), simulated",
+        "prompt_cache     cost $0.019 → $0.011 (-$8.10 per 1,000 runs); "
+        "tokens input 4,800 → 2,100 (28 of 32 pairs), simulated",
+        "extended_output  the same cost, tokens, total time, first token and requests (30 of 32 pairs), simulated",
+        "streaming, prompt_cache: 4 of 32 pairs left out, as a run of the pair failed: "
+        "test_agent_answers_question_0 (2), test_agent_answers_question_4 (2)",
         "extended_output: 2 of 32 pairs left out, as a run of the pair failed: "
         "test_agent_answers_question_0 (1), test_agent_answers_question_4 (1)",
-        "prompt_cache, streaming: 4 of 32 pairs left out, as a run of the pair failed: "
-        "test_agent_answers_question_0 (2), test_agent_answers_question_4 (2)",
     ] == list(flag_cost_lines(record.rows, flags_in_header(record.header)))
     alone = [row for row in record.rows if row.combination == "off"]
     failed = [replace(row, outcome="failed") for row in record.rows if row.combination in ("off", "streaming")]

@@ -13,6 +13,7 @@ from flag_harness.analysis.effects.figures import RUN_METRICS, MetricEffect
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, LogCount, RequestRecord, RunHeader, RunRecord, RunRow
 from flag_harness.record.sweep import SweepCause, SweepRecord
 from flag_harness.report.failures.causes import FailureCause
+from flag_harness.report.failures.conditions import condition_text
 from flag_harness.report.flags.request_effects import RequestEffect
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown.document import markdown_lines
@@ -53,21 +54,26 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     shown = "nothing in 8 tests of 8 (8 combinations)"
     assert f"{shown}; prevents a failure of the same 2 tests, only with streaming" == cache.breaks
     assert shown == extended.breaks
-    assert "-$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less)" == _cell(cache, "dollars")
-    assert ("input -2,700", "same") == (_cell(cache, "tokens"), _cell(cache, "time"))
-    assert "-0.74 s (0.97 to 0.24 s)" == _cell(streaming, "first token")
+    assert "$0.019 → $0.011 (-$8.10 per 1,000 runs)" == _cell(cache, "cost")
+    assert ("input 4,800 → 2,100", "same") == (_cell(cache, "tokens"), _cell(cache, "total time"))
+    assert "0.97 → 0.24 s" == _cell(streaming, "first token")
     assert extended.figures.are_same
-    failure = "test_agent_answers_question_0 and test_agent_answers_question_4 fail when streaming and not prompt_cache"
+    tests = "test_agent_answers_question_0 and test_agent_answers_question_4"
+    failure = f"{tests} fail when streaming is on and prompt_cache is off"
     [cause], [verdict] = overview.causes, overview.next_steps
-    assert (failure, "") == (cause.text, cause.locate)
+    assert (failure, "", "test_agent_answers_question_0") == (cause.text, cause.locate, cause.shown_test)
     assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reasons[1]
     assert "extended_output" in verdict.purpose, "no flag that breaks a test"
+    assert verdict.is_optional
     assert "--harness-verdict=extended_output" in verdict.command
-    assert "in the folder that has tests/test_area_0.py" == overview.folder
+    assert "in the folder above tests/" == overview.folder
     page = render_html(report, NOW)
     start = page.index('class="overview"')
-    assert 3 == page[start : page.index("<nav ")].count('<span class="tag">simulated</span>')
-    parts = ("to type next", failure, cause.command.replace("'", "&#39;"), "per 1,000 runs", "Also found", "<nav ")
+    assert "simulated</span>" not in page[start : page.index("<nav ")], "as all figures are"
+    assert page.index("Answered by the simulator (64 runs): tokens are") < start
+    command = cause.command.replace("'", "&#39;")
+    optional = "Optional, for flags that break nothing: to judge"
+    parts = ("to type next", failure, "question_0 fail:", command, "per 1,000 runs", optional, "Also found", "<nav ")
     assert sorted(parts, key=lambda part: page.index(part, start)) == list(parts)
 
 
@@ -82,22 +88,24 @@ def _pair(case: str, without: dict[str, Any], **fields: Any) -> tuple[RunRow, Ru
 @pytest.mark.parametrize(
     ("costs", "text"),
     [
-        ([(0.01, 0.0075), (0.02, 0.0145)], "-$0.008 per run of the 2 tests, -$8.00 per 1,000 runs (26.3 % less)"),
-        ([(0.01, 0.25), (0.02, 0.5)], "+$0.72 per run of the 2 tests, +$720.00 per 1,000 runs (25.0 times as much)"),
-        ([(0.01, 0.02), (0.01, 0.01)], "may be chance: from 98.3 % less to 115.6 times as much"),
-        ([(0.01, 0.011)], "+$0.001 per run of the test, +$1.00 per 1,000 runs (10.0 % more, in the only pair)"),
+        ([(0.01, 0.0075), (0.02, 0.0145)], "$0.015 → $0.011 (-$4.00 per 1,000 runs)"),
+        ([(0.01, 0.25), (0.02, 0.5)], "$0.015 → $0.38 (+$360 per 1,000 runs)"),
+        ([(0.01, 0.02), (0.01, 0.01)], "$0.010 → $0.015 (+$5.00 per 1,000 runs), which may be chance"),
+        ([(0.01, 0.011)], "$0.0100 → $0.0110 (+$1.00 per 1,000 runs) in the only pair"),
         ([(0.01, 0.01), (0.02, 0.02)], "same"),
         ([(None, None), (None, None)], "unknown"),
     ],
 )
-def test_costs_are_said_in_dollars(costs: list[tuple[float | None, float | None]], text: str) -> None:
-    """For all tests once, and 1,000 times; that it may be chance is said of live figures only."""
+def test_costs_are_said_per_run_and_per_thousand_runs(
+    costs: list[tuple[float | None, float | None]], text: str
+) -> None:
+    """Of one test, with as many digits as the difference needs; that it may be chance is said of live figures only."""
     pairs = [
         _pair(f"t.py::test_{number}", {"cost": without, "answered_by": "live"}, cost=cost)
         for number, (without, cost) in enumerate(costs)
     ]
     [line] = make_overview(_report(*(row for pair in pairs for row in pair))).flags
-    assert text in _cell(line, "dollars")
+    assert text == _cell(line, "cost")
     assert not line.is_simulated
 
 
@@ -120,27 +128,29 @@ def test_what_depends_on_another_flag_is_not_called_chance() -> None:
 
     report = rows(lambda tools, _: 900 if tools else -10)
     [line] = [one for one in make_overview(report).flags if one.setting == "fast"]
-    assert "input -10 without tools, +900 with tools" == _cell(line, "tokens")
+    assert "input 100 → 90 without tools, 100 → 1,000 with tools" == _cell(line, "tokens")
     [effect] = [one for one in report.effects if (one.name, one.figure.name) == ("fast", "input tokens")]
     assert (True, "-10 to +900, depending on the test and on other flags (4 pairs)") == (effect.is_mixed, str(effect))
     assert "may be chance" not in render_html(report, NOW)
     assert "(4 pairs)" in render_html(report, NOW)
     line = make_overview(rows(lambda tools, other: 90 * (tools ^ other) - 30)).flags[0]
-    assert "input -30 to +60, depending on the test and on other flags" == _cell(line, "tokens")
+    assert "input 100 → 115, by -30 to +60, depending on the test and other flags" == _cell(line, "tokens")
 
 
 def test_times_are_said_in_seconds() -> None:
-    """The mean, with the range of ratios if the simulator's tests differ."""
+    """The means, with the range of differences if the simulator's tests differ; a small difference is no sameness."""
     for other, text in (
-        (1.0, "+0.00 s (-50.0 % to 2.0 times, depending on the test and on other flags)"),
-        (4.0, "2.0 t"),
+        (1.0, "1.5 → 1.5 s, by -1 to +1, depending on the test and other flags"),
+        (4.0, "1.5 → 3.0 s"),
     ):
         pairs = [
             _pair(f"t.py::test_{without}", {"answered_by": "simulator", "seconds": without}, seconds=seconds)
             for without, seconds in ((1.0, 2.0), (2.0, other))
         ]
         [line] = make_overview(_report(*(row for pair in pairs for row in pair))).flags
-        assert text in _cell(line, "time")
+        assert text == _cell(line, "total time")
+    [line] = make_overview(_report(*_pair("t.py::test_a", {"seconds": 0.75}, seconds=0.747))).flags
+    assert "0.75 s, under 0.01 s less in the only pair" == _cell(line, "total time")
 
 
 def test_pairs_that_are_not_compared_are_named() -> None:
@@ -189,26 +199,26 @@ def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
 @pytest.mark.parametrize(
     ("without", "fields", "text"),
     [
-        ({"first_token": 0.5}, {"first_token": 0.25}, "-0.25 s (0.50 to 0.25 s)"),
+        ({"first_token": 0.5}, {"first_token": 0.25}, "0.50 → 0.25 s in the only pair"),
         ({"first_token": 0.5}, {}, "same"),
         ({}, {}, "nothing streamed"),
-        ({}, {"first_token": 0.5}, "-1.50 s (2.00 to 0.50 s)"),
+        ({}, {"first_token": 0.5}, "2.0 → 0.50 s in the only pair"),
     ],
 )
-def test_the_first_token_of_an_answer_that_is_no_stream_is_its_end(
+def test_without_streaming_the_first_token_arrives_with_the_whole_answer(
     without: dict[str, float], fields: dict[str, float], text: str
 ) -> None:
     """So that a flag that streams can be compared at all."""
     requests = (RequestRecord("POST", "/v1/messages", 200, "", seconds=2.0),)
     [line] = make_overview(_report(*_pair("t.py::test_a", {"requests": requests, **without}, **fields))).flags
     assert text == _cell(line, "first token")
-    assert "first token at its end" in render_html(_report(*_pair("t.py::test_a", {})), NOW)
+    assert "the first token arrives with the whole answer" in render_html(_report(*_pair("t.py::test_a", {})), NOW)
 
 
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"answered_by": "simulator"}, "Simulated: tokens are the simulator's estimate and times its settings"),
+        ({"answered_by": "simulator"}, "Answered by the simulator (2 runs): tokens are the simulator's estimate"),
         ({"answered_by": "live"}, "Tokens and times are those of the live API in this run"),
         ({"recorded_from": "live"}, "Tokens and times are those of the recordings, one live answer each"),
         ({}, ""),
@@ -219,16 +229,59 @@ def test_what_figures_are_worth_is_said(fields: dict[str, str], text: str) -> No
     assert make_overview(_report(*_pair("t.py::test_a", fields))).worth.startswith(text)
 
 
+def test_a_simulated_flag_is_marked_if_another_one_is_live() -> None:
+    """The line above all says how many runs the simulator answered."""
+    flags = {name: {"default": False, "values": [False, True], "env": name} for name in ("fast", "slow")}
+    rows = [
+        _row(
+            f"t.py::test_{name}[{name}{state}]",
+            combination=f"{name}{state}",
+            values={name: state},
+            answered_by=upstream,
+        )
+        for name, upstream in (("fast", "simulator"), ("slow", "live"))
+        for state in (False, True)
+    ]
+    report = build_report(RunRecord(RunHeader(flags=flags), tuple(rows)), NOW)
+    overview = make_overview(report)
+    assert {"fast": True, "slow": False} == {line.setting: line.is_simulated for line in overview.flags}
+    assert overview.worth.startswith("Answered by the simulator (2 of 4 runs)")
+    assert "| `fast` (simulated) |" in "\n".join(markdown_lines(report))
+    assert '<code>fast</code> <span class="tag">simulated</span>' in render_html(report, NOW)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "text"),
+    [
+        ({"a": (True,)}, "a is on"),
+        ({"a": (False,)}, "a is off"),
+        ({"a": (True,), "b": (True,), "c": (True,)}, "a, b and c are all on"),
+        ({"a": (True,), "b": (False,), "c": (False,)}, "a is on and b and c are both off"),
+        ({"a": (True,), "m": ("haiku",)}, "a is on and m is haiku"),
+        ({"m": ("haiku", "opus")}, "m is not sonnet"),
+        ({"a": (True,), "b": (False,), "n": (1, 2)}, "a is on, b is off and n is 1 or 2"),
+    ],
+)
+def test_conditions_are_sentences(conditions: dict[str, tuple[object, ...]], text: str) -> None:
+    """Of switches, and of flags with values."""
+    values = {"m": ("haiku", "opus", "sonnet"), "n": (1, 2, 3, 4)}
+    literals = [
+        FlagLiteral(name, own, tuple(one for one in values.get(name, (True, False)) if one not in own))
+        for name, own in conditions.items()
+    ]
+    assert text == condition_text(literals)
+
+
 def test_a_number_has_one_notation() -> None:
     """From twice as much on it is a multiple, below a change in percent: in words, tables and scales."""
     effect = MetricEffect((("fast", True),), COST, 25.33, 1.5, 29.52, 9, False, "fast")
     report = replace(_report(*_pair("t.py::test_a", {"cost": 0.01}, cost=0.2533)), effects=(effect,))
     [line] = make_overview(report).flags
-    assert _cell(line, "dollars").endswith("(25.3 times as much)")
+    assert "$0.010 → $0.25 (+$240 per 1,000 runs) in the only pair" == _cell(line, "cost")
     page, markdown = render_html(report, NOW), "\n".join(markdown_lines(report))
     for text in (page, markdown, str(effect)):
         assert "25.3 times (+50.0 % to 29.5 times, 9 pairs)" in text
-    assert "<span>to 29.5 times</span>" in page
+    assert "<span>29.5 times</span>" in page
     assert "2433" not in page + markdown + str(effect)
 
 
@@ -273,7 +326,7 @@ def test_marks_below_the_models_minimum_have_one_reason() -> None:
     use = CacheUse((CacheTurn(0, 0, 0, 719, why=why), CacheTurn(1, 0, 0, 700, why=why)))
     pairs = [_pair(f"t.py::test_{number}", {}, cache=use) for number in range(3)]
     report = _report(*(row for pair in pairs for row in pair))
-    text = f"ache marks do nothing in 3 runs: {why} (the longest prompt has 719)"
+    text = f"ache marks save nothing in 3 runs: {why}; the longest prompt has 719"
     overview, page = make_overview(report), render_html(report, NOW)
     assert [("cache", f"c{text}")] == [(one.section, one.text) for one in overview.notices]
     assert f"<summary>C{text}</summary>" in page

@@ -108,11 +108,11 @@ def test_the_headline_says_how_many_runs_failed_and_which_flags_explain_it(
     command = "pytest 'tests/test_area_0.py::test_agent_answers_question_0[streaming]' --harness-upstream=simulator"
     text = _page(record).text
     assert "4 of 64 runs failed" in text
-    assert "2 tests fail when streaming and not prompt_cache" in text
+    assert "2 tests fail when streaming is on and prompt_cache is off" in text
     assert command in text
     markdown = _markdown(record)
     assert "## ❌ 4 of 64 runs failed" == markdown[0]
-    assert "AssertionError: assert 'refund 0' in answer" in text.partition("To reproduce")[0]
+    assert "AssertionError: assert 'refund 0' in answer" in text.partition("To see it fail")[0]
     test = "tests/test_area_0.py::test_agent_answers_question_"
     for number in (0, 4):
         assert f"  - Why (`{test}{number}[*]`): `AssertionError: assert 'refund {number}' in answer`" in markdown
@@ -126,7 +126,7 @@ def test_a_cause_is_a_guess_as_long_as_combinations_are_missing(make_record: Cal
     [cause] = build_report(RunRecord(record.header, kept), NOW).causes
     assert (False, 2, 8) == (cause.is_certain, cause.ran, cause.allowed)
     text = _page(RunRecord(record.header, kept)).text
-    assert "Perhaps 1 test fails when streaming" in text
+    assert "Perhaps 1 test fails when streaming is on" in text
     assert "2 of 8 combinations ran" in text
     assert "--harness-locate" in text
 
@@ -240,7 +240,7 @@ def test_json_has_the_whole_record(make_record: Callable[[int], RunRecord], tmp_
     write_report(tmp_path / "out.json", record, NOW)
     values = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert sorted(row.case for row in record.rows) == sorted(row["case"] for row in values["rows"])
-    assert ["fails when streaming and not prompt_cache"] == [cause["text"] for cause in values["causes"]]
+    assert ["fails when streaming is on and prompt_cache is off"] == [cause["text"] for cause in values["causes"]]
     assert {"figure", "mean", "low", "high", "pairs", "is_simulated", "text"} <= values["effects"][0].keys()
     assert report_to_json(build_report(record, NOW))["headline"] == values["headline"]
 
@@ -392,7 +392,7 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
     header = RunHeader(package="1", sdk="1", python="3", started_at="2026-11-28T09:00:00+00:00", flags=flags)
     report = build_report(RunRecord(header, tuple(rows)), NOW)
     (cause,) = report.causes
-    assert ("fails when concise", 3, 4) == (cause.text, cause.ran, cause.allowed)
+    assert ("fails when concise is on", 3, 4) == (cause.text, cause.ran, cause.allowed)
     assert [(reason, ("test_ask.py::test_ask[streaming]",))] == [(one.reason, one.cases) for one in report.unblamed]
     assert f"1 run not blamed on flags: {reason}" in render_html(report, NOW)
     (line,) = [line for line in markdown_lines(report) if line.startswith("- Not blamed on flags: ")]
@@ -458,11 +458,11 @@ def test_failures_that_differ_otherwise_are_listed_each(reasons: Sequence[str], 
 
 
 def test_what_fails_comes_first_in_the_matrix(make_matrix_record: Callable[..., RunRecord]) -> None:
-    """After the combination with all defaults: failing combinations and tests, then those that pass."""
+    """After all defaults and each flag alone, which say what it breaks by itself: failing combinations and tests."""
     flags = dict.fromkeys(("fast", "cached", "tools"), (False, True))
     reasons = {"test_a": lambda **values: "", "test_b": lambda fast, cached, tools: "no" if cached and tools else ""}
     report = build_report(make_matrix_record(flags, reasons), NOW)
-    first = ["off", "cached+tools", "fast+cached+tools", "cached", "fast", "tools", "fast+cached", "fast+tools"]
+    first = ["off", "fast", "cached", "tools", "cached+tools", "fast+cached+tools", "fast+cached", "fast+tools"]
     page, lines = Page(render_html(report, NOW)), list(markdown_lines(report))
     heading = page.cells.index(["Test", *first])
     assert ["test_a.py::test_b", "test_a.py::test_a"] == [row[0] for row in page.cells[heading + 1 : heading + 3]]
@@ -481,15 +481,15 @@ def test_each_cause_of_a_test_has_its_own_command(make_matrix_record: Callable[.
 
     report = build_report(make_matrix_record(flags, {"test_b": fail_twice, "test_a": fail_once}), NOW)
     assert [
-        ("fails when tools", 2, "pytest 'test_a.py::test_a[tools]'", "KeyError: 'call'"),
-        ("fails when fast and cached", 1, "pytest 'test_a.py::test_b[fast+cached]'", "TimeoutError"),
+        ("fails when tools is on", 2, "pytest 'test_a.py::test_a[tools]'", "KeyError: 'call'"),
+        ("fails when fast and cached are both on", 1, "pytest 'test_a.py::test_b[fast+cached]'", "TimeoutError"),
     ] == [(one.text, len(one.tests), one.command, one.reason) for one in report.causes]
     page, lines = Page(render_html(report, NOW)), list(markdown_lines(report))
     shown = [text for tag, text in page.elements if tag == "strong"]
     assert 2 == len(shown)
     for cause in report.causes:
-        assert f"To reproduce: {cause.command}" in page.text
-        assert f"  - To reproduce: `{cause.command}`" in lines
+        assert f"To see it fail: {cause.command}" in page.text
+        assert f"  - To see it fail: `{cause.command}`" in lines
 
 
 def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[..., RunRecord]) -> None:
@@ -503,18 +503,18 @@ def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[.
 
 
 def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callable[[int], RunRecord]) -> None:
-    """Its table comes before the details, and marks simulated figures."""
+    """Its table comes before the details. The first line says that all figures are simulated."""
     lines = _markdown(make_record(8))
-    start = lines.index("### Flags: what each breaks, and what it costs (+) or saves (-)")
+    start = lines.index("### Flags: what each breaks, and what it costs or saves")
     assert start < lines.index("### Failing tests")
-    text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` (simulated) |"))
+    text = next(line for line in lines[start:] if line.startswith("| `prompt_cache` |"))
     assert "| nothing in 8 tests of 8 (8 combinations); prevents a failure of " in text
-    assert "| -$0.0648 per run of the 8 tests, -$64.80 per 1,000 runs (42.8 % less) | input -2,700 |" in text
+    assert "| $0.019 → $0.011 (-$8.10 per 1,000 runs) | input 4,800 → 2,100 |" in text
     broken = (
         "| test\\_agent\\_answers\\_question\\_0, test\\_agent\\_answers\\_question\\_4, only without prompt\\_cache |"
     )
     assert broken in " ".join(lines[start : start + 8])
-    assert any(line.startswith("- Simulated: tokens are the simulator's estimate") for line in lines[start:])
+    assert lines[2].startswith("Answered by the simulator (64 runs): tokens are the simulator's estimate")
 
 
 def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(

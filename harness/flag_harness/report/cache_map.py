@@ -80,7 +80,7 @@ class CacheUseOfTest:
 
 @dataclass(frozen=True, slots=True)
 class UnusedMarks:
-    """Runs whose cache marks do nothing: no request read or wrote anything, all for one reason."""
+    """Runs whose cache marks save nothing: no request read or wrote anything, all for one reason."""
 
     reason: str
     rows: tuple[RunRow, ...]
@@ -91,7 +91,7 @@ class UnusedMarks:
         longest = max(turn.uncached for row in self.rows if row.cache for turn in row.cache.turns)
         reason = self.reason or "nothing was written or read"
         runs = count_with_noun(len(self.rows), "run")
-        return f"cache marks do nothing in {runs}: {reason} (the longest prompt has {longest:,})"
+        return f"cache marks save nothing in {runs}: {reason}; the longest prompt has {longest:,}"
 
 
 def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:

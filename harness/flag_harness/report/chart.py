@@ -31,7 +31,7 @@ class EffectChart:
     Attributes:
         metric: the success metric that the figure belongs to, such as `performance`.
         name: the name of the figure.
-        start, end: what the ends of the scale mean, such as `-40 %`.
+        start, end: what the ends of the scale mean, such as `-40.0 %`.
         zero: where "no change" is on the scale, from 0 to 100.
         bars: the effects.
     """
@@ -80,4 +80,6 @@ def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
 
 
 def _label_on_scale(value: float, is_ratio: bool) -> str:
+    if not value:
+        return "no change"
     return ratio_text(1 + value) if is_ratio else f"{value:+,.4g}"

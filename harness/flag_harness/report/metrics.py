@@ -45,9 +45,13 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 
 
 def effects_in_record(record: RunRecord, most: int = 2) -> tuple[MetricEffect, ...]:
-    """Return what each flag changes in the figures of a record's runs and, unless `most` is 1, each pair of flags."""
-    labels = labels_of_flag_values(record)
-    return metric_effects(record.rows, default_values(record), labels, flag_groups(record), most)
+    """Return what each flag changes in the figures of a record's runs and, unless `most` is 1, each pair of flags.
+
+    Flags are in the order in which they are declared.
+    """
+    labels, names = labels_of_flag_values(record), list(record.header.flags)
+    effects = metric_effects(record.rows, default_values(record), labels, flag_groups(record), most)
+    return tuple(sorted(effects, key=lambda one: (len(one.settings), [names.index(name) for name, _ in one.settings])))
 
 
 def default_values(record: RunRecord) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from flag_harness.report.commands.next_steps import folder_note, next_steps
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
-from flag_harness.report.flags.figures import FlagFigures, left_out_texts, short_name
+from flag_harness.report.flags.figures import MEANS_NOTE, UNCHANGED, FlagFigures
+from flag_harness.report.flags.left_out_pairs import left_out_texts, short_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_varied_by_no_test
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
-from flag_harness.report.table import is_simulated
+from flag_harness.report.table import is_simulated as is_simulated_row
 from flag_harness.wording import count_with_noun, join_names
 
 MAX_LISTED_FLAGS = 8
@@ -25,9 +26,10 @@ MAX_SHOWN_CAUSES = 4
 _MAX_NAMES = 2
 """The most causes of a flag, and the most tests of a cause, that a line names."""
 COMPARISON_NOTE = (
-    "Means of the pairs of runs of one test that differ in this flag alone. "
-    "An answer that is no stream has its first token at its end."
+    f"{MEANS_NOTE} “{UNCHANGED.capitalize()}” means equal in every pair. "
+    "Without streaming, the first token arrives with the whole answer."
 )
+"""What the table of flags shows."""
 _OVER_BUDGET_TEXT = "over its budget of"
 
 
@@ -36,15 +38,17 @@ class CauseLine:
     """Which tests fail when, why, and the command that shows it.
 
     Attributes:
-        text: `test_refund fails when streaming`.
+        text: `test_refund fails when streaming is on`.
         reasons: why, in one line for each different reason; with the tests, if there are several reasons.
-        command: runs the smallest failing combination again.
+        command: runs the smallest failing combination of a test again.
+        shown_test: the name of that test.
         locate: if the cause is a guess, the command that finds out which flags it is; else empty.
     """
 
     text: str
     reasons: tuple[str, ...]
     command: str
+    shown_test: str
     locate: str
 
 
@@ -74,7 +78,8 @@ class ReportOverview:
 
     `more_causes` and `more_flags` count what has no line. `next_steps` are those beside the commands of the causes.
     `folder` says in which folder all commands work. `left_out` says which pairs of runs the figures of flags do not
-    compare, and `worth` what these figures are worth.
+    compare, and `worth` who answered, so what all figures are worth. Single flags are marked as simulated only if
+    others are not.
     """
 
     causes: tuple[CauseLine, ...]
@@ -90,7 +95,7 @@ class ReportOverview:
 
 def make_overview(report: RunReport) -> ReportOverview:
     """Return the first screen of a report."""
-    ordered = sorted(flag_summaries(report), key=lambda one: (not one.breaks, not one.effects))
+    ordered = flag_summaries(report)
     seen: set[str] = set()
     lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_LISTED_FLAGS])
     causes = report.causes[:MAX_SHOWN_CAUSES]
@@ -99,10 +104,10 @@ def make_overview(report: RunReport) -> ReportOverview:
         len(report.causes) - len(causes),
         lines,
         len(ordered) - len(lines),
-        tuple(_overview_notices(report, any(line.note for line in lines))),
+        tuple(_overview_notices(report, any(map(_changes_cache_marks, ordered)))),
         tuple(next_steps(report)),
         folder_note(report),
-        tuple(left_out_texts({line.setting: line.figures for line in lines})),
+        tuple(left_out_texts({line.setting: line.figures.left_out for line in lines})),
         _origin_of_figures(report.rows),
     )
 
@@ -115,16 +120,17 @@ def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
     locate = "" if cause.is_certain else locate_command(report.record.header, cause.case, report.location.root)
     more = len(reasons) - _MAX_NAMES
     reasons[_MAX_NAMES:] = [f"and {count_with_noun(more, 'other reason')}"] if more > 0 else []
-    return CauseLine(failure_text(cause), tuple(reasons), cause.command, locate)
+    shown = short_name(cause.case.partition("[")[0])
+    return CauseLine(failure_text(cause), tuple(reasons), cause.command, shown, locate)
 
 
 def failure_text(cause: FailureCause) -> str:
-    """Return which tests fail when, such as `test_refund fails when streaming`."""
+    """Return which tests fail when, such as `test_refund fails when streaming is on`."""
     names = [short_name(test) for test in cause.tests]
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
         return f"{certainty}{names[0]} {cause.text}"
-    subject = " and ".join(names) if len(names) <= _MAX_NAMES else count_with_noun(len(names), "test")
+    subject = " and ".join(names) if len(names) <= _MAX_NAMES else join_names(names, _MAX_NAMES)
     return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
 
 
@@ -132,8 +138,11 @@ def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagO
     """Return the line of a flag. `seen` has the causes that earlier lines name in full."""
     parts = [*_first_failures(summary.breaks, summary.setting, seen)] or [summary.support.text]
     parts += [f"prevents a failure of {text}" for text in _first_failures(summary.prevents, summary.setting, seen)]
-    is_simulated = any(one.is_simulated for one in report.effects if one.name == summary.setting)
-    note = _note_on_unread_cache(summary, report)
+    answered = [row for row in report.rows if row.answered_by or row.recorded_from]
+    is_simulated = not all(map(is_simulated_row, answered)) and any(
+        one.is_simulated for one in report.effects if one.name == summary.setting
+    )
+    note = _note_on_flag_without_effect(summary, report)
     return FlagOverview(summary.setting, bool(summary.breaks), "; ".join(parts), summary.figures, note, is_simulated)
 
 
@@ -158,27 +167,39 @@ def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
 
 
 def _origin_of_figures(rows: Sequence[RunRow]) -> str:
-    """Return the source of figures, and what they are worth."""
-    if any(map(is_simulated, rows)):
-        return f"Simulated: {SIMULATED_NOTE.partition(': ')[2]}. Dollars are those tokens at list price."
+    """Return who answered the runs, and what their figures are worth."""
+    if count := sum(map(is_simulated_row, rows)):
+        runs = f"{'' if count == len(rows) else f'{count:,} of '}{count_with_noun(len(rows), 'run')}"
+        note = SIMULATED_NOTE.partition(": ")[2]
+        return f"Answered by the simulator ({runs}): {note}. Costs are those tokens at list price."
     if any(row.answered_by == "live" for row in rows):
-        return "Tokens and times are those of the live API in this run, and dollars are list prices."
+        return "Tokens and times are those of the live API in this run, and costs are list prices."
     if any(row.recorded_from for row in rows):
-        return "Tokens and times are those of the recordings, one live answer each, and dollars are list prices."
+        return "Tokens and times are those of the recordings, one live answer each, and costs are list prices."
     return ""
 
 
-def _note_on_unread_cache(summary: FlagSummary, report: RunReport) -> str:
-    """Return why a flag that marks blocks for the cache saves nothing, or an empty string."""
-    if not any("cache_control" in change for change in summary.changes):
-        return ""
-    return next((group.text for group in group_unused_marks(report.rows)), "")
+def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str:
+    """Return why a flag does not do what it is for, if it changes no request or marks too little for the cache."""
+    if summary.is_inert and not (summary.breaks or summary.prevents):
+        [source] = [
+            flag.env or flag.openfeature or flag.name
+            for flag in flags_in_header(report.record.header)
+            if flag.name == summary.flag
+        ]
+        return f"changes no request: does the agent read {source}?"
+    unused = group_unused_marks(report.rows) if _changes_cache_marks(summary) else ()
+    return unused[0].text if unused else ""
+
+
+def _changes_cache_marks(summary: FlagSummary) -> bool:
+    return any("cache_control" in change for change in summary.changes)
 
 
 def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[OverviewNotice]:
     """Yield what was found besides flags that break tests."""
     for cause in report.causes:
-        if "when" not in cause.text:
+        if not cause.literals:
             yield OverviewNotice("failures", f"{failure_text(cause)}, whatever the flags")
     for refusal in report.refusals:
         yield OverviewNotice("failures", f"the API would refuse a request {refusal.condition}".rstrip())

@@ -47,7 +47,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
 
 
 def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
-    """Return what a flag breaks and costs. Means are given per run of a test, and dollars also for all tests."""
+    """Return what a flag breaks and costs. Means are given per run of a test."""
     figures = summary.figures
     return {
         "setting": summary.setting,
@@ -55,8 +55,9 @@ def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
         "prevents": [cause.text for cause in summary.prevents],
         "changes_no_request": summary.is_inert,
         "costs": {cell.name: cell.text for cell in figures.cells},
-        "dollars_per_run": figures.dollars_per_run,
-        "dollars_per_suite": figures.dollars_per_suite,
+        "means_per_run": {
+            one.figure: {"without": one.without, "with": one.with_flag} for cell in figures.cells for one in cell.means
+        },
         "is_simulated": any(one.is_simulated for one in report.effects if one.name == summary.setting),
         "tests_compared": figures.tests,
         "pairs": figures.pairs,

@@ -8,11 +8,12 @@ from datetime import datetime
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.flag import OFF_COMBINATION
 from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.commands.location import CURRENT_FOLDER_LOCATION, ReportLocation
 from flag_harness.report.failures.api_refusals import ApiRefusal
-from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, explain_failures_of_run
+from flag_harness.report.failures.causes import ExcludedRuns, FailureCause, explain_failures_of_run, flags_in_header
 from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
@@ -95,8 +96,8 @@ class RunReport:
     Attributes:
         record: the record that it was made from.
         outcomes: how many runs had each outcome.
-        combinations: the combinations of the matrix: all defaults first, then those with failures; of these and of the
-            others, those with the fewest flags first.
+        combinations: the combinations of the matrix: all defaults and each flag alone first, then those with failures,
+            then the others; of these, those with the fewest flags first.
         lines: the tests of the matrix, those with a failure first.
         rows: the rows in the order of the matrix, to which `MatrixCell.index` refers.
         causes: which flags explain the failures.
@@ -161,7 +162,7 @@ def build_report(
 
     `conversations` holds what tests sent and received, by node id. `location` says where the reader is.
     """
-    combinations = tuple(_order_combinations(record.rows))
+    combinations = tuple(_order_combinations(record))
     lines, rows = _matrix_lines(record, combinations)
     analysis = explain_failures_of_run(record, location.root)
     return RunReport(
@@ -203,10 +204,18 @@ def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple
     return tuple(lines), tuple(rows)
 
 
-def _order_combinations(rows: Iterable[RunRow]) -> list[str]:
-    """Return the ids of combinations, with all defaults first, and then those under which a test failed."""
-    failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(rows)}
-    return sorted(failed, key=lambda name: (name != OFF_COMBINATION, not failed[name]))
+def _order_combinations(record: RunRecord) -> list[str]:
+    """Return the ids of combinations: all defaults, each flag alone, and then those under which a test failed first."""
+    failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(record.rows)}
+    settings = {setting: place for place, setting in enumerate(flag_values_by_id_part(flags_in_header(record.header)))}
+
+    def order(name: str) -> tuple[int, bool, int, list[int]]:
+        parts = [] if name == OFF_COMBINATION else name.split("+")
+        several = len(parts) > 1
+        places = [settings.get(part, len(settings)) for part in parts]
+        return min(len(parts), 2), several and not failed[name], len(parts), places
+
+    return sorted(failed, key=order)
 
 
 def node_id_of_repetition(case: str, repetition: int) -> str:

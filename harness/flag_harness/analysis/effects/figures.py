@@ -138,11 +138,6 @@ class MetricEffect:
             return f"{self.format_value(self.mean)} ({_pair_count_text(self.pairs)})"
         return f"{self.format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
 
-    @property
-    def short_text(self) -> str:
-        """The mean change, without its interval."""
-        return self.format_value(self.mean)
-
     def _format_range(self, low: float, high: float) -> str:
         if self.figure.is_ratio:
             return ratio_range_text(low, high)

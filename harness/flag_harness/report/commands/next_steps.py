@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flag_harness.report.commands.location import test_files
 from flag_harness.report.commands.rerun import rerun_command
@@ -24,7 +25,7 @@ def next_steps(report: RunReport) -> Iterator[NextStep]:
         yield NextStep("see every figure with its interval", f"flag-harness report metrics {shlex.quote(record)}")
     step = verdict_step(report)
     if step is not None and (report.has_passed or step.command):
-        yield step
+        yield replace(step, is_optional=bool(failed))
 
 
 def folder_note(report: RunReport) -> str:
@@ -32,4 +33,7 @@ def folder_note(report: RunReport) -> str:
     files, folder = sorted(set(test_files(report.record))), report.record.header.folder
     if report.location.root or not files:
         return ""
-    return f"in {folder}, a folder of the repository" if folder else f"in the folder that has {files[0]}"
+    if folder:
+        return f"in {folder}, a folder of the repository"
+    top, inner, _ = files[0].partition("/")
+    return f"in the folder above {top}/" if inner else f"in the folder that has {files[0]}"

@@ -24,17 +24,17 @@ def verdict_step(report: RunReport) -> NextStep | None:
     """Return how to judge a flag: on the simulator if it can answer the tests, else at the live API.
 
     Recordings cannot answer: a further round of a test needs further answers. Return None if no flag is declared, or
-    each one that varied is a cause of failures.
+    each one that varied is a cause of failures, or changes no request.
     """
     flags = flags_in_header(report.record.header)
     tests = {flag.name: _tests_with_and_without(flag, report.rows) for flag in flags}
     inert = {one.setting for one in report.request_effects if one.is_inert}
-    varied = sorted((flag for flag in flags if tests[flag.name]), key=lambda flag: flag.name in inert)
+    varied = [flag for flag in flags if tests[flag.name]]
     if not varied:
         advice = "run a test with and without one: give it the mark flag_matrix"
         return NextStep(f"judge whether a flag is safe to turn on, {advice}") if flags else None
     broken = {literal.flag for cause in report.causes for literal in cause.literals}
-    varied = [flag for flag in varied if flag.name not in broken]
+    varied = [flag for flag in varied if flag.name not in broken | inert]
     if not varied:
         return None
     is_live = any(row.answered_by == "live" for row in report.rows)

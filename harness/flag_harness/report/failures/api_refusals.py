@@ -8,6 +8,7 @@ from flag_harness.analysis.matrix_runs import FailingTest, outcomes_by_test
 from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space
 from flag_harness.record import RunRow
+from flag_harness.report.failures.conditions import condition_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class ApiRefusal:
     Attributes:
         message: the message of the API.
         cases: the runs that sent such a request.
-        condition: the flags that it takes, such as `when grouped and cached`; empty if the runs do not tell.
+        condition: the flags that it takes, such as `when cached is on`; empty if the runs do not tell.
     """
 
     message: str
@@ -57,4 +58,5 @@ def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, Failin
     if len(explanations) != 1 or explanations[0].always_fails:
         return ""
     perhaps = "" if all(test.has_run_every_combination for test in judged.values()) else "perhaps "
-    return f"{perhaps}when {', or when '.join(map(str, explanations[0].conjunctions))}"
+    conditions = [condition_text(one.literals) for one in explanations[0].conjunctions]
+    return f"{perhaps}when {', or when '.join(conditions)}"

@@ -36,6 +36,7 @@ from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
+from flag_harness.report.failures.conditions import condition_text
 from flag_harness.report.failures.reasons import comparable_reason, shorten_failure_reason
 
 FLAKY_REASON = "passed in some repetitions and failed in others, under the same flags"
@@ -52,7 +53,7 @@ class FailureCause:
     """One condition under which tests fail that ran under several combinations. A test may have several causes.
 
     Attributes:
-        text: `fails when streaming and not prompt_cache`.
+        text: `fails when streaming is on and prompt_cache is off`.
         tests: the tests that fail so, without their combination.
         command: runs the failing combination again that differs least from the defaults, if possible one in which no
             other cause of the test holds.
@@ -226,7 +227,7 @@ def _make_failure_cause(
     smallest = _smallest_failing_runs(shared, tests, explanations)
     case = min(smallest.values())[2]
     return FailureCause(
-        f"fails when {conjunction}" if conjunction.literals else "always fails",
+        f"fails when {condition_text(conjunction.literals)}" if conjunction.literals else "always fails",
         shared.tests,
         rerun(case),
         ran,
@@ -276,4 +277,4 @@ def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: Fa
     for suspect in find_suspects(test.space, test.row_outcomes, _MAX_LITERALS_OF_SUSPECT):
         other = suspect.conjunction
         if other not in explanation.conjunctions and all(map(other.holds, failures)):
-            yield str(other)
+            yield condition_text(other.literals)

@@ -4,22 +4,26 @@ from collections.abc import Iterable, Iterator
 
 from flag_harness.flag import Flag
 from flag_harness.record import RunHeader, RunRecord, RunRow, flag_declaration
-from flag_harness.report.flags.figures import flag_figures, left_out_texts, pairs_by_setting
-from flag_harness.report.flags.support import group_rows_by_test
+from flag_harness.report.flags.figures import MEANS_NOTE, flag_figures, pairs_by_setting
+from flag_harness.report.flags.left_out_pairs import left_out_texts
 from flag_harness.report.metrics import effects_in_record
 
 
 def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[str]:
-    """Yield a line for each flag with which and without which a test ran, and which pairs of runs are not compared."""
+    """Yield a line for each flag with which and without which a test ran.
+
+    The first line says what the figures are, and the last ones which pairs of runs are not compared.
+    """
     record = RunRecord(RunHeader(flags={flag.name: flag_declaration(flag) for flag in flags}), tuple(rows))
     effects = effects_in_record(record, most=1)
-    tests = len(group_rows_by_test(record.rows))
     figures = {
-        setting: flag_figures(pairs, {one.figure.name: one for one in effects if one.name == setting}, tests)
+        setting: flag_figures(pairs, {one.figure.name: one for one in effects if one.name == setting})
         for setting, pairs in pairs_by_setting(record).items()
     }
     simulated = {one.name for one in effects if one.is_simulated}
     width = max(map(len, figures), default=0)
+    if any(own.compared for own in figures.values()):
+        yield MEANS_NOTE
     for setting, own in figures.items():
         yield f"{setting:<{width}}  {own.text}{', simulated' if setting in simulated else ''}"
-    yield from left_out_texts(figures)
+    yield from left_out_texts({setting: own.left_out for setting, own in figures.items()})

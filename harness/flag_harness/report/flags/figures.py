@@ -1,58 +1,63 @@
-"""What a flag costs or saves in dollars, tokens and time: the figures of the first screen, in a few words each."""
+"""What a flag costs or saves in money, tokens and time: the figures of the first screen, in a few words each."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any
 
 from flag_harness.analysis.effects.figures import MetricEffect, are_comparable, group_runs_to_compare, setting_name
 from flag_harness.flag import value_text
-from flag_harness.matrix import node_id_of_all_combinations
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.report.cache_map import RUNS_PER_PRICE_FIGURE
+from flag_harness.report.flags.left_out_pairs import LeftOutPairs, RunPair, find_left_out_pairs, test_of_row
+from flag_harness.report.flags.means import (
+    difference_text,
+    dollar_difference_text,
+    dollar_means_text,
+    means_text,
+    second_means_text,
+)
 from flag_harness.report.metrics import default_values, flag_groups, labels_of_flag_values
-from flag_harness.wording import count_with_noun, dollars_text, join_names, ratio_in_words
+from flag_harness.wording import count_with_noun
 
-RunPair: TypeAlias = tuple[RunRow, RunRow]
-"""A run with a flag, and the run of the same test that differs in this flag alone."""
+MEANS_NOTE = (
+    "Per run of one test: mean without the flag → with it, over the pairs of runs that differ in this flag alone; "
+    "each test counts the same."
+)
 FIGURES = 5
 """How many cells each flag has: all but that of errors, which only a flag has that changes their number."""
-MAX_LEFT_OUT_TESTS = 4
-"""The most tests of which a line says how many pairs are left out; the others are counted."""
 _UNEXPLAINED_SHARE = 0.1
 """A figure depends on another flag if at most this share of its spread over pairs is left within the flag's values."""
 UNCHANGED = "same"
+"""Says that a figure is equal in every pair of runs."""
 UNKNOWN = "unknown"
-_OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "skipped", "xfailed")
-_REASONS = {
-    "failed": "a run of the pair failed",
-    "inconclusive": "a run of the pair is inconclusive",
-    "skipped": "a run of the pair was skipped",
-    "xfailed": "a run of the pair was expected to fail",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOutPairs:
-    """Pairs of runs that the figures of a flag do not compare, why, and how many there are of each test."""
+class FigureMeans:
+    """The mean of a figure without a flag and with it, per run of a test. Every test counts the same."""
 
-    reason: str
-    tests: tuple[tuple[str, int], ...]
-
-    @property
-    def count(self) -> int:
-        """How many pairs they are."""
-        return sum(count for _, count in self.tests)
+    figure: str
+    without: float
+    with_flag: float
 
 
 @dataclass(frozen=True, slots=True)
 class FigureCell:
-    """What a flag changes in one figure, in a few words. `is_same` says that it changes nothing."""
+    """What a flag changes in one figure, in a few words.
+
+    Attributes:
+        name: the figure.
+        text: the means without the flag and with it, or that nothing changes.
+        is_same: whether the figure is equal in every pair of runs.
+        means: the means in numbers, of each kind of token; empty if the figure is unknown.
+    """
 
     name: str
     text: str
     is_same: bool = False
+    means: tuple[FigureMeans, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,6 @@ class FlagFigures:
         pairs: how many pairs of runs differ in this flag alone.
         compared: how many of them the figures come from.
         left_out: the others.
-        dollars_per_run: how many more US dollars a run of a test costs; None if no price is known.
-        dollars_per_suite: the same for a run of each of the `tests` once.
         tests: how many tests have a pair that is compared.
     """
 
@@ -73,8 +76,6 @@ class FlagFigures:
     pairs: int
     compared: int
     left_out: tuple[LeftOutPairs, ...]
-    dollars_per_run: float | None
-    dollars_per_suite: float | None
     tests: int
 
     @property
@@ -88,198 +89,174 @@ class FlagFigures:
         changed = [f"{cell.name} {cell.text}" for cell in self.cells if not cell.is_same]
         if not self.compared:
             return f"unknown: none of {count_with_noun(self.pairs, 'pair')} of runs can be compared"
-        found = "; ".join(changed) or f"the same {', '.join(cell.name for cell in self.cells)}"
+        found = "; ".join(changed) or self.same_text
         return f"{found} ({self.compared:,} of {self.pairs:,} pairs)"
+
+    @property
+    def same_text(self) -> str:
+        """What to say of a flag that changes none of the figures."""
+        *names, last = [cell.name for cell in self.cells]
+        return f"the same {', '.join(names)} and {last}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFigure:
+    """A figure of the first screen: its name, how to read it from a run, and how to write two means of it."""
+
+    name: str
+    read: Callable[[RunRow], float | None]
+    write: Callable[[float, float], str]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPair:
+    """A figure in the two runs of a pair, without the flag and with it."""
+
+    pair: RunPair
+    without: float
+    value: float
+
+    @property
+    def difference(self) -> float:
+        """By how much the flag changes the figure."""
+        return self.value - self.without
 
 
 def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
-    """Return the pairs of runs that differ in one flag alone, whatever their outcome, by the change of the flag."""
+    """Return the pairs of runs that differ in one flag alone, whatever their outcome, by the change of the flag.
+
+    Flags are in the order in which they are declared.
+    """
     labels = labels_of_flag_values(record)
     rows = [row for row in record.rows if row.sweep is None]
-    found = group_runs_to_compare(rows, default_values(record), flag_groups(record), most=1).items()
+    found = group_runs_to_compare(rows, default_values(record), flag_groups(record), most=1)
+    names = list(record.header.flags)
     return {
         setting_name(*settings[0], labels): [(runs[0], runs[1]) for runs in groups]
-        for settings, groups in found
+        for settings, groups in sorted(found.items(), key=lambda one: names.index(one[0][0][0]))
         if len(settings) == 1
     }
 
 
-def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect], tests: int) -> FlagFigures:
-    """Return what a flag costs or saves.
-
-    `effects` has what it changes, by the name of the figure. `tests` is the number of tests in the run.
-    """
+def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) -> FlagFigures:
+    """Return what a flag costs or saves. `effects` has what it changes, by the name of the figure."""
     compared = [pair for pair in pairs if are_comparable(pair)]
-    dollars = _differences_by_test(compared, lambda row: row.cost)
-    per_run = fmean(one for own in dollars.values() for one in own) if dollars else None
-    per_suite = sum(map(fmean, dollars.values())) if dollars else None
-    own_tests = len({_test(row) for row, _ in compared})
-    suite = (
-        f"{own_tests:,} of the {tests:,} tests"
-        if own_tests < tests
-        else "the test"
-        if tests == 1
-        else f"the {tests:,} tests"
-    )
+
+    def cell(name: str, figures: Sequence[ShownFigure]) -> FigureCell:
+        return _figure_cell(name, figures, compared, effects)
+
     cells = (
-        _dollars_cell(effects.get("cost"), per_suite, f"{own_tests:,} of {suite}" if own_tests < tests else suite),
-        _tokens_cell(effects, compared),
-        _time_cell(effects.get("total time"), compared),
-        _first_token_cell(compared),
-        _count_cell("requests", effects.get("requests"), compared),
+        cell("cost", [ShownFigure("cost", lambda row: row.cost, _cost_text)]),
+        cell(
+            "tokens",
+            [
+                ShownFigure("input tokens", lambda row: row.usage.total_input, means_text, "input "),
+                ShownFigure("output tokens", lambda row: row.usage.output_tokens, means_text, "output "),
+            ],
+        ),
+        cell("total time", [ShownFigure("total time", lambda row: row.seconds, second_means_text)]),
+        _first_token_cell(compared, effects),
+        cell("requests", [ShownFigure("requests", lambda row: len(row.requests), means_text)]),
     )
-    errors = effects.get("errors")
-    more = (_count_cell("errors", errors, compared),) if errors is not None and not errors.is_unchanged else ()
-    left_out = tuple(_left_out_pairs(pairs))
-    return FlagFigures((*cells, *more), len(pairs), len(compared), left_out, per_run, per_suite, own_tests)
+    errors = cell("errors", [ShownFigure("errors", lambda row: row.errors, means_text)])
+    more = () if errors.is_same or not errors.means else (errors,)
+    tests = len({test_of_row(row) for row, _ in compared})
+    return FlagFigures((*cells, *more), len(pairs), len(compared), tuple(find_left_out_pairs(pairs)), tests)
 
 
-def left_out_texts(figures: Mapping[str, FlagFigures]) -> Iterator[str]:
-    """Yield which pairs are not compared; flags that leave out as many pairs of the same tests share a line.
-
-    `figures` has those of each flag, by its change from the default.
-    """
-    groups: dict[LeftOutPairs, list[str]] = {}
-    for setting, own in figures.items():
-        for left_out in own.left_out:
-            groups.setdefault(left_out, []).append(setting)
-    for left_out, settings in groups.items():
-        tests = join_names((f"{short_name(test)} ({count})" for test, count in left_out.tests), MAX_LEFT_OUT_TESTS)
-        pairs = f"{left_out.count} of {figures[settings[0]].pairs} pairs"
-        yield f"{join_names(settings)}: {pairs} left out, as {left_out.reason}: {tests}"
-
-
-def short_name(test: str) -> str:
-    """Return the name of a test's function, with the parameters that are no flags."""
-    return test.rpartition("::")[2].removesuffix("[*]")
-
-
-def _left_out_pairs(pairs: Sequence[RunPair]) -> Iterator[LeftOutPairs]:
-    """Yield the pairs that are not compared, by their reason."""
-    groups: dict[str, Counter[str]] = {}
-    for pair in pairs:
-        if not are_comparable(pair):
-            groups.setdefault(_reason_to_leave_out(pair), Counter())[_test(pair[0])] += 1
-    for reason, counts in groups.items():
-        yield LeftOutPairs(reason, tuple(counts.most_common()))
+def _figure_cell(
+    name: str, figures: Sequence[ShownFigure], pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]
+) -> FigureCell:
+    """Return the cell of one figure, or of several that are shown together."""
+    texts, means = [], []
+    for figure in figures:
+        found = [
+            ComparedPair(pair, without, value)
+            for pair in pairs
+            if (value := figure.read(pair[0])) is not None and (without := figure.read(pair[1])) is not None
+        ]
+        if found:
+            means.append(FigureMeans(figure.name, *_means_without_and_with(found)))
+        if not all(isclose(one.value, one.without) for one in found):
+            texts.append(f"{figure.label}{_change_text(figure, found, effects.get(figure.name))}")
+    if texts or not means:
+        return FigureCell(name, ", ".join(texts) or UNKNOWN, means=tuple(means))
+    return FigureCell(name, UNCHANGED, is_same=True, means=tuple(means))
 
 
-def _reason_to_leave_out(pair: RunPair) -> str:
-    outcomes = {row.outcome for row in pair}
-    for outcome in _OUTCOMES_WORST_FIRST:
-        if outcome in outcomes:
-            return _REASONS[outcome]
-    if excluded := [row.excluded_from_effects for row in pair if row.excluded_from_effects]:
-        return f"the test says: {excluded[0]}"
-    return "the simulator answered one run of the pair alone"
-
-
-def _test(row: RunRow) -> str:
-    return node_id_of_all_combinations(row.case, row.combination)
-
-
-def _differences_by_test(pairs: Sequence[RunPair], read: Callable[[RunRow], float | None]) -> dict[str, list[float]]:
-    """Return by how much a figure differs in each pair, by test. Pairs in which a run lacks it are left out."""
-    found: dict[str, list[float]] = {}
-    for row, other in pairs:
-        value, without = read(row), read(other)
-        if value is not None and without is not None:
-            found.setdefault(_test(row), []).append(value - without)
-    return found
-
-
-def _dollars_cell(effect: MetricEffect | None, per_suite: float | None, suite: str) -> FigureCell:
-    """Return how many more dollars one run of each test costs, and 1,000 of them."""
-    if per_suite is None:
-        return FigureCell("dollars", UNKNOWN)
-    if effect is None or effect.is_unchanged:
-        return FigureCell("dollars", UNCHANGED, is_same=True)
-    many = f"{dollars_text(RUNS_PER_PRICE_FIGURE * per_suite)} per {RUNS_PER_PRICE_FIGURE:,} runs"
-    text = f"{dollars_text(per_suite)} per run of {suite}, {many} ({_ratio_of_effect(effect)})"
-    return FigureCell("dollars", text)
-
-
-def _ratio_of_effect(effect: MetricEffect) -> str:
-    """Return how much more or less it is with the flag, and how sure that is."""
-    if effect.low is None or effect.high is None:
-        return f"{ratio_in_words(effect.mean)}, in the only pair"
+def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: MetricEffect | None) -> str:
+    """Return the means without the flag and with it, and how sure it is that the flag makes the difference."""
+    text = _means_of_pairs_text(figure, found)
+    if len(found) == 1:
+        return f"{text} in the only pair"
+    if effect is None or effect.pairs != len(found) or effect.is_significant:
+        return text
     if effect.is_mixed:
-        return effect.mixed_text
-    if not effect.is_significant:
-        return f"may be chance: from {ratio_in_words(effect.low)} to {ratio_in_words(effect.high)}"
-    return ratio_in_words(effect.mean)
+        return (
+            _text_by_other_flag(figure, found) or f"{text}, {_range_text(found)}, depending on the test and other flags"
+        )
+    return f"{text}, which may be chance"
 
 
-def _tokens_cell(effects: Mapping[str, MetricEffect], pairs: Sequence[RunPair]) -> FigureCell:
-    """Return how many more tokens a run sends and gets."""
-    known = [(word, effect) for word in ("input", "output") if (effect := effects.get(f"{word} tokens")) is not None]
-    changed = [f"{word} {_difference_of_effect(effect, pairs)}" for word, effect in known if not effect.is_unchanged]
-    if changed:
-        return FigureCell("tokens", ", ".join(changed))
-    return FigureCell("tokens", UNCHANGED if known else UNKNOWN, is_same=bool(known))
+def _means_of_pairs_text(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
+    return figure.write(*_means_without_and_with(found))
 
 
-def _count_cell(name: str, effect: MetricEffect | None, pairs: Sequence[RunPair]) -> FigureCell:
-    if effect is None or effect.is_unchanged:
-        return FigureCell(name, UNKNOWN if effect is None else UNCHANGED, is_same=effect is not None)
-    return FigureCell(name, _difference_of_effect(effect, pairs))
+def _means_without_and_with(found: Sequence[ComparedPair]) -> tuple[float, float]:
+    """Return the means over tests, each of which counts as much as the others, however many of its pairs there are."""
+    tests: dict[str, list[ComparedPair]] = {}
+    for one in found:
+        tests.setdefault(test_of_row(one.pair[0]), []).append(one)
+    without = fmean(fmean(one.without for one in own) for own in tests.values())
+    return without, fmean(fmean(one.value for one in own) for own in tests.values())
 
 
-def _difference_of_effect(effect: MetricEffect, pairs: Sequence[RunPair]) -> str:
-    """Return how many more there are with the flag, and how sure that is."""
-    if effect.is_mixed:
-        return _text_by_other_flag(effect, pairs) or effect.mixed_text
-    if effect.low is not None and not effect.is_significant:
-        return f"{effect.short_text}, which may be chance"
-    return effect.short_text
+def _range_text(found: Sequence[ComparedPair]) -> str:
+    differences = [one.difference for one in found]
+    return f"by {difference_text(min(differences))} to {difference_text(max(differences))}"
 
 
-def _text_by_other_flag(effect: MetricEffect, pairs: Sequence[RunPair]) -> str:
-    """Return the mean differences with and without the other flag that they depend on; empty if there is none."""
-    known = [(pair, effect.figure.difference(*pair)) for pair in pairs]
-    found = [(pair, one) for pair, one in known if one is not None]
-    total = _spread([one for _, one in found])
-    for flag in found[0][0][0].values:
-        groups: dict[Any, list[float]] = {}
-        for (row, other), one in found:
+def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
+    """Return the means with and without the other flag that the change depends on; empty if there is none."""
+    total = _spread(found)
+    for flag in found[0].pair[0].values:
+        groups: dict[Any, list[ComparedPair]] = {}
+        for one in found:
+            row, other = one.pair
             if row.values.get(flag) == other.values.get(flag):
                 groups.setdefault(value_text(row.values.get(flag)), []).append(one)
         if len(groups) > 1 and sum(map(_spread, groups.values())) <= _UNEXPLAINED_SHARE * total:
-            parts = {_setting_text(flag, value): fmean(own) for value, own in sorted(groups.items())}
-            return ", ".join(f"{effect.format_value(one)} {when}" for when, one in parts.items())
+            return ", ".join(
+                f"{_means_of_pairs_text(figure, own)} {_setting_text(flag, value)}"
+                for value, own in sorted(groups.items())
+            )
     return ""
 
 
-def _spread(numbers: Sequence[float]) -> float:
-    """Return the sum of the squared distances from the mean."""
-    middle = fmean(numbers)
-    return sum((one - middle) ** 2 for one in numbers)
+def _spread(found: Sequence[ComparedPair]) -> float:
+    """Return the sum of the squared distances of differences from their mean."""
+    middle = fmean(one.difference for one in found)
+    return sum((one.difference - middle) ** 2 for one in found)
 
 
 def _setting_text(flag: str, value: str) -> str:
     return {"true": f"with {flag}", "false": f"without {flag}"}.get(value, f"with {flag}={value}")
 
 
-def _time_cell(effect: MetricEffect | None, pairs: Sequence[RunPair]) -> FigureCell:
-    """Return how much longer the answers to a run take."""
-    if effect is None or effect.is_unchanged:
-        return FigureCell("time", UNKNOWN if effect is None else UNCHANGED, is_same=effect is not None)
-    seconds = fmean(row.seconds - other.seconds for row, other in pairs)
-    return FigureCell("time", f"{seconds:+,.2f} s ({_ratio_of_effect(effect)})")
+def _cost_text(before: float, after: float) -> str:
+    """Return the means in dollars, and what they make of 1,000 runs."""
+    many = f"{dollar_difference_text(RUNS_PER_PRICE_FIGURE * (after - before))} per {RUNS_PER_PRICE_FIGURE:,} runs"
+    return f"{dollar_means_text(before, after)} ({many})"
 
 
-def _first_token_cell(pairs: Sequence[RunPair]) -> FigureCell:
-    """Return how much later the first token of a run comes. An answer that is no stream comes whole at its end."""
-    streamed = [(row, other) for row, other in pairs if (row.first_token or other.first_token) is not None]
-    waits = [(_wait(row), _wait(other)) for row, other in streamed if row.requests and other.requests]
-    if not waits:
+def _first_token_cell(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) -> FigureCell:
+    """Return when the first token of a run comes. Without streaming, it comes with the whole first answer."""
+    if all(row.first_token is None for pair in pairs for row in pair):
         return FigureCell("first token", "nothing streamed", is_same=True)
-    if all(first == second for first, second in waits):
-        return FigureCell("first token", UNCHANGED, is_same=True)
-    after, before = (fmean(side) for side in zip(*waits, strict=True))
-    return FigureCell("first token", f"{after - before:+.2f} s ({before:.2f} to {after:.2f} s)")
+    return _figure_cell("first token", [ShownFigure("first token", _wait, second_means_text)], pairs, effects)
 
 
-def _wait(row: RunRow) -> float:
-    """Return the seconds until a run shows the first text: a token of a stream, or the first whole answer."""
-    return row.requests[0].seconds if row.first_token is None else row.first_token
+def _wait(row: RunRow) -> float | None:
+    """Return the seconds until a run shows the first text; None if it sent no request."""
+    return row.first_token if row.first_token is not None else row.requests[0].seconds if row.requests else None

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.conjunctions import values_in_literals
-from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.flag import Flag
 from flag_harness.matrix.combination import flag_values_by_id_part
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
-from flag_harness.report.flags.figures import FlagFigures, RunPair, flag_figures, pairs_by_setting
+from flag_harness.report.flags.figures import FlagFigures, flag_figures, pairs_by_setting
+from flag_harness.report.flags.left_out_pairs import RunPair
 from flag_harness.report.flags.support import FlagSupport, RowsByTest, flag_support, group_rows_by_test
 from flag_harness.report.run_report import RunReport
 
-SUMMARY_FIGURES = ("cost", "input tokens", "output tokens", "first token", "total time", "requests", "errors")
-"""The figures of a summary, in their order."""
 MAX_LISTED_REQUEST_CHANGES = 4
 """The most changes in requests that a summary names. The others are counted."""
 
@@ -25,28 +23,22 @@ class FlagSummary:
 
     Attributes:
         setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`.
+        flag: the name of the flag.
         breaks: the causes of failures that need the changed flag.
         prevents: the causes of failures that need the flag at its default.
         support: the tests on which it stands that the flag breaks nothing else.
         changes: what the flag changes in requests; empty if that is nothing, or unknown.
         is_inert: whether the flag changed no request of the run.
-        effects: what the flag changes in figures, as far as these runs can tell, in the order of `SUMMARY_FIGURES`.
-        untold: the figures for which these runs do not tell whether the flag changes them.
-        mixed: the figures that the flag raises in some pairs of runs and lowers in others, not by chance.
-        unchanged: the figures that the flag does not change.
         figures: what the flag costs or saves, in a few words, and which pairs of runs say so.
     """
 
     setting: str
+    flag: str
     breaks: tuple[FailureCause, ...]
     prevents: tuple[FailureCause, ...]
     support: FlagSupport
     changes: tuple[str, ...]
     is_inert: bool
-    effects: tuple[MetricEffect, ...]
-    untold: tuple[str, ...]
-    mixed: tuple[MetricEffect, ...]
-    unchanged: tuple[str, ...]
     figures: FlagFigures
 
 
@@ -73,23 +65,19 @@ def _make_summary(
     report: RunReport, tests: RowsByTest, pairs: Sequence[RunPair], setting: str, flag: Flag, value: int
 ) -> FlagSummary:
     effects = {one.figure.name: one for one in report.effects if one.name == setting and len(one.settings) == 1}
-    own = [effects[name] for name in SUMMARY_FIGURES if name in effects]
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change for one in requests if not one.is_inert]
     rest = len(shown) - MAX_LISTED_REQUEST_CHANGES
     default = value_index(flag, flag.default)
     return FlagSummary(
         setting,
+        flag.name,
         tuple(cause for cause in report.causes if _depends_on_value(cause, flag, value, default)),
         tuple(cause for cause in report.causes if _depends_on_value(cause, flag, default, value)),
         flag_support(tests, flag, flag.values[value]),
         (*shown[:MAX_LISTED_REQUEST_CHANGES], *([f"and {rest} more changes"] if rest > 0 else [])),
         bool(requests) and not shown,
-        tuple(effect for effect in own if effect.is_significant and not effect.is_unchanged),
-        tuple(one.figure.name for one in own if not (one.is_significant or one.is_unchanged or one.is_mixed)),
-        tuple(effect for effect in own if effect.is_mixed),
-        tuple(effect.figure.name for effect in own if effect.is_unchanged),
-        flag_figures(pairs, effects, len(tests)),
+        flag_figures(pairs, effects),
     )
 
 
@@ -105,5 +93,4 @@ def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other: int) -
 def _has_findings(summary: FlagSummary) -> bool:
     """Return whether a summary contains any finding about its flag."""
     causes = summary.breaks or summary.prevents
-    figures = summary.effects or summary.untold or summary.mixed or summary.unchanged
-    return bool(causes or summary.changes or summary.is_inert or figures or summary.support.ran)
+    return bool(causes or summary.changes or summary.is_inert or summary.figures.pairs or summary.support.ran)

@@ -31,6 +31,9 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     """Yield a report: a headline, the causes of failures, the failing tests, and what each flag changes."""
     overview = make_overview(report)
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
+    if overview.worth:
+        yield ""
+        yield escape_markdown(overview.worth)
     if overview.folder and report.causes:
         yield ""
         yield f"The commands work {escape_markdown(overview.folder)}."
@@ -72,7 +75,7 @@ def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
             yield f"  - Why{whose}: {inline_code(reason)}"
     if (more := len(cause.reasons) - MAX_REASONS) > 0:
         yield f"  - and {count_with_noun(more, 'other reason')}"
-    yield f"  - To reproduce: {inline_code(cause.command)}"
+    yield f"  - To see it fail: {inline_code(cause.command)}"
 
 
 def _api_refusal_lines(report: RunReport) -> Iterator[str]:
@@ -96,7 +99,8 @@ def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[s
     yield from (f"- Also found: {escape_markdown(text)}" for text in found)
     for step in overview.next_steps:
         command = f": {inline_code(step.command)}" if step.command else ""
-        yield f"- {'Then, to' if has_causes else 'To'} {escape_markdown(step.purpose)}{command}"
+        start = "Optional, for flags that break nothing: to" if step.is_optional else "To"
+        yield f"- {start} {escape_markdown(step.purpose)}{command}"
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:
@@ -127,7 +131,7 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     if not overview.flags:
         return
     yield ""
-    yield "### Flags: what each breaks, and what it costs (+) or saves (-)"
+    yield "### Flags: what each breaks, and what it costs or saves"
     yield ""
     headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURES]]
     rows = [
@@ -144,9 +148,8 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     if overview.more_flags:
         yield f"- and {count_with_noun(overview.more_flags, 'further flag')}"
     notes = [f"{line.setting}: {line.note}" for line in overview.flags if line.note]
-    for text in (COMPARISON_NOTE, *notes, *overview.left_out, overview.worth):
-        if text:
-            yield f"- {escape_markdown(text)}"
+    for text in (COMPARISON_NOTE, *notes, *overview.left_out):
+        yield f"- {escape_markdown(text)}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:

@@ -6,12 +6,15 @@ const unpack = async () => {
   return JSON.parse(await new Response(stream).text());
 };
 
+// Without streaming, the first token arrives with the whole answer.
+const firstToken = (one) => one.first !== undefined || one.rhythm || one.status !== 200 ? seconds(one.first) : `${seconds(one.seconds)}, whole answer`;
+
 const requestTable = (row) => {
   const headings = ["#", "Request", "Model", "Status", "Stop reason", "Input", "Cached", "Output", "Cost", "First token", "Time", "Body"];
   const rows = row.requests.map((position, index) => {
     const one = details.requests[position];
     return [index + 1, `${one.method} ${one.path}`, one.model ?? "", one.status ?? "broken off", one.stop ?? "",
-      count(one.input), count(one.cached), count(one.output), dollars(one.cost), seconds(one.first), seconds(one.seconds), one.body ?? ""];
+      count(one.input), count(one.cached), count(one.output), dollars(one.cost), firstToken(one), seconds(one.seconds), one.body ?? ""];
   });
   return table(row.simulated ? "Requests (simulated figures)" : "Requests", headings, rows);
 };
@@ -51,7 +54,7 @@ const describe = (row) => {
     ["Outcome", row.outcome + (row.phase !== "call" ? ` in ${row.phase}` : "")],
     ["Reason", row.reason], ["Place", row.place],
     ["The API would refuse", row.refused?.join("\n")], ["Not recorded", row.misses?.join("\n")], ["Flags", flags],
-    ["Cost", dollars(row.cost)], ["Time of answers", seconds(row.seconds)],
+    ["Cost", dollars(row.cost)], ["Total time", seconds(row.seconds)],
     ["Faults that fired", row.faults?.join(", ")], ["Cassette", row.cassette],
     ["Recorded from", row.recorded_from && row.recorded_from + (row.rebased ? ", rewritten since, not verified" : "")],
     ["Recorded at", row.recorded_at && age(row.recorded_at)], ["Answered by", row.answered_by],

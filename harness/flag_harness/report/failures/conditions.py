@@ -1,0 +1,42 @@
+"""The flags that failures need, in words."""
+
+from collections.abc import Iterator, Sequence
+
+from flag_harness.analysis.conjunctions import FlagLiteral
+
+
+def condition_text(literals: Sequence[FlagLiteral]) -> str:
+    """Return the condition under which these literals hold, as part of a sentence.
+
+    >>> on = [FlagLiteral(name, (True,), (False,)) for name in ("tools", "cache")]
+    >>> condition_text(on[:1]), condition_text(on)
+    ('tools is on', 'tools and cache are both on')
+    >>> condition_text([*on, FlagLiteral("model", ("haiku", "opus"), ("sonnet", "fable"))])
+    'tools and cache are both on and model is haiku or opus'
+    """
+    *parts, last = _parts(literals)
+    return f"{', '.join(parts)} and {last}" if parts else last
+
+
+def _parts(literals: Sequence[FlagLiteral]) -> Iterator[str]:
+    """Yield the condition of all flags that are on, of all that are off, and of each flag with other values."""
+    switches = [one for one in literals if _is_switch(one)]
+    for state, value in (("on", True), ("off", False)):
+        names = [one.flag for one in switches if one.values == (value,)]
+        if len(names) > 1:
+            yield f"{_join_with(names, 'and')} are {'both' if not names[2:] else 'all'} {state}"
+        elif names:
+            yield f"{names[0]} is {state}"
+    for one in literals:
+        if one not in switches:
+            is_negation = len(one.others) == 1 < len(one.values)
+            values = f"not {one.others[0]}" if is_negation else _join_with(list(map(str, one.values)), "or")
+            yield f"{one.flag} is {values}"
+
+
+def _is_switch(literal: FlagLiteral) -> bool:
+    return all(isinstance(value, bool) for value in (*literal.values, *literal.others))
+
+
+def _join_with(names: Sequence[str], word: str) -> str:
+    return f" {word} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

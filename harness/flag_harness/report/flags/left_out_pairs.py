@@ -1,0 +1,87 @@
+"""The pairs of runs that the figures of a flag do not compare, and why."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from flag_harness.analysis.effects.figures import are_comparable
+from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.record import RunRow
+from flag_harness.wording import join_names
+
+RunPair: TypeAlias = tuple[RunRow, RunRow]
+"""A run with a flag, and the run of the same test that differs in this flag alone."""
+MAX_LEFT_OUT_TESTS = 4
+"""The most tests of which a line says how many pairs are left out; the others are counted."""
+_OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "skipped", "xfailed")
+_REASONS = {
+    "failed": "a run of the pair failed",
+    "inconclusive": "a run of the pair is inconclusive",
+    "skipped": "a run of the pair was skipped",
+    "xfailed": "a run of the pair was expected to fail",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutPairs:
+    """Pairs of runs that the figures of a flag do not compare.
+
+    Attributes:
+        reason: why.
+        tests: how many there are of each test.
+        pairs: how many pairs the flag has, with those that are compared.
+    """
+
+    reason: str
+    tests: tuple[tuple[str, int], ...]
+    pairs: int
+
+    @property
+    def count(self) -> int:
+        """How many pairs they are."""
+        return sum(count for _, count in self.tests)
+
+
+def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[str]:
+    """Yield which pairs are not compared; flags that leave out as many pairs of the same tests share a line.
+
+    `left_out` has those of each flag, by its change from the default.
+    """
+    groups: dict[LeftOutPairs, list[str]] = {}
+    for setting, own in left_out.items():
+        for one in own:
+            groups.setdefault(one, []).append(setting)
+    for one, settings in groups.items():
+        tests = join_names((f"{short_name(test)} ({count})" for test, count in one.tests), MAX_LEFT_OUT_TESTS)
+        yield f"{join_names(settings)}: {one.count} of {one.pairs} pairs left out, as {one.reason}: {tests}"
+
+
+def short_name(test: str) -> str:
+    """Return the name of a test's function, with the parameters that are no flags."""
+    return test.rpartition("::")[2].removesuffix("[*]")
+
+
+def find_left_out_pairs(pairs: Sequence[RunPair]) -> Iterator[LeftOutPairs]:
+    """Yield the pairs that are not compared, by their reason."""
+    groups: dict[str, Counter[str]] = {}
+    for pair in pairs:
+        if not are_comparable(pair):
+            groups.setdefault(_reason_to_leave_out(pair), Counter())[test_of_row(pair[0])] += 1
+    for reason, counts in groups.items():
+        yield LeftOutPairs(reason, tuple(counts.most_common()), len(pairs))
+
+
+def _reason_to_leave_out(pair: RunPair) -> str:
+    outcomes = {row.outcome for row in pair}
+    for outcome in _OUTCOMES_WORST_FIRST:
+        if outcome in outcomes:
+            return _REASONS[outcome]
+    if excluded := [row.excluded_from_effects for row in pair if row.excluded_from_effects]:
+        return f"the test says: {excluded[0]}"
+    return "the simulator answered one run of the pair alone"
+
+
+def test_of_row(row: RunRow) -> str:
+    """Return the node id of a row's test, in which `*` stands for the combination."""
+    return node_id_of_all_combinations(row.case, row.combination)

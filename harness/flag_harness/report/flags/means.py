@@ -1,0 +1,84 @@
+"""Means with and without a flag, rounded so that a reader can tell one from the other."""
+
+import math
+
+_CENTS = 2
+"""The decimals of dollars if there are any, and the most of seconds that are needed."""
+_ROUNDING_SHARE = 0.3
+"""Means are rounded to a unit that is at most this share of their difference."""
+_SHORTEST_SHOWN_SECONDS = 0.01
+_NO_DIGITS = -15
+"""The decimals of a number that needs none, as it is 0. Negative ones are tens, hundreds and so on."""
+
+
+def means_text(before: float, after: float) -> str:
+    """Return two means, each with two significant digits, and more if their difference needs them.
+
+    >>> means_text(131.4, 1515.2), means_text(1.25, 2), means_text(1010, 1025)
+    ('130 → 1,500', '1.2 → 2', '1,010 → 1,025')
+    """
+    needed = _digits_of_difference(before, after)
+    return f"{_rounded(before, needed)} → {_rounded(after, needed)}"
+
+
+def dollar_means_text(before: float, after: float) -> str:
+    """Return two means in US dollars.
+
+    >>> dollar_means_text(0.000148, 0.00198), dollar_means_text(1.5, 20)
+    ('$0.00015 → $0.0020', '$1.50 → $20')
+    """
+    needed = _digits_of_difference(before, after)
+    return f"${_rounded(before, needed, _CENTS)} → ${_rounded(after, needed, _CENTS)}"
+
+
+def second_means_text(before: float, after: float) -> str:
+    """Return two means in seconds. A difference that nobody would notice is called small.
+
+    >>> second_means_text(0.748, 0.656), second_means_text(0.75, 0.753)
+    ('0.75 → 0.66 s', '0.75 s, under 0.01 s more')
+    """
+    if 0 < abs(after - before) < _SHORTEST_SHOWN_SECONDS:
+        change = "more" if after > before else "less"
+        return f"{_rounded(before, _CENTS)} s, under {_SHORTEST_SHOWN_SECONDS} s {change}"
+    needed = min(_digits_of_difference(before, after), _CENTS)
+    return f"{_rounded(before, needed, 1)} → {_rounded(after, needed, 1)} s"
+
+
+def dollar_difference_text(dollars: float) -> str:
+    """Return a difference in US dollars with its sign and two significant digits.
+
+    >>> dollar_difference_text(1.83), dollar_difference_text(-0.02849), dollar_difference_text(1234)
+    ('+$1.80', '-$0.028', '+$1,200')
+    """
+    return f"{'-' if dollars < 0 else '+'}${_rounded(abs(dollars), _significant_digits(dollars), _CENTS)}"
+
+
+def difference_text(number: float) -> str:
+    """Return a difference with its sign and two significant digits.
+
+    >>> difference_text(1384), difference_text(-0.5), difference_text(0)
+    ('+1,400', '-0.50', '0')
+    """
+    sign = "-" if number < 0 else "+" if number else ""
+    return f"{sign}{_rounded(abs(number), _significant_digits(number))}"
+
+
+def _rounded(value: float, needed: int, fewest: int = 0) -> str:
+    """Return a number with two significant digits, or with `needed` decimals if these are more.
+
+    `needed` is negative for tens, hundreds and so on. If there are decimals, there are at least `fewest`.
+    """
+    digits = max(_significant_digits(value), needed)
+    if digits <= 0 or (float(value).is_integer() and not fewest):
+        return f"{round(value, min(digits, 0)):,.0f}"
+    return f"{round(value, digits):,.{max(digits, fewest)}f}"
+
+
+def _significant_digits(value: float) -> int:
+    """Return to how many decimals a number has two significant digits; few for 0."""
+    return 1 - math.floor(math.log10(abs(value))) if value else _NO_DIGITS
+
+
+def _digits_of_difference(before: float, after: float) -> int:
+    difference = abs(after - before)
+    return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _NO_DIGITS
