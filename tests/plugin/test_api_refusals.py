@@ -81,7 +81,7 @@ def test_a_miss_that_the_api_would_refuse_is_never_folded_into_another(pytester:
     ] == lines[next(n for n, line in enumerate(lines) if "which flags broke it" in line) + 1 :][:4]
     assert 1 == sum(line.startswith("To record it: ") for line in lines)
     assert (
-        "- **The API would refuse a request when grouped and cached** (as the simulator does): "
+        "- **The API would refuse a request when grouped and cached are both on** (as the simulator does): "
         "`test_it.py::test_ask[grouped+cached]`"
     ) in Path("report.md").read_text("utf-8").splitlines()
 
