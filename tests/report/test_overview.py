@@ -208,8 +208,10 @@ def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
 def test_without_streaming_the_first_token_arrives_with_the_whole_answer(
     without: dict[str, float], fields: dict[str, float], text: str
 ) -> None:
-    """So that a flag that streams can be compared at all."""
-    requests = (RequestRecord("POST", "/v1/messages", 200, "", seconds=2.0),)
+    """So that a flag that streams can be compared at all; a request that the API refused has no token."""
+    requests = tuple(
+        RequestRecord("POST", "/v1/messages", status, "", seconds=2.0 * (status == 200)) for status in (529, 200)
+    )
     [line] = make_overview(_report(*_pair("t.py::test_a", {"requests": requests, **without}, **fields))).flags
     assert text == _cell(line, "first token")
     assert "the first token arrives with the whole answer" in render_html(_report(*_pair("t.py::test_a", {})), NOW)

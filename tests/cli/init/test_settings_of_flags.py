@@ -1,6 +1,7 @@
 """`flag-harness init` where flags are read at import, or the project has settings of the harness already."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,19 @@ def test_flags_that_are_read_at_import_are_set_where_they_are_kept(
         'monkeypatch.setattr(bot.config.settings, "polite", combination.values["polite"])',
     ):
         assert line in fixtures
+    (repository / "test_one_flag.py").write_text(
+        "import pytest\nfrom bot.agent import answer\n\n@pytest.mark.flag_matrix('long')\n"
+        "def test_it(cassette, flags):\n    assert answer('Hello.')\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "test_one_flag.py",
+        "--disable-recording",
+        "--harness-upstream=simulator",
+    ]
+    assert "2 passed" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.mark.parametrize(

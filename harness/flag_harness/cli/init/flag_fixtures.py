@@ -18,7 +18,8 @@ data = TestData.data_source()
 ldclient.set_config(Config("none", update_processor_class=data, send_events=False))"""
 _LAUNCHDARKLY_LOOP = """\
 for name, key in KEYS.items():
-    data.update(data.flag(key).value_for_all(combination.values[name]))"""
+    if name in combination.values:
+        data.update(data.flag(key).value_for_all(combination.values[name]))"""
 _LAUNCHDARKLY_TEARDOWN = (
     'ldclient.set_config(Config("none", offline=True))  # other tests get the defaults that the code names'
 )
@@ -26,7 +27,7 @@ _FLAG_OPTIONS = """
 
 @pytest.fixture
 def flag_options(flags):
-    return [option for (name, value), option in OPTIONS.items() if flags[name] == value]"""
+    return [option for (name, value), option in OPTIONS.items() if flags.values.get(name) == value]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def _setter_lines(
     body = _LAUNCHDARKLY_LOOP.splitlines() if has_services else []
     for flag, target in attributes:
         owner = ".".join(filter(None, (_module_name(target.path, folder), target.owner)))
-        body.append(f'monkeypatch.setattr({owner}, "{target.attribute}", combination.values["{flag.name}"])')
+        body.append(f'if "{flag.name}" in combination.values:')
+        body.append(f'    monkeypatch.setattr({owner}, "{target.attribute}", combination.values["{flag.name}"])')
     after = ["", "yield set_flags", _LAUNCHDARKLY_TEARDOWN] if has_services else ["", "return set_flags"]
     lines = [*before, "def set_flags(combination):", *(f"    {one}" for one in body), *after]
     return [f"def harness_set_flags({parameter}):", *(f"    {one}".rstrip() for one in lines)]

@@ -258,5 +258,7 @@ def _first_token_cell(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffe
 
 
 def _wait(row: RunRow) -> float | None:
-    """Return the seconds until a run shows the first text; None if it sent no request."""
-    return row.first_token if row.first_token is not None else row.requests[0].seconds if row.requests else None
+    """Return the seconds until the first answered request shows its first text; None if none was answered."""
+    if row.first_token is not None:
+        return row.first_token
+    return next((request.seconds for request in row.requests if request.status == 200), None)
