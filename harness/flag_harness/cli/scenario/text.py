@@ -4,18 +4,20 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flag_harness.simulator import Scenario
 from flag_harness.toml_tables import toml_string
+
+if TYPE_CHECKING:
+    from flag_harness.simulator import Scenario
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LINE_END = "\n"
 
 
-def format_scenario(scenario: Scenario) -> str:
+def format_scenario(scenario: "Scenario") -> str:
     """Return the TOML text of a scenario. Leave out keys whose value is null or the default."""
     document = _non_default_fields(scenario)
     turns = document.pop("turn", [])
