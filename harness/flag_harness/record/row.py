@@ -171,6 +171,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.case, self.combination, self.repetition
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether the simulator answered the run, directly or when its cassette was recorded."""
+        return "simulator" in (self.recorded_from, self.answered_by)
+
+    @property
     def is_comparable(self) -> bool:
         """Whether the test passed, and its figures can be compared with those of its other combinations."""
         return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
-from flag_harness.report.table import is_simulated
 from flag_harness.wording import count_with_noun
 
 MAX_SHOWN = 5
@@ -122,7 +121,7 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
         for row, broken in breaks:
             costs[row.case] = costs.get(row.case, 0.0) + (broken.cost or 0.0)
         breaks.sort(key=lambda one: (-costs[one[0].case], -(one[1].cost or 0.0), -one[1].tokens))
-        found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
+        found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(row.is_simulated for row, _ in breaks)))
     return tuple(sorted(found, key=lambda place: (-(place.cost or 0.0), -place.tokens)))
 
 

@@ -12,7 +12,6 @@ from flag_harness.report.cache_map import (
     input_token_shares,
     is_unused,
 )
-from flag_harness.report.table import is_simulated
 
 MAX_MAPPED_TESTS = 50
 """The number of blocks and tests that the section shows. The cells of the matrix have all tests."""
@@ -33,7 +32,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
         "tests": shown,
         "unused": group_unused_marks(rows),
         "hidden": len(tests) - len(shown),
-        "is_simulated": any(is_simulated(test.row) for test in every),
+        "is_simulated": any(test.row.is_simulated for test in every),
     }
 
 

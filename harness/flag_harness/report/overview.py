@@ -16,7 +16,6 @@ from flag_harness.report.flags.left_out_pairs import left_out_texts, short_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_varied_by_no_test
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
-from flag_harness.report.table import is_simulated as is_simulated_row
 from flag_harness.wording import count_with_noun, join_names
 
 MAX_LISTED_FLAGS = 8
@@ -139,7 +138,7 @@ def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagO
     parts = [*_first_failures(summary.breaks, summary.setting, seen)] or [summary.support.text]
     parts += [f"prevents a failure of {text}" for text in _first_failures(summary.prevents, summary.setting, seen)]
     answered = [row for row in report.rows if row.answered_by or row.recorded_from]
-    is_simulated = not all(map(is_simulated_row, answered)) and any(
+    is_simulated = not all(row.is_simulated for row in answered) and any(
         one.is_simulated for one in report.effects if one.name == summary.setting
     )
     note = _note_on_flag_without_effect(summary, report)
@@ -168,7 +167,7 @@ def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
 
 def _origin_of_figures(rows: Sequence[RunRow]) -> str:
     """Return who answered the runs, and what their figures are worth."""
-    if count := sum(map(is_simulated_row, rows)):
+    if count := sum(row.is_simulated for row in rows):
         runs = f"{'' if count == len(rows) else f'{count:,} of '}{count_with_noun(len(rows), 'run')}"
         note = SIMULATED_NOTE.partition(": ")[2]
         return f"Answered by the simulator ({runs}): {note}. Costs are those tokens at list price."

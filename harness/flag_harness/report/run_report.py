@@ -18,7 +18,7 @@ from flag_harness.report.failures.reasons import comparable_reason, shorten_fail
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
-from flag_harness.report.table import answers_line, group_by_combination, group_rows_by_log_message, is_simulated
+from flag_harness.report.table import answers_line, group_by_combination, group_rows_by_log_message
 from flag_harness.wording import count_with_noun
 
 SIMULATED_NOTE = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -149,7 +149,7 @@ class RunReport:
     @property
     def is_simulated(self) -> bool:
         """Whether the simulator gave some of the answers, in this run or when it was recorded."""
-        return any(is_simulated(row) for row in self.rows)
+        return any(row.is_simulated for row in self.rows)
 
 
 def build_report(

@@ -46,7 +46,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     yield from _no_cache_read_lines(in_tables)
     if others:
         yield _totals_line(others)
-    if any(map(is_simulated, rows)):
+    if any(row.is_simulated for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield answers_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
@@ -98,11 +98,6 @@ def group_rows_by_log_message(rows: "Iterable[RunRow]") -> "dict[tuple[str, str,
         for log in row.logs:
             counts.setdefault((log.level, log.logger, log.message), []).append((row, log.count))
     return counts
-
-
-def is_simulated(row: "RunRow") -> bool:
-    """Return whether the simulator answered a run, directly or when its cassette was recorded."""
-    return "simulator" in (row.recorded_from, row.answered_by)
 
 
 def has_log_error(row: "RunRow") -> bool:

@@ -119,31 +119,27 @@ class MetricEffect:
         """Return whether the effect has no single direction, although the figures are not subject to chance."""
         return not (self.has_chance or self.low is None or self.is_significant or self.is_unchanged)
 
-    @property
-    def mixed_text(self) -> str:
-        """The smallest and the largest change of a pair, and why they differ."""
-        return f"{self._format_range(self.least, self.most)}, depending on the test and on other flags"
-
     def __str__(self) -> str:
         if self.is_unchanged:
             return f"unchanged ({_pair_count_text(self.pairs)})"
         if self.is_mixed:
-            return f"{self.mixed_text} ({_pair_count_text(self.pairs)})"
+            changes = self._format_range(self.least, self.most)
+            return f"{changes}, depending on the test and on other flags ({_pair_count_text(self.pairs)})"
         if self.low is None or self.high is None:
-            return f"{self.format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
+            return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
         interval = self._format_range(self.low, self.high)
         if not self.is_significant:
             return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
         if self.low == self.high:
-            return f"{self.format_value(self.mean)} ({_pair_count_text(self.pairs)})"
-        return f"{self.format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
+            return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
+        return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
 
     def _format_range(self, low: float, high: float) -> str:
         if self.figure.is_ratio:
             return ratio_range_text(low, high)
-        return f"{self.format_value(low)} to {self.format_value(high)}"
+        return f"{self._format_value(low)} to {self._format_value(high)}"
 
-    def format_value(self, value: float) -> str:
+    def _format_value(self, value: float) -> str:
         """Return a change of the figure as text: a ratio, or a difference with its sign."""
         if self.figure.is_ratio:
             return ratio_text(value)
@@ -182,7 +178,7 @@ def are_comparable(runs: Sequence[RunRow]) -> bool:
 
     Its tokens are estimates and its times settings, so a difference from those of the API is no effect of a flag.
     """
-    simulated = {"simulator" in upstreams for row in runs if any(upstreams := (row.recorded_from, row.answered_by))}
+    simulated = {row.is_simulated for row in runs if row.recorded_from or row.answered_by}
     return all(row.is_comparable for row in runs) and len(simulated) < 2
 
 
@@ -212,7 +208,7 @@ def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
     repetitions: dict[tuple[str, str], float | None] = {}
     for row in rows:
         value = figure.read(row)
-        if value and "simulator" not in (row.recorded_from, row.answered_by):
+        if value and not row.is_simulated:
             return True
         if repetitions.setdefault((row.case, row.combination), value) != value:
             return True
@@ -271,7 +267,7 @@ def _estimate_effect(
     interval = mean_with_interval(differences) if len(differences) > 1 else (differences[0],)
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
-    simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)
+    simulated = any(row.is_simulated for rows in contrasts for row in rows)
     name = " and ".join(setting_name(*setting, labels) for setting in settings)
     least, most = (math.exp(one) if figure.is_ratio else one for one in (min(differences), max(differences)))
     return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name, least, most, has_chance)

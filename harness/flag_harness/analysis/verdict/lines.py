@@ -39,7 +39,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
 
 def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
     """Return whether any answer came from the simulator, directly or through a recording of it."""
-    return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)
+    return any(row.is_simulated for row in rows)
 
 
 def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]") -> "VerdictRecord":

@@ -14,7 +14,6 @@ from flag_harness.report.cells.comparison import ChangeAtPath, comparison_detail
 from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.run_report import RunReport, node_id_of_repetition
-from flag_harness.report.table import is_simulated
 
 _SHOWN_HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""
@@ -160,7 +159,7 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "budget": row.budget,
         "dropped_betas": row.dropped_betas,
         "cache": row.cache and [cache_turn_details(turn) for turn in row.cache.turns],
-        "simulated": is_simulated(row),
+        "simulated": row.is_simulated,
     }
     return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}
 

@@ -93,7 +93,7 @@ def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
 
 
 def _can_be_simulated(row: RunRow) -> bool:
-    return bool(row.scenario) or "simulator" in (row.answered_by, row.recorded_from) or not row.requests
+    return bool(row.scenario) or row.is_simulated or not row.requests
 
 
 def _max_cost_of_all_rounds(tests: Iterable[Sequence[RunRow]]) -> int:

@@ -7,7 +7,6 @@ from flag_harness.analysis.effects.figures import RUN_METRICS, RunMetric
 from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.config import DIFF_FIGURES, GrowthLimit
 from flag_harness.record import RunRow
-from flag_harness.report.table import is_simulated
 from flag_harness.wording import ratio_range_text, ratio_text
 
 _CONFIGURATION_KEY_OF_FIGURE = {"total time": "seconds"}
@@ -81,7 +80,7 @@ def pair_rows_of_runs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[t
     """
     before = {row.key: row for row in base if row.is_comparable}
     pairs = [(before.get(row.key), row) for row in head if row.is_comparable]
-    return tuple((old, new) for old, new in pairs if old is not None and is_simulated(old) == is_simulated(new))
+    return tuple((old, new) for old, new in pairs if old is not None and old.is_simulated == new.is_simulated)
 
 
 def metric_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[MetricChange, ...]:
@@ -96,4 +95,4 @@ def _metric_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) ->
     if values:
         base, head = (sum(side) / len(values) for side in zip(*values, strict=True))
         low, high = mean_with_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
-        yield MetricChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))
+        yield MetricChange(figure, base, head, low, high, len(values), any(new.is_simulated for _, new in pairs))
