@@ -9,13 +9,12 @@ _ADVICE_BY_DOMAIN = {
     "getunleash.io": ("Unleash", "load the flags from a dictionary in the fixture harness_set_flags"),
     "growthbook.io": ("GrowthBook", "call set_features in the fixture harness_set_flags"),
     "statsig.com": ("Statsig", "override its gates in the fixture harness_set_flags"),
-    "statsigapi.net": ("Statsig", "override its gates in the fixture harness_set_flags"),
     "configcat.com": ("ConfigCat", "use local flag overrides in the fixture harness_set_flags"),
     "split.io": ("Split", "use its localhost mode in the fixture harness_set_flags"),
     "flagsmith.com": ("Flagsmith", "use its offline mode in the fixture harness_set_flags"),
 }
 """The name of the service at each domain, and what to do in its place."""
-_DOMAIN_ALIASES = {"launchdarkly.us": "launchdarkly.com"}
+_DOMAIN_ALIASES = {"launchdarkly.us": "launchdarkly.com", "statsigapi.net": "statsig.com"}
 
 
 def flag_service_advice(host: str) -> str:

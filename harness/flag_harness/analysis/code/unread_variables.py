@@ -63,7 +63,11 @@ def find_unread_variables(
     missing = [flag for flag in flags if has_code and flag.env and not _is_named(flag.env, texts, trees)]
     if not missing:
         return {}
-    trees = {path: tree for path, text in texts.items() if path.endswith(".py") and (tree := parse_code(text))}
+    trees = {
+        path: tree
+        for path, text in texts.items()
+        if path.endswith(".py") and (tree := trees.get(path) or parse_code(text))
+    }
     inline_constants(trees)
     missing = [flag for flag in missing if not _may_be_completed(flag.env, trees.values())]
     taken = {flag.env for flag in (*declared, *missing)}
