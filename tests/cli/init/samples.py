@@ -1,5 +1,16 @@
 """Sample repositories, each a mapping from paths to texts."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def lay_out(folder: Path, sample: Mapping[str, str]) -> None:
+    """Write the files of a sample."""
+    for name, text in sample.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 ASYNC_BOT = {
     "pyproject.toml": '[project]\nname = "bot"\nversion = "1.0"\n',
     "src/bot/__init__.py": "",

@@ -1,9 +1,6 @@
 """`flag-harness init` in repositories whose programs read their options with click or typer."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,14 +33,6 @@ def ask(
     call(question)
 """
 GUARD = 'if __name__ == "__main__":\n    main()\n'
-
-
-@pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_run: Callable[..., Any]) -> Path:
-    """An empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "run", warm_run)
-    return tmp_path
 
 
 def test_options_of_click_are_flags_that_the_test_passes(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,12 @@
 """`flag-harness init` in repositories whose agents run in a framework, or stand beside other agents."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flag_harness.cli import main
 from flag_harness.cli.init.repository import read_repository
+from tests.cli.init.samples import lay_out
 
 BOT = {
     "bot/__init__.py": "",
@@ -68,18 +66,8 @@ def plan(goal: str) -> Plan:
 }
 
 
-@pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_run: Callable[..., Any]) -> Path:
-    """An empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "run", warm_run)
-    return tmp_path
-
-
 def _proposal(folder: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> str:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    lay_out(folder, files)
     assert 0 == main(["init", "--dry-run"])
     return capsys.readouterr().out
 

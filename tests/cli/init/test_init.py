@@ -2,10 +2,9 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,22 +12,7 @@ from flag_harness.cli import main
 from flag_harness.cli.init import plan
 from flag_harness.config import find_root, read_config
 from tests.cli.init import samples
-
-
-@pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_run: Callable[..., Any]) -> Path:
-    """An empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "run", warm_run)
-    for name in ("BOT_THINKING", "BOT_STREAMING", "LONG_ANSWERS", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def _lay_out(folder: Path, sample: Mapping[str, str]) -> None:
-    for name, text in sample.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+from tests.cli.init.samples import lay_out
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
@@ -44,7 +28,7 @@ def _proposal(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_an_async_agent_is_tested_under_its_flags(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The flags have the texts that the code compares; the first test is green; a second run changes nothing."""
-    _lay_out(repository, samples.ASYNC_BOT)
+    lay_out(repository, samples.ASYNC_BOT)
     assert 0 == main(["init"]), capsys.readouterr()
     assert 2 == capsys.readouterr().out.count("4 passed")
     thinking, streaming = read_config(repository / "pyproject.toml").flags
@@ -60,7 +44,7 @@ def test_an_async_agent_is_tested_under_its_flags(repository: Path, capsys: pyte
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_a_program_of_node_is_started(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its flags are found in its text, and its requests are answered."""
-    _lay_out(repository, samples.NODE_AGENT)
+    lay_out(repository, samples.NODE_AGENT)
     assert 0 == main(["init"]), capsys.readouterr()
     assert 2 == capsys.readouterr().out.count("2 passed")
     assert {"long_answers": "LONG_ANSWERS"} == {
@@ -70,7 +54,7 @@ def test_a_program_of_node_is_started(repository: Path, capsys: pytest.CaptureFi
 
 def test_a_dry_run_writes_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints each file."""
-    _lay_out(repository, samples.ASYNC_BOT)
+    lay_out(repository, samples.ASYNC_BOT)
     before = _tree(repository)
     shown = _proposal(capsys)
     assert before == _tree(repository)
@@ -81,7 +65,7 @@ def test_a_dry_run_writes_nothing(repository: Path, capsys: pytest.CaptureFixtur
 
 def test_a_program_gets_its_prompt_as_an_argument(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model, a key or an address is no flag; words in a list are."""
-    _lay_out(repository, samples.COMMAND_LINE_AGENT)
+    lay_out(repository, samples.COMMAND_LINE_AGENT)
     shown = _proposal(capsys)
     assert 'streaming = "ENABLE_STREAMING" ' in shown
     assert 'cache = "USE_CACHE" ' in shown
@@ -93,7 +77,7 @@ def test_a_program_gets_its_prompt_as_an_argument(repository: Path, capsys: pyte
 
 def test_a_suite_of_vcr_keeps_running(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The marks are played, and the new test stands beside the old ones."""
-    _lay_out(repository, samples.VCR_SUITE)
+    lay_out(repository, samples.VCR_SUITE)
     shown = _proposal(capsys)
     assert "vcr_marks = true" in shown
     assert "--- tests/test_flag_matrix.py" in shown
@@ -103,7 +87,7 @@ def test_a_suite_of_vcr_keeps_running(repository: Path, capsys: pytest.CaptureFi
 
 def test_flags_of_launchdarkly_are_set_by_a_fixture(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Under the keys of the service; a client is passed to whoever wants one."""
-    _lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
+    lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
     shown = _proposal(capsys)
     assert 'brief_summaries = { set = "harness_set_flags" }' in shown
     assert 'polite = { set = "harness_set_flags", default = true }' in shown
@@ -118,7 +102,7 @@ def test_the_fixture_of_launchdarkly_serves_all_test_files_and_leaves_no_flag_on
     """It is in a conftest.py, which resets the client after each test; the test does not define it again."""
     output = subprocess.CompletedProcess([], 0, "2 passed in 1.00s\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
-    _lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
+    lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
     assert 0 == main(["init"])
     assert "harness_set_flags" not in (repository / "tests/test_flag_matrix.py").read_text()
     fixture = (repository / "tests/conftest.py").read_text()
@@ -149,7 +133,7 @@ def test_a_function_that_makes_a_client_of_launchdarkly_is_replaced(
         "assist/flags.py": f"import ldclient\n@functools.lru_cache\n{function}\n",
         "assist/agent.py": f"from assist.flags import service as get_service\n{code}",
     }
-    _lay_out(repository, files)
+    lay_out(repository, files)
     shown = _proposal(capsys)
     assert is_replaced == ("def harness_set_flags(monkeypatch):\n" in shown)
     for name in ("assist.flags.service", "assist.agent.get_service"):
@@ -162,7 +146,7 @@ def test_a_conftest_that_exists_is_left_as_it_is(
     """The fixture is in the test then, and init says so."""
     output = subprocess.CompletedProcess([], 0, "2 passed in 1.00s\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
-    _lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "tests/conftest.py": "# mine\n"})
+    lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "tests/conftest.py": "# mine\n"})
     assert 0 == main(["init"])
     assert "# mine\n" == (repository / "tests/conftest.py").read_text()
     assert "def harness_set_flags():" in (repository / "tests/test_flag_matrix.py").read_text()
@@ -209,7 +193,7 @@ def test_a_flag_is_what_the_code_reads_as_a_switch(
     repository: Path, capsys: pytest.CaptureFixture[str], read: str, declaration: str
 ) -> None:
     """With the texts that switch it, and its default."""
-    _lay_out(repository, {"agent.py": AGENT.format(read=read)})
+    lay_out(repository, {"agent.py": AGENT.format(read=read)})
     lines = _proposal(capsys).partition("[tool.flag-harness.flags]\n")[2].splitlines()
     declared = [line.partition(" # ")[0].rstrip() for line in lines[: lines.index("")]]
     assert [declaration] if declaration else 1 == len(declared)
@@ -220,7 +204,7 @@ def test_a_script_of_node_that_sends_no_request_is_no_agent(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nor are its variables flags."""
-    _lay_out(repository, {"page.js": "if (process.env.DARK_MODE === '1') paint()"})
+    lay_out(repository, {"page.js": "if (process.env.DARK_MODE === '1') paint()"})
     shown = _proposal(capsys)
     assert "Flags that the code reads: 0\n" in shown
     assert "DARK_MODE" not in shown
@@ -236,7 +220,7 @@ class Settings(BaseSettings):
     cache: bool = True
     model: str = "haiku"
 """
-    _lay_out(repository, {"settings.py": settings, "agent.py": AGENT.format(read="pass")})
+    lay_out(repository, {"settings.py": settings, "agent.py": AGENT.format(read="pass")})
     shown = _proposal(capsys)
     assert 'streaming = "BOT_STREAMING" ' in shown
     assert 'cache = { env = "BOT_CACHE", default = true } ' in shown
@@ -331,7 +315,7 @@ def test_an_agent_is_called_as_its_signature_says(
     repository: Path, capsys: pytest.CaptureFixture[str], definition: str, expected: str
 ) -> None:
     """What needs an argument that nobody can guess is left to the user."""
-    _lay_out(repository, {"agent.py": f"client = None\n{definition}\n"})
+    lay_out(repository, {"agent.py": f"client = None\n{definition}\n"})
     arguments = ["init", "--dry-run"] if expected.startswith("    ") else ["init"]
     assert 0 == main(arguments)
     assert expected in capsys.readouterr().out
@@ -339,7 +323,7 @@ def test_an_agent_is_called_as_its_signature_says(
 
 def test_nothing_is_overwritten(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file in the way is named before anything is written."""
-    _lay_out(repository, {**samples.VCR_SUITE, "tests/test_flag_matrix.py": "mine"})
+    lay_out(repository, {**samples.VCR_SUITE, "tests/test_flag_matrix.py": "mine"})
     before = _tree(repository)
     assert 2 == main(["init"])
     assert capsys.readouterr().err.startswith(
@@ -356,7 +340,7 @@ def test_the_root_of_several_projects_is_left_as_it_is(
     code = AGENT.format(read='flag = os.getenv("FAST") == "1"')
     code = code if has_agent else code.replace("messages.create", "posts.create")
     files = {"pyproject.toml": "[tool.ruff]\n", "tools.py": "x = 1\n", "packages/triage/triage/agent.py": code}
-    _lay_out(repository, {**files, "packages/triage/pyproject.toml": "[project]\n"})
+    lay_out(repository, {**files, "packages/triage/pyproject.toml": "[project]\n"})
     before = _tree(repository)
     assert 2 == main(["init"])
     assert "packages/triage has its own pyproject.toml: run `flag-harness init` there" in capsys.readouterr().err
@@ -369,8 +353,8 @@ def test_a_package_below_settings_of_pytest_is_set_up(
 ) -> None:
     """It becomes the root of its runs, and the root of the repository, which names it, is left as it is."""
     package = repository / "packages/bot"
-    _lay_out(repository, {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["packages/bot/tests"]\n'})
-    _lay_out(package, samples.ASYNC_BOT)
+    lay_out(repository, {"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["packages/bot/tests"]\n'})
+    lay_out(package, samples.ASYNC_BOT)
     assert 2 == main(["init"])
     assert "packages/bot has its own pyproject.toml" in capsys.readouterr().err
     root_before = (repository / "pyproject.toml").read_bytes()
@@ -390,8 +374,8 @@ def test_a_program_of_a_package_below_settings_of_pytest_needs_its_own(
 ) -> None:
     """The table is written although nothing is imported; a configured package that lacks it is told so."""
     package = repository / "packages/ask"
-    _lay_out(repository, {"pytest.ini": "[pytest]\n"})
-    _lay_out(package, {**samples.COMMAND_LINE_AGENT, "pyproject.toml": ""})
+    lay_out(repository, {"pytest.ini": "[pytest]\n"})
+    lay_out(package, {**samples.COMMAND_LINE_AGENT, "pyproject.toml": ""})
     monkeypatch.chdir(package)
     assert "\n[tool.pytest.ini_options]\n" in _proposal(capsys)
     (package / "pyproject.toml").write_text("[tool.flag-harness.flags]\n")
@@ -405,7 +389,7 @@ def test_a_program_of_a_package_below_settings_of_pytest_needs_its_own(
 def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the lines to add."""
     table = '[tool.flag-harness.flags]\nbot_thinking = { env = "BOT_THINKING", on = "on" }\n'
-    _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
+    lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert (
@@ -422,7 +406,7 @@ def test_flags_that_change_nothing_in_the_first_test_are_shown(
     output = subprocess.CompletedProcess([], 0, f"..\n{inert}\n2 passed in 1.00s\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
     code = "import os\nPLANNER = os.environ.get('ENABLE_PLANNER')\ndef answer(text):\n    client.messages.create()\n"
-    _lay_out(repository, {"agent.py": code})
+    lay_out(repository, {"agent.py": code})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert f"  2 passed in 1.00s\n  {inert}\n" in shown
@@ -434,7 +418,7 @@ def test_a_file_that_cannot_be_read_is_named(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may belong to somebody else, such as a database in a container."""
-    _lay_out(repository, {"theirs.py": ""})
+    lay_out(repository, {"theirs.py": ""})
     monkeypatch.setattr("flag_harness.source_files._read_text", lambda path: None)
     assert "Left out, because it cannot be read: theirs.py" in _proposal(capsys)
 
@@ -442,7 +426,7 @@ def test_a_file_that_cannot_be_read_is_named(
 def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do, and exit code 1. Files that are not Python are named."""
     agent = "def answer(text):\n    client.messages.create()\n"
-    _lay_out(repository, {"agent.py": agent, "broken.py": "def"})
+    lay_out(repository, {"agent.py": agent, "broken.py": "def"})
     assert 1 == main(["init"])
     shown = capsys.readouterr().out
     assert "NameError: name 'client' is not defined" in shown
@@ -455,7 +439,7 @@ def test_an_agent_that_takes_thinking_for_its_answer_fails(
 ) -> None:
     """The simulated model thinks if it is asked to, so the first block of its answer is not always text."""
     agent = samples.ASYNC_BOT["src/bot/agent.py"].replace("content[-1]", "content[0]")
-    _lay_out(repository, {**samples.ASYNC_BOT, "src/bot/agent.py": agent})
+    lay_out(repository, {**samples.ASYNC_BOT, "src/bot/agent.py": agent})
     assert 1 == main(["init"])
     assert "'ThinkingBlock' object has no attribute 'text'" in capsys.readouterr().out
 
@@ -480,7 +464,7 @@ def test_a_missing_extra_is_named(
 ) -> None:
     """The files are written, and the test waits for the extra."""
     monkeypatch.setattr(plan, "find_spec", lambda name: None if name == module else find_spec(name))
-    _lay_out(repository, sample)
+    lay_out(repository, sample)
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert f"pip install 'flag-harness[{extra}]'" in shown
@@ -492,7 +476,7 @@ def test_a_folder_that_cannot_be_imported_holds_its_own_test(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name with a hyphen is no module's."""
-    _lay_out(repository, {"my-agent/agent.py": AGENT.format(read='flag = os.getenv("FAST") == "1"')})
+    lay_out(repository, {"my-agent/agent.py": AGENT.format(read='flag = os.getenv("FAST") == "1"')})
     shown = _proposal(capsys)
     assert "--- my-agent/test_flag_matrix.py" in shown
     assert "from agent import answer" in shown
@@ -500,7 +484,7 @@ def test_a_folder_that_cannot_be_imported_holds_its_own_test(
 
 def test_a_file_that_cannot_be_written_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file stands where a folder is needed."""
-    _lay_out(repository, {"agent.py": AGENT.format(read="pass"), "fixtures": "a file"})
+    lay_out(repository, {"agent.py": AGENT.format(read="pass"), "fixtures": "a file"})
     before = _tree(repository)
     assert 2 == main(["init"])
     assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing was written")
@@ -509,7 +493,7 @@ def test_a_file_that_cannot_be_written_is_named(repository: Path, capsys: pytest
 
 def test_a_broken_pyproject_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is added to a file that cannot be read."""
-    _lay_out(repository, {"pyproject.toml": "[tool"})
+    lay_out(repository, {"pyproject.toml": "[tool"})
     assert 2 == main(["init"])
     assert "fix the file, then run flag-harness init again" in capsys.readouterr().err
 
@@ -520,7 +504,7 @@ def test_an_answer_that_is_not_the_models_is_not_expected(repository: Path, caps
     code = code.replace("messages=[]", 'messages=[{"role": "user", "content": text}]').replace(
         "    return anthropic", "    return 1 if anthropic"
     )
-    _lay_out(repository, {"agent.py": code.rstrip() + " else 2\n"})
+    lay_out(repository, {"agent.py": code.rstrip() + " else 2\n"})
     assert 0 == main(["init"]), capsys.readouterr()
     shown = capsys.readouterr().out
     assert "does not return what the model says, so test_flag_matrix.py expects less" in shown
@@ -530,7 +514,7 @@ def test_an_answer_that_is_not_the_models_is_not_expected(repository: Path, caps
 
 def test_a_library_that_the_project_needs_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The proposed test is not to blame."""
-    _lay_out(repository, {"agent.py": "import no_such_library\n" + AGENT.format(read="pass")})
+    lay_out(repository, {"agent.py": "import no_such_library\n" + AGENT.format(read="pass")})
     assert 1 == main(["init"])
     shown = capsys.readouterr().out
     assert "The project needs no_such_library, which is not installed beside pytest." in shown
@@ -568,7 +552,7 @@ def test_an_example_that_cannot_be_written_is_named(
 
 def test_a_suite_of_vcr_without_an_agent_is_set_up(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its tests run at once, and the next commands follow."""
-    _lay_out(repository, {"tests/test_ask.py": samples.VCR_SUITE["tests/test_ask.py"]})
+    lay_out(repository, {"tests/test_ask.py": samples.VCR_SUITE["tests/test_ask.py"]})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert "Your tests with vcr marks play their cassettes: pytest" in shown
@@ -583,7 +567,7 @@ def test_an_agent_that_cannot_be_called_gives_way_to_the_next(
     code = code.replace("messages=[]", 'messages=[{"role": "user", "content": text}]')
     picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + code
     sample = {"agent.py": picky, "my-bots/second.py": f"import helper\n{code}", "my-bots/helper.py": ""}
-    _lay_out(repository, sample)
+    lay_out(repository, sample)
     assert 0 == main(["init"]), capsys.readouterr()
     shown = capsys.readouterr().out
     assert (
@@ -600,7 +584,7 @@ def test_a_test_that_no_agent_passes_is_left_with_the_reason(
     code = AGENT.format(read="pass")
     picky = "import os\nTOKEN = os.environ['BOT_SIGNING_TOKEN']\n" + code
     other = {"my-bots/agent.py": code, "my-bots/test_flag_matrix.py": "mine"}
-    _lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n", **other})
+    lay_out(repository, {"agent.py": picky, "pyproject.toml": "[project]\nname = 'bot'\n", **other})
     assert 1 == main(["init"])
     assert "The agent needs the variable BOT_SIGNING_TOKEN. Set it for the tests" in capsys.readouterr().out
     assert 1 == (repository / "pyproject.toml").read_text().count("[tool.flag-harness")
@@ -632,14 +616,14 @@ def test_what_the_project_lacks_is_named(
     """Such as a plugin of pytest, or the release of the SDK that it was written for."""
     failed = subprocess.CompletedProcess([], 4, "; requests: 1, errors: 1", output)
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: failed)
-    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    lay_out(repository, {"agent.py": AGENT.format(read="pass")})
     assert 1 == main(["init"])
     assert expected in capsys.readouterr().out
 
 
 def test_a_module_with_a_hyphen_is_imported_by_name(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`import` takes no such name."""
-    _lay_out(repository, {"my-agent.py": AGENT.format(read="pass").replace("def", "async def")})
+    lay_out(repository, {"my-agent.py": AGENT.format(read="pass").replace("def", "async def")})
     shown = _proposal(capsys)
     assert "import asyncio\nfrom importlib import import_module\n\nimport pytest\n\nanswer = import_module" in shown
     assert 'answer = import_module("my-agent").answer\n' in shown
@@ -649,7 +633,7 @@ def test_pytest_settings_that_exist_are_respected(repository: Path, capsys: pyte
     """If `pythonpath` has the folder of the agent, its test is among the others; else it is beside the agent."""
     settings = "[tool.pytest.ini_options]\npythonpath = 'app lib'\n"
     agent = "import config\n" + AGENT.format(read="pass")
-    _lay_out(repository, {"app/agent.py": agent, "app/config.py": "", "tests/a.txt": "", "pyproject.toml": settings})
+    lay_out(repository, {"app/agent.py": agent, "app/config.py": "", "tests/a.txt": "", "pyproject.toml": settings})
     assert "--- tests/test_flag_matrix.py" in _proposal(capsys)
     (repository / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     assert "--- app/test_flag_matrix.py" in _proposal(capsys)
@@ -664,7 +648,7 @@ def test_a_module_that_breaks_the_search_is_not_installed(
         raise ValueError(f"{name}.__spec__ is None")
 
     monkeypatch.setattr(plan, "find_spec", refuse)
-    _lay_out(repository, {"src/agent.py": AGENT.format(read="pass"), "pytest.ini": ""})
+    lay_out(repository, {"src/agent.py": AGENT.format(read="pass"), "pytest.ini": ""})
     assert "--- src/test_flag_matrix.py" in _proposal(capsys)
 
 
@@ -673,7 +657,7 @@ def test_functions_that_cannot_be_called_are_counted(repository: Path, capsys: p
     functions = "\n".join(
         f"@app.command\n@retry(3)\ndef ask{number}(store: Store):\n    client.messages.create()" for number in range(7)
     )
-    _lay_out(repository, {"agent.py": functions})
+    lay_out(repository, {"agent.py": functions})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert "  agent.py:19 ask4: store\n  and 2 more\n" in shown
@@ -688,7 +672,7 @@ def test_a_test_that_is_recorded_and_cannot_be_played_fails(
         subprocess.CompletedProcess([], 1, "E  CassetteMiss", ""),
     ]
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: runs.pop(0))
-    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    lay_out(repository, {"agent.py": AGENT.format(read="pass")})
     assert 1 == main(["init"])
     assert "The first test fails." in capsys.readouterr().out
 
@@ -709,7 +693,7 @@ def is_served(key, default):
     reads = "flag = flags.is_on('FAST'), client.variation(flags.BRIEF, ctx, False), flags.is_served(POLITE, True)"
     reads += "\n    other = os.getenv('PLANNER', '').strip().lower() in flags.ON_WORDS"
     code = "from . import flags\nfrom .flags import POLITE\n" + AGENT.format(read=reads)
-    _lay_out(repository, {"bot/__init__.py": "", "bot/flags.py": flags, "bot/agent.py": code})
+    lay_out(repository, {"bot/__init__.py": "", "bot/flags.py": flags, "bot/agent.py": code})
     shown = _proposal(capsys)
     assert [] == [
         line
@@ -729,7 +713,7 @@ def test_a_project_without_flags_is_told_to_declare_one(
     """The first step shows the line to write, also in a dry run; the test does not speak of combinations."""
     output = subprocess.CompletedProcess([], 0, "1 passed in 1.00s\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: output)
-    _lay_out(repository, {"agent.py": AGENT.format(read="pass")})
+    lay_out(repository, {"agent.py": AGENT.format(read="pass")})
     step = "Next\n  0. Declare a flag in pyproject.toml: there is none, so nothing is tested under flags yet."
     assert step in _proposal(capsys)
     assert 0 == main(["init"])
@@ -744,7 +728,7 @@ def test_the_fixture_of_launchdarkly_is_given_without_a_test(
     """It is written, or shown if there is a conftest.py. A dry run says as well that there is no test yet."""
     code = samples.LAUNCHDARKLY_PACKAGE["assist/agent.py"].replace("text: str", "text: str, store: Store")
     conftest = {"tests/conftest.py": "# mine\n"} if has_conftest else {}
-    _lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "assist/agent.py": code, **conftest})
+    lay_out(repository, {**samples.LAUNCHDARKLY_PACKAGE, "assist/agent.py": code, **conftest})
     shown = _proposal(capsys)
     assert "So there is no test yet." in shown
     assert "def harness_set_flags():" in shown
@@ -759,7 +743,7 @@ def test_names_are_short_and_in_the_order_of_the_code(repository: Path, capsys: 
     code = AGENT.format(
         read="if text:\n        x = bool(os.getenv('MYAPP_FEATURE_X'))\n    if os.getenv('MYAPP_OFF'): pass"
     )
-    _lay_out(repository, {"b.py": flags, "agent.py": code})
+    lay_out(repository, {"b.py": flags, "agent.py": code})
     shown = _proposal(capsys)
     names = [line.split()[0] for line in shown.splitlines() if line.endswith((":6)", ":7)", "b.py:2)", "b.py:4)"))]
     assert ["x", "myapp_off", "z", "myapp_feature_use_z"] == names
@@ -769,7 +753,7 @@ def test_names_are_short_and_in_the_order_of_the_code(repository: Path, capsys: 
 def test_a_read_whose_name_is_not_known_is_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the line to add, in the configuration too; not once a flag is declared that it may read."""
     read = "fast = os.getenv('BOT_' + text.upper()) or getattr(config, text) or os.environ[f'{text}_API_KEY']"
-    _lay_out(repository, {"agent.py": AGENT.format(read=read)})
+    lay_out(repository, {"agent.py": AGENT.format(read=read)})
     shown = _proposal(capsys)
     for line in (
         "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant",
@@ -790,7 +774,7 @@ def test_a_read_whose_name_is_not_known_is_listed(repository: Path, capsys: pyte
 
 def test_options_are_flags_that_the_test_passes(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """To `main`, in this process; the first test is green under each combination."""
-    _lay_out(repository, samples.ARGPARSE_AGENT)
+    lay_out(repository, samples.ARGPARSE_AGENT)
     assert 0 == main(["init"]), capsys.readouterr()
     shown = capsys.readouterr().out
     assert "Agent: main (ask.py:" in shown
@@ -830,7 +814,7 @@ def test_a_command_line_is_tested_as_it_reads_its_arguments(
 ) -> None:
     """Called if it can be, else started; what nobody can guess is a test to complete."""
     code = samples.ARGPARSE_AGENT["ask.py"].replace(*change)
-    _lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
+    lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
     shown = _proposal(capsys)
     assert [] == [text for text in expected if text not in shown]
 
@@ -840,7 +824,7 @@ def test_options_and_flags_of_launchdarkly_share_a_fixture(
 ) -> None:
     """That of LaunchDarkly: the test passes the options. A name that both have is told apart."""
     code = samples.ARGPARSE_AGENT["ask.py"].replace("if fast else", "if client.variation('fast', ctx, False) else")
-    _lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
+    lay_out(repository, {**samples.ARGPARSE_AGENT, "ask.py": code})
     shown = _proposal(capsys)
     assert 1 == shown.count("def harness_set_flags():")
     assert 'fast_option = { set = "harness_set_flags" } ' in shown
@@ -854,7 +838,7 @@ def test_a_command_line_in_another_module_than_its_agent_is_tested(
     """If it has flags among its options: they matter only there."""
     head, _, tail = samples.ARGPARSE_AGENT["ask.py"].partition("def main")
     files = {"answer.py": head, "ask.py": f"import argparse\nfrom answer import answer\ndef main{tail}"}
-    _lay_out(repository, files)
+    lay_out(repository, files)
     assert "from ask import main" in _proposal(capsys)
 
 
@@ -863,7 +847,7 @@ def test_a_command_line_that_cannot_be_guessed_is_a_test_to_complete(
 ) -> None:
     """If the repository has nothing else to call. The scenario that answers it is written."""
     code = AGENT.format(read="pass").replace("answer(text)", "main(argv)")
-    _lay_out(repository, {"agent.py": f"{code}    parser.add_argument('path')\n"})
+    lay_out(repository, {"agent.py": f"{code}    parser.add_argument('path')\n"})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     assert "  agent.py:4 main: the arguments that its command line requires\n" in shown
@@ -877,14 +861,14 @@ def test_settings_that_are_no_table_are_one_line(
     repository: Path, capsys: pytest.CaptureFixture[str], table: str
 ) -> None:
     """Which names the file."""
-    _lay_out(repository, {"agent.py": AGENT.format(read="os.getenv(text)"), "pyproject.toml": table})
+    lay_out(repository, {"agent.py": AGENT.format(read="os.getenv(text)"), "pyproject.toml": table})
     assert 2 == main(["init"])
     assert capsys.readouterr().err.startswith(f"{repository}/pyproject.toml")
 
 
 def test_five_reads_whose_names_are_not_known_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The others are counted."""
-    _lay_out(repository, {"agent.py": AGENT.format(read="; ".join(f"os.getenv(text + 'X{n}')" for n in range(7)))})
+    lay_out(repository, {"agent.py": AGENT.format(read="; ".join(f"os.getenv(text + 'X{n}')" for n in range(7)))})
     shown = _proposal(capsys)
     assert 5 == shown.count("    below [tool.flag-harness.flags]: ")
     assert "\n  and 2 more\n" in shown

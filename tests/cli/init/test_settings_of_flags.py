@@ -2,32 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flag_harness.cli import main
 from flag_harness.config import read_config
 from tests.cli.init import samples
-
-
-@pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_run: Callable[..., Any]) -> Path:
-    """An empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "run", warm_run)
-    for name in ("BOT_THINKING", "BOT_STREAMING", "LONG_ANSWERS", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def _lay_out(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-
+from tests.cli.init.samples import lay_out
 
 CONFIGURED_BOT = {
     "pyproject.toml": "",
@@ -62,7 +44,7 @@ def test_flags_that_are_read_at_import_are_set_where_they_are_kept(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By a fixture, in the settings object and in each module that has the constant: so both change requests."""
-    _lay_out(repository, CONFIGURED_BOT)
+    lay_out(repository, CONFIGURED_BOT)
     assert 0 == main(["init"]), capsys.readouterr()
     shown = capsys.readouterr().out
     assert 2 == shown.count("4 passed")
@@ -123,7 +105,7 @@ def test_the_object_that_keeps_a_flag_is_found(
     repository: Path, capsys: pytest.CaptureFixture[str], code: str, target: str
 ) -> None:
     """Whether a module, a class, or what a class or function makes once."""
-    _lay_out(repository, {"agent.py": f"import os\n{code}\ndef answer(text):\n    client.messages.create()\n"})
+    lay_out(repository, {"agent.py": f"import os\n{code}\ndef answer(text):\n    client.messages.create()\n"})
     assert 0 == main(["init", "--dry-run"])
     shown = capsys.readouterr().out
     assert 'fast = { set = "harness_set_flags" }' in shown
@@ -146,7 +128,7 @@ def test_a_flag_that_is_read_later_or_kept_elsewhere_stays_a_variable(
     repository: Path, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     """The end of the run says what is wrong, if the read is at import."""
-    _lay_out(repository, {"agent.py": f"import os\n{code}\ndef answer(text):\n    client.messages.create()\n"})
+    lay_out(repository, {"agent.py": f"import os\n{code}\ndef answer(text):\n    client.messages.create()\n"})
     assert 0 == main(["init", "--dry-run"])
     assert "harness_set_flags" not in capsys.readouterr().out
 
@@ -155,11 +137,11 @@ def test_a_program_reads_its_flags_anew(repository: Path, capsys: pytest.Capture
     """Each combination starts it, so that its flags are variables; so are those outside the folder of the agent."""
     code = "import os\nFAST = os.getenv('FAST') == '1'\n"
     program = f"{code}if __name__ == '__main__':\n    client.messages.create()\n"
-    _lay_out(repository, {"agent.py": program})
+    lay_out(repository, {"agent.py": program})
     assert 0 == main(["init", "--dry-run"])
     assert "harness_set_flags" not in capsys.readouterr().out
     (repository / "agent.py").unlink()
-    _lay_out(repository, {"a-b/config.py": code, "src/agent.py": "def answer(text):\n    client.messages.create()\n"})
+    lay_out(repository, {"a-b/config.py": code, "src/agent.py": "def answer(text):\n    client.messages.create()\n"})
     assert 0 == main(["init", "--dry-run"])
     assert "harness_set_flags" not in capsys.readouterr().out
 
@@ -169,7 +151,7 @@ def test_settings_without_flags_get_flags_and_a_first_test(
 ) -> None:
     """Such as the line with which a suite of pytest-recording runs. It is not written twice."""
     settings = "[tool.flag-harness]\nvcr_marks = true\n"
-    _lay_out(repository, {**samples.VCR_SUITE, "pyproject.toml": settings})
+    lay_out(repository, {**samples.VCR_SUITE, "pyproject.toml": settings})
     assert 0 == main(["init"]), capsys.readouterr()
     shown = capsys.readouterr().out
     assert 2 == shown.count("2 passed")
@@ -188,7 +170,7 @@ def test_settings_in_an_ini_file_are_shown_the_lines_to_add(
 ) -> None:
     """In the form of that file; with them, the first test is written."""
     ini = "[pytest]\npythonpath = .\nflag_harness =\n    vcr_marks = true\n"
-    _lay_out(repository, {**samples.VCR_SUITE, "pyproject.toml": "", "pytest.ini": ini})
+    lay_out(repository, {**samples.VCR_SUITE, "pyproject.toml": "", "pytest.ini": ini})
     assert 0 == main(["init"])
     shown = capsys.readouterr().out
     line = '    flags.long_answers = "LONG_ANSWERS"\n'
@@ -206,7 +188,7 @@ def test_settings_in_an_ini_file_are_shown_the_lines_to_add(
 def test_a_declared_flag_that_no_code_reads_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the variable that is meant."""
     table = '[tool.flag-harness.flags]\nthinking = { env = "BOT_TINKING", on = "on" }\n'
-    _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
+    lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
     assert 0 == main(["init", "--dry-run"])
     line = (
         "Declared flag thinking: no code of this project reads BOT_TINKING; did you mean BOT_THINKING (src/bot/agent.py"
@@ -219,7 +201,7 @@ def test_options_of_a_project_with_declared_flags_are_left_to_it(
 ) -> None:
     """The settings do not say which flag is which option; the options that none may be are listed."""
     table = '[tool.flag-harness.flags]\nfast = { set = "harness_set_flags" }\n'
-    _lay_out(repository, {**samples.ARGPARSE_AGENT, "pyproject.toml": table})
+    lay_out(repository, {**samples.ARGPARSE_AGENT, "pyproject.toml": table})
     assert 0 == main(["init", "--dry-run"])
     shown = capsys.readouterr().out
     assert '    main(["Hello."])\n' in shown
@@ -245,7 +227,7 @@ def test_a_variable_that_the_agent_needs_is_named(
     """Whether its settings or its code miss it, in this process or in a program that the test starts."""
     failure = subprocess.CompletedProcess([], 1, f"{output}\nanswered: 1 run by nobody; requests: 1", "")
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: failure)
-    _lay_out(repository, samples.ASYNC_BOT)
+    lay_out(repository, samples.ASYNC_BOT)
     assert 1 == main(["init"])
     shown = capsys.readouterr().out
     assert f'os.environ.setdefault("{variable}", "claude-haiku-4-5") in a conftest.py beside test_' in shown
@@ -255,9 +237,9 @@ def test_a_program_in_a_package_is_started_as_a_module(repository: Path, capsys:
     """So that it can import its package; a script that imports what lies beside it is started by its path."""
     code = "import client\nif __name__ == '__main__':\n    client.messages.create()\n"
     package = {"bot/__init__.py": "", "bot/client.py": "client = None\n"}
-    _lay_out(repository, {**package, "bot/cli.py": code.replace("import client", "from bot import client")})
+    lay_out(repository, {**package, "bot/cli.py": code.replace("import client", "from bot import client")})
     assert 0 == main(["init", "--dry-run"])
     assert 'command = [sys.executable, "-m", "bot.cli", "Hello."]' in capsys.readouterr().out
-    _lay_out(repository, {"bot/cli.py": code})
+    lay_out(repository, {"bot/cli.py": code})
     assert 0 == main(["init", "--dry-run"])
     assert 'command = [sys.executable, "bot/cli.py", "Hello."]' in capsys.readouterr().out
