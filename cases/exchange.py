@@ -31,7 +31,7 @@ class Exchange:
         """True if a complete message came, with inputs that are JSON unless the last one was cut."""
         inputs = [block["input"] for block in self.answer.blocks if "input" in block]
         is_readable = self.stop_reason in CUT or not any(isinstance(one, str) for one in inputs)
-        return self.answer.status == 200 and self.answer.complete and self.answer.error is None and is_readable
+        return self.answer.status == 200 and self.answer.is_complete and self.answer.error is None and is_readable
 
     @property
     def stop_reason(self) -> Any:

@@ -45,8 +45,8 @@ class VirtualClock:
         self._now, self._moves_loop = start, moves_loop
         self._lock = threading.RLock()  # reentrant: a task that is garbage collected may leave inside a locked block
         self._sleepers: list[tuple[float, int]] = []
-        self._wakers: dict[tuple[float, int], Callable[[], object]] = {}
-        self._order = itertools.count()
+        self._wake_functions: dict[tuple[float, int], Callable[[], object]] = {}
+        self._sleeper_numbers = itertools.count()
 
     def now(self) -> float:
         """Return the time of this clock in seconds."""
@@ -71,7 +71,7 @@ class VirtualClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """Sleep for `seconds` on this clock: let tasks that wake earlier run first, then move the clock."""
-        sleeper = (self._now + max(seconds, 0.0), next(self._order))
+        sleeper = (self._now + max(seconds, 0.0), next(self._sleeper_numbers))
         with self._lock:
             heapq.heappush(self._sleepers, sleeper)
         try:
@@ -130,14 +130,14 @@ class VirtualClock:
         """
         wait, wake = _make_wakeup_event()
         with self._lock:
-            self._wakers[sleeper] = wake
+            self._wake_functions[sleeper] = wake
         self._wake_first_sleeper()
         return wait()
 
     def _remove_sleeper(self, sleeper: tuple[float, int]) -> None:
         """Remove a sleeper, and wake the sleeper that is now the first."""
         with self._lock:
-            self._wakers.pop(sleeper, None)
+            self._wake_functions.pop(sleeper, None)
             if self._sleepers[0] == sleeper:
                 heapq.heappop(self._sleepers)
             else:  # it was cancelled
@@ -148,7 +148,7 @@ class VirtualClock:
     def _wake_first_sleeper(self) -> None:
         """Wake the first sleeper if its task is waiting."""
         with self._lock:
-            wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
+            wake = self._wake_functions.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
             wake()
 

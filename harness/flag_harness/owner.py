@@ -40,9 +40,9 @@ class CodeOwner:
     def __init__(self, name: str, *, is_shared: bool = False) -> None:
         self.name, self.is_shared = name, is_shared
         self.is_active, self.has_ended = True, False
-        self.scope: object | None = None
+        self.flag_scope: object | None = None
         """The flags that the owner's code runs under, as a `flag_harness.sources.FlagScope`."""
-        self.jobs = CodeOwner(name) if is_shared else self
+        self.job_owner = CodeOwner(name) if is_shared else self
         """The owner of pool jobs and timers. For a shared fixture it is a separate owner, even while a test runs."""
         self._work: dict[object, SubmittedWork] = {}
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class CodeOwner:
     def end(self) -> None:
         """Mark the owner as ended. Requests that it sends from now on are late."""
         self.is_active = False
-        self.has_ended = self.jobs.has_ended = True
+        self.has_ended = self.job_owner.has_ended = True
 
     def add_work(self, key: object, work: SubmittedWork) -> None:
         """Store work that the owner has started, under a key such as the thread object."""
@@ -67,7 +67,7 @@ class CodeOwner:
         """The threads, pool jobs and tasks of the owner that are still running."""
         with self._lock:
             running = [work for work in self._work.values() if work.is_running()]
-        return running if self.jobs is self else [*running, *self.jobs.running_work]
+        return running if self.job_owner is self else [*running, *self.job_owner.running_work]
 
 
 _CURRENT_OWNER: ContextVar[CodeOwner | None] = ContextVar("flag_harness_owner", default=None)

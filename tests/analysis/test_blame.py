@@ -28,12 +28,14 @@ def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
 
 def implicants(space: FlagSpace, failing: set[Row]) -> Iterator[tuple[frozenset[Row], int]]:
     """Every box of values that holds no passing row, as its rows and its number of literals; by trying all."""
-    choices = [[set(c) for n in range(1, size + 1) for c in combinations(range(size), n)] for size in space.sizes]
+    choices = [
+        [set(c) for n in range(1, size + 1) for c in combinations(range(size), n)] for size in space.value_counts
+    ]
     rows = full_matrix(space)
     for box in product(*choices):
         inside = frozenset(row for row in rows if all(value in values for value, values in zip(row, box, strict=True)))
         if inside and inside <= failing:
-            yield inside, sum(len(values) < size for values, size in zip(box, space.sizes, strict=True))
+            yield inside, sum(len(values) < size for values, size in zip(box, space.value_counts, strict=True))
 
 
 def smallest_by_brute_force(space: FlagSpace, failing: set[Row]) -> tuple[int, int]:
@@ -127,7 +129,7 @@ def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -
     """Any rows of any outcome: every failing row is explained, no passing row is."""
     random = Random(seed)
     space = FlagSpace([MatrixFlag(f"f{index}", tuple("abc"[: random.randint(2, 3)]), "a") for index in range(flags)])
-    rows = {tuple(random.randrange(size) for size in space.sizes): random.random() < 0.6 for _ in range(20)}
+    rows = {tuple(random.randrange(size) for size in space.value_counts): random.random() < 0.6 for _ in range(20)}
     explanation = explain_failures(space, rows.items())
     for row, passed in rows.items():
         assert passed != any(holds(one, space.values_by_name(row)) for one in explanation.conjunctions)

@@ -99,7 +99,7 @@ def test_a_stream_that_comes_as_a_whole_has_drifted() -> None:
     assert ["content-type: recorded a plain answer, now a stream"] == _lines(_plain(_message()), _stream(*_events()))
 
 
-@pytest.mark.parametrize("last", [End(0.2, abandoned=True), Cut(0.2, "reset")])
+@pytest.mark.parametrize("last", [End(0.2, is_abandoned=True), Cut(0.2, "reset")])
 def test_of_a_recording_that_broke_off_what_had_come_is_compared(last: Piece) -> None:
     """What comes after it is no drift; what came before it may be."""
     recorded = _stream(*_events()[:4], last=last)

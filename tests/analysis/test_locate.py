@@ -224,7 +224,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
         flags.append(MatrixFlag(f"f{index}", tuple("abc"[: random.randint(2, 3)]), "a", requires))
     space = FlagSpace(flags)
     faults = [
-        {index: random.randrange(space.sizes[index]) for index in random.sample(range(len(flags)), size)}
+        {index: random.randrange(space.value_counts[index]) for index in random.sample(range(len(flags)), size)}
         for size in (random.randint(1, min(3, len(flags))) for _ in range(random.randint(1, 2)))
     ]
     location = search(space, lambda row: passes(row, faults), seed=seed)

@@ -34,7 +34,7 @@ def _cut(message: Any) -> Response:
 
 
 USAGE = {"usage": {"input_tokens": 1000, "output_tokens": 100}}
-STREAM = (Head(0.0, 200, (("content-type", "text/event-stream"),)), End(0.2, abandoned=True))
+STREAM = (Head(0.0, 200, (("content-type", "text/event-stream"),)), End(0.2, is_abandoned=True))
 
 
 @pytest.mark.parametrize(

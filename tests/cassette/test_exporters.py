@@ -74,7 +74,7 @@ def test_an_exported_cassette_imported_again_is_the_same() -> None:
             "its connection broke, which vcrpy cannot represent; export a cassette without it",
         ),
         (
-            (Head(0.0, 200, ()), Chunk(0.1, b"x"), End(0.2, abandoned=True)),
+            (Head(0.0, 200, ()), Chunk(0.1, b"x"), End(0.2, is_abandoned=True)),
             "the client stopped reading it, which vcrpy cannot represent; record it to its end",
         ),
     ],

@@ -62,7 +62,7 @@ def test_who_sent_a_request_is_no_time() -> None:
         (replace(HEAD, status=201), *RESPONSE[1:]),
         (replace(HEAD, headers=(("request-id", "req_2"),)), *RESPONSE[1:]),
         (HEAD, Chunk(0.6, b"one"), Chunk(0.7, b"twO"), End(0.8)),
-        (*RESPONSE[:-1], End(0.8, abandoned=True)),
+        (*RESPONSE[:-1], End(0.8, is_abandoned=True)),
         (*RESPONSE[:-1], Cut(0.8, "eof")),
         (Cut(0.8, "refused"),),
     ],

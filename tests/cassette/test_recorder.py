@@ -47,6 +47,6 @@ def test_a_request_takes_its_place_when_it_starts() -> None:
     first, second = recorder(ASKED), recorder(ASKED)
     second(End(1.0))
     first(Head(0.5, 200, ()))
-    assert [(Head(0.5, 200, ()), End(0.5, abandoned=True)), (End(1.0),)] == [
+    assert [(Head(0.5, 200, ()), End(0.5, is_abandoned=True)), (End(1.0),)] == [
         interaction.response for interaction in recorder.interactions
     ]

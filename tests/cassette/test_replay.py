@@ -157,7 +157,7 @@ def test_repeated_answers_are_those_to_the_very_same_ids() -> None:
 
 def test_a_repeated_answer_that_was_abandoned_is_no_whole_one() -> None:
     """Whoever reads past its end misses, each time."""
-    response = (Head(0.0, 200, ()), Chunk(0.0, b"a"), End(0.0, abandoned=True))
+    response = (Head(0.0, 200, ()), Chunk(0.0, b"a"), End(0.0, is_abandoned=True))
     one = Interaction(Request("POST", "/v1/messages", (), b"{}"), response)
     upstream = Replay(Cassette(ENVELOPE, (one,)), repeat=True)
     for count in (1, 2):

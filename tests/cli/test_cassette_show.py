@@ -142,7 +142,10 @@ def test_each_kind_of_block_has_its_line(show: Any, block: dict[str, Any], line:
     ("response", "lines"),
     [
         ((Cut(0.1, "refused"),), ["refused     0.10 s"]),
-        ((Head(0.1, 200, (("content-type", "text/event-stream"),)), End(0.2, abandoned=True)), ["200 abandon 0.20 s"]),
+        (
+            (Head(0.1, 200, (("content-type", "text/event-stream"),)), End(0.2, is_abandoned=True)),
+            ["200 abandon 0.20 s"],
+        ),
         (
             _plain({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529),
             ["error       overloaded_error: Overloaded", "529         0.30 s"],

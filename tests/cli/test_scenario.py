@@ -98,7 +98,7 @@ def test_the_scenario_of_a_cassette_of_the_cases_gives_each_answer(
     left_out = 0
     for interaction in Cassette.load(path).interactions:
         parsed = parse_response(decompress_response(interaction.response))
-        if not parsed.complete or (parsed.error and parsed.status == 200):
+        if not parsed.is_complete or (parsed.error and parsed.status == 200):
             left_out += 1
             continue
         turn = selector.choose_turn(make_request_view(interaction.value))

@@ -74,7 +74,7 @@ def test_a_project_is_upgraded_once(capsys: pytest.CaptureFixture[str]) -> None:
         "3 files upgraded, 1 file up to date",
     ] == capsys.readouterr().out.splitlines()
     assert NEW_SETTINGS == Path("pyproject.toml").read_text()
-    assert ("notes.send",) == read_config(Path("pyproject.toml")).sweep.reported
+    assert ("notes.send",) == read_config(Path("pyproject.toml")).sweep.reported_exceptions
     assert before == {path: Cassette.load(path).interactions for path in before}
     files = _files()
     assert 0 == main(["upgrade", "--json"])

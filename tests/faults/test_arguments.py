@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 def _own_arguments() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for kind in fault_kinds():
-        for name in get_annotations(kind.make).keys() - {"when", "return"}:
+        for name in get_annotations(kind.make_fault).keys() - {"when", "return"}:
             found.setdefault(name, []).append(kind.name)
     return found
 

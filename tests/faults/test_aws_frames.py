@@ -67,21 +67,21 @@ def test_a_torn_frame_is_half_a_frame(framed: Response) -> None:
     assert whole == torn[: len(whole)]
     splitter = FrameSplitter()
     assert [] == splitter.feed(torn[len(whole) :])
-    assert 0 < len(splitter.rest)
+    assert 0 < len(splitter.incomplete_frame)
 
 
 def test_every_kind_of_fault_says_whether_it_happened(framed: Response) -> None:
     """None breaks, and those about lines of text say that there are none."""
     quiet = set()
     for name, kind in FAULT_KINDS.items():
-        fault = kind.make()
+        fault = kind.make_fault()
         if fault.side == "client":
             continue
         assert isinstance(play(fault, framed)[-1], (Cut, End)), name
         if not fault.fired:
-            assert fault.count.reasons
+            assert fault.counter.reasons_for_not_firing
             quiet.add(name)
-        if any(NO_LINES in reason for reason in fault.count.reasons):
+        if any(NO_LINES in reason for reason in fault.counter.reasons_for_not_firing):
             assert name in ("line_ends", "byte_order_mark", "split_utf8")
     assert {"line_ends", "byte_order_mark", "split_utf8"} <= quiet
 

@@ -21,7 +21,7 @@ def _play(fault: Fault, response: Response) -> Response:
 
 def _last(response: Response) -> str:
     piece = response[-1]
-    return piece.how if isinstance(piece, Cut) else type(piece).__name__
+    return piece.kind if isinstance(piece, Cut) else type(piece).__name__
 
 
 def test_a_stall_makes_everything_later_late(stream: Response) -> None:
@@ -72,7 +72,7 @@ def test_a_trickle_wider_than_the_chunks_is_none(plain: Response) -> None:
     """It changes nothing, and says so."""
     fault = faults.trickle(size=10**6)
     assert body(plain) == body(_play(fault, plain))
-    assert ("the body has no chunk of more than 1000000 bytes",) == fault.count.reasons
+    assert ("the body has no chunk of more than 1000000 bytes",) == fault.counter.reasons_for_not_firing
 
 
 def test_a_chunk_without_bytes_trickles_away(plain: Response) -> None:
@@ -148,14 +148,14 @@ def test_usage_goes_missing_from_a_plain_body(plain: Response) -> None:
     for data in (b'{"input_tokens":3}', b"[]", b"{", b'{"usage":null}'):
         fault = faults.missing_usage()
         assert data == body(_play(fault, (plain[0], Chunk(0.0, data), End(0.0))))
-        assert ("the body has no usage",) == fault.count.reasons
+        assert ("the body has no usage",) == fault.counter.reasons_for_not_firing
 
 
 def test_a_stream_without_usage_is_a_miss(stream: Response) -> None:
     """Nothing to take out, even where an event is no JSON."""
     fault = faults.missing_usage()
     _play(fault, (STREAM_HEAD, Chunk(0.0, b"data: {x}\n\n"), End(0.0)))
-    assert ("the stream has no usage",) == fault.count.reasons
+    assert ("the stream has no usage",) == fault.counter.reasons_for_not_firing
 
 
 @pytest.mark.parametrize(("kind", "end"), [("cr", b"\r"), ("crlf", b"\r\n")])

@@ -32,7 +32,7 @@ def test_the_sdk_refuses_the_keyword(client: Any) -> None:
         changed.messages.create(**ASK)
     assert "tool_use" == changed.messages.create(**ASK).stop_reason
     assert "tool_use" == client.messages.create(**ASK).stop_reason
-    assert [2, 1] == [fault.count.seen, fault.fired]
+    assert [2, 1] == [fault.counter.request_count, fault.fired]
 
 
 def test_streams_and_betas_are_refused_too(client: Any) -> None:
@@ -74,4 +74,4 @@ def test_on_the_wire_it_does_nothing() -> None:
     """It is a layer that lets everything pass, and counts no request."""
     fault = refused_keyword()
     assert fault(Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")) is None
-    assert 0 == fault.count.seen
+    assert 0 == fault.counter.request_count

@@ -139,7 +139,7 @@ def test_counting_is_safe_under_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(fault, [REQUEST] * 1000))
     assert 100 == fault.fired == sum(answer is not None for answer in answers)
-    assert 1000 == fault.count.seen
+    assert 1000 == fault.counter.request_count
 
 
 def test_counting_is_safe_under_tasks() -> None:

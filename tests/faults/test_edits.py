@@ -35,7 +35,7 @@ def _play(fault: Fault, response: Response) -> Response:
 
 def _last(response: Response) -> str:
     piece = response[-1]
-    return piece.how if isinstance(piece, Cut) else type(piece).__name__
+    return piece.kind if isinstance(piece, Cut) else type(piece).__name__
 
 
 def _rechunked(data: bytes, cuts: Iterable[int]) -> Response:
@@ -71,7 +71,7 @@ def test_what_came_before_the_point_is_verbatim(
 def test_chunking_never_matters(kind: faults.FaultKind, data: Any, cuts: list[int]) -> None:
     """Any chunks give the same bytes, and the same end, as the whole body in one."""
     at = data.draw(st.sampled_from([point for point in kind.points if point in POINTS_BY_NAME]))
-    whole, split = (kind.make(at=at, seed=3) for _ in range(2))
+    whole, split = (kind.make_fault(at=at, seed=3) for _ in range(2))
     expected = _play(whole, _rechunked(SAMPLE, []))
     played = _play(split, _rechunked(SAMPLE, cuts))
     assert (body(expected), _last(expected), whole.fired) == (
@@ -84,7 +84,7 @@ def test_chunking_never_matters(kind: faults.FaultKind, data: Any, cuts: list[in
 @given(st.sampled_from(POINT_FAULTS), st.data(), st.lists(st.binary(max_size=50), max_size=6))
 def test_no_bytes_can_break_a_fault(kind: faults.FaultKind, data: Any, chunks: list[bytes]) -> None:
     """Garbage passes, or is cut; nothing raises, and the answer ends once."""
-    fault = kind.make(at=data.draw(st.sampled_from(kind.points)))
+    fault = kind.make_fault(at=data.draw(st.sampled_from(kind.points)))
     played = _play(fault, (STREAM_HEAD, *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
     assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
 
@@ -129,7 +129,7 @@ def test_a_plain_body_breaks_in_its_middle(fault: Fault, last: str, plain: Respo
 @pytest.mark.parametrize("fault", [faults.reset(at="inside_body"), faults.missing_usage()])
 def test_a_plain_body_that_breaks_by_itself_is_left_alone(fault: Fault, plain: Response) -> None:
     """So is one that the client has stopped reading."""
-    for last in (Cut(1.0, "reset"), End(1.0, abandoned=True)):
+    for last in (Cut(1.0, "reset"), End(1.0, is_abandoned=True)):
         broken = (*plain[:-1], last)
         assert broken == _play(fault, broken)
     assert 0 == fault.fired
@@ -138,9 +138,9 @@ def test_a_plain_body_that_breaks_by_itself_is_left_alone(fault: Fault, plain: R
 @pytest.mark.parametrize("kind", [kind for kind in faults.fault_kinds() if kind.family not in {"status", "connection"}])
 def test_an_abandoned_answer_is_no_miss(kind: faults.FaultKind, stream: Response) -> None:
     """A client that reads two events and stops has not shown that the stream lacks the point."""
-    fault = kind.make()
-    _play(fault, (*stream[:3], End(1.0, abandoned=True)))
-    assert () == fault.count.reasons
+    fault = kind.make_fault()
+    _play(fault, (*stream[:3], End(1.0, is_abandoned=True)))
+    assert () == fault.counter.reasons_for_not_firing
 
 
 def test_a_stream_cut_by_itself_is_left_alone() -> None:

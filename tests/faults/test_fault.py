@@ -54,7 +54,7 @@ def test_the_first_layer_that_answers_wins(upstream: Upstream, request_for: Call
     ask = faulty(upstream, outer, inner)
     statuses = [piece.status for _ in range(3) for piece in ask(request_for()) if isinstance(piece, Head)]
     assert [529, 429, 200] == statuses
-    assert [3, 2] == [outer.count.seen, inner.count.seen]
+    assert [3, 2] == [outer.counter.request_count, inner.counter.request_count]
 
 
 def test_edits_compose(upstream: Upstream, request_for: Callable[..., Request]) -> None:

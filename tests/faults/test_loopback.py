@@ -12,7 +12,7 @@ from flag_harness.transports import http_client, sdk_http_library
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Upstream
 
-PLAYABLE = [kind for kind in faults.fault_kinds() if kind.side == "wire" and not kind.transport_only]
+PLAYABLE = [kind for kind in faults.fault_kinds() if kind.side == "wire" and not kind.is_transport_only]
 BETA = {"anthropic-beta": "computer-use-2025-11-24"}
 ASK: Mapping[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": []}
 
@@ -45,10 +45,10 @@ def _asked(client: Any, url: str, streamed: bool) -> tuple[Any, ...]:
 @pytest.mark.parametrize("kind", PLAYABLE, ids=lambda kind: kind.name)
 def test_the_same_fault_the_same_bytes_and_exception(kind: FaultKind, streamed: bool, upstream: Upstream) -> None:
     """Whatever stands between: a transport that plays it, or a server and a real client."""
-    with http_client(upstream, kind.make(), clock=VirtualClock()) as client:
+    with http_client(upstream, kind.make_fault(), clock=VirtualClock()) as client:
         expected = _asked(client, "https://api.anthropic.com", streamed)
     with (
-        LoopbackServer(upstream, kind.make(), clock=VirtualClock()) as server,
+        LoopbackServer(upstream, kind.make_fault(), clock=VirtualClock()) as server,
         sdk_http_library().Client(trust_env=False) as client,
     ):
         assert expected == _asked(client, server.url, streamed)
@@ -58,7 +58,7 @@ def test_the_same_fault_the_same_bytes_and_exception(kind: FaultKind, streamed: 
 def test_at_any_point(kind: FaultKind, upstream: Upstream, deep: bool) -> None:
     """The same bytes before and after, and fired as often: at every third point."""
     points = kind.points[:: 1 if deep else 3]
-    here, there = ([kind.make(at=at) for at in points] for _ in range(2))
+    here, there = ([kind.make_fault(at=at) for at in points] for _ in range(2))
     expected = []
     for fault in here:
         with http_client(upstream, fault, clock=VirtualClock()) as client:

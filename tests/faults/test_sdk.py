@@ -79,8 +79,8 @@ def _outcome(run: Any, upstream: Upstream, fault: Fault, streamed: bool) -> str:
 @pytest.mark.parametrize("kind", faults.fault_kinds(), ids=lambda kind: kind.name)
 def test_the_table_says_what_the_sdk_does(kind: FaultKind, run: Any, upstream: Upstream) -> None:
     """Streamed and plain, sync and async: the exception's name, or the fields that are silently wrong."""
-    assert kind.stream_result == _outcome(run, upstream, kind.make(on=1), streamed=True)
-    assert kind.create_result == _outcome(run, upstream, kind.make(on=1), streamed=False)
+    assert kind.stream_result == _outcome(run, upstream, kind.make_fault(on=1), streamed=True)
+    assert kind.create_result == _outcome(run, upstream, kind.make_fault(on=1), streamed=False)
 
 
 @measured
@@ -133,7 +133,7 @@ def test_a_retry_gets_past_a_fault_that_is_over(upstream: Upstream) -> None:
     with http_client(upstream, fault) as http:
         client = anthropic.Anthropic(api_key="x", http_client=http, max_retries=1)
         assert "tool_use" == client.messages.create(**ASK).stop_reason
-    assert [2, 1] == [fault.count.seen, fault.fired]
+    assert [2, 1] == [fault.counter.request_count, fault.fired]
 
 
 @measured
@@ -144,4 +144,4 @@ def test_should_retry_stops_the_retries(upstream: Upstream) -> None:
     fault = faults.overloaded(should_retry=False)
     with http_client(upstream, fault) as http, pytest.raises(anthropic.APIStatusError):
         anthropic.Anthropic(api_key="x", http_client=http, max_retries=2).messages.create(**ASK)
-    assert 1 == fault.count.seen
+    assert 1 == fault.counter.request_count

@@ -149,7 +149,7 @@ def test_a_beta_is_refused_to_those_who_ask_for_it(request_for: Callable[..., Re
         "message": "Unexpected value(s) `context-1m-2025-08-07` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header.",
     } == error
-    assert [2, 1] == [fault.count.due, fault.fired]
+    assert [2, 1] == [fault.counter.due_count, fault.fired]
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 100_000])

@@ -29,15 +29,17 @@ def test_a_row_is_filled(kind: FaultKind) -> None:
     assert "." == kind.description[-1]
     assert kind.stream_result
     assert kind.create_result
-    assert bool(kind.points) == ("at" in inspect.signature(kind.make).parameters)
-    fault = kind.make()
-    assert (kind.name, kind.family, kind.transport_only) == (fault.name, fault.family, fault.transport_only)
+    assert bool(kind.points) == ("at" in inspect.signature(kind.make_fault).parameters)
+    fault = kind.make_fault()
+    assert (kind.name, kind.family, kind.is_transport_only) == (fault.name, fault.family, fault.is_transport_only)
     assert kind.side == fault.side
 
 
 def test_some_only_a_transport_can_play() -> None:
     """A server that answers cannot refuse its own connection, nor run the client's clock."""
-    assert ["connection_refused", "read_timeout"] == [kind.name for kind in faults.fault_kinds() if kind.transport_only]
+    assert ["connection_refused", "read_timeout"] == [
+        kind.name for kind in faults.fault_kinds() if kind.is_transport_only
+    ]
 
 
 def test_faults_are_plain_functions_with_keywords() -> None:

@@ -63,7 +63,7 @@ def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.FaultKind,
     for data in sample:
         response, had = _response(data), names_of_points_in_stream([data])
         for at in kind.points:
-            fault = kind.make(at=at)
+            fault = kind.make_fault(at=at)
             played = faulty(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
             assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
             if at not in had:
@@ -81,5 +81,5 @@ def _tail(at: str) -> bool:
 def test_a_fault_without_points_never_raises(kind: faults.FaultKind, sample: list[bytes]) -> None:
     """On any recorded stream."""
     for data in sample:
-        played = faulty(lambda request, data=data: _response(data), kind.make())(REQUEST)  # type: ignore[misc]
+        played = faulty(lambda request, data=data: _response(data), kind.make_fault())(REQUEST)  # type: ignore[misc]
         assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)

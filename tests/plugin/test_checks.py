@@ -149,7 +149,7 @@ READING = {
 @pytest.mark.parametrize("way", READING)
 def test_who_reads_on_where_the_recorded_client_stopped_misses(pytester: pytest.Pytester, way: str) -> None:
     """Who stops there too, or earlier, does not; and the miss is kept, though it be swallowed."""
-    path = _recorded(pytester, HEAD, Chunk(0.2, b"abc"), Chunk(0.3, b"abc"), End(0.4, abandoned=True))
+    path = _recorded(pytester, HEAD, Chunk(0.2, b"abc"), Chunk(0.3, b"abc"), End(0.4, is_abandoned=True))
     body = textwrap.dedent(READING[way])
     swallowed = "try:\n" + textwrap.indent(body.strip(), "    ") + "\nexcept BaseException: pass"
     asynchronous = way == "async"
@@ -162,7 +162,7 @@ def test_who_reads_on_where_the_recorded_client_stopped_misses(pytester: pytest.
 
 def test_who_was_never_answered_misses(pytester: pytest.Pytester) -> None:
     """The recorded client had gone before anything came."""
-    path = _recorded(pytester, End(0.4, abandoned=True))
+    path = _recorded(pytester, End(0.4, is_abandoned=True))
     assert READ_ON.format(path=path) == _failure(_run(pytester, 'httpx2.post(URL, json={"n": 1})'))
 
 

@@ -223,9 +223,9 @@ def on_cloud() -> Callable[..., Response]:
 def test_the_paths_of_other_clouds_are_answered(url: str, on_cloud: Callable[..., Response]) -> None:
     """The model is that of the path; streams come in the framing of the cloud."""
     answer = parse_response(response := on_cloud(url))
-    assert ("Linux \U0001f427", True) == (answer.blocks[0]["text"], answer.complete)
+    assert ("Linux \U0001f427", True) == (answer.blocks[0]["text"], answer.is_complete)
     assert "claude-haiku-4-5-20251001" == answer.message["model"]
-    assert ("tream" in url) == answer.streamed
+    assert ("tream" in url) == answer.is_stream
     framed = ("content-type", AWS_STREAM_CONTENT_TYPE) in response[0].headers  # type: ignore[union-attr]
     assert ("with-response-stream" in url) == framed
 

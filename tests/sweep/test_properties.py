@@ -45,7 +45,7 @@ def test_any_chunking_gives_the_same_conversation(
     baseline: dict[str, TrialObservation], size: int, combination: Combination
 ) -> None:
     """Split anywhere, inside characters, lines and events."""
-    observed = _observe(Trial(FAULT_KINDS["trickle"].make(size=size, interval=0.001)), combination)
+    observed = _observe(Trial(FAULT_KINDS["trickle"].make_fault(size=size, interval=0.001)), combination)
     assert baseline[combination.id].conversation == observed.conversation
     assert baseline[combination.id].requests == observed.requests
 
@@ -63,7 +63,7 @@ def faults(draw: st.DrawFn) -> Fault:
             st.builds(lambda seed: {"probability": 0.5, "seed": seed}, st.integers(0, 99)),
         )
     )
-    return kind.make(**at, **when)
+    return kind.make_fault(**at, **when)
 
 
 @settings(few, max_examples=30)

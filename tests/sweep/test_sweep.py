@@ -127,8 +127,10 @@ The unguarded SDK has the outcomes `FaultKind.stream_result` and `create_result`
 def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.FaultKind, sweep: Callable[..., TrialSweep]) -> None:
     """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
     streamed, plain = EACH[kind.name]
-    assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.stream_result}"
-    assert plain == _outcome(sweep(ReferenceAgent, OFF), kind.make(on=1)), f"the SDK: {kind.create_result}"
+    assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make_fault(on=1)), (
+        f"the SDK: {kind.stream_result}"
+    )
+    assert plain == _outcome(sweep(ReferenceAgent, OFF), kind.make_fault(on=1)), f"the SDK: {kind.create_result}"
 
 
 @pytest.mark.parametrize(

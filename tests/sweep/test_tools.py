@@ -76,7 +76,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
 def _make_tools(shop: ModuleType, *functions: str, stub: dict[str, Any] | None = None) -> SweepToolReplacer:
     names = tuple(f"swept_shop:{name}" for name in functions)
     return SweepToolReplacer(
-        SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent, ApiScope()
+        SweepSettings(tool_functions=names, tool_stubs=stub or {}), Path(str(shop.__file__)).parent, ApiScope()
     )
 
 

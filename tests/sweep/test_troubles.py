@@ -51,7 +51,7 @@ TEXT_TURN = ScenarioTurn(text="It is 5.")
 
 
 def _exchange(*blocks: Mapping[str, Any], streamed: bool = True, points: tuple[str, ...] = ()) -> ObservedExchange:
-    answer = ParsedResponse(200, streamed, {"content": list(blocks)}, complete=True, error=None)
+    answer = ParsedResponse(200, streamed, {"content": list(blocks)}, is_complete=True, error=None)
     return ObservedExchange(1, "/v1/messages", {"messages": [ASK], "top_k": 1}, (), 0.0, 1.0, (), answer, points)
 
 
@@ -194,7 +194,7 @@ def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).activate()
     armed.surprises[0].simulator = _upstream()
     answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
-    assert (False, "It is 5.", int(stream)) == (answer.streamed, answer.blocks[0]["text"], armed.count_fired())
+    assert (False, "It is 5.", int(stream)) == (answer.is_stream, answer.blocks[0]["text"], armed.count_fired())
 
 
 def _answer(fault: Fault, *, stream: bool) -> Response:
@@ -229,7 +229,7 @@ def test_an_answer_stops_at_the_point_of_a_signal(point: str, stream: bool) -> N
     answer = _answer(fault, stream=stream)
     last = answer[-1]
     assert isinstance(last, Cut)
-    assert ("read_timeout", 1, False) == (last.how, fault.fired, parse_response(answer).complete)
+    assert ("read_timeout", 1, False) == (last.kind, fault.fired, parse_response(answer).is_complete)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ SAID = {"role": "assistant", "content": "It is 5."}
 
 
 def _exchange(messages: Sequence[Any], *blocks: Any) -> ObservedExchange:
-    answer = ParsedResponse(200, False, {"content": list(blocks)}, complete=True, error=None)
+    answer = ParsedResponse(200, False, {"content": list(blocks)}, is_complete=True, error=None)
     return ObservedExchange(1, "/v1/messages", {"messages": list(messages)}, (), 0.0, 1.0, (), answer)
 
 
@@ -105,7 +105,7 @@ def test_a_call_that_was_cut_off_and_repaired_is_found(value: object) -> None:
     """The agent keeps the call under its id, with a part of its input or none."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "add"}
     cut = _exchange([ASK], {**call, "input": '{"a": 2'})
-    cut = replace(cut, answer=replace(cut.answer, complete=False))
+    cut = replace(cut, answer=replace(cut.answer, is_complete=False))
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "b is missing", "is_error": True}
     turns = [ASK, {"role": "assistant", "content": [{**call, "input": value}]}, {"role": "user", "content": [result]}]
     outcome, findings = _judge(replace(FIRED, exchanges=(cut, _exchange(turns, TEXT))))
@@ -184,7 +184,7 @@ def test_an_outcome_that_does_not_apply_is_not_saved(tmp_path: Path) -> None:
 def test_tokens_that_no_readable_answer_has_are_wrong() -> None:
     """A fault has garbled the count of the answer."""
     answer = ParsedResponse(
-        200, False, {"content": [TEXT], "usage": {"input_tokens": "many"}}, complete=True, error=None
+        200, False, {"content": [TEXT], "usage": {"input_tokens": "many"}}, is_complete=True, error=None
     )
     exchange = replace(BASELINE.exchanges[0], answer=answer)
     observed = TestObservation((TestCallResult("returned", usage={"input_tokens": 5}),), (exchange,))
@@ -194,7 +194,7 @@ def test_tokens_that_no_readable_answer_has_are_wrong() -> None:
 def test_a_repeated_request_may_have_an_answer_that_does_not_count() -> None:
     """An agent that failed elsewhere sends as many requests as without a trouble."""
     usage = {"input_tokens": 5}
-    answer = ParsedResponse(200, False, {"content": [TEXT], "usage": usage}, complete=True, error=None)
+    answer = ParsedResponse(200, False, {"content": [TEXT], "usage": usage}, is_complete=True, error=None)
     exchange = replace(BASELINE.exchanges[0], answer=answer)
     other = replace(exchange, body={"messages": [MORE]})
     calls = (TestCallResult("returned", usage=usage),)
@@ -206,7 +206,7 @@ def test_a_repeated_request_may_have_an_answer_that_does_not_count() -> None:
 @pytest.mark.parametrize(("sent", "oracles"), [(0.5, []), (1.0, ["retry-after ignored"]), (4.0, [])])
 def test_a_wait_counts_from_the_answer_that_asks_for_it(sent: float, oracles: list[str]) -> None:
     """An agent that repeats the request before the answer has come does not know what it asks for."""
-    limit = ParsedResponse(429, False, {}, complete=True, error={"type": "rate_limit_error"})
+    limit = ParsedResponse(429, False, {}, is_complete=True, error={"type": "rate_limit_error"})
     first = replace(BASELINE.exchanges[0], answer=limit, response_headers=(("retry-after", "3"),))
     exchanges = (first, *(replace(one, sent=sent + index) for index, one in enumerate(BASELINE.exchanges)))
     assert oracles == [name for name, _ in _judge(replace(FIRED, exchanges=exchanges))[1]]

@@ -267,7 +267,7 @@ def test_a_client_that_hangs_up_harms_nobody_else() -> None:
 
 def test_reading_on_after_an_abandoned_answer_is_a_miss() -> None:
     """What came after the client's leaving was never recorded: the connection breaks off, and the miss is kept."""
-    end = End(0.0, abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
+    end = End(0.0, is_abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
         with httpx2.stream("GET", server.url) as response:
             pieces = response.iter_raw()
@@ -279,7 +279,7 @@ def test_reading_on_after_an_abandoned_answer_is_a_miss() -> None:
 
 def test_leaving_where_the_recorded_client_left_is_no_miss() -> None:
     """Nothing is asked for that is not known."""
-    end = End(0.0, abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
+    end = End(0.0, is_abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
         with httpx2.stream("GET", server.url) as response:
             assert b"a" == next(response.iter_raw())

@@ -109,7 +109,7 @@ def test_recording_holds_nothing_up_and_keeps_every_boundary(
     assert [HEAD, *map(_chunk, parts), LAST] == server.sent[0]
     assert (200, (("content-type", "text/event-stream"), ("request-id", "req_1"))) == _status(response[0])
     assert isinstance(response[-1], End)
-    assert not response[-1].abandoned
+    assert not response[-1].is_abandoned
     assert parts == _fetch(http, kind, _transport(http, _replayed(recorder)), server.url)
 
 
@@ -222,7 +222,7 @@ def test_a_client_that_stops_reading_is_recorded_as_abandoned(
     assert server.gone.wait(5.0)
     response = recorder.interactions[0].response
     assert [Head, Chunk, End] == [type(piece) for piece in response]
-    assert End(response[-1].at, abandoned=True) == response[-1]
+    assert End(response[-1].at, is_abandoned=True) == response[-1]
 
 
 def test_headers_of_any_bytes_come_as_they_were(http: Any, kind: str, byte_server: Callable[..., Any]) -> None:
@@ -349,7 +349,7 @@ def test_a_layer_may_end_the_answer_early(http: ModuleType, kind: str, byte_serv
     assert [b"one"] == _fetch(http, kind, live, server.url)
     assert server.gone.wait(5.0)
     last = recorder.interactions[0].response[-1]
-    assert End(last.at, abandoned=True) == last
+    assert End(last.at, is_abandoned=True) == last
 
 
 def test_closing_the_client_closes_the_live_transport(http: Any, kind: str) -> None:
@@ -394,7 +394,7 @@ def test_a_refusal_goes_through_the_sdk_at_once(http: ModuleType, kind: str) -> 
     with pytest.raises(CassetteMiss, match=r"^POST /v1/messages is not in the cassette \(0 interactions\)\.$"):
         sync() if kind == "sync" else asyncio.run(asynchronous())
     assert 1 == len(upstream.misses)
-    assert [(End(0.0, abandoned=True),)] == [response for _, response in tap.exchanges]
+    assert [(End(0.0, is_abandoned=True),)] == [response for _, response in tap.exchanges]
 
 
 @pytest.mark.parametrize(
@@ -499,5 +499,5 @@ def test_a_cancelled_task_is_recorded_as_abandoned(http: Any, kind: str, byte_se
         expected = [[Head, Chunk, End]]
     responses = [interaction.response for interaction in recorder.interactions]
     assert expected == [[type(piece) for piece in response] for response in responses]
-    assert all(End(response[-1].at, abandoned=True) == response[-1] for response in responses)
+    assert all(End(response[-1].at, is_abandoned=True) == response[-1] for response in responses)
     assert isinstance(recorder.interactions[0], Interaction)

@@ -207,7 +207,7 @@ def test_answers_are_written_in_the_order_of_their_requests(tmp_path: Path) -> N
         assert [[], [], pieces] == given
     assert callable(edits[1])
     assert [] == list(edits[1](pieces[0]))
-    list(edits[1](End(0.1, abandoned=True)))
+    list(edits[1](End(0.1, is_abandoned=True)))
     cassette.save()
     urls = [row["request"]["uri"] for row in yaml.safe_load(path.read_text())["interactions"]]
     assert ["http://one.example/a", "http://one.example/c"] == urls

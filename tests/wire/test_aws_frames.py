@@ -43,7 +43,7 @@ def test_frames_are_found_however_they_are_chunked(cuts: list[int]) -> None:
     frames = [frame for start, end in pairwise(ends) for frame in splitter.feed(STREAM[start:end])]
     assert SSE == [sse_from_frame(frame) for frame in frames]
     assert STREAM == b"".join(frame.raw for frame in frames)
-    assert b"" == splitter.rest
+    assert b"" == splitter.incomplete_frame
 
 
 def test_the_message_of_a_bedrock_stream_is_read() -> None:
@@ -51,8 +51,8 @@ def test_the_message_of_a_bedrock_stream_is_read() -> None:
     answer = parse_response((HEAD, Chunk(0.1, STREAM[:100]), Chunk(0.2, STREAM[100:]), End(0.2)))
     assert ("Grüße \U0001f600", "end_turn") == (answer.blocks[0]["text"], answer.message["stop_reason"])
     assert {"input_tokens": 7, "output_tokens": 5} == answer.usage
-    assert (True, True) == (answer.streamed, answer.complete)
-    assert not parse_response((HEAD, Chunk(0.1, STREAM[:-30]), End(0.2))).complete
+    assert (True, True) == (answer.is_stream, answer.is_complete)
+    assert not parse_response((HEAD, Chunk(0.1, STREAM[:-30]), End(0.2))).is_complete
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_nothing_is_read_after_bytes_that_are_no_frame(at: int) -> None:
     broken[start + min(at, 8)] ^= 0xFF
     splitter = FrameSplitter()
     assert [SSE[0]] == [sse_from_frame(frame) for frame in splitter.feed(bytes(broken))]
-    assert bytes(broken[start:]) == splitter.rest
+    assert bytes(broken[start:]) == splitter.incomplete_frame
 
 
 def test_a_frame_without_an_event_is_passed_over() -> None:

@@ -27,7 +27,7 @@ def _chunked(data: bytes, cuts: list[int]) -> list[bytes]:
 
 def _events(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
     splitter = EventSplitter()
-    return [event for chunk in chunks for event in splitter.feed(chunk)], splitter.rest
+    return [event for chunk in chunks for event in splitter.feed(chunk)], splitter.incomplete_event
 
 
 def _start(index: int, block: object) -> bytes:
@@ -93,8 +93,8 @@ def test_nothing_has_no_point() -> None:
 def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
     walk = StreamGapTracker()
-    assert StreamGap(next="ping") == walk.advance(b": hello\n\n")
-    assert StreamGap(after_ping=True) == walk.gap_after_last_event()
+    assert StreamGap(next_kind="ping") == walk.advance(b": hello\n\n")
+    assert StreamGap(is_after_ping=True) == walk.gap_after_last_event()
     assert ("after_ping",) == matching_point_names(walk.gap_after_last_event())
 
 
@@ -102,8 +102,8 @@ def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     """No JSON, JSON that is no object, JSON nested beyond reason: the walk goes on."""
     for data in ("{", "[1]", "[" * 100_000):
         walk = StreamGapTracker()
-        assert "" == walk.advance(encode_event("x", data)).next
-        assert StreamGap(previous="unknown") == walk.gap_after_last_event()
+        assert "" == walk.advance(encode_event("x", data)).next_kind
+        assert StreamGap(previous_kind="unknown") == walk.gap_after_last_event()
 
 
 def test_blocks_of_no_type_are_unknown() -> None:
@@ -111,10 +111,10 @@ def test_blocks_of_no_type_are_unknown() -> None:
     for block in (None, 3, ["text"]):
         walk = StreamGapTracker()
         walk.advance(_start(0, block))
-        assert StreamGap(previous="content_block_start", block="unknown") == walk.gap_after_last_event()
+        assert StreamGap(previous_kind="content_block_start", open_block_type="unknown") == walk.gap_after_last_event()
     walk = StreamGapTracker()
     walk.advance(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
-    assert "unknown" == walk.gap_after_last_event().block
+    assert "unknown" == walk.gap_after_last_event().open_block_type
 
 
 def test_a_gap_knows_the_block_around_it() -> None:
@@ -123,9 +123,15 @@ def test_a_gap_knows_the_block_around_it() -> None:
     walk.advance(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
     walk.advance(encode_event("content_block_delta", delta))
-    assert StreamGap(previous="input_json_delta", block="tool_use", has_input=True) == walk.gap_after_last_event()
+    assert (
+        StreamGap(previous_kind="input_json_delta", open_block_type="tool_use", has_partial_input=True)
+        == walk.gap_after_last_event()
+    )
     walk.advance(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
-    assert StreamGap(previous="content_block_stop", closed="tool_use", index=1) == walk.gap_after_last_event()
+    assert (
+        StreamGap(previous_kind="content_block_stop", closed_block_type="tool_use", block_index=1)
+        == walk.gap_after_last_event()
+    )
     assert ("after_tool_use",) == matching_point_names(walk.gap_after_last_event())
 
 

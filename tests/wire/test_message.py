@@ -44,7 +44,7 @@ def test_a_deep_body_is_one_that_cannot_be_read() -> None:
     """Also where it is put together from deltas: the tool's input stays the text that came."""
     deep = "[" * 200 + "]" * 200
     head = Head(0.0, 200, (("content-type", "application/json"),))
-    assert None is parse_response((head, Chunk(0.0, deep.encode()), End(0.0))).value
+    assert None is parse_response((head, Chunk(0.0, deep.encode()), End(0.0))).decoded_body
     start = {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "input": {}}}
     parts = [{"type": "input_json_delta", "partial_json": part} for part in (deep[:50], deep[50:])]
     deltas = [{"type": "content_block_delta", "index": 0, "delta": part} for part in parts]
@@ -69,7 +69,7 @@ def test_the_halves_of_a_character_are_joined_over_deltas() -> None:
     assert "a \U0001f600 \ufffd" == answer.blocks[0]["text"]
     assert {"a": "\U0001f600\ufffd"} == answer.blocks[1]["input"]
     assert "a \ufffd" == answer.events[2]["delta"]["text"]
-    assert answer.complete
+    assert answer.is_complete
 
 
 def test_a_plain_answer_with_half_a_character_can_be_read() -> None:
@@ -123,8 +123,8 @@ def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
         "context_management": {"applied_edits": []},
     }
     answer = parse_response(_stream(*events))
-    assert (True, True, 200, None) == (answer.complete, answer.streamed, answer.status, answer.error)
-    assert expected == answer.value
+    assert (True, True, 200, None) == (answer.is_complete, answer.is_stream, answer.status, answer.error)
+    assert expected == answer.decoded_body
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_cut_stream_is_read_as_far_as_it_came() -> None:
     text = _block({"type": "text", "text": ""}, {"type": "text_delta", "text": "Once"})
     ending = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     answer = parse_response(_stream(START, *text[:2], ending, last=Cut(0.2, "reset")))
-    assert not answer.complete
+    assert not answer.is_complete
     assert [{"type": "text", "text": "Once"}] == list(answer.blocks)
     assert {"input_tokens": 7, "output_tokens": 1} == answer.usage
 
@@ -151,7 +151,7 @@ def test_an_error_in_a_stream_is_found() -> None:
     """Beside what came before it."""
     error = {"type": "overloaded_error", "message": "Overloaded"}
     answer = parse_response(_stream(START, {"type": "error", "error": error}))
-    assert (error, False) == (answer.error, answer.complete)
+    assert (error, False) == (answer.error, answer.is_complete)
 
 
 def test_a_plain_answer_is_its_body() -> None:
@@ -160,7 +160,7 @@ def test_a_plain_answer_is_its_body() -> None:
     answer = parse_response(_plain(message))
     assert ParsedResponse(200, False, message, True, None) == answer
     assert ({"type": "text", "text": "Hi"},) == answer.blocks
-    assert parse_response((*_plain(message)[:2], End(0.2, abandoned=True))).complete
+    assert parse_response((*_plain(message)[:2], End(0.2, is_abandoned=True))).is_complete
 
 
 @pytest.mark.parametrize("body", [{"type": "error", "error": {"type": "x"}}, {"error": {"type": "x"}}])
@@ -180,8 +180,8 @@ def test_what_is_no_json_has_no_value() -> None:
     """Neither has half of some JSON; nor has a value that is no object any blocks."""
     head = Head(0.0, 200, ())
     cut = parse_response((head, Chunk(0.1, b'{"a"'), Cut(0.2, "eof")))
-    assert (None, False, (), None) == (cut.value, cut.complete, cut.blocks, cut.usage)
-    assert ([1], (), None) == ((answer := parse_response(_plain([1]))).value, answer.blocks, answer.usage)
+    assert (None, False, (), None) == (cut.decoded_body, cut.is_complete, cut.blocks, cut.usage)
+    assert ([1], (), None) == ((answer := parse_response(_plain([1]))).decoded_body, answer.blocks, answer.usage)
 
 
 KEYS = ["type", "index", "delta", "content_block", "message", "usage", "text", "partial_json", "citation", "error"]
@@ -216,7 +216,7 @@ def test_every_recorded_stream_is_read_whole() -> None:
     read = 0
     for data in _recorded():
         answer = parse_response((Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.1, data), End(0.2)))
-        assert answer.complete
+        assert answer.is_complete
         assert isinstance(answer.message["stop_reason"], str)
         assert all(isinstance(block.get("input", {}), dict) for block in answer.blocks if _is_finished(answer))
         joined = "".join(

@@ -38,7 +38,7 @@ def test_a_request_knows_its_endpoint_without_host_and_base_path(url: str, path:
 def test_the_body_is_what_the_chunks_hold(chunks: list[bytes]) -> None:
     """Head, cut and end hold none of it."""
     pieces = [Chunk(float(at), data) for at, data in enumerate(chunks)]
-    for last in (End(9.0), End(9.0, abandoned=True), Cut(9.0, "eof")):
+    for last in (End(9.0), End(9.0, is_abandoned=True), Cut(9.0, "eof")):
         assert b"".join(chunks) == body((Head(0.0, 200, ()), *pieces, last))
 
 

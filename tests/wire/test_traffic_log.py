@@ -9,7 +9,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Re
 from flag_harness.wire.traffic_log import TrafficLog
 
 PIECES = st.lists(st.binary().map(lambda data: Chunk(0.5, data)))
-LAST = st.sampled_from([End(1.0), End(1.0, abandoned=True), Cut(1.0, "reset")])
+LAST = st.sampled_from([End(1.0), End(1.0, is_abandoned=True), Cut(1.0, "reset")])
 
 
 def _request(number: int) -> Request:
@@ -32,11 +32,11 @@ def test_what_was_noted_can_be_followed() -> None:
     tap = TrafficLog()
     tap(_request(0))
     note = tap(_request(1))
-    (followed,) = tap.entries(1)
+    (followed,) = tap.entries_from(1)
     assert (_request(1), []) == followed
     note(End(1.0))
     assert (_request(1), [End(1.0)]) == followed
-    assert [(_request(0), []), followed] == tap.entries()
+    assert [(_request(0), []), followed] == tap.entries_from()
 
 
 @given(st.permutations(range(5)))
@@ -57,8 +57,8 @@ def test_a_response_that_is_still_open_counts_as_abandoned() -> None:
     note(Head(0.5, 200, ()))
     note(Chunk(0.75, b"x"))
     silent, begun = (response for _, response in tap.exchanges)
-    assert (End(0.0, abandoned=True),) == silent
-    assert (Head(0.5, 200, ()), Chunk(0.75, b"x"), End(0.75, abandoned=True)) == begun
+    assert (End(0.0, is_abandoned=True),) == silent
+    assert (Head(0.5, 200, ()), Chunk(0.75, b"x"), End(0.75, is_abandoned=True)) == begun
 
 
 def test_threads_lose_nothing() -> None:

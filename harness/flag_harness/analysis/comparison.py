@@ -66,7 +66,7 @@ def compare_interactions(first: Sequence[Interaction], second: Sequence[Interact
             continue
         request_difference = request_differences(ours, theirs, partial(_are_same_id, same_ids))
         answers = [parse_response(decompress_response(one.response)) for one in (ours, theirs)]
-        same_ids.update(_pairs_of_corresponding_ids(answers[0].value, answers[1].value))
+        same_ids.update(_pairs_of_corresponding_ids(answers[0].decoded_body, answers[1].decoded_body))
         answer_difference = find_differences(
             *(_comparable_answer(one, answer) for one, answer in zip((ours, theirs), answers, strict=True))
         )
@@ -116,9 +116,9 @@ def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
     A stream and a plain answer with the same content differ only in `streamed`.
     """
     ended = describe_answer_ending(interaction.response[-1])
-    how = {"status": answer.status, "streamed": answer.streamed, "ended": ended}
-    error = {"error": answer.error} if answer.streamed and answer.error is not None else {}
-    value = _remove_generated_values(answer.value)
+    how = {"status": answer.status, "streamed": answer.is_stream, "ended": ended}
+    error = {"error": answer.error} if answer.is_stream and answer.error is not None else {}
+    value = _remove_generated_values(answer.decoded_body)
     return how | error | (value if isinstance(value, dict) else {"body": value})
 
 

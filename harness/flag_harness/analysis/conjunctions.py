@@ -57,9 +57,9 @@ class FlagEncoding:
 
     def __init__(self, space: FlagSpace) -> None:
         self.space = space
-        self.offsets = (0, *accumulate(space.sizes))
+        self.offsets = (0, *accumulate(space.value_counts))
         self.flag_masks = tuple(
-            ((1 << size) - 1) << offset for size, offset in zip(space.sizes, self.offsets, strict=False)
+            ((1 << size) - 1) << offset for size, offset in zip(space.value_counts, self.offsets, strict=False)
         )
         self.all_bits = (1 << self.offsets[-1]) - 1
         self._rows: dict[Row, int] = {}

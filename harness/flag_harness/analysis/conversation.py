@@ -101,8 +101,8 @@ def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
 def describe_answer_ending(last: object) -> str:
     """Return how an answer ended: `end`, `abandoned`, or how the connection was cut."""
     if isinstance(last, Cut):
-        return last.how
-    return "abandoned" if isinstance(last, End) and last.abandoned else "end"
+        return last.kind
+    return "abandoned" if isinstance(last, End) and last.is_abandoned else "end"
 
 
 def _build_conversation_step(

@@ -91,7 +91,7 @@ def _missing_information_text(interaction: Interaction, answer: ParsedResponse, 
         return "did not keep the request body"
     if REQUEST_HEADERS_DROPPED in fidelity and not interaction.request.headers:
         return "did not keep the request headers, so its betas are not known"
-    if STILL_ENCODED in fidelity and answer.value is None:
+    if STILL_ENCODED in fidelity and answer.decoded_body is None:
         return "kept the answer in a compression that cannot be read"
     return ""
 
@@ -103,7 +103,7 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
         return DriftResult(inconclusive=f"there was no answer ({describe_answer_ending(now[-1])})", is_final=True)
     if _is_temporary_error(after):
         return DriftResult(inconclusive=f"it was answered with {_describe_status(after)}", is_final=True)
-    if after.status == before.status and not after.complete:
+    if after.status == before.status and not after.is_complete:
         return DriftResult(inconclusive=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
     if _error_type(after) == NO_MATCHING_TURN_ERROR and _error_type(before) != NO_MATCHING_TURN_ERROR:
         return DriftResult(inconclusive="the simulator's scenario has no turn for it")
@@ -136,11 +136,11 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Answ
     if before.status != after.status:
         yield AnswerDrift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
-    if before.streamed != after.streamed:
+    if before.is_stream != after.is_stream:
         yield AnswerDrift("content-type", _kind_of_answer_body(before), _kind_of_answer_body(after))
         return
     yield from _value_drifts(before, after)
-    yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.complete)
+    yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.is_complete)
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
@@ -150,12 +150,12 @@ def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Ans
     """
     for name in COMPARED_KEYS:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
-        if ours != theirs and (before.complete or ours not in (ABSENT, None)):
+        if ours != theirs and (before.is_complete or ours not in (ABSENT, None)):
             yield AnswerDrift(name, ours, theirs)
     if _error_type(before) != _error_type(after):
         yield AnswerDrift("error.type", _error_type(before), _error_type(after))
     ours, theirs = _block_types(before), _block_types(after)
-    if ours != (theirs if before.complete else theirs[: len(ours)]):
+    if ours != (theirs if before.is_complete else theirs[: len(ours)]):
         yield AnswerDrift("content", ours, theirs)
 
 
@@ -170,7 +170,7 @@ def _error_type(answer: ParsedResponse) -> Any:
 
 
 def _kind_of_answer_body(answer: ParsedResponse) -> str:
-    return "a stream" if answer.streamed else "a plain answer"
+    return "a stream" if answer.is_stream else "a plain answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +192,8 @@ def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
     for event in answer.events:
         if event.get("type") != "ping":
             _collect_shape(event, str(event.get("type")), shape)
-    if not answer.streamed and isinstance(answer.value, dict):
-        _collect_shape(answer.value, "", shape)
+    if not answer.is_stream and isinstance(answer.decoded_body, dict):
+        _collect_shape(answer.decoded_body, "", shape)
     return shape
 
 

@@ -83,22 +83,22 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
     model, answer = model_of_request(request), parse_response(decompress_response(response))
     usage, reason = usage_of_answer(answer), answer.message.get("stop_reason")
     times = [piece.at for piece in response]
-    gap, gap_start = _longest_gap_between_pieces(times) if answer.streamed else (0.0, 0)
+    gap, gap_start = _longest_gap_between_pieces(times) if answer.is_stream else (0.0, 0)
     return RequestMetrics(
         model=model,
         status=answer.status,
         stop_reason=reason if isinstance(reason, str) else None,
         is_successful=is_successful(answer),
         is_broken_off=any(isinstance(piece, Cut) for piece in response)
-        or (answer.streamed and answer.error is not None),
+        or (answer.is_stream and answer.error is not None),
         usage=usage,
         cost=None if usage is None else models.find_model(model).cost(usage),
         first_token=seconds_to_first_token(response),
         seconds=times[-1] if times else 0.0,
         chunks=sum(isinstance(piece, Chunk) for piece in response),
         longest_gap=gap,
-        longest_gap_start=round(times[gap_start], 3) if answer.streamed else 0.0,
-        rhythm=selected_arrival_times(times, gap_start) if answer.streamed else (),
+        longest_gap_start=round(times[gap_start], 3) if answer.is_stream else 0.0,
+        rhythm=selected_arrival_times(times, gap_start) if answer.is_stream else (),
     )
 
 
@@ -182,4 +182,4 @@ def usage_of_answer(answer: ParsedResponse) -> Usage | None:
 
 def is_successful(answer: ParsedResponse) -> bool:
     """Return whether an answer is complete, has status 200, and has no error in its stream."""
-    return answer.status == 200 and answer.complete and answer.error is None
+    return answer.status == 200 and answer.is_complete and answer.error is None

@@ -108,7 +108,7 @@ class Replay:
         """Return the recorded response. If its client stopped reading, a client that reads on is refused."""
         response = self.cassette.interactions[index].response
         last = response[-1]
-        if not (isinstance(last, End) and last.abandoned):
+        if not (isinstance(last, End) and last.is_abandoned):
             return response
         report = self._reporter.report_read_past_end_of_recording
         refuse = replace(last, make_refusal=lambda: self._remember_miss(report(sent, index)))

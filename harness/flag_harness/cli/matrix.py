@@ -101,7 +101,7 @@ def _refuse_missing_declaration(source: Path) -> int:
 def _report_lines(selected: str, combinations: Sequence[Combination], coverage: MatrixCoverage | None) -> list[str]:
     lines = []
     for index, one in enumerate(combinations):
-        gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
+        gain = f"+{len(coverage.new_tuples_by_row[index])} {coverage.tuple_word}" if coverage else ""
         settings = {**_environment_variables(one), **_values_by_source(one)}
         shown = " ".join(f"{name}={value}" for name, value in settings.items())
         line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{shown}"
@@ -109,9 +109,9 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
     if coverage:
         count, total = (
             count_with_noun(len(combinations), "combination"),
-            coverage.covered_count + len(coverage.missing),
+            coverage.covered_count + len(coverage.missing_tuples),
         )
-        lines.append(f"{count}: {coverage.covered_count:,} of {total:,} {coverage.noun} of values")
+        lines.append(f"{count}: {coverage.covered_count:,} of {total:,} {coverage.tuple_word} of values")
     return lines
 
 
@@ -126,8 +126,8 @@ def _json_report(
     if coverage:
         ids = [one.id for one in combinations]
         document["strength"] = coverage.strength
-        document["first_covered"] = dict(zip(ids, coverage.first_covered, strict=True))
-        document["missing"] = coverage.missing
+        document["first_covered"] = dict(zip(ids, coverage.new_tuples_by_row, strict=True))
+        document["missing"] = coverage.missing_tuples
     return document
 
 

@@ -177,7 +177,7 @@ def _cassette_files(paths: Sequence[Path]) -> Iterator[Path]:
 def _parse_faults(texts: Sequence[str]) -> list[Fault]:
     faults = [parse_fault(text) for text in texts]
     for fault in faults:
-        if fault.transport_only or fault.side == "client":
+        if fault.is_transport_only or fault.side == "client":
             raise HarnessError(
                 f"--fault {fault}: a server cannot do this, it happens in the client before a byte is sent; use it in "
                 "process, with flag_harness.http_client or pytest's --harness-fault"

@@ -39,7 +39,16 @@ def parse_sweep_settings(table: Any, where: str) -> SweepSettings:
     for old, new in RENAMED_SWEEP_KEYS.items():
         if isinstance(table, Mapping) and old in table:
             raise ConfigError(f"{where} {old} is not read any more; rename it to {new}")
-    return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
+    values = convert_table(table, _SweepTable, where)
+    return SweepSettings(
+        tool_mode=values.tools,
+        reported_exceptions=values.reported,
+        hang_seconds=values.patience,
+        checks_assertions=values.assertions,
+        usage_function=values.usage,
+        tool_functions=values.functions,
+        tool_stubs=values.stub,
+    )
 
 
 def parse_diff_settings(table: Any, where: str) -> DiffSettings:

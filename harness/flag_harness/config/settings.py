@@ -55,23 +55,25 @@ class SweepSettings:
     """The settings of a sweep, which tries faults and unusual answers on a project's tests.
 
     Attributes:
-        tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once, `stub` never. Empty if
-            the project does not say.
-        reported: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
-        patience: the real seconds after which a test counts as hung.
-        assertions: True if the tests' own assertions must hold if the agent has recovered.
-        usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
-        functions: the functions that are the agent's tools, as `module:function`; None if the project does not say.
-        stub: the values that these functions return with `tools = "stub"`, by function name.
+        tool_mode: what the agent's tools do in a sweep: `real` runs them each time, `record` once, `stub` never. Empty
+            if the project does not say.
+        reported_exceptions: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
+        hang_seconds: the real seconds after which a test counts as hung.
+        checks_assertions: True if the tests' own assertions must hold if the agent has recovered.
+        usage_function: a function, as `module:function`, that returns the tokens that the agent reports; empty if it
+            has none.
+        tool_functions: the functions that are the agent's tools, as `module:function`; None if the project does not
+            say.
+        tool_stubs: the values that these functions return with `tools = "stub"`, by function name.
     """
 
-    tools: Literal["", "real", "record", "stub"] = ""
-    reported: tuple[str, ...] = ()
-    patience: float = 10.0
-    assertions: bool = True
-    usage: str = ""
-    functions: tuple[str, ...] | None = None
-    stub: Mapping[str, Any] = field(default_factory=dict)
+    tool_mode: Literal["", "real", "record", "stub"] = ""
+    reported_exceptions: tuple[str, ...] = ()
+    hang_seconds: float = 10.0
+    checks_assertions: bool = True
+    usage_function: str = ""
+    tool_functions: tuple[str, ...] | None = None
+    tool_stubs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,14 @@ class DiffSettings:
     """The differences between two runs that make `flag-harness report diff` fail.
 
     Attributes:
-        outcomes: True if tests may not begin to fail, to be flaky, or to miss recordings.
-        bodies: True if the bodies of requests may not change.
-        limits: the limits by which figures may get worse, by the names in `DIFF_FIGURES`.
+        forbids_new_failures: True if tests may not begin to fail, to be flaky, or to miss recordings.
+        forbids_changed_bodies: True if the bodies of requests may not change.
+        growth_limits: the limits by which figures may get worse, by the names in `DIFF_FIGURES`.
     """
 
-    outcomes: bool = True
-    bodies: bool = False
-    limits: Mapping[str, GrowthLimit] = field(default_factory=dict)
+    forbids_new_failures: bool = True
+    forbids_changed_bodies: bool = False
+    growth_limits: Mapping[str, GrowthLimit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

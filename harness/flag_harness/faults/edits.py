@@ -27,14 +27,14 @@ class PointContext:
     """A point of a stream, and what a fault needs to know to change the stream there.
 
     Attributes:
-        at: the time of the point, in seconds since the request was sent.
-        event: the bytes of the event after the point; empty at the end of the stream.
+        time: the time of the point, in seconds since the request was sent.
+        next_event: the bytes of the event after the point; empty at the end of the stream.
         gap: the position in the stream, between two events.
         random: a random generator for this request.
     """
 
-    at: float
-    event: bytes
+    time: float
+    next_event: bytes
     gap: StreamGap
     random: Random
 
@@ -45,13 +45,14 @@ class StreamChange:
 
     Attributes:
         pieces: the pieces to send instead of the event after the point. After an `End` or a `Cut`, the stream is over.
-        delay: the seconds by which all later pieces are delayed.
-        held: bytes to send only after the next event. If no event follows, the stream does not count as changed.
+        later_delay: the seconds by which all later pieces are delayed.
+        bytes_after_next_event: bytes to send only after the next event. If no event follows, the stream does not count
+            as changed.
     """
 
     pieces: tuple[Piece, ...]
-    delay: float = 0.0
-    held: bytes = b""
+    later_delay: float = 0.0
+    bytes_after_next_event: bytes = b""
 
 
 StreamPointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
@@ -68,16 +69,16 @@ class AnswerEdit:
     """
 
     def __init__(
-        self, due: FaultyRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
+        self, request: FaultyRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
     ) -> None:
-        self._due, self._stream, self._body = due, stream, body
+        self._request, self._stream_edit, self._body_edit = request, stream, body
         self._only_sse = only_sse
-        self._inner: Edit | None = None
+        self._chosen_edit: Edit | None = None
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Head):
             return (self._edit_head(piece),)
-        return (piece,) if self._inner is None else self._inner(piece)
+        return (piece,) if self._chosen_edit is None else self._chosen_edit(piece)
 
     def _edit_head(self, head: Head) -> Head:
         """Choose the edit for the answer that begins with this head. Return the head for the edited answer.
@@ -88,15 +89,15 @@ class AnswerEdit:
         is_streamed = is_stream(head) or is_framed
         encoding = header_value(head.headers, "content-encoding", "identity")
         if head.status != 200:
-            self._due.store_reason_for_not_firing(f"the answer was {head.status}")
+            self._request.store_reason_for_not_firing(f"the answer was {head.status}")
         elif encoding != "identity":
-            self._due.store_reason_for_not_firing(f"the answer is compressed ({encoding})")
-        elif (edit := self._stream if is_streamed else self._body) is None:
-            self._due.store_reason_for_not_firing(f"the answer is {'a' if is_streamed else 'no'} stream")
+            self._request.store_reason_for_not_firing(f"the answer is compressed ({encoding})")
+        elif (edit := self._stream_edit if is_streamed else self._body_edit) is None:
+            self._request.store_reason_for_not_firing(f"the answer is {'a' if is_streamed else 'no'} stream")
         elif is_framed and self._only_sse:
-            self._due.store_reason_for_not_firing("the answer is an AWS event stream, which has no lines of text")
+            self._request.store_reason_for_not_firing("the answer is an AWS event stream, which has no lines of text")
         else:
-            self._inner = FrameEdit(edit) if is_framed else edit
+            self._chosen_edit = FrameEdit(edit) if is_framed else edit
             return replace(head, headers=remove_headers(head.headers, "content-length"))
         return head
 
@@ -104,13 +105,13 @@ class AnswerEdit:
 class StreamPointEdit:
     """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
 
-    def __init__(self, due: FaultyRequest, at: str, occurrence: int, act: StreamPointAction) -> None:
-        self._due, self._at, self._act = due, at, act
-        self._random = due.make_random("point")
-        self._remaining, self._occurrence = occurrence, occurrence
-        self._events, self._tracker = EventSplitter(), StreamGapTracker()
-        self._reached: set[str] = set()
-        self._delay, self._held, self._is_over = 0.0, b"", False
+    def __init__(self, request: FaultyRequest, at: str, occurrence: int, make_change: StreamPointAction) -> None:
+        self._request, self._point, self._make_change = request, at, make_change
+        self._random = request.make_random("point")
+        self._remaining_occurrences, self._occurrence = occurrence, occurrence
+        self._event_splitter, self._gap_tracker = EventSplitter(), StreamGapTracker()
+        self._reached_points: set[str] = set()
+        self._delay, self._delayed_bytes, self._is_over = 0.0, b"", False
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if self._is_over:
@@ -123,7 +124,7 @@ class StreamPointEdit:
         """Return the pieces that replace a chunk: its events, with the change if the point is among them."""
         out: list[Piece] = []
         unchanged = b""
-        for event in self._events.feed(chunk.data):
+        for event in self._event_splitter.feed(chunk.data):
             change = self._stream_change_at(chunk.at, event)
             if change is None:
                 unchanged += event + self._take_delayed_bytes()
@@ -137,139 +138,139 @@ class StreamPointEdit:
 
     def _take_delayed_bytes(self) -> bytes:
         """Return the bytes that were held back until now, and report that the answer was changed."""
-        held, self._held = self._held, b""
-        if held:
-            self._due.mark_as_fired()
-        return held
+        delayed, self._delayed_bytes = self._delayed_bytes, b""
+        if delayed:
+            self._request.mark_as_fired()
+        return delayed
 
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
         """Return the pieces that replace the end of the stream. Report why if the change never came."""
-        if self._held:
-            self._due.store_reason_for_not_firing(f"nothing came after the event at {self._at}")
-        out = chunk_if_nonempty(piece.at + self._delay, self._held + self._events.rest)
-        complete = isinstance(piece, End) and not piece.abandoned
+        if self._delayed_bytes:
+            self._request.store_reason_for_not_firing(f"nothing came after the event at {self._point}")
+        out = chunk_if_nonempty(piece.at + self._delay, self._delayed_bytes + self._event_splitter.incomplete_event)
+        complete = isinstance(piece, End) and not piece.is_abandoned
         if complete and (change := self._stream_change_at(piece.at, b"")) is not None:
             out += self._apply_change(change)
-        if self._remaining and not is_client_disconnect(piece):
-            self._due.store_reason_for_not_firing(self._reason_stream_was_not_changed())
+        if self._remaining_occurrences and not is_client_disconnect(piece):
+            self._request.store_reason_for_not_firing(self._reason_stream_was_not_changed())
         last = [] if self._is_over else [replace(piece, at=piece.at + self._delay)]
         self._is_over = True
         return out + last
 
     def _stream_change_at(self, at: float, event: bytes) -> StreamChange | None:
         """Return the change before `event` if the point is reached often enough, else None."""
-        if not self._remaining:
+        if not self._remaining_occurrences:
             return None
-        gap = self._tracker.advance(event) if event else self._tracker.gap_after_last_event()
+        gap = self._gap_tracker.advance(event) if event else self._gap_tracker.gap_after_last_event()
         names = matching_point_names(gap)
-        self._reached.update(names)
+        self._reached_points.update(names)
         if (
-            self._at not in names
-            or (change := self._act(PointContext(at + self._delay, event, gap, self._random))) is None
+            self._point not in names
+            or (change := self._make_change(PointContext(at + self._delay, event, gap, self._random))) is None
         ):
             return None
-        self._remaining -= 1
-        return None if self._remaining else change
+        self._remaining_occurrences -= 1
+        return None if self._remaining_occurrences else change
 
     def _apply_change(self, change: StreamChange) -> tuple[Piece, ...]:
         """Return the pieces of a change, and store its delay and its held bytes."""
-        if not change.held:
-            self._due.mark_as_fired()
-        self._delay += change.delay
-        self._held = change.held
+        if not change.bytes_after_next_event:
+            self._request.mark_as_fired()
+        self._delay += change.later_delay
+        self._delayed_bytes = change.bytes_after_next_event
         self._is_over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
         return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
 
     def _reason_stream_was_not_changed(self) -> str:
         """Return why the stream was not changed: it did not reach the point, or not often enough."""
-        if self._at in self._reached:
-            return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
-        had = ", ".join(name for name in POINTS_BY_NAME if name in self._reached)
-        return f"the stream never came to {self._at} (it came to {had or 'no point'})"
+        if self._point in self._reached_points:
+            return f"the stream came to {self._point} fewer than {self._occurrence} times where it could be changed"
+        had = ", ".join(name for name in POINTS_BY_NAME if name in self._reached_points)
+        return f"the stream never came to {self._point} (it came to {had or 'no point'})"
 
 
 class EventEdit:
     """Changes every event of a stream.
 
-    `missing` names what a stream lacks if the fault could not change any of its events, such as `usage`.
+    `missing_part` names what a stream lacks if the fault could not change any of its events, such as `usage`.
     """
 
-    def __init__(self, due: FaultyRequest, change: Callable[[bytes], bytes], missing: str) -> None:
-        self._due, self._change, self._missing = due, change, missing
-        self._events = EventSplitter()
-        self._changed = False
+    def __init__(self, request: FaultyRequest, change: Callable[[bytes], bytes], missing_part: str) -> None:
+        self._request, self._change_event, self._missing_part = request, change, missing_part
+        self._event_splitter = EventSplitter()
+        self._has_changed = False
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Chunk):
             return chunk_if_nonempty(
-                piece.at, b"".join(self._edit_event(event) for event in self._events.feed(piece.data))
+                piece.at, b"".join(self._edit_event(event) for event in self._event_splitter.feed(piece.data))
             )
-        if not self._changed and not is_client_disconnect(piece):
-            self._due.store_reason_for_not_firing(f"the stream has no {self._missing}")
-        rest, self._events.rest = self._events.rest, b""
+        if not self._has_changed and not is_client_disconnect(piece):
+            self._request.store_reason_for_not_firing(f"the stream has no {self._missing_part}")
+        rest, self._event_splitter.incomplete_event = self._event_splitter.incomplete_event, b""
         return [*chunk_if_nonempty(piece.at, rest), piece]
 
     def _edit_event(self, event: bytes) -> bytes:
-        changed = self._change(event)
-        if changed != event and not self._changed:
-            self._changed = True
-            self._due.mark_as_fired()
+        changed = self._change_event(event)
+        if changed != event and not self._has_changed:
+            self._has_changed = True
+            self._request.mark_as_fired()
         return changed
 
 
 class BodyEdit:
     """Collects the whole body of an answer that is not a stream, then changes it.
 
-    `missing` names what a body lacks if it could not be changed.
+    `missing_part` names what a body lacks if it could not be changed.
     """
 
-    def __init__(self, due: FaultyRequest, act: BodyAction, missing: str) -> None:
-        self._due, self._act, self._missing = due, act, missing
-        self._waiting: list[Piece] = []
+    def __init__(self, request: FaultyRequest, change_body: BodyAction, missing_part: str) -> None:
+        self._request, self._change_body, self._missing_part = request, change_body, missing_part
+        self._collected_pieces: list[Piece] = []
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
-        self._waiting.append(piece)
+        self._collected_pieces.append(piece)
         if isinstance(piece, Chunk):
             return ()
-        waiting, self._waiting = self._waiting, []
+        waiting, self._collected_pieces = self._collected_pieces, []
         if isinstance(piece, Cut) or is_client_disconnect(piece):
             return waiting
         body = b"".join(part.data for part in waiting if isinstance(part, Chunk))
-        changed = self._act(body, piece.at)
+        changed = self._change_body(body, piece.at)
         if changed is None:
-            self._due.store_reason_for_not_firing(f"the body has no {self._missing}")
+            self._request.store_reason_for_not_firing(f"the body has no {self._missing_part}")
             return waiting
-        self._due.mark_as_fired()
+        self._request.mark_as_fired()
         return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
 
 
 class ChunkEdit:
     """Changes every chunk of any body. The fault counts as fired when a chunk is different."""
 
-    def __init__(self, due: FaultyRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
-        self._due, self._change, self._missing = due, change, missing
-        self._changed = False
-        self._late = 0.0
+    def __init__(self, request: FaultyRequest, change: Callable[[Chunk], list[Chunk]], missing_part: str) -> None:
+        self._request, self._change_chunk, self._missing_part = request, change, missing_part
+        self._has_changed = False
+        self._time_of_last_chunk = 0.0
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Head):
             return (piece,)
         if not isinstance(piece, Chunk):
-            if not self._changed and not is_client_disconnect(piece):
-                self._due.store_reason_for_not_firing(f"the body has no {self._missing}")
-            return (replace(piece, at=max(piece.at, self._late)),)
-        chunks = self._change(replace(piece, at=max(piece.at, self._late)))
+            if not self._has_changed and not is_client_disconnect(piece):
+                self._request.store_reason_for_not_firing(f"the body has no {self._missing_part}")
+            return (replace(piece, at=max(piece.at, self._time_of_last_chunk)),)
+        chunks = self._change_chunk(replace(piece, at=max(piece.at, self._time_of_last_chunk)))
         if chunks:
-            self._late = chunks[-1].at
-        if not self._changed and [one.data for one in chunks] != [piece.data]:
-            self._changed = True
-            self._due.mark_as_fired()
+            self._time_of_last_chunk = chunks[-1].at
+        if not self._has_changed and [one.data for one in chunks] != [piece.data]:
+            self._has_changed = True
+            self._request.mark_as_fired()
         return chunks
 
 
 def is_client_disconnect(piece: Piece) -> bool:
     """Return whether a recorded response ends because the client stopped reading it."""
-    return isinstance(piece, End) and piece.abandoned
+    return isinstance(piece, End) and piece.is_abandoned
 
 
 def remove_headers(headers: Headers, *names: str) -> Headers:
@@ -287,9 +288,9 @@ def make_effect_at_point(
     checks.require_one_of("at", at, ALL_POINTS if change_body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 
-    def make_answer_edit(due: FaultyRequest) -> Edit:
+    def make_answer_edit(request: FaultyRequest) -> Edit:
         if change_body is not None and at == INSIDE_BODY:
-            return AnswerEdit(due, body=BodyEdit(due, change_body, "bytes"))
-        return AnswerEdit(due, stream=StreamPointEdit(due, at, occurrence, change_stream))
+            return AnswerEdit(request, body=BodyEdit(request, change_body, "bytes"))
+        return AnswerEdit(request, stream=StreamPointEdit(request, at, occurrence, change_stream))
 
     return make_answer_edit

@@ -30,35 +30,35 @@ class FaultCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.seen = self.selected = self.due = self.fired = 0
-        self.reasons: tuple[str, ...] = ()
+        self.request_count = self.selected_count = self.due_count = self.fired_count = 0
+        self.reasons_for_not_firing: tuple[str, ...] = ()
 
     def count_request(self) -> None:
         """Count a request that reached the fault."""
         with self._lock:
-            self.seen += 1
+            self.request_count += 1
 
     def count_selected_request(self) -> int:
         """Count a request that meets `path` and `when`, and return its number among such requests."""
         with self._lock:
-            self.selected += 1
-            return self.selected
+            self.selected_count += 1
+            return self.selected_count
 
     def count_due_request(self) -> None:
         """Count a request that meets all conditions of the fault."""
         with self._lock:
-            self.due += 1
+            self.due_count += 1
 
     def count_firing(self) -> None:
         """Count an answer that the fault has changed."""
         with self._lock:
-            self.fired += 1
+            self.fired_count += 1
 
     def add_reason_for_not_firing(self, reason: str) -> None:
         """Store why the answer to a due request could not be changed."""
         with self._lock:
-            if reason not in self.reasons:
-                self.reasons += (reason,)
+            if reason not in self.reasons_for_not_firing:
+                self.reasons_for_not_firing += (reason,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,15 @@ class FaultyRequest:
     request: Request
     number: int
     condition: FaultCondition
-    count: FaultCounter
+    counter: FaultCounter
 
     def mark_as_fired(self) -> None:
         """Count that the fault has changed the answer to this request."""
-        self.count.count_firing()
+        self.counter.count_firing()
 
     def store_reason_for_not_firing(self, reason: str) -> None:
         """Store why the fault could not change the answer to this request."""
-        self.count.add_reason_for_not_firing(reason)
+        self.counter.add_reason_for_not_firing(reason)
 
     def make_random(self, purpose: str) -> Random:
         """Return a random generator for this request. Each `purpose` has its own sequence of numbers."""
@@ -104,10 +104,10 @@ class Fault:
     arguments: tuple[tuple[str, object], ...]
     condition: FaultCondition
     effect: FaultEffect = field(compare=False, repr=False)
-    transport_only: bool = False
+    is_transport_only: bool = False
     side: FaultSide = "wire"
-    armed_for: str | None = None
-    count: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
+    armed_combination: str | None = None
+    counter: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
 
     def __call__(self, request: Request) -> Response | Edit | None:
         """Return an answer or an edit if the request is due, else None.
@@ -116,36 +116,38 @@ class Fault:
         """
         if self.side == "client":
             return None
-        due = self.match_request(request)
-        return None if due is None else self.effect(due)
+        faulty_request = self.match_request(request)
+        return None if faulty_request is None else self.effect(faulty_request)
 
     def match_request(self, request: Request) -> FaultyRequest | None:
         """Count a request. Return it as a `FaultyRequest` if it meets the fault's conditions, else None."""
-        self.count.count_request()
+        self.counter.count_request()
         try:
-            is_selected = self.condition.allows_combination(self.armed_for) and self.condition.selects_request(request)
+            is_selected = self.condition.allows_combination(self.armed_combination) and self.condition.selects_request(
+                request
+            )
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
         if not is_selected or not self.condition.is_met_by_request_number(
-            number := self.count.count_selected_request()
+            number := self.counter.count_selected_request()
         ):
             return None
-        self.count.count_due_request()
-        return FaultyRequest(request, number, self.condition, self.count)
+        self.counter.count_due_request()
+        return FaultyRequest(request, number, self.condition, self.counter)
 
     def arm(self, combination: str | None = None) -> "Fault":
         """Return a copy with a new counter, for a test that runs under this flag combination."""
-        return replace(self, armed_for=combination, count=FaultCounter())
+        return replace(self, armed_combination=combination, counter=FaultCounter())
 
     @property
     def fired(self) -> int:
         """The number of answers that this fault has changed."""
-        return self.count.fired
+        return self.counter.fired_count
 
     @property
     def can_fire(self) -> bool:
         """Whether the fault's condition allows the flag combination that was passed to `arm`."""
-        return self.armed_for is None or self.condition.allows_combination(self.armed_for)
+        return self.armed_combination is None or self.condition.allows_combination(self.armed_combination)
 
     def __str__(self) -> str:
         """Return the fault as on the command line, such as `overloaded:on=2`."""
@@ -165,12 +167,12 @@ class FaultKind:
 
     name: str
     family: str
-    make: Callable[..., Fault]
+    make_fault: Callable[..., Fault]
     description: str
     stream_result: str
     create_result: str
     points: tuple[str, ...] = ()
-    transport_only: bool = False
+    is_transport_only: bool = False
     side: FaultSide = "wire"
 
 
@@ -241,17 +243,21 @@ def explain_faults_that_never_fired(faults: Iterable[Fault]) -> list[str]:
 
 def _never_fired_message(fault: Fault) -> str:
     """Return why a fault never fired, as a sentence."""
-    count, start = fault.count, f"fault {fault} never fired: "
+    counter, start = fault.counter, f"fault {fault} never fired: "
     calls = "call" if fault.side == "client" else "request"
-    if not count.seen:
+    if not counter.request_count:
         return f"{start}it saw no {calls}"
-    if fault.condition.combination is not None and fault.armed_for is None:
+    if fault.condition.combination is not None and fault.armed_combination is None:
         return f"{start}it is bound to a combination, and was armed for none; arm(combination=...) it"
-    seen = f"{count.seen} {calls}{'s' if count.seen > 1 else ''}"
-    if not count.due:
+    seen = f"{counter.request_count} {calls}{'s' if counter.request_count > 1 else ''}"
+    if not counter.due_count:
         return f"{start}it saw {seen}, of which none was due"
-    why = f"; {'; '.join(count.reasons)}" if count.reasons else "; no answer to it was read"
-    return f"{start}it saw {seen}, {count.due} due{why}"
+    why = (
+        f"; {'; '.join(counter.reasons_for_not_firing)}"
+        if counter.reasons_for_not_firing
+        else "; no answer to it was read"
+    )
+    return f"{start}it saw {seen}, {counter.due_count} due{why}"
 
 
 def _hashable_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:

@@ -15,21 +15,21 @@ class FrameEdit:
 
     def __init__(self, edit: Edit) -> None:
         self._edit = edit
-        self._frames, self._events = FrameSplitter(), EventSplitter()
-        self._raw: dict[bytes, bytes] = {}
+        self._frame_splitter, self._event_splitter = FrameSplitter(), EventSplitter()
+        self._frames_by_event: dict[bytes, bytes] = {}
         self._is_over = False
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if self._is_over:
             return []
         if not isinstance(piece, Chunk):
-            rest, self._frames.rest = self._frames.rest, b""
+            rest, self._frame_splitter.incomplete_frame = self._frame_splitter.incomplete_frame, b""
             out = self._encode_frames(self._edit(piece))
             return [*out[:-1], *chunk_if_nonempty(piece.at, rest), *out[-1:]] if rest else out
         events = []
-        for frame in self._frames.feed(piece.data):
+        for frame in self._frame_splitter.feed(piece.data):
             event = sse_from_frame(frame)
-            self._raw[event] = frame.raw
+            self._frames_by_event[event] = frame.raw
             events.append(event)
         return self._encode_frames(self._edit(Chunk(piece.at, b"".join(events)))) if events else []
 
@@ -38,9 +38,11 @@ class FrameEdit:
         out: list[Piece] = []
         for piece in pieces:
             if isinstance(piece, Chunk):
-                out += chunk_if_nonempty(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
+                out += chunk_if_nonempty(
+                    piece.at, b"".join(map(self._frame_of_event, self._event_splitter.feed(piece.data)))
+                )
                 continue
-            torn, self._events.rest = self._events.rest, b""
+            torn, self._event_splitter.incomplete_event = self._event_splitter.incomplete_event, b""
             frame = frame_from_sse(torn) if torn else b""
             out += [*chunk_if_nonempty(piece.at, frame[: len(frame) // 2]), piece]
             self._is_over = True
@@ -48,7 +50,7 @@ class FrameEdit:
 
     def _frame_of_event(self, event: bytes) -> bytes:
         """Return the AWS frame of an event: the original frame if the event is unchanged."""
-        return self._raw.pop(event, b"") or frame_from_sse(event)
+        return self._frames_by_event.pop(event, b"") or frame_from_sse(event)
 
 
 def chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:

@@ -35,12 +35,12 @@ def parse_fault(text: str) -> Fault:
     if kind is None:
         nearest, known = checks.suggest_name(name, FAULT_KINDS), ", ".join(FAULT_KINDS)
         raise FaultError(f"no fault is called {name.strip()!r}{nearest}; there are: {known}")
-    return kind.make(**_parse_arguments(kind, rest)) if rest.strip() else kind.make()
+    return kind.make_fault(**_parse_arguments(kind, rest)) if rest.strip() else kind.make_fault()
 
 
 def _parse_arguments(kind: FaultKind, text: str) -> dict[str, object]:
     found: dict[str, object] = {}
-    hints = get_annotations(kind.make)
+    hints = get_annotations(kind.make_fault)
     try:
         for name, value in _split_arguments(text):
             found[name] = _parse_value(name, value, hints)

@@ -200,8 +200,8 @@ def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: S
     if not broken.flag:
         return f"{broken}; pin that one True and the others False"
     [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]
-    name, has_value, _ = broken.other.partition("=")
-    other = broken.other if has_value else f"{name}=True"
+    name, has_value, _ = broken.condition.partition("=")
+    other = broken.condition if has_value else f"{name}=True"
     start = f"{flag.name}={flag.values[value] if flag.is_boolean else flag.labels[value]} {broken.verb} {other}"
     if broken.verb == "requires":
         return f"{start}; pin it too"

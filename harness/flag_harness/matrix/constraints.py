@@ -26,11 +26,11 @@ class Constraint:
 
     flag: str
     verb: str
-    other: str
+    condition: str
     clauses: tuple[Clause, ...]
 
     def __str__(self) -> str:
-        return f"{self.flag} {self.verb} {self.other}".strip()
+        return f"{self.flag} {self.verb} {self.condition}".strip()
 
 
 def row_satisfies_clause(clause: Clause, row: Row) -> bool:

@@ -18,21 +18,22 @@ class MatrixCoverage:
 
     Attributes:
         strength: 2 for pairs of values, 3 for triples, 4 for quadruples.
-        first_covered: for each combination, the pairs (or triples, quadruples) that no earlier combination contains.
-        missing: those that an allowed combination has, but none of the selected combinations.
+        new_tuples_by_row: for each combination, the pairs (or triples, quadruples) that no earlier combination
+            contains.
+        missing_tuples: those that an allowed combination has, but none of the selected combinations.
     """
 
     strength: int
-    first_covered: tuple[tuple[FlagValueTexts, ...], ...]
-    missing: tuple[FlagValueTexts, ...]
+    new_tuples_by_row: tuple[tuple[FlagValueTexts, ...], ...]
+    missing_tuples: tuple[FlagValueTexts, ...]
 
     @property
     def covered_count(self) -> int:
         """The number of different pairs, triples or quadruples that the combinations contain."""
-        return sum(map(len, self.first_covered))
+        return sum(map(len, self.new_tuples_by_row))
 
     @property
-    def noun(self) -> str:
+    def tuple_word(self) -> str:
         """The word for what is counted: `pairs`, `triples` or `quadruples`."""
         return {1: "values", 2: "pairs", 3: "triples"}.get(self.strength, "quadruples")
 
@@ -59,7 +60,7 @@ def impossible_values(space: FlagSpace) -> tuple[str, ...]:
     """Return the values that the constraints exclude from every combination, such as `model=opus`."""
     return tuple(
         _format_settings(space, ((index, value),))[0]
-        for index, size in enumerate(space.sizes)
+        for index, size in enumerate(space.value_counts)
         for value in range(size)
         if not space.is_possible({index: value})
     )

@@ -52,7 +52,7 @@ def find_uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) 
         seen = {tuple([row[index] for index in chosen]) for row in rows}
         if len(seen) == _count_value_choices(space, chosen):
             continue
-        for values in product(*(range(space.sizes[index]) for index in chosen)):
+        for values in product(*(range(space.value_counts[index]) for index in chosen)):
             fixed = dict(zip(chosen, values, strict=True))
             if values not in seen and space.is_possible(fixed):
                 yield fixed
@@ -65,7 +65,9 @@ def rows_with_single_changes(space: FlagSpace, base: Row | None = None) -> tuple
     with it. A value that no row can have is left out.
     """
     base = space.default_row if base is None else base
-    values = [(index, value) for index, size in enumerate(space.sizes) for value in range(size) if value != base[index]]
+    values = [
+        (index, value) for index, size in enumerate(space.value_counts) for value in range(size) if value != base[index]
+    ]
     changed = (space.nearest_row(base, {index: value}) for index, value in values)
     return tuple(dict.fromkeys([base, *(row for row in changed if row is not None)]))
 
@@ -82,7 +84,7 @@ def random_rows(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
     random = Random(seed)
     rows = {space.default_row: None}
     while len(rows) < size:
-        row = tuple(random.randrange(options) for options in space.sizes)
+        row = tuple(random.randrange(options) for options in space.value_counts)
         if not space.is_allowed(row):
             row = space.complete_row({}, random) or space.default_row
         rows[row] = None
@@ -101,5 +103,5 @@ def _count_value_choices(space: FlagSpace, chosen: Sequence[int]) -> int:
     """Return in how many ways values can be chosen for these flags."""
     size = 1
     for index in chosen:
-        size *= space.sizes[index]
+        size *= space.value_counts[index]
     return size

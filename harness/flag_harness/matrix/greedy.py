@@ -25,7 +25,7 @@ def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 
     The first row holds every default. Several orders of the flags are tried, and the smallest array is returned.
     """
-    tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
+    tuples = comb(len(space.flags), strength) * max(space.value_counts, default=1) ** strength
     attempts = max(1, min(MAX_FLAG_ORDERS, MAX_TUPLES_TO_COVER // tuples))
     arrays = (_build_covering_array(space, strength, Random(seed)) for seed in range(attempts))
     return min(arrays, key=len)
@@ -35,10 +35,10 @@ def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tu
     """Build a covering array flag by flag, in a random order of the flags."""
     order = list(range(len(space.flags)))
     random.shuffle(order)
-    order.sort(key=lambda index: -space.sizes[index])
+    order.sort(key=lambda index: -space.value_counts[index])
     head, tail = order[:strength], order[strength:]
     rows: list[PartialRow] = [list(space.default_row)]
-    for values in product(*(range(space.sizes[index]) for index in head)):
+    for values in product(*(range(space.value_counts[index]) for index in head)):
         fixed = dict(zip(head, values, strict=True))
         if fixed != {index: space.default_row[index] for index in head} and space.is_possible(fixed):
             rows.append([fixed.get(index, UNDECIDED_VALUE) for index in range(len(order))])
@@ -66,29 +66,32 @@ class _UncoveredTuples:
     """The tuples of values, of a new flag and of earlier flags, that no row contains yet."""
 
     def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
-        self.index = index
-        self.sets = [tuple(sorted(chosen)) for chosen in combinations(earlier, strength - 1)]
-        self.values: list[dict[tuple[int, ...], set[tuple[int, ...]]]] = [
-            {chosen: set(product(*(range(space.sizes[flag]) for flag in chosen))) for chosen in self.sets}
-            for _ in range(space.sizes[index])
+        self.new_flag = index
+        self.earlier_flag_sets = [tuple(sorted(chosen)) for chosen in combinations(earlier, strength - 1)]
+        self.uncovered_by_value: list[dict[tuple[int, ...], set[tuple[int, ...]]]] = [
+            {
+                chosen: set(product(*(range(space.value_counts[flag]) for flag in chosen)))
+                for chosen in self.earlier_flag_sets
+            }
+            for _ in range(space.value_counts[index])
         ]
 
     def count_gain(self, row: PartialRow, value: int) -> int:
         """Return how many tuples that no row has yet the row would have if the new flag had this value."""
-        missing = self.values[value]
-        return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.sets)
+        missing = self.uncovered_by_value[value]
+        return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.earlier_flag_sets)
 
     def remove_tuples_of(self, row: PartialRow) -> None:
         """Remove the tuples that this row covers."""
-        missing = self.values[row[self.index]]
-        for chosen in self.sets:
+        missing = self.uncovered_by_value[row[self.new_flag]]
+        for chosen in self.earlier_flag_sets:
             missing[chosen].discard(tuple([row[flag] for flag in chosen]))
 
     def __iter__(self) -> Iterator[dict[int, int]]:
-        for value, missing in enumerate(self.values):
+        for value, missing in enumerate(self.uncovered_by_value):
             for chosen, tuples in missing.items():
                 for values in sorted(tuples):
-                    yield {self.index: value, **dict(zip(chosen, values, strict=True))}
+                    yield {self.new_flag: value, **dict(zip(chosen, values, strict=True))}
 
 
 def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
@@ -96,7 +99,7 @@ def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, m
     missing.remove_tuples_of(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
-        gains = {value: missing.count_gain(row, value) for value in range(space.sizes[index])}
+        gains = {value: missing.count_gain(row, value) for value in range(space.value_counts[index])}
         best_first = sorted(gains, key=lambda value: (-gains[value], uses[value]))
         row[index] = next(value for value in best_first if _can_complete(space, row, {index: value}))
         uses[row[index]] += 1

@@ -26,7 +26,7 @@ class FlagSpace:
         own_groups = (flag.group for flag in self.flags if flag.group)
         self.groups = tuple(dict.fromkeys(tuple(group) for group in (*groups, *own_groups)))
         self._index_by_name = {flag.name: index for index, flag in enumerate(self.flags)}
-        self.sizes = tuple(len(flag.values) for flag in self.flags)
+        self.value_counts = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
         self.constraints = tuple(build_constraints(self.flags, self.groups, self._index_by_name))
         if (broken := self.find_broken_constraint(self.default_row)) is not None:
@@ -68,7 +68,9 @@ class FlagSpace:
     @property
     def is_boolean(self) -> bool:
         """Whether there are no constraints, and every flag that is not pinned has two values."""
-        return not self.constraints and all(size == 2 or index in self.pins for index, size in enumerate(self.sizes))
+        return not self.constraints and all(
+            size == 2 or index in self.pins for index, size in enumerate(self.value_counts)
+        )
 
     @cached_property
     def count(self) -> int:
@@ -88,7 +90,7 @@ class FlagSpace:
                 continue
             branch = max(part, key=lambda index: len(self._clauses_by_flag[index]))
             total = 0
-            for value in range(self.sizes[branch]):
+            for value in range(self.value_counts[branch]):
                 narrowed = domains.copy()
                 narrowed[branch] = 1 << value
                 if domains[branch] >> value & 1 and self._remove_forbidden_values(
@@ -204,7 +206,7 @@ class FlagSpace:
     @cached_property
     def _possible_value_masks(self) -> list[int] | None:
         """A bit mask of the values that the constraints allow each flag, or None if a flag has no value left."""
-        domains = [(1 << size) - 1 for size in self.sizes]
+        domains = [(1 << size) - 1 for size in self.value_counts]
         return domains if self._remove_forbidden_values(domains, self.clauses) else None
 
     def _remove_forbidden_values(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
@@ -235,7 +237,7 @@ class FlagSpace:
         if branch is None:
             yield domains
             return
-        values = [value for value in range(self.sizes[branch]) if domains[branch] >> value & 1]
+        values = [value for value in range(self.value_counts[branch]) if domains[branch] >> value & 1]
         if random is None:
             values.sort(key=lambda value: value != preferred[branch])
         else:

@@ -12,11 +12,11 @@ from flag_harness.sources.scope import FlagScope
 
 @dataclass(frozen=True, slots=True)
 class _VariableSetting:
-    """The value that a scope gave to a variable; `before` is the value before any scope set it, or None."""
+    """The value that a scope gave to a variable; `original_text` is the value before any scope set it, or None."""
 
     scope: FlagScope
     text: str | None
-    before: str | None
+    original_text: str | None
 
 
 class SharedEnvironment:
@@ -58,7 +58,7 @@ class SharedEnvironment:
     def _set_for_scope(self, name: str, text: str | None, scope: FlagScope) -> None:
         """Set a variable for a scope, and remember the value from before any scope."""
         settings = self._settings.setdefault(name, [])
-        before = settings[0].before if settings else os.environ.get(name)
+        before = settings[0].original_text if settings else os.environ.get(name)
         settings.append(_VariableSetting(scope, text, before))
         _set_variable(name, text)
 
@@ -67,7 +67,7 @@ class SharedEnvironment:
         settings = self._settings[name]
         [setting] = [one for one in settings if one.scope is scope]
         settings.remove(setting)
-        _set_variable(name, settings[-1].text if settings else setting.before)
+        _set_variable(name, settings[-1].text if settings else setting.original_text)
         if not settings:
             del self._settings[name]
 

@@ -34,7 +34,7 @@ def _make_resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.beneath, f"resolve_{kind}_details")
+        beneath = getattr(self.project_provider, f"resolve_{kind}_details")
         result: FlagResolutionDetails[Any] = beneath(flag_key, default_value, evaluation_context)
         return result
 
@@ -50,7 +50,7 @@ def _make_async_resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.beneath, f"resolve_{kind}_details_async")
+        beneath = getattr(self.project_provider, f"resolve_{kind}_details_async")
         result: FlagResolutionDetails[Any] = await beneath(flag_key, default_value, evaluation_context)
         return result
 
@@ -60,12 +60,12 @@ def _make_async_resolver(kind: str) -> Any:
 class CombinationProvider(AbstractProvider):
     """An OpenFeature provider that answers declared flags from the running scope.
 
-    The project's own provider, `beneath`, answers all other keys.
+    The project's own provider, `project_provider`, answers all other keys.
     """
 
     def __init__(self, beneath: FeatureProvider, *, is_ready: bool = True) -> None:
         super().__init__()
-        self.beneath, self._is_ready = beneath, is_ready
+        self.project_provider, self._is_ready = beneath, is_ready
 
     def get_metadata(self) -> Metadata:
         """Return the name of the provider."""
@@ -73,7 +73,7 @@ class CombinationProvider(AbstractProvider):
 
     def get_provider_hooks(self) -> list[Hook]:
         """Return the hook that records reads, and the hooks of the project's own provider."""
-        return [_ReadRecorder(), *self.beneath.get_provider_hooks()]
+        return [_ReadRecorder(), *self.project_provider.get_provider_hooks()]
 
     def track(
         self,
@@ -82,7 +82,7 @@ class CombinationProvider(AbstractProvider):
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
         """Pass an event on to the project's own provider."""
-        self.beneath.track(tracking_event_name, evaluation_context, tracking_event_details)
+        self.project_provider.track(tracking_event_name, evaluation_context, tracking_event_details)
 
     def resolve(self, kind: str, key: str, default: Any) -> FlagResolutionDetails[Any] | None:
         """Return the details of a declared flag, or None if the project's own provider must answer."""

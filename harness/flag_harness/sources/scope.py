@@ -18,13 +18,13 @@ class FlagRead:
 
     Attributes:
         key: the key that was evaluated.
-        kind: what the code asked for: `boolean`, `string`, `integer`, `float` or `object`.
+        requested_type: what the code asked for: `boolean`, `string`, `integer`, `float` or `object`.
         is_declared: True if a flag of the project has this key.
         error: what OpenFeature swallowed when it gave the code a default; empty if the flag was read.
     """
 
     key: str
-    kind: str
+    requested_type: str
     value: object
     is_declared: bool
     error: str = ""
@@ -36,14 +36,14 @@ class FlagScope:
 
     Attributes:
         parent: the scope in which this one was entered.
-        is_ambient: True for the scope of a test. Code that was started outside of any known scope belongs to it.
-        reads: what was read through OpenFeature, in order.
+        is_fallback: True for the scope of a test. Code that was started outside of any known scope belongs to it.
+        flag_reads: what was read through OpenFeature, in order.
     """
 
     combination: Combination
     parent: "FlagScope | None" = None
-    is_ambient: bool = False
-    reads: list[FlagRead] = field(default_factory=list)
+    is_fallback: bool = False
+    flag_reads: list[FlagRead] = field(default_factory=list)
 
     def find_flag(self, key: str) -> tuple[Flag, int] | None:
         """Return the flag that OpenFeature reads by this key and the index of its value, or None."""
@@ -58,22 +58,22 @@ class FlagScope:
     @property
     def swallowed_errors(self) -> list[str]:
         """The errors that OpenFeature swallowed when it gave the code a default, each once."""
-        return list(dict.fromkeys(read.error for read in self.reads if read.error))
+        return list(dict.fromkeys(read.error for read in self.flag_reads if read.error))
 
     @property
     def undeclared_keys(self) -> list[str]:
         """The keys that the code has read but that no flag has, each once."""
-        return list(dict.fromkeys(read.key for read in self.reads if not read.is_declared))
+        return list(dict.fromkeys(read.key for read in self.flag_reads if not read.is_declared))
 
     @property
     def unread_flags(self) -> list[str]:
         """The names of the flags that have an OpenFeature key but were not read."""
-        read = {one.key for one in self.reads}
+        read = {one.key for one in self.flag_reads}
         return [flag.name for flag in self.combination.flags if flag.openfeature and flag.openfeature not in read]
 
     def add_read(self, read: FlagRead) -> None:
         """Record a read here and in the scopes around this one."""
-        self.reads.append(read)
+        self.flag_reads.append(read)
         if self.parent is not None:
             self.parent.add_read(read)
 
@@ -93,10 +93,10 @@ def running_scope() -> FlagScope | None:
 def enclosing_scope() -> FlagScope | None:
     """Return the scope in which the running code was started, else that of its test or fixture, else None."""
     owner = current_code_owner()
-    for scope in (current_flag_scope(), owner.scope if owner is not None else None):
+    for scope in (current_flag_scope(), owner.flag_scope if owner is not None else None):
         if isinstance(scope, FlagScope):
             return scope
-    return next((scope for scope in list(ACTIVE_SCOPES) if scope.is_ambient), None)
+    return next((scope for scope in list(ACTIVE_SCOPES) if scope.is_fallback), None)
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def use_scope_for_current_owner(scope: FlagScope) -> Iterator[None]:
     if owner is None or owner.is_shared:
         yield
         return
-    before, owner.scope = owner.scope, scope
+    before, owner.flag_scope = owner.flag_scope, scope
     try:
         yield
     finally:
-        owner.scope = before
+        owner.flag_scope = before

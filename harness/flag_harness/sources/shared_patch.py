@@ -14,20 +14,20 @@ class SharedPatch:
     def __init__(self, make_patch: Callable[[], AbstractContextManager[None]]) -> None:
         self._make_patch = make_patch
         self._lock = threading.Lock()
-        self._users = 0
+        self._user_count = 0
         self._patch = ExitStack()
 
     @contextmanager
     def keep_in_place(self) -> Iterator[None]:
         """Keep the patch in place inside the context."""
         with self._lock:
-            if not self._users:
+            if not self._user_count:
                 self._patch.enter_context(self._make_patch())
-            self._users += 1
+            self._user_count += 1
         try:
             yield
         finally:
             with self._lock:
-                self._users -= 1
-                if not self._users:
+                self._user_count -= 1
+                if not self._user_count:
                     self._patch.close()

@@ -187,7 +187,7 @@ class TrafficProbe:
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
             points=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
-            if answer.streamed
+            if answer.is_stream
             else (),
             refusal="" if body in self._legal_bodies else self._refusal_reason_if_unanswered(entry.request),
         )

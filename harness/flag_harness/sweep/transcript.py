@@ -42,7 +42,7 @@ def _remove_times_and_headers(piece: Piece) -> Piece:
 def _lines_of_answer(response: Response) -> tuple[ConversationLine, ...] | None:
     """Return the lines of a response without times. Most runs of a sweep get the same answers as the runs before."""
     reply = parse_response(response)
-    is_complete = reply.complete if reply.streamed else isinstance(response[-1], End)
+    is_complete = reply.is_complete if reply.is_stream else isinstance(response[-1], End)
     if reply.status != 200 or reply.error is not None or not is_complete:
         return None
     try:

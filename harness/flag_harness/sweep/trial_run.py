@@ -61,7 +61,7 @@ class TrialRun:
         self, make_agent: AgentFactory, trial: Trial | None, combination: Combination, directory: Path, patience: float
     ) -> None:
         self._make_agent = make_agent
-        self._scope = FlagScope(combination, is_ambient=True)
+        self._scope = FlagScope(combination, is_fallback=True)
         self._environ = {**combination.environ, **(trial.environ if trial else {})}
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"

@@ -97,12 +97,12 @@ def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
         points = [
             point for point in kind.points if point not in _UNREACHABLE_POINTS and can_fault_change_answer(kind, point)
         ]
-        yield from (kind.make(**arguments, at=point, on=1) for point in points)
+        yield from (kind.make_fault(**arguments, at=point, on=1) for point in points)
         if not points or kind.name == "read_timeout":
-            yield kind.make(**arguments, on=1)
-        yield kind.make(**arguments, on=2)
-        yield kind.make(**arguments)
-    yield from (kind.make(**arguments, on=1) for arguments in ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()))
+            yield kind.make_fault(**arguments, on=1)
+        yield kind.make_fault(**arguments, on=2)
+        yield kind.make_fault(**arguments)
+    yield from (kind.make_fault(**arguments, on=1) for arguments in ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()))
 
 
 def can_fault_change_answer(kind: FaultKind, point: str) -> bool:

@@ -58,5 +58,5 @@ class OpenExchange:
     def _report_abandonment(self, last: Piece | None) -> None:
         """Tell the layers that the client has stopped reading, unless the response is complete."""
         if not isinstance(last, (Cut, End)):
-            for _ in apply_edits(End(self.seconds_since_request(), abandoned=True), self.edits):
+            for _ in apply_edits(End(self.seconds_since_request(), is_abandoned=True), self.edits):
                 pass

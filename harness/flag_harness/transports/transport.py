@@ -109,7 +109,7 @@ class _UpstreamTransport:
     def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
         """Raise an error if the response ended because the connection broke or the replay refuses to go on."""
         if isinstance(last, Cut):
-            raise exchange.error or self._library.connection_error(last.how, http_request)
+            raise exchange.error or self._library.connection_error(last.kind, http_request)
         if last.make_refusal is not None:
             raise last.make_refusal()
 

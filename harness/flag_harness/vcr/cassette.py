@@ -239,7 +239,7 @@ class VcrCassette:
 
         def pass_on_and_record(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
-            if isinstance(piece, End) and not piece.abandoned and isinstance(pieces[0], Head):
+            if isinstance(piece, End) and not piece.is_abandoned and isinstance(pieces[0], Head):
                 self.record(number, sent, responses.vcr_response_from_timeline(tuple(pieces)))
             return pieces if isinstance(piece, (Cut, End)) else ()
 

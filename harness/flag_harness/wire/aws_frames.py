@@ -60,10 +60,10 @@ class AwsFrame:
 
 
 class FrameSplitter:
-    """Splits chunks of an AWS event stream into frames. Bytes of an incomplete frame stay in `rest`."""
+    """Splits chunks of an AWS event stream into frames. Bytes of an incomplete frame stay in `incomplete_frame`."""
 
     def __init__(self) -> None:
-        self.rest = b""
+        self.incomplete_frame = b""
         self._has_invalid_frame = False
 
     def feed(self, data: bytes) -> list[AwsFrame]:
@@ -71,7 +71,7 @@ class FrameSplitter:
 
         After bytes that cannot be a frame, no more frames are found.
         """
-        data, position = self.rest + data, 0
+        data, position = self.incomplete_frame + data, 0
         frames: list[AwsFrame] = []
         while (
             not self._has_invalid_frame and len(prelude := data[position : position + _PRELUDE_BYTES]) == _PRELUDE_BYTES
@@ -85,14 +85,14 @@ class FrameSplitter:
             else:
                 frames.append(_parse_frame(data[position : position + total], header_length))
                 position += total
-        self.rest = data[position:]
+        self.incomplete_frame = data[position:]
         return frames
 
 
 def split_frames(data: bytes) -> tuple[list[AwsFrame], bytes]:
     """Return the frames of an AWS event stream and the bytes after them; no frames if `data` is something else."""
     splitter = FrameSplitter()
-    return splitter.feed(data), splitter.rest
+    return splitter.feed(data), splitter.incomplete_frame
 
 
 def sse_line_of_frame(frame: AwsFrame) -> bytes:

@@ -26,23 +26,23 @@ _BLOCK_START_EVENT, _BLOCK_STOP_EVENT = "content_block_start", "content_block_st
 class EventSplitter:
     """Splits a stream into events, each with the blank line that ends it. Every byte is kept.
 
-    The chunks may be split anywhere. Bytes of an incomplete event stay in `rest`.
+    The chunks may be split anywhere. Bytes of an incomplete event stay in `incomplete_event`.
     """
 
     def __init__(self) -> None:
-        self.rest = b""
+        self.incomplete_event = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add `data`, and return the events that are complete now.
 
         If the data ends with CR, the event waits for the next byte, because an LF may belong to it.
         """
-        searched = max(0, len(self.rest) - _MAX_BYTES_OF_UNFINISHED_BLANK_LINE)
-        buffer, events, start = self.rest + data, [], 0
+        searched = max(0, len(self.incomplete_event) - _MAX_BYTES_OF_UNFINISHED_BLANK_LINE)
+        buffer, events, start = self.incomplete_event + data, [], 0
         while found := _BLANK_LINE_PATTERN.search(buffer, max(start, searched)):
             events.append(buffer[start : found.end()])
             start = found.end()
-        self.rest = buffer[start:]
+        self.incomplete_event = buffer[start:]
         return events
 
 
@@ -51,91 +51,95 @@ class StreamGap:
     """A gap in a stream: between two events, before the first or after the last.
 
     Attributes:
-        previous: the kind of the event before the gap (see `event_kind`), or an empty string at the beginning.
-        next: the kind of the event after the gap, or an empty string at the end.
-        block: the type of the open content block, or an empty string.
-        closed: the type of the block that was closed last, or an empty string.
-        index: the index of the open block, or of the next block.
-        has_input: True if part of the input of the open tool call has arrived.
-        after_ping: True if the previous event is a ping.
+        previous_kind: the kind of the event before the gap (see `event_kind`), or an empty string at the beginning.
+        next_kind: the kind of the event after the gap, or an empty string at the end.
+        open_block_type: the type of the open content block, or an empty string.
+        closed_block_type: the type of the block that was closed last, or an empty string.
+        block_index: the index of the open block, or of the next block.
+        has_partial_input: True if part of the input of the open tool call has arrived.
+        is_after_ping: True if the previous event is a ping.
     """
 
-    previous: str = ""
-    next: str = ""
-    block: str = ""
-    closed: str = ""
-    index: int = 0
-    has_input: bool = False
-    after_ping: bool = False
+    previous_kind: str = ""
+    next_kind: str = ""
+    open_block_type: str = ""
+    closed_block_type: str = ""
+    block_index: int = 0
+    has_partial_input: bool = False
+    is_after_ping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPoint:
-    """A named kind of gap in a stream, such as `after_ping`. `matches` returns whether a gap is of this kind."""
+    """A named kind of gap in a stream, such as `after_ping`. `matches_gap` returns whether a gap is of this kind."""
 
     name: str
     description: str
-    matches: Callable[[StreamGap], bool]
+    matches_gap: Callable[[StreamGap], bool]
 
 
 _STREAM_POINTS = (
     StreamPoint(
-        "first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""
+        "first_event",
+        "before anything",
+        lambda gap: not gap.previous_kind and not gap.is_after_ping and gap.next_kind != "",
     ),
     StreamPoint(
         "before_first_block",
         "after `message_start`, before the first block",
-        lambda gap: gap.previous == "message_start" and gap.next == _BLOCK_START_EVENT,
+        lambda gap: gap.previous_kind == "message_start" and gap.next_kind == _BLOCK_START_EVENT,
     ),
     StreamPoint(
-        "after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _BLOCK_START_EVENT
+        "after_block_start", "in a block, before its first delta", lambda gap: gap.previous_kind == _BLOCK_START_EVENT
     ),
-    StreamPoint("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta"),
-    StreamPoint("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta"),
+    StreamPoint(
+        "inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous_kind == "text_delta"
+    ),
+    StreamPoint("inside_citations", "after a `citations_delta`", lambda gap: gap.previous_kind == "citations_delta"),
     StreamPoint(
         "inside_thinking",
         "between two `thinking_delta`",
-        lambda gap: gap.previous == gap.next == "thinking_delta",
+        lambda gap: gap.previous_kind == gap.next_kind == "thinking_delta",
     ),
     StreamPoint(
         "between_thinking_and_signature",
         "after the thinking, before its `signature_delta`",
-        lambda gap: gap.next == "signature_delta",
+        lambda gap: gap.next_kind == "signature_delta",
     ),
-    StreamPoint("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta"),
+    StreamPoint("after_signature", "signed, the block still open", lambda gap: gap.previous_kind == "signature_delta"),
     StreamPoint(
         "after_tool_use_start",
         "in a tool call, before its first input",
-        lambda gap: gap.previous == _BLOCK_START_EVENT and gap.block in _BLOCKS_WITH_INPUT,
+        lambda gap: gap.previous_kind == _BLOCK_START_EVENT and gap.open_block_type in _BLOCKS_WITH_INPUT,
     ),
     StreamPoint(
         "mid_partial_json",
         "between two parts of a tool's input",
-        lambda gap: gap.has_input and gap.next == "input_json_delta",
+        lambda gap: gap.has_partial_input and gap.next_kind == "input_json_delta",
     ),
     StreamPoint(
         "after_partial_json",
         "after a tool's complete input, its block still open",
-        lambda gap: gap.has_input and gap.next == _BLOCK_STOP_EVENT,
+        lambda gap: gap.has_partial_input and gap.next_kind == _BLOCK_STOP_EVENT,
     ),
     StreamPoint(
         "after_tool_use",
         "after a complete call of a client's tool",
-        lambda gap: gap.previous == _BLOCK_STOP_EVENT and gap.closed == "tool_use",
+        lambda gap: gap.previous_kind == _BLOCK_STOP_EVENT and gap.closed_block_type == "tool_use",
     ),
     StreamPoint(
         "between_blocks",
         "after a block, before the next one",
-        lambda gap: gap.previous == _BLOCK_STOP_EVENT and gap.next == _BLOCK_START_EVENT,
+        lambda gap: gap.previous_kind == _BLOCK_STOP_EVENT and gap.next_kind == _BLOCK_START_EVENT,
     ),
-    StreamPoint("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta"),
+    StreamPoint("before_message_delta", "before the stop reason", lambda gap: gap.next_kind == "message_delta"),
     StreamPoint(
         "after_message_delta",
         "after the stop reason, before `message_stop`",
-        lambda gap: gap.previous == "message_delta",
+        lambda gap: gap.previous_kind == "message_delta",
     ),
-    StreamPoint("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop"),
-    StreamPoint("after_ping", "right after a `ping`", lambda gap: gap.after_ping),
+    StreamPoint("after_message_stop", "after everything", lambda gap: gap.previous_kind == "message_stop"),
+    StreamPoint("after_ping", "right after a `ping`", lambda gap: gap.is_after_ping),
 )
 
 
@@ -153,8 +157,10 @@ class StreamGapTracker:
         """Return the gap before `event`, and move past the event. `event` holds its bytes, as from `EventSplitter`."""
         data = _json_data_of_event(event)
         name = event_kind(data)
-        gap = replace(self._gap, next=name)
-        self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after_event(self._gap, name, data)
+        gap = replace(self._gap, next_kind=name)
+        self._gap = (
+            replace(self._gap, is_after_ping=True) if name == "ping" else _gap_after_event(self._gap, name, data)
+        )
         return gap
 
     def gap_after_last_event(self) -> StreamGap:
@@ -178,7 +184,7 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
     """Return the names of the points (kinds of gap) that a gap matches."""
-    return tuple(name for name, point in POINTS_BY_NAME.items() if point.matches(gap))
+    return tuple(name for name, point in POINTS_BY_NAME.items() if point.matches_gap(gap))
 
 
 def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
@@ -207,13 +213,21 @@ def _json_data_of_event(event: bytes) -> dict[str, Any]:
 
 def _gap_after_event(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
     """Return the gap after an event, given the gap before it."""
-    gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
+    gap = replace(gap, previous_kind=name or "unknown", next_kind="", is_after_ping=False)
     if name == _BLOCK_START_EVENT:
         block = data.get("content_block")
         block_type = block.get("type") if isinstance(block, dict) else None
-        return replace(gap, block=block_type if isinstance(block_type, str) else "unknown", has_input=False)
+        return replace(
+            gap, open_block_type=block_type if isinstance(block_type, str) else "unknown", has_partial_input=False
+        )
     if name == _BLOCK_STOP_EVENT:
-        return replace(gap, block="", closed=gap.block, index=gap.index + 1, has_input=False)
+        return replace(
+            gap,
+            open_block_type="",
+            closed_block_type=gap.open_block_type,
+            block_index=gap.block_index + 1,
+            has_partial_input=False,
+        )
     if name == "input_json_delta" and data["delta"].get("partial_json"):
-        return replace(gap, has_input=True)
+        return replace(gap, has_partial_input=True)
     return gap

@@ -29,24 +29,24 @@ class ParsedResponse:
 
     Attributes:
         status: the HTTP status; None if there was no answer.
-        streamed: True if the body is a stream of events.
-        value: the message, or the JSON value of any other body; None if the body cannot be read.
-        complete: True if nothing is missing: a stream has its `message_stop`, any other body its end or valid JSON.
+        is_stream: True if the body is a stream of events.
+        decoded_body: the message, or the JSON value of any other body; None if the body cannot be read.
+        is_complete: True if nothing is missing: a stream has its `message_stop`, any other body its end or valid JSON.
         error: the API's error object, from the body or from an event of the stream; None if there is none.
         events: the JSON objects of a stream's events. Events with other data are left out.
     """
 
     status: int | None
-    streamed: bool
-    value: Any
-    complete: bool
+    is_stream: bool
+    decoded_body: Any
+    is_complete: bool
     error: Mapping[str, Any] | None
     events: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def message(self) -> Mapping[str, Any]:
         """The message, or an empty dict if the body is not a JSON object."""
-        return self.value if isinstance(self.value, dict) else {}
+        return self.decoded_body if isinstance(self.decoded_body, dict) else {}
 
     @property
     def blocks(self) -> tuple[Mapping[str, Any], ...]:
@@ -66,7 +66,7 @@ def parse_response(response: Response) -> ParsedResponse:
     head = response[0] if response else None
     if not isinstance(head, Head):
         return ParsedResponse(None, False, None, False, None)
-    ended = isinstance(response[-1], End) and not response[-1].abandoned
+    ended = isinstance(response[-1], End) and not response[-1].is_abandoned
     if is_stream(head) or is_aws_stream(head):
         decode = decode_frames if is_aws_stream(head) else decode_events
         raw = tuple(json_events(decode(piece.data for piece in response if isinstance(piece, Chunk))))

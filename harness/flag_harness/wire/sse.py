@@ -29,27 +29,27 @@ class EventDecoder:
     """
 
     def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._unfinished = ""
-        self._started = self._after_cr = False
-        self._event, self._id = "", ""
-        self._data: list[str] = []
+        self._utf8_decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._incomplete_line = ""
+        self._has_started = self._last_line_ended_with_cr = False
+        self._event_name, self._last_event_id = "", ""
+        self._data_lines: list[str] = []
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that are complete once `data` has been added.
 
         A CR ends its line at once; an LF right after it is ignored.
         """
-        text = self._utf8.decode(data)
+        text = self._utf8_decoder.decode(data)
         if not text:
             return []
-        if not self._started:
-            self._started = True
+        if not self._has_started:
+            self._has_started = True
             text = text.removeprefix(_BYTE_ORDER_MARK)
-        if self._after_cr:
+        if self._last_line_ended_with_cr:
             text = text.removeprefix("\n")
-        self._after_cr = text.endswith("\r")
-        *lines, self._unfinished = _LINE_END_PATTERN.split(self._unfinished + text)
+        self._last_line_ended_with_cr = text.endswith("\r")
+        *lines, self._incomplete_line = _LINE_END_PATTERN.split(self._incomplete_line + text)
         return [event for line in lines if (event := self._feed_line(line)) is not None]
 
     def _feed_line(self, line: str) -> ServerSentEvent | None:
@@ -58,17 +58,17 @@ class EventDecoder:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "data":
-            self._data.append(value)
+            self._data_lines.append(value)
         elif field == "event":
-            self._event = value
+            self._event_name = value
         elif field == "id" and "\0" not in value:
-            self._id = value
+            self._last_event_id = value
         return None
 
     def _finish_event(self) -> ServerSentEvent | None:
-        event, data = self._event or "message", self._data
-        self._event, self._data = "", []
-        return ServerSentEvent(event, "\n".join(data), self._id) if data else None
+        event, data = self._event_name or "message", self._data_lines
+        self._event_name, self._data_lines = "", []
+        return ServerSentEvent(event, "\n".join(data), self._last_event_id) if data else None
 
 
 def decode_events(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:

@@ -80,26 +80,26 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The break of a connection; `how` is its kind.
+    """The break of a connection; `kind` is its kind.
 
     If this is the only piece, no connection was made or it broke before the answer began.
     """
 
     at: float
-    how: CutKind
+    kind: CutKind
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     """The end of a response.
 
-    If `abandoned` is False, the body is complete. If it is True (in recordings only), the recorded client stopped
+    If `is_abandoned` is False, the body is complete. If it is True (in recordings only), the recorded client stopped
     reading, so nothing more was recorded. A client that reads on during replay gets the error that `make_refusal`
     returns.
     """
 
     at: float
-    abandoned: bool = False
+    is_abandoned: bool = False
     make_refusal: Callable[[], BaseException] | None = field(default=None, repr=False, compare=False)
 
 

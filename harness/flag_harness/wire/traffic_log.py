@@ -33,15 +33,15 @@ class TrafficLog:
 
         A response that is still arriving ends with an `End` marked as abandoned.
         """
-        return tuple((request, _make_response_with_end(pieces)) for request, pieces in self.entries())
+        return tuple((request, _make_response_with_end(pieces)) for request, pieces in self.entries_from())
 
     @property
-    def times(self) -> tuple[float, ...]:
+    def request_times(self) -> tuple[float, ...]:
         """When each request was sent, in seconds on the log's clock; 0 without a clock."""
         with self._lock:
             return tuple(self._times)
 
-    def entries(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
+    def entries_from(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
         """Return the requests from index `start` on, each with the pieces of its response so far."""
         with self._lock:
             return self._entries[start:]
@@ -51,4 +51,4 @@ def _make_response_with_end(pieces: list[Piece]) -> Response:
     """Return the pieces as a response; without an end, an abandoned `End` is added."""
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)
-    return (*pieces, End(pieces[-1].at if pieces else 0.0, abandoned=True))
+    return (*pieces, End(pieces[-1].at if pieces else 0.0, is_abandoned=True))

@@ -66,7 +66,7 @@ def _head_of_complete_response(one: Interaction, name: str) -> Head:
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
-    if end.abandoned:
+    if end.is_abandoned:
         raise CassetteError(
             f"{name}: the client stopped reading it, which vcrpy cannot represent; record it to its end"
         )

@@ -230,8 +230,8 @@ def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
 def _encode_response_end(piece: Piece) -> tuple[float, Any]:
     """Return when (seconds) and how a response ended, given its last piece, as the cassette file stores it."""
     if isinstance(piece, Cut):
-        return piece.at, piece.how
-    return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
+        return piece.at, piece.kind
+    return piece.at, "abandoned" if isinstance(piece, End) and piece.is_abandoned else "end"
 
 
 def decode_interaction(number: int, only: list[bytes], store: ReferencedFileReader) -> Interaction:

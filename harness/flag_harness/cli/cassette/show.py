@@ -165,12 +165,12 @@ def _status_text(step: ConversationStep) -> str:
     answer = step.answer
     if answer.status is None:
         return step.ending
-    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {step.ending}"[:_LABEL_WIDTH]
+    return str(answer.status) if answer.status != 200 or answer.is_complete else f"200 {step.ending}"[:_LABEL_WIDTH]
 
 
 def _status_style(step: ConversationStep) -> str:
     answer = step.answer
-    return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
+    return "green" if answer.status == 200 and answer.is_complete and answer.error is None else "bold red"
 
 
 def _token_time_and_cost_texts(step: ConversationStep) -> list[str]:
@@ -235,10 +235,10 @@ def _step_to_json(step: ConversationStep) -> dict[str, Any]:
         "parameters": step.parameters,
         "said": [{"role": role, "block": block} for role, block in step.new_content],
         "status": answer.status,
-        "streamed": answer.streamed,
-        "complete": answer.complete,
+        "streamed": answer.is_stream,
+        "complete": answer.is_complete,
         "ended": step.ending,
-        "answer": answer.value,
+        "answer": answer.decoded_body,
         "error": answer.error,
         "usage": asdict(step.usage) if step.usage else None,
         "cost": step.cost,

@@ -128,7 +128,7 @@ def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
         size=path.stat().st_size,
         interactions=len(found),
         errors=sum(not is_successful(exchange.answer) for exchange in found),
-        streams=sum(exchange.answer.streamed for exchange in found),
+        streams=sum(exchange.answer.is_stream for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
         folder=cassette.blobs,

@@ -31,8 +31,8 @@ def answer_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
     yield from (_block_text("assistant", block) for block in answer.blocks)
     if answer.error is not None:
         yield "error", ": ".join(str(answer.error[key]) for key in ("type", "message") if key in answer.error)
-    elif not answer.blocks and answer.value not in (None, {}) and "content" not in answer.message:
-        yield "answer", _json_text(answer.value)
+    elif not answer.blocks and answer.decoded_body not in (None, {}) and "content" not in answer.message:
+        yield "answer", _json_text(answer.decoded_body)
 
 
 def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:

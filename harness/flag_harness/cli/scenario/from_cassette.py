@@ -97,7 +97,7 @@ def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) ->
     path = interaction.request.path.partition("?")[0]
     if path != _MESSAGES_PATH or not isinstance(interaction.value, dict):
         return f"{interaction.request.method} {path} is no request that turns answer"
-    if parsed.status is None or not parsed.complete or (parsed.error and parsed.status < 400):
+    if parsed.status is None or not parsed.is_complete or (parsed.error and parsed.status < 400):
         return "its answer broke off; use a fault for it"
     if parsed.status >= 400 and parsed.error is None:
         return f"its body of status {parsed.status} is no error of the API"

@@ -23,7 +23,7 @@ _SDK_RESULT = "raises TypeError"
 def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """A call gets a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
     checks.require_text("keyword", keyword)
-    return lambda due: due.mark_as_fired()
+    return lambda faulty_request: faulty_request.mark_as_fired()
 
 
 def with_refused_keywords(client: Client, *faults: Fault) -> Client:
@@ -85,10 +85,10 @@ def _wrap_call(call: Callable[..., Any], name: str, keyword: str, fault: Fault) 
 
     @wraps(call)
     def call_with_refused_keyword(*args: Any, **kwargs: Any) -> Any:
-        due = fault.match_request(Request(name, "", (), b""))
-        if due is None:
+        faulty_request = fault.match_request(Request(name, "", (), b""))
+        if faulty_request is None:
             return call(*args, **kwargs)
-        fault.effect(due)
+        fault.effect(faulty_request)
         return call(*args, **{**kwargs, keyword: True})
 
     return call_with_refused_keyword

@@ -49,7 +49,7 @@ def read_timeout(
         return _make_connection_break("read_timeout", late)
 
     def cut_stream(point: PointContext) -> StreamChange:
-        return StreamChange((Cut(point.at + late, "read_timeout"),))
+        return StreamChange((Cut(point.time + late, "read_timeout"),))
 
     def cut_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), Cut(moment + late, "read_timeout"))
@@ -60,8 +60,8 @@ def read_timeout(
 def _make_connection_break(how: CutKind, moment: float) -> FaultEffect:
     """Return the effect that the connection breaks at a moment, in seconds after the request."""
 
-    def break_connection(due: FaultyRequest) -> Response:
-        due.mark_as_fired()
+    def break_connection(faulty_request: FaultyRequest) -> Response:
+        faulty_request.mark_as_fired()
         return (Cut(moment, how),)
 
     return break_connection

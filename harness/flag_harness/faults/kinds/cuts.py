@@ -49,11 +49,11 @@ def clean_end(
 def empty_response(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The answer is a 200 without a body. The request does not reach the upstream."""
 
-    def answer_without_body(due: FaultyRequest) -> Response:
-        due.mark_as_fired()
-        streams = decode_json_object(due.request.body).get("stream") is True
+    def answer_without_body(faulty_request: FaultyRequest) -> Response:
+        faulty_request.mark_as_fired()
+        streams = decode_json_object(faulty_request.request.body).get("stream") is True
         content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
-        if due.request.path.partition("?")[0].endswith("/invoke-with-response-stream"):
+        if faulty_request.request.path.partition("?")[0].endswith("/invoke-with-response-stream"):
             content_type = AWS_CONTENT_TYPE
         return (Head(0.0, 200, (("content-type", content_type),)), End(0.0))
 
@@ -65,9 +65,9 @@ def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> FaultEff
     checks.require_type_or_none("torn", torn, bool, "true or false")
 
     def end_stream(point: PointContext) -> StreamChange | None:
-        half = point.event[: len(point.event) // 2] if torn else b""
-        is_unchanged = not point.event and (torn or last is End)
-        return None if is_unchanged else StreamChange((Chunk(point.at, half), last(point.at)))
+        half = point.next_event[: len(point.next_event) // 2] if torn else b""
+        is_unchanged = not point.next_event and (torn or last is End)
+        return None if is_unchanged else StreamChange((Chunk(point.time, half), last(point.time)))
 
     def end_body(body: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, body[: len(body) // 2]), last(moment))

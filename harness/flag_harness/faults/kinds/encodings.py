@@ -31,8 +31,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The lines of the stream end with CRLF (`crlf`) or CR (`cr`). The specification allows both."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
-    return lambda due: AnswerEdit(
-        due, stream=EventEdit(due, lambda event: _LINE_END_PATTERN.sub(lambda _: end, event), "line"), only_sse=True
+    return lambda faulty_request: AnswerEdit(
+        faulty_request,
+        stream=EventEdit(faulty_request, lambda event: _LINE_END_PATTERN.sub(lambda _: end, event), "line"),
+        only_sse=True,
     )
 
 
@@ -40,14 +42,14 @@ def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Faul
 def byte_order_mark(**when: Unpack[ConditionArguments]) -> FaultEffect:
     """The body begins with a byte order mark."""
 
-    def make_answer_edit(due: FaultyRequest) -> Edit:
+    def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
         def add_byte_order_mark(chunk: Chunk) -> list[Chunk]:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
-        edit = ChunkEdit(due, add_byte_order_mark, "first byte")
-        return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
+        edit = ChunkEdit(faulty_request, add_byte_order_mark, "first byte")
+        return AnswerEdit(faulty_request, stream=edit, body=edit, only_sse=True)
 
     return make_answer_edit
 
@@ -57,8 +59,8 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
     """The last string in the event after a point contains a byte that is not valid UTF-8."""
 
     def insert_invalid_byte(point: PointContext) -> StreamChange | None:
-        before, quote, after = point.event.rpartition(b'"')
-        return StreamChange((Chunk(point.at, before + b"\xff" + quote + after),)) if quote else None
+        before, quote, after = point.next_event.rpartition(b'"')
+        return StreamChange((Chunk(point.time, before + b"\xff" + quote + after),)) if quote else None
 
     return make_effect_at_point(at, occurrence, insert_invalid_byte)
 
@@ -70,9 +72,9 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> FaultEffect:
     def split_characters(chunk: Chunk) -> list[Chunk]:
         return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_LONG_CHARACTER_PATTERN.split(chunk.data)]
 
-    def make_answer_edit(due: FaultyRequest) -> Edit:
-        edit = ChunkEdit(due, split_characters, "character of more than one byte")
-        return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
+    def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
+        edit = ChunkEdit(faulty_request, split_characters, "character of more than one byte")
+        return AnswerEdit(faulty_request, stream=edit, body=edit, only_sse=True)
 
     return make_answer_edit
 
@@ -82,11 +84,11 @@ def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Condit
     """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)
 
-    def make_answer_edit(due: FaultyRequest) -> Edit:
+    def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
         def replace_content_type(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)
-            due.mark_as_fired()
+            faulty_request.mark_as_fired()
             return (
                 replace(
                     piece, headers=(("content-type", content_type), *remove_headers(piece.headers, "content-type"))

@@ -69,14 +69,16 @@ def reordered_events(
 ) -> FaultEffect:
     """The two events after a point arrive in the wrong order."""
     return make_effect_at_point(
-        at, occurrence, lambda point: StreamChange((), held=point.event) if point.event else None
+        at,
+        occurrence,
+        lambda point: StreamChange((), bytes_after_next_event=point.next_event) if point.next_event else None,
     )
 
 
 @fault_kind("bytes", stream_result=_RESULT_DIFFERS, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """The event after a point is lost."""
-    return make_effect_at_point(at, occurrence, lambda point: StreamChange(()) if point.event else None)
+    return make_effect_at_point(at, occurrence, lambda point: StreamChange(()) if point.next_event else None)
 
 
 @fault_kind("bytes", stream_result=_RESULT_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
@@ -92,13 +94,13 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> FaultEffect:
     def insert_unknown_block(point: PointContext) -> StreamChange:
         start = {
             "type": "content_block_start",
-            "index": point.gap.index,
+            "index": point.gap.block_index,
             "content_block": {"type": "novelty", "novelty": 1},
         }
         events = _encode_json_event(start) + _encode_json_event(
-            {"type": "content_block_stop", "index": point.gap.index}
+            {"type": "content_block_stop", "index": point.gap.block_index}
         )
-        return StreamChange((Chunk(point.at, events + point.event),))
+        return StreamChange((Chunk(point.time, events + point.next_event),))
 
     return make_effect_at_point("before_message_delta", 1, insert_unknown_block)
 
@@ -110,7 +112,7 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 
     def make_unknown_delta(gap: StreamGap) -> dict[str, Any]:
         change = {"type": "novelty_delta", "novelty": 1}
-        return {"type": "content_block_delta", "index": gap.index, "delta": change}
+        return {"type": "content_block_delta", "index": gap.block_index, "delta": change}
 
     return make_effect_at_point(at, occurrence, _make_event_inserter(make_unknown_delta))
 
@@ -127,21 +129,21 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
         changed = _remove_usage(data, where)
         return None if changed == data else (Chunk(moment, changed), End(moment))
 
-    def make_answer_edit(due: FaultyRequest) -> Edit:
-        stream = EventEdit(due, remove_usage_from_event, "usage")
-        return AnswerEdit(due, stream=stream, body=BodyEdit(due, remove_usage_from_body, "usage"))
+    def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
+        stream = EventEdit(faulty_request, remove_usage_from_event, "usage")
+        return AnswerEdit(faulty_request, stream=stream, body=BodyEdit(faulty_request, remove_usage_from_body, "usage"))
 
     return make_answer_edit
 
 
 def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
     """Return a function that replaces the event after a point by what `change` makes of it."""
-    return lambda point: StreamChange((Chunk(point.at, change(point.event)),)) if point.event else None
+    return lambda point: StreamChange((Chunk(point.time, change(point.next_event)),)) if point.next_event else None
 
 
 def _make_event_inserter(data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
     """Return a function that inserts an event with the JSON from `data` at a point."""
-    return lambda point: StreamChange((Chunk(point.at, _encode_json_event(data(point.gap)) + point.event),))
+    return lambda point: StreamChange((Chunk(point.time, _encode_json_event(data(point.gap)) + point.next_event),))
 
 
 def _encode_json_event(data: dict[str, Any]) -> bytes:

@@ -19,8 +19,8 @@ def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Fa
     """Nothing arrives for `seconds`, then the whole answer arrives."""
     late = checks.require_seconds("seconds", seconds)
 
-    def delay_answer(due: FaultyRequest) -> Edit:
-        due.mark_as_fired()
+    def delay_answer(faulty_request: FaultyRequest) -> Edit:
+        faulty_request.mark_as_fired()
         return lambda piece: (replace(piece, at=piece.at + late),)
 
     return delay_answer
@@ -33,7 +33,7 @@ def stall(
     """The stream is silent for `seconds` at a point, then goes on."""
     late = checks.require_seconds("seconds", seconds)
     return make_effect_at_point(
-        at, occurrence, lambda point: StreamChange((Chunk(point.at + late, point.event),), delay=late)
+        at, occurrence, lambda point: StreamChange((Chunk(point.time + late, point.next_event),), later_delay=late)
     )
 
 
@@ -61,15 +61,15 @@ def ping_only(
     checks.require_one_of("then", then, ("end", "reset", "resume"))
 
     def send_pings(point: PointContext) -> StreamChange:
-        pings = tuple(Chunk(point.at + interval * nth, PING_EVENT) for nth in range(1, count + 1))
+        pings = tuple(Chunk(point.time + interval * nth, PING_EVENT) for nth in range(1, count + 1))
         late = interval * count
-        moment = point.at + late
+        moment = point.time + late
         last: Piece = End(moment)
         if then == "reset":
             last = Cut(moment, "reset")
         elif then == "resume":
-            last = Chunk(moment, point.event)
-        return StreamChange((*pings, last), delay=late)
+            last = Chunk(moment, point.next_event)
+        return StreamChange((*pings, last), later_delay=late)
 
     return make_effect_at_point(at, occurrence, send_pings)
 
@@ -87,4 +87,4 @@ def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionAr
             for nth, start in enumerate(starts, start=1)
         ]
 
-    return lambda due: ChunkEdit(due, split_chunk, f"chunk of more than {size} bytes")
+    return lambda faulty_request: ChunkEdit(faulty_request, split_chunk, f"chunk of more than {size} bytes")

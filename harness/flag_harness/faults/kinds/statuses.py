@@ -64,11 +64,11 @@ def beta_rejected(
     )
     refuse = _make_api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
 
-    def answer_if_beta_is_sent(due: FaultyRequest) -> Response | None:
-        betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
+    def answer_if_beta_is_sent(faulty_request: FaultyRequest) -> Response | None:
+        betas = [name.strip() for name in header_value(faulty_request.request.headers, "anthropic-beta").split(",")]
         if beta in betas:
-            return refuse(due)
-        due.store_reason_for_not_firing(f"the request does not ask for the beta {beta}")
+            return refuse(faulty_request)
+        faulty_request.store_reason_for_not_firing(f"the request does not ask for the beta {beta}")
         return None
 
     return answer_if_beta_is_sent
@@ -88,10 +88,10 @@ def parameter_rejected(
     retry = _retry_headers(None, None, should_retry)
     refuse = _make_api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
 
-    def answer_if_parameter_is_sent(due: FaultyRequest) -> Response | None:
-        if parameter in decode_json_object(due.request.body):
-            return refuse(due)
-        due.store_reason_for_not_firing(f"the request has no {parameter}")
+    def answer_if_parameter_is_sent(faulty_request: FaultyRequest) -> Response | None:
+        if parameter in decode_json_object(faulty_request.request.body):
+            return refuse(faulty_request)
+        faulty_request.store_reason_for_not_firing(f"the request has no {parameter}")
         return None
 
     return answer_if_parameter_is_sent
@@ -114,9 +114,11 @@ def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> FaultEffect:
     """404 `not_found_error`: the request's model does not exist."""
 
-    def answer_with_error(due: FaultyRequest) -> Response:
-        message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
-        return _make_api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
+    def answer_with_error(faulty_request: FaultyRequest) -> Response:
+        message = f"model: {decode_json_object(faulty_request.request.body).get('model', 'unknown')}"
+        return _make_api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(
+            faulty_request
+        )
 
     checks.require_type_or_none("should_retry", should_retry, bool, "true, false or none")
     return answer_with_error
@@ -197,12 +199,12 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
     Header and body have the same request id.
     """
 
-    def answer_with_error(due: FaultyRequest) -> Response:
-        name = request_id(due.make_random("request id"))
+    def answer_with_error(faulty_request: FaultyRequest) -> Response:
+        name = request_id(faulty_request.make_random("request id"))
         body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _make_fixed_answer(
             status, (("content-type", "application/json"), ("request-id", name), *_EDGE_SERVER_HEADERS, *headers), body
-        )(due)
+        )(faulty_request)
 
     return answer_with_error
 
@@ -210,8 +212,8 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
 def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
     """Return a function that answers every due request with the same response."""
 
-    def answer_always_equally(due: FaultyRequest) -> Response:
-        due.mark_as_fired()
+    def answer_always_equally(faulty_request: FaultyRequest) -> Response:
+        faulty_request.mark_as_fired()
         length = ("content-length", str(len(body)))
         return (Head(0.0, status, (*headers, length)), Chunk(0.0, body), End(0.0))
 

@@ -64,6 +64,6 @@ def stream_error(
             error["request_id"] = request_id(point.random)
         data = json.dumps(error, separators=(",", ":"), ensure_ascii=False)
         event = encode_event("error", data[:-1] + " " * spaces + "}")
-        return StreamChange((Chunk(point.at, event), End(point.at)))
+        return StreamChange((Chunk(point.time, event), End(point.time)))
 
     return make_effect_at_point(at, occurrence, send_error_event)

@@ -214,7 +214,7 @@ class NetworkBorder:
 
     def request_belongs_to(self, owner: CodeOwner, request: Any) -> bool:
         """Return whether the cassette of `owner` must answer a request: `owner` sent it, or the sender is unknown."""
-        return self.owner_of_request(request) in (None, owner, owner.jobs)
+        return self.owner_of_request(request) in (None, owner, owner.job_owner)
 
     def owner_of_test(self, item: pytest.Item) -> CodeOwner:
         """Return the owner of a test's requests. Make one if the test has none yet."""
@@ -235,7 +235,7 @@ class NetworkBorder:
     def _traffic_of_owner(self, owner: CodeOwner) -> "CassetteTraffic | None":
         item = self._items_by_owner.get(owner)
         if item is None:
-            found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]
+            found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.job_owner)]
             return found[0].get_or_make_traffic() if found else None
         if TRAFFIC_KEY not in item.stash:  # a fixture that comes before the cassette sends already
             item._request.getfixturevalue("harness_cassette")  # type: ignore[attr-defined]

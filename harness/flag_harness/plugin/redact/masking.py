@@ -27,7 +27,7 @@ class TrafficMask:
     def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return the values that the filters have removed so far, longest first, also from unfinished responses."""
         with self._lock:
-            new = self._traffic_log.entries(self._read_entries)
+            new = self._traffic_log.entries_from(self._read_entries)
             self._read_entries += len(new)
             self._open_exchanges += [_OpenExchange(request, pieces) for request, pieces in new]
             for exchange in tuple(self._open_exchanges):

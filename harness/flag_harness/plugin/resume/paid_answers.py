@@ -124,7 +124,7 @@ def _make_edit_that_stores_answer(recorder: "Recorder", edit: Edit, keep: Callab
 
     def pass_on_and_store_answer(piece: Piece) -> Iterable[Piece]:
         edit(piece)
-        if isinstance(piece, End) and not piece.abandoned:
+        if isinstance(piece, End) and not piece.is_abandoned:
             keep()
         return (piece,)
 

@@ -30,7 +30,7 @@ class FlagReadReporter:
         """Attach what the test read to the report of its call."""
         report = yield
         scope = item.stash.get(FLAG_SCOPE_KEY, None)
-        if scope is None or report.when != "call" or not (scope.openfeature_keys or scope.reads):
+        if scope is None or report.when != "call" or not (scope.openfeature_keys or scope.flag_reads):
             return report
         unread = scope.unread_flags
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]

@@ -94,7 +94,7 @@ class SuiteSweep:
     def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
         refuse_fault_as_keyword(config.getoption("keyword"))
         self._settings = config.stash[CONFIG_KEY].sweep or SweepSettings()
-        self._has_functions = bool(self._settings.functions or self._settings.stub)
+        self._has_functions = bool(self._settings.tool_functions or self._settings.tool_stubs)
         if TOOLS_SWEEP in sweeps and not self._has_functions and sweeps != DEFAULT_SWEEPS:
             raise HarnessError(_MISSING_TOOL_NAMES_MESSAGE)
         self._sweeps = [name for name in sweeps if name != TOOLS_SWEEP or self._has_functions]
@@ -132,7 +132,7 @@ class SuiteSweep:
             observed = self._trouble_runner.run_test(
                 test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test)
             )
-        if not self._sweep_option(test, "assertions", self._settings.assertions):
+        if not self._sweep_option(test, "assertions", self._settings.checks_assertions):
             observed = ignore_assertion_failures(observed)
         return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
@@ -163,15 +163,15 @@ class SuiteSweep:
         return lines_that_suggest_other_keyword(config, items, self._names)
 
     def _tool_mode_of_test(self, test: pytest.Function) -> str:
-        return str(self._sweep_option(test, "tools", self._settings.tools))
+        return str(self._sweep_option(test, "tools", self._settings.tool_mode))
 
     def _check_tools(self, test: pytest.Function) -> None:
         """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
-        tools = self._tool_mode_of_test(test)
-        if tools not in ("real", RECORD, STUB):
+        mode = self._tool_mode_of_test(test)
+        if mode not in ("real", RECORD, STUB):
             raise pytest.UsageError(_UNDECLARED_TOOLS_MESSAGE.format(test.nodeid))
-        if tools != "real" and not self._has_functions and not (tools == RECORD and self._settings.functions == ()):
-            raise pytest.UsageError(_MISSING_FUNCTIONS_MESSAGE.format(test.nodeid, tools))
+        if mode != "real" and not self._has_functions and not (mode == RECORD and self._settings.tool_functions == ()):
+            raise pytest.UsageError(_MISSING_FUNCTIONS_MESSAGE.format(test.nodeid, mode))
 
     def _sweep_option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""

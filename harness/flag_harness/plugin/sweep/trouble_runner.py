@@ -40,8 +40,8 @@ class TroubleRunner:
     ) -> None:
         self._settings, self._runner = settings, runner
         self._tools = SweepToolReplacer(settings, root, ApiScope(hosts))
-        self._read_usage = make_usage_reader(settings.usage, root)
-        self._reported = load_exceptions(settings.reported, root)
+        self._read_usage = make_usage_reader(settings.usage_function, root)
+        self._reported = load_exceptions(settings.reported_exceptions, root)
 
     def run_test(
         self,
@@ -128,7 +128,7 @@ class TroubleRunner:
     def _call_time_limit(self, item: pytest.Item, probe: TrafficProbe) -> float:
         """Return the real seconds that a call may take."""
         is_long = may_use_processes(item) or not probe.has_trouble
-        return self._settings.patience * (MAX_CALL_TIME_OVER_BASELINE if is_long else 1)
+        return self._settings.hang_seconds * (MAX_CALL_TIME_OVER_BASELINE if is_long else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ class ExchangeLog:
     @property
     def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
         """Requests in the order in which they were sent, each with the part of its response that has arrived."""
-        lengths = tuple(len(pieces) for _, pieces in self._traffic_log.entries())
+        lengths = tuple(len(pieces) for _, pieces in self._traffic_log.entries_from())
         if lengths != self._lengths:
             self._exchanges, self._lengths = self._traffic_log.exchanges, lengths
         return self._exchanges

@@ -183,9 +183,15 @@ class FaultTotals:
         report = yield
         if report.when == "call" and (met := item.stash.get(COMMAND_LINE_FAULTS_OF_TEST_KEY, ())):
             report.flag_harness_faults = [  # type: ignore[attr-defined]
-                [fault.can_fire, count.seen, count.due, count.fired, list(count.reasons)]
+                [
+                    fault.can_fire,
+                    count.request_count,
+                    count.due_count,
+                    count.fired_count,
+                    list(count.reasons_for_not_firing),
+                ]
                 for fault in met
-                for count in (fault.count,)
+                for count in (fault.counter,)
             ]
         return report
 
@@ -195,11 +201,11 @@ class FaultTotals:
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]
             self._could_fire[number] |= awaited
-            fault.count.seen += seen
-            fault.count.due += due
-            fault.count.fired += fired
+            fault.counter.request_count += seen
+            fault.counter.due_count += due
+            fault.counter.fired_count += fired
             for reason in reasons:
-                fault.count.add_reason_for_not_firing(reason)
+                fault.counter.add_reason_for_not_firing(reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

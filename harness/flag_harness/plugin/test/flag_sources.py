@@ -22,7 +22,7 @@ def set_flags_outside_environment(
     # imported here: a run without flags does not need it
     from flag_harness.sources import FlagScope, enter_scope
 
-    scope = request.node.stash[FLAG_SCOPE_KEY] = FlagScope(add_missing_flags(combination, declared), is_ambient=True)
+    scope = request.node.stash[FLAG_SCOPE_KEY] = FlagScope(add_missing_flags(combination, declared), is_fallback=True)
     flags = scope.combination.flags
     needing = next((flag for flag in flags if flag.set == SET_FLAGS_FIXTURE), None)
     set_flags = request.getfixturevalue(SET_FLAGS_FIXTURE) if needing is not None else None

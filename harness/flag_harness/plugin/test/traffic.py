@@ -200,7 +200,7 @@ class CassetteTraffic:
     @property
     def times(self) -> tuple[float, ...]:
         """When each request was sent, in seconds on the test's clock."""
-        return self._traffic_log.times
+        return self._traffic_log.request_times
 
     @property
     def metrics(self) -> "Metrics":

@@ -75,7 +75,7 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
         figures=figures,
         effects=_find_changed_effects(base, head, both),
         violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
-        unchecked=tuple(sorted(settings.limits.keys() - {change.key for change in figures})),
+        unchecked=tuple(sorted(settings.growth_limits.keys() - {change.key for change in figures})),
         problems=tuple(record.problem for record in (base, head) if record.problem),
     )
 
@@ -126,17 +126,17 @@ def _describe_exceeded_thresholds(
     figures: tuple[MetricChange, ...],
     settings: DiffSettings,
 ) -> Iterator[str]:
-    if settings.outcomes and outcomes.is_worse:
+    if settings.forbids_new_failures and outcomes.is_worse:
         failing = len(outcomes.newly_failing) + len(outcomes.failing_additions)
         yield (
             f"outcomes: {failing} newly failing, {len(outcomes.newly_flaky)} newly flaky, "
             f"{len(outcomes.new_misses)} with new misses"
         )
-    if settings.bodies and requests:
+    if settings.forbids_changed_bodies and requests:
         yield f"bodies: the requests of {len(requests)} test{'s' if len(requests) != 1 else ''} changed"
     for change in figures:
-        limit = settings.limits.get(change.key)
+        limit = settings.growth_limits.get(change.key)
         if limit is not None and change.exceeds_limit(limit):
             yield f"{change.key}: {change.base:,.6g} → {change.head:,.6g} a run ({change}); allowed: {limit}"
-    if settings.limits and not figures:
-        yield f"{', '.join(settings.limits)}: no run passed in both records, so nothing can be compared"
+    if settings.growth_limits and not figures:
+        yield f"{', '.join(settings.growth_limits)}: no run passed in both records, so nothing can be compared"

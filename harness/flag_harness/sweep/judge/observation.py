@@ -56,7 +56,7 @@ class ObservedExchange:
     @property
     def is_complete(self) -> bool:
         """Whether the client received a whole message."""
-        return self.answer.status == 200 and self.answer.error is None and self.answer.complete
+        return self.answer.status == 200 and self.answer.error is None and self.answer.is_complete
 
 
 @dataclass(frozen=True, slots=True)

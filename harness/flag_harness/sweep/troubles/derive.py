@@ -107,7 +107,7 @@ def _can_change_answer(kind: SurprisingAnswerKind, exchange: ObservedExchange) -
     """Return whether a kind of surprise can change the answer of this exchange."""
     has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
     if kind.edit is None:
-        return exchange.answer.streamed
+        return exchange.answer.is_stream
     return kind.needs == "any" or has_call == (kind.needs == "call")
 
 
@@ -123,19 +123,19 @@ def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]
     chosen = _request_numbers_to_try(requests)
     for arguments in _arguments_to_try(kind, requests):
         if not kind.points:
-            yield from (kind.make(**arguments, on=number) for number in chosen)
-            yield kind.make(**arguments)
+            yield from (kind.make_fault(**arguments, on=number) for number in chosen)
+            yield kind.make_fault(**arguments)
             continue
         for number, point in _first_requests_at_points(kind, requests):
-            yield kind.make(**arguments, at=point, on=number)
+            yield kind.make_fault(**arguments, at=point, on=number)
         for number in chosen[1:]:
             if point := _usual_point(kind, requests[number - 1]):
-                yield kind.make(**arguments, at=point, on=number)
+                yield kind.make_fault(**arguments, at=point, on=number)
         if point := _usual_point(kind, requests[chosen[0] - 1]):
-            yield kind.make(**arguments, at=point)
+            yield kind.make_fault(**arguments, at=point)
     for arguments in (*ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()), *_ENDLESS_ARGUMENTS.get(kind.name, ())):
         if point := _usual_point(kind, requests[chosen[0] - 1]):
-            yield kind.make(**arguments, at=point, on=chosen[0])
+            yield kind.make_fault(**arguments, at=point, on=chosen[0])
 
 
 def _request_numbers_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
@@ -176,7 +176,7 @@ def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchan
 
 def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
     """Return the points that an answer has; `inside_body` if it is not a stream."""
-    return exchange.points if exchange.answer.streamed else (INSIDE_BODY,)
+    return exchange.points if exchange.answer.is_stream else (INSIDE_BODY,)
 
 
 def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:

@@ -31,7 +31,7 @@ def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) ->
     def make_answer_edit(due: FaultyRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
             _interrupt_caller(due)
-            return StreamChange((Chunk(point.at, point.event),))
+            return StreamChange((Chunk(point.time, point.next_event),))
 
         def interrupt_body(data: bytes, moment: float) -> tuple[Piece, ...] | None:
             _interrupt_caller(due)

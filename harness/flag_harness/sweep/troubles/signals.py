@@ -16,7 +16,7 @@ def _make_silence_effect(at: str) -> FaultEffect:
     """Return the effect that nothing more of an answer arrives after a point, until the client gives up."""
 
     def silence_stream(point: PointContext) -> StreamChange:
-        return StreamChange((Cut(point.at, "read_timeout"),))
+        return StreamChange((Cut(point.time, "read_timeout"),))
 
     def silence_body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return Chunk(moment, data[: len(data) // 2]), Cut(moment, "read_timeout")

@@ -73,7 +73,7 @@ def _wrap_thread_start(original: Any, patch_pools: Callable[[], None]) -> Any:
         if _is_pool_thread(thread):
             patch_pools()
             return original(thread)
-        owner = owner.jobs if owner is not None and isinstance(thread, threading.Timer) else owner
+        owner = owner.job_owner if owner is not None and isinstance(thread, threading.Timer) else owner
         run = thread.run
 
         def run_for_owner() -> None:
@@ -103,7 +103,7 @@ def _wrap_submit(original: Any) -> Any:
         owner, scope = current_code_owner(), current_flag_scope()
         if (owner is None and scope is None) or _is_interpreter_pool(pool):
             return original(pool, function, *arguments, **options)
-        owner = owner.jobs if owner is not None else None
+        owner = owner.job_owner if owner is not None else None
 
         def run_job_for_owner(*job_arguments: Any, **job_options: Any) -> Any:
             try:

@@ -171,9 +171,9 @@ class UpstreamApplication:
     async def _break_connection(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         """Break the connection in the way that a `Cut` describes."""
         connection = self.connections_of[scope["client"]]
-        if cut.how == "read_timeout":
+        if cut.kind == "read_timeout":
             await receive()  # the request is complete, so the next message says that the client has left
-        elif cut.how == "eof":
+        elif cut.kind == "eof":
             connection.close()
         else:
             connection.reset()

@@ -22,7 +22,7 @@ def decompress_response(response: Response) -> Response:
     encodings = _encodings_of_body(response)
     if not encodings:
         return response
-    is_whole = isinstance(last := response[-1], End) and not last.abandoned
+    is_whole = isinstance(last := response[-1], End) and not last.is_abandoned
     chunks: list[bytes] | None = [piece.data for piece in response if isinstance(piece, Chunk)]
     for encoding in reversed(encodings):
         chunks = chunks and _decompress_chunks(encoding, chunks, is_whole)

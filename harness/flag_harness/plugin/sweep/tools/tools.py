@@ -63,12 +63,12 @@ class SweepToolReplacer:
 
     def __init__(self, settings: SweepSettings, root: Path, scope: ApiScope) -> None:
         self._scope = scope
-        self._stubs: Mapping[str, Any] = settings.stub
+        self._stubs: Mapping[str, Any] = settings.tool_stubs
         self._recordings: dict[str, BaselineToolResults] = {}
         self._recording: BaselineToolResults | None = None
         self._has_stubs = False
         self._probe: TrafficProbe | None = None
-        tools = find_functions((*(settings.functions or ()), *settings.stub), root)
+        tools = find_functions((*(settings.tool_functions or ()), *settings.tool_stubs), root)
         self._functions = FunctionReplacer({tool: self._wrap_tool(tool) for tool in tools}, root)
 
     @contextmanager

@@ -159,7 +159,7 @@ def _piece_values(piece: Piece, url: str) -> dict[str, Any]:
         case Chunk():
             return {"at": piece.at, "text": _decode_text(piece.data)}
         case Cut():
-            return {"at": piece.at, "ending": f"the connection broke: {piece.how}"}
+            return {"at": piece.at, "ending": f"the connection broke: {piece.kind}"}
         case _:
             return {"at": piece.at, "ending": "complete"}
 
