@@ -445,3 +445,34 @@ def test_ask(cassette):
         ]
     )
     run.stdout.no_fnmatch_line("*UnmatchedRequest(*")
+
+
+KEEPS = """
+import pytest
+
+from flag_harness import CassetteTraffic
+
+ALIVE = []
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    result = yield
+    gc.collect()
+    ALIVE.append(sum(isinstance(one, CassetteTraffic) for one in gc.get_objects()))
+    return result
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"alive after each test: {ALIVE}")
+"""
+
+
+@pytest.mark.parametrize("run", [(), ("--record-mode=rewrite",)], ids=["simulated", "recorded"])
+def test_a_long_run_does_not_keep_the_traffic_of_its_tests(repository: pytest.Pytester, run: tuple[str, ...]) -> None:
+    """Though pytest keeps the tests until the run ends. The traceback of a failure may hold on to its own."""
+    repository.makeconftest(f"import gc\n{KEEPS}")
+    tests = "\n".join(f"def test_{number}(cassette):\n    ask()\n    assert {number}\n" for number in range(5))
+    repository.makepyfile(test_ask=f"{ASK}\n{tests}")
+    options = run or ("--disable-recording",)
+    done = repository.runpytest_inprocess(*options, "--harness-upstream=simulator")
+    done.assert_outcomes(passed=4, failed=1)
+    done.stdout.fnmatch_lines(["alive after each test: [[]1, 1, 1, 1, 1[]]"])

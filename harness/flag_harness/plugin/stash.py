@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -103,3 +103,13 @@ def nodeid_without_repetition(nodeid: str, number: int) -> str:
     suffix = f"repeat{number + 1}]"
     whole = nodeid.removesuffix(suffix)
     return whole.removesuffix("[") if whole.endswith("[") else f"{whole.removesuffix('-')}]"
+
+
+def free_traffic(item: pytest.Item) -> None:
+    """Remove the traffic from a test that has been reported. That of extra combinations and sweeps is read later."""
+    if ANSWER_SOURCE_KEY in item.stash or PROBE_KEY in item.stash:
+        return
+    keys: tuple[pytest.StashKey[Any], ...] = TRAFFIC_KEY, REFUSALS_KEY
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]

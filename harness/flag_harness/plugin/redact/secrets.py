@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILTERS_MARK = "harness_filters"
 _STANDARD_LOG_RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """The attributes that every log record has."""
+_PROJECT_FILTERS_KEY = pytest.StashKey["Filters"]()
+"""The filters of the configuration, which are made once in a run."""
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +37,11 @@ def filters_in_configuration(config: pytest.Config) -> "Filters":
 
     Raise `ConfigError` if a JSON path is invalid, or a detector's function cannot be imported.
     """
-    from flag_harness.cassette.redact.filters import project_filters
+    if (filters := config.stash.get(_PROJECT_FILTERS_KEY, None)) is None:
+        from flag_harness.cassette.redact.filters import project_filters
 
-    return project_filters(config.stash[CONFIG_KEY], config.rootpath)
+        filters = config.stash[_PROJECT_FILTERS_KEY] = project_filters(config.stash[CONFIG_KEY], config.rootpath)
+    return filters
 
 
 def collect_filters(request: pytest.FixtureRequest) -> "Filters":

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Generator
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,14 +30,10 @@ class TestIdMask:
         yield
         if "harness_cassette" not in metafunc.fixturenames:
             return
-        filters = self._project_filters
+        filters = filters_in_configuration(self._config)
         with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
             filters += filters_in_marks(metafunc.definition)
         metafunc._calls = [_mask_id_of_parametrization(call, filters) for call in metafunc._calls]
-
-    @cached_property
-    def _project_filters(self) -> "Filters":
-        return filters_in_configuration(self._config)
 
 
 def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
