@@ -50,10 +50,12 @@ class Filters:
         compile_body_rules(self.json, self.patterns, ())
 
     def __add__(self, other: "Filters") -> "Filters":
+        if not other:
+            return self
         return Filters(*((*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, one.name) for one in fields(self))
+        return bool(self.headers or self.query or self.json or self.patterns or self.detectors)
 
     def filter_request(self, request: Request) -> Request:
         """Return the request without secrets; requests that differ only in secrets become equal."""

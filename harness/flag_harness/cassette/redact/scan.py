@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -29,6 +30,9 @@ EXCERPT_LENGTH = 6
 """The number of characters of a key that are shown: usually the prefix that names the provider."""
 MAX_LISTED_FINDINGS = 8
 """The most findings that an error lists; the rest are counted."""
+
+_MAX_REMEMBERED_CHARACTERS = 200
+"""The longest text of which the redacted form is remembered."""
 
 UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
 """The kind of finding for a body that cannot be searched."""
@@ -85,7 +89,14 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
 def redact_api_keys(text: str) -> str:
     """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
+    return _redact_repeated_text(text) if len(text) <= _MAX_REMEMBERED_CHARACTERS else _redact_text(text)
+
+
+def _redact_text(text: str) -> str:
     return str(edit_text(text, find_redaction_edits(text, find_api_keys, is_search=True)))
+
+
+_redact_repeated_text = lru_cache(maxsize=256)(_redact_text)  # reports repeat short texts, such as ids of combinations
 
 
 def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
