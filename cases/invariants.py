@@ -64,7 +64,7 @@ def _check_shown(send: Send, exchanges: Sequence[Exchange]) -> None:
 def _deltas(exchanges: Iterable[Exchange]) -> Iterator[tuple[type, str]]:
     kinds = {"text": TextDelta, "thinking": ThinkingDelta}
     for exchange in exchanges:
-        if exchange.answer.streamed:
+        if exchange.answer.is_stream:
             for event in exchange.answer.events:
                 for key, kind in kinds.items():
                     if key in event.get("delta", {}):
@@ -104,7 +104,7 @@ def _check_usage(send: Send, exchanges: Sequence[Exchange]) -> None:
             "the first delta's time is told"
         )
         assert first - SLACK <= event.duration <= exchange.seconds + SLACK, "the answer's time is told"
-    broken = [Usage.from_mapping(one.answer.usage) for one in exchanges if not one.is_answered and one.answer.streamed]
+    broken = [Usage.from_mapping(one.answer.usage) for one in exchanges if not one.is_answered and one.answer.is_stream]
     discarded = [event.usage for event in send.events if isinstance(event, TurnDiscarded)]
     assert broken == discarded, "the usage of each discarded answer is reported"
     total = sum([*stated, *broken], send.before.usage)
