@@ -41,6 +41,21 @@ def test_the_plugin_starts_without_what_only_async_tests_need(pytester: pytest.P
     assert ["[]"] == pytester.run(sys.executable, "-c", code).outlines
 
 
+def test_a_run_that_uses_no_cassette_reads_no_module_for_them(pytester: pytest.Pytester) -> None:
+    """Though the project declares flags: those modules take longer to import than such a test to run."""
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\nplanner = "PLANNER"\n')
+    pytester.makepyfile("def test_it():\n    pass\n")
+    code = """
+import sys, pytest
+pytest.main(["-q", "-p", "no:cacheprovider"])
+rooms = ("flag_harness.cassette", "flag_harness.report.run_report", "flag_harness.simulator")
+print([name for name in sys.modules if name.startswith(rooms)])
+"""
+    run = pytester.run(sys.executable, "-c", code)
+    run.stdout.fnmatch_lines(["1 passed*"])
+    assert "[]" == run.outlines[-1]
+
+
 def test_without_the_harness_nothing_is_patched(pytester: pytest.Pytester) -> None:
     """No function is replaced, and no audit hook is installed."""
     pytester.makepyfile(TEST)

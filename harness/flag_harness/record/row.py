@@ -171,6 +171,20 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.case, self.combination, self.repetition
 
     @property
+    def nodeid(self) -> str:
+        """The node id of this run: that of the test, and from its second repetition on a number, counted from 1.
+
+        >>> RunRow(case="test_a.py::test_x[off]", combination="off", outcome="passed", repetition=1).nodeid
+        'test_a.py::test_x[off-repeat2]'
+        >>> RunRow(case="test_a.py::test_x", combination="off", outcome="passed", repetition=2).nodeid
+        'test_a.py::test_x[repeat3]'
+        """
+        if not self.repetition:
+            return self.case
+        suffix = f"repeat{self.repetition + 1}]"
+        return f"{self.case[:-1]}-{suffix}" if self.case.endswith("]") else f"{self.case}[{suffix}"
+
+    @property
     def is_simulated(self) -> bool:
         """Whether the simulator answered the run, directly or when its cassette was recorded."""
         return "simulator" in (self.recorded_from, self.answered_by)

@@ -218,18 +218,6 @@ def _order_combinations(record: RunRecord) -> list[str]:
     return sorted(failed, key=order)
 
 
-def node_id_of_repetition(case: str, repetition: int) -> str:
-    """Return the node id of a repetition, counted from 0, of the test with the node id `case`.
-
-    >>> node_id_of_repetition("test_a.py::test_x[off]", 1), node_id_of_repetition("test_a.py::test_x", 2)
-    ('test_a.py::test_x[off-repeat2]', 'test_a.py::test_x[repeat3]')
-    """
-    if not repetition:
-        return case
-    suffix = f"repeat{repetition + 1}]"
-    return f"{case[:-1]}-{suffix}" if case.endswith("]") else f"{case}[{suffix}"
-
-
 def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 
 from flag_harness.cassette.redact.hints import ApiKeyHints
@@ -272,16 +273,30 @@ def _pattern_of_kinds(kinds: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(_KEY_START + "(?:" + "|".join(f"({KEY_SHAPES[kind]})" for kind in kinds) + ")")
 
 
-_ANY_KEY_PATTERN, _NAMED_KEY_PATTERN = _pattern_of_kinds(_ALL_KINDS), _pattern_of_kinds(_NAMED_KINDS)
-_KEY_HINTS = ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
+@cache  # compiled on first use, as most runs search no text: it takes a tenth of a second
+def _any_key_pattern() -> re.Pattern[str]:
+    return _pattern_of_kinds(_ALL_KINDS)
+
+
+@cache
+def _named_key_pattern() -> re.Pattern[str]:
+    return _pattern_of_kinds(_NAMED_KINDS)
+
+
+@cache
+def _key_hints() -> ApiKeyHints:
+    """Return what finds the parts of a text in which a key may be."""
+    return ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
+
+
 _BEFORE, _BEHIND = 90, 300
 """How far before and after a hint a key may begin, in characters."""
 
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for start, window_stop, has_word in _KEY_HINTS.candidate_spans(text, _BEFORE, _BEHIND):
-        pattern, kinds = (_ANY_KEY_PATTERN, _ALL_KINDS) if has_word else (_NAMED_KEY_PATTERN, _NAMED_KINDS)
+    for start, window_stop, has_word in _key_hints().candidate_spans(text, _BEFORE, _BEHIND):
+        pattern, kinds = (_any_key_pattern(), _ALL_KINDS) if has_word else (_named_key_pattern(), _NAMED_KINDS)
         while near := pattern.search(text, start, window_stop):
             start = near.start() + 1
             match = pattern.match(text, near.start())  # the window may have cut it

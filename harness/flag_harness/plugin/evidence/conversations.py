@@ -9,7 +9,6 @@ import pytest
 from flag_harness.plugin.evidence.content import evidence_content_level, evidence_filters, make_evidence_mask
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 from flag_harness.plugin.test.rows import row_of_report
-from flag_harness.report.run_report import node_id_of_repetition
 
 if TYPE_CHECKING:
     from flag_harness.analysis.conversation import ConversationStep
@@ -85,14 +84,12 @@ class ConversationStore:
 
         failed = [row for row in rows if row.outcome == "failed"]
         nearest = nearest_passing_runs(rows, only_of_failed=True).values()
-        cases = dict.fromkeys(node_id_of_repetition(row.case, row.repetition) for row in (*failed, *nearest))
+        cases = dict.fromkeys(row.nodeid for row in (*failed, *nearest))
         return (self.by_case[case] for case in cases if case in self.by_case)
 
     def has_failed_run(self, rows: "Sequence[RunRow]") -> bool:
         """Return whether the store holds the conversation of a failed run of `rows`."""
-        return any(
-            node_id_of_repetition(row.case, row.repetition) in self.by_case for row in rows if row.outcome == "failed"
-        )
+        return any(row.nodeid in self.by_case for row in rows if row.outcome == "failed")
 
     def _share_equal_passages(self, passages: "tuple[MessagePart, ...]") -> "tuple[MessagePart, ...]":
         return tuple(self._passages.setdefault(passage, passage) for passage in passages)

@@ -13,7 +13,7 @@ from flag_harness.report.cache_page import cache_turn_details
 from flag_harness.report.cells.comparison import ChangeAtPath, comparison_details
 from flag_harness.report.cells.neighbours import nearest_passing_runs
 from flag_harness.report.commands.rerun import rerun_command
-from flag_harness.report.run_report import RunReport, node_id_of_repetition
+from flag_harness.report.run_report import RunReport
 
 _SHOWN_HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""
@@ -33,7 +33,7 @@ class _KeptConversations:
 
     def conversation_index(self, row: RunRow) -> int | None:
         """Return the index of a run's conversation, or None if it was not kept."""
-        return self._numbers.get(node_id_of_repetition(row.case, row.repetition))
+        return self._numbers.get(row.nodeid)
 
     def passages_by_request(self, row: RunRow) -> list[Hashable] | None:
         """Return the passages that each request of a run adds, or None if its conversation was not kept."""
