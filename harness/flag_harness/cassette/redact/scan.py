@@ -31,8 +31,8 @@ EXCERPT_LENGTH = 6
 MAX_LISTED_FINDINGS = 8
 """The most findings that an error lists; the rest are counted."""
 
-_MAX_REMEMBERED_CHARACTERS = 200
-"""The longest text of which the redacted form is remembered."""
+_MAX_SHORT_TEXT_LENGTH = 200
+"""Short texts are remembered in large numbers with their redacted form, longer ones only while they repeat."""
 
 UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
 """The kind of finding for a body that cannot be searched."""
@@ -89,14 +89,17 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
 def redact_api_keys(text: str) -> str:
     """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
-    return _redact_repeated_text(text) if len(text) <= _MAX_REMEMBERED_CHARACTERS else _redact_text(text)
+    redact = _redact_short_text if len(text) <= _MAX_SHORT_TEXT_LENGTH else _redact_long_text
+    return redact(text)
 
 
 def _redact_text(text: str) -> str:
     return str(edit_text(text, find_redaction_edits(text, find_api_keys, is_search=True)))
 
 
-_redact_repeated_text = lru_cache(maxsize=256)(_redact_text)  # reports repeat short texts, such as ids of combinations
+# reports repeat texts: those of a test each other's captured output, and those of a run short ones such as file names
+_redact_short_text = lru_cache(maxsize=256)(_redact_text)
+_redact_long_text = lru_cache(maxsize=4)(_redact_text)
 
 
 def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
