@@ -46,7 +46,7 @@ class Checkout:
 
     def pytest(self, *arguments: str, start: Sequence[str] = ("-m", "pytest")) -> str:
         """What pytest says, with a key in the environment that nothing may use."""
-        environ = {**os.environ, "ANTHROPIC_API_KEY": KEY, "TMPDIR": str(self.temporary)}
+        environ = {**os.environ, "ANTHROPIC_API_KEY": KEY, "TMPDIR": str(self.temporary), "PYTEST_ADDOPTS": ""}
         command = [self.python, *start, *arguments]
         run = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=300)
         return run.stdout + run.stderr
