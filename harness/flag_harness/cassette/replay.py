@@ -82,7 +82,7 @@ class Replay:
                 self._tracked_answers[id(request)] = request, index
         return None if index is None else self._response_to_play(index, sent)
 
-    def remember_answer_of_request(self, request: Request) -> None:
+    def track_answer_of_request(self, request: Request) -> None:
         """Remember which interaction answers this request, so that `requeue_answer` can make it available again."""
         with self._lock:
             self._tracked_answers[id(request)] = request, -1

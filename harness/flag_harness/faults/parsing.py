@@ -66,7 +66,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
 def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     """Return the value of an argument, converted to the type that the annotation in `hints` states."""
     if value.startswith('"') and re.fullmatch(_QUOTED_TEXT_PATTERN, value):
-        return _parse_quoted_value(name, value)
+        return _decode_quoted_text(name, value)
     if name == "when":
         raise checks.argument_error(name, value, "a Python function, which a text cannot hold")
     if name in _TYPES_OF_LIST_ARGUMENTS:
@@ -76,9 +76,9 @@ def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     return _convert_argument(name, value, get_args(hint) or (hint,))
 
 
-def _parse_quoted_value(name: str, value: str) -> object:
+def _decode_quoted_text(name: str, value: str) -> str:
     try:
-        return json.loads(value)
+        return str(json.loads(value))
     except ValueError:
         raise checks.argument_error(name, value, "a text, in quotes as in JSON") from None
 

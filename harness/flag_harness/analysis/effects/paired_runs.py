@@ -109,7 +109,7 @@ class PairedRuns:
         by_row: dict[Row, list[int]] = {}
         for run in runs:
             if not run.problem:
-                by_row.setdefault(run.row, []).append(self._number_of_equal_request_sequence(run.requests))
+                by_row.setdefault(run.row, []).append(self._id_of_request_sequence(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
         self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
         self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
@@ -162,7 +162,7 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _number_of_equal_request_sequence(self, requests: tuple[SentRequest, ...]) -> int:
+    def _id_of_request_sequence(self, requests: tuple[SentRequest, ...]) -> int:
         """Return a number that is the same for equal sequences of requests, which are compared only once."""
         key = repr(requests)
         if key not in self._request_ids:

@@ -19,7 +19,7 @@ from flag_harness.cassette.file.layout import format_json
 MIN_PART_BYTES = 1024
 """The smallest value that becomes a part, in bytes of its file: a reference takes a tenth of that."""
 
-PART_KEY = "$json"
+JSON_PART_KEY = "$json"
 _PART_KEY_PATTERN = re.compile(r"\$+json")
 _MAX_REFERENCE_BYTES = 200
 """No reference has more bytes, however it is indented; an interaction of fewer bytes is not possible."""
@@ -39,7 +39,7 @@ def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
         return value
     name = hashlib.sha256(data).hexdigest()
     parts[name] = data
-    return {PART_KEY: name}
+    return {JSON_PART_KEY: name}
 
 
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
@@ -57,12 +57,12 @@ def sha256_of_interaction_reference(raw: bytes) -> str | None:
     if len(raw) > _MAX_REFERENCE_BYTES:
         return None
     value = msgspec.json.decode(raw)
-    return _require_sha256(value[PART_KEY]) if _has_part_key(value) and PART_KEY in value else None
+    return _require_sha256(value[JSON_PART_KEY]) if _has_part_key(value) and JSON_PART_KEY in value else None
 
 
 def part_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each part that a JSON value from a cassette file or a part refers to."""
-    if _has_part_key(value) and isinstance(name := value.get(PART_KEY), str):
+    if _has_part_key(value) and isinstance(name := value.get(JSON_PART_KEY), str):
         yield name
     for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from part_references(member)
@@ -92,13 +92,13 @@ def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
     if not _has_part_key(value):
         return value
     ((key, member),) = value.items()
-    return msgspec.json.decode(read(_require_sha256(member))) if key == PART_KEY else {key[1:]: member}
+    return msgspec.json.decode(read(_require_sha256(member))) if key == JSON_PART_KEY else {key[1:]: member}
 
 
 def _require_sha256(name: Any) -> str:
     """Return the name of a part. Raise `ValueError` if it is not a SHA-256."""
     if not isinstance(name, str) or not BLOB_NAME_PATTERN.fullmatch(name):
-        raise ValueError(f"{PART_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
+        raise ValueError(f"{JSON_PART_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
     return name
 
 

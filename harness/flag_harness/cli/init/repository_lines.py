@@ -10,7 +10,7 @@ from flag_harness.config import read_config
 from flag_harness.config.root import PYPROJECT
 from flag_harness.source_files import read_code_files
 
-_MAX_READS = 5
+_MAX_LISTED_READS = 5
 """How many reads of unknown flags are shown."""
 
 
@@ -35,10 +35,10 @@ def _unclear_read_lines(repository: Repository) -> Iterator[str]:
     unclear = [one for one in repository.unclear if not any(map(one.may_read, repository.declared))]
     if unclear:
         yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
-    for read in unclear[:_MAX_READS]:
+    for read in unclear[:_MAX_LISTED_READS]:
         yield f"  {read.place}  {read.code}"
         yield f"    below [tool.flag-harness.flags]: {read.toml_line}"
-    if more := len(unclear[_MAX_READS:]):
+    if more := len(unclear[_MAX_LISTED_READS:]):
         yield f"  and {more} more"
 
 

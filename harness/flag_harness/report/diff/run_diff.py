@@ -31,7 +31,7 @@ class RunDiff:
         figures: the figures of both runs.
         effects: the effects of flags that differ between the runs: each as it was, and as it is.
         violations: the thresholds that are exceeded, one line each.
-        unchecked: the figures that have a threshold, and that no compared row has.
+        figures_in_no_row: the figures that have a threshold, and that no compared row has.
         problems: why a record is incomplete, one line each.
     """
 
@@ -44,7 +44,7 @@ class RunDiff:
     figures: tuple[MetricChange, ...]
     effects: tuple[tuple[MetricEffect, MetricEffect], ...]
     violations: tuple[str, ...]
-    unchecked: tuple[str, ...]
+    figures_in_no_row: tuple[str, ...]
     problems: tuple[str, ...]
 
     @property
@@ -75,7 +75,7 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
         figures=figures,
         effects=_find_changed_effects(base, head, both),
         violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
-        unchecked=tuple(sorted(settings.growth_limits.keys() - {change.key for change in figures})),
+        figures_in_no_row=tuple(sorted(settings.growth_limits.keys() - {change.key for change in figures})),
         problems=tuple(record.problem for record in (base, head) if record.problem),
     )
 

@@ -73,7 +73,7 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
         "is_simulated": diff.is_simulated,
         "violations": list(diff.violations),
         "problems": list(diff.problems),
-        "unchecked": list(diff.unchecked),
+        "unchecked": list(diff.figures_in_no_row),
         "code": list(diff.code),
         "outcomes": asdict(diff.outcomes),
         "requests": [asdict(one) for one in diff.requests],
@@ -110,8 +110,8 @@ def diff_footer(diff: RunDiff) -> str:
     text = f"Figures: the mean of {count_with_noun(diff.pairs, 'run')} that passed in both records."
     if diff.uncompared:
         text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
-    if diff.unchecked:
-        text += f" Not checked, because no compared run has it: {', '.join(diff.unchecked)}."
+    if diff.figures_in_no_row:
+        text += f" Not checked, because no compared run has it: {', '.join(diff.figures_in_no_row)}."
     return text
 
 
