@@ -19,8 +19,8 @@ import zstandard
 
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.encodings.search import first_finding
+from flag_harness.cassette.redact.keys.shapes import find_api_keys
 from flag_harness.cassette.redact.scan import scan_cassette
-from flag_harness.cassette.redact.shapes import find_api_keys
 from flag_harness.wire.aws_frames import decode_frames, encode_exception, frame_from_sse
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body

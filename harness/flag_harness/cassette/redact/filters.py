@@ -13,7 +13,7 @@ from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
 from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, convert_to_byte_edits, edit_text
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
-from flag_harness.cassette.redact.named_values import header_value_pattern, json_value_pattern, query_value_pattern
+from flag_harness.cassette.redact.keys.named_values import header_value_pattern, json_value_pattern, query_value_pattern
 from flag_harness.config import FILTER_KINDS, Config, PrivacyAction
 from flag_harness.errors import ConfigError
 from flag_harness.wire.compression import decompress_response

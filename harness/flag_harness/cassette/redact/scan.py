@@ -19,9 +19,9 @@ from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, bod
 from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import find_redaction_edits, first_finding, has_finding
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
-from flag_harness.cassette.redact.hints import MIN_KEY_LENGTH
-from flag_harness.cassette.redact.named_values import KINDS_KNOWN_BY_NAME
-from flag_harness.cassette.redact.shapes import KEY_SHAPES, find_api_keys
+from flag_harness.cassette.redact.keys.hints import MIN_KEY_LENGTH
+from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME
+from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES, find_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, Response, body

@@ -45,8 +45,8 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
     """
     from flag_harness.cassette import Filters
     from flag_harness.cassette.redact.detectors import Detector, PatternFinder
-    from flag_harness.cassette.redact.named_values import KINDS_KNOWN_BY_NAME
-    from flag_harness.cassette.redact.shapes import KEY_SHAPES
+    from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME
+    from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES
 
     detectors = [replace(detector, action="mask") for detector in filters.detectors]
     detectors.append(Detector("key", _api_key_spans))
@@ -83,7 +83,7 @@ def make_evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Cal
 
 
 def _api_key_spans(text: str) -> Iterator[tuple[int, int]]:
-    from flag_harness.cassette.redact.shapes import find_api_keys
+    from flag_harness.cassette.redact.keys.shapes import find_api_keys
 
     return ((start, stop) for start, stop, _ in find_api_keys(text))
 

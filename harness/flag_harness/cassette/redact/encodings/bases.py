@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
-from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
+from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 _BASE32_LETTERS = string.ascii_uppercase + "234567"
 _BASE32_TABLE = make_letter_table(_BASE32_LETTERS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings.compressed import EncodedSpan
-from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
+from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 _HEX_BYTES_PATTERN = (
     r"[0-9A-Fa-f]{4}(?: {1,2}[0-9A-Fa-f]{4}){0,7}(?: [0-9A-Fa-f]{2})?|[0-9A-Fa-f]{2}(?: {1,2}[0-9A-Fa-f]{2}){0,15}"

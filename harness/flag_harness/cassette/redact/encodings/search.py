@@ -12,7 +12,7 @@ from flag_harness.cassette.redact.encodings.spans import (
     MIN_BASE64_LENGTH_TO_SEARCH,
     find_encoded_spans,
 )
-from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
+from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 FindSecrets = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""

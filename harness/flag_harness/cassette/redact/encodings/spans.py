@@ -22,7 +22,7 @@ from flag_harness.cassette.redact.encodings.dumps import (
     hex_dump_spans,
     joined_list_spans,
 )
-from flag_harness.cassette.redact.hints import find_letter_runs, make_letter_table
+from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 MIN_BASE64_LENGTH_TO_REDACT, MIN_BASE64_LENGTH_TO_SEARCH = 12, 24
 """The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""

@@ -18,24 +18,30 @@ _KEY_NAME_STEMS = tuple(
 )
 """Every name that announces a key contains one of these."""
 _UNAMBIGUOUS_NAME_STEMS = tuple(
-    b"auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin".split()
+    b"auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin redis-cli mongo ldap smbclient"
+    b" htpasswd openssl sqlplus thin: sudo identified docker contrase senha saml verifier setx setenv apikey".split()
 )
 _UNAMBIGUOUS_NAME_PATTERN = re.compile(
     rb"auth(?:orization|[=:\"])|cookie|curl |certificate|putty-user-key|_pat[=:\"]|mysql|sshpass|mnemonic"
-    rb"|phrase[\"=: ]|-----begin"
+    rb"|phrase[\"=: ]|-----begin|redis-cli\s|mongo[a-z]*\s[^\n]*-p|ldap[a-z]+\s[^\n]*-w|smbclient\s|htpasswd\s"
+    rb"|openssl\s|sqlplus\s|thin:|sudo\s+-s|identified\s+by|docker\s+login|contrase|senha|saml|verifier|set(?:x|env)\s"
+    rb"|apikey\s"
 )
 """Names that announce a key of any form; they are too rare to look at what follows. Each begins with a stem."""
 _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
-    r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
-    r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
+    r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
+    r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s:=\\]{1,5}[\"\x27][^\s\"\x27]{20}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
 """Matches the value after a name that announces a key: an assignment, or a long word."""
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
 _END_OF_ESCAPE = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
-_PART_OF_KEY_PATTERN = re.compile(r"sk-ant-|:5432:|:\*:|[78]Q~|JQQJ99|AzSe|AZDO|\+ACR|ACDb|\+ASt|azurewebsites\.net")
+_PART_OF_KEY_PATTERN = re.compile(
+    r"sk-ant-|:5432:|:\*:|[78]Q~|JQQJ99|Az(?:Se|Fu|Ca)|AZDO|AZEG|APIM|AIoT|\+A[A-Z][A-Za-z]|ACDb"
+    r"|azurewebsites\.net|IwEB"
+)
 """Parts of keys of Anthropic, which may be anywhere in a word, of lines of .pgpass, and of keys of Azure."""
-_PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[0-9a-f]{32})@")
+_PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[A-Za-z0-9_-]{20,})@")
 
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:

@@ -5,17 +5,15 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 
-from flag_harness.cassette.redact.hints import ApiKeyHints
-from flag_harness.cassette.redact.named_values import (
+from flag_harness.cassette.redact.keys.hints import ApiKeyHints
+from flag_harness.cassette.redact.keys.named_values import (
     ASSIGNMENT,
-    HAS_LETTER_AND_DIGIT,
-    KEY_NAME,
     KINDS_KNOWN_BY_NAME,
-    PASSWORD_NAME,
+    NAMED_KEY_SHAPES,
     PPRINT_BREAK,
-    TOOL_KEY_NAME,
     is_placeholder,
 )
+from flag_harness.cassette.redact.keys.rarer_keys import RARER_KEY_SHAPES
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -31,7 +29,8 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a token in a wrapped string": f"(?i:bearer|basic){PPRINT_BREAK}"
         + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
-        r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]|https?://[0-9a-f]{32}@[A-Za-z0-9]",
+        r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]"
+        r"|https?://(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}@[A-Za-z0-9]",
         "an authorization": r"(?i:authorization)\W{1,6}(?!(?i:bearer|basic)\s)[A-Za-z][A-Za-z0-9-]{1,24}\s+"
         r"(?:(?i:username=)[^\r\n]{16,}|(?=[^\s\x22\x27\\]*[0-9])[^\s\x22\x27\\]{16,})",
         "a cookie": rf"(?i:cookie){ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
@@ -57,7 +56,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Google OAuth secret": r"GOCSPX-[A-Za-z0-9_-]{20,}",
         "a Google refresh token": r"1//0[A-Za-z0-9_-]{30,}",
         "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}",
-        "a GitLab token": r"gl(?:pat|ptt|dt|rt|cbt|oas|soat|ft|imt|agent|ffct|rtr)-[A-Za-z0-9_.-]{20,}"
+        "a GitLab token": r"gl(?:pat|ptt|dt|rt|cbt|oas|soat|ft|imt|agent|ffct|rtr|wt)-[A-Za-z0-9_.-]{20,}"
         r"|GR1348941[A-Za-z0-9_-]{20}|_gitlab_session=[0-9a-f]{32}",
         "a Bitbucket token": r"ATBB[A-Za-z0-9_=-]{20,}",
         "an Atlassian token": r"AT(?:ATT|CTT)3[A-Za-z0-9_=-]{20,}",
@@ -71,7 +70,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a Stripe key": r"[rs]k_(?:org_)?(?:live|test|prod)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/]{24,}=*",
         "a Clerk or ElevenLabs key": r"sk_[0-9a-f]{48}",
         "a Square token": r"sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{60}",
-        "a Shopify token": r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}",
+        "a Shopify token": r"shp(?:at|ca|pa|ss|tka|ua)_[0-9a-fA-F]{32}",
         "a Plaid token": rf"access-(?:sandbox|development|production)-{_UUID}",
         "a Razorpay key": r"rzp_(?:live|test)_[A-Za-z0-9]{14,}",
         "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}",
@@ -193,7 +192,9 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an Azure key": r"(?i:accountkey|sharedaccesskey)=[A-Za-z0-9+/%]{40,}={0,2}"
         r"|[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"
         r"|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,26}"
-        r"|[A-Za-z0-9]{42}(?:AzSe|[+]ACR)[A-Za-z0-9]{6}(?![A-Za-z0-9+/=])|[A-Za-z0-9+/]{76}(?:ACDb|[+]ASt)[A-Za-z0-9]{6}=="
+        r"|[A-Za-z0-9]{42}(?:Az(?:Se|Fu|Ca)|[+]ACR)[A-Za-z0-9]{6}(?![A-Za-z0-9+/=])"
+        r"|[A-Za-z0-9+/]{33,76}(?:ACDb|APIM|AIoT|Az(?:Fu|Ca)|[+]A(?:St|Eh|Sb|Rm|Ba|MC))[A-Za-z0-9+/]{6}={1,2}"
+        r"|[A-Za-z0-9]{40,52}AZEG[A-Za-z0-9]{6,40}(?![A-Za-z0-9+/=])"
         r"|(?i:ocp-apim-subscription-key|azure[a-z_]*key)\W{1,6}[0-9a-f]{32}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}"
         r"|azurewebsites\.net/[^\s\x22\x27]{0,200}[?&]code=[A-Za-z0-9%/+_-]{30,}={0,2}",
         "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
@@ -225,28 +226,11 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a hash of a password": r"\$(?:apr1|[156y]|2[aby]\$[0-9]{2})\$[A-Za-z0-9./$+]{22,}",
         "a key, by its prefix": r"(?<![_-])(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key"
         rf"|testsk)_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,150}}(?![A-Za-z0-9_-])(?:\.[a-z]{{2}}(?![a-z]))?",
+        **RARER_KEY_SHAPES,
         "a TeamCity token": r"eyJ0eXAiOiAiVENWMiJ9\.[A-Za-z0-9._-]{40,}",
         "a PuTTY key": r"PuTTY-User-Key-File-[23]:(?:[\s\S]*?Private-MAC: [0-9a-f]+|[\s\S]*)",
         "a Kaggle key": r"key\\*\x22\s*:\s*\\*\x22[0-9a-f]{32}\\*\x22\s*\}",
-        "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
-        r"(?![A-Za-z0-9+/._-])",
-        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME})){ASSIGNMENT}"
-        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
-        "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME}){ASSIGNMENT}"
-        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
-        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){ASSIGNMENT}{HAS_LETTER_AND_DIGIT}"
-        r"[A-Za-z0-9_.~+/%-]{20,}=*",
-        "a password of .pgpass": r"[A-Za-z0-9.*-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]+:[A-Za-z0-9_.@-]+:"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s:\x22\x27]{{8,}}",
-        "a password of mysql or ssh": r"(?:mysql[a-z]{0,6}\s(?:[^\n]{0,100}\s)?-p|sshpass\s+-p\s?)[\x22\x27]?"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}",
-        "an option of a command, by its name": r"--(?:[a-z0-9]+-){0,4}(?:token|api-?key|secret|(?:access|secret)-key"
-        rf"|password)[ \t]+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{12,}}",
-        "a phrase of a wallet": r"(?i:mnemonic|seed[_ ]phrase)"
-        rf"{ASSIGNMENT}(?:[a-z]{{3,8}}[ ]+){{11,23}}[a-z]{{3,8}}(?! ?[a-z])",
-        "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
-        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{PASSWORD_NAME})){ASSIGNMENT}"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
+        **NAMED_KEY_SHAPES,
     }
 )
 """The regular expression of each kind of key. Each can also be used as a pattern in a filter."""

@@ -1,0 +1,161 @@
+"""Patterns for values that follow a name in free text, such as a log line or dumped headers."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+KEY_NAME = (
+    r"(?:api |(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage"
+    r"|license|hmac|ssh)[_.-]?)(?:access[_.-]?)?key|(?:client|app|consumer|webhook|jwt)[_.-]?secret|secret(?:[_-]?token)?|credentials?"
+    r"|(?:access|auth|refresh|id|session|security|bearer|bot|api|private|personal[_-]access|deploy|oauth)[_.-]?token"
+    r"|(?:sas|x-vault|x-auth|codecov|snyk|travis|server|source|rest|pagerduty|npm|sonar|bitly|circle|ci|github|gh|gitlab"
+    r"|slack|discord|telegram|hf|hugging[_-]?face|notion|sentry|cloudflare|digitalocean|heroku|netlify|railway|pypi|twine"
+    r"|docker|terraform|consul|nomad|grafana|datadog)[_-]token|secret[_-]key[_-]base"
+    r"|(?:write|admin|server|deploy|adafruit)[_-]key|connection[_-]?string|sessionid|keystring|apikey[_-](?:private|public)"
+    r"|(?:devops[_-]ext|azure|ado|devops|github|gh|gitlab|jira)[_-]pat|code[_-]?verifier|saml(?:response|assertion)"
+)
+"""The names of fields, variables and parameters that hold a credential."""
+TOOL_KEY_NAME = (
+    r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
+    r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
+    r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
+    r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
+)
+"""Other names that end like one, such as `FASTLY_KEY`, except those of pages, caches and databases."""
+PASSWORD_NAME = r"pass(?:word|wd|phrase|code|wort)|pwd|PGPASSWORD|(?<=_)pass|contrase(?:\u00f1|n)a|senha|mot de passe"
+"""The names of fields and variables that hold a password."""
+ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
+"""What stands between a name and its value."""
+
+_YAML_BLOCK = r":\s*[|>][-+]?\s*\n\s+"
+_VALUE_MEMBER = r"""\\*["\x27]?\s*[,;]?\s*\\*["\x27]?(?i:value)\\*["\x27]?\s*[:=]\s*\\*["\x27]?"""
+_XML_ELEMENT = r"(?:\s[^<>]{0,80})?>\s*(?=[^<>\s]+\s*</)"
+_SENTENCE = r"\s+(?:is|was)\s*:?\s+[\x22\x27`]?(?=[^\s\x22\x27]*[0-9][A-Za-z]+[0-9])"
+
+
+def _link_pattern(closing: str) -> str:
+    """Return a pattern of all that may stand between a name and its value, also in calls, pairs, XML and sentences.
+
+    `closing` is a pattern of the brackets that may end a pair such as `("name", "value")`.
+    """
+    pair = rf"""\\*["\x27]\s*,\s*b?\\*["\x27](?=[^\s"\x27\\]+\\*["\x27]\s*{closing})"""
+    return rf"(?:{ASSIGNMENT}|{_YAML_BLOCK}|{pair}|{_VALUE_MEMBER}|{_XML_ELEMENT}|{_SENTENCE})"
+
+
+_KEY_LINK, _PASSWORD_LINK = _link_pattern(r"[)\]]"), _link_pattern(r"\)")
+
+HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
+
+_QUOTED_KEY = (
+    r"(?<=[\x22\x27])(?![^\x22\x27]*(?:://|\{[A-Za-z_.]+\}))(?=[^\x22\x27\\]*[0-9])(?=[^\x22\x27\\]*[A-Za-z])"
+    r"[^\s\x22\x27\\<>]{20,}(?=\\*[\x22\x27])"
+)
+"""A value between quotes, in which any sign may be."""
+
+PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
+"""The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
+
+_COMMANDS_WITH_PASSWORD = (
+    "|".join(
+        rf"{command}\s(?:[^\n]{{0,100}}\s)?{option}"
+        for command, option in (
+            ("mysql[a-z]{0,6}", "-p"),
+            ("redis-cli", r"-a\s?"),
+            ("mongo[a-z]{0,7}", r"-p\s?"),
+            (r"docker\s+login", r"-p\s?"),
+            ("ldap[a-z]{3,8}", r"-w\s?"),
+            ("smbclient", r"-U\s?[^\s%]+%"),
+            ("htpasswd", r"-[a-zA-Z]*b[a-zA-Z]*\s+\S+\s+\S+\s+"),
+            ("openssl", r"-pass(?:in|out)?\s+pass:"),
+            ("sqlplus", "[^\\s/]+/"),
+        )
+    )
+    + r"|sshpass\s+-p\s?|jdbc:oracle:thin:[^\s/@]+/"
+)
+"""The commands of which an option is a password, up to the password."""
+
+NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
+        r"(?![A-Za-z0-9+/._-])",
+        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME})){_KEY_LINK}"
+        rf"(?:{_QUOTED_KEY}|{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
+        "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME}){_KEY_LINK}"
+        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
+        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_KEY_LINK}{HAS_LETTER_AND_DIGIT}"
+        r"[A-Za-z0-9_.~+/%-]{20,}=*",
+        "a password of .pgpass": r"[A-Za-z0-9.*-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]+:[A-Za-z0-9_.@-]+:"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s:\x22\x27]{{8,}}",
+        "a password of a command": rf"(?:{_COMMANDS_WITH_PASSWORD})[\x22\x27]?"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}"
+        rf"|echo\s+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}[\x22\x27]?\s*\|\s*sudo\s",
+        "a password in SQL": r"(?i:identified\s+by|password)\s+\x27(?=[^\x27]*[0-9])[^\x27\s\\]{8,}\x27",
+        "a variable that a command sets": r"(?:ENV|ARG|setx|setenv|set\s-[gUx]{1,3}|configure\sset)[ \t]+"
+        r"(?i:[A-Za-z0-9_.-]{0,40}(?:key|token|secret|password|passwd|pwd|pass)[A-Za-z0-9_]{0,20})[ \t]+[\x22\x27]?"
+        rf"(?![/.~]){HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{8,}}",
+        "a key in a URL": r"(?<=[?&])(?i:key|auth)=(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}",
+        "a key behind its scheme": r"(?i:apikey|api-key)\s+(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{32,}={0,2}"
+        r"|(?i:authorization)\W{1,6}(?=[A-Za-z_.-]*[0-9])(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{24,}",
+        "an option of a command, by its name": r"--(?:[a-z0-9]+-){0,4}(?:token|api-?key|secret|(?:access|secret)-key"
+        rf"|password)[ \t]+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{12,}}",
+        "a phrase of a wallet": r"(?i:mnemonic|seed[_ ]phrase)"
+        rf"{ASSIGNMENT}(?:[a-z]{{3,8}}[ ]+){{11,23}}[a-z]{{3,8}}(?! ?[a-z])",
+        "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
+        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{PASSWORD_NAME})){_PASSWORD_LINK}"
+        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
+    }
+)
+"""The regular expressions of keys that a name or a command before them reveals."""
+
+KINDS_KNOWN_BY_NAME = frozenset(
+    {"a credential, by its name", "a credential of a tool, by its name", "a token, by its name"}
+    | {"a password, by its name", "a password of curl", "an option of a command, by its name", "a password of .pgpass"}
+    | {"a password of a command", "a password in SQL", "a variable that a command sets", "an authorization", "a cookie"}
+    | {"a key in a URL", "a key behind its scheme"}
+)
+"""The kinds of keys that are recognised by the name before them, not by their form."""
+_PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
+_EXAMPLE_WORDS = re.compile(
+    r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
+)
+"""Words of which the value beside a name is an example, not a key."""
+
+_QUOTED_VALUE_PATTERN = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
+
+
+@lru_cache(maxsize=64)
+def query_value_pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern for `?name=value`; its first group is everything before the value."""
+    return re.compile(rf"""([?&]{re.escape(name)}=)[^&\s"'#]+""", re.IGNORECASE)
+
+
+@lru_cache(maxsize=64)
+def header_value_pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern for `name: value`, `'name': 'value'` and `(b'name', b'value')`.
+
+    Its first group is everything before the value.
+    """
+    return re.compile(
+        rf"""(\b{re.escape(name)}['"]?\s*[:,]\s*)(?:b?(?:{_QUOTED_VALUE_PATTERN})|[^'",\s]+)""", re.IGNORECASE
+    )
+
+
+@lru_cache(maxsize=64)
+def json_value_pattern(path: str) -> re.Pattern[str] | None:
+    """Return a pattern for `"name": value` in JSON or the repr of a dict, or None if the path has no name.
+
+    `name` is the last name in the JSON path. The pattern's first group is everything before the value. A list is
+    matched up to its first closing bracket.
+    """
+    names = re.findall(r"[^.\[\]*]+(?![^.\[]*\])", path)
+    if not names:
+        return None
+    return re.compile(
+        rf"""(['"]{re.escape(names[-1])}\\*['"]\s*:\s*)(?:{_QUOTED_VALUE_PATTERN}|\[[^\]]*\]|-?[0-9][0-9.eE+-]*)"""
+    )
+
+
+def is_placeholder(kind: str, key: str) -> bool:
+    """Return whether text that looks like a key is only an example or a placeholder, such as `xxxxxxxx`."""
+    return bool(_PLACEHOLDER.search(key)) or (kind in KINDS_KNOWN_BY_NAME and _EXAMPLE_WORDS.search(key) is not None)
