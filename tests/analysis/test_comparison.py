@@ -105,5 +105,5 @@ def test_large_bodies_are_compared_as_a_whole() -> None:
     (same,), (different,) = pairs
     assert not same.is_different
     assert ([""], ["body"]) == _changed(different)
-    assert "33,554,434 bytes" in str(different.request[0].sent)
-    assert "33,554,434 bytes" in str(different.answer[0].sent)
+    assert "33,554,434 bytes" in str(different.request[0].sent_value)
+    assert "33,554,434 bytes" in str(different.answer[0].sent_value)

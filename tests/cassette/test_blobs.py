@@ -173,7 +173,7 @@ def test_bytes_alone_cannot_give_what_stands_in_another_file() -> None:
     encoded = encode_cassette_with_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
     with pytest.raises(ValueError, match="interaction 0: its blob blobs/") as raised:
         decode_envelope_and_interactions(encoded.data)
-    (name,) = encoded.files
+    (name,) = encoded.shared_files
     assert (f"interaction 0: its blob blobs/{name} is another file; read the cassette from its own path") == str(
         raised.value
     )

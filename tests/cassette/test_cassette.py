@@ -212,5 +212,5 @@ def test_the_index_holds_equal_requests_in_recorded_order() -> None:
     """By key, whatever the order of the body's keys."""
     bodies = [b'{"a":1,"b":2}', b'{"c":3}', b'{"b":2,"a":1}']
     interactions = tuple(Interaction(replace(REQUEST, body=body), RESPONSE) for body in bodies)
-    index = Cassette(ENVELOPE, interactions).index.indices
-    assert {interactions[0].key: [0, 2], interactions[1].key: [1]} == index
+    index = Cassette(ENVELOPE, interactions).index.indices_by_key
+    assert {interactions[0].match_key: [0, 2], interactions[1].match_key: [1]} == index

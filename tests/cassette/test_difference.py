@@ -28,14 +28,14 @@ def test_equal_values_do_not_differ(value: Any) -> None:
 def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) -> None:
     """Following the steps in each value leads to what the difference shows, and each place is named once."""
     found = list(find_differences(recorded, sent))
-    assert len(found) == len({(difference.at, difference.to) for difference in found})
+    assert len(found) == len({(difference.recorded_steps, difference.sent_steps) for difference in found})
     for difference in found:
-        if difference.recorded is not ABSENT:
-            assert _repr(difference.recorded) == _repr(_followed(recorded, difference.at))
-            assert format_json_path(difference.at) == difference.path
-        if difference.sent is not ABSENT:
-            assert _repr(difference.sent) == _repr(_followed(sent, difference.to))
-        assert _repr(difference.recorded) != _repr(difference.sent)
+        if difference.recorded_value is not ABSENT:
+            assert _repr(difference.recorded_value) == _repr(_followed(recorded, difference.recorded_steps))
+            assert format_json_path(difference.recorded_steps) == difference.path
+        if difference.sent_value is not ABSENT:
+            assert _repr(difference.sent_value) == _repr(_followed(sent, difference.sent_steps))
+        assert _repr(difference.recorded_value) != _repr(difference.sent_value)
     assert bool(found) == (repr(_sorted(recorded)) != repr(_sorted(sent)))
 
 

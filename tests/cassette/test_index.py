@@ -37,7 +37,7 @@ def test_a_spoiled_answer_is_played_again_once_all_others_are() -> None:
     upstream.requeue_answer(spoiled)
     assert (1, 2) == upstream.indices_not_played
     assert [_answer(1), _answer(0)] == [upstream(_request({"n": 1})) for _ in range(2)]
-    assert upstream.find(_request({"n": 1})) is None
+    assert upstream.find_answer(_request({"n": 1})) is None
 
 
 def test_a_request_that_was_never_answered_cannot_be_played_again() -> None:
@@ -47,7 +47,7 @@ def test_a_request_that_was_never_answered_cannot_be_played_again() -> None:
     upstream.track_answer_of_request(spoiled)
     upstream.requeue_answer(spoiled)
     assert _answer(0) == upstream(spoiled)
-    assert upstream.find(_request({"n": 1})) is None
+    assert upstream.find_answer(_request({"n": 1})) is None
 
 
 def test_reading_past_an_abandoned_end_is_refused_and_kept() -> None:
@@ -64,7 +64,7 @@ def test_reading_past_an_abandoned_end_is_refused_and_kept() -> None:
         "POST /v1/messages: the answer of interaction 0 of the cassette ends where the recorded client "
         "stopped reading; this client read on.\nTo record it: pytest --now" == str(refusal)
     )
-    assert "read on where the recorded client stopped" == upstream.reports[0].reason
+    assert "read on where the recorded client stopped" == upstream.miss_reports[0].reason
 
 
 @pytest.mark.parametrize("sent", ["secret-1", "secret-2"])

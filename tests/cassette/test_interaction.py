@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flag_harness.cassette.interaction import Interaction, is_same_recording, storable_request
+from flag_harness.cassette.interaction import Interaction, is_same_recording, request_to_store
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"b":1,"a":2}')
@@ -15,23 +15,23 @@ RESPONSE: Response = (HEAD, Chunk(0.6, b"one"), Chunk(0.7, b"two"), End(0.8))
 def test_a_request_is_kept_without_host_and_secrets() -> None:
     """Path for URL, and the headers of the allow-list."""
     asked = Request("POST", "https://api.anthropic.com/v1/messages?beta=true", (("X-Api-Key", "k"),), b"{}")
-    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == storable_request(asked)
+    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == request_to_store(asked)
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "//v1/unheard_of", "/v1/models?after_id=http://x/y", "/a:b@c"])
 def test_keeping_a_kept_request_changes_nothing(path: str) -> None:
     """So that its key is the same at recording, after loading, and when it is asked again."""
-    kept = storable_request(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
+    kept = request_to_store(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
     assert path == kept.url == kept.path
-    assert kept == storable_request(kept)
+    assert kept == request_to_store(kept)
 
 
 def test_an_interaction_knows_its_json_value_and_its_key() -> None:
     """The key is that of an equal request with its keys in another order, and of no other."""
     one = Interaction(REQUEST, RESPONSE)
-    assert {"a": 2, "b": 1} == one.value
-    assert one.key == Interaction(replace(REQUEST, body=b'{"a": 2, "b": 1}'), ()).key
-    assert one.key != Interaction(replace(REQUEST, body=b'{"a": 2, "b": 2}'), ()).key
+    assert {"a": 2, "b": 1} == one.decoded_body
+    assert one.match_key == Interaction(replace(REQUEST, body=b'{"a": 2, "b": 1}'), ()).match_key
+    assert one.match_key != Interaction(replace(REQUEST, body=b'{"a": 2, "b": 2}'), ()).match_key
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_who_sent_a_request_is_no_time() -> None:
     """Another test did, or one that has ended meanwhile."""
     one = Interaction(REQUEST, RESPONSE)
     assert not is_same_recording(one, replace(one, case="another"))
-    assert not is_same_recording(one, replace(one, late=True))
+    assert not is_same_recording(one, replace(one, is_late=True))
 
 
 @pytest.mark.parametrize(

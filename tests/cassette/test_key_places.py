@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from flag_harness.cassette import Envelope, Filters, Interaction
-from flag_harness.cassette.redact.encodings.search import first_finding
+from flag_harness.cassette.redact.encodings.search import find_first_secret
 from flag_harness.cassette.redact.keys.shapes import find_api_keys
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.wire.aws_frames import decode_frames, encode_exception, frame_from_sse
@@ -310,7 +310,7 @@ def test_a_long_dump_takes_little_memory(text: str) -> None:
     """A body of a quarter megabyte may hold much more of it, compressed."""
     tracemalloc.start()
     try:
-        first_finding(text, find_api_keys, 1)
+        find_first_secret(text, find_api_keys, 1)
         assert tracemalloc.get_traced_memory()[1] < 20 * len(text)
     finally:
         tracemalloc.stop()

@@ -59,7 +59,7 @@ def test_only_the_named_parts_are_compared(match_on: tuple[MatchPart, ...], told
 
 
 def _misses(cassette: Cassette, request: Request) -> bool:
-    return replay(cassette).find(request) is None
+    return replay(cassette).find_answer(request) is None
 
 
 def test_equal_ones_are_played_once_each_in_order() -> None:

@@ -39,7 +39,7 @@ def _recorded(case: str, *asked: str, combination: str = "off", answer: str = ""
 
 
 def _asked(cassette: Cassette) -> list[tuple[str, str]]:
-    return [(one.case or cassette.envelope.case, one.value["ask"]) for one in cassette.interactions]
+    return [(one.case or cassette.envelope.case, one.decoded_body["ask"]) for one in cassette.interactions]
 
 
 def test_a_cassette_of_one_test_is_replaced_by_its_next_recording() -> None:
@@ -136,7 +136,7 @@ def test_a_test_is_played_what_it_recorded_itself_first() -> None:
     for case, own in (("a", (0, 1)), ("b", (2, 3))):
         replay = Replay(shared, case=case)
         assert f"same for {case}".encode() == body(replay(_one("same", "").request))
-        assert own == replay.own
+        assert own == replay.own_indices
     assert (0, 1, 2, 3) == indices_recorded_by(_recorded("a", *"1234"), "renamed")
     assert () == indices_recorded_by(shared, "c")
     assert [True, False] == [is_recorded_by(shared, case) for case in "bc"]

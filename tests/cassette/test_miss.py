@@ -148,7 +148,7 @@ def test_a_miss_among_long_conversations_takes_less_than_a_second() -> None:
     started = time.process_time()
     found = _miss(_interaction({**BODY, "n": 77, "messages": changed}), cassette, tuple(range(500)))
     assert time.process_time() - started < 1.0
-    assert (77, 200) == (found.nearest, len(found.differences))
+    assert (77, 200) == (found.nearest_index, len(found.differences))
 
 
 def test_texts_too_long_to_compare_are_ranked_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_no_normaliser_is_suggested_for_what_a_flag_changes() -> None:
     reporter = MissReporter(
         cassette, cassette.index, lambda path: None, "", depends_on_flag=lambda path: path == "system"
     )
-    (line,) = reporter.report_miss(sent, (0,)).normalise[1:]
+    (line,) = reporter.report_miss(sent, (0,)).normaliser_lines[1:]
     assert "Answer" not in line
     assert "in 50" not in line
     assert line.startswith("patterns = ['[0-9a-fA-F]{8}-")

@@ -50,7 +50,7 @@ def test_both_sides_are_normalised_before_they_are_compared() -> None:
     before = cassette.interactions[0].request
     assert ANSWER == replay(cassette, normalisers=normalisers)(_asked(sent, "/v1/messages?run=2027-03-04"))
     assert before == cassette.interactions[0].request
-    assert replay(cassette).find(_asked(sent, "/v1/messages?run=2027-03-04")) is None
+    assert replay(cassette).find_answer(_asked(sent, "/v1/messages?run=2027-03-04")) is None
 
 
 def test_a_miss_shows_what_the_normalisers_leave() -> None:

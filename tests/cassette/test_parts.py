@@ -148,7 +148,9 @@ def test_whatever_a_body_holds_is_what_it_was(body: Any, upstream: Any) -> None:
     cassette = _cassette(_interaction(body), _interaction({"tools": TOOLS}), plain, upstream=upstream)
     for in_parts in (False, True):
         encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, "blobs", in_parts=in_parts)
-        envelope, interactions = decode_envelope_and_interactions(encoded.data, partial(_read_blob, encoded.files))
+        envelope, interactions = decode_envelope_and_interactions(
+            encoded.data, partial(_read_blob, encoded.shared_files)
+        )
         assert (cassette.envelope, list(cassette.interactions)) == (envelope, interactions)
 
 

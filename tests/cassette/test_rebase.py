@@ -50,11 +50,14 @@ def _request(body: Any, path: str = "/v1/messages", headers: Any = ()) -> Reques
 def _missed(upstream: Replay, request: Request) -> RequestRewrite:
     with pytest.raises(CassetteMiss):
         upstream(request)
-    miss = upstream.reports[-1]
-    assert miss.nearest is not None
-    rows = [one.to_json_object() for one in request_changes_of_miss(miss, upstream.cassette.interactions[miss.nearest])]
+    miss = upstream.miss_reports[-1]
+    assert miss.nearest_index is not None
+    rows = [
+        one.to_json_object()
+        for one in request_changes_of_miss(miss, upstream.cassette.interactions[miss.nearest_index])
+    ]
     return RequestRewrite(
-        miss.nearest, tuple(RequestChange.from_json_object(json.loads(json.dumps(row))) for row in rows)
+        miss.nearest_index, tuple(RequestChange.from_json_object(json.loads(json.dumps(row))) for row in rows)
     )
 
 
@@ -74,7 +77,7 @@ def test_a_rebased_cassette_answers_what_was_missed(recorded: Any, sent: Any) ->
     cassette = _cassette(recorded)
     new = rebase_cassette(cassette, [_missed(replay(cassette), _request(sent))])
     assert _answer(0) == replay(new)(_request(sent))
-    assert new.envelope.rebased
+    assert new.envelope.is_rebased
     assert (0,) == indices_of_rewritten_requests(cassette, new)
 
 
@@ -118,7 +121,7 @@ def test_a_member_is_not_put_into_a_conversation_that_began_otherwise() -> None:
         {"list": 1},
         {"other": []},
         {"list": []},
-    ] == [one.value for one in new.interactions]
+    ] == [one.decoded_body for one in new.interactions]
 
 
 def test_what_normalisers_take_out_stays_as_it_was_recorded() -> None:
@@ -128,7 +131,7 @@ def test_what_normalisers_take_out_stays_as_it_was_recorded() -> None:
     upstream = replay(cassette, normalisers=normalisers)
     sent = _request({"at": "13:00", "user": "b", "n": 2, "both": "new at 13:00"})
     new = rebase_cassette(cassette, [_missed(upstream, sent)])
-    assert {"at": "12:00", "user": "a", "n": 2, "both": "new at 13:00"} == new.interactions[0].value
+    assert {"at": "12:00", "user": "a", "n": 2, "both": "new at 13:00"} == new.interactions[0].decoded_body
 
 
 @pytest.mark.parametrize(

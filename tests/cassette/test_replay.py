@@ -73,8 +73,8 @@ def test_a_miss_goes_through_code_that_catches_exceptions() -> None:
 def test_finding_says_nothing_where_there_is_nothing() -> None:
     """For layers that let such requests pass."""
     upstream = replay(_cassette({"n": 1}))
-    assert _answer(0) == upstream.find(_request({"n": 1}))
-    assert upstream.find(_request({"n": 1})) is None
+    assert _answer(0) == upstream.find_answer(_request({"n": 1}))
+    assert upstream.find_answer(_request({"n": 1})) is None
     assert [] == upstream.misses
 
 
@@ -131,7 +131,7 @@ def test_no_miss_shows_a_key() -> None:
     upstream = replay(_cassette({"n": 1}))
     with pytest.raises(CassetteMiss) as caught:
         upstream(Request("POST", f"/v1/{secret}", (), b"{}"))
-    assert [str(caught.value)] == [report.message for report in upstream.reports]
+    assert [str(caught.value)] == [report.message for report in upstream.miss_reports]
     assert str(caught.value).startswith("POST /v1/REDACTED is not in the cassette (1 interaction).\n")
 
 

@@ -121,8 +121,8 @@ def test_results_for_swapped_calls_are_another_request() -> None:
     ids = [_id("toolu", number) for number in range(2)]
     recorded = (_recorded(_first("list"), _calls(*ids)), _recorded(_second("list", ids, ["a", "b"]), {}))
     upstream = replay(Cassette(ENVELOPE, recorded))
-    assert upstream.find(_request(_second("list", ids, ["a", "b"], order=ids[::-1]))) is None
-    assert upstream.find(_request(_second("list", ids, ["a", "b"]))) is not None
+    assert upstream.find_answer(_request(_second("list", ids, ["a", "b"], order=ids[::-1]))) is None
+    assert upstream.find_answer(_request(_second("list", ids, ["a", "b"]))) is not None
 
 
 def test_files_of_different_contents_are_different_files() -> None:
@@ -133,15 +133,15 @@ def test_files_of_different_contents_are_different_files() -> None:
     upstream = replay(Cassette(ENVELOPE, (*made, *read)))
     for one in reversed(files):
         assert {"text": one} == _said(upstream(_request(None, f"/v1/files/{one}/content", "GET")))
-        assert upstream.find(_request(None, f"/v1/files/{one}/content", "GET")) is None
+        assert upstream.find_answer(_request(None, f"/v1/files/{one}/content", "GET")) is None
 
 
 def test_ids_that_no_answer_held_are_compared_as_they_are() -> None:
     """An id from another time is a value like any other."""
     one, other = _id("toolu", 1), _id("toolu", 2)
     upstream = replay(Cassette(ENVELOPE, (_recorded(_second("list", [one], ["a"]), {}),)))
-    assert upstream.find(_request(_second("list", [other], ["a"]))) is None
-    assert upstream.find(_request(_second("list", [one], ["a"]))) is not None
+    assert upstream.find_answer(_request(_second("list", [other], ["a"]))) is None
+    assert upstream.find_answer(_request(_second("list", [one], ["a"]))) is not None
 
 
 def test_an_id_that_was_sent_before_an_answer_held_it_is_not_bound() -> None:
@@ -164,7 +164,7 @@ def test_ids_within_texts_are_bound(text: str) -> None:
     ids = [_id("toolu", number) for number in range(2)]
     first = [_recorded(_first("list"), _calls(one)) for one in ids]
     upstream = replay(Cassette(ENVELOPE, (*first, _recorded({"log": text.format(ids[0])}, {}))))
-    assert upstream.find(_request({"log": text.format(ids[1])})) is not None
+    assert upstream.find_answer(_request({"log": text.format(ids[1])})) is not None
 
 
 @pytest.mark.parametrize("text", ["x{0}", "{0}x", "_{0}", "{0}-1"])
@@ -174,8 +174,8 @@ def test_a_longer_word_is_no_id(text: str) -> None:
     first = [_recorded(_first("list"), _calls(one)) for one in ids]
     recorded = (*first, _recorded({"log": ids[0]}, {}), _recorded({"log": text.format(ids[0])}, {}))
     upstream = replay(Cassette(ENVELOPE, recorded))
-    assert upstream.find(_request({"log": text.format(ids[1])})) is None
-    assert upstream.find(_request({"log": text.format(ids[0])})) is not None
+    assert upstream.find_answer(_request({"log": text.format(ids[1])})) is None
+    assert upstream.find_answer(_request({"log": text.format(ids[0])})) is not None
 
 
 def test_ids_of_any_shape_are_bound() -> None:

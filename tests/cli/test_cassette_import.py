@@ -327,7 +327,7 @@ def test_a_check_finds_the_key_for_which_the_file_would_be_refused(
     (room / "pyproject.toml").write_text(f"[tool.flag-harness.filters]\n{patterns}\n")
     assert 0 == _run(capsys, "one.yaml", "--check")[0]
     assert 0 == _run(capsys, "one.yaml", "--to", "new")[0]
-    assert {"a": "REDACTED", "b": "REDACTED"} == Cassette.load("new/one.json").interactions[0].value
+    assert {"a": "REDACTED", "b": "REDACTED"} == Cassette.load("new/one.json").interactions[0].decoded_body
 
 
 def test_cassettes_of_pytest_recording_go_where_their_tests_look(

@@ -81,7 +81,7 @@ def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
     done = "1 request rewritten. The answers are as they were: rebased, not verified.\n"
     assert (0, shown + done) == _run(capsys)
     after = Cassette.load(one)
-    assert (True, [{"system": "new"}]) == (after.envelope.rebased, [one.value for one in after.interactions])
+    assert (True, [{"system": "new"}]) == (after.envelope.is_rebased, [one.decoded_body for one in after.interactions])
 
 
 def test_it_names_the_run_and_the_files_that_are_newer(
@@ -276,7 +276,7 @@ def test_it_waits_for_whoever_records(tmp_path: Path, misses: Any, capsys: pytes
         running = threads.submit(main, ["cassette", "rebase", "--yes"])
         with pytest.raises(TimeoutError):
             running.result(0.2)
-        assert [{"system": "old"}] == [one.value for one in Cassette.load(tmp_path / names[0]).interactions]
+        assert [{"system": "old"}] == [one.decoded_body for one in Cassette.load(tmp_path / names[0]).interactions]
         _cassette(tmp_path / "b" / "three.json", {"system": "other"})
     assert 1 == running.result()
     assert "b/three.json: interaction 0 has changed since the run" in capsys.readouterr().out

@@ -101,7 +101,7 @@ def test_the_scenario_of_a_cassette_of_the_cases_gives_each_answer(
         if not parsed.is_complete or (parsed.error and parsed.status == 200):
             left_out += 1
             continue
-        turn = selector.choose_turn(make_request_view(interaction.value))
+        turn = selector.choose_turn(make_request_view(interaction.decoded_body))
         assert turn
         texts = [block["text"] for block in parsed.blocks if block["type"] == "text"]
         assert texts == [

@@ -41,7 +41,7 @@ def _files(repository: pytest.Pytester) -> set[str]:
 def _cases(path: Path) -> list[tuple[str, str]]:
     cassette = Cassette.load(path)
     return [
-        ((one.case or cassette.envelope.case).partition("::")[2], one.value["messages"][0]["content"])
+        ((one.case or cassette.envelope.case).partition("::")[2], one.decoded_body["messages"][0]["content"])
         for one in cassette.interactions
     ]
 

@@ -123,7 +123,7 @@ SENT_LATE = "sent it after test_it.py::test_a, which started it, had ended."
 def _prompts(project: Path) -> dict[str, list[str]]:
     """What each recording holds."""
     return {
-        path.stem: [one.value["messages"][0]["content"] for one in Cassette.load(path).interactions]
+        path.stem: [one.decoded_body["messages"][0]["content"] for one in Cassette.load(path).interactions]
         for path in project.rglob("recordings/**/*.json")
     }
 

@@ -33,8 +33,8 @@ class InteractionPair:
     """Two matching interactions of two cassettes, and how they differ.
 
     `before` and `after` are their indices in the first and the second cassette. An index is None if that cassette has
-    no matching interaction. In each difference, `recorded` is the value in the first cassette and `sent` that in the
-    second.
+    no matching interaction. In each difference, `recorded_value` is the value in the first cassette and `sent_value`
+    that in the second.
     """
 
     before: int | None
@@ -95,7 +95,7 @@ def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction
 
     First the interactions with equal requests are paired; those between two such pairs are then paired in their order.
     """
-    keys, other_keys = ([(_summarise_large_bodies(one).key, 0) for one in side] for side in (ours, theirs))
+    keys, other_keys = ([(_summarise_large_bodies(one).match_key, 0) for one in side] for side in (ours, theirs))
     counts, other_counts = Counter(keys), Counter(other_keys)
     if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
         keys, other_keys = (list(_number_repeated_keys(side)) for side in (keys, other_keys))
@@ -155,7 +155,7 @@ def value_for_json_output(value: Any) -> Any:
 
 def difference_to_json(difference: Difference) -> Mapping[str, Any]:
     """Return a difference as a dictionary for JSON output."""
-    values = {"before": difference.recorded, "after": difference.sent}
+    values = {"before": difference.recorded_value, "after": difference.sent_value}
     absent = [side for side, value in values.items() if value is ABSENT]
     return {
         "path": difference.path,

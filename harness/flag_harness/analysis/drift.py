@@ -76,7 +76,7 @@ def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream
     if reason := _missing_information_text(interaction, answer, recording.fidelity):
         return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
-    if maker != upstream and (signed := next(_signed_block_types(interaction.value), None)):
+    if maker != upstream and (signed := next(_signed_block_types(interaction.decoded_body), None)):
         maker_name = "the simulator" if maker == "simulator" else "the live API"
         return f"it contains a {signed} block signed by {maker_name}, which the {upstream} upstream would refuse"
     return ""

@@ -67,7 +67,7 @@ def cost_of_answer(request: Request, response: Response) -> float | None:
 
 def _max_tokens(interaction: Interaction) -> int:
     """Return the `max_tokens` of a recorded request, or 0 if it has none."""
-    max_tokens = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
+    max_tokens = interaction.decoded_body.get("max_tokens") if isinstance(interaction.decoded_body, dict) else None
     return max_tokens if isinstance(max_tokens, int) else 0
 
 

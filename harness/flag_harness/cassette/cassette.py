@@ -28,7 +28,7 @@ class Cassette:
     envelope: Envelope
     interactions: tuple[Interaction, ...]
     path: Path | None = None
-    blobs: Path | None = field(default=None, compare=False)
+    blob_folder: Path | None = field(default=None, compare=False)
     """The folder from which the cassette's blobs (separate files) were loaded, or None if it has none."""
     has_parts: bool = field(default=False, compare=False)
     """Whether what it may have in common with other cassettes is stored in separate files, which they share."""
@@ -70,12 +70,12 @@ class Cassette:
         refuse_api_keys(path, self.envelope, self.interactions)
         old = replaces or _load_if_readable(path)
         if old is None or not self._differs_only_in_times(old):
-            self._write_files(path, blobs or self.blobs or path.parent / BLOB_FOLDER)
+            self._write_files(path, blobs or self.blob_folder or path.parent / BLOB_FOLDER)
             return True
         if max_age is None or not _is_older_than(max_age, old.envelope.recorded_at, self.envelope.recorded_at):
             return False
         renewed = replace(old, envelope=replace(old.envelope, recorded_at=self.envelope.recorded_at))
-        renewed._write_files(path, old.blobs or path.parent / BLOB_FOLDER)
+        renewed._write_files(path, old.blob_folder or path.parent / BLOB_FOLDER)
         return True
 
     @cached_property
@@ -92,7 +92,7 @@ class Cassette:
                 f"{MAX_CASSETTE_BYTES:,} are read; split the test, or let it ask for less"
             )
         try:
-            write_blobs(folder, encoded.files)
+            write_blobs(folder, encoded.shared_files)
             write_atomically(path, encoded.data)
         except ValueError as error:
             raise CassetteError(f"{path} was not written: {error}") from None
@@ -147,7 +147,7 @@ def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
     marks = (
         *envelope.fidelity,
         *envelope.match_on,
-        "rebased" if envelope.rebased else "",
+        "rebased" if envelope.is_rebased else "",
         envelope.excluded_from_effects,
     )
     return envelope.upstream, envelope.case, envelope.combination, *marks

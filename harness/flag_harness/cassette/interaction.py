@@ -25,7 +25,7 @@ class Envelope:
     """Describes a recording: date (`recorded_at`, ISO 8601 in UTC), upstream, SDK, test and combination.
 
     In an imported recording, `fidelity` lists what did not come from the API (words of `importers/fidelity.py`), and
-    `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `rebased` is True if
+    `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `is_rebased` is True if
     requests were rewritten after recording, so it is not known whether the API would still answer this way.
     `excluded_from_effects` says why the recording is not compared to those of other combinations; empty if it is.
     """
@@ -37,7 +37,7 @@ class Envelope:
     combination: str = ""
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchPart, ...] = ()
-    rebased: bool = False
+    is_rebased: bool = False
     excluded_from_effects: str = ""
 
 
@@ -45,43 +45,43 @@ class Envelope:
 class Interaction:
     """One request in the form that a cassette keeps (path instead of URL, allow-listed headers), and its response.
 
-    `case` is the test that recorded the interaction; it is empty if the envelope names this test already. `late` is
+    `case` is the test that recorded the interaction; it is empty if the envelope names this test already. `is_late` is
     True if the request was sent during the teardown of the test's fixtures.
     """
 
     request: Request
     response: Response
     case: str = ""
-    late: bool = False
+    is_late: bool = False
 
     @cached_property
-    def value(self) -> Any:
+    def decoded_body(self) -> Any:
         """The request's body, decoded from JSON, or its bytes if it is not JSON."""
         return decode_comparable_body(self.request.body)
 
     @cached_property
-    def key(self) -> bytes:
+    def match_key(self) -> bytes:
         """The match key of the request: a hash of the parts by which requests are compared."""
-        return hash_content(self.content_for(()))
+        return hash_content(self.match_content(()))
 
-    def content_for(self, match_on: tuple[MatchPart, ...]) -> bytes:
+    def match_content(self, match_on: tuple[MatchPart, ...]) -> bytes:
         """Return the bytes by which this request is compared: the parts in `match_on`, or all if it is empty."""
         if match_on:
-            return content_of_selected_parts(self.request, self.value, match_on)
+            return content_of_selected_parts(self.request, self.decoded_body, match_on)
         value = decode_comparable_body(self.request.body)  # not cached: an index needs each body only once
         if isinstance(value, bytes):
             value = normalise_multipart_boundary(self.request).body
         return content_to_match(self.request.method, self.request.path, self.request.headers, value)
 
 
-def storable_request(request: Request) -> Request:
+def request_to_store(request: Request) -> Request:
     """Return the request as a cassette keeps it: without host, and with allow-listed headers only."""
     return Request(request.method, request.path, select_request_headers(request.headers), request.body)
 
 
 def is_same_recording(old: Interaction, new: Interaction) -> bool:
     """Return whether two interactions are equal apart from times and the response's split into chunks."""
-    same_sender = (old.case, old.late) == (new.case, new.late)
+    same_sender = (old.case, old.is_late) == (new.case, new.is_late)
     same_request = same_sender and normalise_multipart_boundary(old.request) == normalise_multipart_boundary(
         new.request
     )

@@ -13,7 +13,7 @@ from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.errors import CassetteError
 
 
-def recording_test(cassette: Cassette, interaction: Interaction) -> str:
+def name_of_recording_test(cassette: Cassette, interaction: Interaction) -> str:
     """Return the name of the test that recorded the interaction, or an empty string if it is unknown."""
     return interaction.case or cassette.envelope.case
 
@@ -23,7 +23,7 @@ def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
 
     If a single test recorded the whole cassette, return all indices, because other tests may play it too.
     """
-    owners = [recording_test(cassette, one) for one in cassette.interactions]
+    owners = [name_of_recording_test(cassette, one) for one in cassette.interactions]
     if len(set(owners)) < 2:
         return tuple(range(len(owners)))
     return tuple(index for index, name in enumerate(owners) if name == case)
@@ -31,7 +31,7 @@ def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
 
 def is_recorded_by(cassette: Cassette, case: str) -> bool:
     """Return whether the cassette has an interaction recorded by the test `case` or by an unknown test."""
-    return any(recording_test(cassette, one) in ("", case) for one in cassette.interactions)
+    return any(name_of_recording_test(cassette, one) in ("", case) for one in cassette.interactions)
 
 
 def can_add_answers_from(old: Cassette, upstream: str) -> bool:
@@ -63,7 +63,7 @@ def merge_recordings(
     if old is None or not old.interactions:
         return new
     case = new.envelope.case
-    named = [replace(one, case=recording_test(old, one) or case) for one in old.interactions]
+    named = [replace(one, case=name_of_recording_test(old, one) or case) for one in old.interactions]
     same_upstream = old.envelope.upstream == new.envelope.upstream
     if keep_own and not can_add_answers_from(old, new.envelope.upstream):
         raise CassetteError(_mixed_upstreams_message(old, new))
@@ -94,7 +94,7 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
         recorded_at=min(old.recorded_at or new.recorded_at, new.recorded_at) if keeps_old_part else new.recorded_at,
         fidelity=old.fidelity,
         match_on=old.match_on,
-        rebased=old.rebased,
+        is_rebased=old.is_rebased,
     )
 
 

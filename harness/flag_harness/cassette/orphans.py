@@ -19,13 +19,13 @@ CASSETTE_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class CassettesUsedByRun:
-    """What a run used: the cassettes of its tests (`claimed`), and the test files that it collected (`files`).
+    """What a run used: the cassettes of its tests (`cassettes`), and the test files that it collected (`test_files`).
 
     Paths are relative to the project's root, with `/`.
     """
 
-    claimed: frozenset[str]
-    files: frozenset[str]
+    cassettes: frozenset[str]
+    test_files: frozenset[str]
 
 
 class EnvelopeFields(Struct):
@@ -51,10 +51,10 @@ def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun)
     are not cassettes are skipped too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if relative_path_with_slashes(root, path) in use.claimed or (envelope := read_envelope(path)) is None:
+        if relative_path_with_slashes(root, path) in use.cassettes or (envelope := read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
-        if not file or file in use.files or not (root / file).is_file():
+        if not file or file in use.test_files or not (root / file).is_file():
             yield path
 
 

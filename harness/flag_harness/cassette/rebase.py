@@ -30,29 +30,31 @@ UNCHANGEABLE_MEMBERS = (
 class RequestChange:
     """One change to a recorded request: the old and the new value, or `ABSENT` for a value that does not exist.
 
-    `path`, `at` and `to` are those of the `Difference`.
+    `path`, `recorded_steps` and `sent_steps` are those of the `Difference`.
     """
 
     path: str
-    at: PathSteps
-    to: PathSteps
-    old: Any
-    new: Any
+    recorded_steps: PathSteps
+    sent_steps: PathSteps
+    old_value: Any
+    new_value: Any
 
     @property
     def invalidation_reason(self) -> str:
         """Return why this change invalidates the recorded answer, or an empty string if it does not."""
-        if not self.at:
+        if not self.recorded_steps:
             return f"{self.path or 'the whole body'} changed"
         return (
-            f"{self.path} changed, and with it what the model can answer" if self.at[0] in UNCHANGEABLE_MEMBERS else ""
+            f"{self.path} changed, and with it what the model can answer"
+            if self.recorded_steps[0] in UNCHANGEABLE_MEMBERS
+            else ""
         )
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the change as a dictionary that JSON can hold."""
-        sides = {"old": self.old, "new": self.new}
+        sides = {"old": self.old_value, "new": self.new_value}
         known = {name: value for name, value in sides.items() if value is not ABSENT and not isinstance(value, bytes)}
-        return {"path": self.path, "at": list(self.at), "to": list(self.to), **known}
+        return {"path": self.path, "at": list(self.recorded_steps), "to": list(self.sent_steps), **known}
 
     @classmethod
     def from_json_object(cls, row: dict[str, Any]) -> "RequestChange":
@@ -70,7 +72,9 @@ class RequestRewrite:
 
 def request_changes_of_miss(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
     """Return the changes that turn a recorded request into the missed one, with values as they were sent."""
-    return tuple(_change_from_difference(difference, recorded, miss.sent) for difference in miss.differences)
+    return tuple(
+        _change_from_difference(difference, recorded, miss.sent_interaction) for difference in miss.differences
+    )
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
@@ -88,20 +92,20 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
             raise CassetteError(f"{cassette.path}: different requests came nearest to interaction {rewrite.index}")
     for index, rewrite in sorted(by_index.items()):
         _require_possible_rewrite(cassette, rewrite)
-        value = interactions[index].value
+        value = interactions[index].decoded_body
         for change in reversed(rewrite.changes):
-            if not _has_old_value(value, change, interactions[index].value):
+            if not _has_old_value(value, change, interactions[index].decoded_body):
                 raise CassetteError(
                     f"{cassette.path}: interaction {index} has changed since the run: {change.path} is not what it "
                     "was; run the tests again"
                 )
-            value = _apply_change(value, change.at, change)
+            value = _apply_change(value, change.recorded_steps, change)
         interactions[index] = _replace_body(interactions[index], value)
     kept = {*by_index, *played}
     for index, interaction in enumerate(cassette.interactions):
         if index not in kept:
             interactions[index] = _rewrite_repeated_request(interaction, cassette, by_index.values())
-    new = replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
+    new = replace(cassette, envelope=replace(cassette.envelope, is_rebased=True), interactions=tuple(interactions))
     for index in by_index:
         _require_order(cassette, index, kept)
         _require_continuations(cassette, new, index)
@@ -160,7 +164,7 @@ def _require_continuations(old: Cassette, new: Cassette, index: int) -> None:
 
 
 def _messages(interaction: Interaction) -> list[Any]:
-    value = interaction.value
+    value = interaction.decoded_body
     messages = value.get("messages") if isinstance(value, dict) else None
     return messages if isinstance(messages, list) else []
 
@@ -173,9 +177,17 @@ def indices_of_rewritten_requests(old: Cassette, new: Cassette) -> tuple[int, ..
 
 def _change_from_difference(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
     """Return the change that a difference describes, with the values as recorded and as sent."""
-    old = difference.recorded if difference.recorded is ABSENT else _value_at_path(recorded.value, difference.at)
-    new = difference.sent if difference.sent is ABSENT else _value_at_path(sent.value, difference.to)
-    return RequestChange(difference.path, difference.at, difference.to, old, new)
+    old = (
+        difference.recorded_value
+        if difference.recorded_value is ABSENT
+        else _value_at_path(recorded.decoded_body, difference.recorded_steps)
+    )
+    new = (
+        difference.sent_value
+        if difference.sent_value is ABSENT
+        else _value_at_path(sent.decoded_body, difference.sent_steps)
+    )
+    return RequestChange(difference.path, difference.recorded_steps, difference.sent_steps, old, new)
 
 
 def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
@@ -185,7 +197,10 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
     if rewrite.index >= len(cassette.interactions):
         raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
     count = len(_messages(cassette.interactions[rewrite.index]))
-    if any(one.at[0] == "messages" and one.old is ABSENT and one.at[1:] >= (count,) for one in rewrite.changes):
+    if any(
+        one.recorded_steps[0] == "messages" and one.old_value is ABSENT and one.recorded_steps[1:] >= (count,)
+        for one in rewrite.changes
+    ):
         raise CassetteError(
             f"{cassette.path}: interaction {rewrite.index}: the test sends more messages than the one that was "
             "answered: record it again"
@@ -200,11 +215,11 @@ def _rewrite_repeated_request(
     Return the interaction unchanged if none fits.
     """
     for rewrite in rewrites:
-        value, model = interaction.value, cassette.interactions[rewrite.index].value
+        value, model = interaction.decoded_body, cassette.interactions[rewrite.index].decoded_body
         for change in reversed(rewrite.changes):
             if not _has_old_value(value, change, model):
                 break
-            value = _apply_change(value, change.at, change)
+            value = _apply_change(value, change.recorded_steps, change)
         else:
             return _replace_body(interaction, value)
     return interaction
@@ -220,18 +235,24 @@ def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
     If the change inserts or removes a list element, all elements before it must equal those in `model`, the request for
     which the change was found.
     """
-    *parents, last = change.at
+    *parents, last = change.recorded_steps
     try:
         parent, beside = _value_at_path(value, parents), _value_at_path(model, parents)
     except (KeyError, IndexError, TypeError):
         return False
     if isinstance(parent, list) and isinstance(last, int) and isinstance(beside, list):
-        whole = change.old is not ABSENT and change.new is not ABSENT
+        whole = change.old_value is not ABSENT and change.new_value is not ABSENT
         same_start = whole or (last <= len(parent) and _is_same_json(parent[:last], beside[:last]))
-        return same_start and (change.old is ABSENT or (last < len(parent) and _is_same_json(parent[last], change.old)))
+        return same_start and (
+            change.old_value is ABSENT or (last < len(parent) and _is_same_json(parent[last], change.old_value))
+        )
     if not isinstance(parent, dict):
         return False
-    return last not in parent if change.old is ABSENT else last in parent and _is_same_json(parent[last], change.old)
+    return (
+        last not in parent
+        if change.old_value is ABSENT
+        else last in parent and _is_same_json(parent[last], change.old_value)
+    )
 
 
 def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) -> Any:
@@ -240,12 +261,12 @@ def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) ->
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:
         copy[step] = _apply_change(value[step], rest, change)
-    elif change.new is ABSENT:
+    elif change.new_value is ABSENT:
         del copy[step]
-    elif change.old is ABSENT and isinstance(copy, list):
-        copy.insert(int(step), change.new)
+    elif change.old_value is ABSENT and isinstance(copy, list):
+        copy.insert(int(step), change.new_value)
     else:
-        copy[step] = change.new
+        copy[step] = change.new_value
     return copy
 
 

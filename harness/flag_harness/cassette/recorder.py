@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from flag_harness.cassette.interaction import Interaction, storable_request
+from flag_harness.cassette.interaction import Interaction, request_to_store
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.timeline import Head, Piece
@@ -22,7 +22,7 @@ class Recorder(TrafficLog):
 
     def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:
         super().__init__()
-        self._filters, self._keep = filters, keep
+        self._filters, self._kept_headers = filters, keep
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
@@ -30,8 +30,8 @@ class Recorder(TrafficLog):
         return tuple(
             self._filters.filter_interaction(
                 Interaction(
-                    storable_request(request),
-                    tuple(_storable_piece(piece, request.url, self._keep) for piece in response),
+                    request_to_store(request),
+                    tuple(_storable_piece(piece, request.url, self._kept_headers) for piece in response),
                 )
             )
             for request, response in self.exchanges

@@ -25,9 +25,9 @@ class Replay:
     filtered values or API keys. Ids from earlier answers may differ: see `match/returned_ids.py`.
 
     A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
-    stopped. Each exception is kept in `misses` and its details in `reports`. `refusal` builds the exception from the
-    message; `find_refusal`, `depends_on_flag` and `find_sender` are those of `MissReporter`. `own` holds the indices of
-    the interactions that the test `case` recorded, which are played first.
+    stopped. Each exception is kept in `misses` and its details in `miss_reports`. `refusal` builds the exception from
+    the message; `find_refusal`, `depends_on_flag` and `find_sender` are those of `MissReporter`. `own_indices` holds
+    the indices of the interactions that the test `case` recorded, which are played first.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class Replay:
         find_sender: Callable[[], str] = str,
     ) -> None:
         self.cassette = _filter_cassette(cassette, filters)
-        self.own = indices_recorded_by(cassette, case)
+        self.own_indices = indices_recorded_by(cassette, case)
         self._filters = filters
-        self._index = _build_request_index(cassette, self.cassette, normalisers, frozenset(self.own))
+        self._index = _build_request_index(cassette, self.cassette, normalisers, frozenset(self.own_indices))
         explain = explain or (lambda path: None)
         self._reporter = MissReporter(
             self.cassette, self._index, explain, record, find_refusal, depends_on_flag, find_sender
         )
-        self._refusal = refusal
+        self._make_miss = refusal
         self.misses: list[CassetteMiss] = []
-        self.reports: list[Miss] = []
-        self._queues = UnplayedInteractions(self._index, repeat=repeat)
+        self.miss_reports: list[Miss] = []
+        self._unplayed = UnplayedInteractions(self._index, repeat=repeat)
         self._tracked_answers: dict[int, tuple[Request, int]] = {}
         self._nearest_by_key: dict[bytes, int | None] = {}
         self._lock = threading.Lock()
@@ -67,17 +67,17 @@ class Replay:
         return self.cassette.envelope.upstream
 
     def __call__(self, request: Request) -> Response:
-        response = self.find(request)
+        response = self.find_answer(request)
         if response is None:
             raise self._report_miss(self._to_filtered_interaction(request))
         return response
 
-    def find(self, request: Request) -> Response | None:
+    def find_answer(self, request: Request) -> Response | None:
         """Return the recorded answer to a request and mark it as played, or None if no answer is left."""
         sent = self._to_filtered_interaction(request)
         key = self._index.matching_key(sent)
         with self._lock:
-            index = self._queues.take_next_answer(key, sent)
+            index = self._unplayed.take_next_answer(key, sent)
             if index is not None and id(request) in self._tracked_answers:
                 self._tracked_answers[id(request)] = request, index
         return None if index is None else self._response_to_play(index, sent)
@@ -91,13 +91,13 @@ class Replay:
         """Make the answer to this request available again, because an injected fault broke its delivery."""
         with self._lock:
             if (index := self._tracked_answers[id(request)][1]) >= 0:
-                self._queues.requeue_interaction(index)
+                self._unplayed.requeue_interaction(index)
 
     @property
     def indices_not_played(self) -> tuple[int, ...]:
         """The indices of the interactions that have not been played."""
         with self._lock:
-            played = self._queues.indices_already_played
+            played = self._unplayed.indices_already_played
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
     def _to_filtered_interaction(self, request: Request) -> Interaction:
@@ -119,22 +119,22 @@ class Replay:
 
         Different missed requests are compared with different interactions, as long as there are enough.
         """
-        key, own = self._index.matching_key(sent), frozenset(self.own)
+        key, own = self._index.matching_key(sent), frozenset(self.own_indices)
         unplayed = tuple(sorted(self.indices_not_played, key=lambda index: index not in own))
         with self._lock:
             others = {index for other, index in self._nearest_by_key.items() if other != key}
         miss = self._reporter.report_miss(sent, tuple(index for index in unplayed if index not in others) or unplayed)
         with self._lock:
-            self._nearest_by_key[key] = miss.nearest
+            self._nearest_by_key[key] = miss.nearest_index
         return self._remember_miss(miss)
 
     def _remember_miss(self, found: Miss) -> CassetteMiss:
         """Store a report and its exception, and return the exception."""
         report = replace(found, message=redact_api_keys(found.message))
-        miss = self._refusal(report.message)
+        miss = self._make_miss(report.message)
         with self._lock:
             self.misses.append(miss)
-            self.reports.append(report)
+            self.miss_reports.append(report)
         return miss
 
 
@@ -162,13 +162,13 @@ def _filter_cassette(cassette: Cassette, filters: Filters) -> Cassette:
 
 
 def _build_request_index(
-    recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]
+    recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own_indices: frozenset[int]
 ) -> RequestIndex:
     """Build an index of the filtered requests that also finds them by their unfiltered content.
 
     A request that was filtered when it was recorded may change if it is filtered again, so both forms are indexed.
     """
-    preferred = own if len(own) < len(recorded.interactions) else frozenset()
+    preferred = own_indices if len(own_indices) < len(recorded.interactions) else frozenset()
     if recorded is filtered and not normalisers and not preferred:
         return recorded.index
     aliases = recorded.interactions if recorded is not filtered else ()

@@ -46,12 +46,12 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
     if cassette.has_parts or not _is_recorded_by_matrix_item(cassette):
         return None
     folder = recordings / BLOB_FOLDER if path.is_relative_to(recordings) else path.parent / BLOB_FOLDER
-    names = relative_folder(cassette.blobs or folder, path.parent)
+    names = relative_folder(cassette.blob_folder or folder, path.parent)
     encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, names, in_parts=True)
     if not encoded.has_parts:
         return None
     refuse_api_keys(path, cassette.envelope, cassette.interactions)
-    shared = {(cassette.blobs or folder) / name: data for name, data in encoded.files.items()}
+    shared = {(cassette.blob_folder or folder) / name: data for name, data in encoded.shared_files.items()}
     return CassetteUpgrade(path, encoded.data, shared)
 
 

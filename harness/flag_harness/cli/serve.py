@@ -109,7 +109,7 @@ class CassettesUpstream:
 
     def __call__(self, request: Request) -> Response:
         for one in self._replays:
-            if (found := one.find(request)) is not None:
+            if (found := one.find_answer(request)) is not None:
                 return found
         messages = []
         for one in self._replays:

@@ -18,7 +18,7 @@ ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 
 def vcr_response_from_import(row: SourceInteraction) -> VcrResponse:
     """Convert an imported response to vcrpy's format, with the standard reason phrase if it has none."""
-    message = _standard_reason_phrase(row.status) if row.message is None else row.message
+    message = _standard_reason_phrase(row.status) if row.reason_phrase is None else row.reason_phrase
     return _make_vcr_response(row.status, message, row.response_headers, row.response_body)
 
 
@@ -49,7 +49,7 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
     """Decompress the body and adjust the headers, as vcrpy's setting `decode_compressed_response` demands."""
-    data, headers, plain = BodyDecoder(ImportLimits().decoded).decode(
+    data, headers, plain = BodyDecoder(ImportLimits().decoded_bytes).decode(
         _header_pairs(response), response["body"]["string"]
     )
     if not plain or (data, headers) == (response["body"]["string"], _header_pairs(response)):

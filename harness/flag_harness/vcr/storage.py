@@ -63,7 +63,7 @@ class FileStorage:
         if not path.exists():
             return None
         try:
-            data = read_regular_file(path, ImportLimits().file)
+            data = read_regular_file(path, ImportLimits().file_bytes)
             return self._parse_file(data) if data.strip() else None
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None

@@ -62,7 +62,7 @@ def test_an_interaction_becomes_ours() -> None:
     """Path for URL, headers by allow-list, one chunk, no times; the envelope says when and by which SDK."""
     found = import_cassette(_file(_row()))
     (one,) = found.cassette.interactions
-    assert ("vcrpy", ()) == (found.format, found.left_out)
+    assert ("vcrpy", ()) == (found.format, found.skipped_requests)
     assert (
         Envelope(
             "imported",
@@ -155,7 +155,7 @@ def test_requests_to_other_services_are_left_out_by_name() -> None:
     """Unless every path is asked for. The query is not repeated: it may hold a key."""
     data = _file(_row(), _row(request_uri="https://telemetry.example/batch?key=secret"))
     found = import_cassette(data)
-    assert ("POST https://telemetry.example/batch",) == found.left_out
+    assert ("POST https://telemetry.example/batch",) == found.skipped_requests
     assert ("timing-invented", "interactions-left-out") == found.cassette.envelope.fidelity
     assert 2 == len(import_cassette(data, every_path=True).cassette.interactions)
 
@@ -248,7 +248,7 @@ def test_what_is_like_no_format_is_given_no_name(document: Any) -> None:
 def test_requests_to_the_api_are_told_from_others(url: str, kept: bool) -> None:
     """By its own host, or by a path that nobody else has; what is left out is counted and named."""
     found = import_cassette(_file(_row(), _row(request_uri=url)))
-    assert (1 + kept, 1 - kept) == (len(found.cassette.interactions), len(found.left_out))
+    assert (1 + kept, 1 - kept) == (len(found.cassette.interactions), len(found.skipped_requests))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
@@ -398,11 +398,11 @@ def test_what_cannot_be_read_is_named(data: bytes, message: str) -> None:
 def test_too_much_is_refused() -> None:
     """Files and decompressed bodies beyond the limits, the latter counted over the whole file."""
     with pytest.raises(ValueError, match=r"\Alarger than 10 bytes\Z"):
-        import_cassette(_file(_row()), limits=ImportLimits(file=10))
+        import_cassette(_file(_row()), limits=ImportLimits(file_bytes=10))
     bomb = base64.b64encode(gzip.compress(bytes(5000))).decode()
     row = _row(response_headers={**HEADERS, "content-encoding": "gzip"}, response_body={"base64_string": bomb})
     with pytest.raises(ValueError, match=r"\Ainteraction 1: its bodies have more than 9,000 bytes once decompressed\Z"):
-        import_cassette(_file(row, row), limits=ImportLimits(decoded=9000))
+        import_cassette(_file(row, row), limits=ImportLimits(decoded_bytes=9000))
 
 
 def test_a_deep_body_of_lists_is_refused_and_not_followed() -> None:

@@ -63,7 +63,7 @@ def imported() -> dict[Path, ImportedCassette]:
 def test_all_files_are_imported(imported: dict[Path, ImportedCassette]) -> None:
     """350 files, 681 interactions, of which 20 went to other services."""
     kept = sum(len(one.cassette.interactions) for one in imported.values())
-    left_out = sum(len(one.left_out) for one in imported.values())
+    left_out = sum(len(one.skipped_requests) for one in imported.values())
     assert (350, 661, 20) == (len(imported), kept, left_out)
     assert {"vcrpy"} == {one.format for one in imported.values()}
 

@@ -152,7 +152,7 @@ def _format_changed_words(before: str, after: str) -> tuple[str, str]:
     """Return the words that only one of two texts has, as `5 words: 'Name problems of style, too.'` and `nothing`."""
     before, after = redact_api_keys(before), redact_api_keys(after)
     words = find_changed_words(before, after)
-    old, new = words.short_quotes if words.recorded or words.sent else make_excerpts(before, after)
+    old, new = words.short_quotes if words.recorded_words or words.sent_words else make_excerpts(before, after)
     return f"{words}: {old}", new
 
 

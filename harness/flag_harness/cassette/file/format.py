@@ -60,7 +60,7 @@ class EncodedCassette:
     """The bytes of a cassette's file, and the contents of the files to which it refers, by their SHA-256."""
 
     data: bytes
-    files: dict[str, bytes]
+    shared_files: dict[str, bytes]
     has_parts: bool
 
 
@@ -185,7 +185,7 @@ def envelope_from_stored(stored: StoredEnvelope) -> Envelope:
 
 def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
     return [
-        StoredInteraction(_to_stored_request(one.request), _to_stored_response(one.response), one.case, one.late)
+        StoredInteraction(_to_stored_request(one.request), _to_stored_response(one.response), one.case, one.is_late)
         for one in interactions
     ]
 

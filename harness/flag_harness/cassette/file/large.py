@@ -41,7 +41,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         with path.open("rb") as file, raise_value_error_if_nested_too_deep():
             envelope, self._spans = _find_interaction_spans(file.read())
         envelope_from_stored(envelope)
-        self._store = ReferencedFileReader(envelope, read_blob)
+        self._reader = ReferencedFileReader(envelope, read_blob)
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -57,7 +57,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
             return [self[number] for number in range(len(self))[index]]
         try:
             with self._path.open("rb") as file, raise_value_error_if_nested_too_deep():
-                return decode_interaction(index, [_read_span(file, *self._spans[index])], self._store)
+                return decode_interaction(index, [_read_span(file, *self._spans[index])], self._reader)
         except (OSError, ValueError) as error:
             raise CassetteError(f"{self._path}: cannot be read as a cassette: {error}") from None
 

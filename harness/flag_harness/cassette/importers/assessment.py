@@ -26,11 +26,12 @@ _LOOSE_MATCHING_REASONS = {
 class ImportAssessment:
     """What is wrong with an imported cassette.
 
-    `loose` holds the reasons why it cannot be matched strictly, and `stale` those why it is out of date.
+    `loose_match_reasons` holds the reasons why it cannot be matched strictly, and `outdated_reasons` those why it is
+    out of date.
     """
 
-    loose: tuple[str, ...]
-    stale: tuple[str, ...]
+    loose_match_reasons: tuple[str, ...]
+    outdated_reasons: tuple[str, ...]
 
 
 def assess_import(imported: ImportedCassette, model_problem: FindModelProblem) -> ImportAssessment:
@@ -72,13 +73,13 @@ def _find_reasons_for_loose_matching(one: Interaction) -> Iterator[str]:
     """Yield why an imported interaction cannot be matched strictly."""
     if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
-    elif one.request.body and isinstance(one.value, bytes):
+    elif one.request.body and isinstance(one.decoded_body, bytes):
         yield "a request's body is not JSON"
 
 
 def _find_reasons_for_being_outdated(one: Interaction, model_problem: FindModelProblem) -> Iterator[str]:
     """Yield why an imported interaction is out of date."""
-    value: Any = one.value
+    value: Any = one.decoded_body
     model = value.get("model") if isinstance(value, dict) else None
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):
         yield why

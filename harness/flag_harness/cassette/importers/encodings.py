@@ -13,7 +13,7 @@ class BodyDecoder:
     """Decompresses the bodies in one file; together they may have at most `budget` bytes."""
 
     def __init__(self, budget: int) -> None:
-        self._budget = self._left = budget
+        self._budget = self._bytes_left = budget
 
     def decode(self, headers: Headers, data: bytes) -> tuple[bytes, Headers, bool]:
         """Return the decompressed body, its headers and True, or both unchanged and False if unreadable.
@@ -27,7 +27,7 @@ class BodyDecoder:
             if expanded is None:
                 return data, headers, False
             data = expanded
-        self._left -= len(data) if data is not stored else 0
+        self._bytes_left -= len(data) if data is not stored else 0
         return data, tuple(pair for pair in headers if pair[0].lower() != "content-encoding"), True
 
     def _decompress(self, encoding: str, data: bytes) -> bytes | None:
@@ -37,7 +37,7 @@ class BodyDecoder:
         try:
             for stored in filter(None, (data, _undo_latin_1(data))):
                 for codec in available:
-                    decompressor = Decompressor(codec, limit=self._left, ignore_padding=True)
+                    decompressor = Decompressor(codec, limit=self._bytes_left, ignore_padding=True)
                     with contextlib.suppress(ValueError):
                         plain = decompressor.decompress(stored)
                         if decompressor.is_finished:

@@ -12,7 +12,7 @@ _API_PATH_PATTERN = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
 _API_PREFIX = "/v1/"
 """The prefix of all paths of the API."""
 
-_FORMATS_BY_KEY = {
+_FORMAT_BY_IDENTIFYING_KEY = {
     "envelope": "it is a cassette of this harness already",
     "http_interactions": "it is a cassette of Ruby's or R's VCR",
     "log": "it is a HAR file",
@@ -32,7 +32,7 @@ def describe_format(document: Any) -> str:
     Return an empty string for any other document.
     """
     if isinstance(document, dict) and isinstance(document.get("interactions"), list):
-        return _FORMATS_BY_KEY["envelope"] if "envelope" in document else ""
+        return _FORMAT_BY_IDENTIFYING_KEY["envelope"] if "envelope" in document else ""
     first = document[0] if isinstance(document, list) and document else document
     if isinstance(first, str):
         return "it is a trace of httprr" if first.startswith("httprr trace") else ""
@@ -40,7 +40,7 @@ def describe_format(document: Any) -> str:
         return ""
     request, response = first.get("request"), first.get("response")
     known = {**(request if isinstance(request, dict) else {}), **first}
-    if found := next((text for key, text in _FORMATS_BY_KEY.items() if key in known), ""):
+    if found := next((text for key, text in _FORMAT_BY_IDENTIFYING_KEY.items() if key in known), ""):
         return found
     if not isinstance(request, dict) or not isinstance(response, dict) or "url" not in request:
         return ""

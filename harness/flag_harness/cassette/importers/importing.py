@@ -14,7 +14,7 @@ from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import has_lost_event_padding, is_event_stream, split_events
-from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
+from flag_harness.cassette.interaction import Envelope, Interaction, request_to_store
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_are_invalid
@@ -27,7 +27,7 @@ _UNSTORED_MATCH_PARTS = frozenset({"scheme", "host", "port"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _VERSION_PATTERN = re.compile(r"[\w.+-]{1,40}")
 _READERS_BY_FORMAT: Mapping[str, tuple[Any, ReadInteractions]] = {
-    "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
+    "vcrpy": (vcrpy.is_vcrpy_request, vcrpy.read_vcrpy),
     "go-vcr": (go_vcr.is_go_vcr_request, go_vcr.read_go_vcr),
 }
 
@@ -38,7 +38,7 @@ class ImportedCassette:
 
     format: str
     cassette: Cassette
-    left_out: tuple[str, ...]
+    skipped_requests: tuple[str, ...]
 
 
 def import_cassette(
@@ -57,7 +57,7 @@ def import_cassette(
     try:
         name, rows = _read_source_interactions(parse_document(data, limits))
         kept, left_out = _select_api_interactions(rows, every_path)
-        decoder = BodyDecoder(limits.decoded)
+        decoder = BodyDecoder(limits.decoded_bytes)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
         interactions = tuple(_convert_interaction(number, row, decoder, notes, keep) for number, row in kept)
     except RecursionError:
@@ -144,7 +144,7 @@ def _convert_interaction(
         request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
-    request = storable_request(Request(row.method, row.url, row.request_headers, request_body))
+    request = request_to_store(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_event_stream(headers, body)
     kept = select_response_headers(headers, row.url, keep)
     if reason := reason_head_is_invalid(row.status, kept) or reason_headers_are_invalid(request.headers):
@@ -152,7 +152,7 @@ def _convert_interaction(
     if invented := _invent_content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
     chunks = split_events(body) if stream else [body] if body else []
-    notes.update(row.notes, _fidelity_words(row, body, plain, len(chunks) > 1, bool(invented)))
+    notes.update(row.fidelity_words, _fidelity_words(row, body, plain, len(chunks) > 1, bool(invented)))
     return Interaction(request, (Head(0.0, row.status, kept), *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
 
 

@@ -11,11 +11,12 @@ MEBIBYTE = 1 << 20
 class ImportLimits:
     """Limits for reading a file, as a protection against malicious ones. Known cassettes have up to 3 MiB.
 
-    `file` limits the bytes of the file, and `depth` the levels of nesting. `expanded` limits the characters and values
-    of a document, counting each use of a YAML alias. `decoded` limits the bytes of all decompressed bodies together.
+    `file_bytes` limits the bytes of the file, and `nesting_depth` the levels of nesting. `expanded_size` limits the
+    characters and values of a document, counting each use of a YAML alias. `decoded_bytes` limits the bytes of all
+    decompressed bodies together.
     """
 
-    file: int = 64 * MEBIBYTE
-    depth: int = 200
-    expanded: int = 128 * MEBIBYTE
-    decoded: int = MIN_DECOMPRESSED_LIMIT
+    file_bytes: int = 64 * MEBIBYTE
+    nesting_depth: int = 200
+    expanded_size: int = 128 * MEBIBYTE
+    decoded_bytes: int = MIN_DECOMPRESSED_LIMIT

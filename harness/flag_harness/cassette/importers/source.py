@@ -12,8 +12,8 @@ from flag_harness.wire.timeline import Headers
 class SourceInteraction:
     """One request and its response from another tool's cassette, with the bodies as that tool stored them.
 
-    `notes` are words for the envelope's `fidelity`. `message` is the reason phrase of the status, or None if the
-    cassette has none.
+    `fidelity_words` are words for the envelope's `fidelity`. `reason_phrase` is the reason phrase of the status, or
+    None if the cassette has none.
     """
 
     method: str
@@ -23,8 +23,8 @@ class SourceInteraction:
     status: int
     response_headers: Headers
     response_body: bytes
-    notes: frozenset[str] = frozenset()
-    message: str | None = None
+    fidelity_words: frozenset[str] = frozenset()
+    reason_phrase: str | None = None
 
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]

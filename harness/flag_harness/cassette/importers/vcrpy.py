@@ -29,7 +29,7 @@ def read_vcrpy(rows: list[Any]) -> Iterator[SourceInteraction]:
     return read_each_row(rows, _read_interaction)
 
 
-def is_vcrpy(request: Mapping[str, Any]) -> bool:
+def is_vcrpy_request(request: Mapping[str, Any]) -> bool:
     """Return whether a request has the format of vcrpy."""
     return "uri" in request or ("protocol" in request and "host" in request)
 
@@ -47,8 +47,8 @@ def _read_interaction(row: Mapping[str, Any]) -> SourceInteraction:
         status=_read_status(response),
         response_headers=parse_headers(response.get("headers")),
         response_body=response_body,
-        notes=request_notes | response_notes,
-        message=_read_reason_phrase(response),
+        fidelity_words=request_notes | response_notes,
+        reason_phrase=_read_reason_phrase(response),
     )
 
 

@@ -21,7 +21,7 @@ _TAG_PREFIX = "tag:yaml.org,2002:"
 _INTEGER_PATTERN = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT_PATTERN = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 """Matches what PyYAML reads as a number; not `7e10`, which may be an id that PyYAML did not quote."""
-_PLAIN_SCALARS: dict[str, Any] = {
+_VALUE_BY_PLAIN_SCALAR: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -73,8 +73,8 @@ class _UnfinishedCollection:
 
     tag: str | None
     anchor: str | None
-    mapping: bool
-    start: int
+    is_mapping: bool
+    start_size: int
     values: list[Any] = field(default_factory=list)
 
 
@@ -87,7 +87,7 @@ class _ValueBuilder:
     def __init__(self, limits: ImportLimits) -> None:
         self.documents: list[Any] = []
         self._limits = limits
-        self._open: list[_UnfinishedCollection] = []
+        self._open_collections: list[_UnfinishedCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._size = 0
 
@@ -108,28 +108,29 @@ class _ValueBuilder:
                 self._add_value(value, None, start)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._count_characters(event, 1)
-                if len(self._open) >= self._limits.depth:
+                if len(self._open_collections) >= self._limits.nesting_depth:
                     raise ValueError(_too_deep_message(self._limits, _line_number_suffix(event)))
-                self._open.append(
+                self._open_collections.append(
                     _UnfinishedCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
                 )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                done = self._open.pop()
-                self._add_value(_build_collection(done, event), done.anchor, done.start)
+                done = self._open_collections.pop()
+                self._add_value(_build_collection(done, event), done.anchor, done.start_size)
 
     def _count_characters(self, event: Any, by: int) -> None:
         """Count `by` more characters. Raise `ValueError` if there are too many."""
         self._size += by
-        if self._size > self._limits.expanded:
+        if self._size > self._limits.expanded_size:
             raise ValueError(
-                f"more than {self._limits.expanded:,} characters once aliases are expanded{_line_number_suffix(event)}"
+                f"more than {self._limits.expanded_size:,} characters once aliases are expanded"
+                f"{_line_number_suffix(event)}"
             )
 
     def _add_value(self, value: Any, anchor: str | None, start: int) -> None:
         if anchor:
             self._anchors[anchor] = value, self._size - start
-        if self._open:
-            self._open[-1].values.append(value)
+        if self._open_collections:
+            self._open_collections[-1].values.append(value)
         elif self.documents:
             raise ValueError("more than one YAML document; httpmock writes such, and they are not read")
         else:
@@ -137,7 +138,7 @@ class _ValueBuilder:
 
 
 def _too_deep_message(limits: ImportLimits, location: str) -> str:
-    return f"more than {limits.depth} levels of nesting{location}"
+    return f"more than {limits.nesting_depth} levels of nesting{location}"
 
 
 def _line_number_suffix(event: Any) -> str:
@@ -148,7 +149,7 @@ def _line_number_suffix(event: Any) -> str:
 def _build_collection(done: _UnfinishedCollection, event: Any) -> Any:
     """Return the finished list or mapping, or the content of a pickled Python object."""
     value: Any = done.values
-    if done.mapping:
+    if done.is_mapping:
         try:
             value = _build_mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
@@ -187,18 +188,18 @@ def _parse_scalar(event: Any) -> Any:
         return _decode_binary(event)
     if text == _MERGE_KEY and not event.tag and event.implicit[0]:
         return _MERGE_KEY
-    if tag in _SCALAR_TYPES or (not tag and event.implicit[0]):
+    if tag in _PLAIN_SCALAR_TAGS or (not tag and event.implicit[0]):
         return _parse_plain_scalar(text)
     return text
 
 
-_SCALAR_TYPES = ("null", "bool", "int", "float")
+_PLAIN_SCALAR_TAGS = ("null", "bool", "int", "float")
 
 
 def _parse_plain_scalar(text: str) -> Any:
     """Parse an unquoted scalar: numbers, booleans and null as in JSON; `yes` and `2024-05-01` are text."""
-    if text in _PLAIN_SCALARS:
-        return _PLAIN_SCALARS[text]
+    if text in _VALUE_BY_PLAIN_SCALAR:
+        return _VALUE_BY_PLAIN_SCALAR[text]
     if _INTEGER_PATTERN.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT_PATTERN.fullmatch(text) else text

@@ -37,33 +37,37 @@ EqualityTest: TypeAlias = Callable[[Any, Any], bool]
 class Difference:
     """One difference between a recorded and a sent value, with a path such as `messages[0].content`.
 
-    `path` is empty if the whole values differ. `at` leads to the place in the recorded value, `to` in the sent value.
-    If only one side has a list element, the other side's steps lead to the index at which it would be inserted, and
-    `path` is the path in the side that has it.
+    `path` is empty if the whole values differ. `recorded_steps` leads to the place in the recorded value, `sent_steps`
+    in the sent value. If only one side has a list element, the other side's steps lead to the index at which it would
+    be inserted, and `path` is the path in the side that has it.
     """
 
     path: str
-    recorded: Any
-    sent: Any
-    at: PathSteps = field(default=(), compare=False)
-    to: PathSteps = field(default=(), compare=False)
+    recorded_value: Any
+    sent_value: Any
+    recorded_steps: PathSteps = field(default=(), compare=False)
+    sent_steps: PathSteps = field(default=(), compare=False)
 
     @property
     def is_reordered(self) -> bool:
         """Whether two lists hold the same elements in a different order."""
         return (
-            isinstance(self.recorded, list)
-            and isinstance(self.sent, list)
-            and _has_same_elements(self.recorded, self.sent)
+            isinstance(self.recorded_value, list)
+            and isinstance(self.sent_value, list)
+            and _has_same_elements(self.recorded_value, self.sent_value)
         )
 
     def __str__(self) -> str:
         if self.is_reordered:
-            return f"{self.path or 'body'}: {_describe_order(self.recorded, self.sent)}"
-        recorded, sent = make_excerpts(self.recorded, self.sent)
+            return f"{self.path or 'body'}: {_describe_order(self.recorded_value, self.sent_value)}"
+        recorded, sent = make_excerpts(self.recorded_value, self.sent_value)
         words = ""
-        if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > MAX_EXCERPT_LENGTH:
-            words = f"{find_changed_words(self.recorded, self.sent)}, "
+        if (
+            isinstance(self.recorded_value, str)
+            and isinstance(self.sent_value, str)
+            and len(self.recorded_value) > MAX_EXCERPT_LENGTH
+        ):
+            words = f"{find_changed_words(self.recorded_value, self.sent_value)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
 
@@ -72,24 +76,30 @@ def describe_difference(difference: Difference) -> str:
     path = difference.path or "body"
     if difference.is_reordered:
         return f"`{path}`, reordered"
-    if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
-        words = find_changed_words(difference.recorded, difference.sent)
-        if not words.recorded and not words.sent:
-            return f"`{path}`, white space: {' → '.join(make_excerpts(difference.recorded, difference.sent))}"
+    if isinstance(difference.recorded_value, str) and isinstance(difference.sent_value, str):
+        words = find_changed_words(difference.recorded_value, difference.sent_value)
+        if not words.recorded_words and not words.sent_words:
+            return (
+                f"`{path}`, white space: {' → '.join(make_excerpts(difference.recorded_value, difference.sent_value))}"
+            )
         return f"`{path}`, {words}: {' → '.join(words.short_quotes)}"
-    recorded, sent = (truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded, difference.sent))
+    recorded, sent = (
+        truncate(repr(one), MAX_QUOTE_LENGTH) for one in (difference.recorded_value, difference.sent_value)
+    )
     return f"`{path}`: {recorded} → {sent}"
 
 
-def find_differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
+def find_differences(
+    recorded: Any, sent: Any, are_equal: EqualityTest = lambda one, other: False
+) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
     Lists are aligned, so an inserted element is a single difference. Lists of more than 10,000 elements are one
     difference as a whole. If two values differ in thousands of places, each of their members that differs is
-    one difference. `equal` may declare two scalar values equal although they are not identical.
+    one difference. `are_equal` may declare two scalar values equal although they are not identical.
     """
     try:
-        return iter(list(_differences_between_values(recorded, sent, (), (), _ComparisonCounter(equal))))
+        return iter(list(_differences_between_values(recorded, sent, (), (), _ComparisonCounter(are_equal))))
     except _TooManyComparisonsError:
         return _member_differences(recorded, sent)
 
@@ -113,7 +123,7 @@ class _TooManyComparisonsError(Exception):
 class _ComparisonCounter:
     """One comparison of two values: its equality test, and how many more comparisons are allowed."""
 
-    equal: EqualityTest
+    are_equal: EqualityTest
     remaining: int = _MAX_COMPARISONS
 
     def count(self, comparisons: int) -> None:
@@ -152,7 +162,7 @@ def _differences_between_values(
         if not is_short or (found and _has_same_elements(recorded, sent)):
             found = [Difference(format_json_path(at), recorded, sent, at, to)]
         yield from found
-    elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.equal(recorded, sent):
+    elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.are_equal(recorded, sent):
         yield Difference(format_json_path(to if recorded is ABSENT else at), recorded, sent, at, to)
 
 
@@ -194,26 +204,26 @@ def _slice_differences(
 
     The alignment with fewer differences is chosen.
     """
-    common = min(block.stop - block.start, block.sent_stop - block.sent_start)
+    common = min(block.recorded_stop - block.recorded_start, block.sent_stop - block.sent_start)
 
     def differences_between_items(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences_between_values(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
         """Yield the differences that result from aligning `recorded[start]` with `sent[sent_start]`."""
-        for index in range(block.start, start):
+        for index in range(block.recorded_start, start):
             yield from differences_between_items(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):
-            yield from differences_between_items(block.start, other, ABSENT, sent[other])
+            yield from differences_between_items(block.recorded_start, other, ABSENT, sent[other])
         for shift in range(common):
             index, other = start + shift, sent_start + shift
             yield from differences_between_items(index, other, recorded[index], sent[other])
-        for index in range(start + common, block.stop):
+        for index in range(start + common, block.recorded_stop):
             yield from differences_between_items(index, block.sent_stop, recorded[index], ABSENT)
         for other in range(sent_start + common, block.sent_stop):
-            yield from differences_between_items(block.stop, other, ABSENT, sent[other])
+            yield from differences_between_items(block.recorded_stop, other, ABSENT, sent[other])
 
-    starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
+    starts = {(block.recorded_start, block.sent_start), (block.recorded_stop - common, block.sent_stop - common)}
     found: list[list[Difference]] = [list(align_and_compare(*start)) for start in sorted(starts)]
     yield from min(found, key=len)
 

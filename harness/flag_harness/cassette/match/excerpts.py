@@ -31,12 +31,12 @@ class ChangedWords(NamedTuple):
     `is_partial` is True if the texts differ over so long a part that only its beginning was compared.
     """
 
-    recorded: tuple[str, ...]
-    sent: tuple[str, ...]
+    recorded_words: tuple[str, ...]
+    sent_words: tuple[str, ...]
     is_partial: bool = False
 
     def __str__(self) -> str:
-        count = max(len(self.recorded), len(self.sent))
+        count = max(len(self.recorded_words), len(self.sent_words))
         if self.is_partial:
             return f"more than {max(count - 1, 1):,} words"
         return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
@@ -46,7 +46,7 @@ class ChangedWords(NamedTuple):
         """The recorded and the sent words as short quotes; `nothing` in place of no words."""
         recorded, sent = (
             truncate(repr(" ".join(words)), MAX_QUOTE_LENGTH) if words else "nothing"
-            for words in (self.recorded, self.sent)
+            for words in (self.recorded_words, self.sent_words)
         )
         return recorded, sent
 
@@ -103,10 +103,10 @@ def _first_elements(value: Any) -> Any:
 
 
 class DifferingSlices(NamedTuple):
-    """A pair of differing slices: `start` to `stop` of one list, `sent_start` to `sent_stop` of the other."""
+    """The bounds of two differing slices, one of the recorded list and one of the sent list."""
 
-    start: int
-    stop: int
+    recorded_start: int
+    recorded_stop: int
     sent_start: int
     sent_stop: int
 

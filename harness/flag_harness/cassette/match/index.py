@@ -28,29 +28,29 @@ class RequestIndex:
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
-        keys, self.bindings = replace_ids_in_match_contents(
+        keys, self.id_replacements = replace_ids_in_match_contents(
             map(self._match_content_after_normalisers, interactions), responses, hash_content
         )
         self._keys_by_request = dict(zip((_hashable_request(one.request) for one in interactions), keys, strict=True))
-        self.indices: dict[bytes, list[int]] = {}
+        self.indices_by_key: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
-            self.indices.setdefault(key, []).append(index)
+            self.indices_by_key.setdefault(key, []).append(index)
         for index, alias in enumerate(aliases):
-            if index not in (indices := self.indices.setdefault(self.matching_key(alias), [])):
+            if index not in (indices := self.indices_by_key.setdefault(self.matching_key(alias), [])):
                 insort(indices, index)
-        for indices in self.indices.values() if first else ():
+        for indices in self.indices_by_key.values() if first else ():
             indices.sort(key=lambda index: (index not in first, index))
 
     def matching_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up; identical requests have the same hash."""
         return self._keys_by_request.get(_hashable_request(sent.request)) or hash_content(
-            self.bindings.replace_ids(self._match_content_after_normalisers(sent))
+            self.id_replacements.replace_ids(self._match_content_after_normalisers(sent))
         )
 
     def indices_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
         """Return the indices of the interactions with this match key, grouped by the request's `exact_key`."""
         exact: dict[bytes, list[int]] = {}
-        for index in self.indices[key]:
+        for index in self.indices_by_key[key]:
             exact.setdefault(self.exact_key(self._interactions[index]), []).append(index)
         return exact
 
@@ -66,7 +66,7 @@ class RequestIndex:
 
     def _match_content_after_normalisers(self, sent: Interaction) -> bytes:
         """Return the content by which an interaction's request is matched, after normalisation."""
-        return self.normalise_request(sent).content_for(self._match_on)
+        return self.normalise_request(sent).match_content(self._match_on)
 
 
 def _hashable_request(request: Request) -> tuple[object, ...]:
@@ -81,10 +81,10 @@ class UnplayedInteractions:
     """
 
     def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:
-        self._index, self._repeat = request_index, repeat
+        self._index, self._repeats = request_index, repeat
         self._cycles: dict[tuple[bytes, bytes], Iterator[int]] = {}
         self._unplayed: dict[bytes, Iterator[int]] = {
-            key: iter(indices) for key, indices in request_index.indices.items()
+            key: iter(indices) for key, indices in request_index.indices_by_key.items()
         }
         self._unplayed_by_exact_key: dict[bytes, dict[bytes, Iterator[int]]] = {}
         self._requeued: dict[bytes, list[int]] = {}
@@ -103,12 +103,12 @@ class UnplayedInteractions:
         """
         if key not in self._unplayed:
             return None
-        if self._repeat:
+        if self._repeats:
             index = next(self._endless_cycle_of_answers(key, sent))
             self._played[index] = key
             return index
         queues = [self._unplayed[key]]
-        if self._index.bindings and len(self._index.indices[key]) > 1:
+        if self._index.id_replacements and len(self._index.indices_by_key[key]) > 1:
             queues[:0] = self._queues_with_same_ids(key, sent)
         for index in chain.from_iterable(queues):
             if index not in self._played:
@@ -125,10 +125,10 @@ class UnplayedInteractions:
 
     def _endless_cycle_of_answers(self, key: bytes, sent: Interaction) -> Iterator[int]:
         """Return an endless iterator of the interactions that answer a request: those with the same ids, else all."""
-        exact = self._index.exact_key(sent) if self._index.bindings else b""
+        exact = self._index.exact_key(sent) if self._index.id_replacements else b""
         if (key, exact) not in self._cycles:
             same = self._index.indices_by_exact_key(key).get(exact) if exact else None
-            self._cycles[key, exact] = cycle(same or self._index.indices[key])
+            self._cycles[key, exact] = cycle(same or self._index.indices_by_key[key])
         return self._cycles[key, exact]
 
     def _queues_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:

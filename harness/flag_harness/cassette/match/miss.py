@@ -43,20 +43,20 @@ _MATCH_PARTS_OF_BODY: frozenset[MatchPart] = frozenset({"body", "raw_body"})
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A request without a recorded answer; `nearest` is the index of the nearest interaction, or None.
+    """A request without a recorded answer; `nearest_index` is the index of the nearest interaction, or None.
 
     `message` is the whole report, with a line for each difference. `reason` explains a miss that is not due to a
-    difference. `normalise` holds lines for `pyproject.toml` that make matching ignore the differing ids, dates, paths,
-    numbers or orders; it is empty if there are none. `api_refusal` is the message with which the API would refuse the
-    request, or empty.
+    difference. `normaliser_lines` holds lines for `pyproject.toml` that make matching ignore the differing ids, dates,
+    paths, numbers or orders; it is empty if there are none. `api_refusal` is the message with which the API would
+    refuse the request, or empty.
     """
 
-    sent: Interaction
-    nearest: int | None
+    sent_interaction: Interaction
+    nearest_index: int | None
     differences: tuple[Difference, ...]
     message: str
     reason: str = ""
-    normalise: tuple[str, ...] = ()
+    normaliser_lines: tuple[str, ...] = ()
     api_refusal: str = ""
 
 
@@ -64,23 +64,23 @@ class Miss:
 class MissReporter:
     """Builds the reports of requests that have no recorded answer.
 
-    `explain` returns the flag that changes a JSON path, or None. `record` is the command that records the cassette.
-    `find_refusal` returns the message with which the API would refuse a request, or None. `depends_on_flag` says
-    whether any flag changes a JSON path: no normaliser is suggested for it. `find_sender` returns the line of code that
-    sends a request, or an empty string.
+    `explain_path` returns the flag that changes a JSON path, or None. `record_command` is the command that records the
+    cassette. `find_refusal` returns the message with which the API would refuse a request, or None. `depends_on_flag`
+    says whether any flag changes a JSON path: no normaliser is suggested for it. `find_sender` returns the line of code
+    that sends a request, or an empty string.
     """
 
     cassette: Cassette
     request_index: RequestIndex
-    explain: Callable[[str], str | None]
-    record: str
+    explain_path: Callable[[str], str | None]
+    record_command: str
     find_refusal: Callable[[Request], str | None] = lambda request: None
     depends_on_flag: Callable[[str], bool] = lambda path: False
     find_sender: Callable[[], str] = str
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Report that a request matches no unplayed interaction, and how it differs from the nearest one."""
-        if indices := self.request_index.indices.get(self.request_index.matching_key(sent)):
+        if indices := self.request_index.indices_by_key.get(self.request_index.matching_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
             return self._build_miss(sent, None, (), lines, "sent more often than it was recorded", indices[0])
@@ -149,7 +149,7 @@ class MissReporter:
         """Yield lines that name the nearest interaction and list the differences."""
         yield f"The nearest is interaction {index}; it differs in:"
         for difference in islice(found, MAX_SHOWN_DIFFERENCES):
-            flag, part = self.explain(difference.path), find_variable_part(difference)
+            flag, part = self.explain_path(difference.path), find_variable_part(difference)
             note = (
                 f"the flag {flag} changes this" if flag else f"looks like {part.kind}" if part and part.patterns else ""
             )
@@ -170,13 +170,13 @@ class MissReporter:
 
         There is none if nothing was recorded before, or outside of tests, which have a command to record.
         """
-        if not (self.cassette.interactions and self.record):
+        if not (self.cassette.interactions and self.record_command):
             return []
         sender = self.find_sender()
         return [f"{BUG_ADVICE}: {sender} sends the request" if sender else f"{BUG_ADVICE} in the code"]
 
     def _record_command_lines(self) -> list[str]:
-        return [f"To record it: {self.record}"] if self.record else []
+        return [f"To record it: {self.record_command}"] if self.record_command else []
 
     def _differences(self, index: int, sent: Interaction) -> list[Difference]:
         """Return the differences that affect matching between a recorded and a sent request."""
@@ -190,7 +190,7 @@ class MissReporter:
 
     def _differ_only_in_ids(self, recorded: Any, sent: Any) -> bool:
         """Return whether two texts differ only in ids that came from the answers to equal requests."""
-        replace_ids = self.request_index.bindings.replace_ids_in_text
+        replace_ids = self.request_index.id_replacements.replace_ids_in_text
         return isinstance(recorded, str) and isinstance(sent, str) and replace_ids(recorded) == replace_ids(sent)
 
 
@@ -204,12 +204,14 @@ def request_differences(
         ("anthropic-beta", beta_features(recorded.request.headers), beta_features(sent.request.headers)),
     ]
     outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
-    return [*outside, *find_differences(recorded.value, sent.value, equal)]
+    return [*outside, *find_differences(recorded.decoded_body, sent.decoded_body, equal)]
 
 
 def _count_changed_characters(found: Sequence[Difference]) -> int:
     """Return the number of characters in all words that differ."""
-    return sum(_count_changes_in_text(_value_as_text(one.recorded), _value_as_text(one.sent)) for one in found)
+    return sum(
+        _count_changes_in_text(_value_as_text(one.recorded_value), _value_as_text(one.sent_value)) for one in found
+    )
 
 
 def _count_changes_in_text(recorded: str, sent: str) -> int:
@@ -217,7 +219,7 @@ def _count_changes_in_text(recorded: str, sent: str) -> int:
     if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
     words = find_changed_words(recorded, sent)
-    return len("".join((*words.recorded, *words.sent)))
+    return len("".join((*words.recorded_words, *words.sent_words)))
 
 
 def _value_as_text(value: Any) -> str:
@@ -226,5 +228,9 @@ def _value_as_text(value: Any) -> str:
 
 def _affects_matching(difference: Difference, match_on: tuple[MatchPart, ...]) -> bool:
     """Return whether a difference lies in one of the parts in `match_on`; if it is empty, return True."""
-    words = _MATCH_PARTS_OF_BODY if difference.at else _MATCH_PARTS_BY_PATH.get(difference.path, _MATCH_PARTS_OF_BODY)
+    words = (
+        _MATCH_PARTS_OF_BODY
+        if difference.recorded_steps
+        else _MATCH_PARTS_BY_PATH.get(difference.path, _MATCH_PARTS_OF_BODY)
+    )
     return not match_on or not words.isdisjoint(match_on)

@@ -12,8 +12,8 @@ from flag_harness.wire.timeline import Request
 
 RequestPart: TypeAlias = tuple[str | int, str | bytes]
 
-_OBJECT_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
+_JSON_OBJECT_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_JSON_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], count: int) -> list[int]:
@@ -45,12 +45,12 @@ def _comparable_request_parts(request: Request) -> set[RequestPart]:
     parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in beta_features(request.headers))}
     parts.update(enumerate(request.path.split("/")))
     try:
-        members = _OBJECT_DECODER.decode(request.body)
+        members = _JSON_OBJECT_DECODER.decode(request.body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return parts | {("body", request.body)}
     for name, raw in members.items():
         data = bytes(raw)
-        parts.update(("", bytes(one)) for one in _LIST_DECODER.decode(data)) if data[:1] == b"[" else parts.add(
+        parts.update(("", bytes(one)) for one in _JSON_LIST_DECODER.decode(data)) if data[:1] == b"[" else parts.add(
             (name, data)
         )
     return parts

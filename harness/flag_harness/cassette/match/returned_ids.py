@@ -17,7 +17,7 @@ _ID_MEMBER_PATTERN = b'id":'
 """The end of JSON members such as `id`, `request_id`, `file_id` and `tool_use_id`, with the colon."""
 _ID_VALUE_PATTERN = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
 _ID_WORD_PATTERN = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
-_WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_BYTES_IN_WORDS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _JSON_ESCAPES_BEFORE_ID = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MAX_ID_KINDS_SEARCHED_SEPARATELY = 16
 """With more kinds of ids than this, a text is searched word by word; otherwise for each kind in turn."""
@@ -36,19 +36,19 @@ class IdReplacements:
 
     def __init__(self, names: Mapping[bytes, bytes]) -> None:
         self._names = names
-        self._search = _KnownIdFinder(names)
+        self._find_ids = _KnownIdFinder(names)
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
     def replace_ids(self, content: bytes) -> bytes:
         """Replace each id in a request's content by its name; different ids with the same name get numbers."""
-        return _replace_with_numbers(content, self._search(content), self._names) if self._names else content
+        return _replace_with_numbers(content, self._find_ids(content), self._names) if self._names else content
 
     def replace_ids_in_text(self, text: str) -> str:
         """Replace each id in a text by its name, so that texts become equal if only such ids differ."""
         content = text.encode("utf-8", "surrogatepass")
-        if not (self._names and (found := self._search(content))):
+        if not (self._names and (found := self._find_ids(content))):
             return text
         return _replace_spans(content, found, self._names).decode("utf-8", "surrogatepass")
 
@@ -96,15 +96,15 @@ class _KnownIdFinder:
     def __init__(self, ids: Collection[bytes]) -> None:
         self._ids = ids
         groups = (list(members) for _, members in groupby(sorted(ids), lambda one: one[:_ID_PREFIX_LENGTH]))
-        self._starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
+        self._id_starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
 
     def __call__(self, content: bytes) -> list[IdSpan]:
         """Return the ids in `content`, sorted by offset."""
-        if len(self._starts) > _MAX_ID_KINDS_SEARCHED_SEPARATELY:
+        if len(self._id_starts) > _MAX_ID_KINDS_SEARCHED_SEPARATELY:
             words = ((match.start(), match[0]) for match in _ID_WORD_PATTERN.finditer(content))
             return [word for word in words if word[1] in self._ids]
         found: list[IdSpan] = []
-        for common, lengths in self._starts.items():
+        for common, lengths in self._id_starts.items():
             start = content.find(common)
             while start >= 0:
                 for length in lengths:
@@ -171,10 +171,10 @@ def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
     r"""Return whether the bytes from `start` to `stop` are a whole word. It may follow a JSON escape such as `\n`."""
     before = (
         start > 0
-        and content[start - 1] in _WORD_BYTES
+        and content[start - 1] in _BYTES_IN_WORDS
         and content[max(start - 2, 0) : start] not in _JSON_ESCAPES_BEFORE_ID
     )
-    return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
+    return not before and (stop == len(content) or content[stop] not in _BYTES_IN_WORDS)
 
 
 def _replace_spans(content: bytes, found: Sequence[IdSpan], new: Mapping[bytes, bytes]) -> bytes:

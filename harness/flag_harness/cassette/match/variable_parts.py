@@ -40,7 +40,7 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The regular expressions of each kind, the most specific first. The last pattern is a Unix timestamp."""
 _TOKEN_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
+_CHARACTER_CLASS_PATTERNS = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
 _MIN_ID_LENGTH = 6
 _MEMBERS_THAT_PROGRAMS_CHOOSE = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
@@ -59,7 +59,7 @@ class VariablePart:
 
     kind: str
     patterns: tuple[str, ...] = ()
-    json: tuple[str, ...] = ()
+    json_paths: tuple[str, ...] = ()
 
 
 def find_variable_part(difference: Difference) -> VariablePart | None:
@@ -67,7 +67,7 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
 
     Ids, dates, temporary paths, long numbers and the order of lists are recognised.
     """
-    recorded, sent, at = difference.recorded, difference.sent, difference.at
+    recorded, sent, at = difference.recorded_value, difference.sent_value, difference.recorded_steps
     if (at and (at[0] in _MEMBERS_THAT_PROGRAMS_CHOOSE or at[-1] in _MEMBERS_WITH_NAMES)) or difference.path in (
         "method",
         "anthropic-beta",
@@ -96,7 +96,7 @@ def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
         Normalisers(json=(path,))
     except ConfigError:
         return None
-    return VariablePart(kind, json=(path,))
+    return VariablePart(kind, json_paths=(path,))
 
 
 def _is_long_number(value: Any) -> bool:
@@ -109,7 +109,7 @@ def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
     parts = list(parts)
     lists = {
         "patterns": dict.fromkeys(one for part in parts for one in part.patterns),
-        "json": dict.fromkeys(one for part in parts for one in part.json),
+        "json": dict.fromkeys(one for part in parts for one in part.json_paths),
     }
     lines = [f"{name} = [{', '.join(map(_quote_as_toml_string, values))}]" for name, values in lists.items() if values]
     return ("[tool.flag-harness.normalise]", *lines) if lines else ()
@@ -162,7 +162,7 @@ def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tu
     if min(map(len, ids)) < (1 if start and has_digits else _MIN_ID_LENGTH) or not has_digits:
         return None
     characters = next(
-        (name for name in _CHARACTER_CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None
+        (name for name in _CHARACTER_CLASS_PATTERNS if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None
     )
     if characters is None:
         return None

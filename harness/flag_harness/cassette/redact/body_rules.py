@@ -23,16 +23,16 @@ from flag_harness.wire.json_paths import json_path_pattern
 class BodyRules:
     """Compiled filters for bodies: JSON paths, regular expressions, and detectors of personal data."""
 
-    paths: tuple[re.Pattern[str], ...]
+    path_patterns: tuple[re.Pattern[str], ...]
     patterns: tuple[re.Pattern[str], ...]
     detectors: tuple[Detector, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.paths or self.patterns or self.detectors)
+        return bool(self.path_patterns or self.patterns or self.detectors)
 
     def has_rule_for(self, paths: Iterable[str]) -> bool:
         """Return whether a filter names one of these JSON paths."""
-        return any(rule.match(path) for rule in self.paths for path in paths)
+        return any(rule.match(path) for rule in self.path_patterns for path in paths)
 
     def find_pattern_matches(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start, stop and pattern of each match of a pattern in a text."""
@@ -41,7 +41,7 @@ class BodyRules:
     def text_edits(self, text: str) -> list[TextEdit]:
         """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
         edits = find_redaction_edits(text, self.find_pattern_matches) if self.patterns else []
-        found = [edit for detector in self.detectors for edit in detector.edits(text)]
+        found = [edit for detector in self.detectors for edit in detector.redaction_edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 
     def body_edits(self, body: str) -> list[TextEdit]:
@@ -76,7 +76,7 @@ class BodyRules:
                 [len(part.value) for part in text.parts], self._body_text_edits(text, is_whole)
             )
             for part, edits in zip(text.parts, changes, strict=True):
-                if edits and not part.fixed:
+                if edits and not part.is_fixed:
                     yield from convert_to_document_edits(part, edits, document)
 
     def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:

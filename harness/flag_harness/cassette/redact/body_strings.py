@@ -71,7 +71,7 @@ def _decode_in_parts(data: bytes) -> Iterator[str]:
 def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
     """Put the name of a text's JSON member before the text; return the length of this prefix, and the new text."""
     part = text.parts[0]
-    name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""
+    name = part.path.rpartition(".")[2] if part.encoding == "string" and not text.delta_indices else ""
     prefix = f"{name}: " if name else ""
     return len(prefix), prefix + text.value
 

@@ -16,7 +16,7 @@ from flag_harness.wire.json_paths import join_json_paths
 LOSSLESS_UTF8 = ("utf-8", "surrogateescape")
 """An encoding and error handler that decode any bytes, and encode them back unchanged."""
 
-_API_WORDS_TEXT = """
+_API_WORDS_SEPARATED_BY_SPACES = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
 cache_creation_input_tokens cache_read_input_tokens caller citation citations citations_delta code compaction
 compaction_delta container content content_block content_block_delta content_block_start content_block_stop
@@ -29,7 +29,7 @@ stop_reason stop_sequence system text text_delta text_editor_code_execution_tool
 thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools type usage user web_fetch_tool_result
 web_search_requests web_search_tool_result
 """
-_API_WORDS = frozenset(_API_WORDS_TEXT.split())
+_API_WORDS = frozenset(_API_WORDS_SEPARATED_BY_SPACES.split())
 """Words of the API's own format, never redacted, because a response would be invalid without them."""
 _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
@@ -47,29 +47,29 @@ PartKind = Literal["plain", "key", "string", "number"]
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """The characters of a body from `start` to `stop`, with their decoded value and its encoding (`kind`).
+    """The characters of a body from `start` to `stop`, with their decoded value and its encoding (`encoding`).
 
-    `path` is the JSON path of the value. A `fixed` part belongs to the API's own format and is never edited.
+    `path` is the JSON path of the value. A `is_fixed` part belongs to the API's own format and is never edited.
     """
 
     start: int
     stop: int
     value: str
-    kind: PartKind = "plain"
+    encoding: PartKind = "plain"
     path: str = ""
-    fixed: bool = False
+    is_fixed: bool = False
 
     def encode_value(self, value: str) -> str:
         """Encode a new value for this part. A number becomes 0, so that it stays a number."""
-        if self.kind in ("key", "string"):
+        if self.encoding in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
             return _SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
-        return "0" if self.kind == "number" else value
+        return "0" if self.encoding == "number" else value
 
     def to_text(self, *prefixes: str) -> "BodyText":
         """Return the part as a text; `prefixes` are the JSON paths at which its JSON document lies."""
         paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
-        return BodyText((self,), () if self.kind == "key" else paths, self.path or "body")
+        return BodyText((self,), () if self.encoding == "key" else paths, self.path or "body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,15 @@ class BodyText:
 
     `paths` are its JSON paths, the one within the assembled message first. `location` is a description of where it
     occurs. `is_json` is True for JSON inside JSON, such as the input of a tool. If the text is joined from deltas
-    (fragments) of the content block `block`, `deltas` holds their indices.
+    (fragments) of the content block `block_index`, `delta_indices` holds their indices.
     """
 
     parts: tuple[BodyPart, ...]
     paths: tuple[str, ...] = ()
     location: str = ""
     is_json: bool = False
-    deltas: tuple[int, ...] = ()
-    block: int = 0
+    delta_indices: tuple[int, ...] = ()
+    block_index: int = 0
 
     @property
     def value(self) -> str:
@@ -95,14 +95,14 @@ class BodyText:
 
     def describe_location(self, start: int, stop: int) -> str:
         """Describe where the characters from `start` to `stop` of `value` are: `delta 3-4 of block 0`."""
-        if not self.deltas:
+        if not self.delta_indices:
             return self.location
         touched, position = [], 0
-        for part, delta in zip(self.parts, self.deltas, strict=True):
+        for part, delta in zip(self.parts, self.delta_indices, strict=True):
             if position < stop and position + len(part.value) > start:
                 touched.append(delta)
             position += len(part.value)
-        return f"delta {touched[0]}{f'-{touched[-1]}' if touched[-1] != touched[0] else ''} of block {self.block}"
+        return f"delta {touched[0]}{f'-{touched[-1]}' if touched[-1] != touched[0] else ''} of block {self.block_index}"
 
 
 def body_texts(body: str) -> list[BodyText]:
@@ -140,7 +140,7 @@ class _PathTracker:
     def __init__(self) -> None:
         self._steps: list[str | int] = []  # the key or the index in each open container
         self._prefix: str | None = None  # the path of the innermost container, once it is needed
-        self._is_key = False
+        self._expects_key = False
 
     @property
     def depth(self) -> int:
@@ -160,10 +160,12 @@ class _PathTracker:
 
     def _body_part_of_string(self, token: re.Match[str]) -> BodyPart:
         value = json.loads(f'"{token["string"]}"', strict=False)
-        fixed = value in _API_WORDS and (self._is_key or self._current_key() in _API_WORD_MEMBERS)
-        if self._is_key:
+        fixed = value in _API_WORDS and (self._expects_key or self._current_key() in _API_WORD_MEMBERS)
+        if self._expects_key:
             self._steps[-1] = value
-        return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._current_path(), fixed)
+        return BodyPart(
+            *token.span("string"), value, "key" if self._expects_key else "string", self._current_path(), fixed
+        )
 
     def _read_punctuation(self, mark: str) -> None:
         """Update the path for a bracket, comma or colon."""
@@ -175,7 +177,7 @@ class _PathTracker:
             self._steps.pop()
         elif mark == "," and self._steps and isinstance(self._steps[-1], int):
             self._steps[-1] += 1
-        self._is_key = mark in "{," and bool(self._steps) and isinstance(self._steps[-1], str)
+        self._expects_key = mark in "{," and bool(self._steps) and isinstance(self._steps[-1], str)
 
     def _current_key(self) -> str | int:
         return self._steps[-1] if self._steps else ""
@@ -209,14 +211,20 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
             yield from _texts_of_line(line)
             continue
         number += 1
-        event: dict[str, Any] = {part.path: part.value for part in parts if part.kind != "key"}
+        event: dict[str, Any] = {part.path: part.value for part in parts if part.encoding != "key"}
         block = int(event.get("index", "0")) if event.get("index", "0").isdecimal() else 0
         is_delta = event.get("type") == "content_block_delta"
         for part in parts:
             name = part.path.removeprefix("delta.")
-            if is_delta and part.kind == "string" and name != part.path and name.isidentifier() and not part.fixed:
+            if (
+                is_delta
+                and part.encoding == "string"
+                and name != part.path
+                and name.isidentifier()
+                and not part.is_fixed
+            ):
                 assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
-            elif not part.fixed:
+            elif not part.is_fixed:
                 text = part.to_text()
                 paths = (_path_in_assembled_message(part.path, event.get("type", ""), block), *text.paths)
                 yield replace(text, paths=paths if text.paths else (), location=f"event {number} {part.path}")
@@ -228,8 +236,8 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
             tuple(part for part, _ in found),
             (path, f"delta.{name}"),
             is_json=is_json,
-            deltas=tuple(delta for _, delta in found),
-            block=block,
+            delta_indices=tuple(delta for _, delta in found),
+            block_index=block,
         )
 
 

@@ -21,12 +21,12 @@ DetectorFunction = Callable[[str], Iterable[tuple[int, int] | str]]
 class Detector:
     """Finds personal data in texts; `action` is what to do with it: `mask`, `refuse` or `warn`.
 
-    `find` must return the same result for equal texts, or replayed requests no longer match. Raise `ConfigError` if the
-    action is unknown.
+    `find_spans` must return the same result for equal texts, or replayed requests no longer match. Raise `ConfigError`
+    if the action is unknown.
     """
 
     name: str
-    find: DetectorFunction
+    find_spans: DetectorFunction
     action: PrivacyAction = "mask"
 
     def __post_init__(self) -> None:
@@ -35,13 +35,13 @@ class Detector:
                 f"detector {self.name!r}: action = {self.action!r} must be one of {', '.join(PRIVACY_ACTIONS)}"
             )
 
-    def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def find_named_spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start and stop of each finding, with this detector's name.
 
         Raise `ConfigError` if the project's function fails.
         """
         try:
-            found = list(self.find(text))
+            found = list(self.find_spans(text))
         except Exception as error:  # whatever a function of the project raises; its message may quote the text
             raise ConfigError(
                 f"{self._name_of_detector_function()} raised {type(error).__name__}{_error_location(error)}"
@@ -54,7 +54,7 @@ class Detector:
             else:
                 yield (*self._require_valid_span(one, len(text)), self.name)
 
-    def edits(self, text: str) -> tuple[TextEdit, ...]:
+    def redaction_edits(self, text: str) -> tuple[TextEdit, ...]:
         """Return the edits that redact the findings in a text, including findings that are escaped or in base64."""
         return _find_edits(self, text) if len(text) <= _MAX_CACHED_TEXT_LENGTH else _find_edits.__wrapped__(self, text)
 
@@ -70,7 +70,9 @@ class Detector:
         )
 
     def _name_of_detector_function(self) -> str:
-        return f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find, '__qualname__', 'find')}"
+        return (
+            f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find_spans, '__qualname__', 'find')}"
+        )
 
 
 _MAX_CACHED_TEXT_LENGTH = 100_000
@@ -80,7 +82,7 @@ _MAX_CACHED_TEXT_LENGTH = 100_000
 @lru_cache(maxsize=1024)
 def _find_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
     """Return the edits that redact a detector's findings in a text. Results are cached."""
-    return tuple(find_redaction_edits(text, detector.spans, in_binary=False))
+    return tuple(find_redaction_edits(text, detector.find_named_spans, in_binary=False))
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:

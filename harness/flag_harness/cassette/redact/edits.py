@@ -11,11 +11,11 @@ REDACTED = "REDACTED"
 
 
 class TextEdit(NamedTuple):
-    """Replaces the characters or bytes from `start` to `stop` by `new`."""
+    """Replaces the characters or bytes from `start` to `stop` by `replacement`."""
 
     start: int
     stop: int
-    new: Any
+    replacement: Any
 
 
 def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
@@ -26,10 +26,10 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
             continue
         if merged and edit.start < merged[-1].stop:
             if edit != merged[-1]:
-                merged[-1] = TextEdit(merged[-1].start, max(edit.stop, merged[-1].stop), merged[-1].new)
-                if merged[-1].new != edit.new:
-                    merged[-1] = merged[-1]._replace(new=REDACTED)
-        elif merged and edit.start == merged[-1].stop and edit.new == merged[-1].new == REDACTED:
+                merged[-1] = TextEdit(merged[-1].start, max(edit.stop, merged[-1].stop), merged[-1].replacement)
+                if merged[-1].replacement != edit.replacement:
+                    merged[-1] = merged[-1]._replace(replacement=REDACTED)
+        elif merged and edit.start == merged[-1].stop and edit.replacement == merged[-1].replacement == REDACTED:
             merged[-1] = merged[-1]._replace(stop=edit.stop)
         else:
             merged.append(edit)
@@ -41,7 +41,7 @@ def convert_to_document_edits(part: BodyPart, edits: list[TextEdit], document: s
 
     If the document contains the value unencoded, each edit is only moved; else one edit replaces the whole part.
     """
-    if part.kind != "number" and document[part.start : part.stop] == part.value:
+    if part.encoding != "number" and document[part.start : part.stop] == part.value:
         for start, stop, new in edits:
             yield TextEdit(part.start + start, part.start + stop, part.encode_value(new))
     else:
@@ -66,9 +66,9 @@ def split_edits_by_part(lengths: Iterable[int], edits: Iterable[TextEdit]) -> li
         stop, part_edits = start + length, []
         while left and left[0].start < stop:
             edit = left.popleft()
-            part_edits.append(TextEdit(edit.start - start, min(edit.stop, stop) - start, edit.new))
+            part_edits.append(TextEdit(edit.start - start, min(edit.stop, stop) - start, edit.replacement))
             if edit.stop > stop:
-                left.appendleft(TextEdit(stop, edit.stop, edit.new[:0]))
+                left.appendleft(TextEdit(stop, edit.stop, edit.replacement[:0]))
                 break
         result.append(part_edits)
         start = stop

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from flag_harness.cassette.interaction import Interaction, storable_request
+from flag_harness.cassette.interaction import Interaction, request_to_store
 from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
@@ -68,7 +68,7 @@ class Filters:
 
     def filter_sent_request(self, request: Request) -> Request:
         """Return a sent request as a cassette keeps it: with the headers that are stored, and without secrets."""
-        return self.filter_request(storable_request(request))
+        return self.filter_request(request_to_store(request))
 
     def filter_response(self, response: Response) -> Response:
         """Return the response without secrets, in as many chunks; it is decompressed if its body changes."""

@@ -29,7 +29,7 @@ def find_personal_data(
         for number, interaction in enumerate(interactions if wanted else ())
         for side, text in _interaction_texts(interaction)
         for detector in wanted
-        for edit in detector.edits(text.value)
+        for edit in detector.redaction_edits(text.value)
     ]
 
 

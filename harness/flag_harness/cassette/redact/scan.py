@@ -17,7 +17,7 @@ from flag_harness.cassette.redact.body_strings import (
 )
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
-from flag_harness.cassette.redact.encodings import find_redaction_edits, first_finding, has_finding
+from flag_harness.cassette.redact.encodings import contains_secret, find_first_secret, find_redaction_edits
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.keys.hints import MIN_KEY_LENGTH
 from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME
@@ -196,7 +196,7 @@ def _find_api_keys_in_large_body(data: bytes, location: str) -> Iterator[tuple[s
 
 
 def _has_api_key(texts: Iterable[str]) -> bool:
-    return any(has_finding(window, find_api_keys) for window in join_into_windows(texts))
+    return any(contains_secret(window, find_api_keys) for window in join_into_windows(texts))
 
 
 def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -229,7 +229,7 @@ def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
     for start, stop, kind in find_api_keys(text):
         is_plain = True
         yield start, stop, kind, _api_key_excerpt(kind, text[start:stop])
-    if not is_plain and (hidden := first_finding(text, find_api_keys)):
+    if not is_plain and (hidden := find_first_secret(text, find_api_keys)):
         start, stop, kind, key = hidden
         yield start, stop, kind, _api_key_excerpt(kind, key)
 

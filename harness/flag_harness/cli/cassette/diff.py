@@ -96,11 +96,11 @@ def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
 
 
 def _difference_texts(difference: Difference) -> Iterator["Text"]:
-    before, after = make_excerpts(difference.recorded, difference.sent)
+    before, after = make_excerpts(difference.recorded_value, difference.sent_value)
     yield make_styled_text(f"{difference.path or 'body'}  ", "bold")
-    both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
-    if both and len(difference.recorded) > MAX_EXCERPT_LENGTH:
-        yield make_styled_text(f"{find_changed_words(difference.recorded, difference.sent)}: ")
+    both = isinstance(difference.recorded_value, str) and isinstance(difference.sent_value, str)
+    if both and len(difference.recorded_value) > MAX_EXCERPT_LENGTH:
+        yield make_styled_text(f"{find_changed_words(difference.recorded_value, difference.sent_value)}: ")
     yield from (make_styled_text(before, "red"), make_styled_text(" → ", "dim"), make_styled_text(after, "green"))
 
 

@@ -174,7 +174,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
     """Import one file; with `--check`, read it and write nothing."""
     try:
         settings.targets.reserve_target(source.target, source.path)
-        imported = settings.import_and_filter(read_regular_file(source.path, ImportLimits().file))
+        imported = settings.import_and_filter(read_regular_file(source.path, ImportLimits().file_bytes))
         refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _raise_if_api_key_is_found(imported.cassette)
@@ -218,21 +218,24 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
         elif arguments.check:
             assessments.append(_assess_for_current_api(outcome.imported))
             print(escape_to_one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
-        elif outcome.imported.left_out:
-            print(escape_to_one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
+        elif outcome.imported.skipped_requests:
+            print(escape_to_one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.skipped_requests)}"))
     read = [outcome.imported for outcome in outcomes if outcome.imported]
     if read:
         print(
             "\n".join(_total_lines(read, len(outcomes), "read" if arguments.check else f"imported to {arguments.to}"))
         )
     if assessments:
-        strict, stale = sum(not one.loose for one in assessments), sum(bool(one.stale) for one in assessments)
+        strict, stale = (
+            sum(not one.loose_match_reasons for one in assessments),
+            sum(bool(one.outdated_reasons) for one in assessments),
+        )
         print(f"{strict} would match strictly, {stale} are stale")
 
 
 def _total_lines(read: Sequence[ImportedCassette], file_count: int, action: str) -> Iterator[str]:
     interactions = sum(len(one.cassette.interactions) for one in read)
-    left_out = sum(len(one.left_out) for one in read)
+    left_out = sum(len(one.skipped_requests) for one in read)
     yield f"{len(read)} of {file_count} files {action}: {interactions} interactions" + (
         f", {left_out} to other services left out" if left_out else ""
     )
@@ -243,8 +246,10 @@ def _total_lines(read: Sequence[ImportedCassette], file_count: int, action: str)
 def _import_check_line(path: Path, imported: ImportedCassette, assessment: ImportAssessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
-    parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
-    parts += ["stale: " + ", ".join(assessment.stale)] if assessment.stale else []
+    parts.append(
+        "not strict: " + ", ".join(assessment.loose_match_reasons) if assessment.loose_match_reasons else "strict"
+    )
+    parts += ["stale: " + ", ".join(assessment.outdated_reasons)] if assessment.outdated_reasons else []
     return f"{path}: " + "; ".join(parts)
 
 
@@ -268,10 +273,14 @@ def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
         "target": None if check else str(outcome.source.target),
         "format": outcome.imported.format,
         "interactions": len(outcome.imported.cassette.interactions),
-        "left_out": outcome.imported.left_out,
+        "left_out": outcome.imported.skipped_requests,
         "fidelity": outcome.imported.cassette.envelope.fidelity,
     }
     if check:
         assessment = _assess_for_current_api(outcome.imported)
-        row |= {"strict": not assessment.loose, "loose_because": assessment.loose, "stale": assessment.stale}
+        row |= {
+            "strict": not assessment.loose_match_reasons,
+            "loose_because": assessment.loose_match_reasons,
+            "stale": assessment.outdated_reasons,
+        }
     return row

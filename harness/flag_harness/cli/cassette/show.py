@@ -99,7 +99,7 @@ def _provenance_text(envelope: Envelope) -> str:
     since = time_since(envelope.recorded_at, datetime.now(UTC))
     days = since.days if since else 0
     age = "" if since is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
-    marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.rebased else ""]
+    marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.is_rebased else ""]
     loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
     parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
     return _PART_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))

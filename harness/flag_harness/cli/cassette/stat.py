@@ -131,7 +131,7 @@ def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
         streams=sum(exchange.answer.is_stream for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
-        folder=cassette.blobs,
+        folder=cassette.blob_folder,
     )
 
 

@@ -85,7 +85,9 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
             continue
         betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
         try:
-            view = make_request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
+            view = make_request_view(
+                interaction.decoded_body, [beta.strip() for value in betas for beta in value.split(",")]
+            )
             answers.append(RecordedAnswer(view, _make_turn_from_answer(interaction, parsed)))
         except (KeyError, TypeError, AttributeError):
             notes.append(f"interaction {number} is left out: its request or its answer is no valid message")
@@ -95,7 +97,7 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
 def _unusable_answer_reason(interaction: Interaction, parsed: ParsedResponse) -> str:
     """Return why a scenario cannot give this answer, or an empty string."""
     path = interaction.request.path.partition("?")[0]
-    if path != _MESSAGES_PATH or not isinstance(interaction.value, dict):
+    if path != _MESSAGES_PATH or not isinstance(interaction.decoded_body, dict):
         return f"{interaction.request.method} {path} is no request that turns answer"
     if parsed.status is None or not parsed.is_complete or (parsed.error and parsed.status < 400):
         return "its answer broke off; use a fault for it"

@@ -42,9 +42,9 @@ def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
 
 def _remove_secrets_and_personal_data(traffic: "CassetteTraffic", request: "Request") -> "Request":
     """Return a request without secrets and personal data, as a report shows it: detectors that only warn mask, too."""
-    from flag_harness.cassette.interaction import storable_request
+    from flag_harness.cassette.interaction import request_to_store
 
     filters = traffic.plan.filters
     detectors = tuple(replace(detector, action="mask") for detector in filters.detectors)
-    filtered: Request = replace(filters, detectors=detectors).filter_request(storable_request(request))
+    filtered: Request = replace(filters, detectors=detectors).filter_request(request_to_store(request))
     return filtered

@@ -77,12 +77,12 @@ class PaidAnswers:
     def make_paid_answers_layer(self, plan: "TrafficPlan") -> Layer:
         """Return the innermost layer of a test's traffic. It returns answers already paid for, and keeps new ones."""
         from flag_harness.cassette import Recorder
-        from flag_harness.cassette.interaction import Interaction, storable_request
+        from flag_harness.cassette.interaction import Interaction, request_to_store
 
         filters = evidence_filters(plan.filters, self._content)
 
         def answer_or_store_answer(request: Request) -> Response | Edit:
-            key = Interaction(storable_request(request), ()).key.hex()
+            key = Interaction(request_to_store(request), ()).match_key.hex()
             with self._lock:
                 known = self._unused.get((plan.case, key))
                 if known:

@@ -66,21 +66,21 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
 
     cassette = traffic.cassette
     changes = (
-        request_changes_of_miss(miss, cassette.interactions[miss.nearest])
-        if cassette and miss.nearest is not None
+        request_changes_of_miss(miss, cassette.interactions[miss.nearest_index])
+        if cassette and miss.nearest_index is not None
         else ()
     )
     return {
         "test": item.nodeid,
         "combination": traffic.plan.combination,
         "cassette": os.path.relpath(traffic.plan.path, item.config.rootpath),
-        "request": f"{miss.sent.request.method} {miss.sent.request.path}",
-        "index": miss.nearest,
+        "request": f"{miss.sent_interaction.request.method} {miss.sent_interaction.request.path}",
+        "index": miss.nearest_index,
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
         "changes": [change.to_json_object() for change in changes],
         "refusal": "; ".join(change.invalidation_reason for change in changes if change.invalidation_reason),
         "api_refusal": miss.api_refusal,
-        "normalise": list(miss.normalise),
+        "normalise": list(miss.normaliser_lines),
         "played": list(traffic.played),
         "is_masked": False,
         "upstream": traffic.plan.recording_upstream,
@@ -96,7 +96,9 @@ def _rebase_problem(traffic: "CassetteTraffic") -> str:
 
     if (cassette := traffic.cassette) is None:
         return ""
-    nearest = [(miss, miss.nearest) for miss in traffic.misses if miss.nearest is not None and miss.differences]
+    nearest = [
+        (miss, miss.nearest_index) for miss in traffic.misses if miss.nearest_index is not None and miss.differences
+    ]
     if len(nearest) < len(traffic.misses):
         return "another request of the test can only be recorded"
     rewrites = [

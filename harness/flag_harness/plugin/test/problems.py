@@ -25,9 +25,9 @@ NO_REQUEST_MESSAGE = (
 
 def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
     """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
-    own, recorded = frozenset(replay.own), replay.cassette.interactions
+    own, recorded = frozenset(replay.own_indices), replay.cassette.interactions
     unplayed = [
-        index for index in replay.indices_not_played if index in own and (in_teardown or not recorded[index].late)
+        index for index in replay.indices_not_played if index in own and (in_teardown or not recorded[index].is_late)
     ]
     if not unplayed:
         return []

@@ -70,7 +70,7 @@ def _scenario_name(traffic: "CassetteTraffic") -> str:
 
 def _describe_miss_without_content(miss: "Miss") -> str:
     """Return a missed request and the paths at which it differs from the nearest recorded one, without any content."""
-    request = miss.sent.request
+    request = miss.sent_interaction.request
     paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MAX_MISS_PATHS]))
     return f"{request.method} {request.path}: {paths or miss.reason or 'not recorded'}"
 
@@ -125,12 +125,12 @@ def make_request_records(
 
 
 def _make_request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
-    from flag_harness.cassette.interaction import storable_request
+    from flag_harness.cassette.interaction import request_to_store
     from flag_harness.cassette.match.matching import decode_comparable_body, encode_with_sorted_keys
     from flag_harness.record import RequestRecord, body_hash
     from flag_harness.record.outline import body_outline
 
-    kept = filters.filter_request(storable_request(request))
+    kept = filters.filter_request(request_to_store(request))
     value = decode_comparable_body(kept.body)
     content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
     return RequestRecord(
@@ -191,7 +191,7 @@ def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
     return {
         "recorded_from": envelope.upstream,
         "recorded_at": envelope.recorded_at,
-        "rebased": envelope.rebased,
+        "rebased": envelope.is_rebased,
     }
 
 

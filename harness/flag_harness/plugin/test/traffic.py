@@ -158,7 +158,7 @@ class CassetteTraffic:
     def _answer_from_cassette(self, request: Request) -> Response | None:
         """Return the recorded answer to a request, or None. Used as a layer in record mode `new_episodes`."""
         assert self._replay is not None
-        return self._replay.find(request)
+        return self._replay.find_answer(request)
 
     def _refuse_mixing_upstreams(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
@@ -248,7 +248,7 @@ class CassetteTraffic:
     @property
     def misses(self) -> tuple[Miss, ...]:
         """The misses that no mark of the test allows."""
-        return tuple(self._replay.reports) if self._replay and "misses" not in self.plan.allowed else ()
+        return tuple(self._replay.miss_reports) if self._replay and "misses" not in self.plan.allowed else ()
 
     @property
     def miss_messages(self) -> frozenset[str]:
@@ -287,7 +287,7 @@ class CassetteTraffic:
             return ()
         recorded = self._recorder.interactions
         own = len(recorded) if self._recorded_by_test is None else self._recorded_by_test
-        return (*recorded[:own], *(replace(one, late=True) for one in recorded[own:]))
+        return (*recorded[:own], *(replace(one, is_late=True) for one in recorded[own:]))
 
     def mark_test_end(self) -> None:
         """Mark the end of the test function: later requests come from the teardown of fixtures."""

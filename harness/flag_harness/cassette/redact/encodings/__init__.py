@@ -2,10 +2,10 @@
 
 from flag_harness.cassette.redact.encodings.search import (
     TEXT_SEPARATOR,
-    FindSecrets,
+    SecretFinder,
+    contains_secret,
+    find_first_secret,
     find_redaction_edits,
-    first_finding,
-    has_finding,
 )
 
-__all__ = ["TEXT_SEPARATOR", "FindSecrets", "find_redaction_edits", "first_finding", "has_finding"]
+__all__ = ["TEXT_SEPARATOR", "SecretFinder", "contains_secret", "find_first_secret", "find_redaction_edits"]

@@ -32,10 +32,10 @@ _MIN_BASE85_LENGTH_TO_REDACT, _MIN_BASE85_LENGTH_TO_SEARCH = 20, 40
 """The shortest base85 that is decoded, in characters: to apply filters, and to search for keys, which takes time."""
 _MAX_BASE85_LENGTH = 8192
 """Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
-_BASE85_ONLY_CHARACTER = re.compile(r"[^A-Za-z0-9+/=_.-]")
+_BASE85_ONLY_CHARACTER_PATTERN = re.compile(r"[^A-Za-z0-9+/=_.-]")
 """A character that base85 has, and base64 and names have not."""
 
-_ASCII85 = re.compile(r"<~([!-uz\s]{20,8192})~>")
+_ASCII85_PATTERN = re.compile(r"<~([!-uz\s]{20,8192})~>")
 """Adobe's variant of base85, as in PDF."""
 
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
@@ -77,7 +77,7 @@ def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
 
 def _base85_spans_of_word(word: str, start: int) -> Iterator[EncodedSpan]:
     """Yield a word decoded as base85. Up to five characters at its end, such as punctuation, may be left out for it."""
-    for stop in range(len(word), len(word) - 6, -1) if _BASE85_ONLY_CHARACTER.search(word) else ():
+    for stop in range(len(word), len(word) - 6, -1) if _BASE85_ONLY_CHARACTER_PATTERN.search(word) else ():
         with suppress(ValueError):
             text = base64.b85decode(word[:stop]).decode(*LOSSLESS_UTF8)
             yield EncodedSpan(start, start + len(word), text, _encode_base85)
@@ -90,7 +90,7 @@ def _encode_base85(text: str) -> str:
 
 def ascii85_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the parts of a text that are ascii85 between `<~` and `~>`."""
-    for match in _ASCII85.finditer(text) if "<~" in text else ():
+    for match in _ASCII85_PATTERN.finditer(text) if "<~" in text else ():
         with suppress(ValueError):
             decoded = base64.a85decode(match[1]).decode(*LOSSLESS_UTF8)
             yield EncodedSpan(*match.span(), decoded, _encode_ascii85)

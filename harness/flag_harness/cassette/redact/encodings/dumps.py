@@ -28,27 +28,27 @@ _DECIMAL_BYTES_TABLE = make_letter_table("0123456789, \t\r\n")
 _MIN_DECIMAL_BYTES_LENGTH = 48
 _NUMBER_PATTERN = re.compile("[0-9]+")
 
-_CHARACTER_FIELD = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
-_CHARACTER_LINES = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD}){{1,16}}\r?\n)++")
+_CHARACTER_FIELD_PATTERN = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
+_CHARACTER_DUMP_PATTERN = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD_PATTERN}){{1,16}}\r?\n)++")
 """Lines of `od -c`: an octal offset, and up to 16 characters, escapes or octal numbers, each four characters wide."""
-_CHARACTER_ESCAPES = dict(zip("0abefnrtv", b"\0\a\b\x1b\f\n\r\t\v", strict=True))
+_BYTE_BY_ESCAPE_LETTER = dict(zip("0abefnrtv", b"\0\a\b\x1b\f\n\r\t\v", strict=True))
 
-_BINARY_DIGITS = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}+")
+_BINARY_DIGITS_PATTERN = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}+")
 """At least 16 ASCII bytes as binary digits."""
 _BINARY_DIGITS_TABLE = make_letter_table("01 ,\n")
 _MIN_BINARY_DIGITS_LENGTH = 128
 
-_QUOTED = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}')"""
-_JOINED_LIST = re.compile(
-    rf"(?<=join\()\s*[\[(]\s*({_QUOTED}(?:\s*,\s*{_QUOTED})++)"
-    rf"|\[\s*({_QUOTED}(?:\s*,\s*{_QUOTED})++)(?=\s*,?\s*\]\.join\()"
+_QUOTED_STRING_PATTERN_TEXT = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}')"""
+_JOINED_LIST_PATTERN = re.compile(
+    rf"(?<=join\()\s*[\[(]\s*({_QUOTED_STRING_PATTERN_TEXT}(?:\s*,\s*{_QUOTED_STRING_PATTERN_TEXT})++)"
+    rf"|\[\s*({_QUOTED_STRING_PATTERN_TEXT}(?:\s*,\s*{_QUOTED_STRING_PATTERN_TEXT})++)(?=\s*,?\s*\]\.join\()"
 )
 """The strings of a list that a program joins, as `"".join([...])` of Python and `[...].join("")` of JavaScript do."""
-_QUOTED_STRING = re.compile(_QUOTED)
+_QUOTED_STRING_PATTERN = re.compile(_QUOTED_STRING_PATTERN_TEXT)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
 _CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)++")
-_HAS_LETTER_AND_DIGIT = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
+_LETTER_AND_DIGIT_PATTERN = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
 """The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
 
@@ -89,7 +89,7 @@ def character_dump_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the lines of `od -c` in a text."""
     if not _HEX_DUMP_START_PATTERN.search(text):
         return
-    for lines in _CHARACTER_LINES.finditer(f"{text}\n"):
+    for lines in _CHARACTER_DUMP_PATTERN.finditer(f"{text}\n"):
         fields = [line[at : at + 4].strip() for line in lines[0].splitlines() for at in range(7, len(line), 4)]
         data = bytes(map(_byte_of_field, fields))
         yield EncodedSpan(lines.start(), min(lines.end(), len(text)), data.decode(*LOSSLESS_UTF8), _encode_hex_dump)
@@ -99,13 +99,13 @@ def _byte_of_field(field: str) -> int:
     """Return the byte that a field of `od -c` shows."""
     if len(field) == 3:
         return int(field, 8) & 0xFF
-    return _CHARACTER_ESCAPES[field[1]] if len(field) == 2 else ord(field or " ")
+    return _BYTE_BY_ESCAPE_LETTER[field[1]] if len(field) == 2 else ord(field or " ")
 
 
 def binary_digit_spans(text: str) -> Iterator[EncodedSpan]:
     """Decode and yield the binary digits in a text that are the bytes of ASCII text."""
     for start, stop in find_letter_runs(text, _BINARY_DIGITS_TABLE, _MIN_BINARY_DIGITS_LENGTH):
-        for match in _BINARY_DIGITS.finditer(text, start, stop):
+        for match in _BINARY_DIGITS_PATTERN.finditer(text, start, stop):
             digits = re.sub("[^01]", "", match[0])
             decoded = "".join(chr(int(digits[at : at + 8], 2)) for at in range(0, len(digits), 8))
             yield EncodedSpan(*match.span(), decoded, _encode_binary_digits)
@@ -117,9 +117,9 @@ def _encode_binary_digits(text: str) -> str:
 
 def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the lists of strings in a text that a program joins, joined."""
-    for match in _JOINED_LIST.finditer(text) if "join(" in text else ():
+    for match in _JOINED_LIST_PATTERN.finditer(text) if "join(" in text else ():
         group = match.lastindex or 1
-        joined = "".join(quoted[1:-1] for quoted in _QUOTED_STRING.findall(match[group]))
+        joined = "".join(quoted[1:-1] for quoted in _QUOTED_STRING_PATTERN.findall(match[group]))
         yield EncodedSpan(*match.span(group), joined, lambda changed: f'"{changed}"')
 
 
@@ -150,5 +150,5 @@ def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
         start = lines.start() - len(before) + len(before.rstrip(_WORD_LETTERS))
         position = text.find("\n", lines.end())
         word = re.sub(r"[\r\n]", "", text[start : lines.end()])
-        if _MIN_BROKEN_WORD_LENGTH <= len(word) <= _MAX_BROKEN_WORD_LENGTH and _HAS_LETTER_AND_DIGIT.match(word):
+        if _MIN_BROKEN_WORD_LENGTH <= len(word) <= _MAX_BROKEN_WORD_LENGTH and _LETTER_AND_DIGIT_PATTERN.match(word):
             yield EncodedSpan(start, lines.end(), word, str)

@@ -12,8 +12,8 @@ MAX_ENCODING_DEPTH = 4
 
 _INVISIBLE_CHARACTERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 """Characters without width: spaces, joiners and the soft hyphen."""
-_SIGNS = rf"\x1b%\0=\\&<{_INVISIBLE_CHARACTERS}"
-_AFTER_SIGN = (
+_ESCAPE_SIGNS = rf"\x1b%\0=\\&<{_INVISIBLE_CHARACTERS}"
+_REST_OF_ESCAPE_PATTERN_TEXT = (
     r"(?<=\x1b)(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
     r"|(?<=%)(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|(?<==)(?:\r?\n|[0-9A-Fa-f]{2})"
     r"|(?<=\\)(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|N\{[A-Za-z0-9 -]{1,40}\}"
@@ -22,19 +22,19 @@ _AFTER_SIGN = (
     r"|(?<=<)/?(?:wbr|span|mark|em|b)(?: [^<>]{0,200})?/?>"
     rf"|(?<=[\0{_INVISIBLE_CHARACTERS}])"
 )
-_ESCAPE_PATTERN = re.compile(f"[{_SIGNS}](?:{_AFTER_SIGN})")
+_ESCAPE_PATTERN = re.compile(f"[{_ESCAPE_SIGNS}](?:{_REST_OF_ESCAPE_PATTERN_TEXT})")
 """One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one.
 
 Tags of HTML within a word are not visible. The pattern begins with a set of characters, which `re` finds fast.
 """
 _STRING_BREAK_PATTERN_TEXT = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
 _ESCAPE_OR_STRING_BREAK_PATTERN = re.compile(
-    rf"[{_SIGNS}\"'](?:{_AFTER_SIGN}|(?<=\"){_STRING_BREAK_PATTERN_TEXT}\"|(?<='){_STRING_BREAK_PATTERN_TEXT}')"
+    rf"[{_ESCAPE_SIGNS}\"'](?:{_REST_OF_ESCAPE_PATTERN_TEXT}|(?<=\"){_STRING_BREAK_PATTERN_TEXT}\"|(?<='){_STRING_BREAK_PATTERN_TEXT}')"
 )
 """The same, or the quotes between the parts of a string that `pprint` or a program splits."""
-_ESCAPE_OR_OVERPRINT = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_STRING_BREAK_PATTERN.pattern}")
+_ESCAPE_OR_OVERPRINT_PATTERN = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_STRING_BREAK_PATTERN.pattern}")
 """The same, or a character and a backspace, since what follows is printed over it."""
-_SIGNS_OF_ESCAPES = (
+_TEXTS_THAT_BEGIN_ESCAPES = (
     "\\",
     "%",
     "&",
@@ -48,8 +48,18 @@ _SIGNS_OF_ESCAPES = (
     "<b>",
     *_INVISIBLE_CHARACTERS,
 )
-_SIGNS_OF_STRING_BREAKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
-_CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
+_TEXTS_IN_STRING_BREAKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
+_CHARACTER_BY_ESCAPE_LETTER = {
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+    "a": "\a",
+    "e": "\x1b",
+    "\n": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +95,10 @@ def unescape_in_rounds(text: str, is_text: bool = True) -> Iterator[UnescapedTex
 def _escape_pattern(text: str) -> re.Pattern[str] | None:
     """Return the pattern for the escapes of a text, or None if it has none."""
     if "\b" in text:
-        return _ESCAPE_OR_OVERPRINT
-    if any(mark in text for mark in _SIGNS_OF_STRING_BREAKS):
+        return _ESCAPE_OR_OVERPRINT_PATTERN
+    if any(mark in text for mark in _TEXTS_IN_STRING_BREAKS):
         return _ESCAPE_OR_STRING_BREAK_PATTERN
-    return _ESCAPE_PATTERN if any(mark in text for mark in _SIGNS_OF_ESCAPES) else None
+    return _ESCAPE_PATTERN if any(mark in text for mark in _TEXTS_THAT_BEGIN_ESCAPES) else None
 
 
 def _decode_escape(unit: re.Match[str]) -> str:
@@ -117,7 +127,7 @@ def _decode_backslash(text: str) -> str:
             return unicodedata.lookup(text[3:-1])
         except KeyError:
             return "N"
-    return chr(int(text[1:], 8)) if kind in "01234567" else _CONTROL_ESCAPES.get(kind, kind)
+    return chr(int(text[1:], 8)) if kind in "01234567" else _CHARACTER_BY_ESCAPE_LETTER.get(kind, kind)
 
 
 def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:

@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.encodings.spans import (
 )
 from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
-FindSecrets = Callable[[str], Iterable[tuple[int, int, str]]]
+SecretFinder = Callable[[str], Iterable[tuple[int, int, str]]]
 """A function that yields the start, stop and kind of every secret in a text."""
 TEXT_SEPARATOR = " \x02 "
 """The text between texts that are joined to be searched together, so that no match spans two of them."""
@@ -25,7 +25,7 @@ _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH = make_letter_table("\t\r\n" + "".join(m
 
 def find_redaction_edits(
     text: str,
-    find: FindSecrets,
+    find: SecretFinder,
     depth: int = MAX_ENCODING_DEPTH,
     is_text: bool = True,
     *,
@@ -65,14 +65,14 @@ def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int,
             yield word
 
 
-def _find_in_printable_parts(text: str, find: FindSecrets) -> Iterator[tuple[int, int, str]]:
+def _find_in_printable_parts(text: str, find: SecretFinder) -> Iterator[tuple[int, int, str]]:
     """Yield the findings of `find` in the printable parts of binary data."""
     for first, last in find_letter_runs(text, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH):
         yield from ((first + start, first + stop, kind) for start, stop, kind in find(text[first:last]))
 
 
-def first_finding(
-    text: str, find: FindSecrets, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
+def find_first_secret(
+    text: str, find: SecretFinder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
     """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
     for level in unescape_in_rounds(text, is_text):
@@ -82,12 +82,12 @@ def first_finding(
             for start, stop, kind in find(word.text):
                 return *level.source_span(word.start, word.stop), kind, word.text[start:stop]
         for span in find_encoded_spans(level.text, MIN_BASE64_LENGTH_TO_SEARCH, True) if depth else ():
-            if inner := first_finding(span.text, find, depth - 1, span.is_text):
+            if inner := find_first_secret(span.text, find, depth - 1, span.is_text):
                 return *level.source_span(span.start, span.stop), *inner[2:]
     return None
 
 
-def has_finding(text: str, find: FindSecrets, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
+def contains_secret(text: str, find: SecretFinder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
     """Return whether `find` finds anything in a text, however it is encoded."""
     if not is_text:
         return _has_finding_in_binary(text, find, depth)
@@ -103,7 +103,7 @@ def has_finding(text: str, find: FindSecrets, depth: int = MAX_ENCODING_DEPTH, i
     return False
 
 
-def _has_finding_in_binary(data: str, find: FindSecrets, depth: int) -> bool:
+def _has_finding_in_binary(data: str, find: SecretFinder, depth: int) -> bool:
     """Return whether `find` finds anything in the printable parts of binary data, or in what is compressed in it."""
     runs = find_letter_runs(data, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH)
     text = TEXT_SEPARATOR.join(data[start:stop] for start, stop in runs)
@@ -115,11 +115,11 @@ def _has_finding_in_binary(data: str, find: FindSecrets, depth: int) -> bool:
     return _has_finding_in_spans(spans, find, depth - 1)
 
 
-def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: FindSecrets, depth: int) -> bool:
+def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: SecretFinder, depth: int) -> bool:
     inner: dict[bool, list[str]] = {}
     for span in spans:
         inner.setdefault(span.is_text, []).append(span.text)
-    return any(has_finding(TEXT_SEPARATOR.join(texts), find, depth, kind) for kind, texts in inner.items())
+    return any(contains_secret(TEXT_SEPARATOR.join(texts), find, depth, kind) for kind, texts in inner.items())
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:

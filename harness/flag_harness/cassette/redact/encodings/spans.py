@@ -27,24 +27,24 @@ from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_lette
 MIN_BASE64_LENGTH_TO_REDACT, MIN_BASE64_LENGTH_TO_SEARCH = 12, 24
 """The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
-_BASE64_SEPARATORS = re.compile(r"[\s=]+")
+_BASE64_SEPARATOR_PATTERN = re.compile(r"[\s=]+")
 _BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
 _BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_LETTERS, (32, 8, 2)))
 """The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
 _BASE64_OF_ASCII_PATTERN = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
 
-_BASE64_OF_COMPRESSED_DATA = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
+_BASE64_OF_COMPRESSED_DATA_PATTERN = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
 """Base64 of the first bytes of zlib, zstd, bzip2 or xz."""
-_HEX = re.compile("[0-9A-Fa-f]{24,}")
+_HEX_PATTERN = re.compile("[0-9A-Fa-f]{24,}")
 _HEX_OF_ASCII_PATTERN = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
 """Hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
-_SPACED_HEX = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}+")
+_SPACED_HEX_PATTERN = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}+")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _MIN_SPACED_HEX_LENGTH = 35
 _MIN_LONG_TEXT_LENGTH = 4096
 _MAX_NON_ASCII_BYTES = 12
-_HEX_PAIR = re.compile("[0-9A-Fa-f]{2}")
+_HEX_PAIR_PATTERN = re.compile("[0-9A-Fa-f]{2}")
 
 
 @lru_cache(maxsize=4)
@@ -69,7 +69,7 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
             yield from _hex_spans(match)
             yield from _base64_spans(match, is_search)
     for start, stop in find_letter_runs(text, _SPACED_HEX_TABLE, _MIN_SPACED_HEX_LENGTH):
-        yield from map(_hex_span_with_separators, _SPACED_HEX.finditer(text, start, stop))
+        yield from map(_hex_span_with_separators, _SPACED_HEX_PATTERN.finditer(text, start, stop))
     yield from base32_spans(text)
     yield from base85_spans(text, is_search)
     yield from ascii85_spans(text)
@@ -88,7 +88,7 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
         packed
     ) is None:
         return
-    for digits in _HEX.finditer(packed):
+    for digits in _HEX_PATTERN.finditer(packed):
         for start in (digits.start(), digits.start() + 1):
             stop = digits.end() - (digits.end() - start) % 2
             text = bytes.fromhex(packed[start:stop]).decode(*LOSSLESS_UTF8)
@@ -97,7 +97,7 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
 
 def _hex_span_with_separators(match: re.Match[str]) -> EncodedSpan:
     """Decode pairs of hexadecimal digits that are separated by spaces, colons, commas or hyphens."""
-    pairs = _HEX_PAIR.findall(match[0])
+    pairs = _HEX_PAIR_PATTERN.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
     text = bytes.fromhex("".join(pairs)).decode(*LOSSLESS_UTF8)
     return EncodedSpan(match.start(), match.end(), text, lambda changed: _encode_hex(changed, separator))
@@ -109,10 +109,12 @@ def _encode_hex(text: str, separator: str = "") -> str:
 
 def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan]:
     """Yield the match decoded from each of its first four characters, since a word may precede the base64."""
-    packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
+    packed = _BASE64_SEPARATOR_PATTERN.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
-    if is_search and not (_BASE64_OF_ASCII_PATTERN.search(standard) or _BASE64_OF_COMPRESSED_DATA.match(standard)):
+    if is_search and not (
+        _BASE64_OF_ASCII_PATTERN.search(standard) or _BASE64_OF_COMPRESSED_DATA_PATTERN.match(standard)
+    ):
         return
     for phase in range(4):
         data = binascii.a2b_base64(_pad_base64(standard[phase:]))

@@ -35,7 +35,7 @@ _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
 """Matches the value after a name that announces a key: an assignment, or a long word."""
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
-_END_OF_ESCAPE = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
+_END_OF_ESCAPE_PATTERN = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
 _PART_OF_KEY_PATTERN = re.compile(
     r"sk-ant-|:5432:|:\*:|[78]Q~|JQQJ99|Az(?:Se|Fu|Ca)|AZDO|AZEG|APIM|AIoT|\+A[A-Z][A-Za-z]|ACDb"
     r"|azurewebsites\.net|IwEB"
@@ -46,7 +46,7 @@ _PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[A-Za-z0-9_-]{
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
     """Yield the (start, stop) spans of `shortest` or more letters in a row; `make_letter_table` makes the table."""
-    classes = latin_bytes(text).translate(table)
+    classes = encode_as_latin_1(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
     while start >= 0:
@@ -64,7 +64,7 @@ def make_letter_table(letters: str) -> bytes:
 
 
 @lru_cache(maxsize=1)  # each text is asked for several times in a row
-def latin_bytes(text: str) -> bytes:
+def encode_as_latin_1(text: str) -> bytes:
     """Encode a text with one byte for each character, which is `?` if the character is not Latin."""
     return text.encode("latin-1", "replace")
 
@@ -79,7 +79,7 @@ class ApiKeyHints:
     """
 
     def __init__(self, words: str) -> None:
-        self._words, self._escaped_words = re.compile(rf"(?<![A-Za-z0-9])(?:{words})"), re.compile(words)
+        self._word_pattern, self._escaped_word_pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})"), re.compile(words)
 
     def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int, bool]]:
         """Yield the spans of a text in which a key may begin, without overlaps, and whether one is a single word.
@@ -103,11 +103,11 @@ class ApiKeyHints:
             start = first
             if (
                 text[start - 1 : start] in _CHARACTERS_BEFORE_ESCAPED_WORD
-                and (escape := _END_OF_ESCAPE.match(text, start))
-                and self._escaped_words.match(text, escape.end(), stop)
+                and (escape := _END_OF_ESCAPE_PATTERN.match(text, start))
+                and self._escaped_word_pattern.match(text, escape.end(), stop)
             ):
                 yield escape.end()
-            while match := self._words.search(text, start, stop):
+            while match := self._word_pattern.search(text, start, stop):
                 yield match.start()
                 start = match.end()
             yield from (part.start() for part in _PART_OF_KEY_PATTERN.finditer(text, first, stop))
@@ -115,7 +115,7 @@ class ApiKeyHints:
 
 def _name_positions(text: str) -> Iterator[int]:
     """Yield the positions of names such as `api_key=`, and of passwords in URLs."""
-    lowered = latin_bytes(text).lower()
+    lowered = encode_as_latin_1(text).lower()
     for stem in _KEY_NAME_STEMS:
         yield from (
             position for position in _positions_of(lowered, stem) if _VALUE_AFTER_KEY_NAME_PATTERN.match(text, position)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-KEY_NAME = (
+KEY_NAME_PATTERN = (
     r"(?:api |(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage"
     r"|license|hmac|ssh)[_.-]?)(?:access[_.-]?)?key|(?:client|app|consumer|webhook|jwt)[_.-]?secret|secret(?:[_-]?token)?|credentials?"
     r"|(?:access|auth|refresh|id|session|security|bearer|bot|api|private|personal[_-]access|deploy|oauth)[_.-]?token"
@@ -16,16 +16,18 @@ KEY_NAME = (
     r"|(?:devops[_-]ext|azure|ado|devops|github|gh|gitlab|jira)[_-]pat|code[_-]?verifier|saml(?:response|assertion)"
 )
 """The names of fields, variables and parameters that hold a credential."""
-TOOL_KEY_NAME = (
+TOOL_KEY_NAME_PATTERN = (
     r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
     r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
     r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
     r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
 )
 """Other names that end like one, such as `FASTLY_KEY`, except those of pages, caches and databases."""
-PASSWORD_NAME = r"pass(?:word|wd|phrase|code|wort)|pwd|PGPASSWORD|(?<=_)pass|contrase(?:\u00f1|n)a|senha|mot de passe"
+PASSWORD_NAME_PATTERN = (
+    r"pass(?:word|wd|phrase|code|wort)|pwd|PGPASSWORD|(?<=_)pass|contrase(?:\u00f1|n)a|senha|mot de passe"
+)
 """The names of fields and variables that hold a password."""
-ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
+ASSIGNMENT_PATTERN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
 """What stands between a name and its value."""
 
 _YAML_BLOCK = r":\s*[|>][-+]?\s*\n\s+"
@@ -40,12 +42,12 @@ def _link_pattern(closing: str) -> str:
     `closing` is a pattern of the brackets that may end a pair such as `("name", "value")`.
     """
     pair = rf"""\\*["\x27]\s*,\s*b?\\*["\x27](?=[^\s"\x27\\]+\\*["\x27]\s*{closing})"""
-    return rf"(?:{ASSIGNMENT}|{_YAML_BLOCK}|{pair}|{_VALUE_MEMBER}|{_XML_ELEMENT}|{_SENTENCE})"
+    return rf"(?:{ASSIGNMENT_PATTERN}|{_YAML_BLOCK}|{pair}|{_VALUE_MEMBER}|{_XML_ELEMENT}|{_SENTENCE})"
 
 
 _KEY_LINK, _PASSWORD_LINK = _link_pattern(r"[)\]]"), _link_pattern(r"\)")
 
-HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
+LETTER_AND_DIGIT_LOOKAHEAD = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
 _QUOTED_KEY = (
     r"(?<=[\x22\x27])(?![^\x22\x27]*(?:://|\{[A-Za-z_.]+\}))(?=[^\x22\x27\\]*[0-9])(?=[^\x22\x27\\]*[A-Za-z])"
@@ -53,7 +55,7 @@ _QUOTED_KEY = (
 )
 """A value between quotes, in which any sign may be."""
 
-PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
+PPRINT_BREAK_PATTERN = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
 """The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
 
 _COMMANDS_WITH_PASSWORD = (
@@ -77,33 +79,33 @@ _COMMANDS_WITH_PASSWORD = (
 
 NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
-        "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT}(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{{16,}}={{0,2}}"
-        r"(?![A-Za-z0-9+/._-])",
-        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME})){_KEY_LINK}"
-        rf"(?:{_QUOTED_KEY}|{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
-        "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME}){_KEY_LINK}"
-        rf"{HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/=-]{{20,}}",
-        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_KEY_LINK}{HAS_LETTER_AND_DIGIT}"
+        "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT_PATTERN}"
+        r"(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/._-])",
+        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME_PATTERN})){_KEY_LINK}"
+        rf"(?:{_QUOTED_KEY}|{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
+        "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME_PATTERN}){_KEY_LINK}"
+        rf"{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/=-]{{20,}}",
+        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_KEY_LINK}{LETTER_AND_DIGIT_LOOKAHEAD}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
         "a password of .pgpass": r"[A-Za-z0-9.*-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]+:[A-Za-z0-9_.@-]+:"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s:\x22\x27]{{8,}}",
+        rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s:\x22\x27]{{8,}}",
         "a password of a command": rf"(?:{_COMMANDS_WITH_PASSWORD})[\x22\x27]?"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}"
-        rf"|echo\s+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\]{{8,}}[\x22\x27]?\s*\|\s*sudo\s",
+        rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\]{{8,}}"
+        rf"|echo\s+[\x22\x27]?{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\]{{8,}}[\x22\x27]?\s*\|\s*sudo\s",
         "a password in SQL": r"(?i:identified\s+by|password)\s+\x27(?=[^\x27]*[0-9])[^\x27\s\\]{8,}\x27",
         "a variable that a command sets": r"(?:ENV|ARG|setx|setenv|set\s-[gUx]{1,3}|configure\sset)[ \t]+"
         r"(?i:[A-Za-z0-9_.-]{0,40}(?:key|token|secret|password|passwd|pwd|pass)[A-Za-z0-9_]{0,20})[ \t]+[\x22\x27]?"
-        rf"(?![/.~]){HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{8,}}",
+        rf"(?![/.~]){LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\<>]{{8,}}",
         "a key in a URL": r"(?<=[?&])(?i:key|auth)=(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}",
         "a key behind its scheme": r"(?i:apikey|api-key)\s+(?=[A-Za-z+/_-]*[0-9])[A-Za-z0-9+/_-]{32,}={0,2}"
         r"|(?i:authorization)\W{1,6}(?=[A-Za-z_.-]*[0-9])(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{24,}",
         "an option of a command, by its name": r"--(?:[a-z0-9]+-){0,4}(?:token|api-?key|secret|(?:access|secret)-key"
-        rf"|password)[ \t]+[\x22\x27]?{HAS_LETTER_AND_DIGIT}[^\s\x22\x27$\\<>]{{12,}}",
+        rf"|password)[ \t]+[\x22\x27]?{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\<>]{{12,}}",
         "a phrase of a wallet": r"(?i:mnemonic|seed[_ ]phrase)"
-        rf"{ASSIGNMENT}(?:[a-z]{{3,8}}[ ]+){{11,23}}[a-z]{{3,8}}(?! ?[a-z])",
+        rf"{ASSIGNMENT_PATTERN}(?:[a-z]{{3,8}}[ ]+){{11,23}}[a-z]{{3,8}}(?! ?[a-z])",
         "a password of .netrc": r"login[ \t\n]+\S{1,80}[ \t\n]+password[ \t\n]+[^\s\x22\x27\\\\]{8,}",
-        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{PASSWORD_NAME})){_PASSWORD_LINK}"
-        rf"{HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
+        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{PASSWORD_NAME_PATTERN})){_PASSWORD_LINK}"
+        rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
 )
 """The regular expressions of keys that a name or a command before them reveals."""
@@ -115,8 +117,8 @@ KINDS_KNOWN_BY_NAME = frozenset(
     | {"a key in a URL", "a key behind its scheme"}
 )
 """The kinds of keys that are recognised by the name before them, not by their form."""
-_PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
-_EXAMPLE_WORDS = re.compile(
+_PLACEHOLDER_PATTERN = re.compile(r"[xX*.0]{8,}=*$")
+_EXAMPLE_WORD_PATTERN = re.compile(
     r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
 )
 """Words of which the value beside a name is an example, not a key."""
@@ -158,4 +160,6 @@ def json_value_pattern(path: str) -> re.Pattern[str] | None:
 
 def is_placeholder(kind: str, key: str) -> bool:
     """Return whether text that looks like a key is only an example or a placeholder, such as `xxxxxxxx`."""
-    return bool(_PLACEHOLDER.search(key)) or (kind in KINDS_KNOWN_BY_NAME and _EXAMPLE_WORDS.search(key) is not None)
+    return bool(_PLACEHOLDER_PATTERN.search(key)) or (
+        kind in KINDS_KNOWN_BY_NAME and _EXAMPLE_WORD_PATTERN.search(key) is not None
+    )

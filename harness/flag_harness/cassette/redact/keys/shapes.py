@@ -7,17 +7,17 @@ from types import MappingProxyType
 
 from flag_harness.cassette.redact.keys.hints import ApiKeyHints
 from flag_harness.cassette.redact.keys.named_values import (
-    ASSIGNMENT,
+    ASSIGNMENT_PATTERN,
     KINDS_KNOWN_BY_NAME,
     NAMED_KEY_SHAPES,
-    PPRINT_BREAK,
+    PPRINT_BREAK_PATTERN,
     is_placeholder,
 )
 from flag_harness.cassette.redact.keys.rarer_keys import RARER_KEY_SHAPES
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-_HAS_TWO_DIGITS = r"(?=(?:[A-Za-z_-]*[0-9]){2})(?=[0-9_-]*[A-Za-z])"
+_TWO_DIGITS_LOOKAHEAD = r"(?=(?:[A-Za-z_-]*[0-9]){2})(?=[0-9_-]*[A-Za-z])"
 
 KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -26,14 +26,14 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "a bearer token": r"(?i:bearer)\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*",
         "a basic authorization": r"(?i:authorization|proxy-authorization)\W{1,6}(?i:basic)\s+[A-Za-z0-9+/_-]{10,}={0,2}"
         r"|(?i:basic)\s+(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{14,}={1,2}",
-        "a token in a wrapped string": f"(?i:bearer|basic){PPRINT_BREAK}"
+        "a token in a wrapped string": f"(?i:bearer|basic){PPRINT_BREAK_PATTERN}"
         + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
         r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]"
         r"|https?://(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}@[A-Za-z0-9]",
         "an authorization": r"(?i:authorization)\W{1,6}(?!(?i:bearer|basic)\s)[A-Za-z][A-Za-z0-9-]{1,24}\s+"
         r"(?:(?i:username=)[^\r\n]{16,}|(?=[^\s\x22\x27\\]*[0-9])[^\s\x22\x27\\]{16,})",
-        "a cookie": rf"(?i:cookie){ASSIGNMENT}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
+        "a cookie": rf"(?i:cookie){ASSIGNMENT_PATTERN}(?=[^\r\n\x22\x27\\]{{0,300}}=(?=[A-Za-z%._~+/-]*[0-9])"
         r"[A-Za-z0-9%._~+/-]{20})[^\r\n\x22\x27\\]{20,4000}",
         "a password of curl": r"curl\s(?:[^\n]{0,100}\s)?(?:-u|--user)[ =]?[\x22\x27]?[^\s:\x22\x27$]+:"
         r"(?=[^\s\x22\x27]*[0-9])[^\s\x22\x27$\\]{6,}",
@@ -204,7 +204,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|KGAT_|cu_|nsct_|xau_|CCDB1_|mzp_|essu_|kit_|vtwn_|unkey_|depot_(?:org|project)_|m0-|nk-|ck-|mlsn\.|apify_api_)"
         r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{28,120}(?![A-Za-z0-9_-])|(?<![_-])AVNS_[A-Za-z0-9_-]{16,}|chpt_[0-9a-f]{12,}"
         r"|essu_[A-Za-z0-9+/]{40,}|unkey_[A-Za-z0-9]{20,}|(?<![+/])fnA[A-Za-z0-9_-]{37}(?![A-Za-z0-9+/=_-])"
-        rf"|dub_{_HAS_TWO_DIGITS}[A-Za-z0-9]{{24}}|luma-{_UUID}(?:-{_UUID})?",
+        rf"|dub_{_TWO_DIGITS_LOOKAHEAD}[A-Za-z0-9]{{24}}|luma-{_UUID}(?:-{_UUID})?",
         "a key of a service": rf"KEY0[0-9A-Z]{{31}}_[A-Za-z0-9]{{22}}|1000\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
         rf"|ATTA[0-9a-fA-F]{{60,}}|[0-9a-f]{{24}}:[0-9a-f]{{64}}|{_UUID}:[0-9a-f]{{32}}(?![0-9a-f])"
         rf"|0\.{_UUID}\.[A-Za-z0-9]{{30}}:[A-Za-z0-9+/]{{22}}==|st\.[0-9a-f-]{{24,36}}\.[0-9a-f]{{32}}\.[0-9a-f]{{32}}"
@@ -214,18 +214,18 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|(?<![+/_-])sk[A-Za-z0-9]{150,}(?![A-Za-z0-9+/=_-])"
         r"|secret-(?:live|test)-[A-Za-z0-9_-]{30,}=?|b_[a-z0-9=_-]{44}(?![a-z0-9=_-])|bb_(?:live|test)_[A-Za-z0-9_-]{20,}",
         "a key of an exchange or a data service": r"[PA]K(?=[A-Z]*[0-9])(?:[A-Z0-9]{24}|[A-Z0-9]{18})(?![A-Za-z0-9])"
-        rf"|db-{_HAS_TWO_DIGITS}[A-Za-z0-9]{{29}}(?![A-Za-z0-9_-])|appid=[0-9a-f]{{32}}(?![0-9a-f])"
+        rf"|db-{_TWO_DIGITS_LOOKAHEAD}[A-Za-z0-9]{{29}}(?![A-Za-z0-9_-])|appid=[0-9a-f]{{32}}(?![0-9a-f])"
         r"|infura\.io/(?:ws/)?v3/[0-9a-f]{32}|alchemy\.com/v2/[A-Za-z0-9_-]{32}",
         "a token of a chat or a tool": rf"oauth:[a-z0-9]{{30}}(?![a-z0-9])|(?:sub|pub)-c-{_UUID}"
         r"|sec-c-[A-Za-z0-9]{48}"
         rf"|waka_{_UUID}|loggly\.com/inputs/{_UUID}|2[A-Za-z0-9]{{26}}_[0-9][A-Za-z0-9]{{20}}(?![A-Za-z0-9])"
         r"|CC_TEST_REPORTER_ID=[0-9a-f]{64}|(?i:contribsys__com)=[0-9a-f]{8}:[0-9a-f]{8}",
-        "a key of storage": rf"(?<![+/])(?:YC{_HAS_TWO_DIGITS}[A-Za-z0-9_-]{{38}}|K00[0-9][A-Za-z0-9/+]{{27}}"
+        "a key of storage": rf"(?<![+/])(?:YC{_TWO_DIGITS_LOOKAHEAD}[A-Za-z0-9_-]{{38}}|K00[0-9][A-Za-z0-9/+]{{27}}"
         r"|IGQ[A-Za-z0-9_-]{60,})(?![A-Za-z0-9+/=_-])",
         "a key of Laravel": r"base64:[A-Za-z0-9+/]{43}=",
         "a hash of a password": r"\$(?:apr1|[156y]|2[aby]\$[0-9]{2})\$[A-Za-z0-9./$+]{22,}",
         "a key, by its prefix": r"(?<![_-])(?:[a-z][a-z0-9]{0,15}_)?(?:[sra]k|c[ks]|secret|live|prod|api|pat|key"
-        rf"|testsk)_(?:[a-z]{{2,10}}_)?{_HAS_TWO_DIGITS}[A-Za-z0-9]{{20,150}}(?![A-Za-z0-9_-])(?:\.[a-z]{{2}}(?![a-z]))?",
+        rf"|testsk)_(?:[a-z]{{2,10}}_)?{_TWO_DIGITS_LOOKAHEAD}[A-Za-z0-9]{{20,150}}(?![A-Za-z0-9_-])(?:\.[a-z]{{2}}(?![a-z]))?",
         **RARER_KEY_SHAPES,
         "a TeamCity token": r"eyJ0eXAiOiAiVENWMiJ9\.[A-Za-z0-9._-]{40,}",
         "a PuTTY key": r"PuTTY-User-Key-File-[23]:(?:[\s\S]*?Private-MAC: [0-9a-f]+|[\s\S]*)",
@@ -242,9 +242,10 @@ _MULTI_WORD_KINDS = (
     | {"an AWS session token", "a Kaggle key", "an authentication of a registry", "an Azure key"}
 )
 """The kinds of keys that are not a single word (they contain a name, a space or a quote), or have no certain start."""
-_AFTER_COLOUR_CODE = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
-_KEY_START = (
-    rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR_CODE})|(?=sk-ant-[a-z]+[0-9]+-))"
+_COLOUR_CODE_LOOKBEHIND = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
+_KEY_START_PATTERN = (
+    rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_COLOUR_CODE_LOOKBEHIND})"
+    r"|(?=sk-ant-[a-z]+[0-9]+-))"
 )
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
 _ALL_KINDS = tuple(KEY_SHAPES)
@@ -254,7 +255,7 @@ _NAMED_KINDS = tuple(kind for kind, shape in KEY_SHAPES.items() if kind in _MULT
 
 def _pattern_of_kinds(kinds: tuple[str, ...]) -> re.Pattern[str]:
     """Return a pattern with a group for each kind."""
-    return re.compile(_KEY_START + "(?:" + "|".join(f"({KEY_SHAPES[kind]})" for kind in kinds) + ")")
+    return re.compile(_KEY_START_PATTERN + "(?:" + "|".join(f"({KEY_SHAPES[kind]})" for kind in kinds) + ")")
 
 
 @cache  # compiled on first use, as most runs search no text: it takes a tenth of a second
@@ -273,13 +274,13 @@ def _key_hints() -> ApiKeyHints:
     return ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
 
 
-_BEFORE, _BEHIND = 90, 300
+_MARGIN_BEFORE_HINT, _MARGIN_AFTER_HINT = 90, 300
 """How far before and after a hint a key may begin, in characters."""
 
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for start, window_stop, has_word in _key_hints().candidate_spans(text, _BEFORE, _BEHIND):
+    for start, window_stop, has_word in _key_hints().candidate_spans(text, _MARGIN_BEFORE_HINT, _MARGIN_AFTER_HINT):
         pattern, kinds = (_any_key_pattern(), _ALL_KINDS) if has_word else (_named_key_pattern(), _NAMED_KINDS)
         while near := pattern.search(text, start, window_stop):
             start = near.start() + 1

@@ -62,7 +62,9 @@ class RecordedTool:
 def read_recorded_chat(path: Path) -> RecordedChat:
     """Return the model, prompts and tools in the requests of a cassette. Raise `CassetteError` if it cannot be read."""
     cassette = Cassette.load(path)
-    bodies = [body for one in cassette.interactions if isinstance(body := one.value, dict) and body.get("messages")]
+    bodies = [
+        body for one in cassette.interactions if isinstance(body := one.decoded_body, dict) and body.get("messages")
+    ]
     if not bodies:
         return RecordedChat(combination=cassette.envelope.combination)
     first, results = bodies[0], list(_tool_results(bodies))
