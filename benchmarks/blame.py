@@ -82,7 +82,7 @@ class Group:
             location = find_failure_causes(
                 SPACE, oracle, [(row, oracle(row)) for row in ARRAY], repeat=self.repeat, seed=seed
             )
-            self.runs.append(location.runs)
+            self.runs.append(location.run_count)
             self.kinds[judge(location, faults)] += 1
 
     def row(self) -> list[str]:
@@ -111,7 +111,7 @@ def flaky_oracle(faults: Sequence[Fault], flakiness: Flakiness, random: Random) 
 
 def judge(location: CauseSearchResult, faults: Sequence[Fault]) -> str:
     """What became of an agent: one of `KINDS`."""
-    named = [fault_of(conjunction) for conjunction in location.named]
+    named = [fault_of(conjunction) for conjunction in location.conjunctions]
     missed = [fault for fault in faults if not implies(fault, named)]
     if not all(is_exact(fault, faults) for fault in named):
         return "wrong"

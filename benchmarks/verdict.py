@@ -194,7 +194,7 @@ def check_against_package(rounds: int = 300) -> None:
             safety.add(gains)
             for test, gain, largest in zip(tests, gains[:, 0], harm.largest[:, 0], strict=True):
                 test.add_gain(float(gain))
-                assert math.isclose(float(largest), test.harm.largest_wealth, rel_tol=1e-9)
+                assert math.isclose(float(largest), test.harm_test.largest_wealth, rel_tol=1e-9)
         assert math.isclose(float(safety.p_values[0]), safety_p_value(tests), rel_tol=1e-9)
     for _ in range(300):
         p_values = random_.random(8) ** 6

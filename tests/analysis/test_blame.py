@@ -86,7 +86,7 @@ def test_a_value_of_a_flag_is_named(failing: set[Row], text: str) -> None:
 def test_a_flaky_row_takes_no_part() -> None:
     """A row that passed once and failed once is reported, and blames no flag."""
     explanation = explain_failures(SHIPPED, [*runs(SHIPPED, {(1, 0, 0)}), ((1, 0, 0), True)])
-    assert ((1, 0, 0),) == explanation.flaky
+    assert ((1, 0, 0),) == explanation.flaky_rows
     assert "never fails" == str(explanation)
 
 

@@ -49,7 +49,7 @@ def _error(kind: str, status: int) -> Response:
 
 def _lines(recorded: Response, now: Response) -> Sequence[str]:
     verdict = compare_answers(recorded, now)
-    assert "" == verdict.inconclusive
+    assert "" == verdict.inconclusive_reason
     return [str(drift) for drift in verdict.drifts]
 
 
@@ -142,7 +142,7 @@ def test_an_error_is_compared_by_its_type() -> None:
 )  # fmt: skip
 def test_what_tells_of_the_moment_alone_is_inconclusive(now: Response, reason: str, is_final: bool) -> None:
     """It is no drift, and it has not passed."""
-    assert DriftResult(inconclusive=reason, is_final=is_final) == compare_answers(_plain(_message()), now)
+    assert DriftResult(inconclusive_reason=reason, is_final=is_final) == compare_answers(_plain(_message()), now)
 
 
 def _interaction(body: Any, response: Response, method: str = "POST", path: str = "/v1/messages") -> Interaction:

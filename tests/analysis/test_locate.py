@@ -49,7 +49,9 @@ def wrong_names(space: FlagSpace, location: CauseSearchResult, faults: Sequence[
         literals = conjunction.literals
         return [Conjunction(literals[:index] + literals[index + 1 :]) for index in range(len(literals))]
 
-    return [str(one) for one in location.named if not is_true(one) or any(is_true(other) for other in shorter(one))]
+    return [
+        str(one) for one in location.conjunctions if not is_true(one) or any(is_true(other) for other in shorter(one))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_an_interaction_of_twenty_flags_is_named(fault: Fault, text: str) -> Non
     location = search(TWENTY, lambda row: passes(row, [fault]), seed=1)
     assert f"fails when {text}" == str(location)
     assert location.is_decided
-    assert DEFAULT_RUN_BUDGET >= location.runs
+    assert DEFAULT_RUN_BUDGET >= location.run_count
 
 
 @pytest.mark.parametrize(
@@ -95,13 +97,13 @@ def test_two_interactions_at_once_are_named() -> None:
     """Neither the number of faults nor their sizes are told."""
     faults: list[Fault] = [{2: 1}, {5: 0, 6: 1}]
     location = search(TWENTY, lambda row: passes(row, faults))
-    assert {"f2", "not f5 and f6"} == {str(one) for one in location.named}
+    assert {"f2", "not f5 and f6"} == {str(one) for one in location.conjunctions}
     assert location.is_decided
 
 
 def test_a_test_that_always_fails_blames_no_flag() -> None:
     """The empty conjunction."""
-    assert ("always",) == tuple(str(one) for one in search(TWENTY, lambda _: False).named)
+    assert ("always",) == tuple(str(one) for one in search(TWENTY, lambda _: False).conjunctions)
 
 
 def test_a_test_that_never_fails_is_run_until_triples_are_covered() -> None:
@@ -121,8 +123,8 @@ def test_what_is_not_ruled_out_is_said() -> None:
 def test_a_budget_that_is_spent_is_said() -> None:
     """With two runs more than the array has, nothing is named, and the suspects are listed."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]), budget=10)
-    assert ("the budget of 10 runs is spent", 10, ()) == (location.reason, location.runs, location.named)
-    assert location.suspects
+    assert ("the budget of 10 runs is spent", 10, ()) == (location.reason, location.run_count, location.conjunctions)
+    assert location.suspected_conjunctions
     assert "undecided: the budget of 10 runs is spent (suspects: " in str(location)
 
 
@@ -130,7 +132,7 @@ def test_rows_that_cannot_be_run_leave_it_undecided() -> None:
     """Only the array was recorded: the locator asks for other rows, gives up, and says why."""
     rows = [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)]
     location = find_failure_causes(TWENTY, lambda _: None, rows)
-    assert (8, ()) == (location.runs, location.named)
+    assert (8, ()) == (location.run_count, location.conjunctions)
     assert "rows could not be run" in location.reason
 
 
@@ -156,13 +158,13 @@ def test_three_faults_are_not_named_as_two() -> None:
     """The proof assumes two at most; what was found becomes suspect."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1}, {1: 1}, {2: 1}]))
     assert not location.is_decided
-    assert () == location.named
+    assert () == location.conjunctions
 
 
 def test_a_test_that_fails_by_no_conjunction_is_undecided() -> None:
     """An odd number of six flags: the search ends, names nothing, and says why."""
     location = search(TWENTY, lambda row: sum(row[:6]) % 2 == 0)
-    assert (False, ()) == (location.is_decided, location.named)
+    assert (False, ()) == (location.is_decided, location.conjunctions)
     assert location.reason
 
 
@@ -171,7 +173,7 @@ def test_a_flaky_row_is_reported_and_blames_no_flag() -> None:
     flaky = covering_array(TWENTY, 2)[3]
     outcomes = iter([False])
     location = search(TWENTY, lambda row: next(outcomes, True) if row == flaky else True)
-    assert ((flaky,), ()) == (location.flaky, location.named)
+    assert ((flaky,), ()) == (location.flaky_rows, location.conjunctions)
     assert location.is_decided
 
 
@@ -229,9 +231,11 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     ]
     location = search(space, lambda row: passes(row, faults), seed=seed)
     assert [] == wrong_names(space, location, faults)
-    assert DEFAULT_RUN_BUDGET >= location.runs
+    assert DEFAULT_RUN_BUDGET >= location.run_count
     if location.is_decided and location.excluded_size >= max(map(len, faults)):
-        named = [row for row in full_matrix(space) if any(holds(c, space.values_by_name(row)) for c in location.named)]
+        named = [
+            row for row in full_matrix(space) if any(holds(c, space.values_by_name(row)) for c in location.conjunctions)
+        ]
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
 
 
@@ -262,8 +266,8 @@ def test_a_row_that_is_flaky_proves_nothing() -> None:
         return outcomes[row].pop(0) if len(outcomes[row]) > 1 else outcomes[row][0]
 
     location = find_failure_causes(space, oracle, [(row, oracle(row)) for row in full_matrix(space)])
-    assert ((), ((1, 1),)) == (location.named, location.flaky)
-    assert ["streaming and not concise", "streaming"] == list(map(str, location.suspects))
+    assert ((), ((1, 1),)) == (location.conjunctions, location.flaky_rows)
+    assert ["streaming and not concise", "streaming"] == list(map(str, location.suspected_conjunctions))
 
 
 def test_three_causes_at_once_are_suspects_and_not_named() -> None:
@@ -271,5 +275,5 @@ def test_three_causes_at_once_are_suspects_and_not_named() -> None:
     labels = ("a", "b", "c")
     flags = [MatrixFlag(name, labels, "a") if name in "ace" else MatrixFlag(name) for name in "abcde"]
     location = search(FlagSpace(flags), lambda row: passes(row, [{3: 1}, {0: 0, 3: 0}, {4: 0}]), seed=103)
-    assert not location.named
+    assert not location.conjunctions
     assert "undecided: the budget of 45 runs is spent (suspects: a=a, e=a, " in str(location)

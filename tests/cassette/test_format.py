@@ -52,7 +52,7 @@ def responses(draw: st.DrawFn) -> Response:
 
 
 REQUESTS = st.builds(Request, st.sampled_from(["GET", "POST"]), st.sampled_from(["/a", "//b?c=d"]), HEADERS, BODIES)
-INTERACTIONS = st.lists(st.builds(Interaction, REQUESTS, responses(), late=st.booleans()), max_size=3)
+INTERACTIONS = st.lists(st.builds(Interaction, REQUESTS, responses(), is_late=st.booleans()), max_size=3)
 ENVELOPES = st.builds(Envelope, st.sampled_from(["live", "simulator", "imported"]), TEXT, TEXT, TEXT, TEXT)
 
 ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "cases/test_x.py::test_y", "streaming")

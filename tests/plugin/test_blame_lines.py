@@ -37,7 +37,7 @@ def _lines(faults: Sequence[Fault], seed: int) -> list[str]:
     location = find_failure_causes(SPACE, passes, array, budget=len(array) + DEFAULT_RUN_BUDGET, seed=seed)
     test = FailingTest("test_ask[*]", FLAGS, ())
     return list(
-        flag_search_lines(FlagSearchResult(test, location, location.runs - len(array), "pytest 'test_ask[f1]'"))
+        flag_search_lines(FlagSearchResult(test, location, location.run_count - len(array), "pytest 'test_ask[f1]'"))
     )
 
 
@@ -85,7 +85,7 @@ def test_a_combination_that_passed_and_failed_is_said_to_be_left_out(pytestconfi
 
 def _run(row: dict[str, int], passed: bool, is_miss: bool = False) -> MatrixRun:
     """Return a run of a combination."""
-    found = {"nodeid": f"test_ask[{row}]", "test": "", "row": row, "passed": passed, "is_miss": is_miss}
+    found = {"nodeid": f"test_ask[{row}]", "test": "", "row": row, "has_passed": passed, "is_miss": is_miss}
     return cast(MatrixRun, found)
 
 

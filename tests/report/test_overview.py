@@ -193,7 +193,7 @@ def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
     [line] = overview.flags
     assert (2, 3) == (line.figures.compared, line.figures.pairs)
     [cost] = [effect for effect in report.effects if (effect.figure.name, effect.name) == ("cost", "fast")]
-    assert 2 == cost.pairs
+    assert 2 == cost.pair_count
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:
     assert first is second
     with pytest.raises(ZeroDivisionError):
         thread.run_job(lambda: 1 // 0)
-    assert not thread.abandoned
+    assert not thread.is_abandoned
     thread.stop()
     assert not first.is_alive()
 
@@ -27,7 +27,7 @@ def test_a_job_that_waits_for_ever_is_left() -> None:
     thread = AbandonableThread(0.1)
     with pytest.raises(VirtualTimeout, match=r"it takes more than 0.1 s of real time"):
         thread.run_job(threading.Event().wait)
-    assert thread.abandoned
+    assert thread.is_abandoned
     thread.stop()
 
 
@@ -36,7 +36,7 @@ def test_a_job_does_not_take_too_long_because_others_use_the_cpu(compute_on_busy
     thread = AbandonableThread(0.3)
     thread.run_job(compute_on_busy_cpu)
     thread.stop()
-    assert not thread.abandoned
+    assert not thread.is_abandoned
 
 
 def test_a_job_that_computes_for_ever_is_ended() -> None:
@@ -68,7 +68,7 @@ def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: 
     with pytest.raises(VirtualTimeout):
         thread.run_job(compute)
     over.set()
-    assert thread.abandoned
+    assert thread.is_abandoned
     thread.stop()
 
 
@@ -83,4 +83,4 @@ def test_a_job_may_say_that_it_cannot_be_ended() -> None:
 
     with pytest.raises(VirtualTimeout, match="it swallows that its time is up"):
         thread.run_job(job)
-    assert (True, []) == (thread.abandoned, went_on)
+    assert (True, []) == (thread.is_abandoned, went_on)

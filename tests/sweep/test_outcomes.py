@@ -31,18 +31,18 @@ CONVERSATION: tuple[ConversationLine, ...] = (
 )
 R = TrialOutcome.RECOVERED
 BASELINE = TrialObservation(
-    fired=0,
+    fired_count=0,
     prompts=(FIRST_PROMPT, SECOND_PROMPT),
     endings=("returned", "returned"),
     messages=("", ""),
-    requests=3,
-    effects=(SWEEP_TOOL_INPUT,),
+    request_count=3,
+    side_effects=(SWEEP_TOOL_INPUT,),
     conversation=(*CONVERSATION, ("user", "text", SECOND_PROMPT)),
     answers=((CALL,), (DONE,), (LAST,)),
-    streamed=True,
+    has_streamed=True,
     seconds=3.0,
 )
-FIRED = replace(BASELINE, fired=1)
+FIRED = replace(BASELINE, fired_count=1)
 FAILED = replace(
     FIRED,
     prompts=(FIRST_PROMPT, CONTINUE_PROMPT, SECOND_PROMPT),
@@ -68,7 +68,7 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
         (replace(FAILED, conversation=changed(("user", "text", CONTINUE_PROMPT))), TrialOutcome.REPORTED, "529"),
         (replace(FIRED, endings=("hung",), messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
         (
-            replace(FAILED, effects=(SWEEP_TOOL_INPUT, SWEEP_TOOL_INPUT)),
+            replace(FAILED, side_effects=(SWEEP_TOOL_INPUT, SWEEP_TOOL_INPUT)),
             TrialOutcome.TOOL_RAN_TWICE,
             "2 side effects of one call",
         ),
@@ -111,7 +111,7 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
             TrialOutcome.LOST,
             "added: assistant text",
         ),
-        (replace(FIRED, effects=()), TrialOutcome.LOST, "0 side effects, not 1"),
+        (replace(FIRED, side_effects=()), TrialOutcome.LOST, "0 side effects, not 1"),
     ],
 )
 def test_each_outcome_has_its_signs(observed: TrialObservation, outcome: TrialOutcome, reason: str) -> None:
@@ -122,16 +122,16 @@ def test_each_outcome_has_its_signs(observed: TrialObservation, outcome: TrialOu
 
 def test_a_verdict_says_what_it_took() -> None:
     """Requests and virtual seconds; nothing where no fault fired."""
-    assert TrialVerdict(R, "", 23, 70.0) == judge_trial(replace(FIRED, requests=23, seconds=70.0), BASELINE)
+    assert TrialVerdict(R, "", 23, 70.0) == judge_trial(replace(FIRED, request_count=23, seconds=70.0), BASELINE)
     assert TrialVerdict(TrialOutcome.DOES_NOT_APPLY) == judge_trial(BASELINE, BASELINE)
 
 
 def test_a_storm_of_requests_is_no_survival() -> None:
     """Twenty more than without the fault are enough for anyone; what is worse goes first."""
     storm = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, "24 requests, not 3", 24, 3.0)
-    assert storm == judge_trial(replace(FIRED, requests=24), BASELINE)
-    assert storm == judge_trial(replace(FAILED, requests=24), BASELINE)
-    assert TrialOutcome.LOST is judge_trial(replace(FIRED, requests=24, effects=()), BASELINE).outcome
+    assert storm == judge_trial(replace(FIRED, request_count=24), BASELINE)
+    assert storm == judge_trial(replace(FAILED, request_count=24), BASELINE)
+    assert TrialOutcome.LOST is judge_trial(replace(FIRED, request_count=24, side_effects=()), BASELINE).outcome
     assert not TrialOutcome.TOO_MANY_REQUESTS.has_lost_nothing
 
 

@@ -36,7 +36,7 @@ def test_how_it_is_asked_for_does_not_show_in_what_is_said(baseline: dict[str, T
         other = combination.on ^ {flag}
         [twin] = [one for one in COMBINATIONS if one.on == other]
         assert baseline[combination.id].conversation == baseline[twin.id].conversation
-        assert baseline[combination.id].effects == baseline[twin.id].effects
+        assert baseline[combination.id].side_effects == baseline[twin.id].side_effects
 
 
 @few
@@ -47,7 +47,7 @@ def test_any_chunking_gives_the_same_conversation(
     """Split anywhere, inside characters, lines and events."""
     observed = _observe(Trial(FAULT_KINDS["trickle"].make_fault(size=size, interval=0.001)), combination)
     assert baseline[combination.id].conversation == observed.conversation
-    assert baseline[combination.id].requests == observed.requests
+    assert baseline[combination.id].request_count == observed.request_count
 
 
 @st.composite
@@ -78,4 +78,4 @@ def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
     if verdict.outcome is TrialOutcome.RECOVERED:
         assert baseline[combination.id].conversation == observed.conversation
     if verdict.outcome is not TrialOutcome.DOES_NOT_APPLY:
-        assert len(observed.effects) == len(baseline[combination.id].effects)
+        assert len(observed.side_effects) == len(baseline[combination.id].side_effects)

@@ -58,7 +58,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrialSweep]
         make_agent = agent if isinstance(agent, type) else lambda context: _Wrapped(agent, context)
         made = TrialSweep(make_agent, combinations or ALL, tmp_path_factory.mktemp("sweep"))
         made.check_baselines()
-        made.patience = PATIENCE
+        made.hang_seconds = PATIENCE
         return made
 
     return make
@@ -295,7 +295,7 @@ def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., TrialS
     swept = sweep(_is_in_a_hurry, OFF)
     [(_, once)] = swept.run_trial_under_all_combinations(Trial(faults.slow_start(seconds=60, on=1))).verdicts
     [(_, always)] = swept.run_trial_under_all_combinations(Trial(faults.slow_start(seconds=60))).verdicts
-    assert (R, 4) == (once.outcome, once.requests)
+    assert (R, 4) == (once.outcome, once.request_count)
     assert (T, "AgentGaveUp: half a minute has passed") == (always.outcome, always.reason)
     assert 20 < once.seconds < 40 < always.seconds < 60
 

@@ -206,7 +206,7 @@ def _troubled(*troubles: str) -> TrafficProbe:
     """Return the probe of the first call of a test under tool troubles."""
     causes = map(parse_tool_trouble, troubles)
     probe = TrafficProbe(join_troubles([Trouble(cause.kind.name, cause) for cause in causes]))
-    probe.call = 1
+    probe.call_number = 1
     return probe
 
 
@@ -242,9 +242,9 @@ def test_a_tool_that_raises_does_not_run(shop: ModuleType, name: str) -> None:
     with tools.replace_tools("test", "real", is_baseline=False, probe=probe):
         assert isinstance(_call(shop, name, "a"), ToolTroubleError)
         assert isinstance(_call(shop, name, "none"), LookupError)
-        probe.call = 2
+        probe.call_number = 2
         _call(shop, name, "b")
-    errors = [(one.call, one.error) for one in probe.make_observation(()).tool_calls]
+    errors = [(one.call_number, one.error) for one in probe.make_observation(()).tool_calls]
     assert [(1, "the sweep makes this tool fail"), (1, "no such item"), (2, "")] == errors
     assert ["none", "b"] == shop.RUNS
 

@@ -56,7 +56,7 @@ def _exchange(*blocks: Mapping[str, Any], streamed: bool = True, points: tuple[s
 
 
 def _baseline(*exchanges: ObservedExchange, processes: int = 0) -> TestObservation:
-    return TestObservation((), exchanges, processes=processes)
+    return TestObservation((), exchanges, process_count=processes)
 
 
 ANSWER = _exchange({"type": "text", "text": "It is 5."}, points=("before_first_block", "inside_text"))
@@ -114,7 +114,7 @@ def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None
 def _edited(name: str, turn: ScenarioTurn, *calls: ScriptedToolCall) -> tuple[ScenarioTurn, int]:
     surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).activate().surprises[0]
     assert surprise is not None
-    return surprise.edit_turn(turn), surprise.fired
+    return surprise.edit_turn(turn), surprise.fired_count
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much:
         assert TOOL_TROUBLES[kind] == armed.start_call()
         changed = armed.edit_result(value)
         assert (value if expected is Ellipsis else expected) == changed
-        assert armed.fired == (changed is not value)
+        assert armed.fired_count == (changed is not value)
 
 
 def _many_troubles() -> list[Trouble]:
@@ -371,7 +371,9 @@ def test_500_schedules_hold_nearly_every_pair_of_kinds() -> None:
     assert {6, 7, 8, 9, 10} == {len(parts) for parts in schedules}
     assert all(len({part.kind for part in parts}) == len(parts) for parts in schedules)
     assert all(sum(map(_ends_the_turn, parts)) <= 1 for parts in schedules)
-    tool_calls = [[part.cause.on for part in parts if isinstance(part.cause, ToolTrouble)] for parts in schedules]
+    tool_calls = [
+        [part.cause.call_number for part in parts if isinstance(part.cause, ToolTrouble)] for parts in schedules
+    ]
     assert all(len(set(calls)) == len(calls) for calls in tool_calls)
     assert any(len(calls) > 1 for calls in tool_calls)
     kinds = len({one.kind for one in troubles})

@@ -37,7 +37,7 @@ BASELINE = TestObservation(
     (TestCallResult("returned"),),
     (_exchange([ASK], TEXT), _exchange([ASK, SAID, MORE], {"type": "text", "text": "9."})),
 )
-FIRED = replace(BASELINE, fired=1)
+FIRED = replace(BASELINE, fired_count=1)
 
 
 def _judge(observed: TestObservation) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -142,7 +142,7 @@ def test_a_result_that_belongs_to_another_call_is_found(
 ) -> None:
     """A result that is merely new may come from a tool that returns something else each time."""
     baseline = replace(BASELINE, exchanges=(_with_results(("socks", "7"), ("shoes", "8")),))
-    observed = replace(baseline, fired=1, exchanges=(_with_results(*results),))
+    observed = replace(baseline, fired_count=1, exchanges=(_with_results(*results),))
     result = judge_run_under_trouble("test_sum", "tool_answers_late", "tool_answers_late:on=1", observed, baseline)
     assert findings == tuple((one.oracle, one.reason) for one in result.findings)
 
@@ -208,7 +208,7 @@ def test_a_wait_counts_from_the_answer_that_asks_for_it(sent: float, oracles: li
     """An agent that repeats the request before the answer has come does not know what it asks for."""
     limit = ParsedResponse(429, False, {}, is_complete=True, error={"type": "rate_limit_error"})
     first = replace(BASELINE.exchanges[0], answer=limit, response_headers=(("retry-after", "3"),))
-    exchanges = (first, *(replace(one, sent=sent + index) for index, one in enumerate(BASELINE.exchanges)))
+    exchanges = (first, *(replace(one, sent_at=sent + index) for index, one in enumerate(BASELINE.exchanges)))
     assert oracles == [name for name, _ in _judge(replace(FIRED, exchanges=exchanges))[1]]
 
 

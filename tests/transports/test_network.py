@@ -314,7 +314,7 @@ def test_afterwards_the_network_is_as_it_was() -> None:
     before = attributes()
 
     def fail() -> None:
-        with refuse_network(scope=ApiScope(allowed=("service.example",))):
+        with refuse_network(scope=ApiScope(allowed_hosts=("service.example",))):
             assert all(one is not other for one, other in zip(before, attributes(), strict=True))
             raise ZeroDivisionError
 

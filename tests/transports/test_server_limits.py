@@ -17,7 +17,7 @@ from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ANSWER = Head(0.0, 200, ()), Chunk(0.0, b"ok"), End(0.0)
-LIMITS = ServerLimits(hosts=("flags.example", "*.test"), body_bytes=MEBIBYTE, head_seconds=0.3)
+LIMITS = ServerLimits(accepted_hosts=("flags.example", "*.test"), max_body_bytes=MEBIBYTE, max_head_seconds=0.3)
 
 
 @pytest.fixture

@@ -146,11 +146,11 @@ def test_time_follows_the_loop_for_code_that_knows_no_loop(runner: asyncio.Runne
 def test_there_is_a_limit_to_what_is_really_waited_for(runner: asyncio.Runner) -> None:
     """A thread that never ends holds up neither the loop, nor its end, nor that of the process."""
     loop = _loop(runner)
-    loop.patience = 0.2
+    loop.max_real_wait_seconds = 0.2
     with pytest.raises(VirtualTimeout, match="it waits too long for what is real"):
         runner.run(asyncio.to_thread(threading.Event().wait))
     assert "it waits too long for what is real: a thread, a child process, a socket" == loop.end_reason
-    loop.patience = 0.2
+    loop.max_real_wait_seconds = 0.2
     with pytest.raises(VirtualTimeout):
         runner.close()
     assert loop.is_closed()

@@ -25,13 +25,13 @@ MAX_SEARCH_STEPS = 20_000
 class FailureExplanation:
     """The flag values that make a test fail, as conjunctions such as `streaming and model=haiku`.
 
-    At least one conjunction holds in every failing row (combination of flag values), and none in a passing row. `flaky`
-    lists the rows that both passed and failed; the conjunctions do not explain these. `is_smallest` is False if the
-    search stopped before it had ruled out a smaller explanation.
+    At least one conjunction holds in every failing row (combination of flag values), and none in a passing row.
+    `flaky_rows` lists the rows that both passed and failed; the conjunctions do not explain these. `is_smallest` is
+    False if the search stopped before it had ruled out a smaller explanation.
     """
 
     conjunctions: tuple[Conjunction, ...]
-    flaky: tuple[Row, ...] = ()
+    flaky_rows: tuple[Row, ...] = ()
     is_smallest: bool = True
 
     @property
@@ -263,7 +263,7 @@ def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: li
 
 def _merge_explanations(explanations: Sequence[FailureExplanation]) -> FailureExplanation:
     """Return one explanation with the flaky rows of all, for explanations with the same conjunctions."""
-    flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky)
+    flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky_rows)
     smallest = all(explanation.is_smallest for explanation in explanations)
     return FailureExplanation(explanations[0].conjunctions, tuple(flaky), smallest)
 

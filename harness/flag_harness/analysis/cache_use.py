@@ -34,14 +34,14 @@ class AnsweredRequest:
         request: the request as it was sent.
         model: the id of the model.
         usage: the tokens that the answer reports.
-        at: when the request was sent, in seconds.
+        sent_at: when the request was sent, in seconds.
     """
 
     index: int
     request: Request
     model: str
     usage: Usage
-    at: float = 0.0
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class _RequestWithPromptSegments:
     The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
     """
 
-    sent: AnsweredRequest
+    answered_request: AnsweredRequest
     model: Model
     segments: tuple[PromptSegment, ...]
 
@@ -63,7 +63,7 @@ class _RequestWithPromptSegments:
     @property
     def token_counts(self) -> InputUsage:
         """The input tokens that the answer reports: uncached, read from the cache, and written to it."""
-        usage = self.sent.usage
+        usage = self.answered_request.usage
         written_1h = usage.cache_creation_1h
         written_5m = usage.cache_creation_input_tokens - written_1h
         return InputUsage(usage.input_tokens, usage.cache_read_input_tokens, written_5m, written_1h)
@@ -81,9 +81,9 @@ def measure_cache_use(
     turns = [turn for one in requests if (turn := _add_blocks_to_request(one)) is not None]
     breaks: dict[int, CacheBreak] = {}
     for index, broken in _find_broken_prefixes(turns):
-        pair = [filter_request(turns[number].sent.request) for number in (broken.earlier, index)]
+        pair = [filter_request(turns[number].answered_request.request) for number in (broken.earlier, index)]
         words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
-        request_index = turns[index].sent.index
+        request_index = turns[index].answered_request.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
     told = tuple(_cache_use_of_last_request(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
     return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
@@ -107,8 +107,10 @@ def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterat
     """Yield the index of each turn that broke a cached prefix, and details of the break."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
-        owner = api_key(turn.sent.request.headers)
-        broken = detector.find_broken_prefix(owner, turn.model, turn.segments, turn.token_counts, turn.sent.at)
+        owner = api_key(turn.answered_request.request.headers)
+        broken = detector.find_broken_prefix(
+            owner, turn.model, turn.segments, turn.token_counts, turn.answered_request.sent_at
+        )
         if broken is not None and broken.tokens > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
             yield index, broken
 
@@ -128,7 +130,7 @@ def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], brok
     missed, why = _count_missed_tokens_with_reason(turns, broken)
     end = _index_of_last_block_read(turns[:-1], turn)
     return CacheTurn(
-        turn.sent.index,
+        turn.answered_request.index,
         token_counts.read,
         token_counts.tokens_written,
         token_counts.uncached,
@@ -166,7 +168,7 @@ def _count_missed_tokens_with_reason(
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
     missed = expected - turn.token_counts.read
     if missed > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
-        if any(_has_server_tools(one.sent.request) for one in turns):
+        if any(_has_server_tools(one.answered_request.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
     return 0, "" if turn.token_counts.read else _reason_for_no_cache_read(earlier, turn)
@@ -181,8 +183,8 @@ def _has_server_tools(request: Request) -> bool:
 
 def _reason_for_no_cache_read(earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments) -> str:
     """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
-    if earlier and all(one.sent.model != turn.sent.model for one in earlier):
-        return f"another model: {turn.sent.model}"
+    if earlier and all(one.answered_request.model != turn.answered_request.model for one in earlier):
+        return f"another model: {turn.answered_request.model}"
     return "nothing of this prompt was cached before" if turn.token_counts.tokens_written else ""
 
 
@@ -226,7 +228,7 @@ def _dollars_saved_by_cache(turns: Sequence[_RequestWithPromptSegments]) -> floa
     """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
     saved = 0.0
     for turn in turns:
-        usage = turn.sent.usage
+        usage = turn.answered_request.usage
         plain = Usage(input_tokens=usage.total_input, output_tokens=usage.output_tokens)
         without, cost = turn.model.cost(plain), turn.model.cost(usage)
         if without is None or cost is None:

@@ -37,21 +37,27 @@ class ConjunctionSearch:
     """Finds the conjunction of flag values that makes one row (combination) fail.
 
     A conjunction is represented by the bit mask of the values that it excludes: it holds in a row that has none of
-    them. `named` are the conjunctions that are already known to make other rows fail. No new row satisfies any of them.
+    them. `known_conjunctions` are the conjunctions that are already known to make other rows fail. No new row satisfies
+    any of them.
 
-    `proven` is the conjunction that was searched for, or None until it is proven. `unproven` lists likely candidates
-    that no further row could prove.
+    `proven_conjunction` is the conjunction that was searched for, or None until it is proven. `unproven_candidates`
+    lists likely candidates that no further row could prove.
     """
 
     def __init__(
-        self, evidence: RowEvidence, row: int, named: Sequence[int], random: Random, sizes: range = CANDIDATE_SIZES
+        self,
+        evidence: RowEvidence,
+        row: int,
+        known_conjunctions: Sequence[int],
+        random: Random,
+        sizes: range = CANDIDATE_SIZES,
     ) -> None:
         self.row = row
-        self.proven: int | None = None
-        self.unproven: list[int] = []
+        self.proven_conjunction: int | None = None
+        self.unproven_candidates: list[int] = []
         self._evidence = evidence
         self._encoding = evidence.encoding
-        self._named = tuple(named)
+        self._known_conjunctions = tuple(known_conjunctions)
         self._random = random
         self._candidate_weights: dict[int, float] = {}
         self._has_larger_candidates = False
@@ -71,12 +77,12 @@ class ConjunctionSearch:
     def likeliest_candidates(self, count: int) -> list[int]:
         """Return at most `count` conjunctions that may be the cause, likeliest first, as masks of excluded values."""
         order = sorted(self._candidate_weights, key=lambda excluded: -self._candidate_weights[excluded])
-        return [*self.unproven, *order][:count]
+        return [*self.unproven_candidates, *order][:count]
 
     def choose_next_row(self) -> int | None:
         """Return the row to run next, or None if the search is over.
 
-        The search is over if a conjunction is `proven`, or if no candidates are left.
+        The search is over if a conjunction is proven, or if no candidates are left.
         """
         while self._candidate_weights or self._add_larger_candidates():
             best = max(self._candidate_weights, key=lambda excluded: self._candidate_weights[excluded])
@@ -88,16 +94,16 @@ class ConjunctionSearch:
             if row is not None:
                 return row
             if can_prove:
-                self.proven = self._evidence.drop_implied_literals(best)
+                self.proven_conjunction = self._evidence.drop_implied_literals(best)
                 return None
-            self.unproven.append(best)
+            self.unproven_candidates.append(best)
             del self._candidate_weights[best]
         return None
 
     def _weigh_candidates(self, sizes: range) -> None:
         """Store how probably each candidate of these sizes (numbers of literals) makes the row fail."""
         flags = len(self._encoding.flag_masks)
-        failing = self._evidence.failing_rows_without_cause(self._named)
+        failing = self._evidence.failing_rows_without_cause(self._known_conjunctions)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
             others = sum(1 for row in failing if row & excluded)
             self._candidate_weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
@@ -107,7 +113,7 @@ class ConjunctionSearch:
         literals = sum(1 for _ in self._encoding.literals_in_row(self.row))
         if (
             not self._has_larger_candidates
-            and not self.unproven
+            and not self.unproven_candidates
             and comb(literals, MAX_CANDIDATE_SIZE) <= MAX_CANDIDATES_OF_MAX_SIZE
         ):
             self._weigh_candidates(range(MAX_CANDIDATE_SIZE, MAX_CANDIDATE_SIZE + 1))
@@ -123,11 +129,15 @@ class ConjunctionSearch:
 
         `excluded` is the bit mask of the values that the conjunction excludes.
         """
-        rows = [row for row in self._evidence.failing_rows_without_cause(self._named) if not row & excluded]
+        rows = [
+            row for row in self._evidence.failing_rows_without_cause(self._known_conjunctions) if not row & excluded
+        ]
         row, is_complete = self.row_with_untried_pairs(excluded, rows)
         if row is not None or not is_complete:
             return row, False
-        for bit in self._evidence.unproven_values(excluded, self._evidence.failing_rows_without_cause(self._named)):
+        for bit in self._evidence.unproven_values(
+            excluded, self._evidence.failing_rows_without_cause(self._known_conjunctions)
+        ):
             row, is_enough = self._row_that_breaks_one_literal(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
@@ -136,8 +146,8 @@ class ConjunctionSearch:
     def row_with_untried_pairs(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
         """Return a row to run next, or None; and whether `rows` already have all possible pairs of values.
 
-        The row has not run yet, has no value in the bit mask `excluded`, and satisfies no conjunction in `named`. Of a
-        few random rows, it is the one with the most pairs of values that none of `rows` has.
+        The row has not run yet, has no value in the bit mask `excluded`, and satisfies no conjunction in
+        `known_conjunctions`. Of a few random rows, it is the one with the most pairs of values that none of `rows` has.
 
         The second value is True if each pair of values that are not excluded occurs in one of `rows`, or is impossible.
         """
@@ -165,7 +175,7 @@ class ConjunctionSearch:
         If there is no such row, also return whether the rows that ran are enough for a proof.
         """
         passing, failing = self._evidence.rows_that_break_one_literal(
-            excluded, bit, self._evidence.failing_rows_without_cause(self._named)
+            excluded, bit, self._evidence.failing_rows_without_cause(self._known_conjunctions)
         )
         if len(failing) > max(MAX_CONTRADICTING_ROWS, 2 * len(passing)):
             return None, False
@@ -185,7 +195,7 @@ class ConjunctionSearch:
         limits = self._evidence.allowed_values_of_restricted_flags(excluded, required)
         for _ in range(RANDOM_ROWS_TO_COVER_PAIRS):
             row = self._evidence.find_row_within_limits(
-                limits, self._evidence.space.default_row, self._named, self._random
+                limits, self._evidence.space.default_row, self._known_conjunctions, self._random
             )
             if row is None:
                 return
@@ -231,27 +241,27 @@ class ConjunctionSearch:
     def _nearest_row(self, target: int, excluded_values: int, required_values: int = 0) -> int | None:
         """Return the allowed row that is most similar to the row `target`, or None. All arguments are bit masks.
 
-        The row has all required values and no excluded value, and satisfies no conjunction in `named`.
+        The row has all required values and no excluded value, and satisfies no conjunction in `known_conjunctions`.
         """
         limits = self._evidence.allowed_values_of_restricted_flags(excluded_values, required_values)
         preferred = list(self._encoding.decode_row(target))
         for index, mask in limits.items():
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
-        for named in self._named:
+        for named in self._known_conjunctions:
             self._change_row_to_avoid_conjunction(named, preferred, limits)
-        return self._evidence.find_row_within_limits(limits, tuple(preferred), self._named)
+        return self._evidence.find_row_within_limits(limits, tuple(preferred), self._known_conjunctions)
 
-    def _change_row_to_avoid_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
+    def _change_row_to_avoid_conjunction(self, conjunction: int, preferred: list[int], limits: dict[int, int]) -> None:
         """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.
 
         Only values that `limits` allows are chosen. The row stays as it is if the conjunction does not hold, or no
         value can be changed.
         """
         offsets = self._encoding.offsets
-        if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
+        if conjunction & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
             return
-        changes = [(self._encoding.flag_index(bit), bit) for bit in split_into_bits(named)]
+        changes = [(self._encoding.flag_index(bit), bit) for bit in split_into_bits(conjunction)]
         changes = [(index, bit >> offsets[index]) for index, bit in changes]
         if options := [(index, bit) for index, bit in changes if limits.get(index, -1) & bit]:
             index, bit = self._random.choice(options)

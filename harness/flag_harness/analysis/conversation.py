@@ -34,11 +34,11 @@ class ConversationStep:
     """One interaction, prepared for display.
 
     Attributes:
-        number: the index of the interaction in the cassette.
+        index: the index of the interaction in the cassette.
         method, path: the method and path of the request.
-        follows: the index of the interaction whose messages the request continues, or None.
+        continued_index: the index of the interaction whose messages the request continues, or None.
         model: the requested model, or an empty string.
-        parameters: parameters and betas that are new or changed since `follows`; None for one that was removed.
+        parameters: parameters and betas that are new or changed since `continued_index`; None for one that was removed.
         new_content: a pair of role and content block for each new block; roles include `system` and `tools`.
         answer: the parsed answer.
         ending: `end`, `abandoned`, or how the connection was cut.
@@ -48,10 +48,10 @@ class ConversationStep:
         seconds: seconds to the end of the answer.
     """
 
-    number: int
+    index: int
     method: str
     path: str
-    follows: int | None
+    continued_index: int | None
     model: str
     parameters: Mapping[str, Any]
     new_content: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -121,10 +121,10 @@ def _build_conversation_step(
     follows, asked_model, parameters, new_content = new
     model = asked_model if isinstance(asked_model, str) else ""
     return ConversationStep(
-        number=number,
+        index=number,
         method=request.method,
         path=request.path,
-        follows=follows,
+        continued_index=follows,
         model=model,
         parameters=parameters,
         new_content=new_content,

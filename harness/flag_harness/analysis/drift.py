@@ -38,23 +38,23 @@ class AnswerDrift:
     """A part of an answer that differs from the recorded answer. `path` names the part: `usage.cache_creation`."""
 
     path: str
-    recorded: Any
-    now: Any
+    recorded_value: Any
+    new_value: Any
 
     def __str__(self) -> str:
-        return f"{self.path}: recorded {_format_value(self.recorded)}, now {_format_value(self.now)}"
+        return f"{self.path}: recorded {_format_value(self.recorded_value)}, now {_format_value(self.new_value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
     """The result of comparing a recorded answer with a new one.
 
-    `inconclusive` says why the answers could not be compared; it is empty if they could. If `is_final` is true, later
-    requests of the recording would have the same result, so they need not be sent.
+    `inconclusive_reason` says why the answers could not be compared; it is empty if they could. If `is_final` is true,
+    later requests of the recording would have the same result, so they need not be sent.
     """
 
     drifts: tuple[AnswerDrift, ...] = ()
-    inconclusive: str = ""
+    inconclusive_reason: str = ""
     is_final: bool = False
 
 
@@ -100,13 +100,15 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
     """Compare a recorded answer with a new one. The result lists the drift, or says why none can be found."""
     before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
-        return DriftResult(inconclusive=f"there was no answer ({describe_answer_ending(now[-1])})", is_final=True)
+        return DriftResult(
+            inconclusive_reason=f"there was no answer ({describe_answer_ending(now[-1])})", is_final=True
+        )
     if _is_temporary_error(after):
-        return DriftResult(inconclusive=f"it was answered with {_describe_status(after)}", is_final=True)
+        return DriftResult(inconclusive_reason=f"it was answered with {_describe_status(after)}", is_final=True)
     if after.status == before.status and not after.is_complete:
-        return DriftResult(inconclusive=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
+        return DriftResult(inconclusive_reason=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
     if _error_type(after) == NO_MATCHING_TURN_ERROR and _error_type(before) != NO_MATCHING_TURN_ERROR:
-        return DriftResult(inconclusive="the simulator's scenario has no turn for it")
+        return DriftResult(inconclusive_reason="the simulator's scenario has no turn for it")
     return DriftResult(tuple(_find_drifts(before, after)))
 
 

@@ -32,21 +32,21 @@ class CauseSearchResult:
     """The result of the search for the flag values that make a test fail.
 
     Attributes:
-        named: the conjunctions that make the test fail. Each holds only in failing rows, and needs all its literals.
-            This is proven if at most two conjunctions make the test fail.
+        conjunctions: the conjunctions that make the test fail. Each holds only in failing rows, and needs all its
+            literals. This is proven if at most two conjunctions make the test fail.
         excluded_size: no other conjunction of up to this many literals makes the test fail; larger ones may.
-        suspects: conjunctions that could explain the failing rows which no named conjunction explains.
+        suspected_conjunctions: conjunctions that could explain the failing rows which no named conjunction explains.
         reason: why some failing rows are not explained, or an empty string if all are.
-        runs: the number of runs, including runs from before the search.
-        flaky: the rows that both passed and failed.
+        run_count: the number of runs, including runs from before the search.
+        flaky_rows: the rows that both passed and failed.
     """
 
-    named: tuple[Conjunction, ...]
+    conjunctions: tuple[Conjunction, ...]
     excluded_size: int
-    suspects: tuple[Conjunction, ...]
+    suspected_conjunctions: tuple[Conjunction, ...]
     reason: str
-    runs: int
-    flaky: tuple[Row, ...] = ()
+    run_count: int
+    flaky_rows: tuple[Row, ...] = ()
 
     @property
     def is_decided(self) -> bool:
@@ -59,11 +59,15 @@ class CauseSearchResult:
         return f"whether other sets of {self.excluded_size + 1} or more flag values make it fail, too"
 
     def __str__(self) -> str:
-        parts = ["fails when " + ", or when ".join(map(str, self.named))] if self.named else []
-        if self.named == (Conjunction(()),):
+        parts = ["fails when " + ", or when ".join(map(str, self.conjunctions))] if self.conjunctions else []
+        if self.conjunctions == (Conjunction(()),):
             parts = ["always fails"]
         if self.reason:
-            suspects = f" (suspects: {', '.join(map(str, self.suspects))})" if self.suspects else ""
+            suspects = (
+                f" (suspects: {', '.join(map(str, self.suspected_conjunctions))})"
+                if self.suspected_conjunctions
+                else ""
+            )
             parts.append(f"undecided: {self.reason}{suspects}")
         return "; ".join(parts) or "never fails"
 
@@ -173,8 +177,8 @@ class CauseSearch:
         step = self._search.choose_next_row()
         if step is not None:
             return step
-        if self._search.proven is not None:
-            self._named.append(self._search.proven)
+        if self._search.proven_conjunction is not None:
+            self._named.append(self._search.proven_conjunction)
         elif self._evidence.count_runs_of_row(row) < 2:
             return row
         else:

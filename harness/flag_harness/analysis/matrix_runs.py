@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class MatrixRun(TypedDict):
     """One run of a matrix test, as plain values.
 
-    `test` is the node id without the combination. `row` has the index of each flag's value. `left_out` says why the run
-    must not be compared with others, or is empty. `requests` are the sent requests, without secrets. `faults` are the
-    faults that could fire in the run. `other_cause` says why the outcome is not due to flags, such as `skipped`, or is
-    empty. `is_miss` is True if the run failed and its cassette does not hold a request, `is_refused` if the API would
-    refuse that request, too.
+    `test` is the node id without the combination. `row` has the index of each flag's value. `exclusion_reason` says why
+    the run must not be compared with others, or is empty. `requests` are the sent requests, without secrets. `faults`
+    are the faults that could fire in the run. `other_cause` says why the outcome is not due to flags, such as
+    `skipped`, or is empty. `is_miss` is True if the run failed and its cassette does not hold a request, `is_refused`
+    if the API would refuse that request, too.
     """
 
     nodeid: str
     test: str
     row: dict[str, int]
-    passed: bool
-    left_out: str
+    has_passed: bool
+    exclusion_reason: str
     requests: list[list[Any]]
     faults: list[str]
     other_cause: str
@@ -37,7 +37,7 @@ class MatrixRun(TypedDict):
 
 
 NO_CASSETTE = "it uses no cassette"
-"""The value of `MatrixRun.left_out` if the run came to no cassette, such as after a failed setup."""
+"""The value of `MatrixRun.exclusion_reason` if the run came to no cassette, such as after a failed setup."""
 TEST_NOT_RECORDED = "not recorded"
 NO_SCENARIO = "no usable scenario"
 NO_KEY = "no key for the live API"
@@ -75,7 +75,7 @@ class FailingTest:
     @property
     def row_outcomes(self) -> "list[tuple[Row, bool]]":
         """The row of each run, and whether it passed."""
-        return [(row_of_run(run, self.flags), run["passed"]) for run in self.runs]
+        return [(row_of_run(run, self.flags), run["has_passed"]) for run in self.runs]
 
     @property
     def has_run_every_combination(self) -> bool:
@@ -93,7 +93,7 @@ class FailingTest:
         A run whose combination also passed comes after the others.
         """
         passing, space = {row for row, passed in self.row_outcomes if passed}, self.space
-        failing = [run for run in self.runs if not run["passed"] and conjunction.holds(self.literal_values(run))]
+        failing = [run for run in self.runs if not run["has_passed"] and conjunction.holds(self.literal_values(run))]
 
         def sort_key(run: MatrixRun) -> tuple[bool, int, str]:
             row = row_of_run(run, self.flags)
@@ -122,7 +122,7 @@ def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_p
     for name, own in _runs_by_test(runs).items():
         by_cause = _runs_by_cause(own)
         judged = by_cause.get("", ())
-        if len(judged) > 1 and not all(run["passed"] for run in judged):
+        if len(judged) > 1 and not all(run["has_passed"] for run in judged):
             used = tuple(flag for flag in flags if flag.name in own[0]["row"])
             pins = _values_shared_by_all_runs(used, own) if has_pins else {}
             found.append(FailingTest(name, used, tuple(judged), pins, faults_in_every_run(own)))
@@ -131,7 +131,7 @@ def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_p
 
 def tests_that_failed_in_their_only_run(runs: Iterable[MatrixRun]) -> list[str]:
     """Return the names of the tests that ran under a single combination, and failed."""
-    return [name for name, (first, *others) in _runs_by_test(runs).items() if not others and not first["passed"]]
+    return [name for name, (first, *others) in _runs_by_test(runs).items() if not others and not first["has_passed"]]
 
 
 def runs_by_cause_other_than_flags(
@@ -154,7 +154,7 @@ def faults_in_every_run(runs: Sequence[MatrixRun]) -> frozenset[str]:
 
     Runs that ended before they opened their cassette are ignored, because faults are armed at that point.
     """
-    armed = [frozenset(run["faults"]) for run in runs if run["left_out"] != NO_CASSETTE]
+    armed = [frozenset(run["faults"]) for run in runs if run["exclusion_reason"] != NO_CASSETTE]
     return frozenset.intersection(*armed) if armed else frozenset()
 
 
@@ -172,7 +172,7 @@ def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]
         cause = run["other_cause"]
-        if not cause and not run["passed"] and own_faults:
+        if not cause and not run["has_passed"] and own_faults:
             cause = f"not all combinations have the fault {', '.join(own_faults)}"
         found.setdefault(cause, []).append(run)
     return found
@@ -191,7 +191,7 @@ def row_of_run(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
 
 def outcomes_by_test(tests: Mapping[str, FailingTest], flags: "Sequence[Flag]") -> "dict[str, list[tuple[Row, bool]]]":
     """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
-    return {name: [(row_of_run(run, flags), run["passed"]) for run in test.runs] for name, test in tests.items()}
+    return {name: [(row_of_run(run, flags), run["has_passed"]) for run in test.runs] for name, test in tests.items()}
 
 
 def count_changed_flags(row: "Row", space: FlagSpace) -> int:

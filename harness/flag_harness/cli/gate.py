@@ -27,7 +27,7 @@ from flag_harness.gate.prod.rollback import roll_back
 from flag_harness.gate.prod.stage import stage_files
 from flag_harness.gate.prod.status import read_status
 from flag_harness.gate.rules.approval_rules import find_authors
-from flag_harness.gate.rules.candidate import ReleaseCandidate, do_all_rules_pass
+from flag_harness.gate.rules.candidate import ReleaseCandidate, all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.wording import count_with_noun
 
@@ -154,7 +154,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     results = judge_candidate(candidate)
     lines = rule_result_markdown(results) if arguments.markdown else rule_result_lines(results)
     _print_result(arguments, rule_results_to_json(candidate, results), lines)
-    return 0 if do_all_rules_pass(results) else 1
+    return 0 if all_rules_pass(results) else 1
 
 
 def _run_approve(arguments: argparse.Namespace) -> int:
@@ -164,7 +164,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
         raise GateError('--reason is empty; say why these files may go to PROD: --reason "..."')
     candidate = read_candidate(gate, arguments.source or _require_test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
-    if not do_all_rules_pass(results):
+    if not all_rules_pass(results):
         raise GateRefusalError("\n".join(["not approved:", *rule_result_lines(results)]))
     _refuse_own_approval(gate, candidate)
     file = write_approval_file(candidate, name, arguments.reason)

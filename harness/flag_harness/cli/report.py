@@ -236,7 +236,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     pairs = [(one, verdict, table.rows_of_change(one)) for one, verdict in zip(changes, verdicts, strict=True)]
     if arguments.json:
         found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
-        print(json.dumps({"verdicts": found, "copies": pooled.copies, "problem": merged.problem}))
+        print(json.dumps({"verdicts": found, "copies": pooled.copy_count, "problem": merged.problem}))
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))

@@ -221,7 +221,7 @@ def _serve_until_stopped(
         host=arguments.host,
         port=arguments.port,
         allow_any_host=True,
-        limits=ServerLimits(hosts=(arguments.host, *arguments.allow_host)),
+        limits=ServerLimits(accepted_hosts=(arguments.host, *arguments.allow_host)),
         threaded=True,
         origin=origin,
     )

@@ -18,7 +18,7 @@ def user_in_git_config(folder: Path) -> str:
     return f"{name} <{email}>" if name and email else ""
 
 
-def is_committed(folder: Path, path: str) -> bool:
+def is_file_committed(folder: Path, path: str) -> bool:
     """Return whether git tracks a path of the folder, and the path has not changed since the checked-out commit.
 
     A removed file counts as committed if a commit removed it. The content is compared too, because git can be told to

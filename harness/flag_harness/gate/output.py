@@ -10,7 +10,7 @@ from flag_harness.gate.prod.folder import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_change
 from flag_harness.gate.prod.status import GateStatus
-from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, all_rules_pass
 from flag_harness.wording import count_with_noun, join_names, printable_text
 
 _STATUS_ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
@@ -29,14 +29,14 @@ def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
         f"| {_STATUS_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
         for one in results
     ]
-    title = f"## {'✅' if do_all_rules_pass(results) else '❌'} Gate: {_conclusion_text(results)}"
+    title = f"## {'✅' if all_rules_pass(results) else '❌'} Gate: {_conclusion_text(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
 
 def rule_results_to_json(candidate: ReleaseCandidate, results: Sequence[RuleResult]) -> dict[str, object]:
     """Return the results of the rules as a dictionary, for JSON."""
     return {
-        "passed": do_all_rules_pass(results),
+        "passed": all_rules_pass(results),
         "source": str(candidate.source),
         "files": manifest_digest(candidate.files),
         "policy": candidate.gate.policy_digest,
@@ -110,21 +110,21 @@ def history_to_json(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
 
 def status_lines(status: GateStatus) -> list[str]:
     """Return the status as lines of text."""
-    last = status.last
+    last = status.last_entry
     lines = [
         f"{_folder_text('PROD', status.prod)}: "
         + (f"{last.kind} {last.number}, {_time_text(last)}" if last else "nothing has been promoted yet")
     ]
     if status.interruption:
         lines.append(f"  {status.interruption}")
-    if status.modified:
+    if status.modified_files:
         since = "then" if last else "it was staged"
-        lines.append(f"  changed since {since} by somebody else: {join_names(status.modified)}")
+        lines.append(f"  changed since {since} by somebody else: {join_names(status.modified_files)}")
     if status.test is None:
         return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
-    if not status.changed:
+    if not status.changed_files:
         return [*lines, f"{_folder_text('TEST', status.test)}: same as PROD"]
-    lines.append(f"{_folder_text('TEST', status.test)}: differs from PROD in {join_names(status.changed)}")
+    lines.append(f"{_folder_text('TEST', status.test)}: differs from PROD in {join_names(status.changed_files)}")
     approvals, void = join_names(status.approvals), status.void_approvals
     lines.append(f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files")
     return [*lines, *(f"  does not count: {path}: {printable_text(reason)}" for path, reason in void.items())]
@@ -148,7 +148,7 @@ def _conclusion_text(results: Sequence[RuleResult]) -> str:
 
 
 def _diff_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None, path: str) -> Iterator[str]:
-    old_state, new_state = change.before.get(path), change.entry.files.get(path)
+    old_state, new_state = change.files_before.get(path), change.entry.files.get(path)
     old = read_file(prod.folder, path) if old_state else b""
     new = (
         b"" if new_state is None else read_file(source, path) if source else prod.history.read_content(new_state.digest)

@@ -74,8 +74,8 @@ def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
     Ratios are given as relative changes, so 0 means no change.
     """
     mean = effect.mean
-    low = mean if effect.low is None else effect.low
-    high = mean if effect.high is None else effect.high
+    low = mean if effect.lower_bound is None else effect.lower_bound
+    high = mean if effect.upper_bound is None else effect.upper_bound
     return (low - 1, mean - 1, high - 1) if effect.figure.is_ratio else (low, mean, high)
 
 

@@ -25,13 +25,13 @@ class AbandonableThread:
     An abandoned thread is not waited for, and does not keep the process alive.
     """
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, hang_seconds: float) -> None:
+        self._hang_seconds = hang_seconds
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._result: Future[Any] = Future()
         self._thread = threading.Thread(target=self._run_jobs, name="sweep", daemon=True)
         self._thread.start()
-        self.abandoned = False
+        self.is_abandoned = False
 
     def run_job(self, job: Callable[[], T]) -> T:
         """Run a job, and return its result or raise its error. If it takes too long, raise `VirtualTimeout`.
@@ -41,28 +41,28 @@ class AbandonableThread:
         result: Future[T] = Future()
         self._result = result
         self._jobs.put((job, result))
-        started, left = real_monotonic(), self._patience
+        started, left = real_monotonic(), self._hang_seconds
         while left > 0 and wait([result], left).not_done:
             waited = cpu_wait_seconds().get(self._thread.native_id or 0, 0.0)
-            left = self._patience - (real_monotonic() - started - waited)
+            left = self._hang_seconds - (real_monotonic() - started - waited)
         if not result.done():
-            self.abandoned = True
+            self.is_abandoned = True
             if _is_busy(self._thread):
                 _raise_timeout_in(self._thread)
                 wait([result], SECONDS_TO_STOP)
-            raise VirtualTimeout(f"it takes more than {self._patience:g} s of real time")
+            raise VirtualTimeout(f"it takes more than {self._hang_seconds:g} s of real time")
         return result.result()
 
     def block_forever(self) -> None:
         """Block the calling job forever, and abandon its thread. The waiting `run_job` raises `VirtualTimeout`."""
-        self.abandoned = True
+        self.is_abandoned = True
         self._result.set_exception(VirtualTimeout("it swallows that its time is up"))
         threading.Event().wait()
 
     def stop(self) -> None:
         """Accept no more jobs, and wait for the thread to end unless it was abandoned."""
         self._jobs.put(None)
-        if not self.abandoned:
+        if not self.is_abandoned:
             self._thread.join()
 
     def _run_jobs(self) -> None:

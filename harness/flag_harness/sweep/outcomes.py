@@ -48,21 +48,21 @@ class TrialObservation:
     """The observed facts about one conversation of an agent in a sweep.
 
     `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `messages` are those
-    of the exceptions that the agent raised, for people to read. `fired` counts the responses that the fault changed,
-    `requests` the requests sent. `effects` are the lines that the tool wrote. `conversation` is the content of the last
-    request; `answers` are the lines of each message that arrived complete. `streamed` is true if any response was a
-    stream. `seconds` are virtual.
+    of the exceptions that the agent raised, for people to read. `fired_count` counts the responses that the fault
+    changed, `request_count` the requests sent. `side_effects` are the lines that the tool wrote. `conversation` is the
+    content of the last request; `answers` are the lines of each message that arrived complete. `has_streamed` is true
+    if any response was a stream. `seconds` are virtual.
     """
 
-    fired: int
+    fired_count: int
     prompts: tuple[str, ...]
     endings: tuple[PromptEnding, ...]
     messages: tuple[str, ...]
-    requests: int
-    effects: tuple[str, ...]
+    request_count: int
+    side_effects: tuple[str, ...]
     conversation: tuple[ConversationLine, ...]
     answers: tuple[tuple[ConversationLine, ...], ...]
-    streamed: bool
+    has_streamed: bool
     seconds: float
 
 
@@ -72,27 +72,30 @@ class TrialVerdict:
 
     outcome: TrialOutcome
     reason: str = ""
-    requests: int = 0
+    request_count: int = 0
     seconds: float = 0.0
 
 
 def judge_trial(observed: TrialObservation, baseline: TrialObservation) -> TrialVerdict:
     """Judge a conversation by comparing it with `baseline`, the same agent's conversation without a fault."""
-    if not observed.fired:
+    if not observed.fired_count:
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
     verdict = _judge_endings(observed, baseline)
-    if verdict.outcome.has_lost_nothing and observed.requests > baseline.requests + MAX_REQUESTS_ABOVE_BASELINE:
-        reason = f"{observed.requests} requests, not {baseline.requests}"
+    if (
+        verdict.outcome.has_lost_nothing
+        and observed.request_count > baseline.request_count + MAX_REQUESTS_ABOVE_BASELINE
+    ):
+        reason = f"{observed.request_count} requests, not {baseline.request_count}"
         verdict = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, reason)
-    return replace(verdict, requests=observed.requests, seconds=observed.seconds)
+    return replace(verdict, request_count=observed.request_count, seconds=observed.seconds)
 
 
 def _judge_endings(observed: TrialObservation, baseline: TrialObservation) -> TrialVerdict:
     """Judge a conversation by how its prompts ended and how often the tool ran, then by its content."""
     if "hung" in observed.endings:
         return TrialVerdict(TrialOutcome.HUNG, _first_exception_message(observed, "hung"))
-    if len(set(observed.effects)) < len(observed.effects):
-        return TrialVerdict(TrialOutcome.TOOL_RAN_TWICE, f"{len(observed.effects)} side effects of one call")
+    if len(set(observed.side_effects)) < len(observed.side_effects):
+        return TrialVerdict(TrialOutcome.TOOL_RAN_TWICE, f"{len(observed.side_effects)} side effects of one call")
     if "raised" in observed.endings:
         return TrialVerdict(TrialOutcome.LEAKED, _first_exception_message(observed, "raised"))
     return _judge_conversation(observed, baseline)
@@ -105,7 +108,7 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
     if observed.endings[-1] != "returned":
         reason = f"the next prompt failed too: {_first_exception_message(observed, 'gave up')}"
         return TrialVerdict(TrialOutcome.LOST, reason)
-    if found == expected and observed.effects == baseline.effects:
+    if found == expected and observed.side_effects == baseline.side_effects:
         if gave_up:
             return TrialVerdict(TrialOutcome.REPORTED, _first_exception_message(observed, "gave up"))
         return TrialVerdict(TrialOutcome.RECOVERED)
@@ -113,8 +116,8 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
         return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
     if repeated := find_repeated_user_text(found, count_user_texts(expected)):
         return TrialVerdict(TrialOutcome.LOST, f"the conversation holds the user's turn more than once: {repeated!r}")
-    if len(observed.effects) != len(baseline.effects):
-        reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
+    if len(observed.side_effects) != len(baseline.side_effects):
+        reason = f"{len(observed.side_effects)} side effects, not {len(baseline.side_effects)}"
         return TrialVerdict(TrialOutcome.LOST, reason)
     if gave_up and _keeps_all_complete_answers(observed):
         return TrialVerdict(TrialOutcome.REPORTED, _first_exception_message(observed, "gave up"))

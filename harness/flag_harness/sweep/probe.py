@@ -34,8 +34,8 @@ class _UnfinishedExchange:
     """A request with the pieces of its answer that the client has received so far."""
 
     request: Request
-    call: int
-    sent: float
+    call_number: int
+    sent_at: float
     pieces: list[Piece] = field(default_factory=list)
 
 
@@ -43,33 +43,33 @@ class _UnfinishedExchange:
 class ObservedToolRun:
     """One running call of a tool, the trouble that it has (or None), and the facts observed about it."""
 
-    observed: ObservedToolCall
+    tool_call: ObservedToolCall
     trouble: ToolTroubleKind | None = None
-    armed: ActiveToolTrouble | None = None
+    active_trouble: ActiveToolTrouble | None = None
 
     def edit_result(self, value: Any) -> Any:
         """Return the result that the agent gets: `value`, changed if the trouble changes results."""
-        return self.armed.edit_result(value) if self.armed and self.trouble else value
+        return self.active_trouble.edit_result(value) if self.active_trouble and self.trouble else value
 
     def record_exception(self, error: BaseException) -> None:
         """Record that the tool raises an exception."""
-        self.observed = replace(self.observed, error=str(error) or type(error).__name__)
+        self.tool_call = replace(self.tool_call, error=str(error) or type(error).__name__)
 
 
 class TrafficProbe:
     """Observes one run of a test in a sweep, and applies the trouble (such as a fault) to it.
 
-    `call` is the number of the current call of the test function: 0 before the first. The trouble is applied during the
-    first call only; `has_trouble` is true if there is one, and `is_interrupted` if it is an interrupt. `simulator` and
-    `clock` are those of the test's traffic.
+    `call_number` is the number of the current call of the test function: 0 before the first. The trouble is applied
+    during the first call only; `has_trouble` is true if there is one, and `is_interrupted` if it is an interrupt.
+    `simulator` and `clock` are those of the test's traffic.
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS_OF_TEST) -> None:
-        self._armed = trouble.activate() if trouble else None
-        self._is_off_script, self.has_trouble = False, trouble is not None
+        self._active_trouble = trouble.activate() if trouble else None
+        self._has_missing_turn, self.has_trouble = False, trouble is not None
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
         self.is_interrupted = trouble is not None and trouble.is_interrupt
-        self.call = self.processes = 0
+        self.call_number = self.processes = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
@@ -82,17 +82,17 @@ class TrafficProbe:
     @property
     def trouble_layers(self) -> tuple[Layer, ...]:
         """The layers that cause the trouble, for the transport; empty in a baseline."""
-        return self._armed.layers if self._armed else ()
+        return self._active_trouble.layers if self._active_trouble else ()
 
     @property
     def changed_answer_count(self) -> int:
         """The number of answers that the trouble has changed."""
-        return self._armed.count_fired() if self._armed else 0
+        return self._active_trouble.count_fired() if self._active_trouble else 0
 
     def use_simulator(self, simulator: Simulator | None) -> None:
         """Store the simulator that answers the test, or None if a recording answers it."""
         self.simulator = simulator
-        for surprise in self._armed.surprises if self._armed else ():
+        for surprise in self._active_trouble.surprises if self._active_trouble else ():
             surprise.simulator = simulator
 
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
@@ -102,26 +102,26 @@ class TrafficProbe:
         answer is then a turn that a surprise replaced earlier, or else a turn that says "Understood.".
         """
         self._legal_bodies.append(body)
-        if self._armed is None:
+        if self._active_trouble is None:
             return turn
-        surprises = self._armed.surprises
+        surprises = self._active_trouble.surprises
         if turn is None:
-            self._is_off_script = True
+            self._has_missing_turn = True
             displaced = (turn for one in surprises if (turn := one.pop_original_turn()) is not None)
             return next(displaced, None) or ScenarioTurn(text="Understood.")
         edited = turn
-        for surprise in surprises if self.call == 1 else ():
+        for surprise in surprises if self.call_number == 1 else ():
             edited = surprise.edit_turn(edited, is_edited=edited is not turn)
         return edited
 
     def record_tool_start(self, name: str) -> ObservedToolRun:
         """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""
         with self._lock:
-            run = ObservedToolRun(ObservedToolCall(self.call, name, len(self._entries)))
+            run = ObservedToolRun(ObservedToolCall(self.call_number, name, len(self._entries)))
             self._tool_runs.append(run)
-        for armed in self._armed.tools if self._armed and self.call == 1 else ():
+        for armed in self._active_trouble.tool_troubles if self._active_trouble and self.call_number == 1 else ():
             if (kind := armed.start_call()) is not None:
-                run.trouble, run.armed = kind, armed
+                run.trouble, run.active_trouble = kind, armed
         return run
 
     def cancel_turn(self) -> None:
@@ -142,24 +142,24 @@ class TrafficProbe:
         return TestObservation(
             calls=tuple(calls),
             exchanges=tuple(map(self._make_observed_exchange, self._entries)),
-            fired=self.changed_answer_count,
+            fired_count=self.changed_answer_count,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
-            is_off_script=self._is_off_script,
-            processes=self.processes,
-            tool_calls=tuple(run.observed for run in self._tool_runs),
+            has_missing_turn=self._has_missing_turn,
+            process_count=self.processes,
+            tool_calls=tuple(run.tool_call for run in self._tool_runs),
             problem=problem,
         )
 
     def _limit_to_first_call(self, layer: Layer) -> Layer:
         """Return a layer that does nothing except in the first call of the test function."""
-        return lambda request: layer(request) if self.call == 1 else None
+        return lambda request: layer(request) if self.call_number == 1 else None
 
     def _observe_exchange(self, request: Request) -> Edit:
         """Store a request, and its answer as the client receives it.
 
         Raise `TooManyRequestsError` if there are too many requests.
         """
-        entry = _UnfinishedExchange(request, self.call, self.clock.now())
+        entry = _UnfinishedExchange(request, self.call_number, self.clock.now())
         self._sending_task = current_task()
         with self._lock:
             self._entries.append(entry)
@@ -178,15 +178,15 @@ class TrafficProbe:
         answer, head = parse_response(response), response[0] if response else None
         body = decode_json_object(entry.request.body)
         return ObservedExchange(
-            call=entry.call,
+            call_number=entry.call_number,
             path=entry.request.path,
             body=body,
             headers=entry.request.headers,
-            sent=entry.sent,
-            ended=entry.sent + (response[-1].at if response else 0.0),
+            sent_at=entry.sent_at,
+            ended_at=entry.sent_at + (response[-1].at if response else 0.0),
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
-            points=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
+            point_names=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
             if answer.is_stream
             else (),
             refusal="" if body in self._legal_bodies else self._refusal_reason_if_unanswered(entry.request),

@@ -9,7 +9,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
 from flag_harness.sweep.agents import AgentFactory
 from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
-from flag_harness.sweep.trial_run import PATIENCE_SECONDS, run_trial
+from flag_harness.sweep.trial_run import HANG_SECONDS, run_trial
 from flag_harness.sweep.trials import Trial
 
 
@@ -39,7 +39,7 @@ class TrialResult:
 def trial_result_to_json(result: TrialResult) -> list[Any]:
     """Return a result as plain JSON values, which a worker can send to its controller."""
     verdicts = [
-        [combination, verdict.outcome.value, verdict.reason, verdict.requests, verdict.seconds]
+        [combination, verdict.outcome.value, verdict.reason, verdict.request_count, verdict.seconds]
         for combination, verdict in result.verdicts
     ]
     return [result.trial, result.kind, verdicts]
@@ -57,13 +57,13 @@ def trial_result_from_json(value: list[Any]) -> TrialResult:
 class TrialSweep:
     """Runs one agent through many trials, each with one fault.
 
-    `directory` is for temporary files. A prompt that takes more than `patience` real seconds counts as hung.
+    `directory` is for temporary files. A prompt that takes more than `hang_seconds` real seconds counts as hung.
     """
 
     make_agent: AgentFactory
     combinations: Sequence[Combination]
     directory: Path
-    patience: float = PATIENCE_SECONDS
+    hang_seconds: float = HANG_SECONDS
     _baselines: dict[str, TrialObservation] = field(default_factory=dict)
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
@@ -95,23 +95,23 @@ class TrialSweep:
     def _run_baseline(self, combination: Combination) -> TrialObservation:
         """Run a conversation without a fault, once for each combination, and return the observed facts."""
         if combination.id not in self._baselines:
-            observed = run_trial(self.make_agent, None, combination, self.directory, self.patience)
+            observed = run_trial(self.make_agent, None, combination, self.directory, self.hang_seconds)
             self._baselines[combination.id] = observed
         return self._baselines[combination.id]
 
     def _run_and_judge(self, trial: Trial, combination: Combination) -> TrialVerdict:
         """Run a trial under one combination, and return the verdict."""
         baseline = self.baseline_observation(combination)
-        if not trial.can_apply(baseline.streamed):
+        if not trial.can_apply(baseline.has_streamed):
             return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
-        return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.patience), baseline)
+        return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.hang_seconds), baseline)
 
 
 def _baseline_failure(observed: TrialObservation) -> str:
     """Return what went wrong in a conversation without a fault, or an empty string."""
-    if set(observed.endings) == {"returned"} and len(observed.effects) == 1:
+    if set(observed.endings) == {"returned"} and len(observed.side_effects) == 1:
         return ""
     message = next(filter(None, observed.messages), "nothing was raised")
     ending = next((ending for ending in observed.endings if ending != "returned"), "returned")
-    effects = f"{len(observed.effects)} side effects of the one call"
-    return f"{ending} after {observed.requests} requests, with {effects} ({message})"
+    effects = f"{len(observed.side_effects)} side effects of the one call"
+    return f"{ending} after {observed.request_count} requests, with {effects} ({message})"

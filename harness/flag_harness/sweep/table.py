@@ -89,5 +89,5 @@ def _cells_with_counts(results: Sequence[TrialResult]) -> Iterator[str]:
     counts = count_outcomes(results)
     yield from (str(counts[outcome] or "") for outcome in _OUTCOME_COLUMNS)
     verdicts = [verdict for result in results for _, verdict in result.verdicts]
-    yield str(max((verdict.requests for verdict in verdicts), default=0) or "")
+    yield str(max((verdict.request_count for verdict in verdicts), default=0) or "")
     yield f"{max((verdict.seconds for verdict in verdicts), default=0):,.0f}"

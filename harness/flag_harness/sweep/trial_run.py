@@ -40,7 +40,7 @@ MAX_VIRTUAL_SECONDS = 7200.0
 """A prompt has hung after this many virtual seconds; three attempts that each hit the SDK's read timeout take 1800."""
 MAX_REQUESTS = 100
 """A conversation has hung after this many requests; one without a fault takes three."""
-PATIENCE_SECONDS = 10.0
+HANG_SECONDS = 10.0
 """A prompt has hung after this many real seconds; it usually takes a few hundredths."""
 
 _TOOL_INPUT_SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}
@@ -58,7 +58,12 @@ class TrialRun:
     """
 
     def __init__(
-        self, make_agent: AgentFactory, trial: Trial | None, combination: Combination, directory: Path, patience: float
+        self,
+        make_agent: AgentFactory,
+        trial: Trial | None,
+        combination: Combination,
+        directory: Path,
+        hang_seconds: float,
     ) -> None:
         self._make_agent = make_agent
         self._scope = FlagScope(combination, is_fallback=True)
@@ -66,9 +71,9 @@ class TrialRun:
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"
         self._effects.write_text("")
-        self._loop, self._traffic_log, self._thread = VirtualLoop(), TrafficLog(), AbandonableThread(patience)
+        self._loop, self._traffic_log, self._thread = VirtualLoop(), TrafficLog(), AbandonableThread(hang_seconds)
         self._loop.on_swallowed_timeout = self._thread.block_forever
-        self._patience, self._clock = patience, LoopClock(self._loop)
+        self._hang_seconds, self._clock = hang_seconds, LoopClock(self._loop)
         self._fault_is_active, self._requests = False, 0
         self._upstream = simulate(clock=self._clock, hook=turn_for_request)
         self._layers: tuple[Layer, ...] = (self._traffic_log, self._limit_requests, self._apply_fault)
@@ -114,7 +119,10 @@ class TrialRun:
 
     def _restart_deadline(self) -> None:
         """Give the agent the full virtual and real time for the next prompt."""
-        self._loop.deadline, self._loop.patience = self._loop.time() + MAX_VIRTUAL_SECONDS, self._patience / 2
+        self._loop.deadline, self._loop.max_real_wait_seconds = (
+            self._loop.time() + MAX_VIRTUAL_SECONDS,
+            self._hang_seconds / 2,
+        )
 
     async def _run_agent(self, prompt: str) -> None:
         if self._agent is None:
@@ -166,7 +174,7 @@ class TrialRun:
     def _limit_requests(self, request: Request) -> Response | None:
         """End a conversation with too many requests, and never answer later requests. This is a layer."""
         self._requests += 1
-        if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
+        if self._requests > MAX_REQUESTS + 1 or self._thread.is_abandoned:
             return (End(math.inf),)
         if self._requests > MAX_REQUESTS:
             raise self._loop.make_timeout(f"it sends more than {MAX_REQUESTS} requests")
@@ -176,7 +184,7 @@ class TrialRun:
         """Stop all tasks and threads that the agent has left running."""
         self._restart_deadline()
         self._loop.end_reason = ""
-        if not self._thread.abandoned:
+        if not self._thread.is_abandoned:
             with suppress(VirtualTimeout):
                 self._thread.run_job(self._runner.close)
         self._loop.abandon()
@@ -187,15 +195,15 @@ class TrialRun:
         exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)
         return TrialObservation(
-            fired=self._fault.fired if self._fault else 0,
+            fired_count=self._fault.fired if self._fault else 0,
             prompts=prompts,
             endings=endings,
             messages=messages,
-            requests=len(exchanges),
-            effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
+            request_count=len(exchanges),
+            side_effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
             conversation=_request_lines(exchanges[-1][0]) if exchanges else (),
             answers=tuple(lines for _, response in exchanges if (lines := response_lines(response)) is not None),
-            streamed=any(_is_streamed(response) for _, response in exchanges),
+            has_streamed=any(_is_streamed(response) for _, response in exchanges),
             seconds=self._loop.time(),
         )
 
@@ -205,14 +213,14 @@ def run_trial(
     trial: Trial | None,
     combination: Combination,
     directory: Path,
-    patience: float = PATIENCE_SECONDS,
+    hang_seconds: float = HANG_SECONDS,
 ) -> TrialObservation:
     """Run one conversation with a new agent, and return the observed facts.
 
-    `directory` is for the file that the tool writes. A prompt that takes more than `patience` real seconds counts as
-    hung.
+    `directory` is for the file that the tool writes. A prompt that takes more than `hang_seconds` real seconds counts
+    as hung.
     """
-    return TrialRun(make_agent, trial, combination, directory, patience).run()
+    return TrialRun(make_agent, trial, combination, directory, hang_seconds).run()
 
 
 def _is_streamed(response: Response) -> bool:

@@ -12,12 +12,12 @@ class SystemClock:
 
     def __init__(self, pace: float = 1.0) -> None:
         self.pace = pace
-        self._skipped = 0.0
+        self._skipped_seconds = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """Return the current time on this clock, in seconds."""
-        return time.perf_counter() + self._skipped
+        return time.perf_counter() + self._skipped_seconds
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds` times the clock's pace."""
@@ -37,4 +37,4 @@ class SystemClock:
 
     def _skip_seconds(self, seconds: float) -> None:
         with self._lock:
-            self._skipped += max(seconds, 0.0) * (1.0 - self.pace)
+            self._skipped_seconds += max(seconds, 0.0) * (1.0 - self.pace)

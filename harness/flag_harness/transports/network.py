@@ -44,7 +44,7 @@ def refuse_network(
     """
     guard = _NetworkGuard(doing, refusal, scope, is_open)
     with guard.open():
-        yield guard.refused
+        yield guard.refusals
 
 
 class _NetworkGuard:
@@ -57,13 +57,13 @@ class _NetworkGuard:
         scope: ApiScope,
         is_open: Callable[[str], bool],
     ) -> None:
-        self._doing, self._refusal, self._scope, self._is_open = doing, refusal, scope, is_open
+        self._activity, self._make_refusal, self._scope, self._is_open = doing, refusal, scope, is_open
         self._allowed_addresses: set[str] = set()
-        self._resolved: set[str] = set()
+        self._resolved_names: set[str] = set()
         self._children = ChildProcessGuard(
             self._check_host, tuple(filter(is_loopback, (*_ADDRESSES_OF_LOOPBACK, *_names_of_this_machine())))
         )
-        self.refused: list[NetworkRefused] = []
+        self.refusals: list[NetworkRefused] = []
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -80,7 +80,7 @@ class _NetworkGuard:
             handlers = {**sockets, **self._children.handlers, "import": guard_import}
             for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
                 stack.enter_context(guard(self._check_host))
-            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():
+            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed_hosts else ():
                 stack.enter_context(replace_attribute(socket, name, self._wrap_lookup(getattr(socket, name))))
             stack.enter_context(self._children.open())
             stack.enter_context(audit_hook().use_handlers(handlers))
@@ -93,21 +93,21 @@ class _NetworkGuard:
             return
         if self._children.is_in_child:
             if message := self._children.ask_parent(host, port):
-                raise self._refusal(message)
-        elif matches_host(self._scope.ignored, name, port):
+                raise self._make_refusal(message)
+        elif matches_host(self._scope.ignored_hosts, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
         else:
-            self.refused.append(self._refusal(self._refusal_message(name, port, how)))
+            self.refusals.append(self._make_refusal(self._refusal_message(name, port, how)))
             if flag_service_advice(name):  # its threads must go on, or closing the service's client waits forever
                 raise ConnectionRefusedError(f"{name} is refused to tests")
-            raise self.refused[-1]
+            raise self.refusals[-1]
 
     def _check_name_lookup(self, host: Any, port: Any = None) -> None:
         """Raise an error if a host name may not be looked up. If it may, store its addresses as allowed."""
         self._check_host(host, port)
         name = str(_decode_host(host))
-        if name not in self._resolved and self._is_allowed(name, port):
-            self._resolved.add(name)
+        if name not in self._resolved_names and self._is_allowed(name, port):
+            self._resolved_names.add(name)
             with audit_hook().pause():
                 try:
                     self._allowed_addresses.update(_addresses_in(socket.getaddrinfo(host, None)))
@@ -116,7 +116,7 @@ class _NetworkGuard:
 
     def _is_allowed(self, name: str, port: Any) -> bool:
         """Return whether the settings or the caller allow connections to a host."""
-        return matches_host(self._scope.allowed, name, port) or self._is_open(name)
+        return matches_host(self._scope.allowed_hosts, name, port) or self._is_open(name)
 
     def _wrap_lookup(self, original: Any) -> Any:
         """Wrap a function that looks up names, so that the addresses of allowed hosts are stored at each lookup."""
@@ -130,12 +130,12 @@ class _NetworkGuard:
         return look_up
 
     def _refusal_message(self, name: str, port: Any, how: str) -> str:
-        what, instead = self._doing
+        what, instead = self._activity
         target = name if port is None else f"{name}:{port}"
         if advice := flag_service_advice(name):
             return f"this test {what}, but tried to reach {target}{how} {advice}"
         is_api = self._scope.has_host(f"https://{target}")
-        if not is_api and self._doing in (ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR):
+        if not is_api and self._activity in (ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR):
             instead = _ADVICE_FOR_OTHER_HOSTS
         elif is_api and how:
             fixtures = "write def test_it(cassette, cassette_server)"

@@ -14,10 +14,10 @@ class OpenExchange:
     change each piece of the response. `error` is the exception that broke a live connection, or None.
     """
 
-    __slots__ = ("answer", "clock", "edits", "error", "start")
+    __slots__ = ("answer", "clock", "edits", "error", "start_time")
 
     def __init__(self, request: Request, layers: tuple[Layer, ...], clock: Clock) -> None:
-        self.clock, self.start = clock, clock.now()
+        self.clock, self.start_time = clock, clock.now()
         self.answer: Response | None
         self.edits: tuple[Edit, ...]
         self.answer, self.edits = pass_request_to_layers(request, layers) if layers else (None, ())
@@ -33,7 +33,7 @@ class OpenExchange:
 
     def seconds_since_request(self) -> float:
         """Return the seconds since the request was sent."""
-        return self.clock.now() - self.start
+        return self.clock.now() - self.start_time
 
     def _edit_pieces(self, source: Generator[Piece]) -> Generator[Piece]:
         """Yield the edited pieces; if the client stops reading, tell the layers and close `source`."""

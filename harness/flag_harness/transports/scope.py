@@ -30,14 +30,14 @@ class ApiScope:
 
     Attributes:
         hosts: further hosts of the API, such as a gateway. `host:port` means that port only.
-        allowed: hosts that a test may reach although its other connections are refused.
-        ignored: hosts whose connections are refused without failing the test.
+        allowed_hosts: hosts that a test may reach although its other connections are refused.
+        ignored_hosts: hosts whose connections are refused without failing the test.
         base_url: the API's address when the test began, or an empty string.
     """
 
     hosts: tuple[str, ...] = ()
-    allowed: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    ignored_hosts: tuple[str, ...] = ()
     base_url: str = ""
 
     def has_host(self, url: str) -> bool:

@@ -64,15 +64,15 @@ class _UpstreamTransport:
         self, exchange: OpenExchange, pieces: Iterable[Piece], http_request: Any
     ) -> Iterator[Head | bytes]:
         """Yield the response's head and then its bytes, each at its time on the clock."""
-        clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
-        limit = patience
+        clock, start, read_timeout = exchange.clock, exchange.start_time, client_read_timeout(http_request)
+        limit = read_timeout
         try:
             for piece in pieces:
                 at = piece.at
-                if at > limit and start + at - clock.now() > patience:
-                    clock.sleep(patience)
-                    raise self._library.read_timeout_error(patience, http_request)
-                limit = at + patience
+                if at > limit and start + at - clock.now() > read_timeout:
+                    clock.sleep(read_timeout)
+                    raise self._library.read_timeout_error(read_timeout, http_request)
+                limit = at + read_timeout
                 if not clock.reach_without_waiting(start + at):
                     clock.sleep(start + at - clock.now())
                 if isinstance(piece, Chunk):
@@ -87,15 +87,15 @@ class _UpstreamTransport:
 
     async def _async_play_pieces(self, exchange: OpenExchange, source: AsyncGenerator[Piece], http_request: Any) -> Any:
         """Yield the response's head and then its bytes, each at its time, for an async client."""
-        clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
-        limit = patience
+        clock, start, read_timeout = exchange.clock, exchange.start_time, client_read_timeout(http_request)
+        limit = read_timeout
         async with aclosing(exchange.async_apply_layers(source)) as pieces:
             async for piece in pieces:
                 at = piece.at
-                if at > limit and start + at - clock.now() > patience:
-                    await clock.async_sleep(patience)
-                    raise self._library.read_timeout_error(patience, http_request)
-                limit = at + patience
+                if at > limit and start + at - clock.now() > read_timeout:
+                    await clock.async_sleep(read_timeout)
+                    raise self._library.read_timeout_error(read_timeout, http_request)
+                limit = at + read_timeout
                 if isinstance(piece, Head) or not clock.reach_without_waiting(start + at):
                     await clock.async_sleep(start + at - clock.now())
                 if isinstance(piece, Chunk):

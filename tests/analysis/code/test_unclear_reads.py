@@ -52,6 +52,6 @@ def test_the_line_to_add_has_what_is_known_of_the_name(code: str, expected: list
 def test_a_long_expression_is_shortened() -> None:
     """The place says where the rest is."""
     (read,) = find_dynamic_flag_reads(ast.parse(f"\nos.getenv({' + '.join(['part'] * 50)})"), "agent.py", {})
-    assert "agent.py:2" == read.place
+    assert "agent.py:2" == read.location
     assert read.code.startswith("os.getenv(part + part")
     assert read.code.endswith("...")

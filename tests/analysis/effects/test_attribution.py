@@ -55,7 +55,7 @@ def test_an_effect_names_the_path_the_values_and_the_pairs() -> None:
     (effect,) = attribution.effects
     assert ("streaming", "stream", "<absent>", "True") == (effect.flag, effect.path, effect.before, effect.after)
     assert (4, 4, "", ("test_refund",)) == (effect.changed_pairs, effect.pairs, effect.condition, effect.tests)
-    assert {"concise": 4, "model": 4} == dict(attribution.inert)
+    assert {"concise": 4, "model": 4} == dict(attribution.inert_flags)
     assert "stream: nothing → True (4 of 4 pairs)" == str(effect)
 
 
@@ -66,8 +66,8 @@ def test_a_run_with_a_problem_is_in_no_pair() -> None:
     quiet = [ObservedRun((0, concise, 0), ()) for concise in (0, 1)]
     attribution = attribute_effects(SPACE, {"test_refund": runs, "test_quiet": quiet})
     assert ["n: 0 → 1 (1 of 1 pairs)"] == [str(effect) for effect in attribution.effects]
-    assert {"sent no request": 1, "with a failed run": 1} == attribution.left_out
-    assert ("streaming", "model") == attribution.unpaired
+    assert {"sent no request": 1, "with a failed run": 1} == attribution.excluded_pair_counts
+    assert ("streaming", "model") == attribution.unpaired_flags
     lines = flag_effect_lines(attribution)
     assert "not compared: 2 pairs of runs (1 sent no request, 1 with a failed run)" == lines[-1]
 
@@ -170,7 +170,7 @@ def test_ids_and_times_are_not_effects(repeats: int) -> None:
 
     attribution = _attribute(agent, repeats)
     assert [("concise", "system")] == [(effect.flag, effect.path) for effect in attribution.effects]
-    assert "metadata.trace" in attribution.volatile
+    assert "metadata.trace" in attribution.volatile_paths
 
 
 def test_random_numbers_are_not_effects_if_rows_are_repeated() -> None:
@@ -178,7 +178,7 @@ def test_random_numbers_are_not_effects_if_rows_are_repeated() -> None:
     number = iter(range(100))
     attribution = _attribute(lambda s, c, m: [_request({"temperature": next(number)})], repeats=2)
     assert () == attribution.effects
-    assert ("temperature",) == attribution.volatile
+    assert ("temperature",) == attribution.volatile_paths
 
 
 def test_one_run_with_a_value_of_its_own_hides_no_effect() -> None:
@@ -188,7 +188,7 @@ def test_one_run_with_a_value_of_its_own_hides_no_effect() -> None:
     runs = [ObservedRun(row, (_request({"max_tokens": tokens[row]}),)) for row in rows]
     attribution = attribute_effects(SPACE, {"test_refund": runs})
     assert "streaming" == attribution.flag_that_changes("max_tokens")
-    assert () == attribution.volatile
+    assert () == attribution.volatile_paths
 
 
 def test_a_turn_that_repeats_the_answer_is_not_an_effect() -> None:
@@ -224,8 +224,8 @@ def test_a_flag_without_a_pair_is_said_to_be_unknown() -> None:
     """Of a flag that was never switched alone nothing is claimed."""
     runs = [ObservedRun((0, 0, 0), (_request({}),)), ObservedRun((1, 1, 0), (_request({"stream": True}),))]
     attribution = attribute_effects(SPACE, {"test": runs})
-    assert ("streaming", "concise", "model") == attribution.unpaired
-    assert ((), {}) == (attribution.effects, dict(attribution.inert))
+    assert ("streaming", "concise", "model") == attribution.unpaired_flags
+    assert ((), {}) == (attribution.effects, dict(attribution.inert_flags))
 
 
 def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> None:
@@ -247,7 +247,7 @@ def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> N
         effect.changed_pairs,
         effect.pairs,
     )
-    assert ({"hybrid": 2, "concise": 3}, ()) == (dict(attribution.inert), attribution.unpaired)
+    assert ({"hybrid": 2, "concise": 3}, ()) == (dict(attribution.inert_flags), attribution.unpaired_flags)
 
 
 def test_paths_below_an_effect_belong_to_it() -> None:
@@ -271,7 +271,7 @@ def test_a_date_that_changes_during_the_run_is_no_effect() -> None:
     """Every test with streaming ran after midnight."""
     days = ["Today is 2026-11-27.", "Today is 2026-11-28."]
     found = _attribute(lambda streaming, *_: [_request({"system": days[streaming]})])
-    assert ({"system"}, ("streaming", "concise", "model")) == ({*found.volatile}, tuple(found.inert))
+    assert ({"system"}, ("streaming", "concise", "model")) == ({*found.volatile_paths}, tuple(found.inert_flags))
 
 
 @pytest.mark.parametrize(

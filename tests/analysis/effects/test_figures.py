@@ -46,7 +46,7 @@ def test_a_flag_is_measured_on_runs_that_differ_in_it_alone() -> None:
     """Tests are never mixed, so their own level does not count."""
     rows = [_row("small", 10), _row("small", 12, a=True), _row("large", 1000), _row("large", 1004, a=True)]
     tokens, time = _effect(rows, "a", "output tokens"), _effect(rows, "a", "total time")
-    assert (3.0, 2) == (tokens.mean, tokens.pairs)
+    assert (3.0, 2) == (tokens.mean, tokens.pair_count)
     assert math.isclose(math.sqrt(1.2 * 1.004), time.mean)
     assert tokens.is_simulated
     assert {"a"} == {one.name for one in metric_effects(rows, DEFAULTS)}
@@ -59,7 +59,7 @@ def test_two_flags_together_are_measured_beyond_each_alone() -> None:
         for a, b, number in product((0, 1), (0, 1), range(3))
     ]
     both = _effect(rows, "a and b", "output tokens")
-    assert (50.0, 50.0, 50.0, 3) == (both.mean, both.low, both.high, both.pairs)
+    assert (50.0, 50.0, 50.0, 3) == (both.mean, both.lower_bound, both.upper_bound, both.pair_count)
     assert "+50 (3 pairs)" == str(both)
     assert "unchanged (3 pairs)" == str(_effect(rows, "a and b", "requests"))
 
@@ -156,4 +156,4 @@ def test_ten_flags_with_a_hundred_repetitions_take_less_than_a_second() -> None:
     started = time.process_time()
     found = metric_effects(rows, dict.fromkeys(names, False))
     assert time.process_time() - started < 1
-    assert {100} == {effect.pairs for effect in found if len(effect.settings) == 2}
+    assert {100} == {effect.pair_count for effect in found if len(effect.settings) == 2}

@@ -48,6 +48,6 @@ def test_effects_of_a_flag_equal_those_of_statsmodels() -> None:
         differences = weightstats.DescrStatsW([on[1] - off[1] for off, on in pairs])
         cost, tokens = effects["cost"], effects["input tokens"]
         expected = [math.exp(value) for value in (logarithms.mean, *logarithms.tconfint_mean())]
-        assert expected == pytest.approx([cost.mean, cost.low, cost.high], rel=1e-9)
+        assert expected == pytest.approx([cost.mean, cost.lower_bound, cost.upper_bound], rel=1e-9)
         expected = [differences.mean, *differences.tconfint_mean()]
-        assert expected == pytest.approx([tokens.mean, tokens.low, tokens.high], rel=1e-9, abs=1e-9)
+        assert expected == pytest.approx([tokens.mean, tokens.lower_bound, tokens.upper_bound], rel=1e-9, abs=1e-9)

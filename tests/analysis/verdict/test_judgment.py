@@ -62,8 +62,8 @@ def test_the_harmed_stratum_is_named() -> None:
     """The verdict says where the harm is."""
     strata = (Stratum("healthy", (0.0,) * 200), Stratum("broken", (-1.0, 0.0, 0.0, 0.0) * 50))
     verdict = judge_flags([FlagEvidence("flag", strata)])[0]
-    assert ("FAIL", ("broken",)) == (verdict.decision, verdict.harmed)
-    assert verdict.worst is strata[1]
+    assert ("FAIL", ("broken",)) == (verdict.decision, verdict.harmed_strata)
+    assert verdict.worst_stratum is strata[1]
 
 
 def test_harm_within_the_margin_is_no_pass() -> None:
@@ -179,35 +179,35 @@ def test_strata_must_be_safe_at_the_same_look() -> None:
 def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate() -> None:
     """Both losses are excluded by the same rounds, and the weaker of the two tests is the evidence."""
     test = Stratum("test", (0.0,) * 40 + (-1.0, 1.0) * 4).make_test(0.1)
-    wealths = [test.safe_wealths[-1], test.safety.wealth]
-    assert test.far_safety is not None
-    assert min(test.safety.wealth, test.far_safety.wealth / 50) == pytest.approx(wealths[0])
+    wealths = [test.safe_wealths[-1], test.safety_test.wealth]
+    assert test.wider_safety_test is not None
+    assert min(test.safety_test.wealth, test.wider_safety_test.wealth / 50) == pytest.approx(wealths[0])
     assert wealths[0] < wealths[1]
-    assert 0.15 == pytest.approx(-test.far_safety.strategies.null_mean)
+    assert 0.15 == pytest.approx(-test.wider_safety_test.strategies.null_mean)
 
 
 def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> None:
     """A flag may lose at most all."""
     test = Stratum("test", (0.0,) * 20).make_test(0.9)
-    assert (None, test.safety.wealth) == (test.far_safety, test.safe_wealths[-1])
+    assert (None, test.safety_test.wealth) == (test.wider_safety_test, test.safe_wealths[-1])
     assert rounds_to_pass(Stratum("test", ()).make_test(0.9), 0.9, 0.025) < 20
 
 
 def test_each_test_of_a_stratum_bets_in_its_own_direction() -> None:
     """A loss of the margin in every round is harm, and no safety; a gain is the opposite."""
     loses, gains = Stratum("a", (-0.1,) * 200).make_test(0.1), Stratum("a", (0.1,) * 200).make_test(0.1)
-    assert loses.harm.wealth > 100 > 1 >= gains.harm.wealth
-    assert loses.safety.wealth <= 1 < 100 < gains.safety.wealth
-    assert loses.far_safety
-    assert gains.far_safety
-    assert loses.far_safety.wealth < gains.far_safety.wealth
+    assert loses.harm_test.wealth > 100 > 1 >= gains.harm_test.wealth
+    assert loses.safety_test.wealth <= 1 < 100 < gains.safety_test.wealth
+    assert loses.wider_safety_test
+    assert gains.wider_safety_test
+    assert loses.wider_safety_test.wealth < gains.wider_safety_test.wealth
 
 
 def test_a_pass_needs_evidence_at_half_of_alpha() -> None:
     """A false PASS is the worse error. The margin of 0.7 has no larger loss that must be excluded too."""
     tests = [Stratum("a", (0.0,) * rounds).make_test(0.7) for rounds in range(1, 60)]
-    first = next(test for test in tests if test.safety.p_value <= 0.05)
-    assert first.safety.p_value > 0.025
+    first = next(test for test in tests if test.safety_test.p_value <= 0.05)
+    assert first.safety_test.p_value > 0.025
     assert not find_harm_and_safety([[first]])[0].is_safe
     assert find_harm_and_safety([[tests[-1]]])[0].is_safe
 

@@ -66,7 +66,7 @@ def test_the_answer_of_the_proxy_says_what_to_do() -> None:
 
 def test_a_host_that_is_allowed_is_forwarded(far_host: Any) -> None:
     """As if there were no proxy; one that is ignored is refused without failing the test."""
-    scope = ApiScope(allowed=("127.0.0.1",), ignored=("prices.example",))
+    scope = ApiScope(allowed_hosts=("127.0.0.1",), ignored_hosts=("prices.example",))
     with refuse_network(scope=scope) as refused:
         found = run(GET, far_host.url)
         ignored = run(GET, "http://prices.example/")
@@ -184,7 +184,7 @@ def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> Non
     """From its first line on, for as long as it runs."""
     handlers: list[Any] = []
     monkeypatch.setattr(type(audit_hook()), "install_handlers", lambda hook, more: handlers.append(more))
-    with refuse_network(scope=ApiScope(allowed=("near.example",))) as refused:
+    with refuse_network(scope=ApiScope(allowed_hosts=("near.example",))) as refused:
         run("pass")
         ask_parent_about_every_host(host_checking_proxy().port)
         handlers[0]["socket.getaddrinfo"]("near.example", 443)

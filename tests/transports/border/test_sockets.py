@@ -56,7 +56,7 @@ def test_a_request_to_a_proxy_on_loopback_is_refused_by_its_target(proxy: tuple[
             opener.open("http://far.example/list?x=1")
     expected = [through.format(target, proxy[1]) for target in ("far.example:443", "far.example:80")]
     assert expected == list(map(str, refused))
-    with refuse_network(scope=ApiScope(allowed=("far.example",))) as refused:
+    with refuse_network(scope=ApiScope(allowed_hosts=("far.example",))) as refused:
         assert b"ok" == opener.open("http://far.example/list?x=1").read()
     assert [] == refused
 

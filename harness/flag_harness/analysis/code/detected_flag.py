@@ -17,7 +17,7 @@ class DetectedFlag:
         on, off: the texts of the variable, or the options, that turn the flag on and off; `off` is None if the variable
             must be unset instead.
         default: whether the flag is on if nobody sets it.
-        place: the file and line of the first read.
+        location: the file and line of the first read.
         excludes: the names of flags that must be off if this one is on.
     """
 
@@ -27,7 +27,7 @@ class DetectedFlag:
     on: str
     off: str | None
     default: bool
-    place: str
+    location: str
     excludes: tuple[str, ...] = ()
 
     @property

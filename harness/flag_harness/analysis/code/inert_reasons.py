@@ -55,18 +55,18 @@ class _EnvironmentRead:
     """An expression that reads an environment variable.
 
     Attributes:
-        place: the file and line.
+        location: the file and line.
         scopes: the names of the functions and classes around the expression.
-        at_import: whether the expression is evaluated when its module is imported.
+        is_read_at_import: whether the expression is evaluated when its module is imported.
         is_cached: whether a function around the expression caches its result.
-        words: the strings that the value is compared with.
+        compared_words: the strings that the value is compared with.
     """
 
-    place: str
+    location: str
     scopes: frozenset[str]
-    at_import: bool
+    is_read_at_import: bool
     is_cached: bool
-    words: tuple[str, ...] = ()
+    compared_words: tuple[str, ...] = ()
 
 
 def _reason_for_no_effect(
@@ -77,15 +77,15 @@ def _reason_for_no_effect(
     `import_calls` are the functions that modules call at import, `cached_calls` those whose results are cached.
     """
     for read in reads:
-        if read.at_import or read.scopes & import_calls:
-            return f"{read.place} reads {flag.env} at import, before the test sets it"
+        if read.is_read_at_import or read.scopes & import_calls:
+            return f"{read.location} reads {flag.env} at import, before the test sets it"
         if read.is_cached or read.scopes & cached_calls:
-            return f"{read.place} reads {flag.env} once and keeps it, so the first test that calls it decides"
+            return f"{read.location} reads {flag.env} once and keeps it, so the first test that calls it decides"
     texts = {text.casefold() for text in (flag.on, flag.off) if text is not None}
     for read in reads if flag.is_boolean else ():
-        if read.words and texts.isdisjoint(word.casefold() for word in read.words):
-            words = " or ".join(map(repr, read.words))
-            return f"{read.place} compares {flag.env} with {words}, and the flag sets it to {flag.on or flag.off!r}"
+        if read.compared_words and texts.isdisjoint(word.casefold() for word in read.compared_words):
+            words = " or ".join(map(repr, read.compared_words))
+            return f"{read.location} compares {flag.env} with {words}, and the flag sets it to {flag.on or flag.off!r}"
     return ""
 
 
@@ -106,7 +106,9 @@ class _ParsedModule:
             if isinstance(node, ast.ClassDef):
                 for flag in flags_in_settings_class(node, self._path):
                     if flag.key == variable.upper():
-                        yield _EnvironmentRead(flag.place, frozenset({node.name}), at_import=False, is_cached=False)
+                        yield _EnvironmentRead(
+                            flag.location, frozenset({node.name}), is_read_at_import=False, is_cached=False
+                        )
             elif (read := parse_variable_read(node, self._helpers)) is not None and read[0] == variable:
                 words, _ = strings_compared_with(node, self._parents)
                 scopes = frozenset(name for one in self._enclosing_nodes(node) if (name := getattr(one, "name", "")))

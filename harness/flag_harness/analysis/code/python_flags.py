@@ -32,13 +32,13 @@ class FlagReadingFunction:
 
     Attributes:
         source: where it reads the flag: `env`, `openfeature` or `set`.
-        words: the texts that it compares an environment variable with.
+        compared_words: the texts that it compares an environment variable with.
         is_negated: whether the comparison is `!=` or `not in`.
         default: whether the flag service's flag is on if nobody sets it; None if each call of the helper says so.
     """
 
     source: str
-    words: tuple[str, ...] = ()
+    compared_words: tuple[str, ...] = ()
     is_negated: bool = False
     default: bool | None = False
 
@@ -180,7 +180,7 @@ def _flag_from_variable_read(
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
     words, is_negated = strings_compared_with(node, parents)
     if helper and not words:
-        words, is_negated = [*helper.words], helper.is_negated
+        words, is_negated = [*helper.compared_words], helper.is_negated
     is_condition = _is_condition(node, parents) or _is_kept_for_conditions(node, parents)
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or is_condition
     if not is_switch and not (

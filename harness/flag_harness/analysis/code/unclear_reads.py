@@ -30,13 +30,13 @@ class DynamicFlagRead:
     """A read of a flag whose name is made when the code runs.
 
     Attributes:
-        place: the file and line.
+        location: the file and line.
         code: the expression that reads the flag.
         source: the kind of source from which it reads: `env`, `openfeature` or `set`.
         key: the variable, or the key of the flag service, with `NAME` for the part that is not known.
     """
 
-    place: str
+    location: str
     code: str
     source: str
     key: str

@@ -36,16 +36,16 @@ class UnreadVariable:
     Attributes:
         variable: the declared variable.
         nearest: the most similar variable that the code reads and no flag declares, or empty.
-        place: the file and line that reads `nearest`.
+        location: the file and line that reads `nearest`.
     """
 
     variable: str
     nearest: str = ""
-    place: str = ""
+    location: str = ""
 
     def __str__(self) -> str:
         if self.nearest:
-            return f"no code of this project reads {self.variable}; did you mean {self.nearest} ({self.place})?"
+            return f"no code of this project reads {self.variable}; did you mean {self.nearest} ({self.location})?"
         return f"no code of this project reads {self.variable}: it is gone, misspelt, or read by a library."
 
 

@@ -62,17 +62,17 @@ class FlagEffectAttribution:
 
     Attributes:
         effects: the effects of all flags.
-        inert: the flags that changed nothing, each with the number of pairs of runs that show this.
-        unpaired: the flags for which no two runs differ only in that flag, so nothing is known about them.
-        volatile: the paths whose values vary without any flag.
-        left_out: the number of pairs of runs that were not compared, by the reason, such as `failed`.
+        inert_flags: the flags that changed nothing, each with the number of pairs of runs that show this.
+        unpaired_flags: the flags for which no two runs differ only in that flag, so nothing is known about them.
+        volatile_paths: the paths whose values vary without any flag.
+        excluded_pair_counts: the number of pairs of runs that were not compared, by the reason, such as `failed`.
     """
 
     effects: tuple[FlagEffect, ...]
-    inert: Mapping[str, int] = field(default_factory=dict)
-    unpaired: tuple[str, ...] = ()
-    volatile: tuple[str, ...] = ()
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    inert_flags: Mapping[str, int] = field(default_factory=dict)
+    unpaired_flags: tuple[str, ...] = ()
+    volatile_paths: tuple[str, ...] = ()
+    excluded_pair_counts: Mapping[str, int] = field(default_factory=dict)
 
     def effects_of(self, flag: str) -> tuple[FlagEffect, ...]:
         """Return the effects of one flag."""
@@ -112,7 +112,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
         pairs += comparison.pair_counts
         left_out += comparison.left_out
         for effect in comparison.find_flag_effects():
-            changed[effect.flag] += effect.changed_pairs
+            changed[effect.flag] += effect.changed_pair_count
             found.setdefault((effect.flag, effect.value, effect.path, effect.condition), []).append(effect)
     effects = tuple(_merge_effects(space, group) for group in found.values())
     names = [flag.name for flag in space.flags]
@@ -122,14 +122,14 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
                 effects, key=lambda effect: (names.index(effect.flag), effect.setting, effect.path, effect.condition)
             )
         ),
-        inert={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
-        unpaired=tuple(
+        inert_flags={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
+        unpaired_flags=tuple(
             name
             for index, name in enumerate(names)
             if not pairs[index] and index not in flags_on_by_default_in_group(space)
         ),
-        volatile=tuple(sorted(volatile)),
-        left_out=dict(sorted(left_out.items())),
+        volatile_paths=tuple(sorted(volatile)),
+        excluded_pair_counts=dict(sorted(left_out.items())),
     )
 
 
@@ -156,13 +156,13 @@ def add_effects_seen_in_failed_runs(
     found = [
         effect
         for effect in every_run.effects
-        if effect.flag in attribution.inert and effect.path != WHOLE_REQUESTS_PATH
+        if effect.flag in attribution.inert_flags and effect.path != WHOLE_REQUESTS_PATH
     ]
     seen = {effect.flag for effect in found}
     return replace(
         attribution,
         effects=(*attribution.effects, *found),
-        inert={flag: pairs for flag, pairs in attribution.inert.items() if flag not in seen},
+        inert_flags={flag: pairs for flag, pairs in attribution.inert_flags.items() if flag not in seen},
     )
 
 
@@ -197,8 +197,8 @@ def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEf
         path=first.path,
         before=first.before if len({one.before for one in group}) == 1 else VARIOUS,
         after=first.after if len({one.after for one in group}) == 1 else VARIOUS,
-        changed_pairs=sum(one.changed_pairs for one in group),
-        pairs=sum(one.pairs for one in group),
+        changed_pairs=sum(one.changed_pair_count for one in group),
+        pairs=sum(one.pair_count for one in group),
         condition=first.condition,
         tests=tuple(sorted({one.test for one in group})),
         paths=tuple(sorted({path for one in group for path in one.paths})),

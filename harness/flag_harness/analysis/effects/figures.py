@@ -28,20 +28,20 @@ class RunMetric:
         name: the name, such as `first token`.
         unit: `s`, `$`, or empty.
         is_ratio: True if runs are compared by the ratio of the figure (times and costs), False if by the difference.
-        read: a function that returns the figure of a row, or None if it was not measured.
+        read_figure: a function that returns the figure of a row, or None if it was not measured.
     """
 
     name: str
     unit: str
     is_ratio: bool
-    read: Callable[[RunRow], float | None]
+    read_figure: Callable[[RunRow], float | None]
 
     def difference(self, *rows: RunRow) -> float | None:
         """Return by how much the figure differs between two runs, or None if a run lacks it.
 
         For four runs it is the difference of two differences. Ratios are compared by their logarithms.
         """
-        values = [self.read(row) for row in rows]
+        values = [self.read_figure(row) for row in rows]
         numbers = [value for value in values if value is not None and (value > 0 or not self.is_ratio)]
         if len(numbers) < len(values):
             return None
@@ -82,57 +82,62 @@ class MetricEffect:
         figure: the figure that is compared.
         mean: the mean difference, or the mean ratio.
         low, high: the bounds of the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
-        pairs: the number of pairs of runs; with two flags, of groups of four runs. They are assumed to be independent.
+        pair_count: the number of pairs of runs; with two flags, of groups of four runs. They are assumed to be
+            independent.
         is_simulated: True if the simulator gave some of the answers.
         name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
         least, most: the smallest and largest difference or ratio of a pair.
-        has_chance: False if the same runs always give the same figures, because the simulator answered, and repetitions
-            of a run, if any, agree. Pairs then differ because of their tests and other flags.
+        varies_by_chance: False if the same runs always give the same figures, because the simulator answered, and
+            repetitions of a run, if any, agree. Pairs then differ because of their tests and other flags.
     """
 
     settings: ChangedFlagValues
     figure: RunMetric
     mean: float
-    low: float | None
-    high: float | None
-    pairs: int
+    lower_bound: float | None
+    upper_bound: float | None
+    pair_count: int
     is_simulated: bool
     name: str
-    least: float = math.nan
-    most: float = math.nan
-    has_chance: bool = True
+    smallest_effect: float = math.nan
+    largest_effect: float = math.nan
+    varies_by_chance: bool = True
 
     @property
     def is_unchanged(self) -> bool:
         """Return whether the figure is equal in the two runs of every pair."""
-        return (self.mean, self.low, self.high) == (neutral := 1.0 if self.figure.is_ratio else 0.0, neutral, neutral)
+        return (self.mean, self.lower_bound, self.upper_bound) == (
+            neutral := 1.0 if self.figure.is_ratio else 0.0,
+            neutral,
+            neutral,
+        )
 
     @property
     def is_significant(self) -> bool:
         """Return whether the confidence interval excludes "no effect"."""
-        if self.low is None or self.high is None:
+        if self.lower_bound is None or self.upper_bound is None:
             return False
-        return not self.low <= (1.0 if self.figure.is_ratio else 0.0) <= self.high
+        return not self.lower_bound <= (1.0 if self.figure.is_ratio else 0.0) <= self.upper_bound
 
     @property
     def is_mixed(self) -> bool:
         """Return whether the effect has no single direction, although the figures are not subject to chance."""
-        return not (self.has_chance or self.low is None or self.is_significant or self.is_unchanged)
+        return not (self.varies_by_chance or self.lower_bound is None or self.is_significant or self.is_unchanged)
 
     def __str__(self) -> str:
         if self.is_unchanged:
-            return f"unchanged ({_pair_count_text(self.pairs)})"
+            return f"unchanged ({_pair_count_text(self.pair_count)})"
         if self.is_mixed:
-            changes = self._format_range(self.least, self.most)
-            return f"{changes}, depending on the test and on other flags ({_pair_count_text(self.pairs)})"
-        if self.low is None or self.high is None:
+            changes = self._format_range(self.smallest_effect, self.largest_effect)
+            return f"{changes}, depending on the test and on other flags ({_pair_count_text(self.pair_count)})"
+        if self.lower_bound is None or self.upper_bound is None:
             return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
-        interval = self._format_range(self.low, self.high)
+        interval = self._format_range(self.lower_bound, self.upper_bound)
         if not self.is_significant:
-            return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
-        if self.low == self.high:
-            return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
-        return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
+            return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pair_count)})"
+        if self.lower_bound == self.upper_bound:
+            return f"{self._format_value(self.mean)} ({_pair_count_text(self.pair_count)})"
+        return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pair_count)})"
 
     def _format_range(self, low: float, high: float) -> str:
         if self.figure.is_ratio:
@@ -207,7 +212,7 @@ def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
     """Return whether a figure could be another one if the same runs were made again."""
     repetitions: dict[tuple[str, str], float | None] = {}
     for row in rows:
-        value = figure.read(row)
+        value = figure.read_figure(row)
         if value and not row.is_simulated:
             return True
         if repetitions.setdefault((row.case, row.combination), value) != value:

@@ -96,7 +96,11 @@ def flag_effect_lines(
         for setting, effects in settings.items()
         for index, effect in enumerate(effects)
     ]
-    return [*lines, *inert_flag_lines(attribution.inert, reasons), *_not_compared_lines(attribution.left_out)]
+    return [
+        *lines,
+        *inert_flag_lines(attribution.inert_flags, reasons),
+        *_not_compared_lines(attribution.excluded_pair_counts),
+    ]
 
 
 def unread_flag_lines(unread: Mapping[str, object]) -> list[str]:

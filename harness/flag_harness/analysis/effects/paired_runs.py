@@ -44,8 +44,8 @@ class EffectInOneTest:
         flag, value: the index of the flag in the `FlagSpace`, and the index of its value.
         path: a JSON path, or a name for all of `paths`.
         before, after: summaries of the values at the path with the flag's default and with the value.
-        changed_pairs: the number of pairs of runs that show the effect.
-        pairs: the number of pairs of runs that were compared.
+        changed_pair_count: the number of pairs of runs that show the effect.
+        pair_count: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs; empty if all pairs show it.
         test: the name of the test.
         paths: the JSON paths that changed.
@@ -56,8 +56,8 @@ class EffectInOneTest:
     path: str
     before: str
     after: str
-    changed_pairs: int
-    pairs: int
+    changed_pair_count: int
+    pair_count: int
     condition: str
     test: str
     paths: tuple[str, ...]

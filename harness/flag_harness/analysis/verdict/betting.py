@@ -82,17 +82,17 @@ class BettingProcess:
         wealth: the current wealth, which is an e-value: the evidence against the null hypothesis. It starts at 1.
         largest_wealth: the largest wealth so far. `1 / largest_wealth` is a p-value that is valid at every look.
         rounds: the number of differences so far.
-        squares: the sum of the squares of the differences.
+        sum_of_squares: the sum of the squares of the differences.
     """
 
-    __slots__ = ("_wealths", "largest_wealth", "rounds", "squares", "strategies", "wealth")
+    __slots__ = ("_wealths", "largest_wealth", "rounds", "strategies", "sum_of_squares", "wealth")
 
     def __init__(self, strategies: HarmBettingStrategies | SafetyBettingStrategies) -> None:
         self.strategies = strategies
         self._wealths = strategies.initial_wealth
         self.wealth = self.largest_wealth = 1.0
         self.rounds = 0
-        self.squares = 0.0
+        self.sum_of_squares = 0.0
 
     @property
     def p_value(self) -> float:
@@ -104,7 +104,7 @@ class BettingProcess:
         if not -1 <= difference <= 1:
             raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")
         gain = difference - self.strategies.null_mean
-        stakes = self.strategies.stakes(self.rounds, self.squares)
+        stakes = self.strategies.stakes(self.rounds, self.sum_of_squares)
         wealths = [wealth * (1 + stake * gain) for wealth, stake in zip(self._wealths, stakes, strict=True)]
         self._wealths = wealths
         self.wealth = min(sum(wealths), _MAX_WEALTH)
@@ -112,11 +112,11 @@ class BettingProcess:
         if self.wealth == _MAX_WEALTH:
             self._wealths = [_MAX_WEALTH / len(wealths)] * len(wealths)
         self.rounds += 1
-        self.squares += difference * difference
+        self.sum_of_squares += difference * difference
 
 
 def estimate_mean_square(rounds: int, squares: float) -> float:
-    """Return the mean square of a difference, estimated from `squares`, the sum over all rounds, and a prior."""
+    """Return the mean square of a difference, estimated from `sum_of_squares`, the sum over all rounds, and a prior."""
     return (_PRIOR_ROUND_COUNT * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUND_COUNT + rounds)
 
 

@@ -121,15 +121,15 @@ _RunPairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestR
 class _PairedResults:
     """The results of one test by repetition, without and with a flag, and the groups that the test belongs to."""
 
-    off: "Mapping[int, RunRow]"
-    on: "Mapping[int, RunRow]"
+    without_flag: "Mapping[int, RunRow]"
+    with_flag: "Mapping[int, RunRow]"
     groups: frozenset[str]
 
     def differences_by_repetition(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
         """Return the figure with the flag minus the figure without it, for each repetition that has both."""
         found = {}
-        for number in sorted(self.off.keys() & self.on.keys()):
-            off, on = figure(self.off[number]), figure(self.on[number])
+        for number in sorted(self.without_flag.keys() & self.with_flag.keys()):
+            off, on = figure(self.without_flag[number]), figure(self.with_flag[number])
             if off is not None and on is not None:
                 found[number] = on - off
         return found
@@ -137,7 +137,8 @@ class _PairedResults:
     @property
     def score_names(self) -> list[str]:
         """The names of the scores that the runs have."""
-        return sorted({name for rows in (self.off, self.on) for row in rows.values() for name in row.scores})
+        arms = (self.without_flag, self.with_flag)
+        return sorted({name for rows in arms for row in rows.values() for name in row.scores})
 
 
 class EvidenceTable:

@@ -33,13 +33,13 @@ Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCL
 class FlagFinding(NamedTuple):
     """What the statistical tests say of one flag: the indices of the strata that it harms, and whether all are safe."""
 
-    harmed: tuple[int, ...]
+    harmed_indices: tuple[int, ...]
     is_safe: bool
 
     @property
     def decision(self) -> Decision:
         """The decision that the harmed and safe strata lead to, such as `PASS`."""
-        if self.harmed:
+        if self.harmed_indices:
             return "HARM WITHIN THE MARGIN" if self.is_safe else "FAIL"
         return "PASS" if self.is_safe else "INCONCLUSIVE"
 
@@ -50,7 +50,7 @@ def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = 
     The error rate `alpha` holds over all flags together (Holm).
     """
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
-    rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
+    rejections = holm_rejections([flags[owner][index].harm_test.p_value for owner, index in cells], alpha)
     safe = holm_rejections([safety_p_value(strata) for strata in flags], alpha * _SAFE_ALPHA_SHARE)
     harmed: list[list[int]] = [[] for _ in flags]
     for (owner, index), is_rejected in zip(cells, rejections, strict=True):
@@ -154,8 +154,8 @@ class Verdict:
         decision: `PASS` if SAFE is shown and HARM is not, `FAIL` if HARM is shown and SAFE is not,
             `HARM WITHIN THE MARGIN` if both are, and otherwise `INCONCLUSIVE`.
         margin: the loss that counts as too large.
-        harmed: the names of the strata in which harm is shown.
-        worst: the stratum with the largest mean loss, or None if there are no strata.
+        harmed_strata: the names of the strata in which harm is shown.
+        worst_stratum: the stratum with the largest mean loss, or None if there are no strata.
         rounds: the number of rounds in the stratum with the fewest.
         excluded_loss: the smallest loss that is excluded in every stratum, or None.
         rounds_to_pass: about how many further rounds a PASS takes if the flag changes nothing; 0 if nothing is open.
@@ -167,8 +167,8 @@ class Verdict:
     flag: str
     decision: Decision
     margin: float
-    harmed: tuple[str, ...]
-    worst: Stratum | None
+    harmed_strata: tuple[str, ...]
+    worst_stratum: Stratum | None
     rounds: int
     excluded_loss: float | None
     rounds_to_pass: int
@@ -207,7 +207,7 @@ class SequentialJudge:
         findings = find_harm_and_safety([self._statistical_tests_of_flag(flag) for flag in flags], self._alpha)
         level = _error_rate_per_expectation(flags, self._alpha)
         return [
-            bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
+            bool(finding.harmed_indices) or (finding.is_safe and not flag.is_expectation_open(level))
             for flag, finding in zip(flags, findings, strict=True)
         ]
 
@@ -257,15 +257,15 @@ def _make_verdict(
         flag=flag.flag,
         decision="INCONCLUSIVE" if is_hindered else finding.decision,
         margin=flag.margin,
-        harmed=tuple(flag.strata[index].name for index in finding.harmed),
-        worst=None if worst is None else flag.strata[worst],
+        harmed_strata=tuple(flag.strata[index].name for index in finding.harmed_indices),
+        worst_stratum=None if worst is None else flag.strata[worst],
         rounds=min((len(stratum.gains) for stratum in flag.strata), default=0),
         excluded_loss=excluded,
         rounds_to_pass=0
         if finding.is_safe
         else max((rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
         rounds_to_fail=None
-        if worst is None or finding.harmed or finding.is_safe or flag.strata[worst].mean_loss < flag.margin
+        if worst is None or finding.harmed_indices or finding.is_safe or flag.strata[worst].mean_loss < flag.margin
         else rounds_to_fail(tests[worst], [-gain for gain in flag.strata[worst].gains], harm_level),
         obstacles=flag.obstacles,
     )

@@ -32,9 +32,9 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
         cost, loss = _cost_text(verdict.rounds_to_pass, rows), _loss_text(verdict.margin)
         yield f"  a PASS must exclude a loss of {loss}: if the flag changes nothing, that takes {cost}"
-    if verdict.rounds_to_fail and verdict.worst:
+    if verdict.rounds_to_fail and verdict.worst_stratum:
         cost = _cost_text(verdict.rounds_to_fail, rows)
-        yield f"  if the loss stays at {_mean_loss_text(verdict.worst)}, a FAIL takes {cost}"
+        yield f"  if the loss stays at {_mean_loss_text(verdict.worst_stratum)}, a FAIL takes {cost}"
 
 
 def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
@@ -74,7 +74,7 @@ def describe_losses_ruled_out(verdict: Verdict) -> str:
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded, however large"
-    if verdict.harmed:
+    if verdict.harmed_strata:
         return f"in every test the loss is shown to be below {_loss_text(excluded)}"
     below = [loss for loss in REPORTED_LOSSES if loss < excluded]
     rest = f"; not excluded: a loss of {_loss_text(below[-1])}" if below else ""
@@ -89,19 +89,19 @@ def summary_text(verdict: Verdict) -> str:
 
 def _reason_text(verdict: Verdict) -> str:
     """Return why the decision was made, as the end of a sentence: the harmed tests, or the worst one."""
-    if verdict.harmed:
-        named, worst = join_names(verdict.harmed, _MAX_NAMED_TESTS), verdict.worst
-        is_only_one = worst is not None and verdict.harmed == (worst.name,)
+    if verdict.harmed_strata:
+        named, worst = join_names(verdict.harmed_strata, _MAX_NAMED_TESTS), verdict.worst_stratum
+        is_only_one = worst is not None and verdict.harmed_strata == (worst.name,)
         rest = f", by {_mean_loss_text(worst)}" if worst and is_only_one else _worst_stratum_text(verdict)
         return f": it is worse with the flag in {named}{rest}"
-    if verdict.worst is None:
+    if verdict.worst_stratum is None:
         return ": no test ran with and without it"
     return _worst_stratum_text(verdict)
 
 
 def _worst_stratum_text(verdict: Verdict) -> str:
     """Return the worst stratum and how much lower or higher its results are, or an empty string if nothing ran."""
-    worst = verdict.worst
+    worst = verdict.worst_stratum
     if worst is None or not worst.gains:
         return ""
     change = f"{abs(worst.mean_loss) * 100:.1f} points {'lower' if worst.mean_loss > 0 else 'higher'} with the flag"

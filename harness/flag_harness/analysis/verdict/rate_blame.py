@@ -34,10 +34,10 @@ class _TestUnderChanges(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _PassRateComparison:
-    """The pass rates of a test in production (`off`) and under another combination (`on`), and what they show."""
+    """The pass rates of a test without and with the changes from production of a combination, and what they show."""
 
-    off: float
-    on: float
+    rate_in_production: float
+    rate_with_changes: float
     test: StratumTest
     margin: float
     is_harmful: bool
@@ -92,7 +92,7 @@ def _compare_with_production(
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
         key: _PassRateComparison(
-            _pass_rate(pairs[key][0]), _pass_rate(pairs[key][1]), test, margin, bool(one.harmed), one.is_safe
+            _pass_rate(pairs[key][0]), _pass_rate(pairs[key][1]), test, margin, bool(one.harmed_indices), one.is_safe
         )
         for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
     }
@@ -108,7 +108,9 @@ def _harmful_combination_line(
 ) -> str:
     """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
     one, name = compared[key], " and ".join(sorted(key.labels))
-    start = f"{key.test}: with {name} together, {one.on:.1%} pass instead of {one.off:.1%}"
+    start = (
+        f"{key.test}: with {name} together, {one.rate_with_changes:.1%} pass instead of {one.rate_in_production:.1%}"
+    )
     unknown = [part for part in _smaller_combinations(key) if part not in compared or not compared[part].is_safe]
     if not unknown:
         return f"{start}; with fewer of these flags, a loss of {one.margin * 100:g} points is excluded"

@@ -21,11 +21,11 @@ class PooledRows:
 
     Attributes:
         rows: the rows that are evidence of their own.
-        copies: the number of rows that were left out because another record has the same answers.
+        copy_count: the number of rows that were left out because another record has the same answers.
     """
 
     rows: tuple[RunRow, ...]
-    copies: int
+    copy_count: int
 
 
 def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
@@ -70,8 +70,8 @@ def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
     """Yield lines that say how many records and rows a verdict is based on."""
     number, files = count_with_noun(len(pooled.rows), "run"), count_with_noun(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
-    if pooled.copies:
-        copies = count_with_noun(pooled.copies, "run")
+    if pooled.copy_count:
+        copies = count_with_noun(pooled.copy_count, "run")
         yield f"{copies} left out: another record has the same recording, or the same seed"
 
 

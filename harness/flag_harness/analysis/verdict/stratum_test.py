@@ -26,32 +26,32 @@ class StratumTest:
     """The harm and safety tests of one stratum (a group of tests). Their results are valid after every round.
 
     Attributes:
-        harm: the test of the hypothesis "the flag loses nothing".
-        safety: the test of the hypothesis "the flag loses the margin or more".
-        far_safety: the test of the hypothesis "the flag loses one and a half margins or more", or None if that would
-            be a loss of more than 100 %.
+        harm_test: the test of the hypothesis "the flag loses nothing".
+        safety_test: the test of the hypothesis "the flag loses the margin or more".
+        wider_safety_test: the test of the hypothesis "the flag loses one and a half margins or more", or None if that
+            would be a loss of more than 100 %.
         safe_wealths: for each round, the smaller wealth of the two safety tests after it. One divided by it is a
             p-value that is valid for both hypotheses.
     """
 
-    __slots__ = ("far_safety", "harm", "safe_wealths", "safety")
+    __slots__ = ("harm_test", "safe_wealths", "safety_test", "wider_safety_test")
 
     def __init__(self, margin: float) -> None:
-        self.harm: BettingProcess = make_harm_process()
-        self.safety: BettingProcess = make_safety_process(margin)
-        self.far_safety: BettingProcess | None = (
+        self.harm_test: BettingProcess = make_harm_process()
+        self.safety_test: BettingProcess = make_safety_process(margin)
+        self.wider_safety_test: BettingProcess | None = (
             make_safety_process(FAR_LOSS_IN_MARGINS * margin) if FAR_LOSS_IN_MARGINS * margin <= 1 else None
         )
         self.safe_wealths: list[float] = []
 
     def add_gain(self, gain: float) -> None:
         """Add the gain of a round: the result with the flag minus the result without it."""
-        self.harm.add_difference(-gain)
-        self.safety.add_difference(gain)
-        wealth = self.safety.wealth
-        if self.far_safety is not None:
-            self.far_safety.add_difference(gain)
-            wealth = min(wealth, self.far_safety.wealth * FAR_LOSS_ALPHA_SHARE)
+        self.harm_test.add_difference(-gain)
+        self.safety_test.add_difference(gain)
+        wealth = self.safety_test.wealth
+        if self.wider_safety_test is not None:
+            self.wider_safety_test.add_difference(gain)
+            wealth = min(wealth, self.wider_safety_test.wealth * FAR_LOSS_ALPHA_SHARE)
         self.safe_wealths.append(wealth)
 
 
@@ -69,12 +69,14 @@ def safety_p_value(strata: Sequence[StratumTest]) -> float:
 
 def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum."""
-    further = _rounds_needed_to_exclude_loss(test.safety, margin, level)
-    if test.far_safety is None:
+    further = _rounds_needed_to_exclude_loss(test.safety_test, margin, level)
+    if test.wider_safety_test is None:
         return further
     return max(
         further,
-        _rounds_needed_to_exclude_loss(test.far_safety, FAR_LOSS_IN_MARGINS * margin, level * FAR_LOSS_ALPHA_SHARE),
+        _rounds_needed_to_exclude_loss(
+            test.wider_safety_test, FAR_LOSS_IN_MARGINS * margin, level * FAR_LOSS_ALPHA_SHARE
+        ),
     )
 
 
@@ -84,12 +86,12 @@ def rounds_to_fail(test: StratumTest, losses: Sequence[float], level: float) -> 
     A loss is the result of a round without the flag minus the result with it. There must be one or more.
     """
     growth = max(math.fsum(math.log1p(stake * loss) for loss in losses) for stake in HARM_STAKES) / len(losses)
-    return _rounds_until_level(test.harm, level, growth) if growth > 0 else None
+    return _rounds_until_level(test.harm_test, level, growth) if growth > 0 else None
 
 
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
     """Return about how many further rounds the betting process needs until it excludes a loss."""
-    squares = process.squares + _ASSUMED_ROUND_COUNT * _ASSUMED_MEAN_SQUARE
+    squares = process.sum_of_squares + _ASSUMED_ROUND_COUNT * _ASSUMED_MEAN_SQUARE
     growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUND_COUNT), loss)
     return _rounds_until_level(process, level, growth)
 

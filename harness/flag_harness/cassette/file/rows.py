@@ -20,7 +20,7 @@ class StoredEnvelope(Struct, forbid_unknown_fields=True):
     combination: str = ""
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchPart, ...] = ()
-    rebased: bool = False
+    is_rebased: bool = msgspec.field(default=False, name="rebased")
     excluded_from_effects: str = ""
     blobs: str = ""
 

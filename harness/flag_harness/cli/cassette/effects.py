@@ -44,13 +44,17 @@ def _run_effects(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         effects = [asdict(effect) for effect in attribution.effects]
-        print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))
+        print(
+            json.dumps(
+                {"effects": effects, "inert": dict(attribution.inert_flags), "unpaired": attribution.unpaired_flags}
+            )
+        )
     else:
         lines = map(escape_to_one_line, flag_effect_lines(attribution))
         print("\n".join(lines) or "No recordings of a test under two combinations were found.")
-        for name in attribution.unpaired:
+        for name in attribution.unpaired_flags:
             print(f"{name}: not shown; no two recordings of a test differ in this flag alone")
-    return 1 if attribution.inert else 0
+    return 1 if attribution.inert_flags else 0
 
 
 def _load_cassettes(paths: Sequence[Path]) -> Iterator[Cassette]:

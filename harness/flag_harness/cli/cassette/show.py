@@ -111,11 +111,11 @@ def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterato
     Parameters that do not fit on the line follow on separate lines.
     """
     path = "" if (step.method, step.path) == ("POST", "/v1/messages") else f"{step.method} {step.path}"
-    away = step.follows is not None and step.follows != step.number - 1
-    follows = f"goes on from {step.follows}" if away else ""
+    away = step.continued_index is not None and step.continued_index != step.index - 1
+    follows = f"goes on from {step.continued_index}" if away else ""
     model = str(step.parameters.get("model") or "")
     asked = " ".join(f"{key}={_value_text(value)}" for key, value in step.parameters.items() if key != "model")
-    line, screen_width = join_styled_texts(make_styled_text(f"── {step.number} ", "bold blue")), screen.width
+    line, screen_width = join_styled_texts(make_styled_text(f"── {step.index} ", "bold blue")), screen.width
     beside = line.cell_len + len(_SHORTEST_HORIZONTAL_LINE) < screen_width - sum(
         len(part) + len(_SHORTEST_HORIZONTAL_LINE) for part in (model, asked)
     )
@@ -227,10 +227,10 @@ def _step_to_json(step: ConversationStep) -> dict[str, Any]:
     """Return a step for JSON output: the fields of the `ConversationStep` and of its answer."""
     answer = step.answer
     return {
-        "number": step.number,
+        "number": step.index,
         "method": step.method,
         "path": step.path,
-        "follows": step.follows,
+        "follows": step.continued_index,
         "model": step.model,
         "parameters": step.parameters,
         "said": [{"role": role, "block": block} for role, block in step.new_content],

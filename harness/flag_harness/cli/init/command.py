@@ -99,7 +99,9 @@ def _read_package_or_root(root: Path) -> Repository:
 
 def _refuse_flags_of_packages(repository: Repository) -> None:
     """Raise `InitError` if the agent, or without one all flags, are in folders that have their own pyproject.toml."""
-    paths = [one.path for one in repository.agents[:1]] or [flag.place.rpartition(":")[0] for flag in repository.flags]
+    paths = [one.path for one in repository.agents[:1]] or [
+        flag.location.rpartition(":")[0] for flag in repository.flags
+    ]
     packages = dict.fromkeys(_find_package_of_file(repository.root, path) for path in paths)
     if packages and all(packages):
         lines = [f"{one} has its own pyproject.toml: run `flag-harness init` there" for one in packages]

@@ -20,7 +20,7 @@ def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[Det
     part of a name. A flag whose short name is taken gets its whole key.
     """
     by_key: dict[tuple[str, str], DetectedFlag] = {}
-    for flag in sorted(flags, key=lambda one: position_of_place(one.place, paths)):
+    for flag in sorted(flags, key=lambda one: position_of_place(one.location, paths)):
         by_key.setdefault((flag.source, flag.key), flag)
     prefixes = {source: _shared_prefix(key for kind, key in by_key if kind == source) for source, _ in by_key}
     named: dict[str, DetectedFlag] = {}

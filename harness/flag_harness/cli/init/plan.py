@@ -118,9 +118,10 @@ def _flag_table_lines(repository: Repository) -> list[str]:
     """Return the table of flags, with the reads that are unclear as comments."""
     lines = ["[tool.flag-harness.flags]"]
     flags = repository.tested_flags
-    lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.place}" for flag in flags]
+    lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.location}" for flag in flags]
     lines += [
-        f"# {read.toml_line}".ljust(60) + f" # {read.place}: unclear, declare it by hand" for read in repository.unclear
+        f"# {read.toml_line}".ljust(60) + f" # {read.location}: unclear, declare it by hand"
+        for read in repository.unclear
     ]
     if not flags and not repository.unclear:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')

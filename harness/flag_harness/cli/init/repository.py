@@ -157,7 +157,7 @@ def read_repository(root: Path) -> Repository:
         pyproject,
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
-        tuple(sorted(unclear, key=lambda one: position_of_place(one.place, paths))),
+        tuple(sorted(unclear, key=lambda one: position_of_place(one.location, paths))),
         client_functions=tuple(_name_client_functions(trees, root, modules)),
         targets=find_flag_targets(read, trees),
         has_matrix_tests=any("flag_matrix" in text for text in tests),

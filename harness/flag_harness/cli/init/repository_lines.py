@@ -18,7 +18,7 @@ def repository_lines(repository: Repository) -> Iterator[str]:
     flags = repository.tested_flags
     width = max((len(flag.name) for flag in flags), default=0)
     yield f"Flags that the code reads: {len(flags)}"
-    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in flags)
+    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.location})" for flag in flags)
     yield from _unclear_read_lines(repository)
     if repository.agents:
         best, *others = repository.agents
@@ -36,7 +36,7 @@ def _unclear_read_lines(repository: Repository) -> Iterator[str]:
     if unclear:
         yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
     for read in unclear[:_MAX_LISTED_READS]:
-        yield f"  {read.place}  {read.code}"
+        yield f"  {read.location}  {read.code}"
         yield f"    below [tool.flag-harness.flags]: {read.toml_line}"
     if more := len(unclear[_MAX_LISTED_READS:]):
         yield f"  and {more} more"

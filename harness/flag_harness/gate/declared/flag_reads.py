@@ -19,5 +19,5 @@ def find_undeclared_flags(folder: Path, paths: Iterable[str], flags: Iterable[Fl
         tree = parse_code(read_file(folder, path).decode("utf-8", "replace"))
         for flag in find_flags(tree, path) if tree else ():
             if flag.key not in declared:
-                found.setdefault(flag.key, flag.place)
+                found.setdefault(flag.key, flag.location)
     return found

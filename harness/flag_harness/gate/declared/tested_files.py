@@ -55,7 +55,7 @@ class DeclaredFiles:
         self._gate: GateSettings | None = read_gate(root)
         self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
         self._opened = OpenedFiles() if self._gate else None
-        self._before = self._hash_files()
+        self._digests_at_start = self._hash_files()
 
     def find_uses(self) -> set[PathAndUse]:
         """Return which declared files this process has imported or opened, in `TEST` and in `PROD`."""
@@ -63,11 +63,11 @@ class DeclaredFiles:
             return set()
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
         imported, opened = {Path(file).resolve() for file in files if file}, self._opened.paths
-        found = {(_IMPORTED_USE, path) for path in self._before if self._folder / path in imported}
-        found |= {(_OPENED_USE, path) for path in self._before if self._folder / path in opened}
+        found = {(_IMPORTED_USE, path) for path in self._digests_at_start if self._folder / path in imported}
+        found |= {(_OPENED_USE, path) for path in self._digests_at_start if self._folder / path in opened}
         prod = self._gate.prod.resolve() if self._gate.prod else self._folder
         if prod != self._folder:
-            found |= {(_OPENED_IN_PROD_USE, path) for path in self._before if prod / path in opened}
+            found |= {(_OPENED_IN_PROD_USE, path) for path in self._digests_at_start if prod / path in opened}
         return found
 
     def make_gate_files(self, uses: Iterable[PathAndUse]) -> "GateFiles | None":
@@ -84,7 +84,7 @@ class DeclaredFiles:
 
         uses, now = [*uses], self._hash_files()
         stale = {path for path in now if path.endswith(".py") and has_bytecode_of_other_source(self._folder / path)}
-        changed = tuple(sorted({*changed_paths(self._before, now), *stale}))
+        changed = tuple(sorted({*changed_paths(self._digests_at_start, now), *stale}))
         used = {how: tuple(sorted({path for one, path in uses if one == how})) for how in _USES}
         policy = self._gate.policy_digest
         return GateFiles(now, used[_IMPORTED_USE], changed, policy, used[_OPENED_USE], used[_OPENED_IN_PROD_USE])

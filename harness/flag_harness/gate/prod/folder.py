@@ -17,14 +17,14 @@ from flag_harness.wording import join_names
 class ProductionChange:
     """A change of PROD that was made, or that a dry run shows: the files before it, and its entry in the history."""
 
-    before: Manifest
+    files_before: Manifest
     entry: HistoryEntry
     is_made: bool
 
     @property
     def changed_paths(self) -> list[str]:
         """The paths of the files that change."""
-        return changed_paths(self.before, self.entry.files)
+        return changed_paths(self.files_before, self.entry.files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from flag_harness.gate.prod.journalled_change import (
     finish_or_undo_interrupted_change,
 )
 from flag_harness.gate.rules.approval_rules import judge_approval_rules
-from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, do_all_rules_pass
+from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, all_rules_pass
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.wording import join_names
 
@@ -80,9 +80,9 @@ def find_approval(
         candidate = _read_candidate_or_name_option(prod, source, paths, files, is_named=bool(evidence))
         results = (*judge_approval_rules(file, candidate, prod, entries), *judge_candidate(candidate))
         judged.append((file, candidate, results))
-        if do_all_rules_pass(results):
+        if all_rules_pass(results):
             break
-    return judged[-1] if do_all_rules_pass(judged[-1][2]) else judged[0]
+    return judged[-1] if all_rules_pass(judged[-1][2]) else judged[0]
 
 
 def _read_candidate_or_name_option(
@@ -107,7 +107,7 @@ def _promote_declared_files(
     lost = {path for path in modified if not matches_file(path, prod.gate.files) or before.get(path) != files.get(path)}
     refuse_modified_files(prod, sorted(lost), entries)
     file, candidate, results = find_approval(prod, source, files, evidence, entries)
-    if not do_all_rules_pass(results):
+    if not all_rules_pass(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
     is_found = bool(entries) and entries[-1].patterns == prod.gate.files

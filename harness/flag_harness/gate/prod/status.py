@@ -20,41 +20,41 @@ class GateStatus:
 
     Attributes:
         prod: the folder PROD.
-        files: the digest of its declared files.
-        last: the last entry of the history, or None.
+        files_digest: the digest of its declared files.
+        last_entry: the last entry of the history, or None.
         interruption: what an interrupted change left, or empty.
-        modified: the files of PROD that are not as the last change left them.
+        modified_files: the files of PROD that are not as the last change left them.
         test: the folder TEST, or None if it is not known or does not exist.
-        changed: the files that differ between TEST and PROD.
+        changed_files: the files that differ between TEST and PROD.
         approvals: the approvals of the files in TEST that count for a promotion.
         void_approvals: the approvals of these files that do not count, each with the reason.
     """
 
     prod: Path
-    files: str
-    last: HistoryEntry | None
+    files_digest: str
+    last_entry: HistoryEntry | None
     interruption: str
-    modified: list[str]
+    modified_files: list[str]
     test: Path | None
-    changed: list[str]
+    changed_files: list[str]
     approvals: list[str]
     void_approvals: dict[str, str]
 
     @property
     def is_prod_unmodified(self) -> bool:
         """Whether PROD is what the last change left, and no change was interrupted."""
-        return not self.interruption and not self.modified
+        return not self.interruption and not self.modified_files
 
     def to_json(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
         return {
             "prod": str(self.prod),
-            "files": self.files,
-            "entry": self.last.number if self.last else None,
+            "files": self.files_digest,
+            "entry": self.last_entry.number if self.last_entry else None,
             "interruption": self.interruption,
-            "modified": self.modified,
+            "modified": self.modified_files,
             "test": str(self.test) if self.test else None,
-            "changed": self.changed,
+            "changed": self.changed_files,
             "approvals": self.approvals,
             "void_approvals": self.void_approvals,
         }
@@ -71,12 +71,12 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
     judged = _judge_approvals(prod, test, staged, entries) if test and staged and files != staged else {}
     return GateStatus(
         prod=prod.folder,
-        files=manifest_digest(files),
-        last=entries[-1] if entries else None,
+        files_digest=manifest_digest(files),
+        last_entry=entries[-1] if entries else None,
         interruption=interruption,
-        modified=modified,
+        modified_files=modified,
         test=test,
-        changed=changed_paths(files, staged) if staged is not None else [],
+        changed_files=changed_paths(files, staged) if staged is not None else [],
         approvals=[path for path, reason in judged.items() if not reason],
         void_approvals={path: reason for path, reason in judged.items() if reason},
     )

@@ -31,11 +31,11 @@ def judge_approver(
     """Judge whether the approval was committed by somebody who did not write the change."""
     if not candidate.gate.policy.other_person:
         return None
-    if not git.is_committed(file.path.parent, file.path.name):
+    if not git.is_file_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
     before = prod.read_files_before_edits(entries)
     changed = changed_paths(before, candidate.files)
-    if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
+    if loose := [path for path in changed if not git.is_file_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.author_of_last_commit(file.path.parent, file.path.name)
     authors = find_authors(candidate, prod, entries)
@@ -76,7 +76,7 @@ def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResu
     """Judge whether the commit of the approval has a signature that git verifies."""
     if not candidate.gate.policy.signed:
         return None
-    if not git.is_committed(file.path.parent, file.path.name):
+    if not git.is_file_committed(file.path.parent, file.path.name):
         return RuleResult("signature", "not shown", f"{file.path} is not committed; commit it with `git commit -S`")
     commit = git.last_commit(file.path.parent, file.path.name)
     if not git.has_valid_signature(file.path.parent, commit):

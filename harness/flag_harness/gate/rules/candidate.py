@@ -69,6 +69,6 @@ def is_failed_trial(row: RunRow) -> bool:
     return row.outcome == "failed" and row.phase == "call" and not row.refusals
 
 
-def do_all_rules_pass(results: Sequence[RuleResult]) -> bool:
+def all_rules_pass(results: Sequence[RuleResult]) -> bool:
     """Return whether every rule passes."""
     return bool(results) and all(result.status == "pass" for result in results)

@@ -109,18 +109,18 @@ def _parts_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
 
     Runs with another kind of failure are left out, unless no run passes, since one failure may hide the other.
     """
-    kinds = {run["is_miss"] for run in test.runs if not run["passed"]}
+    kinds = {run["is_miss"] for run in test.runs if not run["has_passed"]}
     if len(kinds) == 1:
         return {"fails": test}
-    has_passed = any(run["passed"] for run in test.runs)
+    has_passed = any(run["has_passed"] for run in test.runs)
 
     def part(is_miss: bool) -> "FailingTest":
         """Return the test with its failures of one kind."""
         runs: list[MatrixRun] = []
         for run in test.runs:
-            is_other = not run["passed"] and run["is_miss"] is not is_miss
+            is_other = not run["has_passed"] and run["is_miss"] is not is_miss
             if not (is_other and has_passed):
-                runs.append({**run, "passed": run["passed"] or is_other})
+                runs.append({**run, "has_passed": run["has_passed"] or is_other})
         return replace(test, runs=tuple(runs))
 
     return {"fails with an error": part(False), "sends what is not recorded": part(True)}
@@ -174,12 +174,12 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
 
 def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
     """Return whether the API would refuse a request in some of the failing runs, but not in all."""
-    return len({run["is_refused"] for run in test.runs if not run["passed"]}) == 2
+    return len({run["is_refused"] for run in test.runs if not run["has_passed"]}) == 2
 
 
 def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
     """Return a test whose runs fail only if the API would refuse a request."""
-    return replace(test, runs=tuple({**run, "passed": not run["is_refused"]} for run in test.runs))
+    return replace(test, runs=tuple({**run, "has_passed": not run["is_refused"]} for run in test.runs))
 
 
 def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[str]:
@@ -195,8 +195,8 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     yield f"{location}: {located.test.name} ({rows} ran)"
     if location.excluded_size < len(located.test.flags):
         yield f"  Not known: {location.caveat}"
-    if location.flaky:
-        yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky)}"
+    if location.flaky_rows:
+        yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky_rows)}"
     yield from (f"  {note}" for note in located.notes)
     yield f"  To reproduce: {located.command}"
 
@@ -215,7 +215,7 @@ def _explanation_lines(finding: FailureFinding, advice: str) -> Iterator[str]:
     if advice:
         yield from _suspected_flag_lines(first, finding.explanation)
         yield f"  {advice}"
-    if explanation.flaky:
+    if explanation.flaky_rows:
         yield "  Combinations that both passed and failed are left out"
 
 

@@ -83,7 +83,7 @@ class FlagEffects:
         if (run := getattr(report, _REPORT_ATTRIBUTE, None)) is not None:
             self._runs.setdefault(report.nodeid, []).append(run)
         elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
-            self._runs[report.nodeid][-1]["passed"] = False
+            self._runs[report.nodeid][-1]["has_passed"] = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
@@ -95,11 +95,15 @@ class FlagEffects:
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         reasons = self._reasons_of_inert_flags()
-        lines = inert_flag_lines(attribution.inert, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
+        lines = (
+            inert_flag_lines(attribution.inert_flags, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
+        )
         lines += unread_flag_lines(self._unread_flags_with_effects())
         if self._config.get_verbosity() > 0:
             lines += [
-                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._runs_in_order() if run["left_out"]
+                f"{run['nodeid']} is left out: {run['exclusion_reason']}"
+                for run in self._runs_in_order()
+                if run["exclusion_reason"]
             ]
         if lines:
             terminalreporter.section("what each flag changes", sep="-")
@@ -125,7 +129,7 @@ class FlagEffects:
         is_worker = hasattr(self._config, "workerinput")
         if is_worker or FAIL_ON_INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
             return
-        if self.attribution().inert and session.exitstatus == pytest.ExitCode.OK:
+        if self.attribution().inert_flags and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def attribution(self) -> "FlagEffectAttribution":
@@ -138,20 +142,20 @@ class FlagEffects:
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._runs_in_order():
-                if run["left_out"] == NO_CASSETTE or run["other_cause"] == TEST_SKIPPED:
+                if run["exclusion_reason"] == NO_CASSETTE or run["other_cause"] == TEST_SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
                 tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
-            if self._attribution.inert and not all(run["passed"] for run in self._runs_in_order()):
+            if self._attribution.inert_flags and not all(run["has_passed"] for run in self._runs_in_order()):
                 every = {name: [_without_failure(run) for run in runs] for name, runs in tests.items()}
                 self._attribution = add_effects_seen_in_failed_runs(self._attribution, attribute_effects(space, every))
         return self._attribution
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
         """Return why flags changed nothing, as far as the Python code of the project shows it."""
-        flags = [flag for flag in self.flags_of_all_runs() if flag.name in self.attribution().inert and flag.env]
+        flags = [flag for flag in self.flags_of_all_runs() if flag.name in self.attribution().inert_flags and flag.env]
         if not flags:
             return {}
         from flag_harness.analysis.code.inert_reasons import explain_inert_flags
@@ -232,8 +236,8 @@ def _make_matrix_run(
         "nodeid": item.nodeid,
         "test": node_id_of_all_combinations(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
-        "passed": report.passed,
-        "left_out": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
+        "has_passed": report.passed,
+        "exclusion_reason": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _decode_body(request.body)]
             for request in list_sent_requests(exchanges)
@@ -287,9 +291,9 @@ def _without_failure(run: "ObservedRun") -> "ObservedRun":
 
 def _comparison_problem(run: MatrixRun) -> str:
     """Return why the requests of a run cannot be compared with those of other runs, or an empty string."""
-    if not run["passed"]:
+    if not run["has_passed"]:
         return FAILED_RUN
-    return "with a run that its test excludes" if run["left_out"] else ""
+    return "with a run that its test excludes" if run["exclusion_reason"] else ""
 
 
 def _decode_body(body: Any) -> Any:

@@ -173,12 +173,12 @@ class FlagSearch:
         while rows := self._locator.next_rows() or self._rows_to_confirm():
             self._locator.add_outcomes([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()
-        refuted = [one for one in location.named if self._outcomes.get(self._smallest_row_with(one)) == {True}]
+        refuted = [one for one in location.conjunctions if self._outcomes.get(self._smallest_row_with(one)) == {True}]
         if refuted:
             location = replace(
                 location,
-                named=(),
-                suspects=location.named,
+                conjunctions=(),
+                suspected_conjunctions=location.conjunctions,
                 reason=f"the smallest combination with {refuted[0]} passes",
             )
         return FlagSearchResult(
@@ -189,7 +189,7 @@ class FlagSearch:
         """Return the smallest combination with the flags named as the cause, or an empty tuple if it has run."""
         if self._run_count >= self._budget:
             return ()
-        for conjunction in self._locator.result().named:
+        for conjunction in self._locator.result().conjunctions:
             row = self._smallest_row_with(conjunction)
             if row not in self._outcomes:
                 return (row,)

@@ -179,13 +179,13 @@ class RecordingVerifier:
         from flag_harness.analysis.spending import cost_of_answer, estimate_cost_of_resending
 
         if reason := reason_not_to_verify(interaction, recording, self._upstream):
-            return DriftResult(inconclusive=reason)
+            return DriftResult(inconclusive_reason=reason)
         if upstream.missing_key:
-            return DriftResult(inconclusive=upstream.missing_key, is_final=True)
+            return DriftResult(inconclusive_reason=upstream.missing_key, is_final=True)
         expected = 0.0 if self._upstream == "simulator" else estimate_cost_of_resending(interaction)
         if refusal := self._budget.refusal_reason(expected):
             return DriftResult(
-                inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
+                inconclusive_reason=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
             )
         request, response = upstream.send(interaction)
         job.exchanges.append((request, response))
@@ -231,8 +231,8 @@ def _result_lines(cassette: "Cassette", verdicts: "Mapping[int, DriftResult]") -
     for number, verdict in verdicts.items():
         request = cassette.interactions[number].request
         name = f"interaction {number}, {request.method} {request.path}"
-        if verdict.inconclusive:
-            yield f"  {name}: inconclusive: {verdict.inconclusive}"
+        if verdict.inconclusive_reason:
+            yield f"  {name}: inconclusive: {verdict.inconclusive_reason}"
         if verdict.drifts:
             yield f"  {name}:"
             yield from (f"    {drift}" for drift in verdict.drifts)

@@ -48,5 +48,5 @@ def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "S
     causes = []
     for group in group_failures_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]
-        causes.append(SweepCause(first.oracle, mask(first.reason), first.place, len(group), group[0].trouble))
+        causes.append(SweepCause(first.oracle, mask(first.reason), first.location, len(group), group[0].trouble))
     return SweepRecord(item.test.nodeid, item.kind, dict(sorted(counts.items())), tuple(causes))

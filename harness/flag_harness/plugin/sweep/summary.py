@@ -40,7 +40,7 @@ def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False)
     ordered = group_failures_by_cause(failed)
     for group in ordered[:MAX_LISTED_CAUSES]:
         first = group[0].findings[0]
-        place = f" ({first.place})" if first.place else ""
+        place = f" ({first.location})" if first.location else ""
         count = count_with_noun(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE_NAME
         yield f"{count}: {first.oracle}: {first.reason[:MAX_REASON_LENGTH]}{place}"
         if with_commands:
@@ -60,8 +60,8 @@ def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[Troubl
 def _cause_key(result: TroubleResult) -> tuple[str, str, str]:
     """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
     first = result.findings[0]
-    reason = first.reason.partition(":")[0] if first.place else _VARYING_PARTS_PATTERN.sub("#", first.reason)
-    return first.oracle, reason, first.place
+    reason = first.reason.partition(":")[0] if first.location else _VARYING_PARTS_PATTERN.sub("#", first.reason)
+    return first.oracle, reason, first.location
 
 
 def _command_to_repeat(result: TroubleResult) -> str:

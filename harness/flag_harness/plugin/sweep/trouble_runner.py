@@ -91,12 +91,12 @@ class TroubleRunner:
             if probe.simulator is not None:
                 probe.simulator.restart_scenario()
             self._run_call(item, function, probe, calls)
-        probe.call = 0
+        probe.call_number = 0
 
     def _run_call(
         self, item: pytest.Item, function: Callable[[], None], probe: TrafficProbe, calls: list[TestCallResult]
     ) -> None:
-        probe.call += 1
+        probe.call_number += 1
         self._tools.begin_test_call()
         reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
         start, used = probe.clock.now(), self._read_usage(_fixture_values(item))
@@ -109,14 +109,14 @@ class TroubleRunner:
             result = result_of_failed_call(error, probe.clock.now() - start, item, reported)
         else:
             result = TestCallResult("returned", seconds=probe.clock.now() - start)
-        if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
+        if probe.signal and probe.call_number == 1 and result.ending in ("assertion", "raised"):
             result = replace(result, ending="reported")  # that is how a test sees that its process was ended
         calls.append(replace(result, usage=usage_difference(used, self._read_usage(_fixture_values(item)))))
 
     @contextmanager
     def _signal_processes(self, item: pytest.Item, probe: TrafficProbe) -> Iterator[None]:
         """In the first call of the test function, count its child processes, and send them the trouble's signal."""
-        if probe.call != 1 or not may_use_processes(item):
+        if probe.call_number != 1 or not may_use_processes(item):
             yield
             return
         with track_processes() as started, ExitStack() as stack:

@@ -170,7 +170,7 @@ def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network:
     with ExitStack() as stack:
         if refuses_network and not node.get_closest_marker("harness_network"):
             config = node.config.stash[CONFIG_KEY]
-            scope = ApiScope(allowed=config.allowed_hosts, ignored=config.ignore_hosts)
+            scope = ApiScope(allowed_hosts=config.allowed_hosts, ignored_hosts=config.ignore_hosts)
             refused = stack.enter_context(
                 refuse_network(_NETWORK_ERROR_TEXTS, NetworkFailure, scope, lambda host: cassette.passed_on)
             )

@@ -90,7 +90,7 @@ def metric_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[MetricChange
 
 
 def _metric_change(figure: RunMetric, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[MetricChange]:
-    read = [(figure.read(old), figure.read(new)) for old, new in pairs]
+    read = [(figure.read_figure(old), figure.read_figure(new)) for old, new in pairs]
     values = [(old, new) for old, new in read if old is not None and new is not None]
     if values:
         base, head = (sum(side) / len(values) for side in zip(*values, strict=True))

@@ -115,9 +115,11 @@ def _key_of_effect(effect: MetricEffect) -> tuple[object, str]:
 
 
 def _intervals_are_apart(old: MetricEffect, new: MetricEffect) -> bool:
-    if old.low is None or old.high is None or new.low is None or new.high is None:
+    if old.lower_bound is None or old.upper_bound is None or new.lower_bound is None or new.upper_bound is None:
         return False
-    return old.is_simulated == new.is_simulated and (old.high < new.low or new.high < old.low)
+    return old.is_simulated == new.is_simulated and (
+        old.upper_bound < new.lower_bound or new.upper_bound < old.lower_bound
+    )
 
 
 def _describe_exceeded_thresholds(

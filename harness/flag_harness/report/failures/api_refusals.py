@@ -49,7 +49,7 @@ def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, Failin
     refused = frozenset(cases)
     own = {name: test for name, test in tests.items() if any(run["nodeid"] in refused for run in test.runs)}
     judged = {
-        name: replace(test, runs=tuple({**run, "passed": run["nodeid"] not in refused} for run in test.runs))
+        name: replace(test, runs=tuple({**run, "has_passed": run["nodeid"] not in refused} for run in test.runs))
         for name, test in own.items()
     }
     explanations = [

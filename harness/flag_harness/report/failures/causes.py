@@ -116,7 +116,7 @@ def explain_failures_of_run(record: RunRecord, root: str | None = "") -> Failure
     for run in all_runs:
         combinations.setdefault(run["test"], set()).add(row_of_run(run, flags))
     runs = [run for run in all_runs if len(combinations[run["test"]]) > 1]
-    alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["passed"]]
+    alone = [run for run in all_runs if len(combinations[run["test"]]) == 1 and not run["has_passed"]]
     has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     reasons = {row.case: row.reason for row in record.rows if row.outcome == "failed"}
     tests = {test.name: test for test in find_failing_tests(runs, flags, has_pins)}
@@ -139,7 +139,7 @@ def _runs_not_blamed_on_flags(
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
     judged = [run for test in tests.values() for run in test.runs]
     for run in judged:
-        outcomes.setdefault((run["test"], row_of_run(run, flags)), set()).add(run["passed"])
+        outcomes.setdefault((run["test"], row_of_run(run, flags)), set()).add(run["has_passed"])
     groups[FLAKY_REASON] = [run for run in judged if len(outcomes[run["test"], row_of_run(run, flags)]) > 1]
     groups[SINGLE_RUN_REASON] = [run for run in alone if not run["other_cause"]]
     for reason, group in groups.items():
@@ -177,8 +177,8 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "nodeid": row.case,
         "test": node_id_of_all_combinations(row.case, row.combination),
         "row": indices,
-        "passed": row.outcome in ("passed", "xpassed"),
-        "left_out": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,
+        "has_passed": row.outcome in ("passed", "xpassed"),
+        "exclusion_reason": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
         "other_cause": _cause_other_than_flags(row),
@@ -233,7 +233,7 @@ def _make_failure_cause(
         ran,
         ran if has_run_all else first.space.count,
         () if has_run_all else tuple(_other_suspects(first, conjunction, explanations[first.name])),
-        any(explanations[name].flaky for name in shared.tests),
+        any(explanations[name].flaky_rows for name in shared.tests),
         case,
         shorten_failure_reason(reasons.get(case, "")),
         conjunction.literals,

@@ -190,7 +190,7 @@ def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: Met
     text = _means_of_pairs_text(figure, found)
     if len(found) == 1:
         return f"{text} in the only pair"
-    if effect is None or effect.pairs != len(found) or effect.is_significant:
+    if effect is None or effect.pair_count != len(found) or effect.is_significant:
         return text
     if effect.is_mixed:
         return (

@@ -70,7 +70,7 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         RequestEffect(_flag_setting_text(one), _change_text(one), one.changed_pairs, one.pairs)
         for one in attribution.effects
     ]
-    return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert.items()))
+    return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert_flags.items()))
 
 
 def _comparable_request(request: RequestRecord) -> SentRequest:

@@ -25,27 +25,27 @@ class ObservedExchange:
     """One request, and its answer as the client received it.
 
     Attributes:
-        call: 1 for the test function, 2 for its repetition, 0 for the setup of fixtures.
+        call_number: 1 for the test function, 2 for its repetition, 0 for the setup of fixtures.
         path: the endpoint, such as `/v1/messages`.
         body: the JSON object of the request, or an empty one.
         headers: the headers of the request.
-        sent: the time in seconds at which the request was sent.
-        ended: the time in seconds at which the last piece of the answer was due.
+        sent_at: the time in seconds at which the request was sent.
+        ended_at: the time in seconds at which the last piece of the answer was due.
         response_headers: the headers of the answer; empty if there was none.
         answer: the parsed answer.
-        points: the names of the points that the stream of the answer reaches.
+        point_names: the names of the points that the stream of the answer reaches.
         refusal: why the API would refuse the request as invalid, or an empty string.
     """
 
-    call: int
+    call_number: int
     path: str
     body: Mapping[str, Any]
     headers: Headers
-    sent: float
-    ended: float
+    sent_at: float
+    ended_at: float
     response_headers: Headers
     answer: ParsedResponse
-    points: tuple[str, ...] = ()
+    point_names: tuple[str, ...] = ()
     refusal: str = ""
 
     @property
@@ -63,13 +63,14 @@ class ObservedExchange:
 class ObservedToolCall:
     """One call of a tool that the project has named in its settings.
 
-    `call` is 1 if the test function runs, 2 in its repetition, 0 before. `requests` is the number of requests that were
-    sent before this call. `error` is the message of the exception that the tool raised; empty if it raised none.
+    `call_number` is 1 if the test function runs, 2 in its repetition, 0 before. `earlier_request_count` is the number
+    of requests that were sent before this call. `error` is the message of the exception that the tool raised; empty if
+    it raised none.
     """
 
-    call: int
+    call_number: int
     name: str
-    requests: int
+    earlier_request_count: int
     error: str = ""
 
 
@@ -77,15 +78,15 @@ class ObservedToolCall:
 class TestCallResult:
     """The result of one call of the test function.
 
-    `message` and `place` (file and line) describe the exception; `seconds` is how long the call took. `usage` has the
-    tokens that the agent reports for the call, by their names in the API; empty if it reports none.
+    `message` and `location` (file and line) describe the exception; `seconds` is how long the call took. `usage` has
+    the tokens that the agent reports for the call, by their names in the API; empty if it reports none.
     """
 
     __test__ = False
 
     ending: TestCallEnding
     message: str = ""
-    place: str = ""
+    location: str = ""
     seconds: float = 0.0
     usage: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,10 +98,10 @@ class TestObservation:
     Attributes:
         calls: the result of the test function, and of its repetition if it was called again.
         exchanges: all requests in the order in which they were sent.
-        fired: the number of answers that the trouble changed.
+        fired_count: the number of answers that the trouble changed.
         broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
-        is_off_script: True if the scenario had no turn for a request.
-        processes: the number of processes that the test function started in its first call.
+        has_missing_turn: True if the scenario had no turn for a request.
+        process_count: the number of processes that the test function started in its first call.
         tool_calls: the calls of tools in the order in which they began, as far as the project names its tools.
         problem: why the test could not run at all, such as an error in a fixture; else empty.
     """
@@ -109,20 +110,20 @@ class TestObservation:
 
     calls: tuple[TestCallResult, ...]
     exchanges: tuple[ObservedExchange, ...]
-    fired: int = 0
+    fired_count: int = 0
     broken_prefixes: int = 0
-    is_off_script: bool = False
+    has_missing_turn: bool = False
     problem: str = ""
-    processes: int = 0
+    process_count: int = 0
     tool_calls: tuple[ObservedToolCall, ...] = ()
 
     def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
         """Yield all requests of one call of the test function, with their answers."""
-        return (one for one in self.exchanges if one.call == call)
+        return (one for one in self.exchanges if one.call_number == call)
 
     def prompts(self, call: int | None = None) -> Iterator[ObservedExchange]:
         """Yield the requests for messages, of one call of the test function or (None) of all."""
-        return (one for one in self.exchanges if one.is_prompt and call in (None, one.call))
+        return (one for one in self.exchanges if one.is_prompt and call in (None, one.call_number))
 
     @property
     def first_call(self) -> TestCallResult:

@@ -37,12 +37,12 @@ Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
 class OracleFinding:
     """A failure of a test under a trouble: the oracle that found it, the reason, and the place of the exception.
 
-    An oracle is a function that checks one rule. `place` is empty without an exception.
+    An oracle is a function that checks one rule. `location` is empty without an exception.
     """
 
     oracle: str
     reason: str
-    place: str = ""
+    location: str = ""
 
 
 def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[OracleFinding, ...]:
@@ -50,9 +50,9 @@ def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple
 
     Each compares the run with `baseline`, the same test's run without a trouble.
     """
-    places = {"raw exception": observed.first_call.place, "own assertion": observed.first_call.place}
+    places = {"raw exception": observed.first_call.location, "own assertion": observed.first_call.location}
     if observed.second_call is not None:
-        places["next prompt"] = observed.second_call.place
+        places["next prompt"] = observed.second_call.location
     found = ((name, oracle(observed, baseline)) for name, oracle in ORACLES.items())
     return tuple(OracleFinding(name, reason, places.get(name, "")) for name, reason in found if reason)
 
@@ -152,7 +152,7 @@ def _tool_call_id(block: Mapping[str, Any]) -> str:
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
     """Return that a request contains the user's turn more often than the baseline, or an empty string."""
     for call in (1, 2):
-        allowed = max_repetitions_of_user_texts(one for one in baseline.prompts() if one.call <= call)
+        allowed = max_repetitions_of_user_texts(one for one in baseline.prompts() if one.call_number <= call)
         for one in observed.prompts(call):
             if text := find_repeated_user_text(request_lines(one), allowed):
                 return f"a request holds the user's turn more than once: {text[:60]!r}"
@@ -174,7 +174,7 @@ def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservati
     """Return that the agent retried sooner than `retry-after` allows, or an empty string."""
     for first, second in pairwise(observed.prompts(1)):
         seconds = _retry_after_seconds(first)
-        waited = second.sent - first.ended
+        waited = second.sent_at - first.ended_at
         is_retry = first.body["messages"][-1:] == second.body["messages"][-1:]
         has_arrived = waited > -0.01  # an agent that gave up on the answer before has not read its headers
         if seconds and is_retry and has_arrived and waited < seconds - 0.01:
@@ -223,7 +223,7 @@ def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, 
 
     If it did, the test's own assertions must hold.
     """
-    return not observed.is_off_script and has_all_answers(observed, baseline, call)
+    return not observed.has_missing_turn and has_all_answers(observed, baseline, call)
 
 
 def has_recovered(observed: TestObservation, baseline: TestObservation) -> bool:

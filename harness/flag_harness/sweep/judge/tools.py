@@ -29,13 +29,16 @@ def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation)
 
 def _is_repeated_successfully(call: ObservedToolCall, later: Iterable[ObservedToolCall]) -> bool:
     """Return whether the agent called the tool again, with success, before its next request."""
-    return any(one.name == call.name and one.requests == call.requests and not one.error for one in later)
+    return any(
+        one.name == call.name and one.earlier_request_count == call.earlier_request_count and not one.error
+        for one in later
+    )
 
 
 def _results_in_next_prompt(observed: TestObservation, call: ObservedToolCall) -> Iterator[Mapping[str, Any]]:
     """Yield the tool results in the last message of the first prompt after a tool call."""
-    for one in observed.exchanges[call.requests :]:
-        if one.is_prompt and one.call == call.call:
+    for one in observed.exchanges[call.earlier_request_count :]:
+        if one.is_prompt and one.call_number == call.call_number:
             content = one.body["messages"][-1].get("content") if one.body["messages"] else None
             blocks = content if isinstance(content, list) else ()
             yield from (block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result")

@@ -25,7 +25,7 @@ TroubleOutcome: TypeAlias = Literal[
 class TroubleResult:
     """The result of one test under one trouble.
 
-    `requests` and `seconds` belong to the test function.
+    `request_count` and `seconds` belong to the test function.
     """
 
     nodeid: str
@@ -33,7 +33,7 @@ class TroubleResult:
     trouble: str
     outcome: TroubleOutcome
     findings: tuple[OracleFinding, ...] = ()
-    requests: int = 0
+    request_count: int = 0
     seconds: float = 0.0
 
 
@@ -57,7 +57,7 @@ def judge_run_under_trouble(
     if not KINDS_THAT_CHANGE_TOOL_RESULTS.isdisjoint(
         (kind, *(part.partition(":")[0] for part in trouble.split(" + ")))
     ):
-        ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
+        ignored, observed = frozenset({"own assertion"}), replace(observed, has_missing_turn=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0
     return TroubleResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
@@ -69,7 +69,7 @@ def _outcome_and_findings(
     """Return the outcome of a run, and what the oracles that are not `ignored` find."""
     if observed.problem:
         return "failed", (OracleFinding("fixture", observed.problem),)
-    if not observed.fired:
+    if not observed.fired_count:
         return "does not apply", ()
     if observed.first_call.ending == "refused":
         return "not shown", ()
@@ -77,7 +77,7 @@ def _outcome_and_findings(
         return "failed", findings
     if observed.first_call.ending == "reported":
         return "reported", ()
-    if observed.is_off_script:
+    if observed.has_missing_turn:
         return "not shown", ()
     return ("recovered" if has_recovered(observed, baseline) else "accepted"), ()
 
@@ -90,7 +90,7 @@ def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
     if not findings and call is None:
         findings = (OracleFinding("without any trouble", observed.problem),)
     elif not findings and call and call.ending != "returned":
-        findings = (OracleFinding("without any trouble", call.message, call.place),)
+        findings = (OracleFinding("without any trouble", call.message, call.location),)
     seconds = call.seconds if call else 0.0
     outcome: TroubleOutcome = "failed" if findings else "recovered"
     return TroubleResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
@@ -98,8 +98,8 @@ def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
 
 def trouble_result_to_json(result: TroubleResult) -> list[Any]:
     """Return a result as plain JSON values, which a worker can send to its controller."""
-    findings = [[one.oracle, one.reason, one.place] for one in result.findings]
-    return [result.nodeid, result.kind, result.trouble, result.outcome, findings, result.requests, result.seconds]
+    findings = [[one.oracle, one.reason, one.location] for one in result.findings]
+    return [result.nodeid, result.kind, result.trouble, result.outcome, findings, result.request_count, result.seconds]
 
 
 def trouble_result_from_json(value: list[Any]) -> TroubleResult:

@@ -70,7 +70,7 @@ def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Tr
     SIGKILL is sent at each point of each answer. Other signals are sent like interrupts: once at each point, in the
     first answer that reaches the point, and once more at the last point of the last answer.
     """
-    if not baseline.processes:
+    if not baseline.process_count:
         return []
     is_kill = kind_name == "sigkill"
     pairs = _points_by_request(baseline) if is_kill else _interrupt_points(baseline)
@@ -81,9 +81,9 @@ def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Tr
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
     """Return the troubles of one kind to try on a test's tool calls, one for each call to disturb."""
     kind = TOOL_TROUBLES[kind_name]
-    if is_real_time and (kind.seconds or kind.cancels):
+    if is_real_time and (kind.delay_seconds or kind.cancels_turn):
         return []
-    calls = [one for one in baseline.tool_calls if one.call == 1]
+    calls = [one for one in baseline.tool_calls if one.call_number == 1]
     return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_calls_to_disturb(kind, calls)]
 
 
@@ -106,9 +106,9 @@ def _points_by_request(baseline: TestObservation) -> list[tuple[int, str]]:
 def _can_change_answer(kind: SurprisingAnswerKind, exchange: ObservedExchange) -> bool:
     """Return whether a kind of surprise can change the answer of this exchange."""
     has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
-    if kind.edit is None:
+    if kind.edit_turn is None:
         return exchange.answer.is_stream
-    return kind.needs == "any" or has_call == (kind.needs == "call")
+    return kind.needed_answers == "any" or has_call == (kind.needed_answers == "call")
 
 
 def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[ScriptedToolCall]:
@@ -176,7 +176,7 @@ def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchan
 
 def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
     """Return the points that an answer has; `inside_body` if it is not a stream."""
-    return exchange.points if exchange.answer.is_stream else (INSIDE_BODY,)
+    return exchange.point_names if exchange.answer.is_stream else (INSIDE_BODY,)
 
 
 def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:

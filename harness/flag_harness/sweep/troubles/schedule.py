@@ -41,7 +41,9 @@ def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
     if _ends_agent_turn(trouble):
         return not any(map(_ends_agent_turn, drawn))
     if isinstance(trouble.cause, ToolTrouble):
-        return not any(isinstance(one.cause, ToolTrouble) and one.cause.on == trouble.cause.on for one in drawn)
+        return not any(
+            isinstance(one.cause, ToolTrouble) and one.cause.call_number == trouble.cause.call_number for one in drawn
+        )
     return (
         sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn)
         < _MAX_TROUBLES_OF_ONE_REQUEST
@@ -53,7 +55,7 @@ def _affected_request_number(trouble: Trouble) -> object:
     cause = trouble.cause
     if isinstance(cause, ToolTrouble):
         return None
-    return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.on
+    return dict(cause.arguments).get("on") if isinstance(cause, Fault) else cause.prompt_number
 
 
 def _ends_agent_turn(trouble: Trouble) -> bool:
@@ -66,7 +68,7 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
     """Return one trouble that applies all of these in the same run."""
     if len(troubles) == 1:
         return troubles[0]
-    return Trouble(SCHEDULE_PREFIX, troubles[0].cause, troubles[0].calls, tuple(troubles[1:]))
+    return Trouble(SCHEDULE_PREFIX, troubles[0].cause, troubles[0].baseline_calls, tuple(troubles[1:]))
 
 
 def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:

@@ -22,26 +22,26 @@ TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[ScriptedToolCall]], Scena
 class SurprisingAnswerKind:
     """A kind of valid but unusual answer of the model, such as one that ends in the middle of a tool call.
 
-    `needs` says which answers it can change: those with a tool call, those without, or any. `edit` is None if the
-    answer stays the same but comes as plain JSON although a stream was requested.
+    `needed_answers` says which answers it can change: those with a tool call, those without, or any. `edit_turn` is
+    None if the answer stays the same but comes as plain JSON although a stream was requested.
     """
 
     name: str
     description: str
-    edit: TurnEdit | None
-    needs: str = "any"
+    edit_turn: TurnEdit | None
+    needed_answers: str = "any"
 
 
 @dataclass(frozen=True, slots=True)
 class SurprisingAnswer:
-    """A surprising answer to prompt number `on`, counted from 1, or to the first later prompt that it fits."""
+    """A surprising answer to the prompt with this number, from 1, or to the first later prompt that it fits."""
 
     kind: SurprisingAnswerKind
-    on: int
+    prompt_number: int
 
     def __str__(self) -> str:
         """Return the surprise as it is written on the command line, such as `cut_call:on=2`."""
-        return f"{self.kind.name}:on={self.on}"
+        return f"{self.kind.name}:on={self.prompt_number}"
 
 
 def parse_surprising_answer(text: str) -> SurprisingAnswer:

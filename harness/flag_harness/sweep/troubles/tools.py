@@ -30,38 +30,38 @@ class ToolTroubleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolTroubleKind:
-    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes its result.
+    """A kind of tool trouble: the tool raises, or waits for `delay_seconds`, or `edit_result` changes its result.
 
-    If `cancels`, the tool runs, and the user cancels the turn before it returns.
+    If `cancels_turn`, the tool runs, and the user cancels the turn before it returns.
     """
 
     name: str
     description: str
-    edit: EditResult | None = None
-    seconds: float = 0.0
-    cancels: bool = False
+    edit_result: EditResult | None = None
+    delay_seconds: float = 0.0
+    cancels_turn: bool = False
 
     @property
     def raises(self) -> bool:
         """Whether the tool raises an exception instead of running."""
-        return self.edit is None and not self.seconds and not self.cancels
+        return self.edit_result is None and not self.delay_seconds and not self.cancels_turn
 
     @property
     def needs_parallel_calls(self) -> bool:
         """Whether the trouble is applied only to one of several calls of the same answer."""
-        return self.seconds == LATE_SECONDS
+        return self.delay_seconds == LATE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class ToolTrouble:
-    """A trouble of tool call number `on`, counted from 1."""
+    """A trouble of tool call number `call_number`, counted from 1."""
 
     kind: ToolTroubleKind
-    on: int
+    call_number: int
 
     def __str__(self) -> str:
         """Return the trouble as it is written on the command line, such as `tool_raises:on=2`."""
-        return f"{self.kind.name}:on={self.on}"
+        return f"{self.kind.name}:on={self.call_number}"
 
 
 class ActiveToolTrouble:
@@ -69,23 +69,23 @@ class ActiveToolTrouble:
 
     def __init__(self, trouble: ToolTrouble) -> None:
         self._trouble = trouble
-        self._seen = self.fired = 0
+        self._call_count = self.fired_count = 0
         self._lock = threading.Lock()
 
     def start_call(self) -> ToolTroubleKind | None:
         """Count a call of a tool. Return the kind of trouble to apply to it, or None."""
         with self._lock:
-            self._seen += 1
-            if self._seen != self._trouble.on:
+            self._call_count += 1
+            if self._call_count != self._trouble.call_number:
                 return None
-        self.fired += self._trouble.kind.edit is None
+        self.fired_count += self._trouble.kind.edit_result is None
         return self._trouble.kind
 
     def edit_result(self, value: Any) -> Any:
-        """Return a tool's result, changed if this kind of trouble changes results. Count the changes in `fired`."""
-        edit = self._trouble.kind.edit
+        """Return a tool's result, changed and counted as changed if this kind of trouble changes results."""
+        edit = self._trouble.kind.edit_result
         changed = value if edit is None else edit(value)
-        self.fired += changed is not value
+        self.fired_count += changed is not value
         return changed
 
 
@@ -113,8 +113,8 @@ def find_calls_to_disturb(kind: ToolTroubleKind, calls: Sequence[ObservedToolCal
 
 def _is_first_of_several(index: int, calls: Sequence[ObservedToolCall]) -> bool:
     """Return whether a call is the first of several calls in the same answer."""
-    follows = index > 0 and calls[index - 1].requests == calls[index].requests
-    return not follows and calls[index + 1].requests == calls[index].requests
+    follows = index > 0 and calls[index - 1].earlier_request_count == calls[index].earlier_request_count
+    return not follows and calls[index + 1].earlier_request_count == calls[index].earlier_request_count
 
 
 def _return_none(value: Any) -> Any:
@@ -167,11 +167,13 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
         ToolTroubleKind(
             "tool_returns_megabytes", "the tool returns a text of five million characters", _return_long_text
         ),
-        ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", seconds=SLOW_SECONDS),
-        ToolTroubleKind("tool_answers_late", "the first of several parallel calls ends last", seconds=LATE_SECONDS),
-        ToolTroubleKind("cancelled_in_tool", "the user cancels the turn while the tool runs", cancels=True),
+        ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", delay_seconds=SLOW_SECONDS),
+        ToolTroubleKind(
+            "tool_answers_late", "the first of several parallel calls ends last", delay_seconds=LATE_SECONDS
+        ),
+        ToolTroubleKind("cancelled_in_tool", "the user cancels the turn while the tool runs", cancels_turn=True),
     )
 }
 """All tool troubles by name."""
-CANCELLING_TOOL_TROUBLES = tuple(name for name, kind in TOOL_TROUBLES.items() if kind.cancels)
+CANCELLING_TOOL_TROUBLES = tuple(name for name, kind in TOOL_TROUBLES.items() if kind.cancels_turn)
 """The tool troubles that are interrupts."""

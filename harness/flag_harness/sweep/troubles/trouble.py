@@ -21,18 +21,18 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 class Trouble:
     """A fault, a surprising answer or a tool trouble to try on a test. `kind` is its name in counts.
 
-    `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
+    `baseline_calls` are the tool calls of the baseline. `further_troubles` are further troubles of the same run.
     """
 
     kind: str
     cause: Fault | SurprisingAnswer | ToolTrouble
-    calls: tuple[ScriptedToolCall, ...] = ()
-    others: tuple["Trouble", ...] = ()
+    baseline_calls: tuple[ScriptedToolCall, ...] = ()
+    further_troubles: tuple["Trouble", ...] = ()
 
     @property
     def name(self) -> str:
         """The trouble as it is written on the command line, such as `overloaded:on=2`. Several are joined by ` + `."""
-        return " + ".join([str(self.cause), *(one.name for one in self.others)])
+        return " + ".join([str(self.cause), *(one.name for one in self.further_troubles)])
 
     @property
     def point(self) -> object:
@@ -42,13 +42,13 @@ class Trouble:
     @property
     def is_interrupt(self) -> bool:
         """True if the user cancels the turn, while an answer arrives or a tool runs."""
-        return self.kind == INTERRUPT_KIND or (isinstance(self.cause, ToolTrouble) and self.cause.kind.cancels)
+        return self.kind == INTERRUPT_KIND or (isinstance(self.cause, ToolTrouble) and self.cause.kind.cancels_turn)
 
     @property
     def parts(self) -> "tuple[Trouble, ...]":
         """This trouble and the further troubles of the run, one by one."""
         kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
-        return (replace(self, kind=kind, others=()), *self.others)
+        return (replace(self, kind=kind, further_troubles=()), *self.further_troubles)
 
     def activate(self) -> "ActiveTrouble":
         """Return the trouble with new counters, for one run of a test."""
@@ -57,7 +57,7 @@ class Trouble:
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
             tuple(surprise for one in armed for surprise in one.surprises),
-            tuple(tool for one in armed for tool in one.tools),
+            tuple(tool for one in armed for tool in one.tool_troubles),
         )
 
     def _arm_without_further_troubles(self) -> "ActiveTrouble":
@@ -67,9 +67,9 @@ class Trouble:
             return ActiveTrouble(lambda: fault.fired, (fault,))
         if isinstance(self.cause, ToolTrouble):
             tool = ActiveToolTrouble(self.cause)
-            return ActiveTrouble(lambda: tool.fired, (), tools=(tool,))
-        armed = ActiveSurprisingAnswer(self.cause, self.calls)
-        return ActiveTrouble(lambda: armed.fired, (armed.answer_without_stream,), (armed,))
+            return ActiveTrouble(lambda: tool.fired_count, (), tool_troubles=(tool,))
+        armed = ActiveSurprisingAnswer(self.cause, self.baseline_calls)
+        return ActiveTrouble(lambda: armed.fired_count, (armed.answer_without_stream,), (armed,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ActiveTrouble:
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
     surprises: "tuple[ActiveSurprisingAnswer, ...]" = ()
-    tools: tuple[ActiveToolTrouble, ...] = ()
+    tool_troubles: tuple[ActiveToolTrouble, ...] = ()
 
 
 class ActiveSurprisingAnswer:
@@ -90,8 +90,8 @@ class ActiveSurprisingAnswer:
 
     def __init__(self, surprise: SurprisingAnswer, calls: Sequence[ScriptedToolCall]) -> None:
         self._surprise, self._calls = surprise, calls
-        self._seen = self.fired = 0
-        self._displaced: ScenarioTurn | None = None
+        self._prompt_count = self.fired_count = 0
+        self._replaced_turn: ScenarioTurn | None = None
         self.simulator: Simulator | None = None
 
     def edit_turn(self, turn: ScenarioTurn, *, is_edited: bool = False) -> ScenarioTurn:
@@ -99,35 +99,35 @@ class ActiveSurprisingAnswer:
 
         If another surprise has changed the turn (`is_edited`), this one waits for the next.
         """
-        edit = self._surprise.kind.edit
+        edit = self._surprise.kind.edit_turn
         if edit is None or not self._is_due() or is_edited:
             return turn
-        changed = edit(turn, self._calls) if _can_surprise_change(self._surprise.kind.needs, turn) else None
+        changed = edit(turn, self._calls) if _can_surprise_change(self._surprise.kind.needed_answers, turn) else None
         if changed is None:
             return turn
-        self.fired, self._displaced = self.fired + 1, turn
+        self.fired_count, self._replaced_turn = self.fired_count + 1, turn
         return changed
 
     def pop_original_turn(self) -> ScenarioTurn | None:
         """Return the turn that the surprise replaced, and forget it; or return None."""
-        displaced, self._displaced = self._displaced, None
+        displaced, self._replaced_turn = self._replaced_turn, None
         return displaced
 
     def answer_without_stream(self, request: Request) -> Response | Edit | None:
         """Answer a request for a stream with plain JSON if that is the surprise. This is a layer."""
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
-        if self._surprise.kind.edit is not None or not is_prompt or not self._is_due():
+        if self._surprise.kind.edit_turn is not None or not is_prompt or not self._is_due():
             return None
         body = decode_json_object(request.body)
         if self.simulator is None or not body.pop("stream", False):
             return None
-        self.fired += 1
+        self.fired_count += 1
         return self.simulator(replace(request, body=msgspec.json.encode(body)))
 
     def _is_due(self) -> bool:
         """Count a request, and return whether the surprise is due for it."""
-        self._seen += 1
-        return self._seen >= self._surprise.on and not self.fired
+        self._prompt_count += 1
+        return self._prompt_count >= self._surprise.prompt_number and not self.fired_count
 
 
 def _can_surprise_change(needs: str, turn: ScenarioTurn) -> bool:

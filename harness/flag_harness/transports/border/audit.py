@@ -18,14 +18,14 @@ class AuditHook:
     """
 
     def __init__(self) -> None:
-        self._open: list[HandlersByAuditEvent] = []
+        self._handlers_in_use: list[HandlersByAuditEvent] = []
         self._paused = threading.local()
         self.__cantrace__ = False
         sys.addaudithook(self)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Call the handlers of an audit event, unless this thread has paused them."""
-        for handlers in reversed(self._open):
+        for handlers in reversed(self._handlers_in_use):
             if (handler := handlers.get(event)) is not None and not self.is_paused:
                 handler(*arguments)
 
@@ -36,8 +36,8 @@ class AuditHook:
         try:
             yield
         finally:
-            self._open.remove(handlers)
-            self.__cantrace__ = bool(self._open)
+            self._handlers_in_use.remove(handlers)
+            self.__cantrace__ = bool(self._handlers_in_use)
 
     def install_handlers(self, handlers: HandlersByAuditEvent) -> None:
         """Call the handlers at each of their audit events until the process ends."""
@@ -45,7 +45,7 @@ class AuditHook:
 
     def _add_handlers(self, handlers: HandlersByAuditEvent) -> None:
         """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
-        self._open.append(handlers)
+        self._handlers_in_use.append(handlers)
         self.__cantrace__ = True
 
     @contextmanager

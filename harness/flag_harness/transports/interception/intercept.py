@@ -210,14 +210,14 @@ def _make_real_transport_class(http: Any) -> type[Any]:
         """Sends a request over the network, with the original method of a patched transport."""
 
         def __init__(self, send: Any, real: Any) -> None:
-            self._send, self._real = send, real
+            self._send, self._real_transport = send, real
 
         def handle_request(self, request: Any) -> Any:
             with _mark_request_as_forwarded():
-                return self._send(self._real, request)
+                return self._send(self._real_transport, request)
 
         async def handle_async_request(self, request: Any) -> Any:
             with _mark_request_as_forwarded():
-                return await self._send(self._real, request)
+                return await self._send(self._real_transport, request)
 
     return RealTransport

@@ -46,9 +46,10 @@ _NOT_RECORDED = "flag-harness has no recorded answer for this request; its log s
 class UpstreamApplication:
     """An ASGI application that serves the answers of an upstream.
 
-    With `joined`, each body is sent as one chunk. With `threaded`, each request has a thread of its own, so that a slow
-    answer delays no other. `refusals` are the errors with which the upstream refused requests. `connections_of` maps
-    the address of each client to its open connection. `origin` is the upstream that every answer names in a header.
+    With `joins_chunks`, each body is sent as one chunk. With `uses_threads`, each request has a thread of its own, so
+    that a slow answer delays no other. `refusals` are the errors with which the upstream refused requests.
+    `connections_of` maps the address of each client to its open connection. `origin` is the upstream that every answer
+    names in a header.
     """
 
     def __init__(
@@ -57,13 +58,13 @@ class UpstreamApplication:
         clock: Clock,
         limits: ServerLimits,
         *,
-        joined: bool,
-        threaded: bool,
+        joins_chunks: bool,
+        uses_threads: bool,
         origin: UpstreamName | None = None,
     ) -> None:
         self._origin = origin
-        self._upstream, self._clock, self._joined, self._limits = upstream, clock, joined, limits
-        self._threaded, self._lock = threaded, threading.Lock()
+        self._upstream, self._clock, self._joins_chunks, self._limits = upstream, clock, joins_chunks, limits
+        self._uses_threads, self._lock = uses_threads, threading.Lock()
         self._head_message = lru_cache(_MAX_CACHED_HEADS)(_head_message)
         self.connections_of: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
@@ -76,7 +77,7 @@ class UpstreamApplication:
         if self._origin is not None:
             response = add_origin(response, self._origin)
         if (
-            self._joined
+            self._joins_chunks
             and isinstance(response[0], Head)
             and isinstance(response[-1], End)
             and not response[-1].make_refusal
@@ -133,8 +134,8 @@ class UpstreamApplication:
         return _make_request(scope, bytes(body))
 
     async def _run_upstream(self, request: Request) -> Response:
-        """Return the upstream's answer; with `threaded`, it is computed in a thread of its own."""
-        if not self._threaded:
+        """Return the upstream's answer; with `uses_threads`, it is computed in a thread of its own."""
+        if not self._uses_threads:
             return self._upstream_answer(request)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Response] = loop.create_future()

@@ -76,7 +76,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         super().connection_made(connection)  # type: ignore[arg-type]
         self.connections_of[self.client] = connection
         self._timer = self.loop.call_later(
-            self.limits.head_seconds, lambda: self._reject(self.limits.head_timeout_rejection())
+            self.limits.max_head_seconds, lambda: self._reject(self.limits.head_timeout_rejection())
         )
 
     def connection_lost(self, exc: Exception | None) -> None:

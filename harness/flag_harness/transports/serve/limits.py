@@ -23,59 +23,60 @@ class ServerLimits:
     """The limits of a server. Each `..._rejection` method returns an error answer, or None if a request is allowed.
 
     Attributes:
-        hosts: further names to accept in the Host header (`*` stands for any characters), or None to accept all.
-        line_bytes: the largest length of the request's URL.
-        head_bytes: the largest length of the request line and all headers.
-        body_bytes: the largest length of the body. The default is the API's limit for messages.
-        containers: the most objects and lists in a body, counted roughly. They take much memory once decoded.
-        commas: the most commas in a body, which limits the number of its other values.
-        head_seconds: the seconds that a client may take to send the first head of a connection.
+        accepted_hosts: further names to accept in the Host header (`*` stands for any characters), or None to accept
+            all.
+        max_url_bytes: the largest length of the request's URL.
+        max_head_bytes: the largest length of the request line and all headers.
+        max_body_bytes: the largest length of the body. The default is the API's limit for messages.
+        max_containers: the most objects and lists in a body, counted roughly. They take much memory once decoded.
+        max_commas: the most commas in a body, which limits the number of its other values.
+        max_head_seconds: the seconds that a client may take to send the first head of a connection.
     """
 
-    hosts: tuple[str, ...] | None = None
-    line_bytes: int = 16 * KIBIBYTE
-    head_bytes: int = 64 * KIBIBYTE
-    body_bytes: int = 32 * MEBIBYTE
-    containers: int = 500_000
-    commas: int = 3_000_000
-    head_seconds: float = 60.0
+    accepted_hosts: tuple[str, ...] | None = None
+    max_url_bytes: int = 16 * KIBIBYTE
+    max_head_bytes: int = 64 * KIBIBYTE
+    max_body_bytes: int = 32 * MEBIBYTE
+    max_containers: int = 500_000
+    max_commas: int = 3_000_000
+    max_head_seconds: float = 60.0
 
     def head_rejection(self, url_length: int, head_length: int) -> StatusTypeAndText | None:
         """Return a rejection if the URL or the head of a request is too long."""
-        if url_length > self.line_bytes:
+        if url_length > self.max_url_bytes:
             return (
                 414,
                 TEXT_CONTENT_TYPE,
-                f"The URL is longer than {self.line_bytes // KIBIBYTE} KiB. Send long values in the body.",
+                f"The URL is longer than {self.max_url_bytes // KIBIBYTE} KiB. Send long values in the body.",
             )
-        if head_length > self.head_bytes:
+        if head_length > self.max_head_bytes:
             return (
                 431,
                 TEXT_CONTENT_TYPE,
-                f"The headers are longer than {self.head_bytes // KIBIBYTE} KiB. Send shorter ones.",
+                f"The headers are longer than {self.max_head_bytes // KIBIBYTE} KiB. Send shorter ones.",
             )
         return None
 
     def body_rejection(self, length: int) -> StatusTypeAndText | None:
         """Return a rejection, in the API's own form, if a body is too long."""
-        if length <= self.body_bytes:
+        if length <= self.max_body_bytes:
             return None
-        return _too_large_rejection(f"is longer than {self.body_bytes // MEBIBYTE} MiB")
+        return _too_large_rejection(f"is longer than {self.max_body_bytes // MEBIBYTE} MiB")
 
     def content_rejection(self, body: bytes | bytearray) -> StatusTypeAndText | None:
         """Return a rejection if a body would take too much memory once it is decoded."""
-        if (containers := body.count(b"{") + body.count(b"[")) > self.containers:
-            return _too_large_rejection(f"has {containers:,} objects and lists, more than {self.containers:,}")
-        if (commas := body.count(b",")) > self.commas:
-            return _too_large_rejection(f"has {commas:,} commas, more than {self.commas:,}")
+        if (containers := body.count(b"{") + body.count(b"[")) > self.max_containers:
+            return _too_large_rejection(f"has {containers:,} objects and lists, more than {self.max_containers:,}")
+        if (commas := body.count(b",")) > self.max_commas:
+            return _too_large_rejection(f"has {commas:,} commas, more than {self.max_commas:,}")
         return None
 
     def host_rejection(self, headers: Mapping[bytes, bytes]) -> StatusTypeAndText | None:
         """Return a rejection if the Host header names another machine, as in an attack by DNS rebinding."""
         host = _host_name(headers.get(b"host", b"").decode("latin-1"))
-        if self.hosts is None or not host or _is_private(host):
+        if self.accepted_hosts is None or not host or _is_private(host):
             return None
-        if any(fnmatchcase(host, pattern.lower()) for pattern in self.hosts):
+        if any(fnmatchcase(host, pattern.lower()) for pattern in self.accepted_hosts):
             return None
         name = host[:100]
         return (
@@ -87,7 +88,7 @@ class ServerLimits:
 
     def head_timeout_rejection(self) -> StatusTypeAndText:
         """Return the rejection for a client that has not sent a complete head in time."""
-        return 408, TEXT_CONTENT_TYPE, f"The head of the request was not complete within {self.head_seconds:g} s."
+        return 408, TEXT_CONTENT_TYPE, f"The head of the request was not complete within {self.max_head_seconds:g} s."
 
 
 def _too_large_rejection(problem: str) -> StatusTypeAndText:

@@ -71,8 +71,8 @@ class LoopbackServer:
             upstream_with_layers,
             clock or make_clock_for_pace(pace, moves_loop=False),
             limits,
-            joined=joined,
-            threaded=threaded,
+            joins_chunks=joined,
+            uses_threads=threaded,
             origin=origin or getattr(upstream, "origin", None),
         )
         self._limits, self._stop_seconds = limits, MAX_SECONDS_TO_STOP if threaded else None

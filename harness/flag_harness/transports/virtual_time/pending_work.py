@@ -38,8 +38,8 @@ class PendingWork:
         self._jobs = 0
         self._lock = threading.Lock()
         self._children: list[Any] = []
-        self._used: dict[threading.Thread, float] | None = None
-        self._still_since = 0.0
+        self._cpu_seconds_by_thread: dict[threading.Thread, float] | None = None
+        self._idle_since = 0.0
 
     def add_job(self, future: "futures.Future[Any]") -> None:
         """Count a job of an executor until it is done."""
@@ -69,16 +69,18 @@ class PendingWork:
         """Return whether no thread outside `waiting` has been busy for a short time since `restart` was called."""
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_perf_counter()
-        limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._still_since)
-        if self._used is None or any(seconds - self._used.get(one, -1) > limit for one, seconds in used.items()):
-            self._used, self._still_since = used, now
-        return now - self._still_since >= (
+        limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._idle_since)
+        if self._cpu_seconds_by_thread is None or any(
+            seconds - self._cpu_seconds_by_thread.get(one, -1) > limit for one, seconds in used.items()
+        ):
+            self._cpu_seconds_by_thread, self._idle_since = used, now
+        return now - self._idle_since >= (
             _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS if has_descriptors else _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE
         )
 
     def restart(self) -> None:
         """Restart the measurement of how long all threads have been still."""
-        self._used = None
+        self._cpu_seconds_by_thread = None
 
     def _busy_threads(self, waiting: set[threading.Thread]) -> dict[threading.Thread, FrameType]:
         """Return the threads that may be working, each with its current frame."""

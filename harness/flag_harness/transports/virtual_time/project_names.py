@@ -18,18 +18,18 @@ class ImportedTimeFunctions:
 
     def __init__(self, root: Path) -> None:
         self._folder = f"{root}{os.sep}"
-        self._seen: dict[str, object] = {}
-        self._found: list[tuple[ModuleType, str]] = []
+        self._scanned_modules: dict[str, object] = {}
+        self._bindings: list[tuple[ModuleType, str]] = []
         self._functions: frozenset[int] = frozenset()
 
     def find_bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         """Yield (module, name, replacement) for each imported name. `functions` maps function ids to replacements."""
         if self._functions != functions.keys():  # somebody else has replaced a function of `time`
             self._functions = frozenset(functions)
-            self._seen, self._found = {}, []
-        if len(self._seen) != len(sys.modules):
+            self._scanned_modules, self._bindings = {}, []
+        if len(self._scanned_modules) != len(sys.modules):
             self._scan_new_modules(functions)
-        for module, name in self._found:
+        for module, name in self._bindings:
             if (replacement := functions.get(id(vars(module).get(name)))) is not None:
                 yield module, name, replacement
 
@@ -37,9 +37,9 @@ class ImportedTimeFunctions:
         """Find the names of the functions in project modules that have been imported since the last scan."""
         modules = dict(sys.modules)
         for key, module in modules.items():
-            if self._seen.get(key) is not module and self._is_project_module(module):
-                self._found += [(module, name) for name, value in vars(module).items() if id(value) in functions]
-        self._seen = dict[str, object](modules)
+            if self._scanned_modules.get(key) is not module and self._is_project_module(module):
+                self._bindings += [(module, name) for name, value in vars(module).items() if id(value) in functions]
+        self._scanned_modules = dict[str, object](modules)
 
     def _is_project_module(self, module: object) -> bool:
         """Return whether a module's file is below the project's folder and is not installed."""

@@ -32,7 +32,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Time is real while a thread works or a file descriptor is waited for (a child process, a socket). Code that runs on
     the loop gets `VirtualTimeout` if time would pass `deadline` (seconds on the loop), or if it has waited more real
-    seconds than `patience`; `end_reason` then says why. The loop's own threads do not keep the process alive.
+    seconds than `max_real_wait_seconds`; `end_reason` then says why. The loop's own threads do not keep the process
+    alive.
 
     >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
     ...     runner.run(asyncio.sleep(3600))
@@ -42,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now, self._jobs, self._idle_rounds = 0.0, 0, 0
-        self.deadline = self.patience = math.inf
+        self.deadline = self.max_real_wait_seconds = math.inf
         self.end_reason = ""
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
         """Called if code swallowed a `VirtualTimeout` and blocks the loop again."""
@@ -85,8 +86,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def count_real_wait(self, seconds: float) -> None:
         """Advance the time by `seconds` of real waiting. Raise `VirtualTimeout` if the loop has waited too long."""
-        self.patience -= seconds
-        if self.patience < 0:
+        self.max_real_wait_seconds -= seconds
+        if self.max_real_wait_seconds < 0:
             raise self.make_timeout("it waits too long for what is real: a thread, a child process, a socket")
         self.advance(seconds)
 

@@ -38,8 +38,8 @@ def find_flag_targets(
     """
     found: dict[str, list[tuple[FlagTarget, ...]]] = {}
     for flag in flags:
-        if flag.source == "env" and flag.place.rpartition(":")[0] in trees:
-            path, _, line = flag.place.rpartition(":")
+        if flag.source == "env" and flag.location.rpartition(":")[0] in trees:
+            path, _, line = flag.location.rpartition(":")
             found.setdefault(flag.key, []).append(tuple(_targets_of_read(path, int(line), trees)))
     return {
         key: tuple(dict.fromkeys(target for targets in reads for target in targets))

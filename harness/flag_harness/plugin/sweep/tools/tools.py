@@ -46,12 +46,12 @@ class _ActiveToolCall:
     @property
     def delay_seconds(self) -> float:
         """The seconds that the tool takes longer than usual."""
-        return self.run.trouble.seconds if self.run and self.run.trouble else 0.0
+        return self.run.trouble.delay_seconds if self.run and self.run.trouble else 0.0
 
     @property
     def cancels_turn(self) -> bool:
         """True if the user cancels the turn before the tool returns."""
-        return bool(self.run and self.run.trouble and self.run.trouble.cancels)
+        return bool(self.run and self.run.trouble and self.run.trouble.cancels_turn)
 
     def edit_result(self, value: Any) -> Any:
         """Return the result that the agent gets: `value`, changed if the trouble of this call changes results."""
