@@ -39,7 +39,7 @@ def test_the_flags_that_a_refusal_takes_are_named(
     """If the runs tell; other failures of the same test do not matter."""
     record = make_record(1)
     rows = tuple(_refuse(row, values) for row in record.rows if row.combination == "off" or combinations > 1)
-    [refusal] = build_report(RunRecord(record.header, rows[-combinations:]), NOW).refusals
+    [refusal] = build_report(RunRecord(record.header, rows[-combinations:]), NOW).api_refusals
     assert (MESSAGE, condition) == (refusal.message, refusal.condition)
 
 

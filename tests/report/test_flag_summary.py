@@ -125,9 +125,14 @@ def test_a_flag_that_breaks_tests_comes_first(make_matrix_record: Callable[..., 
     report = dataclasses.replace(build_report(record, NOW), request_effects=changes)
     (cause,) = report.causes
     fast, cached, cache = flag_summaries(report)
-    assert ("fast", (cause,), ()) == (fast.setting, fast.breaks, fast.prevents)
-    assert ("cached", (), ()) == (cached.setting, cached.breaks, cached.prevents)
-    assert ("cache", (), (cause,), True) == (cache.setting, cache.breaks, cache.prevents, cache.is_inert)
+    assert ("fast", (cause,), ()) == (fast.setting, fast.causes_with_flag, fast.causes_without_flag)
+    assert ("cached", (), ()) == (cached.setting, cached.causes_with_flag, cached.causes_without_flag)
+    assert ("cache", (), (cause,), True) == (
+        cache.setting,
+        cache.causes_with_flag,
+        cache.causes_without_flag,
+        cache.is_inert,
+    )
 
 
 def test_a_flag_is_told_only_what_its_own_values_break(make_matrix_record: Callable[..., RunRecord]) -> None:
@@ -138,7 +143,7 @@ def test_a_flag_is_told_only_what_its_own_values_break(make_matrix_record: Calla
         return "two" if fast and model == "sonnet" else "" if concise else "one"
 
     report = build_report(make_matrix_record(flags, {"test_a": reason}), NOW)
-    breaks = {one.setting: [cause.text for cause in one.breaks] for one in flag_summaries(report)}
+    breaks = {one.setting: [cause.text for cause in one.causes_with_flag] for one in flag_summaries(report)}
     together = "fails when fast is on and model is sonnet"
     assert {"fast": [together], "no-concise": ["fails when concise is off"], "model=sonnet": [together]} == {
         name: texts for name, texts in breaks.items() if texts
@@ -169,7 +174,7 @@ def test_a_value_that_fails_as_the_default_does_breaks_nothing(make_matrix_recor
     flags = {"model": ("haiku", "sonnet", "opus")}
     report = build_report(make_matrix_record(flags, {"test_a": lambda model: "" if model == "opus" else "no"}), NOW)
     assert ["fails when model is not opus"] == [cause.text for cause in report.causes]
-    found = {one.setting: (one.breaks, one.prevents) for one in flag_summaries(report)}
+    found = {one.setting: (one.causes_with_flag, one.causes_without_flag) for one in flag_summaries(report)}
     assert {"model=sonnet": ((), ()), "model=opus": ((), report.causes)} == found
 
 
@@ -213,9 +218,9 @@ def test_many_changes_are_counted() -> None:
     changes = tuple(RequestEffect("fast", f"x{number}: 1 → 2", 1, 1) for number in range(6))
     (summary,) = flag_summaries(dataclasses.replace(_report("unknown"), request_effects=changes))
     assert ("x0: 1 → 2", "x3: 1 → 2", "and 2 more changes") == (
-        summary.changes[0],
-        summary.changes[3],
-        summary.changes[4],
+        summary.request_changes[0],
+        summary.request_changes[3],
+        summary.request_changes[4],
     )
 
 

@@ -57,16 +57,16 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     assert "$0.019 → $0.011 (-$8.10 per 1,000 runs)" == _cell(cache, "cost")
     assert ("input 4,800 → 2,100", "same") == (_cell(cache, "tokens"), _cell(cache, "total time"))
     assert "0.97 → 0.24 s" == _cell(streaming, "first token")
-    assert extended.figures.are_same
+    assert extended.figures.are_unchanged
     tests = "test_agent_answers_question_0 and test_agent_answers_question_4"
     failure = f"{tests} fail when streaming is on and prompt_cache is off"
     [cause], [verdict] = overview.causes, overview.next_steps
-    assert (failure, "", "test_agent_answers_question_0") == (cause.text, cause.locate, cause.shown_test)
+    assert (failure, "", "test_agent_answers_question_0") == (cause.text, cause.locate_command, cause.shown_test)
     assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reasons[1]
     assert "extended_output" in verdict.purpose, "no flag that breaks a test"
     assert verdict.is_optional
     assert "--harness-verdict=extended_output" in verdict.command
-    assert "in the folder above tests/" == overview.folder
+    assert "in the folder above tests/" == overview.folder_note
     page = render_html(report, NOW)
     start = page.index('class="overview"')
     assert "simulated</span>" not in page[start : page.index("<nav ")], "as all figures are"
@@ -163,14 +163,14 @@ def test_pairs_that_are_not_compared_are_named() -> None:
     )
     overview = make_overview(report)
     [line] = overview.flags
-    assert (1, 4) == (line.figures.compared, line.figures.pairs)
+    assert (1, 4) == (line.figures.compared_pair_count, line.figures.pair_count)
     assert (
         "fast: 1 of 4 pairs left out, as a run of the pair failed: test_b (1)",
         "fast: 1 of 4 pairs left out, as a run of the pair was skipped: test_c (1)",
         "fast: 1 of 4 pairs left out, as the test says: its clock: test_d (1)",
-    ) == overview.left_out
+    ) == overview.left_out_texts
     page, markdown = render_html(report, NOW), "\n".join(markdown_lines(report))
-    for text in (*overview.left_out, "1 of 4"):
+    for text in (*overview.left_out_texts, "1 of 4"):
         assert text in page
         assert text in markdown.replace("\\", "")
     [flag] = report_to_json(report)["flags"]
@@ -188,10 +188,10 @@ def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
     )
     overview = make_overview(report)
     assert ("fast: 1 of 3 pairs left out, as the simulator answered one run of the pair alone: test_a (1)",) == (
-        overview.left_out
+        overview.left_out_texts
     )
     [line] = overview.flags
-    assert (2, 3) == (line.figures.compared, line.figures.pairs)
+    assert (2, 3) == (line.figures.compared_pair_count, line.figures.pair_count)
     [cost] = [effect for effect in report.effects if (effect.figure.name, effect.name) == ("cost", "fast")]
     assert 2 == cost.pair_count
 
@@ -228,7 +228,7 @@ def test_without_streaming_the_first_token_arrives_with_the_whole_answer(
 )
 def test_what_figures_are_worth_is_said(fields: dict[str, str], text: str) -> None:
     """By who answered."""
-    assert make_overview(_report(*_pair("t.py::test_a", fields))).worth.startswith(text)
+    assert make_overview(_report(*_pair("t.py::test_a", fields))).answer_source_note.startswith(text)
 
 
 def test_a_simulated_flag_is_marked_if_another_one_is_live() -> None:
@@ -247,7 +247,7 @@ def test_a_simulated_flag_is_marked_if_another_one_is_live() -> None:
     report = build_report(RunRecord(RunHeader(flags=flags), tuple(rows)), NOW)
     overview = make_overview(report)
     assert {"fast": True, "slow": False} == {line.setting: line.is_simulated for line in overview.flags}
-    assert overview.worth.startswith("Answered by the simulator (2 of 4 runs)")
+    assert overview.answer_source_note.startswith("Answered by the simulator (2 of 4 runs)")
     assert "| `fast` (simulated) |" in "\n".join(markdown_lines(report))
     assert '<code>fast</code> <span class="tag">simulated</span>' in render_html(report, NOW)
 
@@ -301,9 +301,9 @@ def test_a_guess_says_perhaps_and_how_to_make_sure() -> None:
     overview = make_overview(report)
     assert overview.flags[0].breaks.startswith("perhaps test_0, test_1 and 1 more, by itself; the same 3 tests")
     assert ["pytest 0", "pytest 1", "pytest 2", "pytest 3"] == [cause.command for cause in overview.causes]
-    assert {"pytest t.py::test_0 --harness-locate"} == {cause.locate for cause in overview.causes}
+    assert {"pytest t.py::test_0 --harness-locate"} == {cause.locate_command for cause in overview.causes}
     assert "2 further causes, each with its command" in render_html(
-        replace(report, lines=_report(_row("t.py::test_0[fast]")).lines), NOW
+        replace(report, matrix_rows=_report(_row("t.py::test_0[fast]")).matrix_rows), NOW
     )
 
 
@@ -349,7 +349,7 @@ def test_flags_beyond_eight_are_counted() -> None:
     causes = tuple(map(_cause, names[::-1]))
     report = replace(build_report(RunRecord(RunHeader(flags=flags), ()), NOW), causes=causes)
     overview = make_overview(report)
-    assert (8, 3) == (len(overview.flags), overview.more_flags)
+    assert (8, 3) == (len(overview.flags), overview.further_flag_count)
     assert 'and <a href="#flags">3 further flags</a>' in render_html(report, NOW)
     assert "- and 3 further flags" in markdown_lines(report)
 

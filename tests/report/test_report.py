@@ -393,7 +393,9 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
     report = build_report(RunRecord(header, tuple(rows)), NOW)
     (cause,) = report.causes
     assert ("fails when concise is on", 3, 4) == (cause.text, cause.ran, cause.allowed)
-    assert [(reason, ("test_ask.py::test_ask[streaming]",))] == [(one.reason, one.cases) for one in report.unblamed]
+    assert [(reason, ("test_ask.py::test_ask[streaming]",))] == [
+        (one.reason, one.cases) for one in report.excluded_runs
+    ]
     assert f"1 run not blamed on flags: {reason}" in render_html(report, NOW)
     (line,) = [line for line in markdown_lines(report) if line.startswith("- Not blamed on flags: ")]
     assert line.endswith(": `test_ask.py::test_ask[streaming]`")
@@ -532,5 +534,5 @@ def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(
         ("passed in some repetitions and failed in others, under the same flags", 1),
         ("the test ran under one combination only", 201),
     ]
-    assert expected == [(one.reason, len(one.cases)) for one in report.unblamed]
+    assert expected == [(one.reason, len(one.cases)) for one in report.excluded_runs]
     assert "<p>and 1 more</p>" in render_html(report, NOW)

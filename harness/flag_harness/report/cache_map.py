@@ -20,30 +20,30 @@ class BrokenCacheBlock:
 
     Attributes:
         block, byte: the block that changed, and the first byte that did.
-        breaks: pairs of a row and its broken prefix, those of the most expensive test first.
+        rows_and_breaks: pairs of a row and its broken prefix, those of the most expensive test first.
         is_simulated: whether the tokens are the simulator's.
     """
 
     block: str
-    byte: int
-    breaks: tuple[tuple[RunRow, CacheBreak], ...]
+    byte_index: int
+    rows_and_breaks: tuple[tuple[RunRow, CacheBreak], ...]
     is_simulated: bool
 
     @property
     def tests(self) -> tuple[str, ...]:
         """The node ids of the tests, without repetitions."""
-        return tuple(dict.fromkeys(row.case for row, _ in self.breaks))
+        return tuple(dict.fromkeys(row.case for row, _ in self.rows_and_breaks))
 
     @property
     def text_change(self) -> str:
         """The change of text, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
-        worst = self.breaks[0][1]
+        worst = self.rows_and_breaks[0][1]
         return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
 
     @property
     def tokens(self) -> int:
         """The number of tokens that the most expensive break loses."""
-        return self.breaks[0][1].tokens
+        return self.rows_and_breaks[0][1].tokens
 
     @property
     def price(self) -> str:
@@ -55,8 +55,8 @@ class BrokenCacheBlock:
     @property
     def cost(self) -> float | None:
         """The extra cost of the most expensive test because of this block, in US dollars; None if it is unknown."""
-        row = self.breaks[0][0]
-        costs = [one.cost for other, one in self.breaks if other is row]
+        row = self.rows_and_breaks[0][0]
+        costs = [one.cost for other, one in self.rows_and_breaks if other is row]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 
@@ -66,15 +66,15 @@ class CacheUseOfTest:
     """A test whose requests carry cache marks."""
 
     row: RunRow
-    use: CacheUse
+    cache_use: CacheUse
 
     @property
     def price(self) -> str:
         """The dollars that the cache marks save or cost, as text."""
-        if self.use.saved is None:
+        if self.cache_use.saved is None:
             return UNKNOWN_PRICE
-        change = "saved" if self.use.saved >= 0 else "more than without marks"
-        return f"{_price_text(abs(self.use.saved))} per {RUNS_PER_PRICE_FIGURE:,} runs {change}"
+        change = "saved" if self.cache_use.saved >= 0 else "more than without marks"
+        return f"{_price_text(abs(self.cache_use.saved))} per {RUNS_PER_PRICE_FIGURE:,} runs {change}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
     """Group the runs that have cache marks, but neither read nor wrote the cache, by the reason; most runs first."""
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
-        if is_unused(row.cache):
+        if has_unused_cache_marks(row.cache):
             reasons = (turn.why for turn in row.cache.turns if turn.why) if row.cache else ()
             groups.setdefault(next(iter(reasons), ""), []).append(row)
     found = [UnusedMarks(reason, tuple(own)) for reason, own in groups.items()]
     return tuple(sorted(found, key=lambda one: -len(one.rows)))
 
 
-def is_unused(use: CacheUse | None) -> bool:
+def has_unused_cache_marks(use: CacheUse | None) -> bool:
     """Return whether requests have cache marks, and none of them read or wrote the cache."""
     return use is not None and bool(use.turns) and not (use.tokens_read or use.tokens_written)
 
@@ -128,7 +128,7 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
 def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
     """Return the tests with cache marks: those with broken prefixes first, then those that cost more."""
     found = [CacheUseOfTest(row, row.cache) for row in rows if row.cache is not None]
-    return tuple(sorted(found, key=lambda one: (not one.use.breaks, not one.use.costs_more)))
+    return tuple(sorted(found, key=lambda one: (not one.cache_use.breaks, not one.cache_use.costs_more)))
 
 
 def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
@@ -139,15 +139,17 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
         change = f": {place.text_change}" if place.text_change else ""
         yield (
-            f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte {place.byte}{change}; "
-            f"{place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are not read, {place.price}"
+            f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte "
+            f"{place.byte_index}{change}; {place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are "
+            f"not read, {place.price}"
         )
     if len(places) > MAX_SHOWN:
         yield f"cache: and {len(places) - MAX_SHOWN} other blocks that break a prefix; --harness-report=FILE shows all"
-    wasteful = [one for one in cache_use_by_test(rows) if one.use.costs_more and not one.use.breaks]
+    wasteful = [one for one in cache_use_by_test(rows) if one.cache_use.costs_more and not one.cache_use.breaks]
     for one in wasteful[:MAX_SHOWN]:
         yield (
-            f"cache: {one.row.case}: its cache marks cost more than they save: {_extra_cost_text(one.use)}, {one.price}"
+            f"cache: {one.row.case}: its cache marks cost more than they save: {_extra_cost_text(one.cache_use)}, "
+            f"{one.price}"
         )
     if len(wasteful) > MAX_SHOWN:
         yield f"cache: and {len(wasteful) - MAX_SHOWN} other tests that would cost less without cache marks"
@@ -160,17 +162,19 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
         "breaks": [
             {
                 "block": place.block,
-                "byte": place.byte,
-                "before": place.breaks[0][1].before,
-                "after": place.breaks[0][1].after,
+                "byte": place.byte_index,
+                "before": place.rows_and_breaks[0][1].before,
+                "after": place.rows_and_breaks[0][1].after,
                 "tokens": place.tokens,
-                "cost": place.breaks[0][1].cost,
+                "cost": place.rows_and_breaks[0][1].cost,
                 "cases": list(place.tests),
             }
             for place in group_broken_prefixes(rows)
         ],
         "costs_more": [
-            {"case": test.row.case, "saved": test.use.saved} for test in cache_use_by_test(rows) if test.use.costs_more
+            {"case": test.row.case, "saved": test.cache_use.saved}
+            for test in cache_use_by_test(rows)
+            if test.cache_use.costs_more
         ],
     }
 

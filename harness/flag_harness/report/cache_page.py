@@ -9,8 +9,8 @@ from flag_harness.report.cache_map import (
     describe_cache_reads_and_writes,
     group_broken_prefixes,
     group_unused_marks,
+    has_unused_cache_marks,
     input_token_shares,
-    is_unused,
 )
 
 MAX_MAPPED_TESTS = 50
@@ -22,9 +22,14 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     every = cache_use_by_test(rows)
     if not every:
         return None
-    tests = [test for test in every if not is_unused(test.use)]
+    tests = [test for test in every if not has_unused_cache_marks(test.cache_use)]
     shown = [
-        {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_as_json, test.use.turns))}
+        {
+            "row": test.row,
+            "use": test.cache_use,
+            "price": test.price,
+            "turns": list(map(_turn_as_json, test.cache_use.turns)),
+        }
         for test in tests[:MAX_MAPPED_TESTS]
     ]
     return {

@@ -32,15 +32,15 @@ class EffectChart:
         metric: the success metric that the figure belongs to, such as `performance`.
         name: the name of the figure.
         start, end: what the ends of the scale mean, such as `-40.0 %`.
-        zero: where "no change" is on the scale, from 0 to 100.
+        zero_position: where "no change" is on the scale, from 0 to 100.
         bars: the effects.
     """
 
     metric: str
     name: str
-    start: str
-    end: str
-    zero: float
+    start_label: str
+    end_label: str
+    zero_position: float
     bars: tuple[ChartBar, ...]
 
 

@@ -41,7 +41,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         report=report,
         overview=make_overview(report),
         comparison_note=COMPARISON_NOTE,
-        cells={row.case: cell for line in report.lines for cell in line.cells if cell for row in cell.rows},
+        cells={row.case: cell for line in report.matrix_rows for cell in line.cells if cell for row in cell.rows},
         summaries=flag_summaries(report),
         charts=list(effect_charts(alone)),
         together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],

@@ -12,7 +12,7 @@ from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
 from flag_harness.report.flags.figures import MEANS_NOTE, UNCHANGED, FlagFigures
-from flag_harness.report.flags.left_out_pairs import left_out_texts, short_name
+from flag_harness.report.flags.left_out_pairs import left_out_texts, short_test_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_varied_by_no_test
 from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
@@ -41,14 +41,14 @@ class CauseLine:
         reasons: why, in one line for each different reason; with the tests, if there are several reasons.
         command: runs the smallest failing combination of a test again.
         shown_test: the name of that test.
-        locate: if the cause is a guess, the command that finds out which flags it is; else empty.
+        locate_command: if the cause is a guess, the command that finds out which flags it is; else empty.
     """
 
     text: str
     reasons: tuple[str, ...]
     command: str
     shown_test: str
-    locate: str
+    locate_command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,21 @@ class OverviewNotice:
 class ReportOverview:
     """The first screen of a report.
 
-    `more_causes` and `more_flags` count what has no line. `next_steps` are those beside the commands of the causes.
-    `folder` says in which folder all commands work. `left_out` says which pairs of runs the figures of flags do not
-    compare, and `worth` who answered, so what all figures are worth. Single flags are marked as simulated only if
-    others are not.
+    `further_cause_count` and `further_flag_count` count what has no line. `next_steps` are those beside the commands of
+    the causes. `folder_note` says in which folder all commands work. `left_out_texts` says which pairs of runs the
+    figures of flags do not compare, and `answer_source_note` who answered, so what all figures are worth. Single flags
+    are marked as simulated only if others are not.
     """
 
     causes: tuple[CauseLine, ...]
-    more_causes: int
+    further_cause_count: int
     flags: tuple[FlagOverview, ...]
-    more_flags: int
+    further_flag_count: int
     notices: tuple[OverviewNotice, ...]
     next_steps: tuple[NextStep, ...]
-    folder: str
-    left_out: tuple[str, ...]
-    worth: str
+    folder_note: str
+    left_out_texts: tuple[str, ...]
+    answer_source_note: str
 
 
 def make_overview(report: RunReport) -> ReportOverview:
@@ -106,7 +106,7 @@ def make_overview(report: RunReport) -> ReportOverview:
         tuple(_overview_notices(report, any(map(_changes_cache_marks, ordered)))),
         tuple(next_steps(report)),
         folder_note(report),
-        tuple(left_out_texts({line.setting: line.figures.left_out for line in lines})),
+        tuple(left_out_texts({line.setting: line.figures.left_out_pairs for line in lines})),
         _origin_of_figures(report.rows),
     )
 
@@ -115,17 +115,19 @@ def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
     """Return a cause for the first screen."""
     reasons = [reason for reason, _ in cause.reasons if reason]
     if len(cause.reasons) > 1:
-        reasons = [f"{join_names(map(short_name, tests), _MAX_NAMES)}: {reason}" for reason, tests in cause.reasons]
+        reasons = [
+            f"{join_names(map(short_test_name, tests), _MAX_NAMES)}: {reason}" for reason, tests in cause.reasons
+        ]
     locate = "" if cause.is_certain else locate_command(report.record.header, cause.case, report.location.root)
     more = len(reasons) - _MAX_NAMES
     reasons[_MAX_NAMES:] = [f"and {count_with_noun(more, 'other reason')}"] if more > 0 else []
-    shown = short_name(cause.case.partition("[")[0])
+    shown = short_test_name(cause.case.partition("[")[0])
     return CauseLine(failure_text(cause), tuple(reasons), cause.command, shown, locate)
 
 
 def failure_text(cause: FailureCause) -> str:
     """Return which tests fail when, such as `test_refund fails when streaming is on`."""
-    names = [short_name(test) for test in cause.tests]
+    names = [short_test_name(test) for test in cause.tests]
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
         return f"{certainty}{names[0]} {cause.text}"
@@ -135,14 +137,18 @@ def failure_text(cause: FailureCause) -> str:
 
 def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagOverview:
     """Return the line of a flag. `seen` has the causes that earlier lines name in full."""
-    parts = [*_first_failures(summary.breaks, summary.setting, seen)] or [summary.support.text]
-    parts += [f"prevents a failure of {text}" for text in _first_failures(summary.prevents, summary.setting, seen)]
+    parts = [*_first_failures(summary.causes_with_flag, summary.setting, seen)] or [summary.support.text]
+    parts += [
+        f"prevents a failure of {text}" for text in _first_failures(summary.causes_without_flag, summary.setting, seen)
+    ]
     answered = [row for row in report.rows if row.answered_by or row.recorded_from]
     is_simulated = not all(row.is_simulated for row in answered) and any(
         one.is_simulated for one in report.effects if one.name == summary.setting
     )
     note = _note_on_flag_without_effect(summary, report)
-    return FlagOverview(summary.setting, bool(summary.breaks), "; ".join(parts), summary.figures, note, is_simulated)
+    return FlagOverview(
+        summary.setting, bool(summary.causes_with_flag), "; ".join(parts), summary.figures, note, is_simulated
+    )
 
 
 def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]) -> Iterator[str]:
@@ -156,7 +162,7 @@ def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]
 def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
     """Return which tests a cause breaks, and with which other flags; tests that were named before are counted."""
     certainty = "" if cause.is_certain else "perhaps "
-    names = f"{certainty}{join_names(map(short_name, cause.tests), _MAX_NAMES)}"
+    names = f"{certainty}{join_names(map(short_test_name, cause.tests), _MAX_NAMES)}"
     if cause.text in seen:
         names = "the same test" if len(cause.tests) == 1 else f"the same {len(cause.tests):,} tests"
     flag = setting.removeprefix(SWITCHED_OFF_PREFIX).partition("=")[0]
@@ -180,7 +186,7 @@ def _origin_of_figures(rows: Sequence[RunRow]) -> str:
 
 def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str:
     """Return why a flag does not do what it is for, if it changes no request or marks too little for the cache."""
-    if summary.is_inert and not (summary.breaks or summary.prevents):
+    if summary.is_inert and not (summary.causes_with_flag or summary.causes_without_flag):
         [source] = [
             flag.env or flag.openfeature or flag.name
             for flag in flags_in_header(report.record.header)
@@ -192,7 +198,7 @@ def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str
 
 
 def _changes_cache_marks(summary: FlagSummary) -> bool:
-    return any("cache_control" in change for change in summary.changes)
+    return any("cache_control" in change for change in summary.request_changes)
 
 
 def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[OverviewNotice]:
@@ -200,14 +206,14 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
     for cause in report.causes:
         if not cause.literals:
             yield OverviewNotice("failures", f"{failure_text(cause)}, whatever the flags")
-    for refusal in report.refusals:
+    for refusal in report.api_refusals:
         yield OverviewNotice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
-    for unblamed in report.unblamed:
+    for unblamed in report.excluded_runs:
         yield OverviewNotice(
             "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
         )
     if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
-        names = [short_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
+        names = [short_test_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
         yield OverviewNotice(
             "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}"
         )
@@ -237,7 +243,7 @@ def _cache_notices(report: RunReport) -> Iterator[OverviewNotice]:
         runs = dict.fromkeys(case for place in broken for case in place.tests)
         where = f"a cached prefix is not read in {count_with_noun(len(runs), 'run')}"
         yield OverviewNotice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
-    elif wasteful := [one for one in cache_use_by_test(report.rows) if one.use.costs_more]:
+    elif wasteful := [one for one in cache_use_by_test(report.rows) if one.cache_use.costs_more]:
         yield OverviewNotice(
             "cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}"
         )

@@ -28,8 +28,8 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "problem": report.record.problem,
         "combinations": list(report.combinations),
         "causes": [{**asdict(cause), "is_certain": cause.is_certain} for cause in report.causes],
-        "unblamed": [asdict(one) for one in report.unblamed],
-        "api_refusals": [asdict(one) for one in report.refusals],
+        "unblamed": [asdict(one) for one in report.excluded_runs],
+        "api_refusals": [asdict(one) for one in report.api_refusals],
         "failures": [
             {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
             for group in report.failures
@@ -51,18 +51,22 @@ def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
     figures = summary.figures
     return {
         "setting": summary.setting,
-        "breaks": [cause.text for cause in summary.breaks],
-        "prevents": [cause.text for cause in summary.prevents],
+        "breaks": [cause.text for cause in summary.causes_with_flag],
+        "prevents": [cause.text for cause in summary.causes_without_flag],
         "changes_no_request": summary.is_inert,
         "costs": {cell.name: cell.text for cell in figures.cells},
         "means_per_run": {
-            one.figure: {"without": one.without, "with": one.with_flag} for cell in figures.cells for one in cell.means
+            one.figure: {"without": one.without_flag, "with": one.with_flag}
+            for cell in figures.cells
+            for one in cell.means
         },
         "is_simulated": any(one.is_simulated for one in report.effects if one.name == summary.setting),
-        "tests_compared": figures.tests,
-        "pairs": figures.pairs,
-        "pairs_compared": figures.compared,
-        "pairs_left_out": [{"reason": one.reason, "pairs_by_test": dict(one.tests)} for one in figures.left_out],
+        "tests_compared": figures.test_count,
+        "pairs": figures.pair_count,
+        "pairs_compared": figures.compared_pair_count,
+        "pairs_left_out": [
+            {"reason": one.reason, "pairs_by_test": dict(one.counts_by_test)} for one in figures.left_out_pairs
+        ],
     }
 
 

@@ -98,11 +98,11 @@ class RunReport:
         outcomes: how many runs had each outcome.
         combinations: the combinations of the matrix: all defaults and each flag alone first, then those with failures,
             then the others; of these, those with the fewest flags first.
-        lines: the tests of the matrix, those with a failure first.
+        matrix_rows: the tests of the matrix, those with a failure first.
         rows: the rows in the order of the matrix, to which `MatrixCell.index` refers.
         causes: which flags explain the failures.
-        unblamed: the runs that say nothing about flags, and why.
-        refusals: what the API would refuse of the requests that the cassettes do not hold.
+        excluded_runs: the runs that say nothing about flags, and why.
+        api_refusals: what the API would refuse of the requests that the cassettes do not hold.
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         request_effects: what each flag changes in requests.
@@ -116,11 +116,11 @@ class RunReport:
     record: RunRecord
     outcomes: Counter[str]
     combinations: tuple[str, ...]
-    lines: tuple[MatrixRow, ...]
+    matrix_rows: tuple[MatrixRow, ...]
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
-    unblamed: tuple[ExcludedRuns, ...]
-    refusals: tuple[ApiRefusal, ...]
+    excluded_runs: tuple[ExcludedRuns, ...]
+    api_refusals: tuple[ApiRefusal, ...]
     failures: tuple[FailureGroup, ...]
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
@@ -169,11 +169,11 @@ def build_report(
         record=record,
         outcomes=Counter(row.outcome for row in rows),
         combinations=combinations,
-        lines=lines,
+        matrix_rows=lines,
         rows=rows,
         causes=analysis.causes,
-        unblamed=analysis.unblamed,
-        refusals=analysis.refusals,
+        excluded_runs=analysis.excluded_runs,
+        api_refusals=analysis.api_refusals,
         failures=_group_failures(rows),
         effects=effects_in_record(record),
         request_effects=request_effects(record),

@@ -21,16 +21,16 @@ class MetricChange:
         figure: the figure.
         base, head: its mean in the first and in the second run.
         low, high: the bounds of the 95 % confidence interval of the mean difference, or None if there is only one pair.
-        pairs: the number of rows of the second run that were compared with the same row of the first.
+        pair_count: the number of rows of the second run that were compared with the same row of the first.
         is_simulated: True if the simulator gave answers.
     """
 
     figure: RunMetric
     base: float
     head: float
-    low: float | None
-    high: float | None
-    pairs: int
+    lower_bound: float | None
+    upper_bound: float | None
+    pair_count: int
     is_simulated: bool
 
     @property
@@ -46,7 +46,11 @@ class MetricChange:
     @property
     def is_significant(self) -> bool:
         """Whether the confidence interval of the difference excludes 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        return (
+            self.lower_bound is not None
+            and self.upper_bound is not None
+            and not self.lower_bound <= 0 <= self.upper_bound
+        )
 
     def exceeds_limit(self, limit: GrowthLimit) -> bool:
         """Return whether the figure got worse by more than `limit` allows. Fewer cached tokens are worse."""
@@ -56,17 +60,21 @@ class MetricChange:
 
     def __str__(self) -> str:
         if not self.growth and not self.is_significant:
-            return "unchanged" if (self.low, self.high) in ((0, 0), (None, None)) else "cannot be told from these runs"
+            return (
+                "unchanged"
+                if (self.lower_bound, self.upper_bound) in ((0, 0), (None, None))
+                else "cannot be told from these runs"
+            )
         share = ratio_text(self.head / self.base) if self.base else f"{self.growth:+,.4g}"
-        if self.low is None or self.high is None:
+        if self.lower_bound is None or self.upper_bound is None:
             return f"{share}; how sure this is cannot be told from one pair"
         if not self.is_significant:
             return f"{share}, which may be chance"
-        return share if self.low == self.high else f"{share} ({self._confidence_interval_text})"
+        return share if self.lower_bound == self.upper_bound else f"{share} ({self._confidence_interval_text})"
 
     @property
     def _confidence_interval_text(self) -> str:
-        low, high = self.low or 0.0, self.high or 0.0
+        low, high = self.lower_bound or 0.0, self.upper_bound or 0.0
         if self.base:
             return ratio_range_text(1 + low / self.base, 1 + high / self.base)
         return f"{low:+,.4g} to {high:+,.4g}"

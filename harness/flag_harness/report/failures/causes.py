@@ -101,8 +101,8 @@ class FailureAnalysis:
     """
 
     causes: tuple[FailureCause, ...]
-    unblamed: tuple[ExcludedRuns, ...]
-    refusals: tuple[ApiRefusal, ...]
+    excluded_runs: tuple[ExcludedRuns, ...]
+    api_refusals: tuple[ApiRefusal, ...]
 
 
 def explain_failures_of_run(record: RunRecord, root: str | None = "") -> FailureAnalysis:

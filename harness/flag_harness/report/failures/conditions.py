@@ -14,11 +14,11 @@ def condition_text(literals: Sequence[FlagLiteral]) -> str:
     >>> condition_text([*on, FlagLiteral("model", ("haiku", "opus"), ("sonnet", "fable"))])
     'tools and cache are both on and model is haiku or opus'
     """
-    *parts, last = _parts(literals)
+    *parts, last = _condition_parts(literals)
     return f"{', '.join(parts)} and {last}" if parts else last
 
 
-def _parts(literals: Sequence[FlagLiteral]) -> Iterator[str]:
+def _condition_parts(literals: Sequence[FlagLiteral]) -> Iterator[str]:
     """Yield the condition of all flags that are on, of all that are off, and of each flag with other values."""
     switches = [one for one in literals if _is_switch(one)]
     for state, value in (("on", True), ("off", False)):

@@ -22,8 +22,8 @@ def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[s
     }
     simulated = {one.name for one in effects if one.is_simulated}
     width = max(map(len, figures), default=0)
-    if any(own.compared for own in figures.values()):
+    if any(own.compared_pair_count for own in figures.values()):
         yield MEANS_NOTE
     for setting, own in figures.items():
         yield f"{setting:<{width}}  {own.text}{', simulated' if setting in simulated else ''}"
-    yield from left_out_texts({setting: own.left_out for setting, own in figures.items()})
+    yield from left_out_texts({setting: own.left_out_pairs for setting, own in figures.items()})

@@ -31,7 +31,7 @@ _UNEXPLAINED_SHARE = 0.1
 """A figure depends on another flag if at most this share of its spread over pairs is left within the flag's values."""
 UNCHANGED = "same"
 """Says that a figure is equal in every pair of runs."""
-UNKNOWN = "unknown"
+UNKNOWN_FIGURE_TEXT = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class FigureMeans:
     """The mean of a figure without a flag and with it, per run of a test. Every test counts the same."""
 
     figure: str
-    without: float
+    without_flag: float
     with_flag: float
 
 
@@ -50,13 +50,13 @@ class FigureCell:
     Attributes:
         name: the figure.
         text: the means without the flag and with it, or that nothing changes.
-        is_same: whether the figure is equal in every pair of runs.
+        is_unchanged: whether the figure is equal in every pair of runs.
         means: the means in numbers, of each kind of token; empty if the figure is unknown.
     """
 
     name: str
     text: str
-    is_same: bool = False
+    is_unchanged: bool = False
     means: tuple[FigureMeans, ...] = ()
 
 
@@ -66,34 +66,34 @@ class FlagFigures:
 
     Attributes:
         cells: the figures, in the order in which they are shown.
-        pairs: how many pairs of runs differ in this flag alone.
-        compared: how many of them the figures come from.
-        left_out: the others.
-        tests: how many tests have a pair that is compared.
+        pair_count: how many pairs of runs differ in this flag alone.
+        compared_pair_count: how many of them the figures come from.
+        left_out_pairs: the others.
+        test_count: how many tests have a pair that is compared.
     """
 
     cells: tuple[FigureCell, ...]
-    pairs: int
-    compared: int
-    left_out: tuple[LeftOutPairs, ...]
-    tests: int
+    pair_count: int
+    compared_pair_count: int
+    left_out_pairs: tuple[LeftOutPairs, ...]
+    test_count: int
 
     @property
-    def are_same(self) -> bool:
+    def are_unchanged(self) -> bool:
         """Whether the flag changes none of the figures."""
-        return all(cell.is_same for cell in self.cells)
+        return all(cell.is_unchanged for cell in self.cells)
 
     @property
     def text(self) -> str:
         """What the flag changes, in one line, and how many pairs say so."""
-        changed = [f"{cell.name} {cell.text}" for cell in self.cells if not cell.is_same]
-        if not self.compared:
-            return f"unknown: none of {count_with_noun(self.pairs, 'pair')} of runs can be compared"
-        found = "; ".join(changed) or self.same_text
-        return f"{found} ({self.compared:,} of {self.pairs:,} pairs)"
+        changed = [f"{cell.name} {cell.text}" for cell in self.cells if not cell.is_unchanged]
+        if not self.compared_pair_count:
+            return f"unknown: none of {count_with_noun(self.pair_count, 'pair')} of runs can be compared"
+        found = "; ".join(changed) or self.unchanged_text
+        return f"{found} ({self.compared_pair_count:,} of {self.pair_count:,} pairs)"
 
     @property
-    def same_text(self) -> str:
+    def unchanged_text(self) -> str:
         """What to say of a flag that changes none of the figures."""
         *names, last = [cell.name for cell in self.cells]
         return f"the same {', '.join(names)} and {last}"
@@ -104,8 +104,8 @@ class ShownFigure:
     """A figure of the first screen: its name, how to read it from a run, and how to write two means of it."""
 
     name: str
-    read: Callable[[RunRow], float | None]
-    write: Callable[[float, float], str]
+    read_figure: Callable[[RunRow], float | None]
+    format_means: Callable[[float, float], str]
     label: str = ""
 
 
@@ -114,13 +114,13 @@ class ComparedPair:
     """A figure in the two runs of a pair, without the flag and with it."""
 
     pair: RunPair
-    without: float
-    value: float
+    value_without_flag: float
+    value_with_flag: float
 
     @property
     def difference(self) -> float:
         """By how much the flag changes the figure."""
-        return self.value - self.without
+        return self.value_with_flag - self.value_without_flag
 
 
 def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
@@ -160,7 +160,7 @@ def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) 
         cell("requests", [ShownFigure("requests", lambda row: len(row.requests), means_text)]),
     )
     errors = cell("errors", [ShownFigure("errors", lambda row: row.errors, means_text)])
-    more = () if errors.is_same or not errors.means else (errors,)
+    more = () if errors.is_unchanged or not errors.means else (errors,)
     tests = len({test_of_row(row) for row, _ in compared})
     return FlagFigures((*cells, *more), len(pairs), len(compared), tuple(find_left_out_pairs(pairs)), tests)
 
@@ -174,15 +174,16 @@ def _figure_cell(
         found = [
             ComparedPair(pair, without, value)
             for pair in pairs
-            if (value := figure.read(pair[0])) is not None and (without := figure.read(pair[1])) is not None
+            if (value := figure.read_figure(pair[0])) is not None
+            and (without := figure.read_figure(pair[1])) is not None
         ]
         if found:
             means.append(FigureMeans(figure.name, *_means_without_and_with(found)))
-        if not all(isclose(one.value, one.without) for one in found):
+        if not all(isclose(one.value_with_flag, one.value_without_flag) for one in found):
             texts.append(f"{figure.label}{_change_text(figure, found, effects.get(figure.name))}")
     if texts or not means:
-        return FigureCell(name, ", ".join(texts) or UNKNOWN, means=tuple(means))
-    return FigureCell(name, UNCHANGED, is_same=True, means=tuple(means))
+        return FigureCell(name, ", ".join(texts) or UNKNOWN_FIGURE_TEXT, means=tuple(means))
+    return FigureCell(name, UNCHANGED, is_unchanged=True, means=tuple(means))
 
 
 def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: MetricEffect | None) -> str:
@@ -200,7 +201,7 @@ def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: Met
 
 
 def _means_of_pairs_text(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
-    return figure.write(*_means_without_and_with(found))
+    return figure.format_means(*_means_without_and_with(found))
 
 
 def _means_without_and_with(found: Sequence[ComparedPair]) -> tuple[float, float]:
@@ -208,8 +209,8 @@ def _means_without_and_with(found: Sequence[ComparedPair]) -> tuple[float, float
     tests: dict[str, list[ComparedPair]] = {}
     for one in found:
         tests.setdefault(test_of_row(one.pair[0]), []).append(one)
-    without = fmean(fmean(one.without for one in own) for own in tests.values())
-    return without, fmean(fmean(one.value for one in own) for own in tests.values())
+    without = fmean(fmean(one.value_without_flag for one in own) for own in tests.values())
+    return without, fmean(fmean(one.value_with_flag for one in own) for own in tests.values())
 
 
 def _range_text(found: Sequence[ComparedPair]) -> str:
@@ -219,14 +220,14 @@ def _range_text(found: Sequence[ComparedPair]) -> str:
 
 def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
     """Return the means with and without the other flag that the change depends on; empty if there is none."""
-    total = _spread(found)
+    total = _sum_of_squared_deviations(found)
     for flag in found[0].pair[0].values:
         groups: dict[Any, list[ComparedPair]] = {}
         for one in found:
             row, other = one.pair
             if row.values.get(flag) == other.values.get(flag):
                 groups.setdefault(value_text(row.values.get(flag)), []).append(one)
-        if len(groups) > 1 and sum(map(_spread, groups.values())) <= _UNEXPLAINED_SHARE * total:
+        if len(groups) > 1 and sum(map(_sum_of_squared_deviations, groups.values())) <= _UNEXPLAINED_SHARE * total:
             return ", ".join(
                 f"{_means_of_pairs_text(figure, own)} {_setting_text(flag, value)}"
                 for value, own in sorted(groups.items())
@@ -234,7 +235,7 @@ def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> s
     return ""
 
 
-def _spread(found: Sequence[ComparedPair]) -> float:
+def _sum_of_squared_deviations(found: Sequence[ComparedPair]) -> float:
     """Return the sum of the squared distances of differences from their mean."""
     middle = fmean(one.difference for one in found)
     return sum((one.difference - middle) ** 2 for one in found)
@@ -253,11 +254,13 @@ def _cost_text(before: float, after: float) -> str:
 def _first_token_cell(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) -> FigureCell:
     """Return when the first token of a run comes. Without streaming, it comes with the whole first answer."""
     if all(row.first_token is None for pair in pairs for row in pair):
-        return FigureCell("first token", "nothing streamed", is_same=True)
-    return _figure_cell("first token", [ShownFigure("first token", _wait, second_means_text)], pairs, effects)
+        return FigureCell("first token", "nothing streamed", is_unchanged=True)
+    return _figure_cell(
+        "first token", [ShownFigure("first token", _seconds_to_first_text, second_means_text)], pairs, effects
+    )
 
 
-def _wait(row: RunRow) -> float | None:
+def _seconds_to_first_text(row: RunRow) -> float | None:
     """Return the seconds until the first answered request shows its first text; None if none was answered."""
     if row.first_token is not None:
         return row.first_token

@@ -29,18 +29,18 @@ class LeftOutPairs:
 
     Attributes:
         reason: why.
-        tests: how many there are of each test.
-        pairs: how many pairs the flag has, with those that are compared.
+        counts_by_test: how many there are of each test.
+        total_pair_count: how many pairs the flag has, with those that are compared.
     """
 
     reason: str
-    tests: tuple[tuple[str, int], ...]
-    pairs: int
+    counts_by_test: tuple[tuple[str, int], ...]
+    total_pair_count: int
 
     @property
     def count(self) -> int:
         """How many pairs they are."""
-        return sum(count for _, count in self.tests)
+        return sum(count for _, count in self.counts_by_test)
 
 
 def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[str]:
@@ -53,11 +53,13 @@ def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[s
         for one in own:
             groups.setdefault(one, []).append(setting)
     for one, settings in groups.items():
-        tests = join_names((f"{short_name(test)} ({count})" for test, count in one.tests), MAX_LEFT_OUT_TESTS)
-        yield f"{join_names(settings)}: {one.count} of {one.pairs} pairs left out, as {one.reason}: {tests}"
+        tests = join_names(
+            (f"{short_test_name(test)} ({count})" for test, count in one.counts_by_test), MAX_LEFT_OUT_TESTS
+        )
+        yield f"{join_names(settings)}: {one.count} of {one.total_pair_count} pairs left out, as {one.reason}: {tests}"
 
 
-def short_name(test: str) -> str:
+def short_test_name(test: str) -> str:
     """Return the name of a test's function, with the parameters that are no flags."""
     return test.rpartition("::")[2].removesuffix("[*]")
 

@@ -2,12 +2,12 @@
 
 import math
 
-_CENTS = 2
+_CENT_DECIMALS = 2
 """The decimals of dollars if there are any, and the most of seconds that are needed."""
 _ROUNDING_SHARE = 0.3
 """Means are rounded to a unit that is at most this share of their difference."""
 _SHORTEST_SHOWN_SECONDS = 0.01
-_NO_DIGITS = -15
+_DECIMALS_OF_ZERO = -15
 """The decimals of a number that needs none, as it is 0. Negative ones are tens, hundreds and so on."""
 
 
@@ -18,7 +18,7 @@ def means_text(before: float, after: float) -> str:
     ('130 → 1,500', '1.2 → 2', '1,010 → 1,025')
     """
     needed = _digits_of_difference(before, after)
-    return f"{_rounded(before, needed)} → {_rounded(after, needed)}"
+    return f"{_format_rounded(before, needed)} → {_format_rounded(after, needed)}"
 
 
 def dollar_means_text(before: float, after: float) -> str:
@@ -28,7 +28,7 @@ def dollar_means_text(before: float, after: float) -> str:
     ('$0.00015 → $0.0020', '$1.50 → $20')
     """
     needed = _digits_of_difference(before, after)
-    return f"${_rounded(before, needed, _CENTS)} → ${_rounded(after, needed, _CENTS)}"
+    return f"${_format_rounded(before, needed, _CENT_DECIMALS)} → ${_format_rounded(after, needed, _CENT_DECIMALS)}"
 
 
 def second_means_text(before: float, after: float) -> str:
@@ -39,9 +39,9 @@ def second_means_text(before: float, after: float) -> str:
     """
     if 0 < abs(after - before) < _SHORTEST_SHOWN_SECONDS:
         change = "more" if after > before else "less"
-        return f"{_rounded(before, _CENTS)} s, under {_SHORTEST_SHOWN_SECONDS} s {change}"
-    needed = min(_digits_of_difference(before, after), _CENTS)
-    return f"{_rounded(before, needed, 1)} → {_rounded(after, needed, 1)} s"
+        return f"{_format_rounded(before, _CENT_DECIMALS)} s, under {_SHORTEST_SHOWN_SECONDS} s {change}"
+    needed = min(_digits_of_difference(before, after), _CENT_DECIMALS)
+    return f"{_format_rounded(before, needed, 1)} → {_format_rounded(after, needed, 1)} s"
 
 
 def dollar_difference_text(dollars: float) -> str:
@@ -50,7 +50,9 @@ def dollar_difference_text(dollars: float) -> str:
     >>> dollar_difference_text(1.83), dollar_difference_text(-0.02849), dollar_difference_text(1234)
     ('+$1.80', '-$0.028', '+$1,200')
     """
-    return f"{'-' if dollars < 0 else '+'}${_rounded(abs(dollars), _significant_digits(dollars), _CENTS)}"
+    return (
+        f"{'-' if dollars < 0 else '+'}${_format_rounded(abs(dollars), _significant_digits(dollars), _CENT_DECIMALS)}"
+    )
 
 
 def difference_text(number: float) -> str:
@@ -60,10 +62,10 @@ def difference_text(number: float) -> str:
     ('+1,400', '-0.50', '0')
     """
     sign = "-" if number < 0 else "+" if number else ""
-    return f"{sign}{_rounded(abs(number), _significant_digits(number))}"
+    return f"{sign}{_format_rounded(abs(number), _significant_digits(number))}"
 
 
-def _rounded(value: float, needed: int, fewest: int = 0) -> str:
+def _format_rounded(value: float, needed: int, fewest: int = 0) -> str:
     """Return a number with two significant digits, or with `needed` decimals if these are more.
 
     `needed` is negative for tens, hundreds and so on. If there are decimals, there are at least `fewest`.
@@ -76,9 +78,9 @@ def _rounded(value: float, needed: int, fewest: int = 0) -> str:
 
 def _significant_digits(value: float) -> int:
     """Return to how many decimals a number has two significant digits; few for 0."""
-    return 1 - math.floor(math.log10(abs(value))) if value else _NO_DIGITS
+    return 1 - math.floor(math.log10(abs(value))) if value else _DECIMALS_OF_ZERO
 
 
 def _digits_of_difference(before: float, after: float) -> int:
     difference = abs(after - before)
-    return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _NO_DIGITS
+    return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _DECIMALS_OF_ZERO

@@ -24,20 +24,20 @@ class FlagSummary:
     Attributes:
         setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`.
         flag: the name of the flag.
-        breaks: the causes of failures that need the changed flag.
-        prevents: the causes of failures that need the flag at its default.
+        causes_with_flag: the causes of failures that need the changed flag.
+        causes_without_flag: the causes of failures that need the flag at its default.
         support: the tests on which it stands that the flag breaks nothing else.
-        changes: what the flag changes in requests; empty if that is nothing, or unknown.
+        request_changes: what the flag changes in requests; empty if that is nothing, or unknown.
         is_inert: whether the flag changed no request of the run.
         figures: what the flag costs or saves, in a few words, and which pairs of runs say so.
     """
 
     setting: str
     flag: str
-    breaks: tuple[FailureCause, ...]
-    prevents: tuple[FailureCause, ...]
+    causes_with_flag: tuple[FailureCause, ...]
+    causes_without_flag: tuple[FailureCause, ...]
     support: FlagSupport
-    changes: tuple[str, ...]
+    request_changes: tuple[str, ...]
     is_inert: bool
     figures: FlagFigures
 
@@ -53,7 +53,7 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
         _make_summary(report, tests, pairs.get(setting, []), setting, flags[index], value)
         for setting, (index, value) in _changes_from_defaults(flags)
     ]
-    return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.breaks))
+    return tuple(sorted(filter(_has_findings, found), key=lambda one: not one.causes_with_flag))
 
 
 def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
@@ -92,5 +92,11 @@ def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other: int) -
 
 def _has_findings(summary: FlagSummary) -> bool:
     """Return whether a summary contains any finding about its flag."""
-    causes = summary.breaks or summary.prevents
-    return bool(causes or summary.changes or summary.is_inert or summary.figures.pairs or summary.support.ran)
+    causes = summary.causes_with_flag or summary.causes_without_flag
+    return bool(
+        causes
+        or summary.request_changes
+        or summary.is_inert
+        or summary.figures.pair_count
+        or summary.support.run_test_count
+    )

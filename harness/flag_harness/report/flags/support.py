@@ -20,28 +20,31 @@ class FlagSupport:
     """The tests that show whether a flag breaks anything: those that passed with it and without it.
 
     Attributes:
-        tests: how many such tests there are.
-        ran: how many tests ran with it and without it.
-        total: how many tests the report is about.
-        combinations: the number of combinations under which the tests that passed ran.
+        passed_test_count: how many such tests there are.
+        run_test_count: how many tests ran with it and without it.
+        test_count: how many tests the report is about.
+        combination_count: the number of combinations under which the tests that passed ran.
     """
 
-    tests: int
-    ran: int
-    total: int
-    combinations: int
+    passed_test_count: int
+    run_test_count: int
+    test_count: int
+    combination_count: int
 
     @property
     def text(self) -> str:
         """What the flag breaks if no failure needs it, such as `nothing in 1 test of 18 (8 combinations)`."""
-        failed, absent = self.ran - self.tests, self.total - self.ran
+        failed, absent = self.run_test_count - self.passed_test_count, self.test_count - self.run_test_count
         others = [f"{absent:,} did not run with and without it"] if absent else []
         others += [f"{failed:,} did not pass with and without it"] if failed else []
-        if not self.tests:
-            return f"unknown: no test {'passed' if self.ran else 'ran'} with and without it"
-        combinations = count_with_noun(self.combinations, "combination")
+        if not self.passed_test_count:
+            return f"unknown: no test {'passed' if self.run_test_count else 'ran'} with and without it"
+        combinations = count_with_noun(self.combination_count, "combination")
         return "; ".join(
-            [f"nothing in {count_with_noun(self.tests, 'test')} of {self.total:,} ({combinations})", *others]
+            [
+                f"nothing in {count_with_noun(self.passed_test_count, 'test')} of {self.test_count:,} ({combinations})",
+                *others,
+            ]
         )
 
 
@@ -62,7 +65,7 @@ def flags_varied_by_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tu
     return tuple(
         flag.name
         for flag in flags
-        if not any(flag_support(tests, flag, value).ran for value in flag.values if value != flag.default)
+        if not any(flag_support(tests, flag, value).run_test_count for value in flag.values if value != flag.default)
     )
 
 

@@ -31,12 +31,12 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     """Yield a report: a headline, the causes of failures, the failing tests, and what each flag changes."""
     overview = make_overview(report)
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
-    if overview.worth:
+    if overview.answer_source_note:
         yield ""
-        yield escape_markdown(overview.worth)
-    if overview.folder and report.causes:
+        yield escape_markdown(overview.answer_source_note)
+    if overview.folder_note and report.causes:
         yield ""
-        yield f"The commands work {escape_markdown(overview.folder)}."
+        yield f"The commands work {escape_markdown(overview.folder_note)}."
     if report.causes:
         yield ""
     for cause in report.causes[:MAX_CAUSES]:
@@ -44,9 +44,9 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if (more := len(report.causes) - MAX_CAUSES) > 0:
         yield f"- and {count_with_noun(more, 'more cause')}"
     yield from _api_refusal_lines(report)
-    if report.unblamed:
+    if report.excluded_runs:
         yield ""
-    for unblamed in report.unblamed:
+    for unblamed in report.excluded_runs:
         yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {join_first_names(unblamed.cases)}"
     yield from _overview_lines(overview, has_causes=bool(report.causes))
     yield from _flag_lines(overview)
@@ -79,9 +79,9 @@ def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
 
 
 def _api_refusal_lines(report: RunReport) -> Iterator[str]:
-    if report.refusals:
+    if report.api_refusals:
         yield ""
-    for refusal in report.refusals:
+    for refusal in report.api_refusals:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
         names = join_first_names(refusal.cases)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
@@ -94,8 +94,8 @@ def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[s
     found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
     if found or overview.next_steps:
         yield ""
-    if overview.next_steps and overview.folder and not has_causes:
-        yield f"- The commands work {escape_markdown(overview.folder)}"
+    if overview.next_steps and overview.folder_note and not has_causes:
+        yield f"- The commands work {escape_markdown(overview.folder_note)}"
     yield from (f"- Also found: {escape_markdown(text)}" for text in found)
     for step in overview.next_steps:
         command = f": {inline_code(step.command)}" if step.command else ""
@@ -139,21 +139,21 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
             code_cell(line.setting) + (" (simulated)" if line.is_simulated else ""),
             escape_markdown(line.breaks),
             *(escape_markdown(cell.text) for cell in line.figures.cells[:FIGURES]),
-            f"{line.figures.compared:,} of {line.figures.pairs:,}",
+            f"{line.figures.compared_pair_count:,} of {line.figures.pair_count:,}",
         ]
         for line in overview.flags
     ]
     yield from table_lines(["flag", "breaks", *headings, "pairs compared"], rows)
     yield ""
-    if overview.more_flags:
-        yield f"- and {count_with_noun(overview.more_flags, 'further flag')}"
+    if overview.further_flag_count:
+        yield f"- and {count_with_noun(overview.further_flag_count, 'further flag')}"
     notes = [f"{line.setting}: {line.note}" for line in overview.flags if line.note]
-    for text in (COMPARISON_NOTE, *notes, *overview.left_out):
+    for text in (COMPARISON_NOTE, *notes, *overview.left_out_texts):
         yield f"- {escape_markdown(text)}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:
-    lines = [line for line in report.lines if "failed" in line.outcomes]
+    lines = [line for line in report.matrix_rows if "failed" in line.outcomes]
     if not lines:
         return
     columns = [
@@ -231,7 +231,7 @@ def _metric_effect_lines(report: RunReport) -> Iterator[str]:
 
 def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
     places = group_broken_prefixes(report.rows)
-    tests = [test for test in cache_use_by_test(report.rows) if test.use.breaks or test.use.costs_more]
+    tests = [test for test in cache_use_by_test(report.rows) if test.cache_use.breaks or test.cache_use.costs_more]
     if not tests:
         return
     yield ""
@@ -241,7 +241,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         rows = [
             [
                 code_cell(place.block),
-                f"{place.byte:,}",
+                f"{place.byte_index:,}",
                 code_cell(place.text_change) if place.text_change else "",
                 f"{place.tokens:,}",
                 escape_markdown(place.price),
@@ -251,7 +251,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         ]
         yield from table_lines(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
         yield ""
-    wasteful = [test for test in tests if test.use.costs_more]
+    wasteful = [test for test in tests if test.cache_use.costs_more]
     for one in wasteful[:MAX_CACHED_TESTS]:
         yield f"- {inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
     if len(wasteful) > MAX_CACHED_TESTS:
@@ -266,6 +266,6 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
             escape_markdown(turn.why),
         ]
         for test in tests[:MAX_CACHED_TESTS]
-        for turn in test.use.turns
+        for turn in test.cache_use.turns
     ]
     yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
