@@ -22,12 +22,12 @@ class RunDiff:
     """The differences between two runs.
 
     Attributes:
-        code: what the headers say: other commits, packages or flags, one line each.
+        header_changes: what the headers say: other commits, packages or flags, one line each.
         outcomes: the tests whose outcome changed, and the new misses.
-        requests: the tests whose requests changed.
-        paths: what changed in the bodies of requests, by path, over all tests.
-        pairs: the number of rows whose figures are compared.
-        uncompared: the number of rows that both runs have and whose figures cannot be compared.
+        changed_requests: the tests whose requests changed.
+        path_changes: what changed in the bodies of requests, by path, over all tests.
+        pair_count: the number of rows whose figures are compared.
+        uncompared_row_count: the number of rows that both runs have and whose figures cannot be compared.
         figures: the figures of both runs.
         effects: the effects of flags that differ between the runs: each as it was, and as it is.
         violations: the thresholds that are exceeded, one line each.
@@ -35,12 +35,12 @@ class RunDiff:
         problems: why a record is incomplete, one line each.
     """
 
-    code: tuple[str, ...]
+    header_changes: tuple[str, ...]
     outcomes: OutcomeChanges
-    requests: tuple[ChangedRequests, ...]
-    paths: tuple[PathChange, ...]
-    pairs: int
-    uncompared: int
+    changed_requests: tuple[ChangedRequests, ...]
+    path_changes: tuple[PathChange, ...]
+    pair_count: int
+    uncompared_row_count: int
     figures: tuple[MetricChange, ...]
     effects: tuple[tuple[MetricEffect, MetricEffect], ...]
     violations: tuple[str, ...]
@@ -66,12 +66,12 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
     both = keys & {row.key for row in head.rows}
     figures = metric_changes(pairs)
     return RunDiff(
-        code=tuple(_find_header_changes(base, head)),
+        header_changes=tuple(_find_header_changes(base, head)),
         outcomes=outcomes,
-        requests=requests,
-        paths=find_path_changes(base.rows, head.rows),
-        pairs=len(pairs),
-        uncompared=len(both) - len(pairs),
+        changed_requests=requests,
+        path_changes=find_path_changes(base.rows, head.rows),
+        pair_count=len(pairs),
+        uncompared_row_count=len(both) - len(pairs),
         figures=figures,
         effects=_find_changed_effects(base, head, both),
         violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),

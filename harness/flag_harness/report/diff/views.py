@@ -74,20 +74,20 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
         "violations": list(diff.violations),
         "problems": list(diff.problems),
         "unchecked": list(diff.figures_in_no_row),
-        "code": list(diff.code),
+        "code": list(diff.header_changes),
         "outcomes": asdict(diff.outcomes),
-        "requests": [asdict(one) for one in diff.requests],
-        "paths": [asdict(one) for one in diff.paths],
-        "compared": diff.pairs,
-        "not_compared": diff.uncompared,
+        "requests": [asdict(one) for one in diff.changed_requests],
+        "paths": [asdict(one) for one in diff.path_changes],
+        "compared": diff.pair_count,
+        "not_compared": diff.uncompared_row_count,
         "figures": {
             change.key: {
                 "base": change.base,
                 "head": change.head,
                 "growth": change.growth,
-                "low": change.low,
-                "high": change.high,
-                "pairs": change.pairs,
+                "low": change.lower_bound,
+                "high": change.upper_bound,
+                "pairs": change.pair_count,
                 "is_simulated": change.is_simulated,
             }
             for change in diff.figures
@@ -107,9 +107,9 @@ def diff_headline(diff: RunDiff) -> str:
 
 def diff_footer(diff: RunDiff) -> str:
     """Return a note that says which runs were compared, and which thresholds were not checked."""
-    text = f"Figures: the mean of {count_with_noun(diff.pairs, 'run')} that passed in both records."
-    if diff.uncompared:
-        text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
+    text = f"Figures: the mean of {count_with_noun(diff.pair_count, 'run')} that passed in both records."
+    if diff.uncompared_row_count:
+        text += f" {diff.uncompared_row_count:,} more did not pass in both, or only one of the two was simulated."
     if diff.figures_in_no_row:
         text += f" Not checked, because no compared run has it: {', '.join(diff.figures_in_no_row)}."
     return text
@@ -118,7 +118,7 @@ def diff_footer(diff: RunDiff) -> str:
 def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     """Yield the parts of the comparison that have something to say."""
     found = diff.outcomes
-    yield from _section_of_names("Code", diff.code, is_code=False)
+    yield from _section_of_names("Code", diff.header_changes, is_code=False)
     yield from _section_of_names("Newly failing", found.newly_failing)
     yield from _section_of_names("Newly flaky", found.newly_flaky)
     yield from _section_of_names("New tests that fail", found.failing_additions)
@@ -126,11 +126,11 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section_if_not_empty("New misses", ("test", "request"), misses, (True, True))
     yield from _section_of_names("Newly passing", found.newly_passing)
     yield from _section_of_names("Not run any more", found.missing)
-    paths = [(one.path, *_cells_of_change(one), count_with_noun(len(one.cases), "test")) for one in diff.paths]
+    paths = [(one.path, *_cells_of_change(one), count_with_noun(len(one.cases), "test")) for one in diff.path_changes]
     yield from _section_if_not_empty(
         "Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False)
     )
-    changes = [(one.case, change) for one in diff.requests for change in one.changes]
+    changes = [(one.case, change) for one in diff.changed_requests for change in one.changes]
     yield from _section_if_not_empty("Changed requests", ("test", "change"), changes, (True, False))
     figures = [
         (
