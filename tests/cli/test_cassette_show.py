@@ -188,7 +188,7 @@ def test_many_parameters_have_a_line_of_their_own(show: Any) -> None:
 def test_the_head_says_where_the_recording_comes_from(show: Any) -> None:
     """And how old it is."""
     now = datetime.now(UTC)
-    known = {"sdk": "anthropic 2.12.0", "combination": "off", "rebased": True, "match_on": ("path",)}
+    known = {"sdk": "anthropic 2.12.0", "combination": "off", "is_rebased": True, "match_on": ("path",)}
     for days, age in ((0, "today"), (1, "yesterday"), (3, "3 days ago")):
         moment = (now - timedelta(days=days, minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         expected = f"live, {moment[:10]} {moment[11:16]} ({age}) · off · anthropic 2.12.0 · rebased, not verified"
