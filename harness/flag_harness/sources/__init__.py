@@ -1,4 +1,6 @@
-"""The sources that an agent reads flags from, and how a combination is set there: see docs/flags.md."""
+"""Set the flags of a combination at their sources (environment variables, OpenFeature or functions): see
+docs/flags.md.
+"""
 
 from flag_harness.sources.environment import set_flag_variables
 from flag_harness.sources.scope import FlagRead, FlagScope, running_scope

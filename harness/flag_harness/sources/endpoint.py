@@ -1,4 +1,4 @@
-"""Serves the flags of a scope to other processes through OFREP, the HTTP protocol of OpenFeature's remote providers."""
+"""Answers the flag requests of other processes. The protocol is OFREP, OpenFeature's HTTP protocol for remote flags."""
 
 import json
 from typing import Any
@@ -12,9 +12,9 @@ OFREP_PATH = "/ofrep/v1/evaluate/flags"
 
 
 class FlagEndpoint:
-    """A layer that answers requests of OFREP (OpenFeature's remote protocol) for one flag or for all flags.
+    """A layer of `cassette_server` that answers OFREP requests for one flag or for all flags from a scope.
 
-    It leaves every other request alone.
+    OFREP is OpenFeature's HTTP protocol for remote flags. Every other request is passed on to the next layer.
     """
 
     def __init__(self, scope: FlagScope) -> None:
@@ -39,7 +39,9 @@ class FlagEndpoint:
         return _json_response(200, self._evaluate_flag(*found))
 
     def _evaluate_flag(self, flag: Flag, index: int) -> dict[str, Any]:
-        """Return OFREP's JSON for the value of a flag, and record that it was read."""
+        """Return OFREP's JSON for a flag whose value has the index `index`, and record in the scope that the flag was
+        read.
+        """
         key, value, variant = flag.openfeature, flag.values[index], flag.labels[index]
         self._scope.add_read(FlagRead(key, "remote", value, is_declared=True))
         metadata = {"flag": flag.name, "combination": self._scope.combination.id}

@@ -1,4 +1,4 @@
-"""Environment variables that several blocks set at the same time: they belong to the whole process."""
+"""Set environment variables for several `with` blocks or tests that run at the same time in one process."""
 
 import os
 import threading
@@ -12,7 +12,10 @@ from flag_harness.sources.scope import FlagScope
 
 @dataclass(frozen=True, slots=True)
 class _VariableSetting:
-    """The value that a scope gave to a variable; `original_text` is the value before any scope set it, or None."""
+    """The value that a scope (a test or `with` block) gave to an environment variable; None means unset.
+
+    `original_text` is the value from before any scope set the variable, or None if it was unset.
+    """
 
     scope: FlagScope
     text: str | None
@@ -20,7 +23,10 @@ class _VariableSetting:
 
 
 class SharedEnvironment:
-    """Sets environment variables for scopes. Only nested scopes can set the same variable to different values."""
+    """Sets environment variables for scopes (tests and `with` blocks), and restores them afterwards.
+
+    Two scopes that run at the same time may give a variable different values only if one is inside the other.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,14 +62,18 @@ class SharedEnvironment:
                 )
 
     def _set_for_scope(self, name: str, text: str | None, scope: FlagScope) -> None:
-        """Set a variable for a scope, and remember the value from before any scope."""
+        """Set a variable for a scope, and remember the value that the variable had before any scope set it."""
         settings = self._settings.setdefault(name, [])
         before = settings[0].original_text if settings else os.environ.get(name)
         settings.append(_VariableSetting(scope, text, before))
         _set_variable(name, text)
 
     def _restore_after_scope(self, name: str, scope: FlagScope) -> None:
-        """Remove a scope's setting: restore the value of another scope or, if there is none, the value from before."""
+        """Remove a scope's value of a variable.
+
+        The variable gets the value that another running scope has set or, if there is none, the value from before any
+        scope.
+        """
         settings = self._settings[name]
         [setting] = [one for one in settings if one.scope is scope]
         settings.remove(setting)

@@ -1,4 +1,4 @@
-"""Lets the clients of OpenFeature read declared flags from the running scope, whichever provider the project sets."""
+"""Lets OpenFeature clients read the declared flags from the scope (test or `with` block) in which their code runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ with require_extra("openfeature"):
 
 @contextmanager
 def patch_openfeature_clients() -> Iterator[None]:
-    """Make every OpenFeature client ask a `CombinationProvider` first, if its code runs in a scope.
+    """Inside the context, make OpenFeature clients read the declared flags from the scope in which their code runs.
 
-    The provider that the project has set is neither replaced nor shut down: it still answers other code, and the keys
-    that no flag has.
+    A scope is a test or a `flags` block. The provider that the project has set stays in place: it answers code outside
+    of any scope, and the keys of undeclared flags.
     """
     own_provider: Any = OpenFeatureClient.provider
     own_status: Any = OpenFeatureClient.get_provider_status
@@ -42,5 +42,7 @@ def patch_openfeature_clients() -> Iterator[None]:
 
 
 def _is_in_flag_scope() -> bool:
-    """Return whether the code runs in a scope, or any scope is active."""
+    """Return whether the running code belongs to a scope (a test or `flags` block), or some scope is active
+    elsewhere.
+    """
     return running_scope() is not None or bool(ACTIVE_SCOPES)

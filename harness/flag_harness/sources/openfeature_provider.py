@@ -1,4 +1,6 @@
-"""A provider of OpenFeature that answers from the running scope, and a hook that records what is read."""
+"""An OpenFeature provider that answers from the running scope (test or `with` block), and a hook that records the
+reads.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,11 +24,17 @@ _OPENFEATURE_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": (dict, list, tuple),
 }
 _UNDECLARED_KEY_DETAILS = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
-"""What a provider says of keys that it does not have: no error if the project has not declared the flag."""
+"""The error codes with which a provider says that it has no value for a key.
+
+They are no error if the key is undeclared.
+"""
 
 
 def _make_resolver(kind: str) -> Any:
-    """Return a method that resolves flags of this kind, such as `boolean`, from the scope or the provider beneath."""
+    """Return the method with which a provider resolves flags of the type `kind`, such as `boolean`.
+
+    The method returns the value in the running scope, or asks the project's own provider for keys of undeclared flags.
+    """
 
     def resolve(
         self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
@@ -81,11 +89,15 @@ class CombinationProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Pass an event on to the project's own provider."""
+        """Pass a tracking event on to the project's own provider."""
         self.project_provider.track(tracking_event_name, evaluation_context, tracking_event_details)
 
     def resolve(self, kind: str, key: str, default: Any) -> FlagResolutionDetails[Any] | None:
-        """Return the details of a declared flag, or None if the project's own provider must answer."""
+        """Return the value that the running scope gives to the flag `key`, with its details.
+
+        The result is None if the project's own provider must answer. `kind` is the requested type, such as `boolean`; a
+        value of another type gives an error and `default`.
+        """
         scope = running_scope()
         found = scope.find_flag(key) if scope is not None else None
         if scope is not None and found is not None:
@@ -108,12 +120,18 @@ class CombinationProvider(AbstractProvider):
 
 
 class _ReadRecorder(Hook):
-    """Records every read of a flag in the running scope, with any error that OpenFeature hides from the code."""
+    """An OpenFeature hook that records each read of a flag in the running scope.
+
+    If the read failed, the error is recorded, too, because OpenFeature hides it and returns a default.
+    """
 
     def finally_after(
         self, hook_context: HookContext, details: FlagEvaluationDetails[Any], hints: Mapping[str, Any]
     ) -> None:
-        """Record the read. If no scope is known for the code, record an error in every scope that declares the key."""
+        """Record the read in the scope of the running code.
+
+        If several scopes are active and the code belongs to none, record an error in every scope that declares the key.
+        """
         key, kind = hook_context.flag_key, hook_context.flag_type.value.lower()
         scope = running_scope()
         if scope is None:
@@ -129,7 +147,7 @@ class _ReadRecorder(Hook):
 
 
 def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
-    """Return the value of a flag, or an error and the caller's default if the value is not of the type `kind`."""
+    """Return the value with the index `index` of a flag, or an error and `default` if it is not of the type `kind`."""
     value: Any = flag.values[index]
     if not isinstance(value, _OPENFEATURE_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
         method = f"get_{openfeature_type(value)}_value"
@@ -157,7 +175,7 @@ def openfeature_type(value: object) -> str:
 
 
 def _error_details(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
-    """Return the caller's default with an error."""
+    """Return OpenFeature's details of a failed read: an error, and the default that the caller gave."""
     return FlagResolutionDetails(default, error_code=code, error_message=message, reason=Reason.ERROR)
 
 
@@ -174,7 +192,9 @@ def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluatio
 
 
 def _message_for_code_without_scope(key: str) -> str:
-    """Return the message for a read by code that belongs to none of several active scopes."""
+    """Return the error message for a read by code that belongs to none of the active scopes (tests or
+    `flags` blocks).
+    """
     return (
         f"OpenFeature: {key!r} was read by code that no running block has started, and several run, so the provider of "
         "the project answered; start that thread or task inside the block"

@@ -9,7 +9,7 @@ from flag_harness.matrix import Combination
 from flag_harness.owner import current_code_owner, current_flag_scope, use_flag_scope
 
 ACTIVE_SCOPES: "list[FlagScope]" = []
-"""The scopes whose code runs now. They belong to the process, as its environment does."""
+"""The scopes whose code runs now, in the whole process. Threads of several tests can be active at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,11 @@ class FlagRead:
     """One read of a flag through OpenFeature.
 
     Attributes:
-        key: the key that was evaluated.
-        requested_type: what the code asked for: `boolean`, `string`, `integer`, `float` or `object`.
-        is_declared: True if a flag of the project has this key.
-        error: what OpenFeature swallowed when it gave the code a default; empty if the flag was read.
+        key: the OpenFeature key that the code read.
+        requested_type: `boolean`, `string`, `integer`, `float` or `object`; `remote` if another process read the flag.
+        value: the value that the code got.
+        is_declared: True if the project declares a flag with this key.
+        error: the error that OpenFeature hid by giving the code a default; empty if there was none.
     """
 
     key: str
@@ -32,12 +33,12 @@ class FlagRead:
 
 @dataclass(eq=False, slots=True)
 class FlagScope:
-    """A combination of all declared flags, for the code of one test or `with` block, and the flags that it has read.
+    """A test or `with` block that sets flags: all flag values, and what its code reads through OpenFeature.
 
     Attributes:
-        parent: the scope in which this one was entered.
-        is_fallback: True for the scope of a test. Code that was started outside of any known scope belongs to it.
-        flag_reads: what was read through OpenFeature, in order.
+        parent: the scope in which this one was entered, if there is one.
+        is_fallback: True for a test. Code that was started outside of any known scope belongs to the test.
+        flag_reads: the reads through OpenFeature, in order.
     """
 
     combination: Combination
@@ -46,7 +47,9 @@ class FlagScope:
     flag_reads: list[FlagRead] = field(default_factory=list)
 
     def find_flag(self, key: str) -> tuple[Flag, int] | None:
-        """Return the flag that OpenFeature reads by this key and the index of its value, or None."""
+        """Return the flag with the OpenFeature key `key` and the index of its current value, or None if no flag has
+        this key.
+        """
         rows = zip(self.combination.flags, self.combination.row, strict=True)
         return next(((flag, index) for flag, index in rows if flag.openfeature == key), None)
 
@@ -57,12 +60,12 @@ class FlagScope:
 
     @property
     def swallowed_errors(self) -> list[str]:
-        """The errors that OpenFeature swallowed when it gave the code a default, each once."""
+        """The errors that OpenFeature hid from the code by giving it a default, each once."""
         return list(dict.fromkeys(read.error for read in self.flag_reads if read.error))
 
     @property
     def undeclared_keys(self) -> list[str]:
-        """The keys that the code has read but that no flag has, each once."""
+        """The OpenFeature keys that the code has read but that no declared flag has, each once."""
         return list(dict.fromkeys(read.key for read in self.flag_reads if not read.is_declared))
 
     @property
@@ -72,7 +75,7 @@ class FlagScope:
         return [flag.name for flag in self.combination.flags if flag.openfeature and flag.openfeature not in read]
 
     def add_read(self, read: FlagRead) -> None:
-        """Record a read here and in the scopes around this one."""
+        """Record a read of a flag in this scope and in all scopes around it."""
         self.flag_reads.append(read)
         if self.parent is not None:
             self.parent.add_read(read)
@@ -83,7 +86,10 @@ class FlagScope:
 
 
 def running_scope() -> FlagScope | None:
-    """Return the scope of the running code: the enclosing one, else the only one that is active, else None."""
+    """Return the scope (test or `flags` block) of the running code, as `enclosing_scope` finds it.
+
+    If that finds none, return the active scope if exactly one is active, else None.
+    """
     if (scope := enclosing_scope()) is not None:
         return scope
     active = list(ACTIVE_SCOPES)
@@ -91,7 +97,11 @@ def running_scope() -> FlagScope | None:
 
 
 def enclosing_scope() -> FlagScope | None:
-    """Return the scope in which the running code was started, else that of its test or fixture, else None."""
+    """Return the scope (test or `flags` block) in which the running thread or task was started.
+
+    Failing that, return the scope of the test or fixture that owns the running code, then the scope of the running
+    test; None if there is none of these.
+    """
     owner = current_code_owner()
     for scope in (current_flag_scope(), owner.flag_scope if owner is not None else None):
         if isinstance(scope, FlagScope):
@@ -101,7 +111,7 @@ def enclosing_scope() -> FlagScope | None:
 
 @contextmanager
 def activate_scope(scope: FlagScope) -> Iterator[None]:
-    """Let the code in the context, and the threads and tasks that it starts, run in `scope`."""
+    """Inside the context, let the running code and the threads and tasks that it starts belong to `scope`."""
     ACTIVE_SCOPES.append(scope)
     try:
         with use_flag_scope(scope):
@@ -112,9 +122,9 @@ def activate_scope(scope: FlagScope) -> Iterator[None]:
 
 @contextmanager
 def use_scope_for_current_owner(scope: FlagScope) -> Iterator[None]:
-    """Let all code of the current test or fixture run in `scope`, even tasks that existed before.
+    """Inside the context, let all code of the current test or fixture belong to `scope`, even tasks started before.
 
-    Do nothing if the test or fixture is unknown, or if several tests share the fixture.
+    Do nothing if the current test or fixture is unknown, or if several tests share the fixture.
     """
     owner = current_code_owner()
     if owner is None or owner.is_shared:

@@ -1,4 +1,4 @@
-"""Gives the flags of a combination their values at sources other than environment variables."""
+"""Sets the flags of a combination that are not environment variables: through OpenFeature or functions."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +14,10 @@ from flag_harness.sources.scope import FlagScope, activate_scope, use_scope_for_
 from flag_harness.sources.shared_patch import SharedPatch
 
 SetFlagsFunction: TypeAlias = Callable[[Combination], object]
-"""Sets the flags that are declared with `set = "harness_set_flags"`; it may return a context manager."""
+"""The function that the fixture `harness_set_flags` returns: it sets the flags that have `set = "harness_set_flags"`.
+
+It may return a context manager that undoes the setting.
+"""
 
 
 def _follow_submitted_work() -> AbstractContextManager[None]:
@@ -42,11 +45,13 @@ def enter_scope(
     folder: Path | None = None,
     follows_work: bool = True,
 ) -> Iterator[None]:
-    """Run the code in the context under the flags of `scope`. Environment variables stay as they are.
+    """Inside the context, run code under the flags of `scope`, except those that are environment variables.
 
-    The code of this context, and the threads and tasks that it starts, read OpenFeature flags from the scope. The
-    functions that flags name in `set` are imported, also from `folder`, and called. `set_flags` sets the flags declared
-    with `harness_set_flags`. Raise `ConfigError` if a function cannot be found, or if `set_flags` is needed but None.
+    The code of this context, and the threads and tasks that it starts, read OpenFeature flags from the scope. Flags
+    with `set = "module:function"` are set by calling that function, which is imported from `folder` or the Python path.
+    Flags with `set = "harness_set_flags"` are set by calling `set_flags`. With `follows_work=False`, jobs of a thread
+    pool that existed before do not get the flags of the code that submits them, unless flags are read through
+    OpenFeature. Raise `ConfigError` if a function cannot be found, or if `set_flags` is needed but None.
     """
     with ExitStack() as stack:
         if reads_openfeature := (any(flag.openfeature for flag in scope.combination.flags) or _has_openfeature()):
@@ -69,7 +74,9 @@ def _has_openfeature() -> bool:
 
 
 def combination_for_set_flags_fixture(combination: Combination) -> Combination | None:
-    """Return the part of a combination that `harness_set_flags` sets, or None if it sets no flag."""
+    """Return the part of a combination that the fixture `harness_set_flags` must set, or None if it has no
+    flag to set.
+    """
     rows = zip(combination.flags, combination.row, strict=True)
     if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS_FIXTURE]):
         return None
@@ -77,7 +84,7 @@ def combination_for_set_flags_fixture(combination: Combination) -> Combination |
 
 
 def _require_set_flags(combination: Combination, set_flags: SetFlagsFunction | None) -> SetFlagsFunction:
-    """Return `set_flags`. Raise `ConfigError` if it is None."""
+    """Return `set_flags`. Raise `ConfigError` if it is None, naming the first flag of `combination`."""
     if set_flags is None:
         raise ConfigError(
             f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS_FIXTURE}, and there is none here: "
@@ -90,9 +97,10 @@ def _require_set_flags(combination: Combination, set_flags: SetFlagsFunction | N
 
 @contextmanager
 def _set_flag_by_function(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
-    """Set a flag inside the context by calling the function in its `set`.
+    """Inside the context, set a flag to `value` by calling the function that its setting `set` names.
 
-    If the function returns no context manager, it is called again at the end, with the flag's default.
+    The function is imported from `folder` or the Python path. If it returns a context manager, that is entered; if not,
+    the function is called again at the end, with the flag's default.
     """
     override = import_attribute(flag.set, f"flag {flag.name!r}: set =", "myapp.settings:override", folder)
     if not callable(override):
@@ -110,7 +118,7 @@ def _set_flag_by_function(flag: Flag, value: object, folder: Path | None) -> Ite
 
 
 def _nearest_callable_hint(flag: Flag) -> str:
-    """Return a hint that names the function most like the one that the flag names."""
+    """Return a hint with the function in the module of the flag's `set` whose name is most like the one in `set`."""
     module, _, attribute = flag.set.partition(":")
     members = vars(sys.modules[module])
     return nearest_name_hint(attribute, [name for name, one in members.items() if callable(one) and name != attribute])

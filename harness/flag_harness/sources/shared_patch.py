@@ -1,4 +1,4 @@
-"""A patch that many blocks share: the first one puts it in place, the last one removes it."""
+"""A patch that several blocks can need at the same time: the first block applies it, and the last one removes it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 class SharedPatch:
     """A patch that several threads can use at the same time.
 
-    It enters `make_patch()`, a context manager, at the start of the first `use()` block, and exits it after the last.
+    `make_patch` returns a context manager that applies the patch. It is entered when the first `keep_in_place()` block
+    starts, and exited when the last one ends.
     """
 
     def __init__(self, make_patch: Callable[[], AbstractContextManager[None]]) -> None:
@@ -19,7 +20,7 @@ class SharedPatch:
 
     @contextmanager
     def keep_in_place(self) -> Iterator[None]:
-        """Keep the patch in place inside the context."""
+        """Keep the patch applied inside the context."""
         with self._lock:
             if not self._user_count:
                 self._patch.enter_context(self._make_patch())

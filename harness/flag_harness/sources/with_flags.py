@@ -17,14 +17,15 @@ _PROJECT_FOLDER = "pyproject.toml"
 
 @contextmanager
 def flags(**pins: object) -> Iterator[Combination]:
-    """Set flags of the project inside the context, and return their combination.
+    """Set flags of the project inside the context, and yield the combination of all flag values.
 
-    All other flags have their defaults, or the values that an enclosing block or test has set. Threads and tasks that
-    are started inside read the OpenFeature flags of the block; environment variables belong to the process. The flags
-    are those of the nearest `pyproject.toml`, from the working directory upwards.
+    `pins` are flag values by name. Flags that are not named keep the values that an enclosing block or test has set, or
+    have their defaults. Threads and tasks that are started inside read the OpenFeature flags of the block; flags in
+    environment variables are set for the whole process. The flags are those of the nearest `pyproject.toml`, from the
+    working directory upwards.
 
-    Raise `FlagError` if a name or value is unknown, if a constraint is broken, or if another block that still runs
-    needs an environment variable to have another value. Raise it at the end if OpenFeature hid an error from the code
+    Raise `FlagError` if a name or value is unknown, if a constraint is broken, or if another running block needs an
+    environment variable to have another value. Raise `FlagError` at the end if OpenFeature hid an error from the code
     inside.
     """
     outer = enclosing_scope()
@@ -41,7 +42,10 @@ def flags(**pins: object) -> Iterator[Combination]:
 
 
 def _keep_flag_values(combination: Combination) -> None:
-    """Do nothing, so that flags that only a fixture can set keep their values."""
+    """Do nothing.
+
+    It stands in for the fixture `harness_set_flags` outside of tests, so flags that only it sets keep their values.
+    """
 
 
 def _project_folder() -> Path:
