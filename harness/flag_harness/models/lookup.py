@@ -23,7 +23,8 @@ def load_model_table() -> ModelTable:
 def find_model(model_id: str) -> Model:
     """Return the model with this id from the shipped table.
 
-    For an unknown id, return a model with cautious defaults, and log a warning once in a process.
+    For an unknown id, return a model with cautious defaults (few output tokens, no thinking, no price), and log a
+    warning the first time that the id is looked up.
     """
     model = load_model_table().find(model_id)
     if not model.known:
@@ -40,10 +41,11 @@ def find_model(model_id: str) -> Model:
 
 
 def effort_for_budget(model: Model, budget: int) -> str | None:
-    """Return the effort level for a thinking budget in tokens, or None if the model has no effort levels.
+    """Return the value of `output_config.effort` for a thinking budget in tokens, or None if the model has no effort
+    levels.
 
-    The API has no such mapping; this one is the project's (`budget_efforts` in the table). If the model lacks the
-    level, the next lower level that it supports is used.
+    The API has no such mapping. This one comes from `budget_efforts` in `models.toml`. If the model lacks the level,
+    the next lower level that it supports is returned.
     """
     wanted = next((effort for effort, limit in load_model_table().budget_efforts if budget <= limit), EFFORTS[-1])
     not_above = EFFORTS[: EFFORTS.index(wanted) + 1]
@@ -51,10 +53,11 @@ def effort_for_budget(model: Model, budget: int) -> str | None:
 
 
 def thinking_parameters(model: Model, budget: int) -> dict[str, Any]:
-    """Return the request fields that make a model think for about `budget` tokens.
+    """Return the request fields that make a model think for about `budget` tokens: `thinking`, and perhaps
+    `output_config`.
 
-    The result is empty if no field makes the model think. Adaptive thinking is preferred, because budgets are
-    deprecated on models that support both.
+    If the model supports adaptive thinking and budgets, adaptive thinking is used, because budgets are deprecated for
+    such models. The result is empty for a model that cannot think.
     """
     if "adaptive" in model.thinking:
         effort = effort_for_budget(model, budget)

@@ -13,9 +13,10 @@ _DATE_SUFFIX = re.compile(r"-\d{8}$")
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """One figure of the table of models: its name, such as `prices[0].input`, its value and its source.
+    """One figure of the table of models: its name, such as `prices[0].input`, its value, and the document it comes
+    from.
 
-    `read` is the day on which somebody read the value at the source.
+    `read` is the day on which somebody read the value in that document.
     """
 
     name: str
@@ -26,10 +27,10 @@ class SourcedValue:
 
 @dataclass(frozen=True, slots=True)
 class TokenPrices:
-    """List prices in US dollars per million tokens.
+    """List prices in US dollars per million tokens. A price is None if no source states it.
 
-    They are valid for prompts of up to `up_to` tokens (`Usage.total_input`), or of any length if it is None. A price is
-    None if no source states it.
+    The prices apply to prompts of up to `up_to` input tokens (cached ones included), or to prompts of any length if
+    `up_to` is None.
     """
 
     input: float | None = None
@@ -40,9 +41,10 @@ class TokenPrices:
     up_to: int | None = None
 
     def cost(self, usage: Usage) -> float | None:
-        """Return the cost in US dollars, or None if `usage` has tokens whose price is unknown.
+        """Return the cost of `usage` in US dollars, or None if `usage` has tokens whose price is unknown.
 
-        Tokens written to the cache count at the five-minute price unless `usage` says that they are kept for an hour.
+        Tokens written to the cache count at the price of the five-minute cache, unless `usage` says that they are
+        cached for an hour.
         """
         written_5m = max(usage.cache_creation_input_tokens - usage.cache_creation_1h, usage.cache_creation_5m)
         parts = (
@@ -99,7 +101,8 @@ class Model:
     def cost(self, usage: Usage) -> float | None:
         """Return the list price of one answer in US dollars, or None if a price that it needs is unknown.
 
-        Some models charge more for long prompts. So add the costs of answers; do not add their usages first.
+        To get the cost of several answers, add their costs. Do not add their usages first: some models charge more per
+        token for long prompts, and the sum of usages would look like one long prompt.
         """
         for band in self.prices:
             if band.up_to is None or usage.total_input <= band.up_to:

@@ -1,4 +1,7 @@
-"""Read a table of models from TOML. Each figure in it is a pair: `[value, "name of its source"]`."""
+"""Read a table of models from TOML.
+
+Each figure in the TOML is a pair `[value, "name of its source"]`; the sources are listed in a table of their own.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -82,9 +85,10 @@ class _PriceEntry(msgspec.Struct):
 
 
 def parse_model_table(text: str, source: str) -> ModelTable:
-    """Parse a table of models from TOML. `source` is the file name for error messages.
+    """Parse a table of models from TOML. `source` is the file name that error messages show.
 
-    Raise `ConfigError` if the table is invalid; it names the key, and the nearest valid key or word.
+    Raise `ConfigError` if the TOML is invalid. The message names the wrong key or value, and the most similar valid
+    one.
     """
     document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
     entries = {
@@ -102,15 +106,18 @@ def parse_model_table(text: str, source: str) -> ModelTable:
 
 @dataclass(frozen=True, slots=True)
 class _ModelReader:
-    """Reads the models of one table. `sources` holds the sources of figures by name."""
+    """Reads the models of one TOML file.
+
+    `file` is the file name that error messages show. `sources` holds the documents that figures come from, by name.
+    """
 
     file: str
     sources: Mapping[str, _FigureSource]
 
     def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
-        """Read one model. Figures that its `table` lacks come from the model `base`.
+        """Read one model from its TOML `table`. Figures that the table lacks are taken from the model `base`.
 
-        `where` begins error messages.
+        `where` says which part of the file is read, and begins error messages.
         """
         entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
         own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
@@ -136,11 +143,17 @@ class _ModelReader:
     def read_sourced_values(
         self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
     ) -> tuple[SourcedValue, ...]:
-        """Return the figures of a table in their order, each with its source."""
+        """Return the figures of a TOML table in their order, each with the document it comes from.
+
+        `kind` is the msgspec struct that lists the valid keys.
+        """
         entry = convert_table(table, kind, f"{self.file}: {where}")
         return tuple(self._read_sourced_value(name, *getattr(entry, name)) for name in table)
 
     def _read_sourced_value(self, name: str, value: Any, source: str) -> SourcedValue:
-        """Return a figure with its source. Raise `ConfigError` if the table does not list the source."""
+        """Return one figure with the document it comes from.
+
+        Raise `ConfigError` if the TOML file does not list `source`.
+        """
         require_known_names([source], self.sources, f"{self.file}: sources", "source")
         return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)
