@@ -45,7 +45,10 @@ class AwsFrame:
 
     @property
     def server_sent_event(self) -> ServerSentEvent | None:
-        """The server-sent event in the frame, or None if there is none. An exception becomes an `error` event."""
+        """The server-sent event in the frame, or None if the frame contains no event.
+
+        An exception becomes an `error` event.
+        """
         body = decode_json_object(self.payload)
         if self.headers.get(":message-type") in ("exception", "error"):
             kind = self.headers.get(":exception-type") or self.headers.get(":error-code", "")
@@ -69,7 +72,7 @@ class FrameSplitter:
     def feed(self, data: bytes) -> list[AwsFrame]:
         """Add `data`, and return the frames that are complete now.
 
-        After bytes that cannot be a frame, no more frames are found.
+        Once the stream contains bytes that cannot be a frame, no further frames are returned.
         """
         data, position = self.incomplete_frame + data, 0
         frames: list[AwsFrame] = []
@@ -90,22 +93,27 @@ class FrameSplitter:
 
 
 def split_frames(data: bytes) -> tuple[list[AwsFrame], bytes]:
-    """Return the frames of an AWS event stream and the bytes after them; no frames if `data` is something else."""
+    """Return the complete frames of an AWS event stream, and the bytes that follow the last of them.
+
+    If `data` is no AWS event stream, there are no frames.
+    """
     splitter = FrameSplitter()
     return splitter.feed(data), splitter.incomplete_frame
 
 
 def sse_line_of_frame(frame: AwsFrame) -> bytes:
-    """Return the JSON in a frame as a line of a server-sent stream, `data: {...}`.
+    """Return the JSON in a frame as a `data: {...}` line of a server-sent event, which filters of text can change.
 
-    `replace_json_of_frame` does the reverse.
+    `replace_json_of_frame` puts a changed line back into the frame.
     """
     event = frame.server_sent_event if "bytes" in decode_json_object(frame.payload) else None
     return _SSE_LINE_START + (frame.payload if event is None else event.data.encode()) + _SSE_LINE_END
 
 
 def replace_json_of_frame(frame: AwsFrame, line: bytes) -> bytes:
-    """Return the bytes of a frame whose JSON is replaced by that of `line`, a changed result of `sse_line_of_frame`."""
+    """Return the bytes of the frame with its JSON replaced by that of `line`, a changed result of
+    `sse_line_of_frame`.
+    """
     data = line.removeprefix(_SSE_LINE_START).removesuffix(_SSE_LINE_END)
     payload = decode_json_object(frame.payload)
     if "bytes" in payload and frame.server_sent_event is not None:
@@ -127,7 +135,7 @@ def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Encode a frame with text headers.
+    """Return the bytes of a frame with these headers, all of them text.
 
     >>> FrameSplitter().feed(encode_frame({":message-type": "event"}, b"{}"))[0].payload
     b'{}'
@@ -142,7 +150,7 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def frame_from_sse(event: bytes) -> bytes:
-    """Convert the bytes of a server-sent event to the frame that Bedrock would send for it."""
+    """Convert the bytes of a server-sent event to the AWS frame that Bedrock would send in its place."""
     decoded = list(decode_events((event, b"\n\n")))
     if decoded and decoded[0].event == "error":
         error = decode_json_object(decoded[0].data).get("error")
@@ -156,7 +164,7 @@ def frame_from_sse(event: bytes) -> bytes:
 
 
 def encode_exception(kind: str, message: str) -> bytes:
-    """Encode an error as an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
+    """Return the bytes of an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
     headers = {
         ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(kind, _DEFAULT_EXCEPTION),
         ":content-type": "application/json",
@@ -166,7 +174,7 @@ def encode_exception(kind: str, message: str) -> bytes:
 
 
 def sse_from_frame(frame: AwsFrame) -> bytes:
-    """Convert a frame to the bytes of a server-sent event. A frame without an event becomes a ping."""
+    """Convert a frame to the bytes of a server-sent event. A frame without an event becomes a `ping` event."""
     event = frame.server_sent_event or ServerSentEvent("ping", '{"type": "ping"}')
     return encode_event(event.event, event.data)
 
@@ -177,7 +185,7 @@ def _parse_frame(raw: bytes, header_length: int) -> AwsFrame:
 
 
 def _decode_text_headers(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield names and values of headers, up to the first value that is not text (Bedrock sends only text)."""
+    """Yield the name and value of each header, up to the first value that is not text (Bedrock sends only text)."""
     position = 0
     while position < len(data):
         start = position + 1 + data[position]

@@ -24,9 +24,9 @@ _BLOCK_START_EVENT, _BLOCK_STOP_EVENT = "content_block_start", "content_block_st
 
 
 class EventSplitter:
-    """Splits a stream into events, each with the blank line that ends it. Every byte is kept.
+    """Splits the bytes of a stream into server-sent events, each with the blank line that ends it. Every byte is kept.
 
-    The chunks may be split anywhere. Bytes of an incomplete event stay in `incomplete_event`.
+    The stream may arrive in chunks of any size. Bytes of an incomplete event wait in `incomplete_event`.
     """
 
     def __init__(self) -> None:
@@ -144,17 +144,19 @@ _STREAM_POINTS = (
 
 
 POINTS_BY_NAME: Mapping[str, StreamPoint] = MappingProxyType({point.name: point for point in _STREAM_POINTS})
-"""All points by name, in the order in which a stream reaches them."""
+"""All points (named kinds of gap between two events) by name, in the order in which a stream reaches them."""
 
 
 class StreamGapTracker:
-    """Reads a stream event by event, and describes the gap before each event and after the last (`StreamGap`)."""
+    """Reads a stream event by event, and returns the gap before each event, and the gap after the last, as
+    `StreamGap`s.
+    """
 
     def __init__(self) -> None:
         self._gap = StreamGap()
 
     def advance(self, event: bytes) -> StreamGap:
-        """Return the gap before `event`, and move past the event. `event` holds its bytes, as from `EventSplitter`."""
+        """Read the next event, given as bytes, and return the gap before it."""
         data = _json_data_of_event(event)
         name = event_kind(data)
         gap = replace(self._gap, next_kind=name)
@@ -164,14 +166,12 @@ class StreamGapTracker:
         return gap
 
     def gap_after_last_event(self) -> StreamGap:
-        """Return the position in the stream after the last event that was read, as a `StreamGap`."""
+        """Return the gap after the event that was read last."""
         return self._gap
 
 
 def event_kind(data: Mapping[str, Any]) -> str:
-    """Return the kind of an event: the type of its delta, or of the event itself if it has no delta.
-
-    Empty if there is neither.
+    """Return the kind of an event: the type of its delta or, if it has no delta, its own type. Empty if it has neither.
 
     >>> event_kind({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
     'text_delta'
@@ -183,12 +183,12 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 
 def matching_point_names(gap: StreamGap) -> tuple[str, ...]:
-    """Return the names of the points (kinds of gap) that a gap matches."""
+    """Return the names of the points (named kinds of gap) that a gap belongs to, such as `inside_text`."""
     return tuple(name for name, point in POINTS_BY_NAME.items() if point.matches_gap(gap))
 
 
 def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the names of the points (kinds of gap) that a stream contains, in the order of `POINTS_BY_NAME`."""
+    """Return the names of the points (named kinds of gap) that occur in a stream, in the order of `POINTS_BY_NAME`."""
     events, tracker = EventSplitter(), StreamGapTracker()
     reached = {
         name
@@ -201,7 +201,7 @@ def names_of_points_in_stream(chunks: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def _json_data_of_event(event: bytes) -> dict[str, Any]:
-    """Return the JSON object in an event, or an empty one if there is none.
+    """Return the JSON object in the data of an event, or an empty dict if there is none.
 
     An SSE comment counts as a ping.
     """
@@ -212,7 +212,10 @@ def _json_data_of_event(event: bytes) -> dict[str, Any]:
 
 
 def _gap_after_event(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
-    """Return the gap after an event, given the gap before it."""
+    """Return the gap after an event.
+
+    `gap` is the gap before it, `name` the kind of the event, and `data` its JSON object.
+    """
     gap = replace(gap, previous_kind=name or "unknown", next_kind="", is_after_ping=False)
     if name == _BLOCK_START_EVENT:
         block = data.get("content_block")

@@ -1,18 +1,21 @@
-"""Rules for a response head: the statuses and headers that a server can send and a client can read."""
+"""Rules for the head of a response: which statuses and headers a server can send and a client can read."""
 
 import re
 
 from flag_harness.wire.timeline import Headers
 
 FIRST_FINAL_STATUS, LAST_FINAL_STATUS = 200, 599
-"""The range of statuses of a final answer. Lower ones, such as 101, only announce something."""
+"""The smallest and largest status of a final answer.
+
+Lower statuses, such as 101, only announce that an answer follows.
+"""
 _HEADER_NAME_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-"""The valid header values (visible latin-1 characters). For names and values see RFC 9110, 5.1 and 5.5."""
+"""Matches a valid header value: visible latin-1 characters, spaces and tabs (RFC 9110, section 5.5)."""
 
 
 def reason_head_is_invalid(status: int, headers: Headers) -> str:
-    """Return why a server cannot send this head, or an empty string if it can."""
+    """Return why a server cannot send a head with this status and these headers, or an empty string if it can."""
     if not FIRST_FINAL_STATUS <= status <= LAST_FINAL_STATUS:
         return f"status {status} is not a final answer ({FIRST_FINAL_STATUS} to {LAST_FINAL_STATUS})"
     return reason_headers_are_invalid(headers)

@@ -1,8 +1,8 @@
-"""Decoding of JSON from other programs. Invalid or too deeply nested JSON gives a default value, not an error.
+"""Decode JSON from other programs. Invalid or too deeply nested JSON gives a default value, not an error.
 
-JSON may contain one half of a surrogate pair (two codes for one character), for example if a stream splits an emoji
-over two deltas. A lone half cannot be encoded as UTF-8. `decode_json` replaces it by U+FFFD, unless the caller joins
-the deltas itself.
+JSON can contain one half of a surrogate pair (an emoji is written as a pair of escapes), for example if a stream splits
+the emoji over two deltas. Such a half cannot be encoded as UTF-8. `decode_json` replaces it by U+FFFD, unless the
+caller wants to join the deltas.
 """
 
 import json
@@ -24,7 +24,8 @@ _ESCAPED_SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
     """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `MAX_JSON_NESTING`.
 
-    Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, so that the caller can join texts.
+    A single half of a surrogate pair becomes U+FFFD; with `keep_halves` it stays, so that the caller can join it to the
+    other half.
     """
     try:
         value = msgspec.json.decode(data)
@@ -41,9 +42,9 @@ def join_surrogates(text: str) -> str:
 
 
 def join_all_surrogates(value: Any) -> Any:
-    """Apply `join_surrogates` to every text and key in a JSON value.
+    """Apply `join_surrogates` to every text and key in a JSON value, and return the new value.
 
-    Return the new value, or the same one if it has no half of a surrogate pair, as nearly always.
+    If the value has no half of a surrogate pair, as nearly always, the same object is returned.
     """
     try:
         msgspec.json.encode(value)
@@ -67,7 +68,7 @@ def decode_json_object(data: bytes | str) -> dict[str, Any]:
 
 
 def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) -> Any:
-    """Decode JSON with escaped surrogates, of which msgspec accepts only complete pairs."""
+    """Decode JSON that contains half a surrogate pair, which msgspec refuses. See `decode_json` for the parameters."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
         if _ESCAPED_SURROGATE_PATTERN.search(text) is None:
@@ -100,5 +101,5 @@ def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
 
 
 def member_values(value: Any) -> Any:
-    """Return the values in a dict or list; empty for any other value."""
+    """Return the values of a dict, or the elements of a list. The result is empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,4 +1,6 @@
-"""JSON paths such as `metadata.user_id`, `messages[*].content` and `**.created_at`. The package has no other parser."""
+"""JSON paths such as `metadata.user_id`, `messages[*].content` and `**.created_at`: the package's only
+parser of them.
+"""
 
 import re
 from enum import Enum
@@ -47,9 +49,10 @@ def parse_json_path(path: str) -> tuple[JsonStep, ...]:
 
 
 def json_path_pattern(path: str) -> re.Pattern[str]:
-    """Return a regular expression that matches the paths of all values that a JSON path selects.
+    """Return a regular expression that matches the path of each value that a JSON path selects, and of all values
+    inside it.
 
-    The paths of values inside these values match too. Raise `ValueError` if the JSON path is malformed.
+    Raise `ValueError` if the JSON path is malformed.
     """
     steps = "".join(map(_pattern_of_path_step, parse_json_path(path)))
     return re.compile(rf"{steps}(?![^.\[])", re.DOTALL)
@@ -58,7 +61,7 @@ def json_path_pattern(path: str) -> re.Pattern[str]:
 def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> Any:
     """Return a JSON value in which every value at the path `steps` is replaced by `new`.
 
-    Here, both wildcards `*` and `[*]` match members of objects and elements of lists.
+    In this function, `*` and `[*]` mean the same: each matches all members of objects and all elements of lists.
     """
     if not steps:
         return new
@@ -80,7 +83,7 @@ def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> A
 
 
 def join_json_paths(path: str, inner: str) -> str:
-    """Join two paths: `inner` is relative to the value at `path`."""
+    """Join two JSON paths. `inner` starts at the value that `path` leads to; either may be empty."""
     return path + ("." if path and inner and not inner.startswith("[") else "") + inner
 
 
@@ -96,7 +99,7 @@ def _parse_step(step: re.Match[str]) -> JsonStep:
 
 
 def _pattern_of_path_step(step: JsonStep) -> str:
-    """Return a regular expression for one step of a path."""
+    """Return a regular expression that matches the text of one step of a JSON path."""
     match step:
         case PathWildcard.ANY_DEPTH:
             return r"(?:(?:\.|^)[^.\[].*|\[.*)?"

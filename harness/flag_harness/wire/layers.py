@@ -1,4 +1,8 @@
-"""Layers in front of an upstream. If a layer answers a request, the layers and the upstream behind it do not get it."""
+"""Pass requests through layers to an upstream (a cassette, the simulator or the live API).
+
+A layer, such as a fault or a recorder, can answer a request itself. Then what stands behind it does not get the
+request.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,10 +10,10 @@ from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Up
 
 
 def pass_request_to_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
-    """Pass a request to the layers, outermost first, until one answers.
+    """Pass a request to the layers, outermost first, until one of them answers.
 
-    Return this answer (None if no layer answers), and the edits with which the layers before it change answers. The
-    innermost edit comes first.
+    Return `(answer, edits)`. `answer` is None if no layer answers. `edits` are the functions with which the layers
+    before the answering one change the answer, those of the innermost layer first.
     """
     edits: list[Edit] = []
     for layer in layers:
@@ -22,7 +26,7 @@ def pass_request_to_layers(request: Request, layers: Sequence[Layer]) -> tuple[R
 
 
 def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
-    """Apply the edits one after another to a piece of a response, and return the resulting pieces."""
+    """Apply the edits, one after another, to one piece of a response, and return the pieces that replace it."""
     pieces: Iterable[Piece] = (piece,)
     for edit in edits:
         pieces = [out for part in pieces for out in edit(part)]
@@ -30,9 +34,11 @@ def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
 
 
 def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
-    """Put layers, such as faults, recorders and logs, in front of an upstream, outermost first.
+    """Return an upstream that passes each request through layers, such as faults and recorders, before `upstream` gets
+    it.
 
-    If a layer answers a request itself, the cassette or simulator behind it does not use up an interaction.
+    The first layer is the outermost. A request that a layer answers itself never reaches `upstream`, so a cassette
+    there keeps its recorded answer for the next request.
     """
 
     def answer_through_layers(request: Request) -> Response:

@@ -20,7 +20,9 @@ _TEXT_DELTAS = {
     "compaction_delta": ("content", "content"),
     "input_json_delta": ("partial_json", "input"),
 }
-"""For each delta type that adds text: the key of the text in the delta, and the key in the block that it extends."""
+"""For each type of delta that adds text: the key of the text in the delta, and the key of the content block
+it extends.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,12 @@ class ParsedResponse:
 
     Attributes:
         status: the HTTP status; None if there was no answer.
-        is_stream: True if the body is a stream of events.
-        decoded_body: the message, or the JSON value of any other body; None if the body cannot be read.
+        is_stream: True if the body is a stream of server-sent events.
+        decoded_body: the message (of a stream, assembled from its events), or the JSON value of another body; None if
+            the body cannot be read.
         is_complete: True if nothing is missing: a stream has its `message_stop`, any other body its end or valid JSON.
         error: the API's error object, from the body or from an event of the stream; None if there is none.
-        events: the JSON objects of a stream's events. Events with other data are left out.
+        events: the JSON objects of a stream's events. Events whose data is not a JSON object are left out.
     """
 
     status: int | None
@@ -62,7 +65,7 @@ class ParsedResponse:
 
 
 def parse_response(response: Response) -> ParsedResponse:
-    """Parse a response. A compressed response must be decompressed before."""
+    """Parse a response as far as it arrived. A compressed response must be decompressed before."""
     head = response[0] if response else None
     if not isinstance(head, Head):
         return ParsedResponse(None, False, None, False, None)
@@ -82,20 +85,20 @@ def parse_response(response: Response) -> ParsedResponse:
 
 
 def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
-    """Yield the decoded data of each event whose data is a JSON object.
+    """Yield the JSON object in the data of each event. Events whose data is not a JSON object are left out.
 
-    Lone halves of surrogate pairs are kept, so that they can be joined across deltas.
+    Half surrogate pairs (an emoji that is split over two deltas) are kept, so that the caller can join them.
     """
     decoded = (decode_json(event.data, keep_halves=True) for event in events)
     return (data for data in decoded if isinstance(data, dict))
 
 
 def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Assemble a message from the data of its events, as far as they arrived.
+    """Assemble a message from the JSON objects of its stream events, as far as they arrived.
 
-    Without a `message_start` the message is empty. Counts in the usage of `message_delta` replace those of
-    `message_start`. A tool's input stays text if it is not valid JSON. Surrogate pairs that are split over two deltas
-    are joined.
+    Without a `message_start` the result is empty. Counts in the usage of `message_delta` replace those of
+    `message_start`. A tool's input stays text if it is not valid JSON. An emoji that is split over two deltas is
+    joined.
     """
     message: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
@@ -123,7 +126,10 @@ def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _add_delta(
     block: dict[str, Any], delta: Mapping[str, Any], index: int, texts: dict[tuple[int, str], list[str]]
 ) -> None:
-    """Add a delta of a content block: a piece of text to `texts`, or a citation to the block."""
+    """Add the delta of a content block: append a piece of text to `texts`, or a citation to `block`.
+
+    `texts` collects the pieces by (index of the block, key in the block).
+    """
     source, target = _TEXT_DELTAS.get(str(delta.get("type")), ("", ""))
     if isinstance(part := delta.get(source), str):
         texts.setdefault((index, target), []).append(part)
@@ -132,7 +138,7 @@ def _add_delta(
 
 
 def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
-    """Update a message by a `message_delta` event."""
+    """Update `message` in place by a `message_delta` event."""
     changes = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
     message.update(changes | (_json_object_or_none(event.get("delta")) or {}))
     if usage := _json_object_or_none(event.get("usage")):
@@ -141,7 +147,10 @@ def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
 
 
 def _join_delta_texts(before: Any, key: str, text: str) -> Any:
-    """Return the value of a block's member after its deltas; the input of a tool is parsed as JSON."""
+    """Return the new value of a block's member `key`: its value `before` the deltas, followed by their joined `text`.
+
+    For the input of a tool, the text is parsed as JSON.
+    """
     if key != "input":
         return (before if isinstance(before, str) else "") + text
     if not text:

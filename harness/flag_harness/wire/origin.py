@@ -1,4 +1,4 @@
-"""Name the upstream that answers a request in a header of the answer, so that a recording elsewhere can tell."""
+"""Name the upstream that gave an answer in a header, so that a recorder in another process knows who answered."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,14 +7,16 @@ from typing import Literal, TypeAlias
 from flag_harness.wire.timeline import Head, Request, Response
 
 UpstreamName: TypeAlias = Literal["live", "simulator", "imported"]
-"""Who answered: the live API, the simulator, or an unknown upstream whose recording was imported."""
+"""Who answered a request: the live API, the simulator, or, for imported recordings, somebody unknown."""
 ORIGIN_HEADER = "x-flag-harness-upstream"
-"""The response header with which a server of the harness says who gave its answers."""
+"""The header in which a server of this package says which upstream gave the answer."""
 _UPSTREAMS_LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
 
 
 def add_origin(response: Response, origin: UpstreamName) -> Response:
-    """Add the header that names the upstream `origin` to a response, unless the response names one already."""
+    """Add the header `ORIGIN_HEADER` with the value `origin` to a response, unless the response has that header
+    already.
+    """
     head = response[0]
     if not isinstance(head, Head) or _upstream_in_head(head):
         return response
@@ -22,7 +24,11 @@ def add_origin(response: Response, origin: UpstreamName) -> Response:
 
 
 def origin_of_answers(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
-    """Return the upstream that the answers' headers name, or None. Of several, return one that is not live."""
+    """Return the upstream that the header `ORIGIN_HEADER` of the responses names, or None if no response has that
+    header.
+
+    If the responses name several, return `simulator` rather than `imported`, and `imported` rather than `live`.
+    """
     origins = {_upstream_in_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
     return next((one for one in _UPSTREAMS_LEAST_LIVE_FIRST if one in origins), None)
 

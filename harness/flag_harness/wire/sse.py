@@ -36,9 +36,9 @@ class EventDecoder:
         self._data_lines: list[str] = []
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Return the events that are complete once `data` has been added.
+        """Add `data`, and return the events that are complete now.
 
-        A CR ends its line at once; an LF right after it is ignored.
+        A CR ends its line at once, and an LF right after it is ignored.
         """
         text = self._utf8_decoder.decode(data)
         if not text:

@@ -1,7 +1,6 @@
-"""Requests and responses as data: what arrived, and when. Nothing here uses a clock or a socket, or has to be awaited.
+"""Requests and responses as data: what arrived, and at what time. Nothing here uses a clock, a socket or `await`.
 
 The words that the whole package uses:
-
 - piece: one part of a response, in the order of arrival: its `Head`, a `Chunk` of its body, its `End`, or a `Cut`.
 - response: a tuple of pieces. It is also called a timeline, because each piece has a time.
 - upstream: a function that answers requests: a cassette, the simulator or the live API.
@@ -28,7 +27,9 @@ _ENDPOINT_PATTERN = re.compile(
     r"converse|converse-stream))",
     re.DOTALL,
 )
-"""Matches a path that ends with an endpoint of the API, of Vertex AI or of Bedrock, after any base path."""
+"""Matches a URL path that ends with an endpoint of the API, Vertex AI or Bedrock; a gateway's base path may
+come first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,20 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The endpoint with its query, such as `/v1/messages?beta=true`.
+        """The endpoint with its query, such as `/v1/messages?beta=true`, without scheme and host.
 
-        Scheme, host and the base path of a gateway (as in `/anthropic/v1/messages`) are removed. The path of an unknown
-        endpoint is returned unchanged. The URL may consist of a path only.
+        The base path of a gateway (as in `/anthropic/v1/messages`) is removed if the endpoint is known. `url` may also
+        consist of a path only.
         """
         parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
         return _remove_base_path(parts.path) + (f"?{parts.query}" if parts.query else "")
 
 
 def _remove_base_path(path: str) -> str:
-    """Remove the base path of a gateway from a path, as in `/anthropic/v1/messages`."""
+    """Remove the base path of a gateway: `/anthropic/v1/messages` becomes `/v1/messages`.
+
+    Other paths stay unchanged.
+    """
     if (
         path.startswith(_MESSAGES_ENDPOINT) and path.rfind(_API_VERSION_PATH) == 0
     ):  # most paths need no regular expression
@@ -80,9 +84,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The break of a connection; `kind` is its kind.
+    """The break of a connection. `kind` says how it broke.
 
-    If this is the only piece, no connection was made or it broke before the answer began.
+    If this is the only piece of a response, no connection was made, or it broke before the answer began.
     """
 
     at: float
@@ -93,9 +97,8 @@ class Cut:
 class End:
     """The end of a response.
 
-    If `is_abandoned` is False, the body is complete. If it is True (in recordings only), the recorded client stopped
-    reading, so nothing more was recorded. A client that reads on during replay gets the error that `make_refusal`
-    returns.
+    If `is_abandoned` is False, the body is complete. If it is True (in recordings only), the client stopped reading, so
+    the rest was not recorded. If a client reads further during replay, it gets the error that `make_refusal` returns.
     """
 
     at: float
@@ -106,7 +109,7 @@ class End:
 Piece: TypeAlias = Head | Chunk | Cut | End
 """One part of a response, with the time of its arrival."""
 Response: TypeAlias = tuple[Piece, ...]
-"""The pieces of one answer: a head, chunks, and an end or a cut. If there was no connection, only a cut."""
+"""The pieces of one answer in order: a head, chunks, and an end or a cut. If no connection was made, only a cut."""
 
 Upstream: TypeAlias = Callable[[Request], Response]
 """A function that answers requests, without I/O. A lock protects its state, if it has any."""

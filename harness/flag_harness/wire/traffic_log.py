@@ -1,4 +1,4 @@
-"""A log of requests and responses: a layer that stores everything that passes it, without any delay."""
+"""A layer that stores all requests and responses that pass through it. It changes and delays nothing."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -7,7 +7,10 @@ from flag_harness.wire.timeline import Cut, Edit, End, Piece, Request, Response
 
 
 class TrafficLog:
-    """A layer that stores every request, the time when it was sent, and each piece of its response."""
+    """A layer that stores every request, the time at which it was sent, and each piece of its response.
+
+    `now` returns the current time in seconds; without it, all times are 0.
+    """
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._entries: list[tuple[Request, list[Piece]]] = []
@@ -37,7 +40,7 @@ class TrafficLog:
 
     @property
     def request_times(self) -> tuple[float, ...]:
-        """When each request was sent, in seconds on the log's clock; 0 without a clock."""
+        """The time at which each request was sent, in seconds on the log's clock; all are 0 if the log has no clock."""
         with self._lock:
             return tuple(self._times)
 
@@ -48,7 +51,7 @@ class TrafficLog:
 
 
 def _make_response_with_end(pieces: list[Piece]) -> Response:
-    """Return the pieces as a response; without an end, an abandoned `End` is added."""
+    """Return the pieces as a response. If the last piece is neither an end nor a cut, an abandoned `End` is added."""
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)
     return (*pieces, End(pieces[-1].at if pieces else 0.0, is_abandoned=True))

@@ -68,7 +68,7 @@ class Usage:
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the usage as the API's JSON object, with every key. `from_mapping` reads it back."""
+        """Return the usage as the API's JSON object, with every key, so that `from_mapping` can read it."""
         document: dict[str, Any] = {}
         for name, (*parents, key) in _JSON_PATHS.items():
             table = document
@@ -79,7 +79,10 @@ class Usage:
 
 
 def _token_count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
-    """Return the number of tokens at a path, or None. Raise `ValueError` if the value is not a whole number from 0."""
+    """Return the number of tokens at a path of keys in `usage`, or None if there is no value at the path.
+
+    Raise `ValueError` if the value is not a whole number of 0 or more.
+    """
     value: Any = usage
     for key in path:
         if value is None:

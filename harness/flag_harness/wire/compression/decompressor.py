@@ -10,16 +10,19 @@ GZIP_MAGIC = b"\x1f\x8b\x08"
 """The first bytes of a gzip member (one compressed part of a gzip body)."""
 
 MIN_DECOMPRESSED_LIMIT = 8 << 20
-"""The decompressed size that the bodies of a cassette may always have, however small they are compressed."""
+"""The total decompressed size in bytes that is allowed in any case, even if the compressed size is tiny."""
 
 MAX_DECOMPRESSED_RATIO = 32
-"""Larger bodies may have this many times their compressed size. Real streams are compressed less than that."""
+"""Above `MIN_DECOMPRESSED_LIMIT`, the most times larger than the compressed bytes that the decompressed ones may be.
+
+Real event streams shrink less than that.
+"""
 
 _ZSTD_BYTES_AT_ONCE = 1024
-"""The number of zstd bytes that are expanded at once: few, so that a decompression bomb is noticed early."""
+"""The number of zstd bytes that are decompressed at once: few, so that a decompression bomb is noticed early."""
 
 _MAX_XZ_MEMORY = 100 << 20
-"""The memory in bytes that the dictionary of xz may take. The largest preset, 9, takes 65 MB."""
+"""The most memory in bytes that the decoder of xz may use. Data compressed with the largest preset, 9, needs 65 MB."""
 
 
 def max_decompressed_size(size: int) -> int:
@@ -45,8 +48,8 @@ class _MemberDecoder(Protocol):
 class Decompressor:
     """Decompresses one body, which may consist of several members (compressed parts) in a row.
 
-    `limit` is the largest decompressed size in bytes. After the end of a member there must be another member; with
-    `ignore_padding`, bytes that do not start a gzip member are skipped instead.
+    `codec` makes a decoder for one member. `limit` is the largest allowed decompressed size in bytes. Bytes after a
+    member must be another member; with `ignore_padding`, they are skipped if they do not start a gzip member.
     """
 
     def __init__(self, codec: Callable[[], _MemberDecoder], *, limit: int, ignore_padding: bool = False) -> None:
@@ -150,9 +153,9 @@ def _new_xz_decoder(library: Any) -> _MemberDecoder:
 
 
 def decoders_for_encoding(encoding: str) -> tuple[Callable[[], _MemberDecoder], ...]:
-    """Return the decoders to try for a content encoding, such as `gzip`.
+    """Return functions that make the decoders to try, in order, for a content encoding such as `gzip`.
 
-    Empty if the encoding is unknown or its library is not installed.
+    The result is empty if the encoding is unknown or its library is not installed.
     """
     library_name, new_codecs = _PACKAGE_AND_DECODERS_BY_ENCODING.get(encoding, ("", ()))
     if not library_name:
@@ -179,7 +182,8 @@ _PACKAGE_AND_DECODERS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _
         }
     )
 )
-"""For each encoding, the library that it needs and its decoders.
+"""For each content encoding, the name of the package that it needs (empty for none) and its decoders in the order to
+try.
 
 `deflate` has two decoders, because servers send it with or without a zlib header.
 """

@@ -14,10 +14,11 @@ _MAX_GZIP_RATIO = 1032
 
 
 def decompress_response(response: Response) -> Response:
-    """Return the response with decompressed chunks, or the response unchanged if that is not possible.
+    """Return the response with its body decompressed and without `content-encoding`.
 
-    gzip and deflate are always supported; br and zstd need the libraries `brotli` and `zstandard`. A response that was
-    cut off is decompressed as far as it arrived. A body that would exceed `max_decompressed_size` stays compressed.
+    The response is returned unchanged if its body cannot be decompressed, or would exceed `max_decompressed_size`. gzip
+    and deflate are always supported; br and zstd need the packages `brotli` and `zstandard`. A response that was cut
+    off is decompressed as far as it arrived.
     """
     encodings = _encodings_of_body(response)
     if not encodings:
@@ -31,7 +32,7 @@ def decompress_response(response: Response) -> Response:
 
 
 def unreadable_encodings(response: Response) -> str:
-    """Return the content encodings that cannot be decompressed, or an empty string if there are none.
+    """Return the response's content encodings as text if its body cannot be decompressed, or an empty string if it can.
 
     A plain text body can be read even if its header wrongly says that it is compressed.
     """
@@ -45,7 +46,9 @@ def unreadable_encodings(response: Response) -> str:
 
 
 def missing_package(response: Response) -> str:
-    """Return the package that is missing to decompress a response, or an empty string."""
+    """Return the name of the package that must be installed to decompress the response, or an empty string if none is
+    missing.
+    """
     missing = [
         _PACKAGE_BY_ENCODING[name]
         for name in _encodings_of_body(response)
@@ -55,10 +58,10 @@ def missing_package(response: Response) -> str:
 
 
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
-    """Raise `ValueError` if the responses of a cassette together are too large after decompression.
+    """Raise `ValueError` if the responses of a cassette are too large after decompression, all taken together.
 
-    The limit is `max_decompressed_size` of the sum of their compressed sizes. The error has the index of the response
-    that exceeds it.
+    The limit is `max_decompressed_size` of the sum of their compressed sizes. The message names the interaction that
+    exceeds the limit, by index.
     """
     compressed = [number for number, response in enumerate(responses) if _encodings_of_body(response)]
     size = sum(len(body(responses[number])) for number in compressed)
@@ -82,7 +85,7 @@ def _has_single_gzip_encoding(response: Response) -> bool:
 def _size_after_decompression(response: Response, limit: int) -> int:
     """Return the size of a body after decompression, or 0 if it cannot be decompressed.
 
-    Decompression stops above `limit`; the result is then some size over the limit.
+    Decompression stops once the size is above `limit`; the result is then a number above `limit`, not the real size.
     """
     data = body(response)
     for encoding in reversed(_encodings_of_body(response)):
@@ -102,14 +105,17 @@ def _size_after_decompression(response: Response, limit: int) -> int:
 
 
 def _encodings_of_body(response: Response) -> list[str]:
-    """Return the content encodings of a response's body, the first one applied first."""
+    """Return the content encodings of a response's body, in the order in which the server applied them."""
     head = response[0] if response else None
     named = header_value(head.headers, "content-encoding") if isinstance(head, Head) else ""
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]
 
 
 def _replace_with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
-    """Return a chunk with the next decompressed data, or a head without its `content-encoding`."""
+    """Return a chunk with the next item of `plain_chunks` as its data, or a head without `content-encoding`.
+
+    Any other piece is returned unchanged.
+    """
     if isinstance(piece, Head):
         headers = tuple(pair for pair in piece.headers if pair[0].lower() != "content-encoding")
         return replace(piece, headers=headers)
@@ -117,9 +123,9 @@ def _replace_with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Pie
 
 
 def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> list[bytes] | None:
-    """Decompress the chunks of one body.
+    """Return the chunks of one body after decompression. `is_whole` says that no chunk is missing at the end.
 
-    Return None if the encoding is unknown, or if the bytes are not in this encoding.
+    Return None if the encoding is unknown, the bytes are not in this encoding, or the result would be too large.
     """
     limit = max_decompressed_size(sum(map(len, chunks)))
     for codec in decoders_for_encoding(encoding):
