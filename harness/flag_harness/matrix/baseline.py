@@ -1,4 +1,4 @@
-"""Read production's flag values from an export, and build the combinations that change one flag of it."""
+"""Read production's flag values from an export, and build the combinations that each change one of these values."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -54,10 +54,11 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
 def baseline_combinations(
     flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], change: Mapping[str, object]
 ) -> tuple[Combination, ...]:
-    """Return the production combination, and the combinations that change one of its flags.
+    """Return the production combination, and one combination for each other value of each flag in `names`.
 
-    Only flags in `names` are changed. If `change` is not empty, the combination with all its values is added. Raise
-    `FlagError` if a constraint forbids the production combination or the requested change.
+    `baseline` has production's flag values by name. If `change` has flag values, one more combination is added that
+    makes all these changes at once. Raise `FlagError` if a constraint forbids the production combination or that
+    change.
     """
     declared = tuple(flags)
     space = FlagSpace(declared)
@@ -77,12 +78,15 @@ def baseline_combinations(
 
 
 def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int]:
-    """Yield the indices of the flags whose names are in `names`."""
+    """Yield the indices, in `flags`, of the flags whose names are in `names`."""
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
 def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> ProductionBaseline:
-    """Return a baseline that sets each declared flag to the value that its key has in the export."""
+    """Return production's flag values, given the state that an export has for each key.
+
+    The notes say which flags the export does not name, and which of its keys belong to no declared flag.
+    """
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
     notes: list[str] = []
@@ -106,20 +110,26 @@ def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence
 
 
 def _normalise_key(key: str) -> str:
-    """Return a key in lower case with `_` in place of `-`."""
+    """Return a key of an export in lower case with `_` in place of `-`, to compare it with names of flags."""
     return key.replace("-", "_").casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class _ExportedFlag:
-    """The value that production serves for one flag, or None if the agent's own default applies."""
+    """What an export says about one flag.
+
+    `value` is the value that production serves, or None if the agent's own default applies. `notes` say what was
+    simplified.
+    """
 
     value: object
     notes: tuple[str, ...] = ()
 
 
 def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedFlag]]:
-    """Yield each key of an export with the value that production serves for it."""
+    """Yield `(key, state)` for each flag in an export of flagd or LaunchDarkly, or in a plain `{flag:
+    value}` object.
+    """
     if isinstance(document.get("items"), list):
         yield from ((str(item.get("key")), _parse_launchdarkly_item(item)) for item in document["items"])
         return
@@ -134,7 +144,7 @@ def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedF
 
 
 def _parse_flagd_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
-    """Return the value that flagd serves for a flag by default."""
+    """Return the value that flagd serves for the flag `key`: its default variant, without targeting."""
     variants, default = flag["variants"], flag.get("defaultVariant")
     if flag.get("state") == "DISABLED":
         return _ExportedFlag(None, ("is disabled, so the agent's default counts",))
@@ -148,7 +158,7 @@ def _parse_flagd_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
 
 
 def _parse_launchdarkly_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
-    """Return the value that LaunchDarkly serves for a flag if none of its rules applies."""
+    """Return the value that LaunchDarkly serves for the flag `key` if none of the flag's targeting rules applies."""
     variations = flag.get("variations")
     if not isinstance(variations, list) or "on" not in flag:
         raise FlagError(
@@ -173,7 +183,9 @@ def _parse_launchdarkly_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag
 
 
 def _parse_launchdarkly_item(item: Mapping[str, Any]) -> _ExportedFlag:
-    """Return the production value of a flag from LaunchDarkly's REST API, which lists all environments."""
+    """Return the value that a flag has in production, from an item of LaunchDarkly's REST API, which lists all
+    environments.
+    """
     key, environments = item.get("key"), item.get("environments") or {}
     name = _PRODUCTION_ENVIRONMENT if _PRODUCTION_ENVIRONMENT in environments else next(iter(environments), "")
     if not name or (name != _PRODUCTION_ENVIRONMENT and len(environments) > 1):

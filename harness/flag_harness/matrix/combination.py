@@ -22,10 +22,11 @@ from flag_harness.matrix.space import FlagSpace
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One value for each flag of a test. `row` holds the index of each value in the flag's `values`.
+    """One value for each flag of a test. `row` holds, for each flag, the index of its value in `flag.values`.
 
     Attributes:
-        id: the changes from the defaults, in declared order: `off`, `streaming`, `streaming+no-concise+model=haiku`.
+        id: the flags that are not at their defaults, in declared order, such as `streaming+no-concise+model=haiku`;
+            `off` if all flags are at their defaults.
     """
 
     flags: tuple[Flag, ...]
@@ -86,9 +87,9 @@ class Combination:
 
 @lru_cache
 def flag_space(flags: tuple[Flag, ...]) -> FlagSpace:
-    """Return the space of combinations of these flags.
+    """Return all combinations that these flags and their constraints allow, as a `FlagSpace`.
 
-    Raise `FlagError` if two combinations would have the same id, or a constraint cannot be met.
+    Raise `FlagError` if two combinations would have the same id, or if the defaults break a constraint.
     """
     check_flags(flags)
     return FlagSpace(flags)
@@ -101,7 +102,7 @@ def default_row(flags: tuple[Flag, ...]) -> Row:
 
 
 def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
-    """Return every combination that the constraints allow, those nearest to the defaults first.
+    """Return every combination that the constraints allow, those that differ least from the defaults first.
 
     Raise `FlagError` if the flags are invalid; see `flag_space`.
     """
@@ -125,9 +126,9 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 @lru_cache
 def flag_values_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return, for each part that a combination id can have, the indices of its flag and of its value.
+    """Return `{part: (index of a flag, index of its value)}` for each part that the id of a combination can have.
 
-    Parts are `streaming`, `no-concise`, `model=haiku`.
+    Parts are, for example, `streaming`, `no-concise` and `model=haiku`.
     """
     return {
         _combination_id_part(flag, value): (index, value)
@@ -147,9 +148,10 @@ def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combi
 
 
 def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combination:
-    """Return the combination with those of `flags` added, at their defaults, that it lacks.
+    """Return the combination, extended by those of `flags` that it does not have, at their defaults.
 
-    A flag whose name or source the combination already has is not added.
+    A flag is left out if the combination has a flag of the same name or with the same source, such as an environment
+    variable.
     """
     taken = {word for flag in combination.flags for word in (flag.name, flag.source)}
     added = tuple(flag for flag in flags if not {flag.name, flag.source} & taken)
@@ -157,7 +159,7 @@ def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combin
 
 
 def node_id_of_all_combinations(case: str, combination: str) -> str:
-    """Return a test's node id with `*` in place of its combination, so that all runs of the test share a name.
+    """Return a test's node id with `*` in place of its combination, so that all runs of the test have the same id.
 
     >>> node_id_of_all_combinations("test_a.py::test_x[streaming-b]", "streaming")
     'test_a.py::test_x[*-b]'
@@ -169,8 +171,8 @@ def node_id_of_all_combinations(case: str, combination: str) -> str:
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     """Return the combination that has the values in `pins`, and the defaults for all other flags.
 
-    `pins` has a value, or the label of a value, by the flag's name. Raise `FlagError` if a name or value is unknown, or
-    a constraint is broken.
+    `pins` maps the name of a flag to a value or the label of a value. Raise `FlagError` if a name or value is unknown,
+    or a constraint is broken.
     """
     declared = tuple(flags)
     space = flag_space(declared)
@@ -189,14 +191,18 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
 
 
 def _combination_id_part(flag: Flag, value: int) -> str:
-    """Return the part of a combination id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
+    """Return the part of a combination's id for one flag that has not its default: `streaming`, `no-concise`,
+    `model=haiku`.
+
+    `value` is the index of the flag's value.
+    """
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
     return flag.name if flag.values[value] else f"{SWITCHED_OFF_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
-    """Return a message that states the broken constraint and which flags to pin."""
+    """Return a message that states the constraint that `row` breaks, and which flags to pin so that it is met."""
     if not broken.flag:
         return f"{broken}; pin that one True and the others False"
     [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]

@@ -1,4 +1,7 @@
-"""Constraints of flags: what a flag requires or excludes, and groups of which one flag is on, as clauses over rows."""
+"""Constraints of flags: which flags a flag requires or excludes, and groups in which exactly one flag is on.
+
+Each constraint is turned into clauses that can be checked for a row (the indices of all flag values).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +15,10 @@ Row = tuple[int, ...]
 """A combination: for each flag, in declared order, the index of its value in `values`."""
 
 Clause = tuple[tuple[int, int], ...]
-"""Alternatives, of which a row must meet one: (index of a flag, bit mask of the values it may have)."""
+"""Alternatives, at least one of which a row must meet.
+
+Each is a pair: the index of a flag, and a bit mask of the values that this flag may have.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,9 @@ class Constraint:
     """A rule for combinations: one flag requires or excludes another, or exactly one flag of a group is on.
 
     Attributes:
-        flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
+        flag: the name of the flag that requires or excludes something; empty for a group.
+        verb: `requires` or `excludes`; for a group, what the group demands.
+        condition: what is required or excluded, such as `model=haiku`; for a group, its flags.
         clauses: the rule as clauses, all of which an allowed row satisfies.
     """
 
@@ -34,16 +42,17 @@ class Constraint:
 
 
 def row_satisfies_clause(clause: Clause, row: Row) -> bool:
-    """Return whether a row satisfies a clause."""
+    """Return whether a row meets at least one of the alternatives in a clause."""
     return any(mask >> row[index] & 1 for index, mask in clause)
 
 
 def build_constraints(
     flags: Sequence[FlagLike], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
 ) -> Iterator[Constraint]:
-    """Yield the constraints that the flags declare, then those of the groups.
+    """Yield the constraints that the flags declare, then one for each of `groups`, in which exactly one flag is on.
 
-    In each group exactly one flag is on. Raise `FlagError` if a constraint names an unknown flag or value.
+    `index_by_name` has the index of each flag in `flags`. Raise `FlagError` if a constraint names an unknown flag or
+    value.
     """
     for index, flag in enumerate(flags):
         off = (index, _invert_value_mask(_mask_of_enabled_values(flag), flag))
@@ -61,7 +70,10 @@ def build_constraints(
 
 
 def flag_index(index_by_name: Mapping[str, int], name: str, where: str) -> int:
-    """Return the index of a flag. Raise `FlagError` if there is no such flag; `where` begins the message."""
+    """Return the index of the flag `name`.
+
+    Raise `FlagError` if there is no such flag; `where` is the start of the message.
+    """
     if name in index_by_name:
         return index_by_name[name]
     near = get_close_matches(name, [*index_by_name], n=1)
@@ -72,19 +84,22 @@ def flag_index(index_by_name: Mapping[str, int], name: str, where: str) -> int:
 def _parse_condition(
     text: str, where: str, flags: Sequence[FlagLike], index_by_name: Mapping[str, int]
 ) -> tuple[int, int]:
-    """Parse a condition such as `model=haiku`. Return the flag's index and the bit mask of the allowed values."""
+    """Parse a condition such as `model=haiku` or `streaming`.
+
+    Return the flag's index and a bit mask of the values that meet the condition. For `where` see `flag_index`.
+    """
     name, has_value, value = text.partition("=")
     index = flag_index(index_by_name, name, where)
     return index, 1 << value_index(flags[index], value) if has_value else _mask_of_enabled_values(flags[index])
 
 
 def _mask_of_enabled_values(flag: FlagLike) -> int:
-    """Return the bit mask of the values with which a flag is on."""
+    """Return a bit mask of the values with which the flag counts as on."""
     if all(isinstance(value, bool) for value in flag.values):
         return sum(1 << index for index, value in enumerate(flag.values) if value)
     return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
 
 
 def _invert_value_mask(mask: int, flag: FlagLike) -> int:
-    """Return the bit mask of the values of a flag that are not in `mask`."""
+    """Return a bit mask of the flag's values that are not in `mask`."""
     return ~mask & (1 << len(flag.values)) - 1

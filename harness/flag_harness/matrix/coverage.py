@@ -9,7 +9,7 @@ from flag_harness.matrix.covering import find_uncovered_tuples
 from flag_harness.matrix.space import FlagSpace
 
 FlagValueTexts = tuple[str, ...]
-"""One value each of several flags: `("streaming=true", "model=haiku")`."""
+"""One value for each of several flags, as texts: `("streaming=true", "model=haiku")`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class MatrixCoverage:
 
 
 def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> MatrixCoverage:
-    """Return which pairs, triples or quadruples of values these rows contain.
+    """Return which pairs (for strength 2), triples (3) or quadruples (4) of flag values these rows contain.
 
     Values that constraints do not allow together are not counted.
     """
@@ -57,7 +57,9 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Ma
 
 
 def impossible_values(space: FlagSpace) -> tuple[str, ...]:
-    """Return the values that the constraints exclude from every combination, such as `model=opus`."""
+    """Return the flag values that no allowed combination has, because constraints exclude them, such as
+    `model=opus`.
+    """
     return tuple(
         _format_settings(space, ((index, value),))[0]
         for index, size in enumerate(space.value_counts)
@@ -67,6 +69,6 @@ def impossible_values(space: FlagSpace) -> tuple[str, ...]:
 
 
 def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> FlagValueTexts:
-    """Return flags and their values as texts such as `model=haiku`."""
+    """Return texts such as `model=haiku`. `chosen` has pairs of the index of a flag and the index of its value."""
     flags = ((space.flags[index], value) for index, value in chosen)
     return tuple(f"{flag.name}={flag.labels[value]}" for flag, value in flags)

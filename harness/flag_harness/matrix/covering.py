@@ -1,6 +1,6 @@
-"""Choose rows (combinations) for a matrix: covering arrays, single changes, random samples, or all.
+"""Choose the rows (combinations) of a matrix: a covering array, single changes, a random sample, or all.
 
-The first row holds every default.
+The first row has every flag at its default.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ STRENGTHS = (2, 3, 4)
 
 
 def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
-    """Return rows that contain every possible choice of values for any `strength` flags.
+    """Return rows that contain every allowed choice of values for any `strength` flags.
 
-    The array has the best known size for strengths 2 and 3 and up to 20 boolean flags without constraints. Raise
-    `FlagError` for a strength other than 2, 3 and 4.
+    For strengths 2 and 3, up to 20 boolean flags and no constraints, the number of rows is the smallest that is known.
+    Raise `FlagError` for a strength other than 2, 3 and 4.
     """
     if strength not in STRENGTHS:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
@@ -32,7 +32,9 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 
 
 def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
-    """Return an array of the best known size, or None unless all flags are boolean without constraints."""
+    """Return an array of the smallest known size, or None if a flag is not boolean, a constraint exists or no array is
+    known.
+    """
     free = [index for index in range(len(space.flags)) if index not in space.pins]
     array = boolean_covering_array(len(free), min(strength, len(free))) if space.is_boolean else None
     if array is None:
@@ -47,7 +49,9 @@ def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
 
 
 def find_uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:
-    """Yield every possible choice of values that occurs in no row, as {index of flag: index of value}."""
+    """Yield every allowed choice of values for `strength` flags that occurs in no row, as {index of flag: index of
+    value}.
+    """
     for chosen in combinations(range(len(space.flags)), strength):
         seen = {tuple([row[index] for index in chosen]) for row in rows}
         if len(seen) == _count_value_choices(space, chosen):
@@ -59,10 +63,10 @@ def find_uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) 
 
 
 def rows_with_single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
-    """Return the row `base`, and one row for each other value of each flag.
+    """Return the row `base`, and one row for each other value of each flag. Without `base`, start from the default row.
 
-    `base` is the row of all defaults by default. If a constraint forbids changing one flag alone, other flags change
-    with it. A value that no row can have is left out.
+    If a constraint forbids changing one flag alone, other flags change with it. A value that no allowed row has is left
+    out.
     """
     base = space.default_row if base is None else base
     values = [
@@ -73,7 +77,7 @@ def rows_with_single_changes(space: FlagSpace, base: Row | None = None) -> tuple
 
 
 def random_rows(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
-    """Return `size` different random rows, one of them with all defaults; all rows if there are fewer.
+    """Return `size` different random rows, one of them with all defaults; all rows if there are at most `size`.
 
     The same seed gives the same rows. Without constraints every row is equally likely.
     """
@@ -92,7 +96,7 @@ def random_rows(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
 
 
 def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
-    """Return every allowed row, those nearest to the defaults first."""
+    """Return every allowed row, those that differ least from the defaults first."""
     changes = {
         row: [index for index, value in enumerate(row) if value != space.default_row[index]] for row in space.rows()
     }
@@ -100,7 +104,7 @@ def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
 
 
 def _count_value_choices(space: FlagSpace, chosen: Sequence[int]) -> int:
-    """Return in how many ways values can be chosen for these flags."""
+    """Return the number of ways to choose one value for each of the flags at the indices `chosen`."""
     size = 1
     for index in chosen:
         size *= space.value_counts[index]

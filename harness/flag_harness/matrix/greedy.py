@@ -1,7 +1,9 @@
 """Build covering arrays for flags with any values and constraints, by Lei and Tai's algorithm IPO.
 
-Flags are added one at a time. A row under construction holds, for each flag, the index of a value, or
-`UNDECIDED_VALUE` if none has been chosen yet. The chosen values can always be completed to an allowed combination.
+A covering array is a list of rows that contains every allowed choice of values for any `strength` flags; such a choice
+is called a tuple here. Flags are added one at a time. A row under construction holds, for each flag, the index of a
+value, or `UNDECIDED_VALUE` if none has been chosen yet. Its chosen values can always be completed to an allowed
+combination.
 """
 
 from collections import Counter, defaultdict
@@ -16,14 +18,16 @@ from flag_harness.matrix.space import FlagSpace
 UNDECIDED_VALUE = -1
 MAX_FLAG_ORDERS = 6
 MAX_TUPLES_TO_COVER = 50_000
-"""Limits: how many orders of flags are tried, and how many tuples all attempts together may cover."""
+"""The limits of the search: `MAX_FLAG_ORDERS` orders of the flags are tried, or fewer if all attempts together would
+cover more than `MAX_TUPLES_TO_COVER` choices of values.
+"""
 PartialRow = list[int]
 
 
 def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
-    """Return rows that contain every possible choice of values for any `strength` flags.
+    """Return rows that contain every allowed choice of values for any `strength` flags. The first row has all defaults.
 
-    The first row holds every default. Several orders of the flags are tried, and the smallest array is returned.
+    Several orders of the flags are tried, and the array with the fewest rows is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.value_counts, default=1) ** strength
     attempts = max(1, min(MAX_FLAG_ORDERS, MAX_TUPLES_TO_COVER // tuples))
@@ -32,7 +36,7 @@ def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 
 
 def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
-    """Build a covering array flag by flag, in a random order of the flags."""
+    """Build a covering array of this strength flag by flag. `random` chooses the order of the flags."""
     order = list(range(len(space.flags)))
     random.shuffle(order)
     order.sort(key=lambda index: -space.value_counts[index])
@@ -51,7 +55,9 @@ def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tu
 
 
 def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
-    """Drop rows whose tuples all occur in other rows, beginning with the last row; keep the first row."""
+    """Drop each row that contains no choice of `strength` values that other rows lack, the last row first; keep the
+    first row.
+    """
     tuples = [list(combinations(enumerate(row), strength)) for row in rows]
     times = Counter(chosen for row in tuples for chosen in row)
     kept = list(range(len(rows)))
@@ -63,7 +69,7 @@ def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
 
 
 class _UncoveredTuples:
-    """The tuples of values, of a new flag and of earlier flags, that no row contains yet."""
+    """The choices of values for a new flag and `strength - 1` earlier flags that no row contains yet."""
 
     def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
         self.new_flag = index
@@ -77,12 +83,14 @@ class _UncoveredTuples:
         ]
 
     def count_gain(self, row: PartialRow, value: int) -> int:
-        """Return how many tuples that no row has yet the row would have if the new flag had this value."""
+        """Return how many uncovered choices of values `row` would cover if the new flag had the value with the index
+        `value`.
+        """
         missing = self.uncovered_by_value[value]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.earlier_flag_sets)
 
     def remove_tuples_of(self, row: PartialRow) -> None:
-        """Remove the tuples that this row covers."""
+        """Remove the choices of values that this row covers."""
         missing = self.uncovered_by_value[row[self.new_flag]]
         for chosen in self.earlier_flag_sets:
             missing[chosen].discard(tuple([row[flag] for flag in chosen]))
@@ -95,7 +103,7 @@ class _UncoveredTuples:
 
 
 def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
-    """Give the new flag a value in every row: the allowed value that covers most uncovered tuples."""
+    """In every row, give the flag at `index` the allowed value with which the row covers most of the missing tuples."""
     missing.remove_tuples_of(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
@@ -107,7 +115,9 @@ def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, m
 
 
 def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
-    """Cover each remaining possible tuple, in the free flags of an existing row or else in a new row."""
+    """Cover each missing tuple that is possible: in an existing row, if its undecided values permit, or else in a new
+    row.
+    """
     added = [row for row in rows if UNDECIDED_VALUE in row]
     for fixed in missing:
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
@@ -128,14 +138,16 @@ def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missi
 
 
 def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
-    """Return whether at least one allowed row has the values of `row` and those in `fixed`."""
+    """Return whether some allowed row has the decided values of `row` and those in `fixed` ({flag index:
+    value index}).
+    """
     if not any(space.has_constraint(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != UNDECIDED_VALUE} | fixed)
 
 
 def _complete_row(space: FlagSpace, row: PartialRow) -> Row:
-    """Return an allowed row that has the values of a partial row."""
+    """Return an allowed row that has the decided values of a row under construction."""
     completed = space.complete_row({index: value for index, value in enumerate(row) if value != UNDECIDED_VALUE})
     assert completed is not None, "a row can be completed at any time"
     return completed

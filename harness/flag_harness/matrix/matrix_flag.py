@@ -28,7 +28,7 @@ class FlagLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MatrixFlag:
-    """A flag for a matrix alone, without the source from which a `Flag` is read.
+    """A flag for a matrix alone, without a source such as an environment variable, as `Flag` has it.
 
     A boolean flag is on if it is True; any other flag is on if its value is not its default. While the flag is on,
     every flag in `requires` is on and every flag in `excludes` is off. An entry of either may also be `name=value`.
@@ -44,7 +44,7 @@ class MatrixFlag:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A short name for each value."""
+        """A short text for each value, in the order of `values`."""
         return tuple(map(value_label, self.values))
 
 

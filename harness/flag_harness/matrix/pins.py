@@ -10,9 +10,9 @@ from flag_harness.matrix.space import FlagSpace
 
 
 def parse_pins(flags: Sequence[Flag], text: str) -> dict[str, object]:
-    """Parse a list such as `streaming,-prompt_cache,model=haiku`, or a combination's id, into flag values.
+    """Parse a list such as `streaming,-prompt_cache,model=haiku`, or a combination's id, into flag values by name.
 
-    Raise `FlagError` if a flag or value is unknown, or a flag is named twice.
+    Raise `FlagError` if a flag or value is unknown, or if a flag is named twice.
     """
     pins: dict[str, object] = {}
     for part in re.split(r"[,+]", text):
@@ -44,9 +44,9 @@ def _parse_flag_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
 
 
 def pin_unnamed_flags(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
-    """Return the pins with one more for every flag that is not in `names`.
+    """Return the pins, extended by a pin for every flag that is neither pinned nor in `names`.
 
-    Such a flag is pinned to its default, unless the pins and constraints force another value.
+    Such a flag gets its default, unless the other pins and the constraints force another value.
     """
     row = FlagSpace(flags, pins=pins).default_row
     unnamed = {flag.name: flag.values[value] for flag, value in _flags_and_values(flags, row) if flag.name not in names}
@@ -54,5 +54,5 @@ def pin_unnamed_flags(flags: Sequence[Flag], names: Collection[str], pins: Mappi
 
 
 def _flags_and_values(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
-    """Return each flag with the index of its value in a row."""
+    """Yield `(flag, index)` for each flag, with the index of its value in the row."""
     return zip(flags, row, strict=True)

@@ -16,7 +16,10 @@ MAX_COMBINATIONS = 64
 """The most combinations that a test runs under if neither the test nor the command line selects any."""
 
 MAX_FLAGS_TO_COUNT_ROWS = 20
-"""The most flags for which the error counts the combinations that cover every triple, which is slow."""
+"""The most flags for which the error about too many combinations says how many would cover every triple of values.
+
+Counting them takes long for more flags.
+"""
 
 _SELECTION_PATTERN = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,(?P<seed>[0-9]{1,9}))?")
 SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, or random:N,SEED"
@@ -28,8 +31,9 @@ def select_combinations(
     """Return the combinations for a matrix, always including the one nearest to the defaults.
 
     `selection` is `full`, the strength of a covering array (`2`, `3`, `4`), `single` (one flag at a time), or
-    `random:N,SEED`; an empty selection means all combinations. Flags in `pins` keep those values in every combination.
-    Raise `FlagError` if the selection is invalid, or is empty while there are more than 64 combinations.
+    `random:N,SEED`. An empty selection means all combinations. Flags in `pins` have the same value in every
+    combination. Raise `FlagError` if the selection is invalid, or if it is empty and there are more than 64
+    combinations.
     """
     declared = tuple(flags)
     fixed = {flag.name: value_index(flag, pins[flag.name]) for flag in declared if flag.name in pins} if pins else {}
@@ -40,7 +44,10 @@ def select_combinations(
 def _select_with_cache(
     flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]
 ) -> tuple[Combination, ...]:
-    """Return the combinations of a selection. They are cached, because every test function selects the same."""
+    """Return the combinations of a selection, with `pins` as pairs of a flag's name and the index of its value.
+
+    The result is cached, because many tests have the same selection.
+    """
     space = flag_space(flags)
     if pins:
         values = {flag.name: flag.values for flag in flags}
@@ -65,7 +72,7 @@ def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
 
 
 def _too_many_message(space: FlagSpace) -> str:
-    """Return the error message for too many combinations, with what to choose instead."""
+    """Return the error message for too many combinations. It lists the selections that give fewer."""
     pairs = len(covering_array(space, 2))
     # an array of triples of many flags takes seconds
     triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MAX_FLAGS_TO_COUNT_ROWS else "more cover"

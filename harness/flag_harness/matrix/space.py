@@ -1,4 +1,4 @@
-"""The space of combinations that flags and their constraints allow, as rows of indices."""
+"""All combinations that flags and their constraints allow, as rows: for each flag, the index of its value."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -10,10 +10,10 @@ from flag_harness.matrix.matrix_flag import FlagLike, value_index
 
 
 class FlagSpace:
-    """All allowed rows (combinations) of some flags.
+    """All allowed rows (combinations, as the index of each flag's value) of some flags.
 
-    In each of `groups` exactly one flag is on, and flags in `pins` have those values. Raise `FlagError` if a constraint
-    names an unknown flag or value, or if the defaults or the pins break a constraint.
+    In each of `groups` exactly one flag is on, and each flag in `pins` has the value given there. Raise `FlagError` if
+    a constraint names an unknown flag or value, or if the defaults or the pins break a constraint.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class FlagSpace:
             self.default_row = self._row_with_pins()
 
     def _pins_by_index(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
-        """Yield each pin as the index of its flag and its value."""
+        """Yield `(index of the flag, value)` for each pin, given the pinned values by name."""
         for name, value in values.items():
             yield flag_index(self._index_by_name, name, "the pinned flags name"), value
 
     def _index_clauses(self) -> None:
-        """Collect the clauses of all constraints and pins, and index them by flag."""
+        """Collect the clauses of all constraints and pins, and list for each flag the clauses that involve it."""
         clauses = [clause for one in self.constraints for clause in one.clauses]
         clauses += [((index, 1 << value),) for index, value in self.pins.items()]
         self.clauses: tuple[Clause, ...] = tuple(clauses)
@@ -52,7 +52,10 @@ class FlagSpace:
                 self._clauses_by_flag[index].append(clause)
 
     def _row_with_pins(self) -> Row:
-        """Return the row that has the pinned values and is nearest to the defaults."""
+        """Return the allowed row that has the pinned values and differs least from the defaults.
+
+        Raise `FlagError` if no allowed row has the pinned values.
+        """
         if (row := self.nearest_row(self.default_row, self.pins)) is not None:
             return row
         pinned = list(self.default_row)
@@ -79,9 +82,10 @@ class FlagSpace:
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
-        """Count the allowed rows of the flags at `indices`. `domains` has a bit mask of each flag's possible values.
+        """Count the allowed ways to choose values for the flags at `indices`.
 
-        Each group of flags that undecided constraints connect is counted by itself, and the counts are multiplied.
+        `domains` has a bit mask of the possible values of every flag. Flags that a constraint connects are counted
+        together; the counts of independent groups are multiplied.
         """
         count = 1
         for part in self._independent_groups(domains, indices):
@@ -101,7 +105,10 @@ class FlagSpace:
         return count
 
     def _independent_groups(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
-        """Yield groups of undecided flags. No constraint that could still break involves two groups."""
+        """Divide the undecided flags at `indices` into groups, and yield the indices of each.
+
+        No constraint that could still be broken involves flags of two groups.
+        """
         left = {index: None for index in indices if domains[index] & (domains[index] - 1)}
         while left:
             part = [next(iter(left))]
@@ -150,7 +157,11 @@ class FlagSpace:
         return self.complete_row_within({index: 1 << value for index, value in fixed.items()}, self.default_row, random)
 
     def nearest_row(self, base: Row, fixed: Mapping[int, int]) -> Row | None:
-        """Return an allowed row that has the `fixed` values and else is as close to `base` as possible, or None."""
+        """Return the allowed row with the `fixed` values that differs least from `base`, or None if no allowed row has
+        them.
+
+        `fixed` maps the index of a flag to the index of its value.
+        """
         return self.complete_row_within({index: 1 << value for index, value in fixed.items()}, base)
 
     def complete_row_within(
@@ -175,11 +186,11 @@ class FlagSpace:
         return self.complete_row(fixed) is not None
 
     def values_by_name(self, row: Row) -> dict[str, object]:
-        """Return the values of a row by the names of the flags."""
+        """Return the value of each flag in `row`, by the flag's name."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
     def row_with_values(self, assignment: Mapping[str, object]) -> Row:
-        """Return the row with these values by flag name; flags without a value get their default.
+        """Return the row that has these flag values, given by name. Flags that are not named have their default.
 
         Raise `FlagError` if a flag or a value is unknown.
         """
@@ -190,9 +201,10 @@ class FlagSpace:
         return tuple(values)
 
     def _possible_values_of_flags(self, allowed: Mapping[int, int]) -> list[int] | None:
-        """Return a bit mask of each flag's possible values, or None if a constraint breaks.
+        """Return, for each flag, a bit mask of the values that it can still have, or None if a constraint cannot be
+        met.
 
-        `allowed` restricts flags, by index, to the values of a bit mask.
+        `allowed` maps the index of a flag to a bit mask of its permitted values; other flags may have any value.
         """
         if self._possible_value_masks is None:
             return None
@@ -205,12 +217,17 @@ class FlagSpace:
 
     @cached_property
     def _possible_value_masks(self) -> list[int] | None:
-        """A bit mask of the values that the constraints allow each flag, or None if a flag has no value left."""
+        """For each flag, a bit mask of the values that the constraints permit; None if they permit no value for some
+        flag.
+        """
         domains = [(1 << size) - 1 for size in self.value_counts]
         return domains if self._remove_forbidden_values(domains, self.clauses) else None
 
     def _remove_forbidden_values(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
-        """Remove values that the clauses forbid from `domains`; return False if a clause cannot be met."""
+        """Remove the values that the clauses forbid from the bit masks in `domains`.
+
+        Return False if a clause cannot be met.
+        """
         queue = list(clauses)
         while queue:
             clause = queue.pop()
@@ -227,9 +244,11 @@ class FlagSpace:
     def _complete_rows(
         self, domains: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
     ) -> Iterator[list[int]]:
-        """Yield every allowed row within `domains`, as bit masks with one value for each flag.
+        """Yield every allowed row within `domains`, in which each flag's mask has a single bit: its value.
 
-        Values of the row `preferred` are tried first, or values in random order if `random` is given.
+        `domains` has a bit mask of the possible values of each flag (None: there is no row). Flags are decided in the
+        `order` of these indices. Values of the row `preferred` are tried first, or values in random order if `random`
+        is given.
         """
         if domains is None:
             return
