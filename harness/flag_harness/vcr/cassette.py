@@ -26,13 +26,14 @@ from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Res
 class VcrCassette:
     """Answers each request with the first recorded response that matches; the fixture `vcr` yields it.
 
-    Each response is played once unless the settings allow repeats; unplayed responses are not an error. As in vcrpy,
-    the record mode decides about a request without a match: it is sent and its answer recorded, or it raises
-    `CassetteMiss`, which is also kept in `misses`. A request that a filter drops is sent, and not recorded.
+    Each response is played once unless the settings allow repeats; unplayed responses are not an error. If no response
+    matches, the record mode decides, as in vcrpy: the request is sent and its answer recorded, or `CassetteMiss` is
+    raised and also added to `misses`. A request that a filter drops is sent, and not recorded.
 
-    `advice` is the end of the message of a miss, and `refusal` builds the exception from the message. `find_refusal`
-    returns the message with which the API would refuse a request; a miss has it in place of the advice. Raise
-    `CassetteError` naming a cassette that cannot be read.
+    `path` is the cassette's file, and `extra` are files from which more responses are loaded. `advice` ends the message
+    of a `CassetteMiss`, and `refusal` builds the exception from the message. `find_refusal` returns the message with
+    which the API would refuse a request; if there is one, it replaces the advice. Raise `CassetteError` naming a
+    cassette that cannot be read.
     """
 
     def __init__(
@@ -58,7 +59,10 @@ class VcrCassette:
         self.rewound = self._load_files(extra)
 
     def __call__(self, request: Request) -> Response | Edit | None:
-        """Return the recorded answer, an edit that will record the answer, or None if a filter drops it."""
+        """Answer a request: return the recorded answer, or an edit that records the answer that the upstream will give.
+
+        Return None if a filter drops the request, so that it is sent and not recorded.
+        """
         sent = VcrRequest.from_request(request)
         with self._lock:
             filtered = self.filter_request(sent)
@@ -75,9 +79,11 @@ class VcrCassette:
         return response
 
     def play(self, filtered: VcrRequest, original: Request) -> VcrResponse | None:
-        """Return the next recorded answer to a filtered request, or None if its answer is to be recorded.
+        """Return the next recorded answer to a filtered request, or None if there is none and the mode permits
+        recording.
 
-        Raise `CassetteMiss` if there is no answer and the record mode forbids recording.
+        `original` is the request before filtering. Raise `CassetteMiss` if there is no answer and the mode forbids
+        recording.
         """
         with self._lock:
             index = self._next_answer_index(filtered) if self._may_play_again else None
@@ -90,13 +96,17 @@ class VcrCassette:
         return None
 
     def start_recording(self) -> int:
-        """Return the number of a request that is about to be sent; `record` needs it to keep the order of requests."""
+        """Return a new number for a request that is about to be sent.
+
+        `record` needs it to store requests in the order of sending.
+        """
         with self._lock:
             self._started_count += 1
             return self._started_count
 
     def record(self, number: int, sent: VcrRequest, response: VcrResponse) -> None:
-        """Filter an interaction, and record it without credential headers unless a filter drops it.
+        """Filter a request and its response, and record them unless a filter drops them. Credential headers are left
+        out.
 
         `number` is the result of `start_recording`, and `sent` the request before filtering.
         """
@@ -138,20 +148,22 @@ class VcrCassette:
 
     @property
     def ignores_bodies(self) -> bool:
-        """Whether an answer was played to a request with a body, and only vcrpy's other matchers compared the two."""
+        """Whether some request with a body was answered although no matcher compared the bodies."""
         names = MATCHERS.keys() - {"body", "raw_body"}
         is_loose = all(name in names and MATCHERS[name] is one for name, one in self.settings.matchers.items())
         return is_loose and any(self.data[index][0].body for index in self.play_counts)
 
     @property
     def write_protected(self) -> bool:
-        """Whether nothing may be recorded: the mode is `none`, or it is `once` and the cassette existed before."""
+        """Whether nothing may be recorded: the record mode is `none`, or it is `once` and the cassette
+        existed before.
+        """
         mode = self.settings.record_mode
         return mode == "none" or (mode == "once" and self.rewound)
 
     @property
     def new_interaction_count(self) -> int:
-        """The number of answers that have been recorded."""
+        """The number of answers that have been recorded since the cassette was loaded."""
         return len(self._recorded_by_number)
 
     @property
@@ -165,11 +177,11 @@ class VcrCassette:
         return len(self.data)
 
     def __bool__(self) -> bool:
-        """Return True, even if the cassette is empty."""
+        """Return True, even if the cassette is empty, so that `if cassette:` means that there is one."""
         return True
 
     def __contains__(self, request: VcrRequest) -> bool:
-        """Return whether the cassette still has an answer to a request."""
+        """Return whether the cassette still has an answer to play to a request."""
         sent = self.filter_request(request)
         return sent is not None and self._next_answer_index(sent) is not None
 
@@ -195,7 +207,7 @@ class VcrCassette:
 
     @property
     def dirty(self) -> bool:
-        """Whether new answers have been recorded, which `save` would write."""
+        """Whether answers have been recorded that `save` would write."""
         return bool(self._recorded_by_number)
 
     @property
@@ -204,7 +216,7 @@ class VcrCassette:
         return "new_episodes" if self.settings.record_mode == "rewrite" else self.settings.record_mode
 
     def rewind(self) -> None:
-        """Make every answer playable again."""
+        """Make every answer playable again, also those that have been played."""
         self.play_counts.clear()
 
     def filter_request(self, request: VcrRequest) -> VcrRequest | None:
@@ -216,14 +228,17 @@ class VcrCassette:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
 
     def _load_files(self, extra: Iterable[Path]) -> bool:
-        """Load this cassette (unless the mode is `rewrite`) and the extra ones. Return whether any file exists."""
+        """Load this cassette (unless the record mode is `rewrite`) and the extra ones.
+
+        Return whether any of the files exists.
+        """
         paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
         self.data = [pair for one in stored for pair in self._filter_loaded_interactions(one)]
         return bool(stored)
 
     def _filter_loaded_interactions(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
-        """Yield the stored interactions after hooks and filters, except those that a hook or filter drops."""
+        """Yield the stored requests and responses after hooks and filters, except those that a hook or filter drops."""
         for pair in stored.interactions:
             hooked = apply_hooks(self.settings.load_hooks, *pair, self) if self.settings.load_hooks else pair
             if hooked is None:
@@ -234,7 +249,10 @@ class VcrCassette:
                 yield request, response
 
     def _make_recording_edit(self, sent: VcrRequest) -> Edit:
-        """Return an edit that delays an answer until it is complete, because vcrpy stores only complete ones."""
+        """Return an edit that records an answer once it is complete, because vcrpy stores only complete ones.
+
+        The edit holds the pieces of the answer back until then.
+        """
         number, pieces = self.start_recording(), list[Piece]()
 
         def pass_on_and_record(piece: Piece) -> Iterable[Piece]:
@@ -246,7 +264,7 @@ class VcrCassette:
         return pass_on_and_record
 
     def _merge_with_stored(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
-        """Return the stored interactions that the record mode keeps, followed by the newly recorded ones."""
+        """Return the stored interactions that the record mode keeps, followed by the newly `recorded` ones."""
         mode = self.settings.record_mode
         kept = [] if stored is None or mode == "rewrite" else list(self._filter_loaded_interactions(stored))
         if mode == "all":
@@ -259,7 +277,9 @@ class VcrCassette:
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_answer_index(self, sent: VcrRequest) -> int | None:
-        """Return the index of the next answer to a request, or None if no answer is left."""
+        """Return the index of the next recorded answer that may be played to a request, or None if no
+        answer is left.
+        """
         for index, (recorded, _) in enumerate(self.data):
             if (self.settings.repeats or not self.play_counts[index]) and self._is_match(sent, recorded):
                 return index

@@ -14,19 +14,20 @@ RequestFilter: TypeAlias = Callable[[VcrRequest], VcrRequest | None]
 """A function that changes a request, or returns None to drop it from the cassette."""
 
 Replacements: TypeAlias = Mapping[str, Any]
-"""New values by name: text, None to remove the name, or a function that returns one of these.
+"""New values of headers or parameters by name: a text, None to remove the header or parameter, or a function.
 
-The function takes the keyword arguments `key`, `value` and `request`.
+The function takes the keyword arguments `key`, `value` and `request`, and returns a text or None.
 """
 
 LOCALHOST_NAMES = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
-"""The hosts that vcrpy's setting `ignore_localhost` means."""
+"""The host names whose requests vcrpy's setting `ignore_localhost` leaves out of cassettes."""
 
 
 def parse_replacements(names: Iterable[Any]) -> Replacements:
-    """Parse the names of parameters to filter, each alone or with a replacement: `"a"` or `("x-key", "KEY")`.
+    """Parse vcrpy's list of parameters to filter, and return the new value of each by name.
 
-    Raise `ValueError` for any other entry.
+    An entry is a name alone (`"a"`: the parameter is removed) or a name with a new value (`("x-key", "KEY")`). Raise
+    `ValueError` for any other entry.
     """
     found: dict[str, Any] = {}
     for entry in names:
@@ -70,9 +71,9 @@ def make_query_filter(replacements: Replacements) -> RequestFilter:
 
 
 def make_post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
-    """Build the request filter for vcrpy's setting `filter_post_data_parameters`, for JSON and forms.
+    """Build the request filter for vcrpy's setting `filter_post_data_parameters`, for JSON bodies and forms.
 
-    With `nested`, it also filters nested JSON objects.
+    With `nested`, parameters are also replaced in JSON objects that are inside others.
     """
 
     def filter_post_data(request: VcrRequest) -> VcrRequest:
@@ -113,7 +114,7 @@ def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrR
 
 
 def _compute_replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
-    """Return the new value of a parameter: `new` itself, or the result of calling it."""
+    """Return the new value of the parameter `key`: `new` itself or, if `new` is a function, its result."""
     return new(key=key, value=value, request=request) if callable(new) else new
 
 
@@ -126,7 +127,10 @@ def _filter_json(request: VcrRequest, replacements: Replacements, nested: bool) 
 
 
 def _replace_members(value: Any, replacements: Replacements, request: VcrRequest, nested: bool) -> Any:
-    """Return a JSON value with the listed members replaced; a member without a replacement is removed."""
+    """Return a JSON value whose members named in `replacements` are replaced, or removed if their replacement is None.
+
+    With `nested`, objects inside other values are changed, too.
+    """
     if isinstance(value, list) and nested:
         return [_replace_members(member, replacements, request, nested) for member in value]
     if not isinstance(value, dict):
@@ -141,7 +145,7 @@ def _replace_members(value: Any, replacements: Replacements, request: VcrRequest
 
 
 def _filter_form(request: VcrRequest, replacements: Replacements) -> bytes:
-    """Filter the fields of a form; return a body that is not text unchanged."""
+    """Return the body of a form with its fields replaced or removed. A body that is not text is returned unchanged."""
     try:
         fields = [_filter_field(field, replacements, request) for field in request.body.split(b"&")]
     except UnicodeDecodeError:
@@ -150,7 +154,10 @@ def _filter_form(request: VcrRequest, replacements: Replacements) -> bytes:
 
 
 def _filter_field(field: bytes, replacements: Replacements, request: VcrRequest) -> bytes | None:
-    """Return a form field with its value replaced if it is listed, or None if it is to be removed."""
+    """Return a form field, with a new value if `replacements` names the field.
+
+    Return None if the field is to be removed.
+    """
     key, equals, value = field.partition(b"=")
     if not equals:
         return field

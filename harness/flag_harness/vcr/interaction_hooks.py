@@ -10,13 +10,17 @@ from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
 
 InteractionHook: TypeAlias = Callable[..., Any]
-"""A function of a request, a response and optionally the cassette; returns both, or None to drop them."""
+"""A function that takes a request, a response and optionally the cassette. It returns both, or None to drop them."""
 
 
 def apply_hooks(
     hooks: Iterable[InteractionHook], request: VcrRequest, response: VcrResponse, cassette: object
 ) -> tuple[VcrRequest, VcrResponse] | None:
-    """Apply the hooks to copies of a request and its response; return None if a hook drops them."""
+    """Apply the hooks to copies of a request and its response, and return the changed copies. Return None if a hook
+    drops them.
+
+    `cassette` is passed to the hooks that take a third argument.
+    """
     pair = copy.deepcopy(request), copy.deepcopy(response)
     for hook in hooks:
         changed = hook(*pair, cassette) if _takes_cassette(hook) else hook(*pair)
@@ -30,10 +34,11 @@ def apply_hooks(
 
 
 def make_sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
-    """Return a hook that hides sensitive values before saving, and one that restores them after loading.
+    """Return a hook that replaces sensitive values by placeholders before saving, and one that restores them after
+    loading.
 
-    `sensitive` maps placeholders to the values that they replace, or to functions of the request and the response. A
-    list of pairs is accepted, too.
+    `sensitive` maps each placeholder to the value that it replaces, or to a function of the request and the response
+    that returns this value. A list of pairs is accepted, too.
     """
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
@@ -49,7 +54,7 @@ def make_sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, Interact
 def _replace_in_request_and_response(
     request: VcrRequest, response: VcrResponse, replacements: Iterable[tuple[Any, Any]]
 ) -> tuple[VcrRequest, VcrResponse]:
-    """Replace texts in a request and its response, given (old, new) pairs."""
+    """Return the request and the response with texts replaced. `replacements` are pairs of an old and a new text."""
     for pair in replacements:
         found = [str(one(request, response) if callable(one) else one) for one in pair if one is not None]
         if len(found) == 2 and all(found):
@@ -61,7 +66,7 @@ def _replace_in_request_and_response(
 
 
 def _replace_text(value: Any, text: str, new: str) -> Any:
-    """Replace a text everywhere in nested values, also in bytes."""
+    """Return `value` with `text` replaced by `new` in all its strings and bytes, also in nested lists and dicts."""
     if isinstance(value, str):
         return value.replace(text, new)
     if isinstance(value, bytes):

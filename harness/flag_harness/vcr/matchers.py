@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.vcr.request import VcrRequest
 
 Matcher: TypeAlias = Callable[[VcrRequest, VcrRequest], Any]
-"""A function that compares a sent request with a recorded one.
+"""A function that compares a sent request with a recorded one, and tells whether they match.
 
 They match unless it returns a false value other than None, or raises `AssertionError`.
 """
@@ -33,13 +33,18 @@ _DECODERS: Mapping[str, Callable[[bytes], Any]] = {
 
 
 def _decoder_for_body(request: VcrRequest) -> Callable[[bytes], Any]:
-    """Return the decoder for the body's content type, or `bytes`, which decodes nothing, for other types."""
+    """Return the function that decodes a body of this request's content type.
+
+    For an unknown type, it returns the bytes.
+    """
     kind = request.headers.get("content-type", "").lower()
     return next((decoder for name, decoder in _DECODERS.items() if name in kind), bytes)
 
 
 def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
-    """Return whether two bodies are equal after decoding, or as bytes if they cannot be decoded alike."""
+    """Return whether the bodies of two requests are equal after decoding, or as bytes if decoding fails or types
+    differ.
+    """
     decoder = _decoder_for_body(sent)
     if decoder is not _decoder_for_body(recorded):
         decoder = bytes
@@ -72,7 +77,7 @@ MATCHERS: Mapping[str, Matcher] = {
 
 
 def failing_matchers(sent: VcrRequest, recorded: VcrRequest, matchers: Mapping[str, Matcher]) -> list[str]:
-    """Return the names of the matchers according to which the two requests differ."""
+    """Return the names of those matchers that say that the two requests differ."""
     return [name for name, matcher in matchers.items() if not _matches(matcher, sent, recorded)]
 
 

@@ -23,9 +23,11 @@ def miss_message(
     matchers: Mapping[str, Matcher],
     advice: str,
 ) -> str:
-    """Return the message for a miss: the request, the nearest recorded one, the differences, and advice.
+    """Return the message for a request without an answer: the request, the nearest recorded one, how they differ, and
+    advice.
 
-    API keys are redacted.
+    `recorded` are the recorded requests, and `played` the indices of those whose answers have been played. API keys in
+    the message are masked.
     """
     count = len(recorded)
     lines = [f"{sent.method} {sent.uri} is not in {path} ({count} interaction{'s' if count != 1 else ''})."]
@@ -36,7 +38,11 @@ def miss_message(
 def _reason_lines(
     sent: VcrRequest, recorded: Sequence[VcrRequest], played: Collection[int], matchers: Mapping[str, Matcher]
 ) -> Iterator[str]:
-    """Yield lines that say why no recorded answer fits: all were played, or how the nearest request differs."""
+    """Yield lines that say why no recorded answer was played: all matching ones were played before, or no request
+    matches.
+
+    In the second case the lines say how the nearest recorded request differs.
+    """
     found = {index: failing_matchers(sent, request, matchers) for index, request in enumerate(recorded)}
     if not found:
         return
@@ -52,7 +58,10 @@ def _reason_lines(
 
 
 def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
-    """Yield lines with the differences that one matcher finds. For headers, they give only the names."""
+    """Yield lines that say how two requests differ according to the matcher `name`.
+
+    Of headers, only names are shown.
+    """
     if name in ("body", "raw_body"):
         found = list(find_differences(decode_comparable_body(recorded.body), decode_comparable_body(sent.body)))
         if not found:

@@ -1,4 +1,4 @@
-"""A request in vcrpy's format, which matchers and `before_record_request` of a test suite receive."""
+"""A request in vcrpy's format: what the matchers and the hook `before_record_request` of a test suite receive."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -10,9 +10,9 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class HeadersDict(MutableMapping[str, str]):
-    """Headers with case-insensitive names; each name keeps the case in which it was first set.
+    """Headers with case-insensitive names. Each name is shown in the case in which it was first set.
 
-    If a value is a list, its first element is kept, as in vcrpy.
+    If a value is set to a list, only its first element is kept, as in vcrpy.
     """
 
     def __init__(self, headers: "Mapping[str, str] | Headers" = ()) -> None:
@@ -51,7 +51,7 @@ class HeadersDict(MutableMapping[str, str]):
 
 
 class VcrRequest:
-    """A request as vcrpy represents it: `method`, `uri`, `body` (bytes) and `headers`, all changeable."""
+    """A request as vcrpy represents it: `method`, `uri`, `body` (bytes) and `headers`, all of which can be changed."""
 
     def __init__(self, method: str, uri: str, body: bytes, headers: "Mapping[str, str] | Headers") -> None:
         self.method, self.uri, self.body = method, uri, body
@@ -59,7 +59,7 @@ class VcrRequest:
 
     @classmethod
     def from_request(cls, request: Request) -> "VcrRequest":
-        """Convert a request of the harness to vcrpy's format; values of a repeated header are joined."""
+        """Convert a request of this package to vcrpy's format. The values of a repeated header are joined."""
         joined: dict[str, str] = {}
         for name, value in request.headers:
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
@@ -121,7 +121,10 @@ class VcrRequest:
         return self.uri
 
     def _to_dict(self) -> dict[str, Any]:
-        """Return the request as a dictionary for storage. Persisters call this, as it is a method of vcrpy."""
+        """Return the request as a dictionary for storage.
+
+        It has the name of vcrpy's own method, which persisters call.
+        """
         headers = {name: [value] for name, value in self.headers.items()}
         return {"method": self.method, "uri": self.uri, "body": self.body, "headers": headers}
 

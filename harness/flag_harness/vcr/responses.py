@@ -1,4 +1,4 @@
-"""Responses in vcrpy's format, which `before_record_response` of a test suite receives."""
+"""Responses in vcrpy's format: what the hook `before_record_response` of a test suite receives."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -10,27 +10,30 @@ from flag_harness.cassette.importers.source import SourceInteraction
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, body
 
 VcrResponse: TypeAlias = dict[str, Any]
-"""`{"status": {"code", "message"}, "headers": {name: [value, ...]}, "body": {"string": bytes}}`."""
+"""A response: `{"status": {"code", "message"}, "headers": {name: [value, ...]}, "body": {"string": bytes}}`."""
 
 ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 """A function that changes a response, or returns None to drop the interaction."""
 
 
 def vcr_response_from_import(row: SourceInteraction) -> VcrResponse:
-    """Convert an imported response to vcrpy's format, with the standard reason phrase if it has none."""
+    """Convert an imported response to vcrpy's format.
+
+    If it has no reason phrase (such as `OK`), the standard one is used.
+    """
     message = _standard_reason_phrase(row.status) if row.reason_phrase is None else row.reason_phrase
     return _make_vcr_response(row.status, message, row.response_headers, row.response_body)
 
 
 def vcr_response_from_timeline(response: Response) -> VcrResponse:
-    """Convert a complete response of the harness to vcrpy's format, with the standard reason phrase."""
+    """Convert a complete response of this package to vcrpy's format, with the standard reason phrase (such as `OK`)."""
     head = response[0]
     assert isinstance(head, Head), "a response that vcrpy's format can hold has a head"
     return _make_vcr_response(head.status, _standard_reason_phrase(head.status), head.headers, body(response))
 
 
 def response_from_vcr(response: VcrResponse) -> Response:
-    """Convert a response from vcrpy's format, with the body as one chunk and without delays."""
+    """Convert a response from vcrpy's format to that of this package: the body is one chunk, and nothing is delayed."""
     data = response["body"]["string"]
     data = data.encode("utf-8") if isinstance(data, str) else bytes(data or b"")
     chunks = (Chunk(0.0, data),) if data else ()
@@ -48,7 +51,9 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
-    """Decompress the body and adjust the headers, as vcrpy's setting `decode_compressed_response` demands."""
+    """Return the response with its body decompressed and its headers adjusted, for the setting
+    `decode_compressed_response`.
+    """
     data, headers, plain = BodyDecoder(ImportLimits().decoded_bytes).decode(
         _header_pairs(response), response["body"]["string"]
     )

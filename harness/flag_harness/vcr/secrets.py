@@ -21,14 +21,20 @@ from flag_harness.wire.timeline import Request
 
 
 def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrResponse]]) -> None:
-    """Raise `CassetteError` if an interaction contains text that looks like a key, or cannot be searched for keys."""
+    """Raise `CassetteError` if a request or response has text that looks like an API key, or cannot be searched for
+    keys.
+
+    `path` is the cassette's file, which the message names.
+    """
     rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
     if found := scan_cassette(Envelope("imported", ""), rows):
         raise CassetteError("\n".join(_secret_error_lines(path, found)))
 
 
 def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
-    """Return the names of the credential headers whose values no filter has replaced."""
+    """Return the names of the credential headers that a filtered request has with the same value as the
+    `sent` request.
+    """
     names = [name for name in request.headers if name.lower() in CREDENTIAL_HEADERS]
     return [name for name in names if request.headers[name] == sent.headers.get(name)]
 
@@ -40,7 +46,7 @@ def drop_credential_headers(response: VcrResponse) -> VcrResponse:
 
 
 def make_project_request_filter(filters: Filters) -> RequestFilter:
-    """Build the request filter that applies `[tool.flag-harness.filters]` to sent and recorded requests."""
+    """Build a request filter from the project's `[tool.flag-harness.filters]`, for sent and recorded requests."""
 
     def filter_request(request: VcrRequest) -> VcrRequest:
         filtered = filters.filter_request(_to_plain_request(request))
@@ -50,7 +56,7 @@ def make_project_request_filter(filters: Filters) -> RequestFilter:
 
 
 def make_project_response_filter(filters: Filters) -> ResponseFilter:
-    """Build the response filter that applies `[tool.flag-harness.filters]`."""
+    """Build a response filter from the project's `[tool.flag-harness.filters]`."""
 
     def filter_response(response: VcrResponse) -> VcrResponse:
         filtered = vcr_response_from_timeline(filters.filter_response(response_from_vcr(response)))
@@ -60,7 +66,9 @@ def make_project_response_filter(filters: Filters) -> ResponseFilter:
 
 
 def make_personal_data_refusal_hook(filters: Filters) -> InteractionHook:
-    """Build the hook that refuses to save personal data, as `[tool.flag-harness.privacy]` demands."""
+    """Build a hook that raises `CassetteError` instead of saving personal data, as `[tool.flag-harness.privacy]`
+    demands.
+    """
 
     def raise_on_personal_data(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         refuse_personal_data(

@@ -1,4 +1,4 @@
-"""Serializers, which convert a cassette in vcrpy's format to text and back."""
+"""Serializers: they convert a cassette in vcrpy's format to text and back."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,14 @@ from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.errors import CassetteError, require_extra
 
 VcrDocument = dict[str, Any]
-"""A cassette's content, `{"version": 1, "interactions": [...]}`, with texts or bytes as bodies."""
+"""The content of a cassette: `{"version": 1, "interactions": [...]}`, in which bodies are texts or bytes."""
 
 
 class Serializer(Protocol):
-    """Converts cassettes to text and back, with vcrpy's interface. A module with the two functions is accepted, too."""
+    """Converts cassettes to text and back, with vcrpy's interface.
+
+    A module with the functions `serialize` and `deserialize` is accepted, too.
+    """
 
     def deserialize(self, text: str, /) -> Any: ...
 
@@ -45,7 +48,7 @@ class JsonSerializer:
         return parse_document(text.encode("utf-8"), ImportLimits())
 
     def serialize(self, document: VcrDocument) -> str:
-        """Return the cassette as JSON. Raise `CassetteError` if a body is not text."""
+        """Return the cassette as JSON. Raise `CassetteError` if a body is not text, because JSON cannot hold bytes."""
         try:
             return json.dumps(document, indent=4) + "\n"
         except TypeError as error:
@@ -55,4 +58,4 @@ class JsonSerializer:
 
 
 SERIALIZERS: Mapping[str, Serializer] = MappingProxyType({"yaml": YamlSerializer(), "json": JsonSerializer()})
-"""The serializers that need not be registered, by their names."""
+"""The built-in serializers by name. A test suite need not register them."""

@@ -67,7 +67,8 @@ class VcrSettings:
     """The settings by which a cassette in vcrpy's format is played and recorded.
 
     Filters are applied to sent requests, and to interactions when they are loaded or recorded. Hooks are applied to
-    interactions when they are saved (`save_hooks`) or loaded (`load_hooks`).
+    interactions when they are saved (`save_hooks`) or loaded (`load_hooks`). With `repeats`, a response may be played
+    more than once.
     """
 
     matchers: Mapping[str, Matcher]
@@ -86,9 +87,10 @@ def parse_settings(
     record_mode: str,
     serializers: Mapping[str, Serializer] = SERIALIZERS,
 ) -> VcrSettings:
-    """Parse vcrpy's settings. Raise `ConfigError` naming any unknown or unsupported key or invalid value.
+    """Parse vcrpy's settings. Raise `ConfigError` naming any unknown or unsupported key, or invalid value.
 
-    `matchers` can be used in addition to vcrpy's own. `record_mode` applies unless the settings name another.
+    `matchers` are those that the test suite has registered beside vcrpy's own. `record_mode` applies unless the
+    settings name another one. `serializers` are the known ones by name.
     """
     _refuse_unsupported(options)
     mode = options.get("record_mode") or record_mode
@@ -178,7 +180,7 @@ def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, An
 
 
 def _option_functions(options: Mapping[str, Any], key: str) -> list[Callable[..., Any]]:
-    """Return the functions that a setting holds, which may be one function or several."""
+    """Return the functions that a setting holds: one function, or a list of them."""
     value = options.get(key) or ()
     found = [value] if callable(value) else list(value)
     if wrong := [one for one in found if not callable(one)]:

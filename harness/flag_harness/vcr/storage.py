@@ -30,7 +30,7 @@ class StoredCassette:
 
 
 class CassetteStorage(Protocol):
-    """Loads and updates cassettes; on failure, both methods raise `CassetteError` naming the cassette."""
+    """Loads and updates cassettes. If this fails, both methods raise `CassetteError` naming the cassette."""
 
     def load(self, path: Path) -> StoredCassette | None:
         """Return the cassette, or None if it does not exist."""
@@ -45,7 +45,7 @@ class CassetteStorage(Protocol):
 
 
 class Persister(Protocol):
-    """Stores cassettes for a test suite in its own way, with vcrpy's interface."""
+    """What a test suite registers to store cassettes in its own way; it has vcrpy's interface."""
 
     def load_cassette(self, path: str, /, serializer: Serializer) -> Any: ...
 
@@ -69,9 +69,10 @@ class FileStorage:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
-        """Replace the file by the result of `combine`.
+        """Replace the file by the result of `combine`, which takes the stored cassette, or None if the file does not
+        exist.
 
-        Raise `CassetteError` if it would contain an API key, or could not be read again.
+        Raise `CassetteError` if the new file would contain an API key, or could not be read again.
         """
         with lock_parent_folder(path):
             data = self._serialize(path, combine(self.load(path)))
@@ -94,7 +95,9 @@ class FileStorage:
         return StoredCassette([_to_vcr_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
 
     def _deserialize(self, data: bytes) -> Any:
-        """Parse a file with the harness's own parser, or with a test suite's serializer if there is one."""
+        """Parse the bytes of a file with this package's own parser, or with a test suite's serializer if it has set
+        one.
+        """
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, ImportLimits())
         return _call_serializer(self.serializer.deserialize, decode_if_utf8(data))
@@ -113,7 +116,10 @@ class FileStorage:
 
 @dataclass(frozen=True, slots=True)
 class PersisterStorage:
-    """Stores cassettes through the persister of a test suite, which must replace a cassette atomically."""
+    """Stores cassettes through the persister of a test suite.
+
+    The persister must replace a cassette completely or not at all.
+    """
 
     persister: Persister
     serializer: Serializer = SERIALIZERS["yaml"]
@@ -130,7 +136,10 @@ class PersisterStorage:
         return StoredCassette(list(pairs), metadata[0] if metadata else {})
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
-        """Have the persister save the result of `combine`. Raise `CassetteError` if it would hold an API key."""
+        """Have the persister save the result of `combine`, which takes the stored cassette, or None if there is none.
+
+        Raise `CassetteError` if the result contains an API key.
+        """
         cassette = combine(self.load(path))
         refuse_secrets(path, cassette.interactions)
         document = {
@@ -150,7 +159,7 @@ def _to_vcr_interaction(row: Any) -> VcrInteraction:
 
 
 def _to_vcr_request(request: Any) -> VcrRequest:
-    """Convert a request object of vcrpy, whose body may be an open file."""
+    """Convert a request object of the library vcrpy, whose body may be an open file."""
     body = request.body.read() if hasattr(request.body, "read") else request.body
     return VcrRequest(request.method, request.uri, body, dict(request.headers))
 
