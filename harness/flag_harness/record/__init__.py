@@ -1,4 +1,4 @@
-"""The run record: a header and one typed row for each test and combination, as a file of JSON lines."""
+"""The run record, a file of JSON lines: a header, and the result of each test under each combination of flags."""
 
 from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
 from flag_harness.record.file import (

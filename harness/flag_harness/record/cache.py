@@ -1,16 +1,16 @@
-"""What the prompt cache did in one test, as part of its row in the run record."""
+"""What the prompt cache did in one test, as part of the test's row in the run record."""
 
 import msgspec
 
 
 class CacheTurn(msgspec.Struct, frozen=True):
-    """The effect of the prompt cache on one request. The API reported `read`, `written` and `uncached`.
+    """The effect of the prompt cache on one request, from the token counts that the API reported.
 
     Attributes:
-        request: the index of the request in the row.
+        request: the index of the request in the test's row.
         read: the number of tokens that were read from the cache.
         written: the number of tokens that were written to the cache.
-        uncached: the number of input tokens that were neither read nor written.
+        uncached: the number of input tokens that were neither read from the cache nor written to it.
         missed: the number of tokens that an earlier request had cached and that were processed again; an estimate.
         why: why tokens were missed, or why nothing was read or written; empty if there is nothing to explain.
         read_to: the path of the last block that was read, such as `system[0]`; empty if nothing was read.
@@ -28,16 +28,16 @@ class CacheTurn(msgspec.Struct, frozen=True):
 
 
 class CacheBreak(msgspec.Struct, frozen=True):
-    """A cached prefix that a request could not read, because a block in it changed.
+    """A cached prefix that a request could not read, because a block in the prefix had changed.
 
     Attributes:
-        request: the index of the request in the row.
+        request: the index of the request in the test's row.
         block: the path of the changed block in the request's body, such as `system[0]`.
         byte: the index of the first different byte in the block's canonical JSON.
         before, after: the text around that byte in the earlier and in this request, without secrets and personal data;
             empty if the record keeps no content.
         tokens: the number of tokens that were not read; an estimate.
-        cost: US dollars at list price to process them again, or None if no price is known.
+        cost: US dollars at list price to process these tokens again, or None if no price is known.
     """
 
     request: int
@@ -50,7 +50,7 @@ class CacheBreak(msgspec.Struct, frozen=True):
 
 
 class CacheUse(msgspec.Struct, frozen=True):
-    """The effect of the prompt cache in a test. Only tests that send a cache mark (`cache_control`) have it.
+    """The effect of the prompt cache in a test that sends cache marks (`cache_control`). Rows of other tests have none.
 
     Attributes:
         turns: one for each answer that reports its tokens.
@@ -77,7 +77,10 @@ class CacheUse(msgspec.Struct, frozen=True):
 
     @property
     def costs_more(self) -> bool:
-        """Whether the test would be cheaper without cache marks; False if it sent a single request."""
+        """Whether the test would be cheaper without cache marks.
+
+        It is False if the test sent a single request, which cannot gain.
+        """
         if len(self.turns) < 2 or not self.tokens_written:
             return False
         return not self.tokens_read if self.saved is None else self.saved < 0

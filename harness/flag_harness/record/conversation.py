@@ -1,4 +1,4 @@
-"""The conversations of failed tests, which are kept beside a run record: one line of JSON for each test."""
+"""The conversations of failed tests, in a file next to the run record: one line of JSON for each test."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,9 +31,9 @@ class ConversationTurn(msgspec.Struct, frozen=True):
     """A request and its answer.
 
     Attributes:
-        request: the parts that the request adds to the one that it continues.
+        request: the messages that the request has and the previous request of the conversation had not.
         answer: the answer, as far as it arrived.
-        ending: `end`, `abandoned`, `no answer`, or how the connection was cut.
+        ending: `end`, `abandoned` (the client stopped reading), `no answer`, or how the connection was cut.
     """
 
     request: tuple[MessagePart, ...]
@@ -42,19 +42,19 @@ class ConversationTurn(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """The messages that a test sent and received."""
+    """The messages that a test sent and received. `case` is the test's node id."""
 
     case: str
     turns: tuple[ConversationTurn, ...]
 
 
 def conversations_path(record: Path) -> Path:
-    """Return the path of a record's conversations: `run.conversations.jsonl` for `run.jsonl`."""
+    """Return the path of the conversations that belong to a run record: `run.conversations.jsonl` for `run.jsonl`."""
     return record.with_suffix(".conversations.jsonl")
 
 
 def save_conversations(record: Path, conversations: Iterable[Conversation]) -> None:
-    """Write the conversations beside a record, or remove those of an earlier run if there are none.
+    """Write the conversations next to the run record `record`. If there are none, remove the file of an earlier run.
 
     Raise `OSError` if that fails.
     """
@@ -67,9 +67,9 @@ def save_conversations(record: Path, conversations: Iterable[Conversation]) -> N
 
 
 def load_conversations(*records: Path) -> Mapping[str, Conversation]:
-    """Return the conversations that were saved beside records, by the node id of their test; empty if there are none.
+    """Return the conversations that were saved next to run records, by the node id of the test.
 
-    Raise `RecordError` if a file cannot be read.
+    The result is empty if no conversations were saved. Raise `RecordError` if a file cannot be read.
     """
     return {
         one.case: one

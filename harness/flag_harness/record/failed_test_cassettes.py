@@ -1,4 +1,4 @@
-"""The files beside a run record: the cassettes of its failed tests, in a folder of their own."""
+"""The cassettes of failed tests, which a run keeps in a folder next to its run record."""
 
 import hashlib
 import re
@@ -11,36 +11,43 @@ from flag_harness.files import read_regular_file, write_atomically
 _MAX_NAME_CHARACTERS = 80
 _MAX_BYTES = 1 << 30
 _RECORD_HEADER_KEY = b'"flag_harness_record":'
-"""The key that marks the header of a record, within its first bytes."""
+"""The key that stands within the first bytes of every run record. Other files of JSON lines do not have it."""
 
 
 def folder_of_failed_test_cassettes(record: Path) -> Path:
-    """Return the folder with the cassettes of a record's failed tests: `run.cassettes` for `run.jsonl`."""
+    """Return the folder next to a run record that holds the cassettes of its failed tests: `run.cassettes` for
+    `run.jsonl`.
+    """
     return record.with_suffix(".cassettes")
 
 
 def path_of_failed_test_cassette(record: Path, case: str) -> Path:
-    """Return the path of the kept cassette of a failed test; `case` is its node id."""
+    """Return the path at which a run keeps the cassette of a failed test. `case` is the test's node id."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MAX_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return folder_of_failed_test_cassettes(record) / f"{name}-{digest}.json"
 
 
 def files_of_failed_test_cassettes(record: Path) -> Iterator[Path]:
-    """Yield the files in a record's folder of cassettes: the cassettes and the large bodies that they share."""
+    """Yield the files that a run kept for its failed tests: cassettes, and large bodies that several
+    cassettes share.
+    """
     folder = folder_of_failed_test_cassettes(record)
     yield from sorted(folder.glob("*.json"))
     yield from sorted(path for path in folder.glob("blobs/*") if path.is_file())
 
 
 def remove_failed_test_cassettes(record: Path) -> None:
-    """Remove the cassettes that an earlier run kept beside a record. Raise `OSError` if that fails."""
+    """Remove the cassettes that an earlier run kept next to a run record. Raise `OSError` if that fails."""
     for path in files_of_failed_test_cassettes(record):
         path.unlink()
 
 
 def copy_failed_test_cassettes(source: Path, target: Path) -> None:
-    """Copy the cassettes beside the record `source` to the record `target`. Raise `RecordError` if that fails."""
+    """Copy the cassettes next to the run record `source` to the folder next to the run record `target`.
+
+    Raise `RecordError` if that fails.
+    """
     try:
         for path in files_of_failed_test_cassettes(source):
             copy = folder_of_failed_test_cassettes(target) / path.relative_to(folder_of_failed_test_cassettes(source))
@@ -52,7 +59,8 @@ def copy_failed_test_cassettes(source: Path, target: Path) -> None:
 
 
 def find_records(path: Path) -> tuple[Path, ...]:
-    """Return the records at a path: the file itself, or all records in a folder, such as an artifact of a CI job.
+    """Return the paths of the run records at `path`: the file itself, or all run records in a folder, such as a CI
+    artifact.
 
     Raise `RecordError` if there is none.
     """

@@ -15,11 +15,11 @@ from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import RunRow
 
 PYTEST_CACHE_FOLDER, LAST_RUN_FILE = "flag-harness", "last-run.jsonl"
-"""The folder in pytest's cache, and the file in it, with the record of the last run."""
+"""The folder in pytest's cache and the file in this folder that hold the record of the last run."""
 _MAX_BYTES = 1 << 30
 _SHARD_OPTION = "--harness-shard"
 _DIGEST_KEY = "digest"
-"""The key of the first line that holds the digest of the whole file. It describes the file, so no struct has it."""
+"""The key in the first line of a record file that holds the digest of the file. `RunHeader` has no such field."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _header_decoder = msgspec.json.Decoder(RunHeader)
 _row_decoder = msgspec.json.Decoder(RunRow)
@@ -27,9 +27,10 @@ _row_decoder = msgspec.json.Decoder(RunRow)
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run: its header, and one row for each test, combination and repetition, sorted by these three.
+    """The record of one run: a header, and one row for each test, combination and repetition, sorted by these three.
 
-    `problem` is empty unless the last line is incomplete because the run was killed while writing it.
+    `problem` says what is wrong with the record, such as an incomplete last line because the run was killed, or is
+    empty.
     """
 
     header: RunHeader
@@ -43,9 +44,10 @@ def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
 
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
-    """Encode a record as JSON lines. The rows are sorted, so equal runs are encoded as equal bytes.
+    """Encode a record as JSON lines. The rows are sorted, so equal runs give equal bytes.
 
-    The first line holds a digest of the file, by which `find_record_problem` finds out whether it was changed later.
+    The first line has a digest of the file, from which `find_record_problem` can tell whether the file was changed
+    later.
     """
     lines = [_encoder.encode(row) for row in sorted(rows, key=lambda row: row.key)]
     head: dict[str, Any] = msgspec.to_builtins(header)
@@ -54,10 +56,10 @@ def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
 
 
 def find_record_problem(data: bytes) -> str:
-    """Return why a record's file is not as its run wrote it, or an empty string if it is.
+    """Return why the bytes of a record file are not what the run wrote, or an empty string if they are.
 
-    The digest in the file has no key, so it reveals accidents and careless edits. To reveal more, keep a hash of the
-    file elsewhere.
+    This reveals accidents and careless edits only, because the file's digest needs no secret key: an attacker can
+    compute it anew. To reveal more, keep a hash of the file elsewhere.
     """
     first, *lines = data.split(b"\n")
     if not lines or lines.pop() != b"":
@@ -77,34 +79,33 @@ def find_record_problem(data: bytes) -> str:
 
 
 def _content_digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
-    """Return the digest of a record from its header and the lines of its rows."""
+    """Return the digest of a record, computed from its header and the encoded lines of its rows."""
     return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
 
 def start_record_file(path: Path, header: RunHeader, rows: Iterable[RunRow] = ()) -> None:
-    """Start a record file by writing its header, without a digest, and the rows so far. An existing file is replaced.
+    """Start a record file by writing the header, without a digest, and the rows that exist so far.
 
-    Raise `OSError` if the file cannot be written.
+    An existing file is replaced. Raise `OSError` if the file cannot be written.
     """
     write_atomically(path, b"".join(_encoder.encode(line) + b"\n" for line in (header, *rows)))
 
 
 def append_row_to_file(path: Path, row: RunRow) -> None:
-    """Append a row to a record file at once, so that finished tests are kept if the run is killed later."""
+    """Append a row to a record file at once, so that the results of finished tests are kept if the run is
+    killed later.
+    """
     with path.open("ab") as file:
         file.write(_encoder.encode(row) + b"\n")
 
 
 def load_record(path: Path) -> RunRecord:
-    """Load a run record from a file.
-
-    Raise `RecordError` if the file cannot be read, or as `decode_record` does.
-    """
+    """Load a run record from a file. Raise `RecordError` if the file cannot be read or decoded; see `decode_record`."""
     return decode_record(path, read_record_bytes(path))
 
 
 def load_checked_record(path: Path) -> RunRecord:
-    """Load a run record whose `problem` also says if the file is not as its run wrote it. Raise as `load_record`."""
+    """Load a run record as `load_record` does. Its `problem` also says if the file is not what the run wrote."""
     data = read_record_bytes(path)
     record, problem = decode_record(path, data), find_record_problem(data)
     return replace(record, problem=record.problem or (f"{path}: {problem}" if problem else ""))
@@ -120,11 +121,11 @@ def read_record_bytes(path: Path) -> bytes:
 
 
 def decode_record(path: Path, data: bytes) -> RunRecord:
-    """Decode the bytes of a record's file; messages name `path`.
+    """Decode the bytes of a record file. `path` is the file name that messages show.
 
-    A test has two rows if its teardown failed after its call; the last one is kept. An incomplete last line is skipped
-    and named in `problem`. Raise `RecordError` if the bytes are not a record, were written in a later format, or have
-    another line that is not a row.
+    If a test has two rows because its teardown failed after its call, the last row is kept. An incomplete last line is
+    skipped and named in `problem`. Raise `RecordError` if the bytes are not a record or have a later format, or if
+    another line is not a row.
     """
     first, *lines = data.split(b"\n")
     header = _decode_header(path, first)
@@ -137,8 +138,8 @@ def decode_record(path: Path, data: bytes) -> RunRecord:
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     """Merge the records of shards (parts of one test run) into the record of a single run.
 
-    A test that several shards ran keeps all its rows, numbered as repetitions. Raise `RecordError` if there is no
-    record, if two are the same, or if the shards ran different code: another commit, package or flags.
+    If several shards ran a test, its rows are numbered as repetitions. Raise `RecordError` if there is no record, if
+    two are the same, or if the shards ran different code (another commit, package version or flags).
     """
     if not records:
         raise RecordError("there are no records to merge; name at least one file")
@@ -177,7 +178,10 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
 
 
 def _missing_shards_text(shards: Sequence[str]) -> str:
-    """Return which parts of a sharded run are missing, or an empty string. A single record is not checked."""
+    """Return a message that says which shards of a run are missing, or an empty string if none is missing.
+
+    `shards` are texts such as `1/3`. If there is only one, it is not checked.
+    """
     parts = [tuple(map(int, shard.split("/"))) for shard in shards if re.fullmatch(r"\d+/\d+", shard)]
     counts = {count for _, count in parts}
     if len(shards) == 1 or not counts:
@@ -190,17 +194,19 @@ def _missing_shards_text(shards: Sequence[str]) -> str:
 
 
 def _merge_selections(selections: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return all that the command lines of the shards named, or an empty tuple if one of them ran all tests."""
+    """Return all paths and node ids that the shards' command lines named, or an empty tuple if some shard ran all
+    tests.
+    """
     return tuple(dict.fromkeys(one for selected in selections for one in selected)) if all(selections) else ()
 
 
 def _merge_exit_statuses(statuses: Sequence[int]) -> int:
-    """Return the worst exit status of the shards: -1 if one did not end, else the highest."""
+    """Return the worst exit status of the shards: -1 if a shard did not come to its end, else the highest status."""
     return -1 if -1 in statuses else max(statuses)
 
 
 def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
-    """Merge the shards' states of the gate's files, or return None if a shard has none."""
+    """Merge what the shards recorded about the gate's declared files. Return None if a shard has recorded nothing."""
     known = [shard for shard in shards if shard is not None]
     if not known or len(known) < len(shards):
         return None
@@ -226,7 +232,7 @@ def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
 
 
 def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
-    """Give rows of the same test and combination different repetition numbers, and sort the rows."""
+    """Give rows of the same test and combination different repetition numbers, and return all rows sorted."""
     seen: dict[tuple[str, str], set[int]] = {}
     numbered = []
     for row in rows:

@@ -7,7 +7,10 @@ import msgspec
 from flag_harness.record.verdict import VerdictRecord
 
 FORMAT_VERSION = 1
-"""The version of the file format. It grows if older readers would misread a file; new keys alone do not change it."""
+"""The version of the file format.
+
+It is raised if older releases would misread a file; a new key alone does not raise it.
+"""
 
 
 class GateFiles(msgspec.Struct, frozen=True):

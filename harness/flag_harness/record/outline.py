@@ -1,7 +1,8 @@
 """Outlines of request bodies: which parameters a request has, without what people or prompts say.
 
-An outline has a value for each path. Numbers, booleans and the names of models and kinds stand as they are; anything
-else is a short keyed hash, which shows whether two runs sent the same, but has too few digits to be guessed backwards.
+An outline has a value for each path in the body. Numbers, booleans, and words of the API such as the names of models
+are kept. Anything else is replaced by a short keyed hash. It shows whether two runs sent the same, but is too short for
+anybody to find out what was sent.
 """
 
 import hashlib
@@ -15,25 +16,26 @@ BodyOutline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
 
 _HASH_MARK = "#"
 _HASH_BYTES = 3
-"""With 24 bits, thousands of telephone numbers share each hash."""
+"""The length of a hash. It is so short on purpose: with 24 bits, thousands of telephone numbers share each hash."""
 _HASH_KEY = b"flag-harness outline"
 _MAX_PATHS = 60
-"""The outline of a longer body ends with a hash of what is left, under the path `...`."""
+"""The most paths in an outline. If a body has more, the outline ends with a hash of the rest, under the path `...`."""
 _KEYS_OF_API_WORDS = frozenset({"model", "type", "effort", "ttl", "display", "service_tier", "speed"})
-"""The members whose texts are words of the API."""
+"""The keys whose texts are words of the API, such as model names. An outline shows them instead of a hash."""
 _API_WORD_PATTERN = re.compile(r"[A-Za-z0-9._:@/-]{1,80}")
 _PRIVATE_KEYS = frozenset({"messages", "system", "metadata", "tools", "mcp_servers", "container"})
-"""The members of a body that contain people's or the project's words."""
+"""The keys of a body under which people's or the project's own words stand. An outline has only hashes of these."""
 _CACHE_MARK_KEY = "cache_control"
 _CACHE_MARK_PATTERN = re.compile(r"ephemeral(?: \d{1,3}[mh])?(?:, ephemeral \d{1,3}[mh])*")
 API_ID_PATTERN = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
-"""An id that the API generated."""
+"""Matches an id that the API generated, such as `toolu_01AbCdEf`."""
 
 
 def body_outline(body: Any) -> BodyOutline:
-    """Return the outline of a decoded JSON body, or an empty one if the body is not an object.
+    """Return the outline of a decoded JSON body: pairs of a path and its value. It is empty if the body is not an
+    object.
 
-    An outline pairs each path in the body with its value. Texts of people or of the project are replaced by hashes.
+    Texts of people or of the project are replaced by hashes.
     """
     if not isinstance(body, Mapping):
         return ()
@@ -43,17 +45,20 @@ def body_outline(body: Any) -> BodyOutline:
 
 
 def mask_api_ids(text: str) -> str:
-    """Return a text in which all ids that the API generated are equal."""
+    """Return a text in which every id that the API generated is replaced by `<id>`."""
     return API_ID_PATTERN.sub("<id>", text)
 
 
 def is_hashed_value(value: object) -> bool:
-    """Return whether a value in an outline is a hash that replaces the value of the body."""
+    """Return whether a value in an outline is a hash that stands for the real value."""
     return isinstance(value, str) and value.startswith(_HASH_MARK)
 
 
 def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (path, value) pairs for a member of the body; private values are replaced by hashes."""
+    """Yield `(path, value)` pairs of the outline for the member `key` of a body.
+
+    Private values are replaced by hashes.
+    """
     if key == "tools" and isinstance(value, list):
         for number, tool in enumerate(value):
             name = tool.get("name") if isinstance(tool, Mapping) else None
@@ -76,7 +81,10 @@ def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _cache_mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the kinds of the cache marks of these blocks, if there are any: `ephemeral`, `ephemeral 1h`."""
+    """Yield one `(path, kinds)` pair if any of the blocks has a cache mark.
+
+    `kinds` is a text such as `ephemeral 1h`.
+    """
     marks = [
         block[_CACHE_MARK_KEY]
         for block in blocks
@@ -89,9 +97,9 @@ def _cache_mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str,
 
 
 def _without_cache_marks(part: Any) -> Any:
-    """Return a message or a tool without its cache marks, which have a path of their own.
+    """Return a message or a tool without its cache marks, because these have a path of their own in the outline.
 
-    A message with a single text has the text in place of a list of blocks: to mark it, an agent makes a list.
+    Content that is a single text block becomes a plain text: agents use a block only to have something to mark.
     """
     if not isinstance(part, Mapping):
         return part
@@ -109,7 +117,10 @@ def _content_blocks(message: Any) -> list[Any]:
 
 
 def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of each number, text or constant below `path`; private texts as hashes."""
+    """Yield the path and value of each number, text or constant below `path`.
+
+    Values that must stay private become hashes.
+    """
     if isinstance(value, Mapping) and value:
         for key in sorted(value, key=str):
             yield from _leaf_outline(f"{path}.{key}", value[key], is_private=is_private)
@@ -118,14 +129,14 @@ def _leaf_outline(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[
 
 
 def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
-    """Return whether an outline may hold the value itself, and not only its hash."""
+    """Return whether an outline may show this value. If not, it shows a hash."""
     if isinstance(value, str):
         return path.rpartition(".")[2] in _KEYS_OF_API_WORDS and _API_WORD_PATTERN.fullmatch(value) is not None
     return not is_private and (value is None or isinstance(value, (bool, int, float)))
 
 
 def _short_hash(value: Any) -> str:
-    """Return a short hash of a value. Ids that the API generated do not affect it."""
+    """Return a short hash of a value. Ids that the API generated have no influence on it."""
     text = mask_api_ids(json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")
     return _HASH_MARK + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

@@ -1,6 +1,7 @@
-"""The rows of a run record, one for each test and combination. A row holds figures and hashes, but no content.
+"""The rows of a run record, one for each test and combination. A row holds figures and hashes, but no content of
+messages.
 
-One thing is an exception: the words around a change that broke a cached prefix, if a record may hold content.
+There is one exception: if a record may hold content, a row has the words around a change that broke a cached prefix.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ RowKey: TypeAlias = tuple[str, str, int]
 """The node id of a test, the id of its combination, and the number of the repetition."""
 
 BODY_HASH_KEY = b"flag-harness run record"
-"""The default key of `body_hash`. It is not secret; it only makes these hashes differ from plain BLAKE2 hashes."""
+"""The default key of `body_hash`. It is not secret; it only makes the hashes differ from unkeyed BLAKE2 hashes."""
 _DIGEST_BYTES = 16
 
 
@@ -167,12 +168,14 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> RowKey:
-        """The test, combination and repetition, which identify the row in its record."""
+        """The node id of the test, the id of the combination and the repetition: together they identify the row in its
+        record.
+        """
         return self.case, self.combination, self.repetition
 
     @property
     def nodeid(self) -> str:
-        """The node id of this run: that of the test, and from its second repetition on a number, counted from 1.
+        """The node id of this run: the test's node id and, for a repetition, its number (2 for the second run).
 
         >>> RunRow(case="test_a.py::test_x[off]", combination="off", outcome="passed", repetition=1).nodeid
         'test_a.py::test_x[off-repeat2]'
@@ -186,12 +189,12 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the simulator answered the run, directly or when its cassette was recorded."""
+        """Whether the answers come from the simulator: in this run, or when the played cassette was recorded."""
         return "simulator" in (self.recorded_from, self.answered_by)
 
     @property
     def is_comparable(self) -> bool:
-        """Whether the test passed, and its figures can be compared with those of its other combinations."""
+        """Whether the test passed and its figures may be compared with those of the test's other combinations."""
         return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects
 
     def to_builtins(self) -> dict[str, Any]:
@@ -211,7 +214,7 @@ def row_from_builtins(value: Any) -> RunRow:
 def body_hash(canonical_body: bytes, key: bytes = BODY_HASH_KEY) -> str:
     """Return a keyed hash of a request body as 32 hexadecimal digits.
 
-    The hash shows whether two bodies are equal, but reveals a body only to somebody who can guess all of it. Pass a
-    secret `key` to prevent that too; only hashes with the same key can be compared.
+    Equal bodies have equal hashes. Somebody who can guess the whole body can confirm the guess by its hash; a secret
+    `key` prevents that, but only hashes with the same key can be compared.
     """
     return hashlib.blake2b(canonical_body, digest_size=_DIGEST_BYTES, key=key).hexdigest()

@@ -1,4 +1,4 @@
-"""What a sweep found in one test under one kind of trouble."""
+"""The result of a sweep (a run of a test under all faults and unusual answers) for one test and one kind of trouble."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ class SweepCause(msgspec.Struct, frozen=True):
         oracle: the rule that was broken, such as `illegal request`.
         reason: what happened under the first trouble, without secrets.
         place: the file and line of the exception, or empty.
-        count: how many troubles failed for this cause.
+        count: the number of troubles under which the test failed for this cause.
         example: the first of these troubles, such as `reset:at=inside_text,on=1`; empty for the run without troubles.
     """
 
@@ -22,13 +22,13 @@ class SweepCause(msgspec.Struct, frozen=True):
 
 
 class SweepRecord(msgspec.Struct, frozen=True):
-    """The result of trying all troubles (faults and unusual answers) of one kind on one test.
+    """The result of running one test under all troubles (faults and unusual answers) of one kind.
 
     Attributes:
-        test: the node id of the test that was run.
+        test: the node id of the test.
         kind: the kind of trouble, such as `reset`, or `baseline` for the run without troubles.
-        outcomes: how many troubles had each outcome; those that did not apply are left out. `not tried`
-            counts the troubles for which `--harness-sweep-budget` was too small.
+        outcomes: the number of troubles with each outcome. Troubles that do not apply to the test are left out.
+            `not tried` counts the troubles for which `--harness-sweep-budget` was too small.
         causes: the failures by cause, most frequent first.
     """
 

@@ -1,4 +1,4 @@
-"""Verdicts on flags, as a run record holds them."""
+"""The form in which a run record stores verdicts on flags."""
 
 from typing import Literal, TypeAlias
 
@@ -8,11 +8,11 @@ VerdictWord: TypeAlias = Literal["pass", "fail", "harm within the margin", "inco
 
 
 class VerdictRecord(msgspec.Struct, frozen=True):
-    """The verdict of a run on one flag.
+    """The verdict of a run on one flag: may the flag be changed from `base` to `value`?
 
     Attributes:
         flag: the name of the flag.
-        verdict: only `pass` says that the flag is safe to turn on.
+        verdict: only `pass` says that the change is safe.
         is_simulated: True if the simulator gave answers, so that nothing is shown about a real model.
         summary: one sentence for people.
         base: the value of the flag in production, as a text.
